@@ -1,0 +1,154 @@
+package inventory
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// counted returns an inventory of some pools in fewer sessions, with caps that are reached.
+func counted(t *testing.T) *Inventory {
+	c := Config{Caps: []int{12, 8}, Pause: func(attempt int) bool { runtime.Gosched(); return attempt < 1000 }}
+	for s := range 4 {
+		c.Sessions = append(c.Sessions, SessionConfig{Programme: uint8(s / 2), Limit: 6})
+		for range 3 {
+			c.Pools = append(c.Pools, PoolConfig{Session: uint32(s), Units: uint32(20 + 100*s)})
+		}
+	}
+	v, err := New(c)
+	require.NoError(t, err)
+	return v
+}
+
+// trade makes one random step of a buyer.
+func trade(v *Inventory, dice *rand.Rand, n uint64) {
+	var id ID
+	binary.LittleEndian.PutUint64(id[:], n)
+	first := uint32(dice.IntN(2) * 6) // of a programme
+	q := Request{ID: id, Account: fmt.Sprintf("a%d", dice.IntN(50)), Expires: 1 + dice.Int64N(2)}
+	for pool := range uint32(6) {
+		if dice.IntN(3) == 0 || pool == 5 && len(q.Lines) == 0 {
+			q.Lines = append(q.Lines, Line{Pool: first + pool, Quantity: 1 + uint32(dice.IntN(3))})
+		}
+	}
+	res := v.Reserve(&q)
+	if res.Verdict != Done {
+		return
+	}
+	switch dice.IntN(4) {
+	case 0:
+		v.Confirm(res.Row, 0, "")
+	case 1:
+		v.Release(res.Row, 0)
+	case 2:
+		v.Expire(res.Row, 2)
+	}
+}
+
+// I1, I2: while many trade, a count never finds a difference; once all is quiet it is exact, and agrees with the stock.
+func TestCensusOfALiveSale(t *testing.T) {
+	const traders, deals = 4, 30_000
+	seed := rand.Uint64()
+	t.Log("seed", seed)
+	v := counted(t)
+	var all sync.WaitGroup
+	var next atomic.Uint64
+	for trader := range traders {
+		all.Go(func() {
+			dice := rand.New(rand.NewPCG(seed, uint64(trader)))
+			for range deals {
+				trade(v, dice, next.Add(1))
+			}
+		})
+	}
+	quiet := make(chan struct{})
+	go func() { all.Wait(); close(quiet) }()
+	census := v.NewCensus()
+	counts, moving := 0, 0
+	rest := func() bool { runtime.Gosched(); return true }
+	for open := true; open; {
+		select {
+		case <-quiet:
+			open = false
+		default:
+		}
+		pools, ok := census.Pools(rest)
+		require.True(t, ok)
+		require.Zero(t, pools.Difference, "I1: pool %d after %d counts", pools.Pool, counts)
+		ledgers, ok := census.Ledgers(rest, nil)
+		require.True(t, ok)
+		require.Zero(t, ledgers.Excess, "I2")
+		counts++
+		if pools.Exact < len(v.pools) {
+			moving++
+		}
+	}
+	pools, ok := census.Pools(rest)
+	require.True(t, ok)
+	require.Equal(t, PoolCensus{Reservations: int(v.Rows()) - 1, Exact: len(v.pools)}, pools)
+	ledgers, ok := census.Ledgers(rest, nil)
+	require.True(t, ok)
+	require.Zero(t, ledgers.Unsteady)
+	require.Positive(t, ledgers.AtCap[0]+ledgers.AtCap[1], "no account came to its cap: the trade is too thin")
+	// How many counts met a pool on the move is the scheduler's affair; what they may not find, none did.
+	t.Logf("%d counts, %d of them while pools moved", counts, moving)
+	require.Positive(t, counts)
+}
+
+// Each way in which words and reservations can disagree is found, in its size and place.
+func TestCensusFindsFaults(t *testing.T) {
+	rest := func() bool { return true }
+	faults := map[string]struct {
+		break_ func(v *Inventory)
+		pools  int
+		excess int
+	}{
+		"a unit is lost":            {func(v *Inventory) { v.stock[5].word.Add(-packPool(1, 0)) }, 1, 0},
+		"a unit appears":            {func(v *Inventory) { v.stock[5].word.Add(packPool(1, 0)) }, 1, 0},
+		"sold without reservation":  {func(v *Inventory) { v.stock[5].sold.Add(3) }, 3, 0},
+		"a reservation is undone":   {func(v *Inventory) { v.reservations.at(1).state.Store(uint32(Released)) }, 2, 0},
+		"oversold, words and all":   {func(v *Inventory) { v.pools[5].units -= 19; v.stock[5].word.Add(-packPool(19, 0)) }, 1, 0},
+		"a cap is passed":           {func(v *Inventory) { v.caps[0] = 1 }, 0, 1},
+		"a session limit is passed": {func(v *Inventory) { v.sessionLimits[1] = 0 }, 0, 2},
+		"nothing":                   {func(*Inventory) {}, 0, 0},
+	}
+	for name, f := range faults {
+		t.Run(name, func(t *testing.T) {
+			v := counted(t)
+			v.pools[5].units = 20
+			v.stock[5].word.Store(packPool(20, 0))
+			res := v.Reserve(&Request{ID: ID{1}, Account: "a", Lines: []Line{{Pool: 5, Quantity: 2}}, Expires: 1})
+			require.Equal(t, Done, res.Verdict)
+			f.break_(v)
+			census := v.NewCensus()
+			pools, ok := census.Pools(rest)
+			require.True(t, ok)
+			require.Equal(t, f.pools, pools.Difference)
+			if f.pools > 0 {
+				require.Equal(t, 5, pools.Pool)
+			}
+			ledgers, ok := census.Ledgers(rest, nil)
+			require.True(t, ok)
+			require.Equal(t, f.excess, ledgers.Excess)
+		})
+	}
+}
+
+// What rests may also stop.
+func TestCensusIsStopped(t *testing.T) {
+	v := counted(t)
+	for n := range uint64(restRows + 2) {
+		v.Reserve(&Request{ID: ID{byte(n), byte(n >> 8), 1}, Account: fmt.Sprintf("b%d", n), Lines: []Line{{Pool: 11, Quantity: 1}}, Expires: 1})
+		v.Release(uint32(n+1), 0)
+	}
+	_, ok := v.NewCensus().Pools(func() bool { return false })
+	require.False(t, ok)
+	_, ok = v.NewCensus().Ledgers(func() bool { return false }, nil)
+	require.False(t, ok)
+}

@@ -1,0 +1,135 @@
+package inventory
+
+// Confirm makes a held reservation sold, unless its time is over at now (ms). The reference, at most 64 bytes, is kept
+// with it. Confirming again changes nothing, whatever the reference.
+func (v *Inventory) Confirm(row uint32, now int64, reference string) Result {
+	r := v.reservations.at(row)
+	for {
+		if state := v.decided(r, row, now); state != Held {
+			return v.tooLate(row, state, Confirmed)
+		}
+		place, ok := v.texts.put(reference)
+		if !ok {
+			return Result{Verdict: Full}
+		}
+		yield()
+		// Decides the one outcome of the reservation (I3).
+		if r.state.CompareAndSwap(uint32(Held), uint32(confirming)) {
+			return v.confirm(r, row, now, place)
+		}
+	}
+}
+
+// decided returns where the reservation stands once that is decided: Held only while its time is not over at now, pending
+// when somebody else's step stays undecided too long.
+func (v *Inventory) decided(r *reservation, row uint32, now int64) State {
+	for attempt := 0; ; {
+		yield()
+		state := State(r.state.Load())
+		switch state {
+		case Held:
+			if now < r.expires {
+				return Held
+			}
+			v.expire(r, row)
+			continue
+		case Confirmed, Released, Expired, void, free:
+			return state
+		}
+		if !v.pause(attempt) {
+			return pending
+		}
+		attempt++
+	}
+}
+
+// tooLate is the answer to who wanted to end a reservation that is not held.
+func (v *Inventory) tooLate(row uint32, state, wanted State) Result {
+	var verdict Verdict
+	switch state {
+	case wanted:
+		verdict = AlreadyDone
+	case Confirmed:
+		verdict = WasConfirmed
+	case Released:
+		verdict = WasReleased
+	case Expired:
+		verdict = WasExpired
+	case pending:
+		return Result{Verdict: Overloaded}
+	default:
+		return Result{Verdict: NotFound}
+	}
+	return Result{Verdict: verdict, Row: row, Seq: v.details.at(row).seq.Load()}
+}
+
+func (v *Inventory) confirm(r *reservation, row uint32, now int64, reference uint64) Result {
+	d := v.details.at(row)
+	d.confirmed, d.reference = now, reference
+	seq := v.place(Outcome{Kind: Ended, Index: row})
+	v.tellLater(row, seq)
+	for i := range int(r.count) {
+		l := v.lineAt(r, i)
+		v.stock[l.Pool].sold.Add(uint64(l.Quantity))
+	}
+	yield()
+	r.state.Store(uint32(Confirmed))
+	return Result{Verdict: Done, Row: row, Seq: seq}
+}
+
+// Release gives a held reservation's tickets back. One whose time is over at now (ms) expires instead.
+func (v *Inventory) Release(row uint32, now int64) Result {
+	r := v.reservations.at(row)
+	for {
+		if state := v.decided(r, row, now); state != Held {
+			return v.tooLate(row, state, Released)
+		}
+		yield()
+		// Decides the one outcome of the reservation (I3).
+		if r.state.CompareAndSwap(uint32(Held), uint32(releasing)) {
+			return Result{Verdict: Done, Row: row, Seq: v.giveAllBack(r, row, Released)}
+		}
+	}
+}
+
+// Expire ends a held reservation whose time is over at now (ms) and reports whether it did.
+func (v *Inventory) Expire(row uint32, now int64) bool {
+	r := v.reservations.at(row)
+	return State(r.state.Load()) == Held && now >= r.expires && v.expire(r, row)
+}
+
+func (v *Inventory) expire(r *reservation, row uint32) bool {
+	yield()
+	// Decides the one outcome of the reservation (I3).
+	if !r.state.CompareAndSwap(uint32(Held), uint32(expiring)) {
+		return false
+	}
+	v.giveAllBack(r, row, Expired)
+	v.expired.Add(1)
+	return true
+}
+
+// giveAllBack returns the units of a reservation whose end is decided. They are unsettled in every pool before the record
+// is placed, and available only after (I6: give back after logging; I7: nobody is refused over them meanwhile).
+func (v *Inventory) giveAllBack(r *reservation, row uint32, to State) uint64 {
+	for i := range int(r.count) {
+		l := v.lineAt(r, i)
+		v.stock[l.Pool].mark(l.Quantity)
+	}
+	seq := v.place(Outcome{Kind: Ended, Index: row})
+	v.tellLater(row, seq)
+	for i := range int(r.count) {
+		l := v.lineAt(r, i)
+		v.stock[l.Pool].giveBack(l.Quantity)
+	}
+	yield()
+	r.state.Store(uint32(to))
+	return seq
+}
+
+// tellLater keeps the sequence of the outcome placed last: whoever reads the reservation waits for it to be durable.
+func (v *Inventory) tellLater(row uint32, seq uint64) {
+	if v.journalled {
+		v.details.at(row).seq.Store(seq)
+	}
+}

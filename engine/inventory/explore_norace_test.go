@@ -1,0 +1,5 @@
+//go:build seathold_yield && !race
+
+package inventory
+
+const fewerPreemptions = 0

@@ -1,0 +1,316 @@
+package inventory
+
+// Request asks for a reservation. The caller has checked its shape: 1 to MaxLines lines of 1 to MaxQuantity units, of
+// different pools, all of one programme; an account name of 1 to MaxAccount bytes.
+type Request struct {
+	ID      ID
+	Account string
+	Lines   []Line
+	Phase   uint16
+	Flags   uint8
+	Created int64 // ms since 1970
+	Expires int64
+}
+
+// Verdict is the answer to an operation.
+type Verdict uint8
+
+const (
+	Done                 Verdict = iota // it took effect now
+	Known                               // the id is in use: by Row
+	AlreadyDone                         // it had this outcome already
+	NotFound                            //
+	SessionLimitExceeded                //
+	AccountCapExceeded                  //
+	SoldOut                             //
+	WasConfirmed                        // for a release
+	WasReleased                         // for a confirm
+	WasExpired                          //
+	Overloaded                          // another caller's step stayed undecided too long; nothing was done
+	Full                                // a table is full; nothing was done
+)
+
+// Result is a verdict with its facts. Numbers are tickets.
+type Result struct {
+	Verdict   Verdict
+	Row       uint32 // of the reservation, for Done, Known, AlreadyDone and the Was… verdicts
+	Seq       uint64 // the outcome that must be durable before anybody is told
+	Pool      uint32 // SoldOut
+	Session   uint32 // SessionLimitExceeded
+	Programme uint8  // AccountCapExceeded
+	Limit     int    // the session limit or account cap
+	Held      int
+	Confirmed int
+	Requested int
+	Available int // SoldOut
+}
+
+// Find returns the row of the reservation with the id; 0 where there is none. It may be undecided.
+func (v *Inventory) Find(id ID) uint32 { return v.find(v.hashID(&id), &id) }
+
+func (v *Inventory) find(hash uint32, id *ID) uint32 {
+	row := v.byID.find(hash, func(row uint32) bool { return v.reservations.at(row).id == *id })
+	return v.current(row)
+}
+
+// current follows void reservations to the one that took over their id.
+func (v *Inventory) current(row uint32) uint32 {
+	for row != 0 && State(v.reservations.at(row).state.Load()) == void {
+		row = v.details.at(row).successor.Load()
+	}
+	return row
+}
+
+// Touch begins to load what looking up the id and the account will need, while the caller goes on with something else: in
+// a sale of millions, neither is in a processor's cache.
+func (v *Inventory) Touch(id ID, account string) {
+	v.byID.touch(v.hashID(&id))
+	v.accountIndex.touch(v.hashText(account))
+}
+
+// Reserve takes every line or none (I4). The steps, each decided by one compare-and-swap on one word:
+//
+//  1. A request that cannot succeed is refused by looking alone; it leaves no trace.
+//  2. The reservation is published under its id as pending (I9).
+//  3. It enters the account's ledger, which checks the caps in the same step (I2).
+//  4. Its pools are taken in ascending order (I1). The one order makes the looking again of others acyclic: somebody
+//     waiting at a pool holds only pools below it.
+//  5. Its record gets its place in the journal (I6: take before logging).
+//  6. Its units are settled, and it becomes held.
+//
+// After step 4 nothing can fail. When 3 or 4 fails, what was done is undone and the reservation is void.
+func (v *Inventory) Reserve(q *Request) Result {
+	hash := v.hashID(&q.ID)
+	v.byID.touch(hash)
+	var s sums
+	tickets := s.begin(v, q.Lines)
+	programme := v.programmeOf(q.Lines[0].Pool)
+	accountRow := v.FindAccount(q.Account)
+	head, res, refused := v.foresee(q, &s, accountRow, programme, tickets, hash)
+	if refused {
+		return res
+	}
+	var ok bool
+	if accountRow == 0 {
+		if accountRow, ok = v.EnsureAccount(q.Account); !ok {
+			return Result{Verdict: Full}
+		}
+	}
+	row, other, ok := v.publish(q, hash, accountRow)
+	if !ok {
+		return Result{Verdict: Full}
+	}
+	if other != 0 {
+		return Result{Verdict: Known, Row: other}
+	}
+	r := v.reservations.at(row)
+	if res, entered := v.enter(r, row, head, &s, programme, tickets); !entered {
+		yield()
+		r.state.Store(uint32(void))
+		return res
+	}
+	if res, took := v.takeAll(q.Lines); !took {
+		yield()
+		r.state.Store(uint32(void))
+		return res
+	}
+	seq := v.place(Outcome{Kind: Took, Index: row})
+	v.tellLater(row, seq)
+	if len(q.Lines) > 1 {
+		for _, l := range q.Lines {
+			v.stock[l.Pool].settle(l.Quantity)
+		}
+	}
+	yield()
+	r.state.Store(uint32(Held))
+	return Result{Verdict: Done, Row: row, Seq: seq}
+}
+
+// foresee refuses what cannot succeed now, without a trace; else it returns the ledger's head from which the sums were
+// found within the caps. Each refusal holds at one instant at which the id was free: ids that are in use stay in use, so
+// finding it free afterwards proves it was free then (I7).
+func (v *Inventory) foresee(q *Request, s *sums, accountRow uint32, programme uint8, tickets int, hash uint32) (head uint64, res Result, refused bool) {
+	for attempt := 0; ; attempt++ {
+		yield()
+		if accountRow != 0 {
+			head = v.accounts.at(accountRow).head.Load()
+		}
+		check := v.caps1(s, head, programme, tickets, &res)
+		yield()
+		if check == within {
+			check = v.stockCheck(q.Lines, &res)
+		}
+		if check == within {
+			return head, res, false
+		}
+		yield()
+		if check == exceeded && v.unchanged(q.Account, accountRow, head) {
+			if row := v.find(hash, &q.ID); row != 0 {
+				return head, Result{Verdict: Known, Row: row}, true
+			}
+			return head, res, true
+		}
+		if !v.pause(attempt) {
+			return head, Result{Verdict: Overloaded}, true
+		}
+		if accountRow == 0 {
+			accountRow = v.FindAccount(q.Account)
+		}
+	}
+}
+
+// caps1 holds the request against the ledger that begins at head. A refusal is checked by a second walk: if the same
+// settled reservations are found again, they all counted at the moment between the walks.
+func (v *Inventory) caps1(s *sums, head uint64, programme uint8, tickets int, res *Result) capCheck {
+	v.walk(uint32(head), programme, s)
+	check := v.check(s, programme, tickets, res)
+	if check != exceeded || head == 0 {
+		return check
+	}
+	marks := s.marks
+	yield()
+	v.walk(uint32(head), programme, s)
+	if s.marks != marks {
+		return inDoubt
+	}
+	return v.check(s, programme, tickets, res)
+}
+
+// stockCheck looks whether every pool has enough, in the order of the request.
+func (v *Inventory) stockCheck(lines []Line, res *Result) capCheck {
+	check := within
+	for _, l := range lines {
+		yield()
+		available, unsettled := unpackPool(v.stock[l.Pool].word.Load())
+		if enough(available, l.Quantity) {
+			continue
+		}
+		if unsettled == 0 {
+			*res = Result{Verdict: SoldOut, Pool: l.Pool, Requested: int(l.Quantity), Available: int(available)}
+			return exceeded
+		}
+		check = inDoubt
+	}
+	return check
+}
+
+// unchanged reports whether no reservation entered the account's ledger since its head was read.
+func (v *Inventory) unchanged(name string, accountRow uint32, head uint64) bool {
+	if accountRow == 0 {
+		return v.FindAccount(name) == 0
+	}
+	return v.accounts.at(accountRow).head.Load() == head
+}
+
+// publish makes a pending row under the request's id, unless another row has the id.
+func (v *Inventory) publish(q *Request, hash, accountRow uint32) (row, other uint32, ok bool) {
+	row, ok = v.reservations.claim()
+	if !ok {
+		return 0, 0, false
+	}
+	v.details.grow(row >> chunkBits)
+	r := v.reservations.at(row)
+	if !v.fill(row, accountRow, q) {
+		r.state.Store(uint32(void))
+		return 0, 0, false
+	}
+	r.state.Store(uint32(pending))
+	yield()
+	// Decides whose the id is (I9).
+	other = v.byID.insert(hash, row, v.reservations.used.Load(), func(row uint32) bool { return v.reservations.at(row).id == q.ID })
+	for other != 0 {
+		if State(v.reservations.at(other).state.Load()) != void {
+			r.state.Store(uint32(void))
+			return 0, other, true
+		}
+		// The id's last reservation failed. Decides who takes it over.
+		yield()
+		successor := &v.details.at(other).successor
+		if successor.CompareAndSwap(0, row) {
+			break
+		}
+		other = successor.Load()
+	}
+	return row, 0, true
+}
+
+// enter puts the reservation at the head of its account's ledger if the caps allow it. The sums were found within the
+// caps from head on; they are made again only if the head has changed.
+func (v *Inventory) enter(r *reservation, row uint32, head uint64, s *sums, programme uint8, tickets int) (res Result, entered bool) {
+	word := &v.accounts.at(r.account).head
+	r.next.Store(s.live)
+	yield()
+	// Decides that the reservation counts (I2): nobody has entered since the sums were made.
+	if word.CompareAndSwap(head, (head>>32+1)<<32|uint64(row)) {
+		return res, true
+	}
+	for attempt := 0; ; {
+		head = word.Load()
+		switch v.caps1(s, head, programme, tickets, &res) {
+		case within:
+			r.next.Store(s.live)
+			yield()
+			// Decides that the reservation counts (I2), as above.
+			if word.CompareAndSwap(head, (head>>32+1)<<32|uint64(row)) {
+				return res, true
+			}
+			continue
+		case exceeded:
+			if word.Load() == head {
+				return res, false
+			}
+			continue
+		}
+		if !v.pause(attempt) {
+			return Result{Verdict: Overloaded}, false
+		}
+		attempt++
+	}
+}
+
+// takeAll takes every line, in ascending order of the pools, or none.
+func (v *Inventory) takeAll(lines []Line) (res Result, took bool) {
+	if len(lines) == 1 {
+		sorted := [1]Line{lines[0]}
+		return v.takeSorted(sorted[:])
+	}
+	var sorted [MaxLines]Line
+	n := copy(sorted[:], lines)
+	for i := 1; i < n; i++ {
+		for j := i; j > 0 && sorted[j].Pool < sorted[j-1].Pool; j-- {
+			sorted[j], sorted[j-1] = sorted[j-1], sorted[j]
+		}
+	}
+	return v.takeSorted(sorted[:n])
+}
+
+func (v *Inventory) takeSorted(sorted []Line) (res Result, took bool) {
+	several := len(sorted) > 1
+	for i, attempt := 0, 0; i < len(sorted); {
+		l := sorted[i]
+		p := &v.stock[l.Pool]
+		yield()
+		switch p.take(l.Quantity, several) {
+		case taken:
+			i++
+			continue
+		case short:
+			available, unsettled := unpackPool(p.word.Load())
+			if enough(available, l.Quantity) || unsettled > 0 {
+				continue // units have come back in between
+			}
+			res = Result{Verdict: SoldOut, Pool: l.Pool, Requested: int(l.Quantity), Available: int(available)}
+		case lookAgain:
+			if v.pause(attempt) {
+				attempt++
+				continue
+			}
+			res = Result{Verdict: Overloaded}
+		}
+		for _, l := range sorted[:i] {
+			v.stock[l.Pool].giveBack(l.Quantity)
+		}
+		return res, false
+	}
+	return res, true
+}

@@ -1,0 +1,109 @@
+package inventory
+
+import (
+	"sync/atomic"
+	"unsafe"
+)
+
+// chunkBits makes a chunk of reservations one mebibyte: large enough that the table of chunks stays in the cache, small
+// enough that zeroing a new one is not felt.
+const (
+	chunkBits = 14
+	chunkRows = 1 << chunkBits
+	chunkMask = chunkRows - 1
+)
+
+// slab is an append-only array that grows by chunks and never moves a row. T holds no pointers, so the garbage collector
+// has nothing to scan but the table of chunks. Row 0 is never handed out: index 0 means none.
+type slab[T any] struct {
+	chunks []atomic.Pointer[[chunkRows]T]
+	limit  uint64 // rows 1 to limit-1 may be claimed
+	used   atomic.Uint64
+	_      [40]byte // keeps the claims of one slab off the words of the next
+}
+
+// init gives the slab room for rows rows. It allocates only the table of chunks.
+func (s *slab[T]) init(rows int) {
+	s.limit = uint64(rows) + 1
+	s.chunks = make([]atomic.Pointer[[chunkRows]T], (s.limit+chunkMask)>>chunkBits)
+	s.used.Store(1)
+}
+
+// claim returns the index of a zeroed row that no other caller has or gets; false when the slab is full.
+func (s *slab[T]) claim() (uint32, bool) {
+	if s.used.Load() >= s.limit {
+		return 0, false
+	}
+	i := s.used.Add(1) - 1
+	if i >= s.limit {
+		return 0, false
+	}
+	s.grow(uint32(i >> chunkBits))
+	return uint32(i), true
+}
+
+func (s *slab[T]) grow(chunk uint32) {
+	if s.chunks[chunk].Load() == nil {
+		s.chunks[chunk].CompareAndSwap(nil, new([chunkRows]T))
+	}
+}
+
+// at returns the row. i was claimed.
+func (s *slab[T]) at(i uint32) *T {
+	return &s.chunks[i>>chunkBits].Load()[i&chunkMask]
+}
+
+// find returns the row, or nil where its claimer has not yet made its chunk. i lies below end.
+func (s *slab[T]) find(i uint32) *T {
+	if chunk := s.chunks[i>>chunkBits].Load(); chunk != nil {
+		return &chunk[i&chunkMask]
+	}
+	return nil
+}
+
+// end returns the index behind the last claimed row.
+func (s *slab[T]) end() uint32 { return uint32(min(s.used.Load(), s.limit)) }
+
+// arena keeps strings of up to 255 bytes for good. It grows by chunks like a slab.
+type arena struct {
+	chunks []atomic.Pointer[[arenaChunk]byte]
+	used   atomic.Uint64
+}
+
+const arenaChunk = 1 << 20
+
+func (a *arena) init(bytes int) {
+	a.chunks = make([]atomic.Pointer[[arenaChunk]byte], (bytes+arenaChunk-1)/arenaChunk)
+}
+
+// put keeps a copy of s and returns its place; 0 stands for the empty string. False when the arena is full.
+func (a *arena) put(s string) (uint64, bool) {
+	if s == "" {
+		return 0, true
+	}
+	for {
+		end := a.used.Add(uint64(len(s)))
+		start := end - uint64(len(s))
+		chunk := start / arenaChunk
+		if chunk >= uint64(len(a.chunks)) {
+			return 0, false
+		}
+		if (end-1)/arenaChunk != chunk {
+			continue // it would straddle two chunks: leave the rest of this one
+		}
+		if a.chunks[chunk].Load() == nil {
+			a.chunks[chunk].CompareAndSwap(nil, new([arenaChunk]byte))
+		}
+		copy(a.chunks[chunk].Load()[start%arenaChunk:], s)
+		return start<<8 | uint64(len(s)), true
+	}
+}
+
+// text returns what put kept at the place, without copying it: it never changes.
+func (a *arena) text(place uint64) string {
+	start, size := place>>8, place&0xff
+	if size == 0 {
+		return ""
+	}
+	return unsafe.String(&a.chunks[start/arenaChunk].Load()[start%arenaChunk], int(size))
+}

@@ -1,0 +1,160 @@
+package inventory
+
+import (
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// drained is what a drainer has seen, and checks that sequences follow one another.
+type drained struct {
+	t     *testing.T
+	v     *Inventory
+	last  uint64
+	notes []uint64
+}
+
+func (d *drained) drain() int {
+	n := 0
+	last := d.v.Drain(func(o Outcome) {
+		n++
+		if o.Kind == Noted {
+			d.notes = append(d.notes, d.v.NoteValue(o.Index))
+		}
+	})
+	if last != d.last+uint64(n) || d.v.Drained() != last {
+		d.t.Errorf("drained %d outcomes behind %d and came to %d", n, d.last, last)
+	}
+	d.last = last
+	return n
+}
+
+// TestStack: while callers push, one drains. Nothing is lost or comes twice, every caller's outcomes come in the order of its
+// pushes, and each was told the sequence at which it came. The counter of pushes passes 2^32 on the way.
+func TestStack(t *testing.T) {
+	for _, start := range []uint64{0, 1<<32 - 5, 1<<32 + 7, 1<<40 - 3, math.MaxUint64>>1 - 3000} {
+		v := testInventory(t, 1, 1, true)
+		v.Resume(start)
+		require.Equal(t, start, v.Placed())
+		const callers, pushes = 8, 1500
+		told := make([][]uint64, callers)
+		var wakes, running atomic.Int64
+		v.wake = func() { wakes.Add(1) }
+		running.Store(callers)
+		d := &drained{t: t, v: v, last: start}
+		var drainer sync.WaitGroup
+		drainer.Go(func() {
+			for running.Load() > 0 || v.Placed() > d.last {
+				d.drain()
+			}
+		})
+		each(callers, func(i int) {
+			for n := range pushes {
+				seq, ok := v.Note(uint64(i)<<32 | uint64(n))
+				if !ok {
+					t.Error("full")
+				}
+				told[i] = append(told[i], seq)
+			}
+			running.Add(-1)
+		})
+		drainer.Wait()
+		require.Zero(t, d.drain())
+		require.Equal(t, start+callers*pushes, d.last)
+		require.Len(t, d.notes, callers*pushes)
+		require.Positive(t, wakes.Load())
+		var next [callers]int
+		for n, value := range d.notes {
+			i, at := value>>32, int(uint32(value))
+			require.Equal(t, next[i], at, "a caller's order")
+			require.Equal(t, start+uint64(n)+1, told[i][at], "the sequence it was told")
+			next[i]++
+		}
+	}
+}
+
+// TestStackSequences: sequences are right on both sides of 2^32, drained or not, one step at a time.
+func TestStackSequences(t *testing.T) {
+	const start = 1<<32 - 5
+	v := testInventory(t, 2, 100, true)
+	v.Resume(start)
+	d := &drained{t: t, v: v, last: start}
+	for n := range uint64(12) {
+		res := v.Reserve(&Request{ID: idOf(n), Account: "ann", Lines: []Line{{0, 1}, {1, 1}}, Expires: 10})
+		require.Equal(t, Done, res.Verdict)
+		require.Equal(t, start+2*n+1, res.Seq)
+		if n%3 == 0 {
+			d.drain()
+		}
+		res = v.Release(res.Row, 0)
+		require.Equal(t, start+2*n+2, res.Seq)
+		require.Equal(t, res.Seq, v.Placed())
+	}
+	d.drain()
+	require.EqualValues(t, start+24, d.last)
+}
+
+// TestWake: the drainer is woken by the first outcome on an empty stack and by no other.
+func TestWake(t *testing.T) {
+	v := testInventory(t, 1, 100, true)
+	wakes := 0
+	v.wake = func() { wakes++ }
+	d := &drained{t: t, v: v}
+	for round := range 3 {
+		for n := range 4 {
+			v.Note(uint64(n))
+		}
+		require.Equal(t, round+1, wakes)
+		require.Equal(t, 4, d.drain())
+	}
+}
+
+// TestLogged: a reservation is read by what was drained, whatever has happened since.
+func TestLogged(t *testing.T) {
+	v := testInventory(t, 1, 100, true)
+	var s Snapshot
+	row := v.Reserve(&Request{ID: idOf(1), Account: "ann", Lines: []Line{{0, 2}}, Expires: 10}).Row
+	require.False(t, v.ReadLogged(row, &s))
+	d := &drained{t: t, v: v}
+	d.drain()
+	require.Equal(t, Done, v.Confirm(row, 3, "ref").Verdict)
+	require.True(t, v.ReadLogged(row, &s))
+	require.Equal(t, Held, s.State)
+	require.Empty(t, s.Reference)
+	d.drain()
+	require.True(t, v.ReadLogged(row, &s))
+	require.Equal(t, Confirmed, s.State)
+	require.Equal(t, "ref", s.Reference)
+	require.EqualValues(t, 3, s.ConfirmedMs)
+	require.False(t, v.ReadLogged(v.Rows(), &s), "a row that nobody has claimed")
+}
+
+// TestSweep: every hold ends at its time, once, wherever its row lies, and the sweep does not look for it before.
+func TestSweep(t *testing.T) {
+	v := testInventory(t, 1, 1<<20, false)
+	const holds = 2*chunkRows + 100
+	for n := range uint64(holds) {
+		res := v.Reserve(&Request{ID: idOf(n), Account: fmt.Sprint(n), Lines: []Line{{0, 1}}, Expires: int64(10 + n%5*10)})
+		require.Equal(t, Done, res.Verdict)
+		if n%7 == 0 {
+			require.Equal(t, Done, v.Confirm(res.Row, 0, "").Verdict)
+		}
+	}
+	s, ended := v.NewSweep(), 0
+	for _, now := range []int64{9, 10, 19, 20, 30, 40, 49, 50, 60} {
+		ended += s.Expire(now)
+		due := 0
+		for n := range int64(holds) {
+			if n%7 != 0 && 10+n%5*10 <= now {
+				due++
+			}
+		}
+		require.Equal(t, due, ended, "at %d", now)
+		require.Zero(t, s.Expire(now))
+	}
+	require.Equal(t, Stock{Available: 1<<20 - (holds+6)/7, Sold: (holds + 6) / 7}, v.Stock(0))
+}

@@ -1,0 +1,221 @@
+package inventory
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func each(n int, do func(i int)) {
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { do(i) })
+	}
+	all.Wait()
+}
+
+// testInventory has so many pools of so many units, each a session of its own, and limits that are never met.
+func testInventory(t testing.TB, pools int, units uint32, journalled bool) *Inventory {
+	c := Config{Caps: []int{1 << 20}, Journalled: journalled, MaxReservations: 1 << 21, MaxAccounts: 1 << 21, MaxNotes: 1 << 16,
+		Pause: func(attempt int) bool { runtime.Gosched(); return attempt < 1<<20 }}
+	for i := range pools {
+		c.Sessions = append(c.Sessions, SessionConfig{Limit: 1 << 20})
+		c.Pools = append(c.Pools, PoolConfig{Session: uint32(i), Units: units})
+	}
+	v, err := New(c)
+	require.NoError(t, err)
+	return v
+}
+
+func idOf(n uint64) (id ID) {
+	for i := range 8 {
+		id[i] = byte(n >> (8 * i))
+	}
+	return id
+}
+
+// TestIndexGrows (I9): while the table grows ten times over, callers insert the same keys at once. Every key has one winner,
+// everybody is told of it, and each key is found from the moment of its insertion on.
+func TestIndexGrows(t *testing.T) {
+	const keys, callers = 60_000, 8
+	for _, bits := range []int{32, 6} { // with 6 bits nearly all keys collide
+		t.Run(fmt.Sprintf("hash=%dbits", bits), func(t *testing.T) {
+			n := uint64(keys)
+			if bits < 32 {
+				n = 2500
+			}
+			var x index
+			x.init(0)
+			hash := func(key uint64) uint32 { return uint32(key*0x9e3779b97f4a7c15>>32) >> (32 - bits) << (32 - bits) }
+			keyOf := func(row uint32) uint64 { return uint64(row-1) % n } // rows 1 to n×callers; a key is wanted by one row of each caller
+			var population atomic.Uint64
+			winners := make([]atomic.Uint32, n)
+			each(callers, func(i int) {
+				random := rand.New(rand.NewPCG(uint64(i), 1))
+				start := random.Uint64N(n)
+				if i%2 == 0 {
+					start = 0 // these run side by side
+				}
+				for k := range n {
+					key := (start + k) % n
+					row := uint32(uint64(i)*n+key) + 1
+					same := func(other uint32) bool { return keyOf(other) == key }
+					winner := x.insert(hash(key), row, population.Add(1)/callers, same)
+					if winner == 0 {
+						winner = row
+						if !winners[key].CompareAndSwap(0, row) {
+							t.Errorf("key %d has two winners, %d and %d", key, winners[key].Load(), row)
+						}
+					}
+					if found := x.find(hash(key), same); found != winner {
+						t.Errorf("key %d is found in row %d, its winner is %d", key, found, winner)
+					}
+				}
+			})
+			for key := range n {
+				same := func(other uint32) bool { return keyOf(other) == key }
+				require.Equal(t, winners[key].Load(), x.find(hash(key), same))
+				require.NotZero(t, winners[key].Load())
+			}
+			require.Zero(t, x.find(hash(n+1), func(uint32) bool { return false }))
+			require.Greater(t, len(x.root.Load().slots), minSlots, "it has not grown")
+		})
+	}
+}
+
+// TestSlab: rows are handed out once, are zero, and keep what is written; past the limit claims are refused.
+func TestSlab(t *testing.T) {
+	const rows, callers = 3*chunkRows + 5, 8
+	var s slab[uint64]
+	s.init(rows)
+	var claimed atomic.Int64
+	each(callers, func(i int) {
+		for {
+			row, ok := s.claim()
+			if !ok {
+				return
+			}
+			claimed.Add(1)
+			if *s.at(row) != 0 || row == 0 {
+				t.Errorf("row %d holds %d", row, *s.at(row))
+			}
+			*s.at(row) = uint64(i)<<32 | uint64(row)
+		}
+	})
+	require.EqualValues(t, rows, claimed.Load())
+	require.EqualValues(t, rows+1, s.end())
+	for row := uint32(1); row < s.end(); row++ {
+		require.Equal(t, row, uint32(*s.at(row)))
+	}
+	_, ok := s.claim()
+	require.False(t, ok)
+	require.EqualValues(t, rows+1, s.end())
+}
+
+// TestArena: texts are kept as they were, across chunks; the empty one takes no room, and a full arena says so.
+func TestArena(t *testing.T) {
+	var a arena
+	a.init(2*arenaChunk + 1)
+	type kept struct {
+		place uint64
+		text  string
+	}
+	all := make([][]kept, 8)
+	each(len(all), func(i int) {
+		random := rand.New(rand.NewPCG(uint64(i), 2))
+		for {
+			text := strings.Repeat(string(rune('a'+i)), 1+random.IntN(255))
+			place, ok := a.put(text)
+			if !ok {
+				return
+			}
+			all[i] = append(all[i], kept{place, text})
+		}
+	})
+	bytes := 0
+	for _, of := range all {
+		for _, k := range of {
+			require.Equal(t, k.text, a.text(k.place))
+			bytes += len(k.text)
+		}
+	}
+	require.Greater(t, bytes, 3*arenaChunk-3*255, "chunks were left half empty")
+	place, ok := a.put("")
+	require.True(t, ok)
+	require.Empty(t, a.text(place))
+}
+
+// TestAccounts: names of every length lead to one row each, whoever comes first.
+func TestAccounts(t *testing.T) {
+	v := testInventory(t, 1, 1, false)
+	const callers, names = 8, 5000
+	name := func(n int) string { return fmt.Sprintf("%0*d", 5+n%(MaxAccount-4), n) }
+	rows := make([][]uint32, callers)
+	each(callers, func(i int) {
+		for n := range names {
+			row, ok := v.EnsureAccount(name(n))
+			if !ok {
+				t.Error("full")
+			}
+			rows[i] = append(rows[i], row)
+		}
+	})
+	for n := range names {
+		for i := range callers {
+			require.Equal(t, rows[0][n], rows[i][n])
+		}
+		require.Equal(t, name(n), v.AccountName(rows[0][n]))
+		require.Equal(t, rows[0][n], v.FindAccount(name(n)))
+	}
+	require.Zero(t, v.FindAccount("nobody"))
+}
+
+// TestFullTables (I10): where a table is full the answer is Full, nothing has changed, and what is there stays.
+func TestFullTables(t *testing.T) {
+	c := Config{Pools: []PoolConfig{{Units: 1000}}, Sessions: []SessionConfig{{Limit: 1000}}, Caps: []int{1000},
+		MaxReservations: 3, MaxAccounts: 2, MaxNotes: 1, Pause: func(int) bool { return false }}
+	v, err := New(c)
+	require.NoError(t, err)
+	reserve := func(n int, account string) Result {
+		return v.Reserve(&Request{ID: idOf(uint64(n)), Account: account, Lines: []Line{{Quantity: 1}}, Expires: 10})
+	}
+	first := reserve(1, "a")
+	require.Equal(t, Done, first.Verdict)
+	require.Equal(t, Done, reserve(2, "b").Verdict)
+	require.Equal(t, Full, reserve(3, "c").Verdict, "accounts")
+	require.Equal(t, Done, reserve(4, "a").Verdict)
+	require.Equal(t, Full, reserve(5, "a").Verdict, "reservations")
+	require.NotZero(t, v.Find(idOf(4)))
+	require.Equal(t, Stock{Available: 997, Held: 3}, v.Stock(0))
+	_, ok := v.Note(7)
+	require.True(t, ok)
+	_, ok = v.Note(8)
+	require.False(t, ok)
+	require.Equal(t, Done, v.Release(first.Row, 0).Verdict)
+	require.Equal(t, Done, v.Confirm(v.Find(idOf(2)), 0, "").Verdict)
+	require.Equal(t, Stock{Available: 998, Held: 1, Sold: 1}, v.Stock(0))
+}
+
+// TestConfigFaults: what New refuses.
+func TestConfigFaults(t *testing.T) {
+	pause := func(int) bool { return false }
+	for want, c := range map[string]Config{
+		"no Pause":      {},
+		"2^31":          {Pools: []PoolConfig{{Units: 1 << 31}}, Sessions: []SessionConfig{{}}, Caps: []int{1}, Pause: pause},
+		"session 1":     {Pools: []PoolConfig{{Session: 1}}, Sessions: []SessionConfig{{}}, Caps: []int{1}, Pause: pause},
+		"programme 0":   {Sessions: []SessionConfig{{}}, Pause: pause},
+		"reservations":  {MaxReservations: 1 << 30, Pause: pause},
+		"accounts":      {MaxAccounts: -1, Pause: pause},
+		"room for -5 n": {MaxNotes: -5, Pause: pause},
+		"pools":         {Pools: make([]PoolConfig, MaxPools+1), Pause: pause},
+	} {
+		_, err := New(c)
+		require.ErrorContains(t, err, want)
+	}
+}
