@@ -1,0 +1,344 @@
+package embedded
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/journal/journaltest"
+	"github.com/stretchr/testify/require"
+)
+
+const crashDir = "/journal"
+
+// tinySegments makes two or three groups of the crash tests fill a segment; a frame takes one to four sectors.
+var tinySegments = Options{SegmentBytes: 4 << 10}
+
+// scriptGroup returns the group that begins with the record first in the given run of a journal. Runs differ in the
+// sizes of their groups, so that one run's group never covers what another's left unfinished at the same place.
+func scriptGroup(first, run uint64) journal.Group {
+	g := journal.Group{First: first, Count: 1 + int((first+3*run)%4)}
+	for i := range uint64(g.Count) {
+		record := binary.LittleEndian.AppendUint64(nil, run)
+		record = append(record, bytes.Repeat(binary.LittleEndian.AppendUint64(nil, (first+i)*0x9e3779b97f4a7c15), 40)...)
+		g.Records = journal.AppendRecord(g.Records, record)
+	}
+	return g
+}
+
+// runOf returns the run that a group of scriptGroup says it is from.
+func runOf(t *testing.T, g journal.Group) uint64 {
+	record, _, err := journal.Next(g.Records)
+	require.NoError(t, err)
+	return binary.LittleEndian.Uint64(record)
+}
+
+// scriptChunks returns the chunks of every checkpoint that starts there.
+func scriptChunks(start uint64) [][]byte {
+	var chunks [][]byte
+	for i := range uint64(3) {
+		chunks = append(chunks, scriptGroup(start<<20|i, i).Records)
+	}
+	return chunks
+}
+
+// life is what the caller of a journal knows, over crashes.
+type life struct {
+	fs        *crashFS
+	acked     uint64 // last record of the last group whose Append returned nil
+	tried     uint64 // last record of the last group given to Append
+	committed uint64 // start of the last checkpoint whose Commit returned nil
+	begun     map[uint64]bool
+	runs      uint64
+	ackedIn   map[uint64]uint64 // the run that had the group from this record acknowledged
+	told      []error           // errors the caller was given, notes too
+}
+
+func newLife(seed uint64) *life {
+	return &life{fs: newCrashFS(seed), begun: map[uint64]bool{}, ackedIn: map[uint64]uint64{}}
+}
+
+// on goes on with the same knowledge on another file system.
+func (l *life) on(fs *crashFS) *life {
+	next := *l
+	next.fs, next.told = fs, nil
+	next.begun, next.ackedIn = maps.Clone(l.begun), maps.Clone(l.ackedIn)
+	return &next
+}
+
+// tell keeps an error and reports whether there was one.
+func (l *life) tell(err error) bool {
+	if err != nil {
+		l.told = append(l.told, err)
+	}
+	return err != nil
+}
+
+// run is one program's run: recover, then work, each an append or a checkpoint during which groups are appended. The
+// first error that ends appending ends the run.
+func (l *life) run(t *testing.T, work string) {
+	l.runs++
+	j, err := open(crashDir, tinySegments, l.fs.seam())
+	if l.tell(err) {
+		return
+	}
+	defer func() { l.tell(j.Close()) }()
+	var got delivered
+	sum, err := j.Recover(got.recovery())
+	if l.tell(err) {
+		return
+	}
+	for _, note := range sum.Notes {
+		l.told = append(l.told, errors.New(note))
+	}
+	l.check(t, got, sum)
+	for _, g := range got.groups {
+		l.ackedIn[g.First] = runOf(t, g)
+	}
+	l.acked, l.tried = sum.Last, sum.Last
+	for _, what := range work {
+		if what == 'c' {
+			l.checkpoint(t, j)
+		} else if !l.append(t, j) {
+			return
+		}
+	}
+}
+
+func (l *life) append(t *testing.T, j *Journal) bool {
+	g := scriptGroup(l.acked+1, l.runs)
+	l.tried = max(l.tried, g.Last())
+	err := j.Append(t.Context(), g)
+	if !l.tell(err) {
+		l.acked = g.Last()
+		l.ackedIn[g.First] = l.runs
+		return true
+	}
+	ops := l.fs.ops
+	require.Equal(t, err, j.Append(t.Context(), g), "a later group was not refused with the first error")
+	_, again := j.Checkpoint(t.Context(), l.acked)
+	require.Equal(t, err, again)
+	require.Equal(t, ops, l.fs.ops, "something was written, or tried, after a failure")
+	return false
+}
+
+func (l *life) checkpoint(t *testing.T, j *Journal) {
+	start := l.acked
+	c, err := j.Checkpoint(t.Context(), start)
+	if l.tell(err) {
+		return
+	}
+	l.begun[start] = true
+	for i, chunk := range scriptChunks(start) {
+		if l.tell(c.Write(chunk)) {
+			return
+		}
+		if i == 1 && !l.append(t, j) {
+			c.Abort()
+			return
+		}
+	}
+	if !l.tell(c.Commit(l.acked)) {
+		l.committed = start
+	}
+}
+
+// check holds a recovery against what the caller knows: everything acknowledged, nothing altered, no hole, nothing that was
+// never given to Append.
+func (l *life) check(t *testing.T, got delivered, sum journal.Recovered) {
+	t.Helper()
+	require.GreaterOrEqual(t, sum.Last, l.acked, "an acknowledged group is lost")
+	require.LessOrEqual(t, sum.Last, l.tried, "a group was delivered that nobody appended")
+	start := got.info.Start
+	if !slices.ContainsFunc(sum.Notes, func(note string) bool { return strings.Contains(note, "is passed over") }) {
+		require.GreaterOrEqual(t, start, l.committed, "a committed checkpoint is lost")
+	}
+	if got.begun {
+		require.True(t, l.begun[start], "a checkpoint at %d that nobody wrote", start)
+		require.True(t, bytes.Equal(bytes.Join(scriptChunks(start), nil), got.chunks), "an altered checkpoint")
+	}
+	next := uint64(0)
+	for i, g := range got.groups {
+		if i == 0 {
+			require.LessOrEqual(t, g.First, start+1, "a hole behind the checkpoint")
+		} else {
+			require.Equal(t, next, g.First, "a hole")
+		}
+		run := runOf(t, g)
+		require.Equal(t, scriptGroup(g.First, run), g, "an altered group")
+		if g.Last() <= l.acked {
+			require.Equal(t, l.ackedIn[g.First], run, "another group in the place of an acknowledged one")
+		}
+		next = g.Last() + 1
+	}
+	if len(got.groups) > 0 {
+		require.Equal(t, sum.Last, next-1)
+	} else {
+		require.Equal(t, sum.Last, start)
+	}
+}
+
+// delivered is what one recovery delivered.
+type delivered struct {
+	begun  bool
+	info   journal.CheckpointInfo
+	chunks []byte
+	groups []journal.Group
+}
+
+func (d *delivered) recovery() journal.Recovery {
+	return journal.Recovery{
+		Begin: func(info journal.CheckpointInfo) error { d.begun, d.info = true, info; return nil },
+		Chunk: func(records []byte) error { d.chunks = append(d.chunks, records...); return nil },
+		Group: func(g journal.Group) error {
+			g.Records = bytes.Clone(g.Records)
+			d.groups = append(d.groups, g)
+			return nil
+		},
+	}
+}
+
+// Two lives of a journal: appends, segments that fill, three checkpoints, the last two of which remove files, a restart.
+const (
+	firstRun  = "aaaaacaaaaacaaa"
+	secondRun = "aaacaa"
+	laterRun  = "aacaa"
+)
+
+// script runs the two lives.
+func script(t *testing.T, l *life) {
+	l.run(t, firstRun)
+	if len(l.told) == 0 {
+		l.run(t, secondRun)
+	}
+}
+
+// operations counts those of the script without any fault, and shows that it does all that the crash tests rely on.
+func operations(t *testing.T) int {
+	l := newLife(0)
+	script(t, l)
+	require.Empty(t, l.told)
+	d := directory{path: crashDir, fs: l.fs.seam()}
+	n := l.fs.ops
+	segments, checkpoints, err := d.files()
+	require.NoError(t, err)
+	require.Len(t, checkpoints, 2)
+	require.Greater(t, len(segments), 2)
+	require.Greater(t, segments[0].sequence, uint64(1), "no segment was removed")
+	return n
+}
+
+// TestCrashAnywhere (I5) cuts the power at every operation of the script, with every kind of survival of what was not
+// synced, then at every operation of the run after that, and once more recovers.
+func TestCrashAnywhere(t *testing.T) {
+	n := operations(t)
+	t.Logf("%d operations; survival seeds 0 to 7", n)
+	for cut := 1; cut <= n; cut++ {
+		for seed := range uint64(8) {
+			first := newLife(seed)
+			first.fs.cutAt = cut
+			script(t, first)
+
+			clean := first.on(first.fs.afterCut(seed))
+			clean.run(t, laterRun)
+			requireNoErrors(t, clean, cut, seed)
+			if seed < 4 {
+				crashAgain(t, first, clean.fs.ops, seed)
+			}
+		}
+		if t.Failed() {
+			t.Fatalf("power cut at operation %d", cut)
+		}
+	}
+}
+
+// crashAgain cuts the power at every operation of the run that follows the first crash.
+func crashAgain(t *testing.T, first *life, operations int, seed uint64) {
+	for cut := 1; cut <= operations; cut++ {
+		second := first.on(first.fs.afterCut(seed))
+		second.fs.cutAt = cut
+		second.run(t, laterRun)
+		third := second.on(second.fs.afterCut(seed + uint64(cut)))
+		third.run(t, "a")
+		requireNoErrors(t, third, cut, seed)
+	}
+}
+
+// requireNoErrors allows the note of a cut tail and nothing else.
+func requireNoErrors(t *testing.T, l *life, cut int, seed uint64) {
+	t.Helper()
+	for _, err := range l.told {
+		require.Contains(t, err.Error(), "never acknowledged", "after a cut at operation %d, seed %d", cut, seed)
+	}
+}
+
+// TestKillThenPowerCut ends only the process at every operation. The next program builds on what it sees, which need not be
+// on disk; then the power is cut.
+func TestKillThenPowerCut(t *testing.T) {
+	for cut := 1; cut <= operations(t); cut++ {
+		for seed := range uint64(4) {
+			first := newLife(seed)
+			first.fs.cutAt = cut
+			script(t, first)
+			second := first.on(first.fs.afterKill())
+			second.run(t, "aa")
+			requireNoErrors(t, second, cut, seed)
+			third := second.on(second.fs.afterCut(seed))
+			third.run(t, laterRun)
+			requireNoErrors(t, third, cut, seed)
+		}
+	}
+}
+
+// TestEveryOperationFails lets every operation fail once. The caller is told; no group is taken after a failed one; a
+// restart, with the doubtful contents still in memory, and a power cut after it lose nothing acknowledged.
+func TestEveryOperationFails(t *testing.T) {
+	n := operations(t)
+	for _, fault := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO} {
+		for failing := 1; failing <= n; failing++ {
+			where := fmt.Sprintf("%v at operation %d", fault, failing)
+			first := newLife(uint64(failing))
+			first.fs.failAt, first.fs.failWith = failing, fault
+			script(t, first)
+			require.NotEmpty(t, first.told, where)
+			if acknowledging := first.acked < first.tried; acknowledging {
+				require.Equal(t, fault != syscall.EIO, errors.Is(first.told[0], journal.ErrFull), "%s: %v", where, first.told[0])
+				require.ErrorIs(t, first.told[0], fault)
+			}
+			second := first.on(first.fs.afterKill())
+			second.run(t, "aa")
+			requireNoErrors(t, second, failing, 0)
+			for seed := range uint64(4) {
+				third := second.on(second.fs.afterCut(seed))
+				third.run(t, laterRun)
+				requireNoErrors(t, third, failing, seed)
+			}
+		}
+	}
+}
+
+// TestSuiteWithCrashes runs the common suite where its crashes are real ones: a power cut that drops, or keeps a part of,
+// what was not synced.
+func TestSuiteWithCrashes(t *testing.T) {
+	var cuts uint64
+	journaltest.Run(t, func(*testing.T) journaltest.Place {
+		current := newCrashFS(0)
+		return journaltest.Place{
+			Open:            func() (journal.Backend, error) { return open(crashDir, smallSegments, current.seam()) },
+			Kept:            func() (journaltest.Kept, error) { return place(crashDir, current.seam()).Kept() },
+			SpoilCheckpoint: func() error { return place(crashDir, current.seam()).SpoilCheckpoint() },
+			Crash: func(journal.Backend) {
+				cuts++
+				current = current.afterCut(cuts)
+			},
+		}
+	})
+	require.Positive(t, cuts)
+}

@@ -1,0 +1,365 @@
+package embedded
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/seathold/seathold/engine/journal"
+)
+
+// sectorBytes is what a disk writes whole or not at all.
+const sectorBytes = 512
+
+// errCut is what every operation returns from the moment of a crash on.
+var errCut = errors.New("the power is cut")
+
+// crashFS is a file system in memory that keeps apart what a program sees and what is on disk. Every operation is
+// counted, and one of them can be made the last, or made to fail.
+type crashFS struct {
+	mu       sync.Mutex
+	ops      int
+	cutAt    int // this operation and all later ones return errCut; 0 for never
+	failAt   int // this operation returns failWith; 0 for never
+	failWith error
+	random   *rand.Rand
+
+	names   map[string]*inode // as the program sees them, by path
+	durable map[string]*inode // as they are on disk
+	pending []rename          // changes of names that no syncDir has covered
+	locked  bool
+}
+
+// inode is a file or a directory.
+type inode struct {
+	dir     bool
+	content []byte // as the program sees it
+	durable []byte
+	pending []change // changes of content that no sync has covered
+}
+
+// change is a write, or a truncation where data is nil.
+type change struct {
+	offset int64
+	data   []byte
+}
+
+// rename is a change of names: node leaves from and appears as to; either may be empty.
+type rename struct {
+	from, to string
+	node     *inode
+}
+
+// dir returns the directory whose sync makes the change durable; nothing is renamed from one to another.
+func (r rename) dir() string {
+	if r.to != "" {
+		return filepath.Dir(r.to)
+	}
+	return filepath.Dir(r.from)
+}
+
+func (r rename) apply(names map[string]*inode) {
+	delete(names, r.from)
+	if r.to != "" {
+		names[r.to] = r.node
+	}
+}
+
+func newCrashFS(seed uint64) *crashFS {
+	root := &inode{dir: true}
+	return &crashFS{
+		random:  rand.New(rand.NewPCG(seed, 0)),
+		names:   map[string]*inode{"/": root},
+		durable: map[string]*inode{"/": root},
+	}
+}
+
+// step counts an operation and tells whether it may happen.
+func (c *crashFS) step() error {
+	c.ops++
+	if c.cutAt > 0 && c.ops >= c.cutAt {
+		return errCut
+	}
+	if c.ops == c.failAt {
+		return c.failWith
+	}
+	return nil
+}
+
+// afterKill is the file system that the next program finds when only the process ended.
+func (c *crashFS) afterKill() *crashFS {
+	c.cutAt, c.failAt, c.locked = 0, 0, false
+	return c
+}
+
+// afterCut is the file system after the power came back. Of what was not synced, the seed decides how much survives:
+// nothing, all, a beginning that ends in a torn write, or any sectors and any names.
+func (c *crashFS) afterCut(seed uint64) *crashFS {
+	next := newCrashFS(seed)
+	survives := func(i, of int) bool {
+		switch seed % 4 {
+		case 0:
+			return false
+		case 1:
+			return true
+		case 2:
+			return i < of/2
+		}
+		return next.random.IntN(2) == 0
+	}
+	names := maps.Clone(c.durable)
+	for i, r := range c.pending {
+		if survives(i, len(c.pending)) {
+			r.apply(names)
+		}
+	}
+	for _, path := range slices.Sorted(maps.Keys(names)) {
+		n := names[path]
+		if next.names[filepath.Dir(path)] == nil {
+			continue
+		}
+		content := bytes.Clone(n.durable)
+		sectors, sector := 0, 0
+		for _, ch := range n.pending {
+			sectors += len(ch.sectors())
+		}
+		for _, ch := range n.pending {
+			for _, part := range ch.sectors() {
+				if survives(sector, sectors) {
+					content = part.apply(content)
+				}
+				sector++
+			}
+		}
+		fresh := &inode{dir: n.dir, content: content, durable: bytes.Clone(content)}
+		next.names[path], next.durable[path] = fresh, fresh
+	}
+	return next
+}
+
+// sectors splits a write into what reaches the disk as one.
+func (ch change) sectors() []change {
+	if ch.data == nil {
+		return []change{ch}
+	}
+	var parts []change
+	offset, rest := ch.offset, ch.data
+	for len(rest) > 0 {
+		n := min(len(rest), sectorBytes-int(offset%sectorBytes))
+		parts = append(parts, change{offset, rest[:n]})
+		offset, rest = offset+int64(n), rest[n:]
+	}
+	return parts
+}
+
+func (ch change) apply(content []byte) []byte {
+	size := ch.offset + int64(len(ch.data))
+	if ch.data == nil {
+		content = content[:min(int64(len(content)), size)]
+	}
+	if more := size - int64(len(content)); more > 0 {
+		content = append(content, make([]byte, more)...)
+	}
+	copy(content[ch.offset:], ch.data)
+	return content
+}
+
+// seam returns the file system as the journal sees it.
+func (c *crashFS) seam() fileSystem {
+	return fileSystem{
+		lock:          c.lock,
+		makeDir:       c.makeDir,
+		list:          c.list,
+		create:        func(path string) (file, error) { return c.open(path, true, false) },
+		createDurable: func(path string) (file, error) { return c.open(path, true, true) },
+		openDurable:   func(path string) (file, error) { return c.open(path, false, true) },
+		openRead:      func(path string) (file, error) { return c.open(path, false, false) },
+		rename: func(from, to string) error {
+			return c.change(func() rename { return rename{from, to, c.names[from]} })
+		},
+		remove: func(path string) error {
+			return c.change(func() rename { return rename{from: path} })
+		},
+		syncDir: c.syncDir,
+	}
+}
+
+func (c *crashFS) lock(_ string, _ bool) (func() error, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.locked {
+		return nil, journal.ErrLocked
+	}
+	c.locked = true
+	return func() error {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.locked = false
+		return nil
+	}, nil
+}
+
+func (c *crashFS) makeDir(dir string) error {
+	if c.names[dir] != nil {
+		return nil
+	}
+	return c.change(func() rename { return rename{to: dir, node: &inode{dir: true}} })
+}
+
+// change changes names, durably only behind the next syncDir.
+func (c *crashFS) change(what func() rename) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.step(); err != nil {
+		return err
+	}
+	r := what()
+	if r.from != "" && c.names[r.from] == nil {
+		return os.ErrNotExist
+	}
+	r.apply(c.names)
+	c.pending = append(c.pending, r)
+	return nil
+}
+
+func (c *crashFS) list(dir string) ([]entry, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.step(); err != nil {
+		return nil, err
+	}
+	if c.names[dir] == nil {
+		return nil, os.ErrNotExist
+	}
+	var entries []entry
+	for path, n := range c.names {
+		if filepath.Dir(path) == dir && path != dir {
+			entries = append(entries, entry{filepath.Base(path), int64(len(n.content))})
+		}
+	}
+	return entries, nil
+}
+
+func (c *crashFS) syncDir(dir string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.step(); err != nil {
+		return err
+	}
+	c.pending = slices.DeleteFunc(c.pending, func(r rename) bool {
+		if r.dir() != dir {
+			return false
+		}
+		r.apply(c.durable)
+		return true
+	})
+	return nil
+}
+
+func (c *crashFS) open(path string, create, durable bool) (file, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.step(); err != nil {
+		return file{}, err
+	}
+	if create {
+		r := rename{to: path, node: &inode{}}
+		r.apply(c.names)
+		c.pending = append(c.pending, r)
+	}
+	n := c.names[path]
+	if n == nil {
+		return file{}, os.ErrNotExist
+	}
+	f := file{
+		readAt: func(b []byte, offset int64) (int, error) { return c.readAt(n, b, offset) },
+		writeAt: func(b []byte, offset int64) (int, error) {
+			written, err := c.writeAt(n, b, offset)
+			if err == nil && durable {
+				err = c.sync(n)
+			}
+			return written, err
+		},
+		sync:     func() error { return c.sync(n) },
+		truncate: func(size int64) error { return c.truncate(n, size) },
+		close:    c.closeFile,
+	}
+	return f, nil
+}
+
+func (c *crashFS) readAt(n *inode, b []byte, offset int64) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.step(); err != nil {
+		return 0, err
+	}
+	if offset >= int64(len(n.content)) {
+		return 0, io.EOF
+	}
+	read := copy(b, n.content[offset:])
+	if read < len(b) {
+		return read, io.EOF
+	}
+	return read, nil
+}
+
+// writeAt writes; a failing write leaves a part of itself.
+func (c *crashFS) writeAt(n *inode, b []byte, offset int64) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.step()
+	if errors.Is(err, errCut) {
+		return 0, err
+	}
+	if err != nil {
+		b = b[:c.random.IntN(len(b)+1)]
+	}
+	if len(b) > 0 {
+		ch := change{offset, bytes.Clone(b)}
+		n.content = ch.apply(n.content)
+		n.pending = append(n.pending, ch)
+	}
+	return len(b), err
+}
+
+func (c *crashFS) truncate(n *inode, size int64) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.step(); err != nil {
+		return err
+	}
+	ch := change{offset: size}
+	n.content = ch.apply(n.content)
+	n.pending = append(n.pending, ch)
+	return nil
+}
+
+// sync makes a file's content durable. A sync that fails forgets what it should have written: the program still sees it,
+// later syncs report success, and it is not on disk. That is how Linux behaves.
+func (c *crashFS) sync(n *inode) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.step()
+	if errors.Is(err, errCut) {
+		return err
+	}
+	if err == nil {
+		for _, ch := range n.pending {
+			n.durable = ch.apply(n.durable)
+		}
+	}
+	n.pending = nil
+	return err
+}
+
+func (c *crashFS) closeFile() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.step()
+}

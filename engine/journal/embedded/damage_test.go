@@ -1,0 +1,468 @@
+package embedded
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/seathold/seathold/engine/journal"
+	"github.com/stretchr/testify/require"
+)
+
+// written makes a journal of groups of scriptGroup in a directory, closes it and returns its files.
+func written(t *testing.T, dir string, groups int) (segments, checkpoints []numbered) {
+	t.Helper()
+	j, err := Open(dir, tinySegments)
+	require.NoError(t, err)
+	_, err = j.Recover(discard())
+	require.NoError(t, err)
+	appendScript(t, j, groups)
+	require.NoError(t, j.Close())
+	return filesOf(t, dir)
+}
+
+func appendScript(t *testing.T, j *Journal, groups int) {
+	t.Helper()
+	for range groups {
+		require.NoError(t, j.Append(t.Context(), scriptGroup(j.last+1, 0)))
+	}
+}
+
+func filesOf(t *testing.T, dir string) (segments, checkpoints []numbered) {
+	t.Helper()
+	d := directory{path: dir, fs: disk()}
+	segments, checkpoints, err := d.files()
+	require.NoError(t, err)
+	return segments, checkpoints
+}
+
+// contentOf returns the content of every file in a directory.
+func contentOf(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	content := map[string]string{}
+	for _, e := range entries {
+		content[e.Name()] = string(readFile(t, filepath.Join(dir, e.Name())))
+	}
+	return content
+}
+
+// edit replaces the content of a file by what change makes of it.
+func edit(t *testing.T, path string, change func(b []byte) []byte) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(path, change(readFile(t, path)), 0o600))
+}
+
+// flip returns a change that inverts the byte at offset.
+func flip(offset int) func(b []byte) []byte {
+	return func(b []byte) []byte {
+		b[offset] ^= 0xff
+		return b
+	}
+}
+
+// frameOffset returns where the nth frame of a segment begins.
+func frameOffset(b []byte, n int) int {
+	at := headerBytes
+	for range n {
+		at += headerBytes + int(binary.LittleEndian.Uint32(b[at+4:]))
+	}
+	return at
+}
+
+// damage is one thing done to a closed journal, and what must be named for it.
+type damage struct {
+	name   string
+	damage func(t *testing.T, dir string, s []numbered)
+	file   int // segment that is named
+	frame  int // whose offset is named; -1 for the beginning of the file
+}
+
+// damages are done to three segments with three, three and two groups.
+func damages() []damage {
+	const middle, newest = 1, 2
+	return []damage{
+		{"records of an older segment", func(t *testing.T, dir string, s []numbered) {
+			edit(t, filepath.Join(dir, s[middle].name), func(b []byte) []byte { return flip(frameOffset(b, 1) + headerBytes + 9)(b) })
+		}, middle, 1},
+		{"a frame's header in an older segment", func(t *testing.T, dir string, s []numbered) {
+			edit(t, filepath.Join(dir, s[middle].name), func(b []byte) []byte { return flip(frameOffset(b, 1) + 5)(b) })
+		}, middle, 1},
+		{"an older segment cut short", func(t *testing.T, dir string, s []numbered) {
+			edit(t, filepath.Join(dir, s[middle].name), func(b []byte) []byte { return b[:frameOffset(b, 1)+100] })
+		}, middle, 1},
+		{"an older segment without its last frame", func(t *testing.T, dir string, s []numbered) {
+			edit(t, filepath.Join(dir, s[middle].name), func(b []byte) []byte { return b[:frameOffset(b, 1)] })
+		}, middle + 1, -1},
+		{"the header of a segment", func(t *testing.T, dir string, s []numbered) {
+			edit(t, filepath.Join(dir, s[newest].name), flip(17))
+		}, newest, -1},
+		{"a segment cut within its header", func(t *testing.T, dir string, s []numbered) {
+			edit(t, filepath.Join(dir, s[newest].name), func(b []byte) []byte { return b[:headerBytes-1] })
+		}, newest, -1},
+		{"records with a frame behind them in the newest segment", func(t *testing.T, dir string, s []numbered) {
+			edit(t, filepath.Join(dir, s[newest].name), flip(frameOffset(readFile(t, filepath.Join(dir, s[newest].name)), 0)+100))
+		}, newest, 0},
+		{"a frame's header with a frame behind it in the newest segment", func(t *testing.T, dir string, s []numbered) {
+			edit(t, filepath.Join(dir, s[newest].name), flip(headerBytes+30))
+		}, newest, 0},
+		{"zeros over a frame's beginning in the newest segment", func(t *testing.T, dir string, s []numbered) {
+			edit(t, filepath.Join(dir, s[newest].name), func(b []byte) []byte {
+				clear(b[headerBytes : headerBytes+200])
+				return b
+			})
+		}, newest, 0},
+		{"an old frame behind the last one", func(t *testing.T, dir string, s []numbered) {
+			edit(t, filepath.Join(dir, s[newest].name), func(b []byte) []byte {
+				return append(b, b[headerBytes:frameOffset(b, 1)]...)
+			})
+		}, newest, 2},
+		{"more bytes behind the last frame than one group has", func(t *testing.T, dir string, s []numbered) {
+			require.NoError(t, os.Truncate(filepath.Join(dir, s[newest].name), s[newest].bytes+headerBytes+maxRunBytes+1))
+		}, newest, 2},
+		{"a missing segment", func(t *testing.T, dir string, s []numbered) {
+			require.NoError(t, os.Remove(filepath.Join(dir, s[middle].name)))
+		}, middle + 1, -1},
+		{"a missing first segment", func(t *testing.T, dir string, s []numbered) {
+			require.NoError(t, os.Remove(filepath.Join(dir, s[0].name)))
+		}, 1, -1},
+		{"no segment", func(t *testing.T, dir string, s []numbered) {
+			for _, f := range s {
+				require.NoError(t, os.Remove(filepath.Join(dir, f.name)))
+			}
+		}, 0, -1},
+		{"a segment under another's name", func(t *testing.T, dir string, s []numbered) {
+			require.NoError(t, os.Rename(filepath.Join(dir, s[newest].name), filepath.Join(dir, s[middle].name)))
+		}, middle, -1},
+		{"a segment of another journal", func(t *testing.T, dir string, s []numbered) {
+			other := filepath.Join(t.TempDir(), "other")
+			written(t, other, 8)
+			require.NoError(t, os.Rename(filepath.Join(other, s[middle].name), filepath.Join(dir, s[middle].name)))
+		}, middle, -1},
+	}
+}
+
+// TestDamageIsNamed does each damage to a journal of its own. Every time the start must be refused with the file and the
+// offset, for writers and readers alike, and the directory stay as it is.
+func TestDamageIsNamed(t *testing.T) {
+	for _, c := range damages() {
+		t.Run(c.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "journal")
+			segments, _ := written(t, dir, 8)
+			require.Len(t, segments, 3)
+			offset := int64(0)
+			if c.frame >= 0 {
+				offset = int64(frameOffset(readFile(t, filepath.Join(dir, segments[c.file].name)), c.frame))
+			}
+			c.damage(t, dir, segments)
+			requireDamage(t, dir, segments[c.file].name, offset)
+		})
+	}
+}
+
+// requireDamage requires that every way to read the directory names the damage and changes nothing.
+func requireDamage(t *testing.T, dir, file string, offset int64) {
+	t.Helper()
+	before := contentOf(t, dir)
+	var damage *Damage
+	for range 2 {
+		j, err := Open(dir, tinySegments)
+		require.NoError(t, err)
+		_, err = j.Recover(discard())
+		require.ErrorIs(t, err, journal.ErrDamaged)
+		require.ErrorAs(t, err, &damage)
+		require.Equal(t, file, damage.File, "%v", err)
+		require.Equal(t, offset, damage.Offset, "%v", err)
+		require.ErrorIs(t, j.Append(t.Context(), scriptGroup(1, 0)), journal.ErrDamaged)
+		require.NoError(t, j.Close())
+
+		o, err := OpenReadOnly(dir)
+		require.NoError(t, err)
+		_, again := o.Recover(discard())
+		require.EqualError(t, again, damageLine(dir, damage))
+		require.NoError(t, o.Close())
+	}
+	require.True(t, maps.Equal(before, contentOf(t, dir)), "the directory was changed")
+}
+
+func damageLine(dir string, damage *Damage) string {
+	return "journal directory " + dir + ": " + damage.Error()
+}
+
+// TestLossThatOnlyACheckpointKnowsOf: without its newest segment a journal looks shorter but whole.
+func TestLossThatOnlyACheckpointKnowsOf(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "journal")
+	segments, _ := written(t, dir, 8)
+	j := recovered(t, dir, tinySegments)
+	c, err := j.Checkpoint(t.Context(), segments[0].sequence)
+	require.NoError(t, err)
+	require.NoError(t, c.Commit(j.last))
+	require.NoError(t, j.Close())
+	require.NoError(t, os.Remove(filepath.Join(dir, segments[2].name)))
+	requireDamage(t, dir, segments[1].name, segments[1].bytes)
+}
+
+// TestUnfinishedGroupIsCut leaves at the end of the newest segment what a crash can leave there. It is reported and cut, a
+// reader leaves it, and the journal goes on.
+func TestUnfinishedGroupIsCut(t *testing.T) {
+	const seed = 20230511
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	noise := make([]byte, 3000)
+	for i := range noise {
+		noise[i] = byte(random.IntN(256))
+	}
+	foreignFrame := make([]byte, headerBytes+60)
+	frameHeader{length: 60, first: 1 << 30, count: 1, records: crc32.Checksum(foreignFrame[headerBytes:], castagnoli)}.put(foreignFrame, saltOf(1))
+	wrongLength := func(frame []byte) []byte {
+		binary.LittleEndian.PutUint32(frame[4:], 0xfffffff0)
+		return frame
+	}
+	tails := map[string]func(frame []byte) []byte{
+		"one byte":                           func(frame []byte) []byte { return frame[:1] },
+		"half a header":                      func(frame []byte) []byte { return frame[:16] },
+		"a header alone":                     func(frame []byte) []byte { return frame[:headerBytes] },
+		"half the records":                   func(frame []byte) []byte { return frame[:len(frame)/2] },
+		"all but the last byte":              func(frame []byte) []byte { return frame[:len(frame)-1] },
+		"the size without the content":       func(frame []byte) []byte { return make([]byte, len(frame)) },
+		"a sector missing within":            func(frame []byte) []byte { clear(frame[100:200]); return frame },
+		"a beginning missing":                func(frame []byte) []byte { clear(frame[:100]); return frame },
+		"a length that is garbage":           wrongLength,
+		"noise":                              func([]byte) []byte { return noise },
+		"what a client thinks is a frame":    func([]byte) []byte { return append(bytes.Clone(noise[:50]), foreignFrame...) },
+		"the letters that a frame begins by": func([]byte) []byte { return bytes.Repeat([]byte(frameMagic), 100) },
+	}
+	for name, tail := range tails {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "journal")
+			segments, _ := written(t, dir, 8)
+			newest := filepath.Join(dir, segments[len(segments)-1].name)
+			before := readFile(t, newest)
+
+			j := recovered(t, dir, Options{})
+			last := j.last
+			appendScript(t, j, 1)
+			require.NoError(t, j.Close())
+			torn := tail(bytes.Clone(readFile(t, newest)[len(before):]))
+			require.NoError(t, os.WriteFile(newest, append(bytes.Clone(before), torn...), 0o600))
+
+			o, err := OpenReadOnly(dir)
+			require.NoError(t, err)
+			sum, err := o.Recover(discard())
+			require.NoError(t, err)
+			require.NoError(t, o.Close())
+			require.EqualValues(t, len(torn), sum.TornBytes)
+			require.Len(t, readFile(t, newest), len(before)+len(torn), "a reader has cut it")
+
+			j, err = Open(dir, tinySegments)
+			require.NoError(t, err)
+			sum, err = j.Recover(discard())
+			require.NoError(t, err)
+			require.EqualValues(t, len(torn), sum.TornBytes)
+			require.Len(t, sum.Notes, 1)
+			require.Contains(t, sum.Notes[0], filepath.Base(newest))
+			require.Equal(t, last, sum.Last)
+			require.Equal(t, before, readFile(t, newest))
+			appendScript(t, j, 3)
+			require.NoError(t, j.Close())
+			j = recovered(t, dir, tinySegments)
+			require.Equal(t, 11, countGroups(t, j))
+		})
+	}
+}
+
+// countGroups counts the groups in a closed copy of what j recovered.
+func countGroups(t *testing.T, j *Journal) int {
+	t.Helper()
+	require.NoError(t, j.Close())
+	o, err := OpenReadOnly(j.dir.path)
+	require.NoError(t, err)
+	defer o.Close()
+	sum, err := o.Recover(discard())
+	require.NoError(t, err)
+	return sum.Groups
+}
+
+// TestDamagedCheckpoints spoils checkpoints at every byte in turn, one then both.
+func TestDamagedCheckpoints(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "journal")
+	_, _ = written(t, dir, 2)
+	j := recovered(t, dir, Options{})
+	var starts []uint64
+	for range 2 {
+		appendScript(t, j, 1)
+		starts = append(starts, j.last)
+		c, err := j.Checkpoint(t.Context(), j.last)
+		require.NoError(t, err)
+		require.NoError(t, c.Write(journal.AppendRecord(nil, []byte("a reservation"))))
+		require.NoError(t, c.Commit(j.last))
+	}
+	require.NoError(t, j.Close())
+	newest := filepath.Join(dir, checkpointName(starts[1]))
+	whole := readFile(t, newest)
+
+	for i := range whole {
+		if i >= 4 && i < 8 {
+			continue // the version, which the header's checksum covers like the rest
+		}
+		require.NoError(t, os.WriteFile(newest, flip(i)(bytes.Clone(whole)), 0o600))
+		require.Equal(t, starts[0], checkpointStart(t, dir, 1), "byte %d", i)
+	}
+	for size := range whole {
+		require.NoError(t, os.WriteFile(newest, whole[:size], 0o600))
+		require.Equal(t, starts[0], checkpointStart(t, dir, 1), "cut to %d bytes", size)
+	}
+	older := filepath.Join(dir, checkpointName(starts[0]))
+	edit(t, older, flip(40))
+	require.Zero(t, checkpointStart(t, dir, 2), "with both damaged, all groups are replayed")
+	require.NoError(t, os.WriteFile(newest, whole, 0o600))
+	require.Equal(t, starts[1], checkpointStart(t, dir, 0))
+}
+
+func checkpointStart(t *testing.T, dir string, notes int) uint64 {
+	t.Helper()
+	o, err := OpenReadOnly(dir)
+	require.NoError(t, err)
+	defer o.Close()
+	sum, err := o.Recover(discard())
+	require.NoError(t, err)
+	require.Len(t, sum.Notes, notes)
+	return sum.Checkpoint.Start
+}
+
+// TestRepeatedStartIsOneCheckpoint: a checkpoint that replaces one of the same start must not push the older one out.
+func TestRepeatedStartIsOneCheckpoint(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "journal")
+	written(t, dir, 2)
+	j := recovered(t, dir, tinySegments)
+	var starts []uint64
+	for _, groups := range []int{4, 4, 0, 0} {
+		appendScript(t, j, groups)
+		starts = append(starts, j.last)
+		c, err := j.Checkpoint(t.Context(), j.last)
+		require.NoError(t, err)
+		require.NoError(t, c.Commit(j.last))
+	}
+	require.NoError(t, j.Close())
+	edit(t, filepath.Join(dir, checkpointName(starts[3])), flip(40))
+	require.Equal(t, starts[0], checkpointStart(t, dir, 1))
+}
+
+// TestStartWithinAGroup: the group that holds the first record behind a checkpoint is delivered whole.
+func TestStartWithinAGroup(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "journal")
+	written(t, dir, 3) // records 1-2, 3-6, 7-10
+	j := recovered(t, dir, tinySegments)
+	c, err := j.Checkpoint(t.Context(), 4)
+	require.NoError(t, err)
+	require.NoError(t, c.Commit(j.last))
+	require.NoError(t, j.Close())
+	var got delivered
+	o, err := OpenReadOnly(dir)
+	require.NoError(t, err)
+	_, err = o.Recover(got.recovery())
+	require.NoError(t, errors.Join(err, o.Close()))
+	require.Len(t, got.groups, 2)
+	require.EqualValues(t, 3, got.groups[0].First)
+}
+
+// TestCheckpointOverADamagedOne: a checkpoint that takes the name of a damaged one stays, and the damaged one is removed
+// once, not again with the next checkpoint.
+func TestCheckpointOverADamagedOne(t *testing.T) {
+	for _, more := range []int{0, 1} {
+		dir := filepath.Join(t.TempDir(), "journal")
+		written(t, dir, 2)
+		j := recovered(t, dir, tinySegments)
+		checkpointNow(t, j)
+		appendScript(t, j, 1)
+		checkpointNow(t, j)
+		require.NoError(t, j.Close())
+		_, before := filesOf(t, dir)
+		edit(t, filepath.Join(dir, before[1].name), flip(40))
+
+		j = recovered(t, dir, tinySegments)
+		appendScript(t, j, more)
+		checkpointNow(t, j)
+		_, after := filesOf(t, dir)
+		require.Equal(t, []string{before[0].name, checkpointName(j.last)}, namesOf(after))
+		require.Equal(t, j.last, checkpointStartOfCopy(t, dir))
+		appendScript(t, j, 1)
+		checkpointNow(t, j)
+		require.NoError(t, j.Close())
+	}
+}
+
+func checkpointNow(t *testing.T, j *Journal) {
+	t.Helper()
+	c, err := j.Checkpoint(t.Context(), j.last)
+	require.NoError(t, err)
+	require.NoError(t, c.Commit(j.last))
+}
+
+func namesOf(files []numbered) []string {
+	var names []string
+	for _, f := range files {
+		names = append(names, f.name)
+	}
+	return names
+}
+
+// checkpointStartOfCopy reads a copy, since the directory itself has a writer.
+func checkpointStartOfCopy(t *testing.T, dir string) uint64 {
+	t.Helper()
+	copied := filepath.Join(t.TempDir(), "copied")
+	require.NoError(t, os.CopyFS(copied, os.DirFS(dir)))
+	return checkpointStart(t, copied, 0)
+}
+
+// TestTemporaryFiles: a writer drops what a crash left unfinished, a reader leaves it.
+func TestTemporaryFiles(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "journal")
+	written(t, dir, 1)
+	for _, name := range []string{temporaryCheckpoint, temporarySegment, temporaryMarker} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("half"), 0o600))
+	}
+	before := contentOf(t, dir)
+	require.Zero(t, checkpointStart(t, dir, 0))
+	require.Equal(t, before, contentOf(t, dir))
+	require.NoError(t, recovered(t, dir, Options{}).Close())
+	require.Len(t, contentOf(t, dir), len(before)-3)
+}
+
+// TestUnreadableCheckpoint: a disk that cannot read a checkpoint has lost it. A program that may not open one more file has
+// not, and the next start will read it.
+func TestUnreadableCheckpoint(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "journal")
+	written(t, dir, 2)
+	j := recovered(t, dir, Options{})
+	checkpointNow(t, j)
+	require.NoError(t, j.Close())
+	for _, fault := range []error{syscall.EIO, syscall.EMFILE} {
+		fs := disk()
+		fs.openRead = func(path string) (file, error) {
+			if path == filepath.Join(dir, checkpointName(j.last)) {
+				return file{}, &os.PathError{Op: "open", Path: path, Err: fault}
+			}
+			return disk().openRead(path)
+		}
+		o, err := openReadOnly(dir, fs)
+		require.NoError(t, err)
+		sum, err := o.Recover(discard())
+		require.NoError(t, o.Close())
+		if fault == syscall.EIO {
+			require.NoError(t, err)
+			require.Len(t, sum.Notes, 1)
+			require.Equal(t, 2, sum.Groups)
+		} else {
+			require.ErrorIs(t, err, fault)
+		}
+	}
+}

@@ -1,0 +1,225 @@
+package embedded
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+
+	"github.com/seathold/seathold/engine/journal"
+)
+
+// formatVersion stands in the marker and in the header of every file. A change of any layout below is a new version, with
+// golden bytes of its own in testdata.
+const formatVersion = 1
+
+const (
+	segmentMagic    = "SHSG"
+	frameMagic      = "SHGR"
+	checkpointMagic = "SHCK"
+
+	headerBytes      = 32
+	chunkHeaderBytes = 8
+	footerBytes      = 36
+
+	// maxRunBytes bounds the records of one group and of one chunk. It leaves room for a few records of the largest size.
+	maxRunBytes = 64 << 20
+)
+
+// castagnoli is the polynomial that processors compute by themselves.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// A fileHeader begins every segment and every checkpoint. All numbers are little-endian.
+//
+//	 0        4        8                16               24       28       32
+//	 +--------+--------+----------------+----------------+--------+--------+
+//	 | magic  | version| journal id     | sequence       | chain  | sum    |
+//	 +--------+--------+----------------+----------------+--------+--------+
+//
+//	sequence  segment: the first record it holds; checkpoint: its start
+//	chain     segment: the sum of the frame before its first one, 0 before record 1; checkpoint: 0
+//	sum       CRC-32C of the 28 bytes before it; where it stands never changes from version to version
+type fileHeader struct {
+	magic    string
+	id       uint64
+	sequence uint64
+	chain    uint32
+}
+
+// encode returns the header's bytes and its sum.
+func (h fileHeader) encode() ([]byte, uint32) {
+	b := make([]byte, 0, headerBytes)
+	b = append(b, h.magic...)
+	b = binary.LittleEndian.AppendUint32(b, formatVersion)
+	b = binary.LittleEndian.AppendUint64(b, h.id)
+	b = binary.LittleEndian.AppendUint64(b, h.sequence)
+	b = binary.LittleEndian.AppendUint32(b, h.chain)
+	sum := crc32.Checksum(b, castagnoli)
+	return binary.LittleEndian.AppendUint32(b, sum), sum
+}
+
+// decodeFileHeader reads the header of the file called name, which must be one of the journal id and of the given kind.
+func decodeFileHeader(name, magic string, id uint64, b []byte) (h fileHeader, sum uint32, err error) {
+	if len(b) < headerBytes {
+		return h, 0, &Damage{File: name, Reason: fmt.Sprintf("the file ends within its header, after %d bytes", len(b))}
+	}
+	sum = binary.LittleEndian.Uint32(b[28:])
+	if string(b[:4]) != magic || sum != crc32.Checksum(b[:28], castagnoli) {
+		return h, 0, &Damage{File: name, Reason: "its header does not hold"}
+	}
+	if v := binary.LittleEndian.Uint32(b[4:]); v != formatVersion {
+		return h, 0, fmt.Errorf("%w: %s has format version %d, this program reads %d", journal.ErrForeign, name, v, formatVersion)
+	}
+	h = fileHeader{
+		magic:    magic,
+		id:       binary.LittleEndian.Uint64(b[8:]),
+		sequence: binary.LittleEndian.Uint64(b[16:]),
+		chain:    binary.LittleEndian.Uint32(b[24:]),
+	}
+	if h.id != id {
+		return h, 0, &Damage{File: name, Reason: fmt.Sprintf("it belongs to journal %016x, not to %016x", h.id, id)}
+	}
+	return h, sum, nil
+}
+
+// A frameHeader stands before the records of a group in a segment.
+//
+//	 0        4        8                16       20       24       28       32
+//	 +--------+--------+----------------+--------+--------+--------+--------+---------
+//	 | magic  | length | first          | count  | chain  | records| sum    | records
+//	 +--------+--------+----------------+--------+--------+--------+--------+---------
+//
+//	length   bytes of records behind the header, 1 to maxRunBytes
+//	first    sequence of the first record
+//	count    number of records, at least 1
+//	chain    the sum of the frame before it, or of the segment's header: no frame can be missing or be an old one
+//	records  CRC-32C of the records
+//	sum      CRC-32C of the journal's id and of the 28 bytes before it
+//
+// The id is a random number that no client knows, so that bytes a client can place in a record never pass for a frame
+// when the end of a segment is searched for one.
+type frameHeader struct {
+	length  uint32
+	first   uint64
+	count   uint32
+	chain   uint32
+	records uint32
+}
+
+// put writes the header over the first bytes of b and returns its sum.
+func (h frameHeader) put(b []byte, salt uint32) uint32 {
+	copy(b, frameMagic)
+	binary.LittleEndian.PutUint32(b[4:], h.length)
+	binary.LittleEndian.PutUint64(b[8:], h.first)
+	binary.LittleEndian.PutUint32(b[16:], h.count)
+	binary.LittleEndian.PutUint32(b[20:], h.chain)
+	binary.LittleEndian.PutUint32(b[24:], h.records)
+	sum := crc32.Update(salt, castagnoli, b[:28])
+	binary.LittleEndian.PutUint32(b[28:], sum)
+	return sum
+}
+
+// decodeFrameHeader reports ok only for a header that this journal wrote.
+func decodeFrameHeader(b []byte, salt uint32) (h frameHeader, sum uint32, ok bool) {
+	if len(b) < headerBytes || string(b[:4]) != frameMagic {
+		return h, 0, false
+	}
+	sum = binary.LittleEndian.Uint32(b[28:])
+	if sum != crc32.Update(salt, castagnoli, b[:28]) {
+		return h, 0, false
+	}
+	return frameHeader{
+		length:  binary.LittleEndian.Uint32(b[4:]),
+		first:   binary.LittleEndian.Uint64(b[8:]),
+		count:   binary.LittleEndian.Uint32(b[16:]),
+		chain:   binary.LittleEndian.Uint32(b[20:]),
+		records: binary.LittleEndian.Uint32(b[24:]),
+	}, sum, true
+}
+
+// saltOf is what the sums of a journal's frames begin with.
+func saltOf(id uint64) uint32 {
+	return crc32.Checksum(binary.LittleEndian.AppendUint64(nil, id), castagnoli)
+}
+
+// A checkpoint is a fileHeader, chunks, and a footer that ends the file.
+//
+//	chunk   0        4        8                     footer  0        4        8        16       24       32       36
+//	        +--------+--------+----------                   +--------+--------+--------+--------+--------+--------+
+//	        | length | sum    | records                     | 0      | chunks | bytes  | start  | end    | sum    |
+//	        +--------+--------+----------                   +--------+--------+--------+--------+--------+--------+
+//
+//	length  bytes of records behind the chunk's header, 1 to maxRunBytes; 0 says that this is the footer
+//	sum     CRC-32C that goes on from the sum before it (the first from the header's) over the length and the records,
+//	        or over the 32 bytes of the footer: no chunk can be missing, doubled or moved
+//	bytes   of records in all chunks
+//	start   as in the header
+//	end     the last record of which a chunk may hold an effect
+
+// putChunkHeader writes the header of a chunk over the first bytes of b and returns its sum.
+func putChunkHeader(b, records []byte, before uint32) uint32 {
+	binary.LittleEndian.PutUint32(b, uint32(len(records)))
+	sum := chunkSum(b, records, before)
+	binary.LittleEndian.PutUint32(b[4:], sum)
+	return sum
+}
+
+func chunkSum(header, records []byte, before uint32) uint32 {
+	return crc32.Update(crc32.Update(before, castagnoli, header[:4]), castagnoli, records)
+}
+
+// footer ends a checkpoint and shows that all of it was written.
+type footer struct {
+	chunks uint32
+	bytes  uint64
+	start  uint64
+	end    uint64
+}
+
+func (f footer) encode(before uint32) []byte {
+	b := make([]byte, 4, footerBytes)
+	b = binary.LittleEndian.AppendUint32(b, f.chunks)
+	b = binary.LittleEndian.AppendUint64(b, f.bytes)
+	b = binary.LittleEndian.AppendUint64(b, f.start)
+	b = binary.LittleEndian.AppendUint64(b, f.end)
+	return binary.LittleEndian.AppendUint32(b, crc32.Update(before, castagnoli, b))
+}
+
+// decodeFooter reports ok only for the footer that follows the sum before.
+func decodeFooter(b []byte, before uint32) (f footer, ok bool) {
+	if len(b) != footerBytes || binary.LittleEndian.Uint32(b) != 0 {
+		return f, false
+	}
+	if binary.LittleEndian.Uint32(b[32:]) != crc32.Update(before, castagnoli, b[:32]) {
+		return f, false
+	}
+	return footer{
+		chunks: binary.LittleEndian.Uint32(b[4:]),
+		bytes:  binary.LittleEndian.Uint64(b[8:]),
+		start:  binary.LittleEndian.Uint64(b[16:]),
+		end:    binary.LittleEndian.Uint64(b[24:]),
+	}, true
+}
+
+// encodeMarker returns the content of the marker: one line for people and for decodeMarker.
+func encodeMarker(id uint64) []byte {
+	line := fmt.Sprintf("Seathold journal, format %d, id %016x", formatVersion, id)
+	return fmt.Appendf(nil, "%s, sum %08x\n", line, crc32.Checksum([]byte(line), castagnoli))
+}
+
+// decodeMarker returns the journal's id.
+func decodeMarker(content []byte) (id uint64, err error) {
+	var version int
+	if _, err := fmt.Sscanf(string(content), "Seathold journal, format %d", &version); err != nil {
+		return 0, fmt.Errorf("%w: the file %s says something else", journal.ErrForeign, markerName)
+	}
+	if version != formatVersion {
+		return 0, fmt.Errorf("%w: it has format version %d, this program reads %d", journal.ErrForeign, version, formatVersion)
+	}
+	if _, err := fmt.Sscanf(string(content), "Seathold journal, format 1, id %16x", &id); err != nil {
+		return 0, &Damage{File: markerName, Reason: "it has no id"}
+	}
+	if string(encodeMarker(id)) != string(content) {
+		return 0, &Damage{File: markerName, Reason: "its checksum does not hold"}
+	}
+	return id, nil
+}

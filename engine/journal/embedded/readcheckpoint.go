@@ -1,0 +1,122 @@
+package embedded
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// readCheckpoint gives the chunks of a checkpoint to deliver and returns its footer. Every checksum on the way to a chunk
+// is checked before the chunk is given, the footer's at the end.
+func (d *directory) readCheckpoint(f numbered, deliver func(records []byte) error) (end footer, err error) {
+	in, err := d.fs.openRead(d.join(f.name))
+	if err != nil {
+		return end, err
+	}
+	r := checkpointReader{name: f.name, read: in.readAt, size: f.bytes}
+	end, err = r.run(d.id, f.sequence, deliver)
+	return end, errors.Join(err, in.close())
+}
+
+// checkpointReader reads a checkpoint from its beginning, at least readBytes at a time.
+type checkpointReader struct {
+	name string
+	read func(b []byte, offset int64) (int, error)
+	size int64 // of the file
+
+	at     int64  // offset of the next byte that next returns
+	buffer []byte // read from the file, from at on
+	store  []byte // what buffer is a part of
+
+	sum    uint32 // of the header or chunk before
+	chunks uint32
+	bytes  uint64
+}
+
+const readBytes = 1 << 20
+
+func (r *checkpointReader) run(id, start uint64, deliver func(records []byte) error) (end footer, err error) {
+	b, err := r.next(headerBytes)
+	if err != nil {
+		return end, err
+	}
+	header, sum, err := decodeFileHeader(r.name, checkpointMagic, id, b)
+	if err != nil {
+		return end, err
+	}
+	if header.sequence != start {
+		return end, r.damage("its header says that it starts at record %d", header.sequence)
+	}
+	r.sum = sum
+	for r.size-r.at > footerBytes {
+		records, err := r.chunk()
+		if err != nil {
+			return end, err
+		}
+		if err := deliver(records); err != nil {
+			return end, err
+		}
+	}
+	b, err = r.next(footerBytes)
+	if err != nil {
+		return end, err
+	}
+	end, ok := decodeFooter(b, r.sum)
+	if !ok || end.chunks != r.chunks || end.bytes != r.bytes || end.start != start || end.end < start {
+		return end, r.damage("its footer does not hold")
+	}
+	return end, nil
+}
+
+func (r *checkpointReader) chunk() (records []byte, err error) {
+	b, err := r.next(chunkHeaderBytes)
+	if err != nil {
+		return nil, err
+	}
+	header := [chunkHeaderBytes]byte(b)
+	length := binary.LittleEndian.Uint32(header[:])
+	if length == 0 || length > maxRunBytes {
+		return nil, r.damage("a chunk of %d bytes", length)
+	}
+	if records, err = r.next(int(length)); err != nil {
+		return nil, err
+	}
+	r.sum = chunkSum(header[:], records, r.sum)
+	if r.sum != binary.LittleEndian.Uint32(header[4:]) {
+		return nil, r.damage("a chunk does not hold its checksum")
+	}
+	r.chunks++
+	r.bytes += uint64(length)
+	return records, nil
+}
+
+// next returns the next n bytes, valid until the call after it. It never asks for more memory than the file is long.
+func (r *checkpointReader) next(n int) ([]byte, error) {
+	if int64(n) > r.size-r.at {
+		return nil, r.damage("the file ends where %d more bytes belong", n)
+	}
+	if len(r.buffer) < n {
+		want := int(min(int64(max(n, readBytes)), r.size-r.at))
+		if cap(r.store) < want {
+			r.store = make([]byte, want)
+		}
+		kept := copy(r.store[:want], r.buffer)
+		read, err := r.read(r.store[kept:want], r.at+int64(kept))
+		if read < want-kept {
+			if err == nil || errors.Is(err, io.EOF) {
+				err = r.damage("the file became shorter while it was read")
+			}
+			return nil, err
+		}
+		r.buffer = r.store[:want]
+	}
+	b := r.buffer[:n:n]
+	r.buffer = r.buffer[n:]
+	r.at += int64(n)
+	return b, nil
+}
+
+func (r *checkpointReader) damage(format string, args ...any) error {
+	return &Damage{File: r.name, Offset: r.at, Reason: fmt.Sprintf(format, args...)}
+}

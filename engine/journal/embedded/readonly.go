@@ -1,0 +1,49 @@
+package embedded
+
+import (
+	"fmt"
+
+	"github.com/seathold/seathold/engine/journal"
+)
+
+// ReadOnly is a journal in a directory, opened for looking at it: for verify and journal dump. It changes nothing there.
+type ReadOnly struct {
+	dir *directory
+}
+
+// OpenReadOnly opens the journal in a directory that no program writes; a running one is reported as journal.ErrLocked.
+// Several readers may share the directory, and no writer can open it until they are closed.
+func OpenReadOnly(path string) (*ReadOnly, error) {
+	return openReadOnly(path, disk())
+}
+
+func openReadOnly(path string, fs fileSystem) (*ReadOnly, error) {
+	d, err := openDirectoryShared(path, fs)
+	if err != nil {
+		return nil, fmt.Errorf("journal directory %s: %w", path, err)
+	}
+	return &ReadOnly{dir: d}, nil
+}
+
+// Recover delivers what Journal.Recover would and reports an unfinished group at the end, but leaves it there. It may be
+// called again.
+func (o *ReadOnly) Recover(to journal.Recovery) (journal.Recovered, error) {
+	if o.dir.unlock == nil {
+		return journal.Recovered{}, journal.ErrClosed
+	}
+	r := recovery{dir: o.dir, to: to}
+	if err := r.run(); err != nil {
+		return r.sum, fmt.Errorf("journal directory %s: %w", o.dir.path, err)
+	}
+	return r.sum, nil
+}
+
+// Close lets writers in again.
+func (o *ReadOnly) Close() error {
+	if o.dir.unlock == nil {
+		return nil
+	}
+	unlock := o.dir.unlock
+	o.dir.unlock = nil
+	return unlock()
+}

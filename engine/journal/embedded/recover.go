@@ -1,0 +1,253 @@
+package embedded
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"syscall"
+
+	"github.com/seathold/seathold/engine/journal"
+)
+
+// recovery is one reading of a directory. It changes nothing there.
+type recovery struct {
+	dir         *directory
+	to          journal.Recovery
+	sum         journal.Recovered
+	segments    []numbered
+	checkpoints []numbered // in the order of their starts; behind the one that was delivered all are damaged
+	intact      int        // how many of checkpoints are not known to be damaged
+	tail        tail
+}
+
+// tail is where the newest segment ends and appending goes on.
+type tail struct {
+	segment   numbered
+	bytes     int64  // of the segment, up to the end of its last frame
+	chain     uint32 // the sum of the last frame, or of the segment's header
+	lastFrame []byte // the last frame as it stands in the file; nil when the segment has none
+}
+
+func (r *recovery) run() error {
+	var err error
+	r.segments, r.checkpoints, err = r.dir.files()
+	if err != nil {
+		return err
+	}
+	if err := r.chooseCheckpoint(); err != nil {
+		return err
+	}
+	needed, err := r.neededSegments()
+	if err != nil {
+		return err
+	}
+	if r.intact > 0 {
+		if err := r.deliverCheckpoint(); err != nil {
+			return err
+		}
+	}
+	if err := r.deliverSegments(needed); err != nil {
+		return err
+	}
+	return r.compareWithCheckpoints()
+}
+
+// chooseCheckpoint finds the newest checkpoint of which every checksum holds. It is read whole before any of it is
+// delivered: a chunk cannot be taken back. An older one is taken only where this one is known to be bad, not where it
+// could not be read for another reason, which the next start may not meet.
+func (r *recovery) chooseCheckpoint() error {
+	for r.intact = len(r.checkpoints); r.intact > 0; r.intact-- {
+		f := r.checkpoints[r.intact-1]
+		end, err := r.dir.readCheckpoint(f, func([]byte) error { return nil })
+		if err == nil {
+			r.sum.Checkpoint = journal.CheckpointInfo{Start: end.start, End: end.end, Bytes: int64(end.bytes)}
+			return nil
+		}
+		if !errors.Is(err, journal.ErrDamaged) && !errors.Is(err, syscall.EIO) {
+			return err
+		}
+		r.note("the checkpoint %s is passed over for an older one and a longer replay: %v", f.name, err)
+	}
+	return nil
+}
+
+func (r *recovery) note(format string, args ...any) {
+	r.sum.Notes = append(r.sum.Notes, fmt.Sprintf(format, args...))
+}
+
+// neededSegments returns the segments from the one that holds the first record behind the checkpoint. Those before it
+// are what a crash kept a checkpoint from removing: any of them may be gone.
+func (r *recovery) neededSegments() ([]numbered, error) {
+	next := r.sum.Checkpoint.Start + 1
+	for i := len(r.segments) - 1; i >= 0; i-- {
+		if r.segments[i].sequence <= next {
+			return r.segments[i:], nil
+		}
+	}
+	if len(r.segments) == 0 {
+		return nil, &Damage{File: segmentName(next), Reason: "there is no segment at all"}
+	}
+	first := r.segments[0]
+	return nil, &Damage{File: first.name, Reason: fmt.Sprintf("it is the oldest segment, and records %d to %d are missing", next, first.sequence-1)}
+}
+
+func (r *recovery) deliverCheckpoint() error {
+	if err := r.to.Begin(r.sum.Checkpoint); err != nil {
+		return err
+	}
+	_, err := r.dir.readCheckpoint(r.checkpoints[r.intact-1], r.to.Chunk)
+	return err
+}
+
+// deliverSegments delivers every group with a record behind the checkpoint's start.
+func (r *recovery) deliverSegments(needed []numbered) error {
+	var buffer []byte
+	next, chain := needed[0].sequence, uint32(0)
+	for i, f := range needed {
+		data, err := r.dir.readFile(f.name, f.bytes, buffer)
+		if err != nil {
+			return err
+		}
+		buffer = data
+		header, sum, err := decodeFileHeader(f.name, segmentMagic, r.dir.id, data)
+		if err != nil {
+			return err
+		}
+		if header.sequence != f.sequence {
+			return &Damage{File: f.name, Reason: fmt.Sprintf("its header says that it begins with record %d", header.sequence)}
+		}
+		if f.sequence != next {
+			return &Damage{File: f.name, Reason: fmt.Sprintf("records %d to %d, which should stand before it, are missing", next, f.sequence-1)}
+		}
+		if i > 0 && header.chain != chain {
+			return &Damage{File: f.name, Reason: "it does not follow the last group of " + needed[i-1].name}
+		}
+		s := segment{name: f.name, data: data, salt: r.dir.salt, offset: headerBytes, next: next, chain: sum, newest: i == len(needed)-1}
+		if err := r.deliverGroups(&s); err != nil {
+			return err
+		}
+		next, chain = s.next, s.chain
+		if s.newest {
+			r.endAt(f, &s)
+		}
+	}
+	return nil
+}
+
+func (r *recovery) deliverGroups(s *segment) error {
+	for {
+		g, ok, err := s.group()
+		if err != nil || !ok {
+			return err
+		}
+		if g.Last() <= r.sum.Checkpoint.Start {
+			continue
+		}
+		if err := r.to.Group(g); err != nil {
+			return err
+		}
+		r.sum.Groups++
+		r.sum.Records += g.Count
+	}
+}
+
+// endAt notes where the newest segment ends.
+func (r *recovery) endAt(f numbered, s *segment) {
+	r.sum.Last = s.next - 1
+	r.sum.TornBytes = int64(len(s.data) - s.offset)
+	if r.sum.TornBytes > 0 {
+		r.note("%s ends in an unfinished group, which was never acknowledged: %d bytes from offset %d", f.name, r.sum.TornBytes, s.offset)
+	}
+	r.tail = tail{segment: f, bytes: int64(s.offset), chain: s.chain}
+	if s.last > 0 {
+		r.tail.lastFrame = bytes.Clone(s.data[s.last:s.offset])
+	}
+}
+
+// compareWithCheckpoints refuses a journal that ends before a record of which a checkpoint knows that it was durable.
+func (r *recovery) compareWithCheckpoints() error {
+	last := r.sum.Last
+	for _, c := range r.checkpoints {
+		known := c.sequence
+		if c.sequence == r.sum.Checkpoint.Start {
+			known = max(known, r.sum.Checkpoint.End)
+		}
+		if known > last {
+			return &Damage{File: r.tail.segment.name, Offset: r.tail.bytes, Reason: fmt.Sprintf(
+				"the last record found is %d, but %s was written when record %d was durable", last, c.name, known)}
+		}
+	}
+	return nil
+}
+
+// segment is the content of a segment file that is being read.
+type segment struct {
+	name   string
+	data   []byte
+	salt   uint32
+	offset int    // of the next frame
+	last   int    // offset of the frame before it; 0 when there is none
+	next   uint64 // the record that the next frame begins with
+	chain  uint32 // the sum of the frame before it
+	newest bool   // the last segment of the journal, the only one that may end in an unfinished group
+}
+
+// group returns the next group; not ok means that the intact frames have ended.
+func (s *segment) group() (g journal.Group, ok bool, err error) {
+	rest := s.data[s.offset:]
+	if len(rest) == 0 {
+		return g, false, nil
+	}
+	h, sum, intact := decodeFrameHeader(rest, s.salt)
+	if !intact {
+		return g, false, s.unfinished("a group's header does not hold")
+	}
+	if h.first != s.next || h.chain != s.chain {
+		return g, false, s.damage(s.offset, "a group from record %d stands where the one from record %d belongs", h.first, s.next)
+	}
+	if h.length == 0 || h.length > maxRunBytes || h.count == 0 {
+		return g, false, s.damage(s.offset, "a group of %d records in %d bytes", h.count, h.length)
+	}
+	end := headerBytes + int(h.length)
+	if end > len(rest) {
+		return g, false, s.unfinished("a group is cut short")
+	}
+	records := rest[headerBytes:end:end]
+	if crc32.Checksum(records, castagnoli) != h.records {
+		if end < len(rest) {
+			return g, false, s.damage(s.offset, "the records of a group do not hold their checksum, and more was written behind it")
+		}
+		return g, false, s.unfinished("the records of a group do not hold their checksum")
+	}
+	g = journal.Group{First: h.first, Count: int(h.count), Records: records}
+	s.last, s.offset, s.next, s.chain = s.offset, s.offset+end, s.next+uint64(h.count), sum
+	return g, true, nil
+}
+
+// unfinished decides whether a frame that does not hold is one that was never completed. One group is written at a time,
+// and the next only when it is durable. So an unfinished one is in the newest segment, is no longer than a frame, and has
+// no frame behind it; anything else is damage to what was durable.
+func (s *segment) unfinished(reason string) error {
+	if !s.newest {
+		return s.damage(s.offset, "%s, and a newer segment follows", reason)
+	}
+	rest := s.data[s.offset:]
+	if len(rest) > headerBytes+maxRunBytes {
+		return s.damage(s.offset, "%s, and %d bytes follow, more than one group has", reason, len(rest))
+	}
+	for at := 1; ; at++ {
+		found := bytes.Index(rest[at:], []byte(frameMagic))
+		if found < 0 {
+			return nil
+		}
+		at += found
+		if h, _, ok := decodeFrameHeader(rest[at:], s.salt); ok && h.first >= s.next {
+			return s.damage(s.offset, "%s, and the group from record %d follows at offset %d", reason, h.first, s.offset+at)
+		}
+	}
+}
+
+func (s *segment) damage(offset int, format string, args ...any) error {
+	return &Damage{File: s.name, Offset: int64(offset), Reason: fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,102 @@
+package embedded
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/journal/journaltest"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// smallSegments makes a few groups fill a segment, so that short tests roll and trim.
+var smallSegments = Options{SegmentBytes: 8 << 10}
+
+// TestSuite runs the suite that all backends pass, on the real file system.
+func TestSuite(t *testing.T) {
+	journaltest.Run(t, func(t *testing.T) journaltest.Place {
+		return place(filepath.Join(t.TempDir(), "journal"), disk())
+	})
+}
+
+// place is a journal's place on a file system.
+func place(path string, fs fileSystem) journaltest.Place {
+	d := directory{path: path, fs: fs}
+	return journaltest.Place{
+		Open: func() (journal.Backend, error) { return open(path, smallSegments, fs) },
+		Kept: func() (journaltest.Kept, error) {
+			segments, checkpoints, err := d.files()
+			if err != nil {
+				return journaltest.Kept{}, err
+			}
+			newest, err := lastRecord(path, fs)
+			return journaltest.Kept{OldestRecord: segments[0].sequence, NewestRecord: newest, Checkpoints: len(checkpoints)}, err
+		},
+		SpoilCheckpoint: func() error {
+			_, checkpoints, err := d.files()
+			if err != nil {
+				return err
+			}
+			newest := checkpoints[len(checkpoints)-1]
+			return flipByte(fs, d.join(newest.name), newest.bytes/2)
+		},
+	}
+}
+
+// lastRecord returns the sequence of the last record in the newest segment.
+func lastRecord(path string, fs fileSystem) (uint64, error) {
+	o, err := openReadOnly(path, fs)
+	if err != nil {
+		return 0, err
+	}
+	defer o.Close()
+	sum, err := o.Recover(discard())
+	return sum.Last, err
+}
+
+// discard is a recovery that keeps nothing.
+func discard() journal.Recovery {
+	return journal.Recovery{
+		Begin: func(journal.CheckpointInfo) error { return nil },
+		Chunk: func([]byte) error { return nil },
+		Group: func(journal.Group) error { return nil },
+	}
+}
+
+// flipByte inverts one byte of a file.
+func flipByte(fs fileSystem, path string, offset int64) error {
+	f, err := fs.openDurable(path)
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	var b [1]byte
+	if _, err := f.readAt(b[:], offset); err != nil {
+		return err
+	}
+	b[0] ^= 0xff
+	_, err = f.writeAt(b[:], offset)
+	return err
+}
+
+// recovered opens a directory for writing and recovers it, which must succeed.
+func recovered(t testing.TB, path string, options Options) *Journal {
+	t.Helper()
+	j, err := Open(path, options)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, j.Close()) })
+	_, err = j.Recover(discard())
+	require.NoError(t, err)
+	return j
+}
+
+func readFile(t testing.TB, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return b
+}

@@ -1,0 +1,68 @@
+package journaltest
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+
+	"github.com/seathold/seathold/engine/journal"
+	"github.com/stretchr/testify/require"
+)
+
+// record returns the one content that the record of a sequence has in all tests: the sequence, then up to 112 bytes drawn
+// from a generator seeded with it. A record that is delivered in another's place is thus always seen.
+func record(sequence uint64) []byte {
+	random := rand.New(rand.NewPCG(sequence, 0))
+	r := binary.BigEndian.AppendUint64(nil, sequence)
+	for range random.IntN(15) {
+		r = binary.BigEndian.AppendUint64(r, random.Uint64())
+	}
+	return r
+}
+
+// group returns the group of count records from first on.
+func group(first uint64, count int) journal.Group {
+	g := journal.Group{First: first, Count: count}
+	for i := range count {
+		g.Records = journal.AppendRecord(g.Records, record(first+uint64(i)))
+	}
+	return g
+}
+
+// chunk returns a run of count records that a checkpoint may hold; salt tells chunks apart.
+func chunk(salt uint64, count int) []byte {
+	return group(salt<<32|1, count).Records
+}
+
+// appendGroups appends groups of the given counts behind last and returns them.
+func appendGroups(t tester, b journal.Backend, last uint64, counts ...int) []journal.Group {
+	t.Helper()
+	groups := make([]journal.Group, 0, len(counts))
+	for _, count := range counts {
+		g := group(last+1, count)
+		require.NoError(t, b.Append(t.Context(), g))
+		groups = append(groups, g)
+		last = g.Last()
+	}
+	return groups
+}
+
+// writeCheckpoint writes a complete checkpoint of the given chunks.
+func writeCheckpoint(t tester, b journal.Backend, start, end uint64, chunks ...[]byte) {
+	t.Helper()
+	c, err := b.Checkpoint(t.Context(), start)
+	require.NoError(t, err)
+	for _, chunk := range chunks {
+		require.NoError(t, c.Write(chunk))
+	}
+	require.NoError(t, c.Commit(end))
+}
+
+// behind returns the groups that a replay from start needs.
+func behind(groups []journal.Group, start uint64) []journal.Group {
+	for i, g := range groups {
+		if g.Last() > start {
+			return groups[i:]
+		}
+	}
+	return nil
+}

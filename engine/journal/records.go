@@ -1,0 +1,51 @@
+package journal
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// MaxRecord is the largest record in bytes. An outcome takes some fifty; a sale definition of 60,000 pools stays below
+// this, and a length above it can only be damage.
+const MaxRecord = 8 << 20
+
+// MaxGroup is how many bytes of records go into one group, unless a single record is longer. Groups of a busy sale have
+// some hundred kilobytes; a sweep that ends a million reservations at once has more, and is split.
+const MaxGroup = 4 << 20
+
+// split cuts the group in two, the first part of at most so many bytes but at least one record.
+func (g Group) split(bytes int) (head, rest Group, err error) {
+	count, run := 0, g.Records
+	for {
+		_, after, err := Next(run)
+		if err != nil {
+			return head, rest, err
+		}
+		if count > 0 && len(g.Records)-len(after) > bytes {
+			break
+		}
+		count, run = count+1, after
+	}
+	size := len(g.Records) - len(run)
+	head = Group{First: g.First, Count: count, Records: g.Records[:size:size]}
+	return head, Group{First: g.First + uint64(count), Count: g.Count - count, Records: run}, nil
+}
+
+// AppendRecord appends one record, behind its length as an unsigned varint, to a run of records.
+func AppendRecord(run, record []byte) []byte {
+	run = binary.AppendUvarint(run, uint64(len(record)))
+	return append(run, record...)
+}
+
+// Next splits the first record off a run of records. An error means that the run is not one.
+func Next(run []byte) (record, rest []byte, err error) {
+	n, size := binary.Uvarint(run)
+	if size <= 0 || size > 1 && run[size-1] == 0 { // a length has one spelling
+		return nil, nil, fmt.Errorf("%w: a record without a length", ErrDamaged)
+	}
+	if n > MaxRecord || n > uint64(len(run)-size) {
+		return nil, nil, fmt.Errorf("%w: a record of %d bytes where %d are left", ErrDamaged, n, len(run)-size)
+	}
+	end := size + int(n)
+	return run[size:end:end], run[end:], nil
+}

@@ -1,0 +1,405 @@
+package journal
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const patience = 5 * time.Second
+
+// scripted is a backend whose answers the test gives.
+type scripted struct {
+	Backend // what the writer does not call
+	append  func(ctx context.Context, g Group) error
+}
+
+func (s scripted) Append(ctx context.Context, g Group) error { return s.append(ctx, g) }
+
+// scriptedShared is one that several processes share.
+type scriptedShared struct {
+	Shared
+	append func(ctx context.Context, g Group) error
+	beat   func(ctx context.Context) error
+}
+
+func (s scriptedShared) Append(ctx context.Context, g Group) error { return s.append(ctx, g) }
+
+func (s scriptedShared) Beat(ctx context.Context) error { return s.beat(ctx) }
+
+// feeding is a writer with what it feeds on: records that the test places.
+type feeding struct {
+	t       *testing.T
+	w       *Writer
+	mu      sync.Mutex
+	placed  uint64
+	waiting []byte
+	count   int
+	durable []Group // as Durable was told
+}
+
+func newFeeding(t *testing.T, b Backend, last uint64) *feeding {
+	f := &feeding{t: t, placed: last}
+	f.w = NewWriter(b, Feed{Fill: f.fill, Durable: func(g Group) {
+		require.Less(t, f.w.Durable(), g.Last(), "told too late")
+		f.durable = append(f.durable, Group{First: g.First, Count: g.Count})
+	}}, last, patience)
+	return f
+}
+
+// place places one record and returns its sequence.
+func (f *feeding) place(record []byte) uint64 {
+	f.mu.Lock()
+	f.waiting = AppendRecord(f.waiting, record)
+	f.count++
+	f.placed++
+	seq := f.placed
+	f.mu.Unlock()
+	f.w.Wake()
+	return seq
+}
+
+func (f *feeding) fill(run []byte) ([]byte, int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	run, count := append(run, f.waiting...), f.count
+	f.waiting, f.count = f.waiting[:0], 0
+	return run, count
+}
+
+// gated is an append that keeps the groups it is given and answers when the test says so.
+type gated struct {
+	given   chan Group
+	answers chan error
+}
+
+func newGated() *gated { return &gated{given: make(chan Group, 1000), answers: make(chan error, 1000)} }
+
+func (g *gated) append(ctx context.Context, group Group) error {
+	g.given <- Group{First: group.First, Count: group.Count, Records: bytes.Clone(group.Records)}
+	select {
+	case err := <-g.answers:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// waits starts a waiter for the sequence; the channel gets its one answer.
+func (f *feeding) waits(ctx context.Context, seq uint64) chan error {
+	answer := make(chan error, 1)
+	go func() { answer <- f.w.Wait(ctx, seq) }()
+	return answer
+}
+
+func none(t *testing.T, answers ...chan error) {
+	t.Helper()
+	synctest.Wait()
+	for _, c := range answers {
+		require.Empty(t, c, "answered too early")
+	}
+}
+
+func (f *feeding) close() {
+	require.NoError(f.t, f.w.Close(context.Background()))
+}
+
+// TestGroupCommit: what comes while a group is under way makes the next one, and each group's waiters wake when it is
+// durable, not before, not with another.
+func TestGroupCommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := newGated()
+		f := newFeeding(t, scripted{append: disk.append}, 40)
+		first := f.waits(t.Context(), f.place([]byte("a")))
+		require.Equal(t, Group{First: 41, Count: 1, Records: AppendRecord(nil, []byte("a"))}, <-disk.given)
+		var second []chan error
+		for i := range 3 {
+			second = append(second, f.waits(t.Context(), f.place([]byte{byte(i)})))
+		}
+		none(t, append(second, first)...)
+		disk.answers <- nil
+		require.NoError(t, <-first)
+		require.EqualValues(t, 41, f.w.Durable())
+		g := <-disk.given
+		require.Equal(t, Group{First: 42, Count: 3}, Group{First: g.First, Count: g.Count})
+		third := f.waits(t.Context(), f.place([]byte("z")))
+		none(t, append(second, third)...)
+		disk.answers <- nil
+		for _, answer := range second {
+			require.NoError(t, <-answer)
+		}
+		none(t, third)
+		disk.answers <- nil
+		require.NoError(t, <-third)
+		require.NoError(t, f.w.Wait(t.Context(), 45), "long durable")
+		require.Equal(t, []Group{{First: 41, Count: 1}, {First: 42, Count: 3}, {First: 45, Count: 1}}, f.durable)
+		require.EqualValues(t, 5, f.w.Stats().Records)
+		f.close()
+	})
+}
+
+// TestStall: after the writer's patience all waiters are sent away, new ones at once; the group goes on, and when the journal
+// answers everything is as before.
+func TestStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := newGated()
+		f := newFeeding(t, scripted{append: disk.append}, 0)
+		began := time.Now()
+		inFlight := f.waits(t.Context(), f.place([]byte("a")))
+		<-disk.given
+		filling := f.waits(t.Context(), f.place([]byte("b")))
+		time.Sleep(patience - 1)
+		none(t, inFlight, filling)
+		require.NoError(t, f.w.Err())
+		require.ErrorIs(t, <-inFlight, ErrStalled)
+		require.ErrorIs(t, <-filling, ErrStalled)
+		require.Equal(t, patience, time.Since(began))
+		require.ErrorIs(t, f.w.Err(), ErrStalled)
+		require.ErrorIs(t, f.w.Wait(t.Context(), f.place([]byte("c"))), ErrStalled)
+		require.ErrorIs(t, f.w.Wait(context.Background(), 1), ErrStalled)
+
+		disk.answers <- nil
+		synctest.Wait()
+		require.NoError(t, f.w.Err())
+		require.NoError(t, f.w.Wait(t.Context(), 1))
+		again := f.waits(t.Context(), 3)
+		require.Equal(t, 2, (<-disk.given).Count, "what came meanwhile")
+		none(t, again)
+		disk.answers <- nil
+		require.NoError(t, <-again)
+		f.close()
+	})
+}
+
+// TestSlowIsNotStalled: patience is for one group, however many come one after the other.
+func TestSlowIsNotStalled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFeeding(t, scripted{append: func(context.Context, Group) error { time.Sleep(patience - 1); return nil }}, 0)
+		for range 5 {
+			require.NoError(t, f.w.Wait(t.Context(), f.place([]byte("a"))))
+		}
+		f.close()
+	})
+}
+
+// TestFailureIsFinal (I5): after a failed append nothing more is appended or acknowledged, ever.
+func TestFailureIsFinal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := newGated()
+		f := newFeeding(t, scripted{append: disk.append}, 0)
+		require.NoError(t, f.w.Err())
+		inFlight := f.waits(t.Context(), f.place([]byte("a")))
+		<-disk.given
+		filling := f.waits(context.Background(), f.place([]byte("b")))
+		none(t, inFlight, filling)
+		failure := fmt.Errorf("%w: for the test", ErrFull)
+		disk.answers <- failure
+		for _, answer := range []chan error{inFlight, filling, f.waits(t.Context(), f.place([]byte("c"))), f.waits(t.Context(), 1)} {
+			require.Equal(t, failure, <-answer)
+		}
+		<-f.w.Failed()
+		require.Equal(t, failure, f.w.Err())
+		time.Sleep(10 * patience)
+		require.Empty(t, disk.given)
+		require.Empty(t, f.durable)
+		require.Zero(t, f.w.Durable())
+		require.Equal(t, failure, f.w.Err(), "and stays the reason")
+		require.Equal(t, failure, f.w.Close(t.Context()))
+	})
+}
+
+// TestFailureAfterStall: a journal that does not answer and then fails has failed.
+func TestFailureAfterStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := newGated()
+		f := newFeeding(t, scripted{append: disk.append}, 0)
+		require.ErrorIs(t, f.w.Wait(t.Context(), f.place([]byte("a"))), ErrStalled)
+		disk.answers <- ErrFenced
+		<-f.w.Failed()
+		require.ErrorIs(t, f.w.Wait(t.Context(), 1), ErrFenced)
+		require.ErrorIs(t, f.w.Close(t.Context()), ErrFenced)
+	})
+}
+
+// TestCallerStopsWaiting: a caller's deadline sends the caller away and nobody else; the outcome stands.
+func TestCallerStopsWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := newGated()
+		f := newFeeding(t, scripted{append: disk.append}, 0)
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		one := f.waits(short, f.place([]byte("a")))
+		<-disk.given
+		two := f.waits(short, f.place([]byte("b")))
+		stays := f.waits(t.Context(), 2)
+		require.ErrorIs(t, <-one, context.DeadlineExceeded)
+		require.ErrorIs(t, <-two, context.DeadlineExceeded)
+		none(t, stays)
+		disk.answers <- nil
+		disk.answers <- nil
+		require.NoError(t, <-stays)
+		require.NoError(t, f.w.Wait(short, 1), "durable all the same")
+		f.close()
+	})
+}
+
+// TestCloseDrains: what is placed is made durable before the writer ends, and its waiters are answered.
+func TestCloseDrains(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := newGated()
+		f := newFeeding(t, scripted{append: disk.append}, 0)
+		one := f.waits(t.Context(), f.place([]byte("a")))
+		<-disk.given
+		two := f.waits(t.Context(), f.place([]byte("b")))
+		closed := make(chan error, 1)
+		go func() { closed <- f.w.Close(t.Context()) }()
+		none(t, one, two, closed)
+		disk.answers <- nil
+		require.NoError(t, <-one)
+		none(t, two, closed)
+		disk.answers <- nil
+		require.NoError(t, <-two)
+		require.NoError(t, <-closed)
+		require.EqualValues(t, 2, f.w.Durable())
+	})
+}
+
+// TestCloseGivesUp: a Close whose time is over cancels the append under way and tells.
+func TestCloseGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := newGated()
+		f := newFeeding(t, scripted{append: disk.append}, 0)
+		one := f.waits(t.Context(), f.place([]byte("a")))
+		<-disk.given
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, f.w.Close(short), context.Canceled)
+		require.ErrorIs(t, <-one, context.Canceled)
+	})
+}
+
+// TestBeats: an idle writer of a shared journal tells that it lives, a busy one need not; ErrFenced ends it.
+func TestBeats(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var beats atomic.Int64
+		var deposed atomic.Bool
+		f := newFeeding(t, scriptedShared{append: func(context.Context, Group) error { return nil },
+			beat: func(context.Context) error {
+				beats.Add(1)
+				if deposed.Load() {
+					return ErrFenced
+				}
+				return nil
+			}}, 0)
+		time.Sleep(3*beatEvery + 1)
+		synctest.Wait()
+		require.EqualValues(t, 3, beats.Load())
+		for range 20 { // always before a beat is due
+			require.NoError(t, f.w.Wait(t.Context(), f.place([]byte("a"))))
+			time.Sleep(beatEvery / 2)
+		}
+		require.LessOrEqual(t, beats.Load(), int64(4))
+		deposed.Store(true)
+		<-f.w.Failed()
+		require.ErrorIs(t, f.w.Err(), ErrFenced)
+		require.ErrorIs(t, f.w.Close(t.Context()), ErrFenced)
+	})
+}
+
+// TestLargeFill: what is too much for one group goes as several, in order, without a hole, and is acknowledged together.
+func TestLargeFill(t *testing.T) {
+	var groups []Group
+	f := newFeeding(t, scripted{append: func(_ context.Context, g Group) error {
+		groups = append(groups, Group{First: g.First, Count: g.Count, Records: bytes.Clone(g.Records)})
+		return nil
+	}}, 7)
+	f.mu.Lock() // so that all of it is one filling
+	var want []byte
+	for i := range 40 {
+		record := bytes.Repeat([]byte{byte(i)}, MaxGroup/8+i)
+		f.waiting, want = AppendRecord(f.waiting, record), AppendRecord(want, record)
+		f.count++
+		f.placed++
+	}
+	f.mu.Unlock()
+	f.w.Wake()
+	require.NoError(t, f.w.Wait(t.Context(), 47))
+	f.close()
+	require.Greater(t, len(groups), 4)
+	next, got := uint64(8), []byte(nil)
+	for _, g := range groups {
+		require.Equal(t, next, g.First)
+		require.LessOrEqual(t, len(g.Records), MaxGroup)
+		next, got = g.Last()+1, append(got, g.Records...)
+	}
+	require.EqualValues(t, 48, next)
+	require.True(t, bytes.Equal(want, got))
+}
+
+// TestManyWaiters (I5): while groups come and go, thousands of waiters each wake once their record is durable, and not before.
+func TestManyWaiters(t *testing.T) {
+	var synced atomic.Uint64
+	f := newFeeding(t, scripted{append: func(_ context.Context, g Group) error { synced.Store(g.Last()); return nil }}, 0)
+	var all sync.WaitGroup
+	for i := range 64 {
+		all.Go(func() {
+			random := rand.New(rand.NewPCG(uint64(i), 0))
+			ctx := context.Background()
+			if i%2 == 0 {
+				ctx = t.Context()
+			}
+			for range 500 {
+				seq := f.place([]byte{byte(i)})
+				if random.IntN(4) == 0 {
+					seq -= min(seq-1, uint64(random.IntN(50)))
+				}
+				if err := f.w.Wait(ctx, seq); err != nil || synced.Load() < seq {
+					t.Errorf("record %d: %v, %d are durable", seq, err, synced.Load())
+				}
+			}
+		})
+	}
+	all.Wait()
+	f.close()
+	require.EqualValues(t, 64*500, f.w.Durable())
+	require.EqualValues(t, 64*500, f.w.Stats().Records)
+}
+
+// TestWaitAllocatesNothing: waiting for what is durable, or failed, costs no allocation.
+func TestWaitAllocatesNothing(t *testing.T) {
+	fail := atomic.Bool{}
+	f := newFeeding(t, scripted{append: func(context.Context, Group) error {
+		if fail.Load() {
+			return errors.New("failed for the test")
+		}
+		return nil
+	}}, 0)
+	seq := f.place([]byte("a"))
+	require.NoError(t, f.w.Wait(t.Context(), seq))
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		if f.w.Wait(context.Background(), seq) != nil {
+			t.Error("not durable")
+		}
+	}))
+	fail.Store(true)
+	seq = f.place([]byte("b"))
+	<-f.w.Failed()
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		if f.w.Wait(context.Background(), seq) == nil {
+			t.Error("acknowledged after a failure")
+		}
+	}))
+	require.Error(t, f.w.Close(t.Context()))
+}
