@@ -1,0 +1,191 @@
+package redis
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/journal/redis/redistest"
+	"github.com/stretchr/testify/require"
+)
+
+// TestCheckSaysWhatIsGuaranteed asks servers of every kind.
+func TestCheckSaysWhatIsGuaranteed(t *testing.T) {
+	for name, c := range map[string]struct {
+		args []string
+		safe bool
+		says string
+	}{
+		"always":     {redistest.Durable, true, "survives a crash of Redis and of its machine"},
+		"everysec":   {[]string{"--appendonly", "yes", "--appendfsync", "everysec"}, false, "up to a second"},
+		"no fsync":   {[]string{"--appendonly", "yes", "--appendfsync", "no"}, false, "half a minute"},
+		"snapshots":  {[]string{"--save", "60", "1"}, false, "since the last snapshot"},
+		"cache":      {[]string{"--appendonly", "no"}, false, "it is a cache"},
+		"rewrites":   {append([]string{"--no-appendfsync-on-rewrite", "yes"}, redistest.Durable...), false, "except while its file is rewritten"},
+		"evicting":   {append(redistest.Durable[:4:4], "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"), false, "drops what it likes"},
+		"volatile":   {append(redistest.Durable[:4:4], "--maxmemory", "100mb", "--maxmemory-policy", "volatile-lru"), true, "those of the journal do not"},
+		"managed":    {append([]string{"--rename-command", "CONFIG", ""}, redistest.Durable...), false, "may not be read"},
+		"unlimited":  {append(redistest.Durable[:4:4], "--maxmemory-policy", "allkeys-lru"), true, "no limit"},
+		"refuses":    {append(redistest.Durable[:6:6], "--maxmemory", "100mb"), true, "writes are refused"},
+		"no replica": {redistest.Durable, true, "replicas: none"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := redistest.Start(t, c.args...)
+			report := check(t, s.URL())
+			require.Equal(t, c.safe, report.Safe, report)
+			require.Equal(t, c.safe, len(report.Why) == 0, report)
+			require.Contains(t, strings.Join(report.Lines, "\n"), c.says)
+			require.Contains(t, report.Lines[0], "Redis 7", "no version")
+		})
+	}
+}
+
+func check(t *testing.T, url string) Report {
+	t.Helper()
+	j, err := Open(Options{Address: url})
+	require.NoError(t, err)
+	defer j.Close()
+	report, err := j.Check(t.Context())
+	require.NoError(t, err)
+	return report
+}
+
+// until asks again and again until the answer is yes, and fails after ten seconds.
+func until(t testing.TB, what string, yes func() bool) {
+	t.Helper()
+	deadline := time.After(10 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !yes() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			require.FailNow(t, "waited in vain: "+what)
+		}
+	}
+}
+
+// appendAndRecover shows that a journal works at an address.
+func appendAndRecover(t *testing.T, url string) {
+	t.Helper()
+	name := freshName()
+	j := claimed(t, Options{Address: url, Name: name})
+	require.NoError(t, j.Append(t.Context(), testGroup(1, 10)))
+	for range 3 {
+		dropped, err := j.Checkpoint(t.Context(), 10)
+		require.NoError(t, err)
+		require.NoError(t, dropped.Write([]byte("a piece")))
+		dropped.Abort()
+		checkpointAt(t, j, 10)
+	}
+	require.Len(t, manifestsOf(t, j.link), 2)
+	require.NoError(t, j.Append(t.Context(), testGroup(11, 5)))
+	require.NoError(t, j.Beat(t.Context()))
+	got := contentsOf(t, Options{Address: url, Name: name})
+	require.Equal(t, []journal.Group{testGroup(11, 5)}, got.groups)
+	require.EqualValues(t, 10, got.sum.Checkpoint.Start)
+}
+
+func TestUnixSocket(t *testing.T) {
+	s := redistest.Start(t)
+	appendAndRecover(t, "unix://"+s.Socket())
+	appendAndRecover(t, s.URL()+"/3")
+}
+
+func TestPassword(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t, append([]string{"--requirepass", "se:cr@t"}, redistest.Durable...)...)
+	appendAndRecover(t, "redis://:se%3Acr%40t@"+s.Addr())
+	for _, url := range []string{"redis://:wrong@" + s.Addr(), s.URL()} {
+		j, err := Open(Options{Address: url})
+		require.NoError(t, err)
+		_, err = j.Recover(discard())
+		require.Error(t, err)
+		require.True(t, strings.Contains(err.Error(), "NOAUTH") || strings.Contains(err.Error(), "WRONGPASS"), err)
+		require.NoError(t, j.Close())
+	}
+}
+
+// TestCluster runs a cluster of one server that has all slots.
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t, append([]string{"--cluster-enabled", "yes"}, redistest.Durable...)...)
+	client := redis.NewClient(&redis.Options{Addr: s.Addr()})
+	defer client.Close()
+	require.NoError(t, client.ClusterAddSlotsRange(t.Context(), 0, 16383).Err())
+	until(t, "the cluster is up", func() bool {
+		return strings.Contains(client.ClusterInfo(t.Context()).Val(), "cluster_state:ok")
+	})
+	url := "redis+cluster://" + s.Addr()
+	appendAndRecover(t, url)
+	report := check(t, url)
+	require.True(t, report.Safe, report)
+	require.Contains(t, report.Lines[0], "cluster")
+}
+
+// TestSentinel runs a master, a replica and a sentinel, and lets the sentinel put the replica in the master's place while
+// the leader goes on.
+func TestSentinel(t *testing.T) {
+	t.Parallel()
+	master := redistest.Start(t)
+	replica := redistest.Start(t, append([]string{"--replicaof", "127.0.0.1", fmt.Sprint(master.Port)}, redistest.Durable...)...)
+	sentinel := startSentinel(t, master)
+	url := "redis+sentinel://" + sentinel + "/main"
+	client := redis.NewSentinelClient(&redis.Options{Addr: sentinel})
+	defer client.Close()
+	until(t, "the sentinel knows the replica", func() bool {
+		replicas := client.Replicas(t.Context(), "main").Val()
+		return len(replicas) == 1 && replicas[0]["master-link-status"] == "ok"
+	})
+	report := check(t, url)
+	require.False(t, report.Safe, report)
+	require.Contains(t, strings.Join(report.Lines, "\n"), "failover")
+	_, err := openAt(t, replica.URL()).Check(t.Context())
+	require.ErrorIs(t, err, ErrUnfit)
+
+	o := Options{Address: url, Name: freshName(), Timeout: 200 * time.Millisecond}
+	j := claimed(t, o)
+	var want []journal.Group
+	add := func() {
+		g := testGroup(j.Status().Last+1, 3)
+		require.NoError(t, j.Append(t.Context(), g))
+		want = append(want, g)
+	}
+	for range 20 {
+		add()
+	}
+	master.Kill()
+	add()
+	add()
+	got := contentsOf(t, o)
+	require.Equal(t, want, got.groups)
+	require.Equal(t, replica.Addr(), strings.Join(client.GetMasterAddrByName(t.Context(), "main").Val(), ":"))
+}
+
+// startSentinel starts a sentinel that watches a master under the name main and returns its address.
+func startSentinel(t *testing.T, master *redistest.Server) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	port := l.Addr().(*net.TCPAddr).Port
+	require.NoError(t, l.Close())
+	file := filepath.Join(t.TempDir(), "sentinel.conf")
+	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, "port %d\nbind 127.0.0.1\ndir %s\nsentinel monitor main 127.0.0.1 %d 1\n"+
+		"sentinel down-after-milliseconds main 300\nsentinel failover-timeout main 2000\n", port, filepath.Dir(file), master.Port), 0o600))
+	redistest.StartSentinel(t, file)
+	return fmt.Sprintf("127.0.0.1:%d", port)
+}
+
+func openAt(t *testing.T, url string) *Journal {
+	j, err := Open(Options{Address: url, Name: freshName()})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, j.Close()) })
+	return j
+}

@@ -1,0 +1,262 @@
+package redis
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/journal/redis/redistest"
+	"github.com/stretchr/testify/require"
+)
+
+// filled returns the leader of a journal with groups of ten records and a checkpoint at each of the given records.
+func filled(t *testing.T, s *redistest.Server, groups uint64, at ...uint64) (*Journal, Options) {
+	t.Helper()
+	o := Options{Address: s.URL(), Name: freshName()}
+	j := claimed(t, o)
+	for i := range groups {
+		require.NoError(t, j.Append(t.Context(), testGroup(10*i+1, 10)))
+		for _, start := range at {
+			if j.Status().Last == start {
+				checkpointAt(t, j, start)
+			}
+		}
+	}
+	return j, o
+}
+
+// checkpointAt writes a checkpoint of three chunks, the second of which takes several pieces.
+func checkpointAt(t *testing.T, j *Journal, start uint64) {
+	t.Helper()
+	c, err := j.Checkpoint(t.Context(), start)
+	require.NoError(t, err)
+	for _, count := range []int{1, 80_000, 1} {
+		require.NoError(t, c.Write(testGroup(start, count).Records))
+	}
+	require.NoError(t, c.Commit(start))
+}
+
+func chunksAt(start uint64) []byte {
+	var b []byte
+	for _, count := range []int{1, 80_000, 1} {
+		b = append(b, testGroup(start, count).Records...)
+	}
+	return b
+}
+
+// TestDamagedCheckpoints damages a checkpoint in every way: the older one takes its place and somebody is told.
+func TestDamagedCheckpoints(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	for name, damage := range map[string]func(t *testing.T, l *link, m manifest){
+		"a byte of a piece": func(t *testing.T, l *link, m manifest) {
+			require.NoError(t, flipByte(t, l, l.pieceKey(m.id, 2), 100_000))
+		},
+		"the length of a chunk": func(t *testing.T, l *link, m manifest) {
+			require.NoError(t, flipByte(t, l, l.pieceKey(m.id, 1), 8))
+		},
+		"a piece is missing": func(t *testing.T, l *link, m manifest) {
+			require.EqualValues(t, 1, l.client.Del(t.Context(), l.pieceKey(m.id, 1)).Val())
+		},
+		"a piece is empty": func(t *testing.T, l *link, m manifest) {
+			require.NoError(t, l.client.Set(t.Context(), l.pieceKey(m.id, 1), "", 0).Err())
+		},
+		"two pieces have changed places": func(t *testing.T, l *link, m manifest) {
+			a, b := l.pieceKey(m.id, 1), l.pieceKey(m.id, 2)
+			first, second := l.client.Get(t.Context(), a).Val(), l.client.Get(t.Context(), b).Val()
+			require.NoError(t, l.client.MSet(t.Context(), a, second, b, first).Err())
+		},
+		"pieces of another checkpoint": func(t *testing.T, l *link, m manifest) {
+			older := manifestsOf(t, l)[0]
+			for i := range m.pieces {
+				require.NoError(t, l.client.Copy(t.Context(), l.pieceKey(older.id, i), l.pieceKey(m.id, i), 0, true).Err())
+			}
+		},
+		"the manifest": func(t *testing.T, l *link, m manifest) {
+			text := []byte(m.text())
+			text[20] ^= 1
+			require.NoError(t, l.client.HSet(t.Context(), l.checkpoints, m.id, text).Err())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			j, o := filled(t, s, 6, 20, 40)
+			found := manifestsOf(t, j.link)
+			require.Len(t, found, 2)
+			damage(t, j.link, found[1])
+			got := contentsOf(t, o)
+			require.EqualValues(t, 20, got.sum.Checkpoint.Start)
+			require.Equal(t, chunksAt(20), got.chunks)
+			require.Len(t, got.groups, 4)
+			require.Len(t, got.sum.Notes, 1)
+			require.Contains(t, got.sum.Notes[0], found[1].id)
+		})
+	}
+}
+
+// TestDamagedStream takes entries and both checkpoints away: what is missing is named.
+func TestDamagedStream(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	for name, c := range map[string]struct {
+		damage func(j *Journal) error
+		says   string
+	}{
+		"a middle entry": {func(j *Journal) error { return j.link.client.XDel(t.Context(), j.link.stream, "1-5").Err() },
+			"1-6 follows 1-5, and before it stands 1-4"},
+		"the base of the checkpoint": {func(j *Journal) error { return j.link.client.XDel(t.Context(), j.link.stream, "1-4").Err() },
+			"entry 1-4, on which the checkpoint builds, is missing: the next one is 1-5"},
+		"the end": {func(j *Journal) error { return j.link.client.XTrimMinID(t.Context(), j.link.stream, "9-0").Err() },
+			"entry 1-4, on which the checkpoint builds, is missing, and all behind it"},
+		"both checkpoints": {func(j *Journal) error {
+			for _, m := range manifestsOf(t, j.link) {
+				j.link.client.Del(t.Context(), j.link.pieceKey(m.id, 0))
+			}
+			return j.link.client.XTrimMinID(t.Context(), j.link.stream, "1-2").Err()
+		}, "entries are missing: 1-2 follows 1-1"},
+		"everything but who leads": {func(j *Journal) error { return j.link.client.Del(t.Context(), j.link.stream, j.link.checkpoints).Err() },
+			"the stream is gone, and yet epoch 1 was claimed in it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			j, o := filled(t, s, 6, 20, 40)
+			require.NoError(t, c.damage(j))
+			_, err := readAll(t, o)
+			require.ErrorIs(t, err, journal.ErrDamaged)
+			require.Contains(t, err.Error(), c.says)
+		})
+	}
+}
+
+// TestForeignKeys refuses what is no journal, and a version to come.
+func TestForeignKeys(t *testing.T) {
+	s := redistest.Start(t)
+	for name, put := range map[string]func(l *link) error{
+		"no stream":        func(l *link) error { return l.client.Set(t.Context(), l.stream, "x", 0).Err() },
+		"another's stream": func(l *link) error { return l.client.Do(t.Context(), "xadd", l.stream, "*", "temperature", "21").Err() },
+		"a later entry":    func(l *link) error { return l.client.Do(t.Context(), "xadd", l.stream, "1-0", "type", "group.2").Err() },
+		"a later checkpoint": func(l *link) error {
+			return l.client.HSet(t.Context(), l.checkpoints, "1-1", "checkpoint.2 1 2 3").Err()
+		},
+		"another's leader": func(l *link) error { return l.client.Set(t.Context(), l.leader, "somebody", 0).Err() },
+	} {
+		l, err := newLink(Options{Address: s.URL(), Name: freshName()})
+		require.NoError(t, err)
+		require.NoError(t, put(l))
+		_, err = readAll(t, Options{Address: s.URL(), Name: l.name})
+		require.ErrorIs(t, err, journal.ErrForeign, name)
+		require.NoError(t, l.close())
+	}
+}
+
+// keysOf returns how many keys a journal has.
+func keysOf(t *testing.T, l *link) int {
+	keys, err := l.client.Keys(t.Context(), "{seathold:"+l.name+"}:*").Result()
+	require.NoError(t, err)
+	return len(keys)
+}
+
+// TestLeftoversAreRemoved leaves checkpoints unfinished in every way; behind the next commit nothing of them is left.
+func TestLeftoversAreRemoved(t *testing.T) {
+	s := redistest.Start(t)
+	j, o := filled(t, s, 6, 20, 40)
+	tidy := keysOf(t, j.link)
+	c, err := j.Checkpoint(t.Context(), 60)
+	require.NoError(t, err)
+	for i := range 150 {
+		require.NoError(t, c.Write(fmt.Appendf(nil, "piece %d", i)))
+	}
+	require.Equal(t, tidy+150, keysOf(t, j.link))
+	c.Abort()
+	require.Equal(t, tidy, keysOf(t, j.link), "Abort leaves something")
+
+	c, err = j.Checkpoint(t.Context(), 60)
+	require.NoError(t, err)
+	for range 150 {
+		require.NoError(t, c.Write([]byte("a piece")))
+	}
+	abandon(j)
+	next := claimed(t, o)
+	require.Equal(t, tidy+150, keysOf(t, next.link))
+	checkpointAt(t, next, 60)
+	require.Equal(t, tidy, keysOf(t, next.link))
+	require.Len(t, manifestsOf(t, next.link), 2)
+	require.Len(t, next.link.client.HKeys(t.Context(), next.link.checkpoints).Val(), 2)
+}
+
+// TestDeposedLeaderCannotTouchCheckpoints lets a new leader claim while the old one writes a checkpoint (I8).
+func TestDeposedLeaderCannotTouchCheckpoints(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	old, o := filled(t, s, 6, 20, 40)
+	half, err := old.Checkpoint(t.Context(), 60)
+	require.NoError(t, err)
+	require.NoError(t, half.Write([]byte("old")))
+	now := claimed(t, o)
+	own, err := now.Checkpoint(t.Context(), 60)
+	require.NoError(t, err)
+	require.NoError(t, own.Write(testGroup(1, 1).Records))
+
+	require.ErrorIs(t, half.Commit(60), journal.ErrFenced)
+	require.NotErrorIs(t, old.Status().Failed, journal.ErrFenced, "a checkpoint's failure is not the journal's")
+	_, err = old.Checkpoint(t.Context(), 60)
+	require.ErrorIs(t, err, journal.ErrFenced)
+	c := &Checkpoint{journal: old, ctx: t.Context(), leader: old.claim.at.String() + " " + old.claim.leader}
+	require.ErrorIs(t, c.remove(t.Context(), "2-1"), journal.ErrFenced)
+	require.ErrorIs(t, c.remove(t.Context(), "1-2"), journal.ErrFenced)
+
+	require.ErrorIs(t, old.Beat(t.Context()), journal.ErrFenced)
+	require.NoError(t, own.Commit(60))
+	got := contentsOf(t, o)
+	require.EqualValues(t, 60, got.sum.Checkpoint.Start)
+	require.Equal(t, testGroup(1, 1).Records, got.chunks)
+	require.Empty(t, got.sum.Notes)
+}
+
+// TestCheckpointLostHalfway lets Redis forget a part of a checkpoint while it is written: it must not be committed.
+func TestCheckpointLostHalfway(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	for name, lose := range map[string]func(c *Checkpoint, l *link) error{
+		"a piece": func(c *Checkpoint, l *link) error {
+			return l.client.Del(t.Context(), l.pieceKey(c.manifest.id, 1)).Err()
+		},
+		"its beginning": func(c *Checkpoint, l *link) error {
+			return l.client.HDel(t.Context(), l.checkpoints, c.manifest.id).Err()
+		},
+		"who leads": func(_ *Checkpoint, l *link) error { return l.client.Del(t.Context(), l.leader).Err() },
+	} {
+		j, o := filled(t, s, 4, 20)
+		c, err := j.Checkpoint(t.Context(), 40)
+		require.NoError(t, err)
+		for range 3 {
+			require.NoError(t, c.Write([]byte("a piece")))
+		}
+		require.NoError(t, lose(c.(*Checkpoint), j.link))
+		require.ErrorIs(t, c.Commit(40), errGone, name)
+		require.EqualValues(t, 20, contentsOf(t, o).sum.Checkpoint.Start, name)
+	}
+}
+
+// TestPlacesThinOut asks for the places of old records long after they were appended.
+func TestPlacesThinOut(t *testing.T) {
+	var p places
+	const many = 10 * placesKept
+	for i := range uint64(many) {
+		p.add(place{i * 3, position{id: id{1, i}}})
+	}
+	require.LessOrEqual(t, len(p.list), placesKept)
+	for record := range uint64(many * 3) {
+		at, ok := p.notBehind(record)
+		require.True(t, ok)
+		require.LessOrEqual(t, at.record, record)
+	}
+	newest, _ := p.notBehind(many * 3)
+	require.EqualValues(t, many-1, newest.at.id.number)
+	for back := range uint64(placesKept / 8) {
+		at, _ := p.notBehind((many - 1 - back) * 3)
+		require.EqualValues(t, many-1-back, at.at.id.number, "the newest places are exact")
+	}
+	p.forget(newest)
+	require.Len(t, p.list, 1)
+	_, ok := p.notBehind(0)
+	require.False(t, ok)
+}

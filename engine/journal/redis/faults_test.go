@@ -1,0 +1,112 @@
+package redis
+
+import (
+	"flag"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/journal/journaltest"
+	"github.com/seathold/seathold/engine/journal/redis/redistest"
+	"github.com/stretchr/testify/require"
+)
+
+// faultyTimeout is how long a first attempt waits behind a faulty proxy: more than the delay it has to live with.
+const faultyTimeout = 400 * time.Millisecond
+
+// strikes draws whether a piece suffers. One of many pieces of a large group does so rarely, or the group would never pass.
+func strikes(r *rand.Rand, p redistest.Piece, oneIn int) bool {
+	if p.Bytes > 16<<10 {
+		oneIn *= 50
+	}
+	return r.IntN(oneIn) == 0
+}
+
+// faults are what a proxy does, now and then, to a piece that passes.
+var faults = []struct {
+	name  string
+	oneIn int // pieces, on the average
+	fault func(p redistest.Piece) redistest.Fault
+}{
+	{"replies are lost", 6, func(p redistest.Piece) redistest.Fault { return redistest.Fault{Lose: !p.ToServer} }},
+	{"requests are lost", 6, func(p redistest.Piece) redistest.Fault { return redistest.Fault{Lose: p.ToServer} }},
+	{"200 ms of delay", 200, func(redistest.Piece) redistest.Fault { return redistest.Fault{Delay: 200 * time.Millisecond} }},
+	{"10 kB a second", 60, func(p redistest.Piece) redistest.Fault {
+		if p.Bytes > 4<<10 { // more would only be waited for
+			return redistest.Fault{}
+		}
+		return redistest.Fault{BytesPerSecond: 10_000}
+	}},
+	{"black holes", 400, func(redistest.Piece) redistest.Fault { return redistest.Fault{BlackHole: true} }},
+}
+
+// TestSuiteBehindFaults runs the suite of all backends with each kind of fault on the way to Redis.
+func TestSuiteBehindFaults(t *testing.T) {
+	s := redistest.Start(t)
+	fewerChecks(t, "2")
+	for _, f := range faults {
+		t.Run(f.name, func(t *testing.T) {
+			r := seeded(t)
+			proxy := redistest.NewProxy(t, s.Addr())
+			suffered := 0
+			proxy.Plan(func(p redistest.Piece) redistest.Fault {
+				if !strikes(r, p, f.oneIn) {
+					return redistest.Fault{}
+				}
+				suffered++
+				return f.fault(p)
+			})
+			journaltest.Run(t, func(t *testing.T) journaltest.Place {
+				p := placeIn(t, s, proxy.URL(), freshName(), faultyTimeout)
+				p.Crash = func(b journal.Backend) { abandon(b.(claiming).Journal) }
+				return p
+			})
+			proxy.Plan(nil)
+			require.GreaterOrEqual(t, suffered, 5, "there were hardly any faults")
+		})
+	}
+}
+
+// fewerChecks makes rapid draw fewer examples for the time of a test.
+func fewerChecks(t *testing.T, n string) {
+	checks := flag.Lookup("rapid.checks")
+	before := checks.Value.String()
+	require.NoError(t, checks.Value.Set(n))
+	t.Cleanup(func() { checks.Value.Set(before) })
+}
+
+// TestAppendedOnceBehindFaults mixes all faults while groups are appended, checkpoints written and beats sent.
+func TestAppendedOnceBehindFaults(t *testing.T) {
+	r := seeded(t)
+	s := redistest.Start(t)
+	proxy := redistest.NewProxy(t, s.Addr())
+	plan := rand.New(rand.NewPCG(r.Uint64(), 0))
+	proxy.Plan(func(p redistest.Piece) redistest.Fault {
+		if !strikes(plan, p, 10) {
+			return redistest.Fault{}
+		}
+		f := faults[plan.IntN(2)]
+		if plan.IntN(40) == 0 {
+			f = faults[plan.IntN(len(faults))]
+		}
+		return f.fault(p)
+	})
+	o := Options{Address: proxy.URL(), Name: freshName(), Timeout: faultyTimeout}
+	j := claimed(t, o)
+	var want []journal.Group
+	for range rounds(t, 400) {
+		g := testGroup(j.Status().Last+1, 1+r.IntN(30))
+		require.NoError(t, j.Append(t.Context(), g))
+		want = append(want, g)
+		switch r.IntN(20) {
+		case 0:
+			require.NoError(t, j.Beat(t.Context()))
+		case 1:
+			proxy.Cut()
+		}
+	}
+	proxy.Plan(nil)
+	require.Equal(t, want, contentsOf(t, o).groups)
+	require.EqualValues(t, 1, j.Epoch())
+}

@@ -1,0 +1,246 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/journal/redis/redistest"
+	"github.com/stretchr/testify/require"
+)
+
+// follower follows a journal in the background.
+type follower struct {
+	journal *Journal
+	cancel  context.CancelFunc
+	done    chan struct{}
+	took    time.Time // when Follow returned
+
+	mu    sync.Mutex
+	got   contents
+	heard int
+	err   error
+}
+
+func startFollower(t *testing.T, o Options, silence time.Duration) *follower {
+	t.Helper()
+	j, err := Open(o)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	f := &follower{journal: j, cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(f.done)
+		_, f.err = j.Follow(ctx, f.into(), silence, func(string) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.heard++
+		})
+		f.took = time.Now()
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-f.done
+		require.NoError(t, j.Close())
+	})
+	return f
+}
+
+func (f *follower) into() journal.Recovery {
+	to := f.got.into()
+	keep := to.Group
+	to.Group = func(g journal.Group) error {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return keep(g)
+	}
+	return to
+}
+
+func (f *follower) groups() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.got.groups)
+}
+
+func (f *follower) heards() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.heard
+}
+
+// TestTakeover follows a leader that is busy, then idle, then gone, and claims in its place.
+func TestTakeover(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	o := Options{Address: s.URL(), Name: freshName()}
+	leader := claimed(t, o)
+	var p placed
+	w := journal.NewWriter(leader, journal.Feed{Fill: p.fill, Durable: func(journal.Group) {}}, 0, time.Minute)
+	put := func() {
+		for range 50 {
+			seq := p.place([]byte("a record"))
+			w.Wake()
+			require.NoError(t, w.Wait(t.Context(), seq))
+		}
+	}
+	put()
+	const silence = 800 * time.Millisecond // longer than a beat, and passed several times while the leader is idle
+	f := startFollower(t, o, silence)
+	put()
+	until(t, "the follower has all groups", func() bool { return f.groups() == 100 })
+	until(t, "the follower hears four beats", func() bool { return f.heards() >= 5 })
+	require.Equal(t, "http://leader.test:8080", f.journal.Status().Leader)
+	require.Zero(t, f.journal.Epoch())
+	put()
+
+	gone := time.Now()
+	abandon(leader)
+	if err := w.Close(t.Context()); err != nil { // it has tried to beat
+		require.ErrorIs(t, err, journal.ErrClosed)
+	}
+	<-f.done
+	require.NoError(t, f.err)
+	require.InDelta(t, silence.Seconds(), f.took.Sub(gone).Seconds(), 0.7)
+	last, err := f.journal.Claim(t.Context(), "http://standby.test:8080", f.into())
+	require.NoError(t, err)
+	require.EqualValues(t, 150, last)
+	require.EqualValues(t, 2, f.journal.Epoch())
+	require.NoError(t, f.journal.Append(t.Context(), testGroup(151, 1)))
+	require.Equal(t, append(f.got.groups, testGroup(151, 1)), contentsOf(t, o).groups)
+}
+
+// TestStepDown hands over without waiting for silence.
+func TestStepDown(t *testing.T) {
+	s := redistest.Start(t)
+	o := Options{Address: s.URL(), Name: freshName()}
+	leader := claimed(t, o)
+	f := startFollower(t, o, time.Minute)
+	require.NoError(t, leader.Append(t.Context(), testGroup(1, 5)))
+	began := time.Now()
+	require.NoError(t, leader.StepDown(t.Context()))
+	require.ErrorIs(t, leader.Append(t.Context(), testGroup(6, 1)), journal.ErrClosed)
+	<-f.done
+	require.NoError(t, f.err)
+	_, err := f.journal.Claim(t.Context(), "", f.into())
+	require.NoError(t, err)
+	require.Less(t, time.Since(began), time.Second)
+	require.Equal(t, []journal.Group{testGroup(1, 5)}, f.got.groups)
+
+	second := startFollower(t, o, time.Minute) // the word of the old leader is not the new one's
+	require.NoError(t, f.journal.Append(t.Context(), testGroup(6, 1)))
+	until(t, "the next follower follows", func() bool { return second.groups() == 2 })
+}
+
+// TestClaimDeliversWhatCameBetween claims from a leader that went on after Follow had given it up.
+func TestClaimDeliversWhatCameBetween(t *testing.T) {
+	s := redistest.Start(t)
+	o := Options{Address: s.URL(), Name: freshName()}
+	leader := claimed(t, o)
+	require.NoError(t, leader.Append(t.Context(), testGroup(1, 5)))
+	f := startFollower(t, o, 50*time.Millisecond)
+	<-f.done
+	require.NoError(t, f.err)
+	require.NoError(t, leader.Append(t.Context(), testGroup(6, 5)))
+	last, err := f.journal.Claim(t.Context(), "", f.into())
+	require.NoError(t, err)
+	require.EqualValues(t, 10, last)
+	require.Equal(t, []journal.Group{testGroup(1, 5), testGroup(6, 5)}, f.got.groups)
+	require.ErrorIs(t, leader.StepDown(t.Context()), journal.ErrFenced)
+	require.ErrorIs(t, leader.Append(t.Context(), testGroup(11, 5)), journal.ErrFenced)
+}
+
+// TestSilenceIsOnlyWhatCouldBeHeard stalls Redis for longer than the silence: nobody takes over because of it.
+func TestSilenceIsOnlyWhatCouldBeHeard(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	o := Options{Address: s.URL(), Name: freshName(), Timeout: 100 * time.Millisecond}
+	leader := claimed(t, o)
+	const silence = 300 * time.Millisecond
+	f := startFollower(t, o, silence)
+	beat := func(n int) {
+		for range n {
+			require.NoError(t, leader.Beat(t.Context()))
+		}
+	}
+	until(t, "the follower hears", func() bool { beat(1); return f.heards() > 0 })
+	s.Stop()
+	pause := time.NewTimer(2 * silence)
+	<-pause.C
+	s.Continue()
+	tick := time.NewTicker(silence / 6)
+	defer tick.Stop()
+	for range 20 {
+		<-tick.C
+		beat(1)
+	}
+	select {
+	case <-f.done:
+		require.Fail(t, "the follower gave the leader up", "%v", f.err)
+	default:
+	}
+	require.Greater(t, f.heards(), 10)
+}
+
+// TestBeatsDoNotPileUp counts entries.
+func TestBeatsDoNotPileUp(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	o := Options{Address: s.URL(), Name: freshName()}
+	j := claimed(t, o)
+	for i := range uint64(5) {
+		for range 50 {
+			require.NoError(t, j.Beat(t.Context()))
+		}
+		require.NoError(t, j.Append(t.Context(), testGroup(i+1, 1)))
+	}
+	require.Len(t, messagesOf(t, j.link), 1+5+5, "a claim, groups, and a beat before each")
+	require.Len(t, contentsOf(t, o).groups, 5)
+}
+
+// TestFollowerDiverges follows a leader whose Redis comes back with less, for good.
+func TestFollowerDiverges(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	o := Options{Address: s.URL(), Name: freshName()}
+	leader := claimed(t, o)
+	require.NoError(t, leader.Append(t.Context(), testGroup(1, 5)))
+	f := startFollower(t, o, 300*time.Millisecond)
+	g := startFollower(t, o, time.Minute)
+	until(t, "both have followed", func() bool { return f.groups() == 1 && g.groups() == 1 })
+	require.NoError(t, f.journal.link.client.FlushAll(t.Context()).Err())
+	<-f.done
+	require.NoError(t, f.err)
+	_, err := f.journal.Claim(t.Context(), "", f.into())
+	require.ErrorIs(t, err, ErrDiverged)
+
+	other := claimed(t, o)
+	for i := range uint64(3) {
+		require.NoError(t, other.Append(t.Context(), testGroup(i+1, 1)))
+	}
+	<-g.done
+	require.ErrorIs(t, g.err, ErrDiverged)
+}
+
+// TestFollowFromCheckpoint begins with a checkpoint and is told of damage.
+func TestFollowFromCheckpoint(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	leader, o := filled(t, s, 6, 20, 40)
+	f := startFollower(t, o, time.Minute)
+	until(t, "the follower has caught up", func() bool { return f.groups() == 2 })
+	require.NoError(t, leader.Append(t.Context(), testGroup(61, 1)))
+	until(t, "the follower follows", func() bool { return f.groups() == 3 })
+	f.cancel()
+	<-f.done
+	require.ErrorIs(t, f.err, context.Canceled)
+	require.Equal(t, chunksAt(40), f.got.chunks)
+
+	require.NoError(t, leader.link.client.XDel(t.Context(), leader.link.stream, "1-5").Err())
+	broken := startFollower(t, o, time.Minute)
+	<-broken.done
+	require.ErrorIs(t, broken.err, journal.ErrDamaged)
+	require.False(t, errors.Is(broken.err, ErrDiverged), "starting anew would not help")
+}

@@ -1,0 +1,198 @@
+package redis
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/seathold/seathold/engine/journal"
+)
+
+// pieceBytes is the largest value that is stored at once. Redis writes it to its append-only file, and syncs, before it
+// does anything else, so that a group never has to wait longer than for this.
+const pieceBytes = 512 << 10
+
+const pieceHeaderBytes = 9
+
+// manifest describes a complete checkpoint. Its text, the value in the hash of checkpoints, is
+//
+//	checkpoint.1 start end record position pieces bytes sum own-sum
+//
+// with the sums in hexadecimal and own-sum the xxHash64 of the id and all text before it.
+type manifest struct {
+	id         string // epoch of the leader and a number counted in it
+	start, end uint64
+	base       place // in the stream, where replay begins; that entry is never trimmed
+	pieces     int
+	bytes      int64  // of records
+	sum        uint64 // of the last piece
+}
+
+const manifestType = "checkpoint.1"
+
+func (m manifest) text() string {
+	s := fmt.Sprintf("%s %d %d %d %v %d %d %s", manifestType, m.start, m.end, m.base.record, m.base.at, m.pieces, m.bytes, sumText(m.sum))
+	return s + " " + sumText(xxhash.Sum64String(m.id+" "+s))
+}
+
+func parseManifest(id, text string) (manifest, error) {
+	m := manifest{id: id}
+	words := strings.Split(text, " ")
+	if words[0] != manifestType {
+		return m, fmt.Errorf("%w: checkpoint %s: its manifest is %.100q", journal.ErrForeign, id, text)
+	}
+	if len(words) != 9 {
+		return m, fmt.Errorf("%w: checkpoint %s: its manifest does not hold its checksum", journal.ErrDamaged, id)
+	}
+	var errs [7]error
+	m.start, errs[0] = strconv.ParseUint(words[1], 10, 64)
+	m.end, errs[1] = strconv.ParseUint(words[2], 10, 64)
+	m.base.record, errs[2] = strconv.ParseUint(words[3], 10, 64)
+	m.base.at, errs[3] = parsePosition(words[4])
+	m.pieces, errs[4] = strconv.Atoi(words[5])
+	m.bytes, errs[5] = strconv.ParseInt(words[6], 10, 64)
+	m.sum, errs[6] = strconv.ParseUint(words[7], 16, 64)
+	if err := errors.Join(errs[:]...); err != nil || m.text() != text {
+		return m, fmt.Errorf("%w: checkpoint %s: its manifest does not hold its checksum", journal.ErrDamaged, id)
+	}
+	return m, nil
+}
+
+// order compares the ids of checkpoints: by epoch, then by number.
+func order(a, b string) int {
+	x, _ := parseID(a)
+	y, _ := parseID(b)
+	switch {
+	case x.less(y):
+		return -1
+	case y.less(x):
+		return 1
+	}
+	return 0
+}
+
+// manifests reads the complete checkpoints, the oldest first. One with a manifest that does not hold counts as damaged.
+func (r *reader) manifests(ctx context.Context) ([]manifest, error) {
+	all, err := r.link.listed(ctx, r.patience)
+	if err != nil {
+		return nil, err
+	}
+	var found []manifest
+	for id, text := range all {
+		if text == "writing" || text == "dropped" {
+			continue
+		}
+		m, err := parseManifest(id, text)
+		if errors.Is(err, journal.ErrForeign) {
+			return nil, err
+		}
+		if err != nil {
+			m = manifest{id: id, pieces: -1}
+		}
+		found = append(found, m)
+	}
+	slices.SortFunc(found, func(a, b manifest) int { return order(a.id, b.id) })
+	return found, nil
+}
+
+// listed reads the hash of checkpoints.
+func (l *link) listed(ctx context.Context, patience time.Duration) (map[string]string, error) {
+	reply, err := l.read(ctx, patience, "hgetall", l.checkpoints)
+	if err != nil {
+		return nil, err
+	}
+	list, _ := reply.([]any)
+	all := make(map[string]string, len(list)/2)
+	for i := 0; i+1 < len(list); i += 2 {
+		id, _ := list[i].(string)
+		all[id], _ = list[i+1].(string)
+	}
+	return all, nil
+}
+
+// A piece is stored as
+//
+//	+----------------+------+---------
+//	| sum            | more | part of a chunk
+//	+----------------+------+---------
+//
+//	sum   xxHash64, little-endian, of the sum before it and all behind it; before the first piece stands that of the id
+//	more  0 in the last piece of a chunk, 1 in those before
+func putPiece(part []byte, more bool, before uint64) ([]byte, uint64) {
+	b := make([]byte, pieceHeaderBytes, pieceHeaderBytes+len(part))
+	if more {
+		b[8] = 1
+	}
+	b = append(b, part...)
+	sum := pieceSum(before, b)
+	binary.LittleEndian.PutUint64(b, sum)
+	return b, sum
+}
+
+func pieceSum(before uint64, piece []byte) uint64 {
+	var d xxhash.Digest
+	var seed [8]byte
+	binary.LittleEndian.PutUint64(seed[:], before)
+	d.Reset()
+	d.Write(seed[:])
+	d.Write(piece[8:])
+	return d.Sum64()
+}
+
+// chunks reads a checkpoint and gives its chunks to deliver. Each piece is checked before it is delivered, and the manifest
+// at the end.
+func (r *reader) chunks(ctx context.Context, m manifest, deliver func([]byte) error) error {
+	damaged := func(format string, args ...any) error {
+		return fmt.Errorf("%w: checkpoint %s: %s", journal.ErrDamaged, m.id, fmt.Sprintf(format, args...))
+	}
+	if m.pieces < 0 {
+		return damaged("its manifest does not hold its checksum")
+	}
+	sum, bytes := xxhash.Sum64String(m.id), int64(0)
+	var chunk []byte
+	for from := 0; from < m.pieces; from += piecesAtATime {
+		args := []any{"mget"}
+		for i := from; i < min(from+piecesAtATime, m.pieces); i++ {
+			args = append(args, r.link.pieceKey(m.id, i))
+		}
+		reply, err := r.link.read(ctx, r.patience, args...)
+		if err != nil {
+			return err
+		}
+		list, _ := reply.([]any)
+		for i, item := range list {
+			text, _ := item.(string)
+			piece := []byte(text)
+			if len(piece) < pieceHeaderBytes {
+				return damaged("piece %d is missing", from+i)
+			}
+			sum = pieceSum(sum, piece)
+			if sum != binary.LittleEndian.Uint64(piece) || len(chunk)+len(piece) > maxRunBytes+pieceBytes {
+				return damaged("piece %d does not hold its checksum", from+i)
+			}
+			bytes += int64(len(piece) - pieceHeaderBytes)
+			more := piece[8] == 1
+			if piece = piece[pieceHeaderBytes:]; more || len(chunk) > 0 {
+				chunk = append(chunk, piece...)
+				piece = chunk
+			}
+			if more {
+				continue
+			}
+			if err := deliver(piece); err != nil {
+				return err
+			}
+			chunk = chunk[:0]
+		}
+	}
+	if sum != m.sum || bytes != m.bytes || len(chunk) > 0 {
+		return damaged("its pieces are not those of its manifest")
+	}
+	return nil
+}

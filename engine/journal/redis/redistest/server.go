@@ -1,0 +1,176 @@
+// Package redistest gives tests a real redis-server process of their own, to kill and restart, and a proxy that does to its
+// connections what networks do.
+package redistest
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Server is a redis-server process with a directory and a port of its own, which survive its restarts. It is used by one
+// goroutine at a time.
+type Server struct {
+	Dir  string
+	Port int
+
+	t       testing.TB
+	args    []string
+	process *exec.Cmd
+	exited  chan struct{}
+	log     *tail
+}
+
+// Durable is the setting under which Redis keeps what it acknowledges.
+var Durable = []string{"--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"}
+
+// Start starts a server with the given arguments, Durable ones where none are given, and stops it at the end of the test.
+func Start(t testing.TB, args ...string) *Server {
+	t.Helper()
+	if len(args) == 0 {
+		args = Durable
+	}
+	s := &Server{Dir: t.TempDir(), t: t, args: args}
+	t.Cleanup(s.Kill)
+	for range 10 { // somebody else may take the port between finding it and using it
+		s.Port = freePort(t)
+		if s.start() == nil {
+			return s
+		}
+	}
+	require.NoError(t, s.start())
+	return s
+}
+
+// freePort finds a port for a server that is killed and restarted. It lies below those that the system gives to clients, which
+// would otherwise take it in between.
+func freePort(t testing.TB) int {
+	t.Helper()
+	const from, to = 10_000, 32_768 // the default of net.ipv4.ip_local_port_range begins there
+	for {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", from+rand.IntN(to-from)))
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		require.NoError(t, err)
+		defer l.Close()
+		return l.Addr().(*net.TCPAddr).Port
+	}
+}
+
+// Addr returns the server's host:port.
+func (s *Server) Addr() string { return fmt.Sprintf("127.0.0.1:%d", s.Port) }
+
+// URL returns the server's address as a journal takes it.
+func (s *Server) URL() string { return "redis://" + s.Addr() }
+
+// Socket returns the path of the server's unix socket. It lies in the server's directory.
+func (s *Server) Socket() string { return filepath.Join(s.Dir, "redis.sock") }
+
+// start starts the process and returns when it says that it is ready.
+func (s *Server) start() error {
+	args := append([]string{"--port", fmt.Sprint(s.Port), "--bind", "127.0.0.1", "--dir", s.Dir, "--save", "",
+		"--unixsocket", s.Socket(), "--daemonize", "no"}, s.args...)
+	return s.run(exec.Command("redis-server", args...), "Ready to accept connections")
+}
+
+// run starts a process and waits for a line with the given words.
+func (s *Server) run(process *exec.Cmd, ready string) error {
+	out, in := io.Pipe()
+	process.Stdout, process.Stderr = in, in
+	s.process, s.exited, s.log = process, make(chan struct{}), new(tail)
+	if err := process.Start(); err != nil {
+		return err
+	}
+	go func() {
+		process.Wait() // the status of a killed process says nothing
+		in.Close()
+	}()
+	up := make(chan struct{})
+	go func(log *tail, exited chan struct{}) {
+		defer close(exited)
+		waiting := true
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			log.add(lines.Text())
+			if waiting && strings.Contains(lines.Text(), ready) {
+				waiting = false
+				close(up)
+			}
+		}
+	}(s.log, s.exited)
+	select {
+	case <-up:
+		return nil
+	case <-s.exited:
+		return fmt.Errorf("redis-server ended:\n%s", s.log)
+	}
+}
+
+// Kill kills the process with SIGKILL and waits for its end. A stopped one dies too. It may be called again.
+func (s *Server) Kill() {
+	if s.process == nil || s.process.Process == nil {
+		return
+	}
+	s.process.Process.Kill() // an error means that it has ended already
+	<-s.exited
+}
+
+// Restart starts the killed process again, with what it left in its directory, and returns when it has loaded that.
+// Arguments, where given, replace those of the start.
+func (s *Server) Restart(args ...string) {
+	s.t.Helper()
+	if len(args) > 0 {
+		s.args = args
+	}
+	require.NoError(s.t, s.start())
+}
+
+// Stop stops the process as a stalled machine does: connections stay, nothing is answered.
+func (s *Server) Stop() { require.NoError(s.t, s.process.Process.Signal(syscall.SIGSTOP)) }
+
+// Continue ends Stop.
+func (s *Server) Continue() { require.NoError(s.t, s.process.Process.Signal(syscall.SIGCONT)) }
+
+// Log returns the last lines that the process printed.
+func (s *Server) Log() string { return s.log.String() }
+
+// tail keeps the last lines of a log.
+type tail struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (l *tail) add(line string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.lines) == 50 {
+		l.lines = l.lines[1:]
+	}
+	l.lines = append(l.lines, line)
+}
+
+func (l *tail) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(l.lines, "\n")
+}
+
+// StartSentinel starts a sentinel with a configuration file, in a directory that it may write to, and stops it at the end
+// of the test.
+func StartSentinel(t testing.TB, file string) {
+	t.Helper()
+	s := &Server{Dir: filepath.Dir(file), t: t}
+	t.Cleanup(s.Kill)
+	require.NoError(t, s.run(exec.Command("redis-server", file, "--sentinel"), "+monitor master"))
+}

@@ -1,0 +1,218 @@
+package redis
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/journal/journaltest"
+	"github.com/seathold/seathold/engine/journal/redis/redistest"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	redis.SetLogger(silence{})
+	goleak.VerifyTestMain(m)
+}
+
+// silence keeps the client from printing every connection that the tests cut.
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
+
+// rounds returns how many rounds a random test runs: the given number times SEATHOLD_ROUNDS.
+func rounds(t testing.TB, n int) int {
+	t.Helper()
+	if s := os.Getenv("SEATHOLD_ROUNDS"); s != "" {
+		factor, err := strconv.Atoi(s)
+		require.NoError(t, err, "SEATHOLD_ROUNDS")
+		return n * factor
+	}
+	return n
+}
+
+// seeded returns a generator whose seed is printed when the test fails or is verbose.
+func seeded(t testing.TB) *rand.Rand {
+	t.Helper()
+	seed := rand.Uint64()
+	if s := os.Getenv("SEATHOLD_SEED"); s != "" {
+		var err error
+		seed, err = strconv.ParseUint(s, 10, 64)
+		require.NoError(t, err, "SEATHOLD_SEED")
+	}
+	t.Logf("SEATHOLD_SEED=%d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+var journals atomic.Int64
+
+// freshName names a journal that no test has used.
+func freshName() string { return fmt.Sprintf("test-%d", journals.Add(1)) }
+
+// TestSuite runs the suite that all backends pass. A crash is the end of the program: its connections are cut and nothing
+// is tidied up.
+func TestSuite(t *testing.T) {
+	s := redistest.Start(t)
+	journaltest.Run(t, func(t *testing.T) journaltest.Place {
+		p := placeIn(t, s, s.URL(), freshName(), 0)
+		p.Crash = func(b journal.Backend) { abandon(b.(claiming).Journal) }
+		return p
+	})
+}
+
+// claiming is a journal that claims as soon as it has recovered, as the suite expects of a backend with one program.
+type claiming struct {
+	*Journal
+}
+
+func (c claiming) Recover(to journal.Recovery) (journal.Recovered, error) {
+	sum, err := c.Journal.Recover(to)
+	if err == nil {
+		_, err = c.Claim(c.link.ctx, "http://leader.test:8080", to)
+	}
+	return sum, err
+}
+
+// abandon ends a journal as the end of its process would.
+func abandon(j *Journal) { j.link.close() }
+
+// placeIn is a journal's place in a server, reached through the given address.
+func placeIn(t testing.TB, s *redistest.Server, url, name string, timeout time.Duration) journaltest.Place {
+	return journaltest.Place{
+		Open: func() (journal.Backend, error) {
+			j, err := Open(Options{Address: url, Name: name, Timeout: timeout})
+			return claiming{j}, err
+		},
+		Kept: func() (journaltest.Kept, error) {
+			l, err := newLink(Options{Address: s.URL(), Name: name})
+			require.NoError(t, err)
+			defer l.close()
+			return inspect(t, l), nil
+		},
+		SpoilCheckpoint: func() error {
+			l, err := newLink(Options{Address: s.URL(), Name: name})
+			require.NoError(t, err)
+			defer l.close()
+			newest := manifestsOf(t, l)
+			m := newest[len(newest)-1]
+			return flipByte(t, l, l.pieceKey(m.id, m.pieces/2), 12)
+		},
+	}
+}
+
+// inspect tells what a journal keeps.
+func inspect(t testing.TB, l *link) (kept journaltest.Kept) {
+	for _, m := range messagesOf(t, l) {
+		if m.kind() != groupType {
+			continue
+		}
+		e, err := m.entry()
+		require.NoError(t, err)
+		if kept.OldestRecord == 0 {
+			kept.OldestRecord = e.group.First
+		}
+		kept.NewestRecord = e.group.Last()
+	}
+	kept.Checkpoints = len(manifestsOf(t, l))
+	return kept
+}
+
+func messagesOf(t testing.TB, l *link) []message {
+	reply, err := l.read(t.Context(), readPatience, "xrange", l.stream, "-", "+")
+	require.NoError(t, err)
+	messages, err := parseMessages(reply)
+	require.NoError(t, err)
+	return messages
+}
+
+func manifestsOf(t testing.TB, l *link) []manifest {
+	found, err := newReader(l, journal.Recovery{}, readPatience).manifests(t.Context())
+	require.NoError(t, err)
+	return found
+}
+
+// flipByte inverts one byte of a string in Redis.
+func flipByte(t testing.TB, l *link, key string, offset int) error {
+	value, err := l.client.Get(t.Context(), key).Bytes()
+	if err != nil {
+		return err
+	}
+	value[min(offset, len(value)-1)] ^= 0xff
+	return l.client.Set(t.Context(), key, value, 0).Err()
+}
+
+// claimed opens a journal and makes it the leader.
+func claimed(t testing.TB, o Options) *Journal {
+	t.Helper()
+	j, err := Open(o)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, j.Close()) })
+	_, err = j.Recover(discard())
+	require.NoError(t, err)
+	_, err = j.Claim(t.Context(), "http://leader.test:8080", discard())
+	require.NoError(t, err)
+	return j
+}
+
+// discard is a recovery that keeps nothing.
+func discard() journal.Recovery {
+	return journal.Recovery{
+		Begin: func(journal.CheckpointInfo) error { return nil },
+		Chunk: func([]byte) error { return nil },
+		Group: func(journal.Group) error { return nil },
+	}
+}
+
+// testGroup returns a group whose records are told apart by their sequence.
+func testGroup(first uint64, count int) journal.Group {
+	g := journal.Group{First: first, Count: count}
+	for i := range uint64(count) {
+		g.Records = journal.AppendRecord(g.Records, fmt.Appendf(nil, "record %d", first+i))
+	}
+	return g
+}
+
+// contents is what a journal holds.
+type contents struct {
+	sum    journal.Recovered
+	chunks []byte
+	groups []journal.Group
+}
+
+func (c *contents) into() journal.Recovery {
+	return journal.Recovery{
+		Begin: func(journal.CheckpointInfo) error { return nil },
+		Chunk: func(run []byte) error { c.chunks = append(c.chunks, run...); return nil },
+		Group: func(g journal.Group) error {
+			g.Records = bytes.Clone(g.Records)
+			c.groups = append(c.groups, g)
+			return nil
+		},
+	}
+}
+
+// contentsOf reads all that a journal holds.
+func contentsOf(t testing.TB, o Options) contents {
+	t.Helper()
+	c, err := readAll(t, o)
+	require.NoError(t, err)
+	return c
+}
+
+func readAll(t testing.TB, o Options) (c contents, err error) {
+	t.Helper()
+	r, err := OpenReadOnly(o)
+	require.NoError(t, err)
+	defer r.Close()
+	c.sum, err = r.Recover(c.into())
+	return c, err
+}
