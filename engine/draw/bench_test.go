@@ -1,0 +1,102 @@
+package draw
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// BenchmarkDraw freezes, ranks and assigns four million entries. Beside the time it reports the peak resident
+// set of the process, which the kernel keeps, so the source of the entries and the runtime are in it too:
+//
+//	go test -run '^$' -bench 'Draw/' -benchtime 1x ./engine/draw
+func BenchmarkDraw(b *testing.B) {
+	for _, entries := range []int{40_000, 400_000, 4_000_000} {
+		b.Run(fmt.Sprintf("entries=%d", entries), func(b *testing.B) {
+			terms, beacon := paris(), published(b, 1000)
+			terms.Slots.Places = entries / 100
+			for b.Loop() {
+				began := time.Now()
+				frozen := freezeMany(b, entries)
+				froze := time.Now()
+				result, err := Run(frozen, terms, beacon)
+				require.NoError(b, err)
+				ran := time.Now()
+				b.ReportMetric(froze.Sub(began).Seconds(), "freeze-s")
+				b.ReportMetric(ran.Sub(froze).Seconds(), "run-s")
+				runtime.KeepAlive(result)
+			}
+			b.ReportMetric(peakMiB(b), "peak-RSS-MiB")
+		})
+	}
+}
+
+// BenchmarkVerify exports four million entries to a directory and verifies them.
+func BenchmarkVerify(b *testing.B) {
+	b.Run("entries=4000000", func(b *testing.B) {
+		terms := paris()
+		terms.Slots.Places = 40_000
+		result, err := Run(freezeMany(b, 4_000_000), terms, published(b, 1000))
+		require.NoError(b, err)
+		dir := b.TempDir()
+		for b.Loop() {
+			began := time.Now()
+			require.NoError(b, result.Export(func(name string) (io.WriteCloser, error) { return os.Create(dir + "/" + name) }))
+			wrote := time.Now()
+			_, err = Verify(os.DirFS(dir))
+			require.NoError(b, err)
+			b.ReportMetric(wrote.Sub(began).Seconds(), "export-s")
+			b.ReportMetric(time.Since(wrote).Seconds(), "verify-s")
+		}
+		b.ReportMetric(peakMiB(b), "peak-RSS-MiB")
+	})
+}
+
+// BenchmarkProof fetches one entry's proof from among four million.
+func BenchmarkProof(b *testing.B) {
+	frozen := freezeMany(b, 4_000_000)
+	account := []byte("buyer-2000001@example.org")
+	b.ReportAllocs()
+	for b.Loop() {
+		position, found := frozen.Find(account)
+		require.True(b, found)
+		proof := frozen.Proof(position)
+		if !proof.Verify(frozen.Root(), string(account), frozen.Group(position)) {
+			b.Fatal("the proof does not hold")
+		}
+	}
+}
+
+// freezeMany freezes accounts that come in no order and share a long beginning, every tenth a member.
+func freezeMany(b *testing.B, n int) *Entries {
+	name := make([]byte, 0, MaxName)
+	frozen, err := Freeze(n, func(i int) []byte {
+		name = append(name[:0], "buyer-"...)
+		name = strconv.AppendInt(name, int64(i)*2_654_435_761%int64(n), 10) // an odd prime: every number once
+		return append(name, "@example.org"...)
+	}, func(i int) uint8 {
+		if i%10 == 0 {
+			return 1
+		}
+		return 0
+	}, []string{"club"})
+	require.NoError(b, err)
+	return frozen
+}
+
+func peakMiB(b *testing.B) float64 {
+	status, err := os.ReadFile("/proc/self/status")
+	require.NoError(b, err)
+	_, after, found := strings.Cut(string(status), "VmHWM:")
+	require.True(b, found)
+	kib, err := strconv.Atoi(strings.Fields(after)[0])
+	require.NoError(b, err)
+	return float64(kib) / 1024
+}
