@@ -1,0 +1,105 @@
+package spec
+
+import (
+	"fmt"
+	"io/fs"
+	"strings"
+	"testing/fstest"
+	"time"
+
+	"github.com/seathold/seathold/engine/catalog"
+)
+
+// Definition is a small sale for tests, with the numbers of places stated.
+type Definition struct {
+	Programmes []DefinedProgramme
+	Sessions   []DefinedSession
+	Phases     []DefinedPhase
+}
+
+// DefinedProgramme is a programme with its limits.
+type DefinedProgramme struct {
+	ID           string
+	AccountCap   int
+	SessionLimit int
+}
+
+// DefinedSession is a session with its pools; the categories are A, B, C and so on.
+type DefinedSession struct {
+	ID        string
+	Programme string
+	Places    []int // by category; none for a session that is only listed
+	Excluded  bool
+}
+
+// DefinedPhase is an open phase.
+type DefinedPhase struct {
+	ID           string
+	Programme    string
+	PackSessions int // 0 for single
+	OpensAt      time.Time
+	ClosesAt     time.Time
+	Only         []string // sessions; empty for all
+}
+
+// Category returns the name of a defined session's i-th category.
+func Category(i int) string { return string(rune('A' + i)) }
+
+// Load makes the sale.
+func (d *Definition) Load() (*catalog.Sale, error) { return catalog.LoadFS(d.Files()) }
+
+// Files returns the four files of the sale, for a program that reads them from a directory.
+func (d *Definition) Files() fs.FS {
+	sessions := &strings.Builder{}
+	sessions.WriteString("session,programme,discipline,venue,city,date,start_local,end_local,medal_session,events\n")
+	prices := &strings.Builder{}
+	prices.WriteString("session,category,price_eur,places\n")
+	for _, s := range d.Sessions {
+		fmt.Fprintf(sessions, "%s,%s,Sport,Hall,Town,2030-07-26,10:00,12:00,0,\n", s.ID, s.Programme)
+		for i, n := range s.Places {
+			fmt.Fprintf(prices, "%s,%s,10,%d\n", s.ID, Category(i), n)
+		}
+	}
+	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
+	return fstest.MapFS{
+		"sale.yaml":    file(d.yaml()),
+		"sessions.csv": file(sessions.String()),
+		"prices.csv":   file(prices.String()),
+		"venues.csv":   file("venue,gross_capacity\nHall,1000000\n"),
+	}
+}
+
+func (d *Definition) yaml() string {
+	b := &strings.Builder{}
+	b.WriteString("name: defined\ntitle: Defined\ntimezone: UTC\nprogrammes:\n")
+	for _, p := range d.Programmes {
+		fmt.Fprintf(b, "  %s: {title: %s, account_cap: %d, session_limit: %d}\n", p.ID, p.ID, p.AccountCap, p.SessionLimit)
+	}
+	excluded := false
+	for _, s := range d.Sessions {
+		if s.Excluded && !excluded {
+			b.WriteString("exclusions:\n")
+		}
+		if s.Excluded {
+			excluded = true
+			fmt.Fprintf(b, "  - {session: %s}\n", s.ID)
+		}
+	}
+	b.WriteString("stock:\n  withheld_percent: 0\n  weights: {A: 1, B: 1, C: 1, D: 1, E: 1}\nphases:\n")
+	for _, p := range d.Phases {
+		kind := "single"
+		if p.PackSessions > 0 {
+			kind = fmt.Sprintf("pack\n    pack_sessions: %d", p.PackSessions)
+		}
+		const layout = "2006-01-02 15:04"
+		fmt.Fprintf(b, "  %s:\n    title: %s\n    programme: %s\n    kind: %s\n    opens_at: %s\n    closes_at: %s\n    access: open\n",
+			p.ID, p.ID, p.Programme, kind, p.OpensAt.Format(layout), p.ClosesAt.Format(layout))
+		for i, s := range p.Only {
+			if i == 0 {
+				b.WriteString("    only:\n")
+			}
+			fmt.Fprintf(b, "      - {session: %s}\n", s)
+		}
+	}
+	return b.String()
+}

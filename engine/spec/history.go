@@ -1,0 +1,296 @@
+package spec
+
+import (
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// Call is one operation of a recorded history. It took effect at some instant of the sale clock from Operation.At, read
+// before the call, to Until, read after it. A call whose answer has the code Unknown may have taken effect or not; record
+// the end of the history as the time it returned.
+type Call struct {
+	Operation
+	Until time.Time
+}
+
+// History says how recorded calls are judged.
+type History struct {
+	Start *Model // the sale before the first call
+
+	// AnyTimes leaves created_at, expires_at and confirmed_at out of the comparison: for histories whose sale clock is known
+	// only roughly.
+	AnyTimes bool
+
+	// EndsUnmarked is for answers that do not tell whether a confirm or a release was a repeat, as those over HTTP.
+	EndsUnmarked bool
+
+	// Crashed is for a history that goes on after a crash. Refusals for want of stock or room may then rest on outcomes that
+	// the crash has taken back (I5 lets them be answered at once), so they say nothing.
+	Crashed bool
+
+	// told are the times that answers showed of a reservation, by id: one of a call without an answer shows up there, if at all.
+	told map[string][]time.Time
+}
+
+// Model wraps the sequential model for porcupine. Inputs are Call, outputs Answer. ReadStock and Sweep have no place in a
+// history: see the package documentation.
+func (h History) Model() porcupine.Model {
+	m := porcupine.NondeterministicModel{
+		Init: func() []any { return []any{h.Start} },
+		Step: func(state, input, output any) []any {
+			var next []any
+			for _, m := range h.step(state.(*Model), input.(Call), output.(Answer)) {
+				next = append(next, m)
+			}
+			return next
+		},
+		Equal:     func(a, b any) bool { return a.(*Model).equal(b.(*Model)) },
+		Hash:      func(state any) uint64 { return state.(*Model).hash() },
+		Partition: h.partition,
+		DescribeOperation: func(input, output any) string {
+			c, a := input.(Call), output.(Answer)
+			return c.String() + " → " + a.String()
+		},
+		DescribeState: func(state any) string { return state.(*Model).describe() },
+	}
+	return m.ToModel()
+}
+
+// Check judges a history. The info is for porcupine.Visualize.
+func (h History) Check(calls []porcupine.Operation, timeout time.Duration) (porcupine.CheckResult, porcupine.LinearizationInfo) {
+	h.told = make(map[string][]time.Time)
+	for _, c := range calls {
+		a := c.Output.(Answer)
+		for _, r := range append(slices.Clip(a.Account.Reservations), a.Reservation) {
+			h.told[r.ID] = append(h.told[r.ID], r.CreatedAt, r.ConfirmedAt)
+		}
+	}
+	return porcupine.CheckOperationsVerbose(h.Model(), calls, timeout)
+}
+
+// step returns every state that the call with this answer can lead to.
+func (h History) step(m *Model, c Call, got Answer) []*Model {
+	if got.Code == Overloaded {
+		return []*Model{m}
+	}
+	if h.Crashed && (got.Code == "sold_out" || got.Code == "account_cap_exceeded" || got.Code == "session_limit_exceeded") {
+		return []*Model{m}
+	}
+	var next []*Model
+	for _, before := range m.afterExpiries(c.Until) {
+		if got.Code == Unknown {
+			next = append(next, before)
+		}
+		for _, at := range before.instants(c, h.told[c.ID]) {
+			after := before.Clone()
+			op := c.Operation
+			op.At = at
+			var want Answer
+			if got.Code == "sold_out" && slices.Contains(after.shortIfOnlyShort(op), got.Refusal) {
+				want = got
+			} else {
+				want = after.Do(op)
+			}
+			if got.Code == Unknown {
+				after.loosen(c, h.AnyTimes)
+			} else if !h.matches(c, want, got) {
+				continue
+			} else if h.AnyTimes && c.Kind == Reserve && !got.Repeated {
+				after.loosen(c, true)
+			}
+			next = append(next, after)
+		}
+	}
+	return next
+}
+
+// loosen notes the earliest end of a hold whose time is not known.
+func (m *Model) loosen(c Call, unknownTimes bool) {
+	r := m.all[c.ID]
+	if c.Kind != Reserve || !unknownTimes || r == nil {
+		return
+	}
+	next := *r
+	next.overAt = c.At.Add(r.ExpiresAt.Sub(r.CreatedAt))
+	m.all[c.ID] = &next
+}
+
+// shortIfOnlyShort lists the pools a request may be refused over when stock is the only rule it breaks.
+func (m *Model) shortIfOnlyShort(op Operation) []Refusal {
+	if a := m.Clone().reserve(op); a.Code != "sold_out" {
+		return nil
+	}
+	return m.short(op)
+}
+
+// afterExpiries returns the model with any of the holds ended whose time is over by then: a sweep, or somebody looking at
+// them, may have done so.
+func (m *Model) afterExpiries(until time.Time) []*Model {
+	all := []*Model{m}
+	for _, id := range slices.Sorted(maps.Keys(m.all)) {
+		if r := m.all[id]; r.State != "held" || until.Before(r.overAt) {
+			continue
+		}
+		for _, before := range all {
+			ended := before.Clone()
+			ended.giveBack(id, "expired")
+			all = append(all, ended)
+		}
+	}
+	return all
+}
+
+// instants are those within the call that can make a difference, given the times that were told of the reservation it names.
+func (m *Model) instants(c Call, told []time.Time) []time.Time {
+	all := []time.Time{c.At}
+	add := func(t time.Time) {
+		if t.After(c.At) && !t.After(c.Until) && !slices.ContainsFunc(all, t.Equal) {
+			all = append(all, t)
+		}
+	}
+	if !c.Until.After(c.At) {
+		return all
+	}
+	add(c.Until)
+	for _, t := range told {
+		add(t)
+	}
+	for _, r := range m.all {
+		add(r.overAt)
+	}
+	for i := range m.rules.Sale.Phases {
+		add(m.rules.Sale.Phases[i].OpensAt)
+		add(m.rules.Sale.Phases[i].ClosesAt)
+	}
+	return all
+}
+
+// matches compares as the package documentation says.
+func (h History) matches(c Call, want, got Answer) bool {
+	if want.Code != got.Code {
+		return false
+	}
+	if !want.OK() {
+		return want.Refusal == got.Refusal
+	}
+	if c.Kind != ReadAccount {
+		unmarked := h.EndsUnmarked && (c.Kind == Confirm || c.Kind == Release)
+		return (unmarked || want.Repeated == got.Repeated) && h.same(&want.Reservation, &got.Reservation)
+	}
+	if want.Account.Account != got.Account.Account || !slices.Equal(want.Account.Programmes, got.Account.Programmes) ||
+		len(want.Account.Reservations) != len(got.Account.Reservations) {
+		return false
+	}
+	for i := range want.Account.Reservations {
+		if !slices.ContainsFunc(got.Account.Reservations, func(r Reservation) bool { return h.same(&want.Account.Reservations[i], &r) }) {
+			return false
+		}
+	}
+	return true
+}
+
+func (h History) same(a, b *Reservation) bool {
+	times := a.CreatedAt.Equal(b.CreatedAt) && a.ExpiresAt.Equal(b.ExpiresAt) && a.ConfirmedAt.Equal(b.ConfirmedAt)
+	return a.ID == b.ID && a.Account == b.Account && a.Phase == b.Phase && a.State == b.State && a.Reference == b.Reference &&
+		(times || h.AnyTimes) && slices.Equal(a.Lines, b.Lines)
+}
+
+// equal compares what later answers can depend on.
+func (m *Model) equal(other *Model) bool {
+	if m == other {
+		return true
+	}
+	if len(m.all) != len(other.all) {
+		return false
+	}
+	for id, a := range m.all {
+		b := other.all[id]
+		if a == b {
+			continue
+		}
+		if b == nil || a.State != b.State || a.Reference != b.Reference || !a.CreatedAt.Equal(b.CreatedAt) ||
+			!a.ConfirmedAt.Equal(b.ConfirmedAt) || !a.overAt.Equal(b.overAt) || a.Account != b.Account ||
+			a.phaseGiven != b.phaseGiven || a.ttlGiven != b.ttlGiven || !slices.Equal(a.Lines, b.Lines) {
+			return false
+		}
+	}
+	return true
+}
+
+// hash does not depend on the order in which it meets the reservations.
+func (m *Model) hash() uint64 {
+	sum := uint64(0)
+	h := fnv.New64a()
+	for id, r := range m.all {
+		h.Reset()
+		h.Write([]byte(id))
+		h.Write([]byte(r.State))
+		sum += h.Sum64()
+	}
+	return sum
+}
+
+func (m *Model) describe() string {
+	b := &strings.Builder{}
+	for _, id := range slices.Sorted(maps.Keys(m.all)) {
+		r := m.all[id]
+		fmt.Fprintf(b, "%.8s %s %s", id, r.Account, r.State)
+		for _, l := range r.Lines {
+			fmt.Fprintf(b, " %s/%s:%d", l.Session, l.Category, l.Quantity)
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+// partition splits a history into parts that have no account, session or id in common: those cannot touch each other.
+func (h History) partition(calls []porcupine.Operation) [][]porcupine.Operation {
+	parent := map[string]string{}
+	var find func(key string) string
+	find = func(key string) string {
+		if p, ok := parent[key]; ok && p != key {
+			parent[key] = find(p)
+			return parent[key]
+		}
+		parent[key] = key
+		return key
+	}
+	join := func(keys []string) {
+		for _, key := range keys {
+			parent[find(key)] = find(keys[0])
+		}
+	}
+	for id, r := range h.Start.all {
+		join(touches(Operation{Kind: Reserve, ID: id, Account: r.Account, Lines: r.Lines}))
+	}
+	for _, c := range calls {
+		join(touches(c.Input.(Call).Operation))
+	}
+	parts := map[string][]porcupine.Operation{}
+	for _, c := range calls {
+		root := find(touches(c.Input.(Call).Operation)[0])
+		parts[root] = append(parts[root], c)
+	}
+	return slices.Collect(maps.Values(parts))
+}
+
+// touches lists what an operation names.
+func touches(op Operation) []string {
+	switch op.Kind {
+	case ReadAccount:
+		return []string{"account " + op.Account}
+	case Reserve:
+		all := []string{"id " + op.ID, "account " + op.Account}
+		for _, l := range op.Lines {
+			all = append(all, "session "+l.Session)
+		}
+		return all
+	}
+	return []string{"id " + op.ID}
+}

@@ -1,0 +1,145 @@
+package spec
+
+import (
+	"time"
+
+	"github.com/seathold/seathold/engine/catalog"
+)
+
+// choosePhase returns the phase a request is for: the one it names, which must be open, or the only open one that fits.
+//
+// To fit, a phase must be of the programme of the sessions, sell all of them, and be of the kind that such a request has:
+// any for a single phase, the right number of sessions for a pack phase. As long as some open phase meets a condition, those
+// that do not are out of the question; a condition that none meets is passed over, so that the refusal which then follows
+// says what is missing. Where no open phase sells the sessions, the first does for that refusal.
+func (m *Model) choosePhase(op Operation) (*catalog.Phase, Refusal) {
+	sale := m.rules.Sale
+	if op.Phase != "" {
+		i, ok := sale.PhaseByID(op.Phase)
+		if !ok {
+			return nil, Refusal{Code: "unknown_phase", Phase: op.Phase}
+		}
+		if p := &sale.Phases[i]; !isOpen(p, op.At) {
+			return nil, notOpen(p)
+		}
+		return &sale.Phases[i], Refusal{}
+	}
+	fit := m.phases(func(p *catalog.Phase) bool { return isOpen(p, op.At) })
+	if len(fit) == 0 {
+		return nil, notOpen(m.nextPhase(op))
+	}
+	sellers := 0
+	for _, condition := range []func(p *catalog.Phase) bool{
+		func(p *catalog.Phase) bool { return m.ofItsProgramme(op, p) },
+		func(p *catalog.Phase) bool { return m.sellsAll(op, p) },
+		func(p *catalog.Phase) bool {
+			return p.Kind == catalog.Single || len(sessionsOf(m.knownLines(op))) == p.PackSessions
+		},
+	} {
+		narrower := keep(fit, condition)
+		if len(narrower) == 0 {
+			break
+		}
+		fit = narrower
+		sellers = len(keep(fit, func(p *catalog.Phase) bool { return m.sellsAll(op, p) }))
+	}
+	if len(fit) == 1 || sellers == 0 {
+		return fit[0], Refusal{}
+	}
+	for _, l := range op.Lines {
+		if r := m.known(l); r.Code != "" {
+			return nil, r // what would tell the phases apart is not known
+		}
+	}
+	return nil, Refusal{Code: "phase_required"}
+}
+
+// nextPhase is the one to name when none is open: of those that sell the sessions (of all, where none does) the next to
+// open, else the last that has closed.
+func (m *Model) nextPhase(op Operation) *catalog.Phase {
+	candidates := m.phases(func(p *catalog.Phase) bool { return m.sellsAll(op, p) })
+	if len(candidates) == 0 {
+		candidates = m.phases(func(*catalog.Phase) bool { return true })
+	}
+	var best *catalog.Phase
+	for _, p := range keep(candidates, func(p *catalog.Phase) bool { return p.OpensAt.After(op.At) }) {
+		if best == nil || p.OpensAt.Before(best.OpensAt) {
+			best = p
+		}
+	}
+	if best != nil {
+		return best
+	}
+	for _, p := range candidates {
+		if best == nil || p.ClosesAt.After(best.ClosesAt) {
+			best = p
+		}
+	}
+	return best
+}
+
+// knownLines are the lines up to the first that names nothing that could be sold.
+func (m *Model) knownLines(op Operation) []Line {
+	for i, l := range op.Lines {
+		if r := m.known(l); r.Code != "" {
+			return op.Lines[:i]
+		}
+	}
+	return op.Lines
+}
+
+// listed returns the session at which knownLines ends when that one is only listed, without any category.
+func (m *Model) listed(op Operation) (session int, ok bool) {
+	known := m.knownLines(op)
+	if len(known) == len(op.Lines) || m.known(op.Lines[len(known)]).Code != "not_on_sale" {
+		return 0, false
+	}
+	return m.rules.Sale.SessionByID(op.Lines[len(known)].Session)
+}
+
+func (m *Model) ofItsProgramme(op Operation, p *catalog.Phase) bool {
+	for _, l := range m.knownLines(op) {
+		session, _ := m.rules.Sale.SessionByID(l.Session)
+		if m.rules.Sale.Sessions[session].Programme != p.Programme {
+			return false
+		}
+	}
+	session, ok := m.listed(op)
+	return !ok || m.rules.Sale.Sessions[session].Programme == p.Programme
+}
+
+func (m *Model) sellsAll(op Operation, p *catalog.Phase) bool {
+	for _, l := range m.knownLines(op) {
+		if session, _ := m.rules.Sale.SessionByID(l.Session); !p.Sells(session) {
+			return false
+		}
+	}
+	_, listed := m.listed(op)
+	return !listed
+}
+
+func (m *Model) phases(condition func(*catalog.Phase) bool) []*catalog.Phase {
+	var all []*catalog.Phase
+	for i := range m.rules.Sale.Phases {
+		all = append(all, &m.rules.Sale.Phases[i])
+	}
+	return keep(all, condition)
+}
+
+func keep(phases []*catalog.Phase, condition func(*catalog.Phase) bool) []*catalog.Phase {
+	var kept []*catalog.Phase
+	for _, p := range phases {
+		if condition(p) {
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
+
+func isOpen(p *catalog.Phase, at time.Time) bool {
+	return !at.Before(p.OpensAt) && at.Before(p.ClosesAt)
+}
+
+func notOpen(p *catalog.Phase) Refusal {
+	return Refusal{Code: "phase_not_open", Phase: p.ID, OpensAt: p.OpensAt, ClosesAt: p.ClosesAt}
+}

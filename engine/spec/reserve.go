@@ -1,0 +1,250 @@
+package spec
+
+import (
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"github.com/seathold/seathold/engine/catalog"
+)
+
+// The limits of a request, as the contract states them.
+const (
+	maxLines     = 30
+	maxQuantity  = 4095
+	maxAccount   = 64
+	maxReference = 64
+	maxTTL       = 366 * 24 * time.Hour
+)
+
+// reserve applies the rules in the order of the contract; the first that is broken is reported: shape of the request,
+// phase, access, what is on sale, pack shape, limits and caps, stock. An id that is in use is settled before all rules of
+// the sale.
+func (m *Model) reserve(op Operation) Answer {
+	if r := shape(op); r.Code != "" {
+		return Answer{Refusal: r}
+	}
+	if m.all[op.ID] != nil {
+		return m.repeat(op)
+	}
+	if op.TTL > m.rules.TTL {
+		return refuse("malformed_request")
+	}
+	phase, r := m.choosePhase(op)
+	for _, rule := range []func() Refusal{
+		func() Refusal { return r },
+		func() Refusal { return m.access(op, phase) },
+		func() Refusal { return m.onSale(op, phase) },
+		func() Refusal { return m.packShape(op, phase) },
+		func() Refusal { return m.sessionLimits(op) },
+		func() Refusal { return m.accountCap(op) },
+		func() Refusal { return first(m.short(op)) },
+	} {
+		if r := rule(); r.Code != "" {
+			return Answer{Refusal: r}
+		}
+	}
+	ttl := op.TTL
+	if ttl == 0 {
+		ttl = m.rules.TTL
+	}
+	now := &reservation{phaseGiven: op.Phase, ttlGiven: op.TTL, overAt: op.At.Add(ttl), Reservation: Reservation{
+		ID: op.ID, Account: op.Account, Phase: phase.ID, State: "held", Lines: slices.Clone(op.Lines),
+		CreatedAt: op.At, ExpiresAt: op.At.Add(ttl)}}
+	m.all[op.ID] = now
+	m.byAccount[op.Account] = append(slices.Clip(m.byAccount[op.Account]), op.ID)
+	for _, l := range op.Lines {
+		m.held[m.pool(l)] += l.Quantity
+	}
+	return Answer{Reservation: now.Reservation}
+}
+
+// shape is what no sale could accept.
+func shape(op Operation) Refusal {
+	if !validAccount(op.Account) || op.TTL < 0 || op.TTL > maxTTL || op.TTL%time.Second != 0 || len(op.Lines) == 0 {
+		return Refusal{Code: "malformed_request"}
+	}
+	if len(op.Lines) > maxLines {
+		return Refusal{Code: "too_many_lines", Limit: maxLines, Requested: len(op.Lines)}
+	}
+	for i, l := range op.Lines {
+		if l.Quantity < 1 || l.Quantity > maxQuantity {
+			return Refusal{Code: "invalid_quantity"}
+		}
+		for _, before := range op.Lines[:i] {
+			if before.Session == l.Session && before.Category == l.Category {
+				return Refusal{Code: "duplicate_line", Session: l.Session, Category: l.Category}
+			}
+		}
+	}
+	return Refusal{}
+}
+
+// repeat answers a request whose id is in use: the same content has the same answer, other content is refused (I9).
+func (m *Model) repeat(op Operation) Answer {
+	m.endIfOver(op.ID, op.At)
+	r := m.all[op.ID]
+	if r.Account != op.Account || r.phaseGiven != op.Phase || r.ttlGiven != op.TTL || !sameLines(r.Lines, op.Lines) {
+		return refuse("id_reused")
+	}
+	return Answer{Reservation: r.Reservation, Repeated: true}
+}
+
+// access is the one place that decides who may buy in a phase.
+func (m *Model) access(op Operation, phase *catalog.Phase) Refusal {
+	switch {
+	case phase.Access == catalog.Open:
+		return Refusal{}
+	case m.rules.Access == nil:
+		return Refusal{Code: "no_access_slot", Phase: phase.ID}
+	}
+	return m.rules.Access(op.Account, phase.ID, op.At)
+}
+
+// onSale refuses the first line whose session or category is unknown or not sold in the phase.
+func (m *Model) onSale(op Operation, phase *catalog.Phase) Refusal {
+	for _, l := range op.Lines {
+		if r := m.known(l); r.Code != "" {
+			return r
+		}
+		if session, _ := m.rules.Sale.SessionByID(l.Session); !phase.Sells(session) {
+			return Refusal{Code: "not_on_sale", Session: l.Session, Phase: phase.ID}
+		}
+	}
+	return Refusal{}
+}
+
+// known refuses a line that names nothing that could ever be sold.
+func (m *Model) known(l Line) Refusal {
+	session, ok := m.rules.Sale.SessionByID(l.Session)
+	if !ok {
+		return Refusal{Code: "unknown_session", Session: l.Session}
+	}
+	if m.rules.Sale.Sessions[session].PoolCount == 0 {
+		return Refusal{Code: "not_on_sale", Session: l.Session} // listed only
+	}
+	if _, ok := m.rules.Sale.PoolOf(session, l.Category); !ok {
+		return Refusal{Code: "unknown_category", Session: l.Session, Category: l.Category}
+	}
+	return Refusal{}
+}
+
+// packShape: a pack takes exactly so many different sessions.
+func (m *Model) packShape(op Operation, phase *catalog.Phase) Refusal {
+	if n := len(sessionsOf(op.Lines)); phase.Kind == catalog.Pack && n != phase.PackSessions {
+		return Refusal{Code: "pack_shape", Limit: phase.PackSessions, Requested: n}
+	}
+	return Refusal{}
+}
+
+// sessionLimits: held and confirmed tickets of an account for a session, and what is asked for, within its limit (I2). The
+// lines of a session are summed first (I4).
+func (m *Model) sessionLimits(op Operation) Refusal {
+	for _, id := range sessionsOf(op.Lines) {
+		session, _ := m.rules.Sale.SessionByID(id)
+		held, confirmed := m.ofSession(op.Account, session)
+		requested := 0
+		for _, l := range op.Lines {
+			if l.Session == id {
+				requested += l.Quantity
+			}
+		}
+		if limit := m.rules.Sale.Sessions[session].Limit; held+confirmed+requested > limit {
+			return Refusal{Code: "session_limit_exceeded", Session: id, Limit: limit, Held: held, Confirmed: confirmed, Requested: requested}
+		}
+	}
+	return Refusal{}
+}
+
+// accountCap: likewise over all phases of the programme.
+func (m *Model) accountCap(op Operation) Refusal {
+	session, _ := m.rules.Sale.SessionByID(op.Lines[0].Session)
+	programme := m.rules.Sale.Sessions[session].Programme
+	p := &m.rules.Sale.Programmes[programme]
+	held, confirmed := m.ofProgramme(op.Account, programme)
+	requested := (&Reservation{Lines: op.Lines}).Tickets()
+	if held+confirmed+requested > p.AccountCap {
+		return Refusal{Code: "account_cap_exceeded", Programme: p.ID, Limit: p.AccountCap, Held: held, Confirmed: confirmed, Requested: requested}
+	}
+	return Refusal{}
+}
+
+// short lists the lines of which too few tickets are available, in the order of the request.
+func (m *Model) short(op Operation) []Refusal {
+	var all []Refusal
+	for _, l := range op.Lines {
+		if available := m.available(m.pool(l)); available < l.Quantity {
+			all = append(all, Refusal{Code: "sold_out", Session: l.Session, Category: l.Category, Requested: l.Quantity, Available: available})
+		}
+	}
+	return all
+}
+
+func first(all []Refusal) Refusal {
+	if len(all) == 0 {
+		return Refusal{}
+	}
+	return all[0]
+}
+
+// ofSession adds up what the account has of a session.
+func (m *Model) ofSession(account string, session int) (held, confirmed int) {
+	return m.count(account, func(l Line) bool {
+		i, _ := m.rules.Sale.SessionByID(l.Session)
+		return i == session
+	})
+}
+
+// ofProgramme adds up what the account has of a programme.
+func (m *Model) ofProgramme(account string, programme int) (held, confirmed int) {
+	return m.count(account, func(l Line) bool {
+		i, _ := m.rules.Sale.SessionByID(l.Session)
+		return m.rules.Sale.Sessions[i].Programme == programme
+	})
+}
+
+func (m *Model) count(account string, counts func(Line) bool) (held, confirmed int) {
+	for _, id := range m.byAccount[account] {
+		r := m.all[id]
+		for _, l := range r.Lines {
+			switch {
+			case !counts(l):
+			case r.State == "held":
+				held += l.Quantity
+			case r.State == "confirmed":
+				confirmed += l.Quantity
+			}
+		}
+	}
+	return held, confirmed
+}
+
+func sessionsOf(lines []Line) []string {
+	var ids []string
+	for _, l := range lines {
+		if !slices.Contains(ids, l.Session) {
+			ids = append(ids, l.Session)
+		}
+	}
+	return ids
+}
+
+func validAccount(s string) bool {
+	for _, c := range []byte(s) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '_', c == ':', c == '@', c == '-':
+		default:
+			return false
+		}
+	}
+	return 1 <= len(s) && len(s) <= maxAccount
+}
+
+func validReference(s string) bool {
+	for _, c := range s {
+		if c < 0x20 || 0x7f <= c && c < 0xa0 {
+			return false
+		}
+	}
+	return len(s) <= maxReference && utf8.ValidString(s)
+}

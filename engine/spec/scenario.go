@@ -1,0 +1,224 @@
+package spec
+
+import (
+	"bufio"
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seathold/seathold/engine/catalog"
+)
+
+//go:embed testdata
+var testdata embed.FS
+
+// ScenarioTTL is how long a hold lasts in the scenarios.
+const ScenarioTTL = 17 * time.Minute
+
+// System is something that sells: the Model, the engine, a server.
+type System interface {
+	Do(Operation) Answer
+	// Restart ends the system and starts it again over what it has kept.
+	Restart() error
+}
+
+// Scenario is a story of one rule: operations and what each must be told. It is read from text:
+//
+//	# a remark
+//	scenario a pack takes all or nothing
+//	at 2024-02-10T09:00:00Z
+//	reserve r1 ann SWIM/A:2 JUDO/A:1 phase=packs ttl=60 -> held tickets=3
+//	confirm r1 reference=X1 -> confirmed
+//	release r1 -> reservation_confirmed
+//	read r1 -> confirmed
+//	account ann -> account summer=0+3/12 ; confirmed
+//	stock SWIM/A -> available=3 held=0 sold=2
+//	sweep -> ended=1
+//	restart
+//
+// Behind the arrow stand the state or the code, and then any part of the facts in any order.
+type Scenario struct {
+	File  string
+	Title string
+	steps []step
+}
+
+type step struct {
+	line    int
+	text    string
+	restart bool
+	op      Operation
+	pool    Line // for stock
+	want    []string
+}
+
+// ScenarioSale returns the sale that the scenarios play in.
+func ScenarioSale() (*catalog.Sale, error) {
+	files, err := fs.Sub(testdata, "testdata/sale")
+	if err != nil {
+		return nil, err
+	}
+	return catalog.LoadFS(files)
+}
+
+// Scenarios reads all scenarios.
+func Scenarios() ([]Scenario, error) {
+	names, err := fs.Glob(testdata, "testdata/*.txt")
+	if err != nil {
+		return nil, err
+	}
+	var all []Scenario
+	for _, name := range names {
+		text, err := fs.ReadFile(testdata, name)
+		if err != nil {
+			return nil, err
+		}
+		read, err := parseScenarios(name, text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, read...)
+	}
+	return all, nil
+}
+
+func parseScenarios(file string, text []byte) ([]Scenario, error) {
+	var all []Scenario
+	var at time.Time
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	for n := 1; lines.Scan(); n++ {
+		text := strings.TrimSpace(lines.Text())
+		word, rest, _ := strings.Cut(text, " ")
+		var err error
+		switch {
+		case text == "" || word == "#":
+		case word == "scenario":
+			all = append(all, Scenario{File: file, Title: rest})
+		case len(all) == 0:
+			err = errors.New("before any scenario")
+		case word == "at":
+			at, err = time.Parse(time.RFC3339Nano, rest)
+		default:
+			s := step{line: n, text: text}
+			if err = s.parse(word, rest, at); err == nil {
+				of := &all[len(all)-1]
+				of.steps = append(of.steps, s)
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s:%d: %q: %w", file, n, text, err)
+		}
+	}
+	return all, lines.Err()
+}
+
+func (s *step) parse(word, rest string, at time.Time) error {
+	asked, want, told := strings.Cut(rest, "->")
+	fields := strings.Fields(asked)
+	s.want = strings.Fields(want)
+	s.op.At = Instant(at)
+	if word == "restart" {
+		s.restart = true
+		return nil
+	}
+	if !told || len(s.want) == 0 {
+		return errors.New("no -> with an answer")
+	}
+	kinds := map[string]Kind{"reserve": Reserve, "confirm": Confirm, "release": Release, "read": ReadReservation,
+		"account": ReadAccount, "stock": ReadStock, "sweep": Sweep}
+	kind, ok := kinds[word]
+	if !ok {
+		return errors.New("no such operation")
+	}
+	s.op.Kind = kind
+	names := map[Kind]int{Reserve: 2, Confirm: 1, Release: 1, ReadReservation: 1, ReadAccount: 1, ReadStock: 1}[kind]
+	if len(fields) < names {
+		return errors.New("too few words")
+	}
+	switch kind {
+	case Reserve:
+		s.op.ID, s.op.Account = IDOf(fields[0]), fields[1]
+	case Confirm, Release, ReadReservation:
+		s.op.ID = IDOf(fields[0])
+	case ReadAccount:
+		s.op.Account = fields[0]
+	case ReadStock:
+		s.pool.Session, s.pool.Category, _ = strings.Cut(fields[0], "/")
+	}
+	for _, f := range fields[names:] {
+		if err := s.detail(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *step) detail(field string) error {
+	if name, value, ok := strings.Cut(field, "="); ok {
+		switch name {
+		case "phase":
+			s.op.Phase = value
+		case "reference":
+			s.op.Reference = value
+		case "ttl":
+			d, err := time.ParseDuration(value)
+			s.op.TTL = d
+			return err
+		default:
+			return fmt.Errorf("no such detail as %s", name)
+		}
+		return nil
+	}
+	names, quantity, ok := strings.Cut(field, ":")
+	session, category, split := strings.Cut(names, "/")
+	n, err := strconv.Atoi(quantity)
+	if !ok || !split || err != nil {
+		return fmt.Errorf("%q is no session/category:quantity", field)
+	}
+	s.op.Lines = append(s.op.Lines, Line{Session: session, Category: category, Quantity: n})
+	return nil
+}
+
+// Play plays the scenario on a system that is new. The error names the first step that was answered otherwise.
+func (s *Scenario) Play(sale *catalog.Sale, on System) error {
+	for i := range s.steps {
+		step := &s.steps[i]
+		if step.restart {
+			if err := on.Restart(); err != nil {
+				return fmt.Errorf("%s:%d: restart: %w", s.File, step.line, err)
+			}
+			continue
+		}
+		got := told(sale, step, on.Do(step.op))
+		words := strings.Fields(got)
+		for i, want := range step.want {
+			if i == 0 && (len(words) == 0 || words[0] != want) || !slices.Contains(words, want) {
+				return fmt.Errorf("%s:%d: %s: no %q in the answer %q", s.File, step.line, step.text, want, got)
+			}
+		}
+	}
+	return nil
+}
+
+// told is an answer as text; of the stock the one pool asked for.
+func told(sale *catalog.Sale, s *step, a Answer) string {
+	switch {
+	case s.op.Kind == Sweep:
+		return fmt.Sprintf("ended=%d", a.Ended)
+	case s.op.Kind != ReadStock:
+		return a.String()
+	}
+	session, _ := sale.SessionByID(s.pool.Session)
+	pool, ok := sale.PoolOf(session, s.pool.Category)
+	if !ok || pool >= len(a.Stock) {
+		return "no such pool"
+	}
+	p := a.Stock[pool]
+	return fmt.Sprintf("available=%d held=%d sold=%d withheld=%d capacity=%d", p.Available, p.Held, p.Sold, p.Withheld, p.Capacity)
+}
