@@ -1,0 +1,137 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/seathold/seathold/engine/catalog"
+)
+
+// calendar answers which phase applies.
+type calendar struct {
+	phases []window
+}
+
+type window struct{ opens, closes int64 } // ms
+
+func newCalendar(s *catalog.Sale) calendar {
+	c := calendar{}
+	for i := range s.Phases {
+		c.phases = append(c.phases, window{opens: s.Phases[i].OpensAt.UnixMilli(), closes: s.Phases[i].ClosesAt.UnixMilli()})
+	}
+	return c
+}
+
+func (w window) open(now int64) bool { return now >= w.opens && now < w.closes }
+
+// PhaseOpen reports whether a phase of the sale, by its index in Sale().Phases, is open now.
+func (e *Engine) PhaseOpen(phase int) bool { return e.calendar.phases[phase].open(e.nowMs()) }
+
+// choosePhase returns the phase of a request: the one it names, or else the only open one that fits.
+//
+// Among the open phases, those of the sessions' programme are preferred, then those that sell all the sessions, then those
+// whose kind fits the number of sessions; a preference that no phase meets is dropped, so that the refusal that follows
+// says what is missing. Where several remain, the request has to say which. Where none is open, the refusal names the
+// next to open.
+func (e *Engine) choosePhase(q *Request, lines resolvedLines, unknown Refusal, now int64, r *Reservation) (int, error) {
+	if q.Phase != "" {
+		i, ok := e.sale.PhaseByID(q.Phase)
+		if !ok {
+			return 0, r.refuse(Refusal{Code: UnknownPhase, Phase: q.Phase})
+		}
+		if !e.calendar.phases[i].open(now) {
+			return 0, e.notOpen(i, r)
+		}
+		return i, nil
+	}
+	var choices [4]choice // by how many of the preferences are met
+	for i := range e.sale.Phases {
+		if !e.calendar.phases[i].open(now) {
+			continue
+		}
+		p := &e.sale.Phases[i]
+		choices[0].add(i)
+		if !lines.of(p.Programme) {
+			continue
+		}
+		choices[1].add(i)
+		if !lines.soldIn(p) {
+			continue
+		}
+		choices[2].add(i)
+		if p.Kind == catalog.Single || lines.sessions == p.PackSessions {
+			choices[3].add(i)
+		}
+	}
+	met := 3
+	for met > 0 && choices[met].count == 0 {
+		met--
+	}
+	switch c := choices[met]; {
+	case c.count == 0:
+		return 0, e.notOpen(e.nextPhase(lines, now), r)
+	case c.count == 1 || met < 2: // met < 2: no phase sells these sessions, which is what the refusal will say
+		return c.first, nil
+	case unknown.Code != "": // what would tell the phases apart is not known
+		return 0, r.refuse(unknown)
+	}
+	return 0, r.refuse(Refusal{Code: PhaseRequired})
+}
+
+// choice counts candidates and remembers the first.
+type choice struct{ count, first int }
+
+func (c *choice) add(phase int) {
+	if c.count == 0 {
+		c.first = phase
+	}
+	c.count++
+}
+
+// nextPhase returns the phase to name when none is open: the next to open of those that sell the sessions, else the last
+// to have closed; of all phases where none sells them.
+func (e *Engine) nextPhase(lines resolvedLines, now int64) int {
+	best, bestSells := 0, false
+	for i := range e.sale.Phases {
+		sells := lines.soldIn(&e.sale.Phases[i])
+		if i == 0 || sells && !bestSells || sells == bestSells && e.nearer(i, best, now) {
+			best, bestSells = i, sells
+		}
+	}
+	return best
+}
+
+func (e *Engine) nearer(a, b int, now int64) bool {
+	wa, wb := e.calendar.phases[a], e.calendar.phases[b]
+	if ahead := wa.opens > now; ahead != (wb.opens > now) {
+		return ahead
+	} else if ahead {
+		return wa.opens < wb.opens
+	}
+	return wa.closes > wb.closes
+}
+
+func (e *Engine) notOpen(phase int, r *Reservation) error {
+	p := &e.sale.Phases[phase]
+	return r.refuse(Refusal{Code: PhaseNotOpen, Phase: p.ID, OpensAt: p.OpensAt, ClosesAt: p.ClosesAt})
+}
+
+// checkAccess is the one place that decides who may buy in a phase.
+func (e *Engine) checkAccess(account string, phase int, now int64, r *Reservation) error {
+	p := &e.sale.Phases[phase]
+	if p.Access == catalog.Open {
+		return nil
+	}
+	slot, ok := e.access(e.inventory.FindAccount(account), phase)
+	switch {
+	case !ok:
+		return r.refuse(Refusal{Code: NoAccessSlot, Phase: p.ID})
+	case now < slot.OpensAt.UnixMilli():
+		return r.refuse(Refusal{Code: SlotNotOpen, Phase: p.ID, OpensAt: slot.OpensAt})
+	case now >= slot.ClosesAt.UnixMilli():
+		return r.refuse(Refusal{Code: SlotEnded, Phase: p.ID, ClosesAt: slot.ClosesAt})
+	}
+	return nil
+}
+
+// instant turns the engine's milliseconds into a time.
+func instant(ms int64) time.Time { return time.UnixMilli(ms).UTC() }

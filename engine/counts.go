@@ -1,0 +1,171 @@
+package engine
+
+import (
+	"errors"
+	"runtime"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/seathold/seathold/engine/meter"
+)
+
+// call is a method of the engine whose outcomes are counted.
+type call uint8
+
+const (
+	callReserve call = iota
+	callConfirm
+	callRelease
+	callReservation
+	callAccount
+	callEnter
+	callEntry
+	calls int = iota
+)
+
+// String returns the call's name in Stats.
+func (c call) String() string {
+	return [calls]string{"reserve", "confirm", "release", "reservation", "account", "enter", "entry"}[c]
+}
+
+// The results of calls that are no refusals.
+const (
+	codeOK       Code = "ok"
+	codeRepeated Code = "repeated" // an earlier call had the same effect
+	codeGaveUp   Code = "gave_up"  // the caller stopped waiting for the journal; the outcome stands
+)
+
+// countedCodes are all results of a call. A refusal with another code would be a mistake here; it counts under the last.
+var countedCodes = [...]Code{
+	codeOK, codeRepeated, codeGaveUp,
+	MalformedRequest, InvalidQuantity, DuplicateLine, TooManyLines,
+	ReservationNotFound, IDReused, ReservationConfirmed, ReservationReleased, ReservationExpired,
+	UnknownPhase, PhaseRequired, PhaseNotOpen, NoAccessSlot, SlotNotOpen, SlotEnded,
+	UnknownSession, UnknownCategory, NotOnSale, Paused, PackShape, SessionNotFound,
+	SessionLimitExceeded, AccountCapExceeded, SoldOut,
+	DrawNotFound, EntryNotFound, RegistrationClosed, DrawNotRun,
+	Overloaded, JournalUnavailable, NotLeader,
+	"other",
+}
+
+const (
+	countOK = iota
+	countRepeated
+	countGaveUp
+)
+
+// counts is what calls leave behind for Stats. The words they add to are spread over stripes, each a few kilobytes that
+// one caller at a time uses in most cases, so that counting costs an uncontended addition: a caller keeps to the stripe
+// that the address of its Reservation picks.
+type counts struct {
+	timed   bool
+	began   time.Time // what instants are measured from
+	byCode  map[Code]uint8
+	stripes []countStripe
+
+	// untold counts outcomes whose callers could not be told of them: they are missing under codeOK.
+	untold [calls]atomic.Uint64
+	// base is how many reservations of each state there were when this engine began to lead.
+	base atomic.Pointer[map[State]uint64]
+}
+
+type countStripe struct {
+	results [calls][len(countedCodes)]atomic.Uint64
+	engine  [calls]meter.Histogram // from the call to its answer, without the waiting for the journal
+	journal [calls]meter.Histogram // the waiting, of calls that had to wait
+	_       [64]byte
+}
+
+func newCounts(timed bool) *counts {
+	n := 8
+	for n < 4*runtime.GOMAXPROCS(0) && n < 64 {
+		n *= 2
+	}
+	c := &counts{timed: timed, began: time.Now(), byCode: make(map[Code]uint8, len(countedCodes)), stripes: make([]countStripe, n)}
+	for i, code := range countedCodes {
+		c.byCode[code] = uint8(i)
+	}
+	return c
+}
+
+// instant reads the monotonic clock where calls are timed.
+func (c *counts) instant() time.Duration {
+	if !c.timed {
+		return 0
+	}
+	return time.Since(c.began)
+}
+
+// begin is called first by every call.
+func (c *counts) begin(r *Reservation) (began time.Duration) {
+	r.waitedFrom = 0
+	return c.instant()
+}
+
+// end counts the result of a call, and returns it.
+func (c *counts) end(of call, began time.Duration, r *Reservation, err error) error {
+	s := c.stripeOf(r)
+	s.results[of][c.resultOf(r, err)].Add(1)
+	if !c.timed {
+		return err
+	}
+	end := c.instant()
+	if r.waitedFrom != 0 {
+		s.journal[of].Observe(end - r.waitedFrom)
+		end = r.waitedFrom
+	}
+	s.engine[of].Observe(end - began)
+	return err
+}
+
+// endBatch counts the operations of a batch, which was decided at the instant decided and has been answered.
+func (c *counts) endBatch(ops []Op, decided time.Duration) {
+	waited := c.instant() - decided
+	for i := range ops {
+		op := &ops[i]
+		s, of := c.stripeOf(&op.Result), op.Kind.call()
+		s.results[of][c.resultOf(&op.Result, op.Err)].Add(1)
+		if !c.timed {
+			continue
+		}
+		s.engine[of].Observe(op.until - op.began)
+		if op.seq != 0 || op.row != 0 && op.ended.Seq != 0 {
+			s.journal[of].Observe(waited + decided - op.until)
+		}
+	}
+}
+
+func (c *counts) stripeOf(r *Reservation) *countStripe {
+	spread := uint64(uintptr(unsafe.Pointer(r))>>6) * 0x9e3779b97f4a7c15
+	return &c.stripes[spread>>32&uint64(len(c.stripes)-1)]
+}
+
+func (c *counts) resultOf(r *Reservation, err error) int {
+	if err == nil {
+		if r.Repeated {
+			return countRepeated
+		}
+		return countOK
+	}
+	refusal, ok := errors.AsType[*Refusal](err)
+	if !ok {
+		return countGaveUp
+	}
+	if i, ok := c.byCode[refusal.Code]; ok {
+		return int(i)
+	}
+	return len(countedCodes) - 1
+}
+
+// sum adds one result of a call up over the stripes.
+func (c *counts) sum(of call, result int) uint64 {
+	n := uint64(0)
+	for i := range c.stripes {
+		n += c.stripes[i].results[of][result].Load()
+	}
+	return n
+}
+
+// changed is how many reservations a call has changed since the engine leads.
+func (c *counts) changed(of call) uint64 { return c.sum(of, countOK) + c.untold[of].Load() }

@@ -1,0 +1,314 @@
+package engine_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/anishathalye/porcupine"
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/spec"
+)
+
+// crashing is one history with a crash in it: what was told before the crash has to agree with what is told after it.
+type crashing struct {
+	*histories
+	kept    *store
+	next    *memory // the journal of the life after the crash
+	ticks   atomic.Int64
+	crashed atomic.Int64 // tick of the crash; nothing answered later was heard
+	history []porcupine.Operation
+}
+
+// TestCrashKeepsWhatWasTold (I5): callers run beside each other while the process dies before or after a sync, with everything
+// that was not synced. No answer and no read has told what is gone afterwards: one order of operations explains what was
+// heard before and after, in which calls that were not answered took effect or did not. Only refusals for want of stock or
+// room may rest on what is gone.
+func TestCrashKeepsWhatWasTold(t *testing.T) {
+	h := &histories{TB: t, random: seeded(t), sale: cellSale(t, 1)}
+	h.start = spec.New(&spec.Rules{Sale: h.sale, TTL: spec.ScenarioTTL})
+	unanswered, n := 0, rounds(t, 400)
+	for range n {
+		c := &crashing{histories: h, kept: newStore()}
+		unanswered += c.run()
+	}
+	t.Logf("%d crashes, %d calls, %d of them beside another, %d unanswered; judged in %v", n, h.calls, h.raced, unanswered, h.judging)
+	require.Greater(t, unanswered, n/2)
+}
+
+func (c *crashing) run() (unanswered int) {
+	c.dieAtGroup(2+c.random.IntN(12), c.random.IntN(2) == 0)
+	c.system = newSeller(c.sale, func() (journal.Backend, error) { return c.kept.open(), nil })
+	c.system.clock.set(saleStart)
+	require.NoError(c, c.system.start())
+	c.callers(4, 8)
+	if c.crashed.Load() == 0 {
+		c.die()
+	}
+	if err := c.system.e.Close(); err != nil {
+		require.ErrorIs(c, err, errCrashed)
+	}
+	unanswered = c.forget()
+	c.system.open = func() (journal.Backend, error) { return c.next, nil }
+	nothing := func(context.Context, journal.Group) error { return nil }
+	c.kept.before, c.kept.after = nothing, nothing
+	require.NoError(c, c.system.start())
+	c.readAll()
+	c.callers(2, 4)
+	require.NoError(c, c.system.e.Close())
+	verify(c, c.kept.open(), c.sale)
+	c.count(c.history)
+	c.judge(spec.History{Start: c.start, Crashed: true}, c.history)
+	return unanswered
+}
+
+// dieAtGroup lets the process die at the n-th group, before or after it becomes durable. Until then syncs take their time.
+func (c *crashing) dieAtGroup(n int, durable bool) {
+	slow := rand.New(rand.NewPCG(c.random.Uint64(), 0)) // the writer's own
+	c.kept.before = func(context.Context, journal.Group) error {
+		for range slow.IntN(60) {
+			runtime.Gosched()
+		}
+		if n--; n == 0 && !durable {
+			c.die()
+		}
+		return nil
+	}
+	c.kept.after = func(context.Context, journal.Group) error {
+		if n != 0 || !durable {
+			return nil
+		}
+		c.die()
+		return errCrashed
+	}
+}
+
+// die begins the next life: from here on nothing that this one appends is kept.
+func (c *crashing) die() {
+	c.next = c.kept.open()
+	c.crashed.Store(c.ticks.Add(1))
+}
+
+// callers runs some callers beside each other and records what they were told.
+func (c *crashing) callers(n, calls int) {
+	var all sync.WaitGroup
+	told := make([][]porcupine.Operation, n)
+	for i := range n {
+		caller := caller{histories: c.histories, random: rand.New(rand.NewPCG(c.random.Uint64(), 0)), number: i}
+		all.Go(func() {
+			for range calls {
+				if caller.random.IntN(12) == 0 {
+					caller.moveTime()
+				} else {
+					told[i] = append(told[i], caller.calls(&c.ticks)...)
+				}
+			}
+		})
+	}
+	all.Wait()
+	c.history = append(c.history, slices.Concat(told...)...)
+}
+
+// forget takes back every answer that came after the crash, and calls that began after it, and returns how many calls stay
+// unanswered.
+func (c *crashing) forget() int {
+	at, unanswered := c.crashed.Load(), 0
+	var heard []porcupine.Operation
+	for _, o := range c.history {
+		if o.Call > at {
+			continue
+		}
+		if o.Return > at {
+			o.Return, o.Output = at, spec.Answer{Refusal: spec.Refusal{Code: spec.Unknown}}
+		}
+		if o.Output.(spec.Answer).Code == spec.Unknown {
+			o.Return = at
+			unanswered++
+		}
+		heard = append(heard, o)
+	}
+	c.history = heard
+	return unanswered
+}
+
+// readAll reads every account and every reservation that was ever mentioned.
+func (c *crashing) readAll() {
+	caller := caller{histories: c.histories, number: 9}
+	ops := make(map[string]spec.Operation)
+	for _, o := range c.history {
+		if id := o.Input.(spec.Call).ID; id != "" {
+			ops[id] = spec.Operation{Kind: spec.ReadReservation, ID: id}
+		}
+	}
+	for i := range 3 {
+		account := cellAccount(0, i)
+		ops[account] = spec.Operation{Kind: spec.ReadAccount, Account: account}
+	}
+	for _, op := range ops {
+		c.history = append(c.history, caller.record(op, &c.ticks))
+	}
+}
+
+// TestEveryPrefixOpens (I6): a journal that is cut behind any group opens, and tells what it told when that group was the
+// last: every acknowledged outcome, and no other.
+func TestEveryPrefixOpens(t *testing.T) {
+	sale := cellSale(t, 1)
+	random := seeded(t)
+	kept := newStore()
+	s := newSeller(sale, func() (journal.Backend, error) { return kept.open(), nil })
+	s.clock.set(saleStart)
+	require.NoError(t, s.start())
+	model := spec.New(&spec.Rules{Sale: sale, TTL: spec.ScenarioTTL})
+	after := map[int]*spec.Model{len(kept.groups): model.Clone()} // by groups that were durable
+	caller := caller{histories: &histories{TB: t, system: s}, random: random}
+	for range rounds(t, 400) {
+		if random.IntN(8) == 0 {
+			s.clock.ms.Add(600)
+		}
+		op := caller.draw()
+		op.At = s.clock.now()
+		require.Empty(t, model.Do(op).Diff(s.call(op, &caller.r)), "%s", op)
+		after[len(kept.groups)] = model.Clone()
+	}
+	require.NoError(t, s.e.Close())
+	groups := slices.Clone(kept.groups)
+	require.Greater(t, len(after), 2, "hardly anything was journalled: the test says nothing")
+	for n, model := range after {
+		kept := newStore()
+		kept.groups = slices.Clone(groups[:n])
+		verify(t, kept.open(), sale)
+		again := newSeller(sale, func() (journal.Backend, error) { return kept.open(), nil })
+		again.clock = s.clock
+		again.options.Clock = s.clock.of
+		require.NoError(t, again.start())
+		at := s.clock.now()
+		for i := range 3 {
+			op := spec.Operation{Kind: spec.ReadAccount, Account: cellAccount(0, i), At: at}
+			require.Empty(t, model.Do(op).Diff(again.call(op, &caller.r)), "behind group %d", n)
+		}
+		op := spec.Operation{Kind: spec.ReadStock, At: at}
+		require.Empty(t, model.Do(op).Diff(again.call(op, &caller.r)), "behind group %d", n)
+		require.NoError(t, again.e.Close())
+	}
+}
+
+// TestForgetting: reservations that were released or expired are forgotten at the first start after their time, with a
+// checkpoint; confirmed ones and what is held are not. A forgotten id is free again.
+func TestForgetting(t *testing.T) {
+	sale := cellSale(t, 1)
+	kept := newStore()
+	s := newSeller(sale, func() (journal.Backend, error) { return kept.open(), nil })
+	s.clock.set(saleStart)
+	require.NoError(t, s.start())
+	var r engine.Reservation
+	ids := map[string]uuid.UUID{}
+	for i, name := range []string{"released", "confirmed", "expired"} {
+		ids[name] = uuid.MustParse(spec.IDOf(name))
+		q := engine.Request{ID: ids[name], Account: cellAccount(0, i), Phase: "singles", Lines: []engine.Line{{Session: cellSession(0, i), Category: "A", Quantity: 1}}}
+		require.NoError(t, s.e.Reserve(t.Context(), &q, &r))
+	}
+	require.NoError(t, s.e.Release(t.Context(), ids["released"], &r))
+	require.NoError(t, s.e.Confirm(t.Context(), ids["confirmed"], "", &r))
+	known := func(name string) engine.Code { return codeOf(t, s.e.Reservation(t.Context(), ids[name], &r)) }
+	restart := func() {
+		require.Empty(t, known("released"))
+		_, err := s.e.Checkpoint(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, s.Restart())
+	}
+	s.clock.set(r.ExpiresAt)
+	require.Equal(t, 1, s.e.ExpireDue())
+	restart()
+	require.Empty(t, known("expired"), "its day is not over")
+	s.clock.set(r.ExpiresAt.Add(24*60*60*1e9 + 1e6))
+	restart()
+	require.Equal(t, engine.ReservationNotFound, known("released"))
+	require.Equal(t, engine.ReservationNotFound, known("expired"))
+	require.Empty(t, known("confirmed"))
+	q := engine.Request{ID: ids["released"], Account: cellAccount(0, 2), Phase: "singles", Lines: []engine.Line{{Session: cellSession(0, 1), Category: "B", Quantity: 2}}}
+	require.NoError(t, s.e.Reserve(t.Context(), &q, &r))
+	require.NoError(t, s.e.Confirm(t.Context(), ids["released"], "", &r))
+	second := func() {
+		require.Empty(t, known("released"))
+		require.Equal(t, engine.Confirmed, r.State)
+		require.Equal(t, cellAccount(0, 2), r.Account)
+		require.Equal(t, 2, s.e.Stock(3).Sold)
+	}
+	require.NoError(t, s.Restart())
+	second()
+	// The newest checkpoint is lost: the one before still knows the id's first reservation (I5).
+	require.Len(t, kept.checkpoints, 2)
+	kept.checkpoints = kept.checkpoints[:1]
+	require.NoError(t, s.Restart())
+	second()
+	restart()
+	second()
+	require.NoError(t, s.e.Close())
+	verify(t, kept.open(), sale)
+	kept.checkpoints = kept.checkpoints[:1]
+	verify(t, kept.open(), sale)
+}
+
+// TestOpenThatIsGivenUp: an Open whose caller gives up in the middle of it leaves nothing running (TestMain looks).
+func TestOpenThatIsGivenUp(t *testing.T) {
+	sale := cellSale(t, 1)
+	for range 20 {
+		kept := newStore()
+		ctx, cancel := context.WithCancel(t.Context())
+		kept.before = func(context.Context, journal.Group) error { cancel(); return nil }
+		s := newSeller(sale, func() (journal.Backend, error) { return kept.open(), nil })
+		if err := s.startIn(ctx); err == nil {
+			require.NoError(t, s.e.Close())
+		} else {
+			require.ErrorIs(t, err, context.Canceled)
+		}
+	}
+}
+
+// TestSaleThatShrank: a sale that lacks what the journal's reservations name does not start, and says what is missing.
+func TestSaleThatShrank(t *testing.T) {
+	full := func() spec.Definition {
+		return spec.Definition{
+			Programmes: []spec.DefinedProgramme{{ID: "games", AccountCap: 5, SessionLimit: 3}},
+			Phases: []spec.DefinedPhase{{ID: "a", Programme: "games", OpensAt: saleStart, ClosesAt: saleStart.AddDate(1, 0, 0)},
+				{ID: "b", Programme: "games", OpensAt: saleStart, ClosesAt: saleStart.AddDate(1, 0, 0)}},
+			Sessions: []spec.DefinedSession{{ID: "S1", Programme: "games", Places: []int{5, 5}}, {ID: "S2", Programme: "games", Places: []int{5}}},
+		}
+	}
+	kept := newStore()
+	open := func(d spec.Definition) error {
+		sale, err := d.Load()
+		require.NoError(t, err)
+		s := newSeller(sale, func() (journal.Backend, error) { return kept.open(), nil })
+		s.clock.set(saleStart)
+		if err := s.start(); err != nil {
+			return err
+		}
+		var r engine.Reservation
+		q := engine.Request{ID: uuid.MustParse(spec.IDOf("r")), Account: "ann", Phase: "b", Lines: []engine.Line{{Session: "S1", Category: "B", Quantity: 3}}}
+		require.NoError(t, s.e.Reserve(t.Context(), &q, &r))
+		require.NoError(t, s.e.Close())
+		return nil
+	}
+	require.NoError(t, open(full()))
+	without := func(change func(d *spec.Definition)) spec.Definition {
+		d := full()
+		change(&d)
+		return d
+	}
+	require.ErrorContains(t, open(without(func(d *spec.Definition) { d.Phases = d.Phases[:1] })), `no longer has the phase "b"`)
+	require.ErrorContains(t, open(without(func(d *spec.Definition) { d.Sessions[0].Places = []int{5} })), "no longer has session S1, category B")
+	require.ErrorContains(t, open(without(func(d *spec.Definition) { d.Sessions = d.Sessions[1:] })), "no longer has session S1, category B")
+	require.ErrorContains(t, open(without(func(d *spec.Definition) { d.Sessions[0].Places = []int{5, 2} })), "session S1, category B has 2 places on sale, but the journal has 3 taken")
+	require.NoError(t, open(without(func(d *spec.Definition) { d.Sessions = d.Sessions[:1] })), "nothing of S2 was taken")
+	require.NoError(t, open(without(func(d *spec.Definition) { slices.Reverse(d.Sessions); slices.Reverse(d.Phases) })), "in another order")
+	require.NoError(t, open(without(func(d *spec.Definition) { d.Sessions[0].Places = []int{1, 3} })), "just enough")
+}

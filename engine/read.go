@@ -1,0 +1,147 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/inventory"
+)
+
+// Reservation reads a reservation into r. What it shows is durable (I5); one past its time shows as expired, except on a
+// standby, whose reads trail. Errors are *Refusal with ReservationNotFound, Overloaded or JournalUnavailable, or ctx's.
+func (e *Engine) Reservation(ctx context.Context, id ID, r *Reservation) error {
+	began := e.counts.begin(r)
+	return e.counts.end(callReservation, began, r, e.readReservation(ctx, id, r))
+}
+
+func (e *Engine) readReservation(ctx context.Context, id ID, r *Reservation) error {
+	row := e.inventory.Find(inventory.ID(id))
+	if row == 0 {
+		return r.refuse(Refusal{Code: ReservationNotFound})
+	}
+	now := e.nowMs()
+	for attempt := 0; ; {
+		if e.inventory.Read(row, &r.snapshot) {
+			if r.snapshot.State != Held || r.snapshot.ExpiresMs > now || !e.Leads() {
+				break
+			}
+			if !e.expireNow(row, now) {
+				return r.refuse(Refusal{Code: JournalUnavailable})
+			}
+			continue
+		}
+		if row = e.inventory.Find(inventory.ID(id)); row == 0 {
+			return r.refuse(Refusal{Code: ReservationNotFound})
+		}
+		if !pause(attempt) {
+			return r.refuse(Refusal{Code: Overloaded})
+		}
+		attempt++
+	}
+	if err := e.settle(ctx, r.snapshot.Seq, r); err != nil {
+		return err
+	}
+	e.fill(r)
+	return nil
+}
+
+// Account reads an account's ledger as it was at one instant. An account that never reserved has an empty one. Errors are
+// *Refusal with MalformedRequest, Overloaded or JournalUnavailable, or ctx's.
+func (e *Engine) Account(ctx context.Context, account string) (Account, error) {
+	var refused Reservation
+	began := e.counts.begin(&refused)
+	a, err := e.readAccount(ctx, account, &refused)
+	return a, e.counts.end(callAccount, began, &refused, err)
+}
+
+func (e *Engine) readAccount(ctx context.Context, account string, refused *Reservation) (Account, error) {
+	if !ValidAccount(account) {
+		return Account{}, refused.refuse(Refusal{Code: MalformedRequest, Where: accountRule})
+	}
+	a := Account{Account: account}
+	for i := range e.sale.Programmes {
+		p := &e.sale.Programmes[i]
+		a.Programmes = append(a.Programmes, ProgrammeTickets{Programme: p.ID, Cap: p.AccountCap})
+	}
+	row := e.inventory.FindAccount(account)
+	if row == 0 {
+		return a, nil
+	}
+	for i := range e.sale.Phases {
+		if e.sale.Phases[i].Access == catalog.Slots {
+			if slot, ok := e.access(row, i); ok {
+				a.Access = append(a.Access, slot)
+			}
+		}
+	}
+	ledger, why := e.ledger(row)
+	if why != "" {
+		return Account{}, refused.refuse(Refusal{Code: why})
+	}
+	// What is missing from the ledger tells of outcomes as well: a release or an expiry. So all that is placed must be
+	// durable, not only what is shown (I5).
+	placed := e.inventory.Placed()
+	a.Reservations = make([]Reservation, len(ledger))
+	for i, l := range ledger {
+		r := &a.Reservations[i]
+		e.inventory.ReadAs(l, &r.snapshot)
+		e.fill(r)
+		t := &a.Programmes[e.sale.Phases[r.snapshot.Phase].Programme]
+		if r.State == Held {
+			t.Held += r.Tickets
+		} else {
+			t.Confirmed += r.Tickets
+		}
+	}
+	if err := e.settle(ctx, placed, refused); err != nil {
+		return Account{}, err
+	}
+	return a, nil
+}
+
+// ledger returns the account's reservations that count, without holds whose time is over, or why it cannot tell.
+func (e *Engine) ledger(row uint32) (ledger []inventory.LedgerRow, why Code) {
+	now := e.nowMs() // one instant for all, so that of two holds the later to end is not the one that has
+	for over := true; over; {
+		var ok bool
+		if ledger, ok = e.inventory.Ledger(row, ledger[:0]); !ok {
+			return nil, Overloaded
+		}
+		over = false
+		for _, l := range ledger {
+			if l.State() != Held || e.inventory.Expires(l.Row) > now || !e.Leads() {
+				continue
+			}
+			if over = true; !e.expireNow(l.Row, now) {
+				return nil, JournalUnavailable
+			}
+		}
+	}
+	return ledger, ""
+}
+
+// Stock reads a pool of the sale, by its index in Sale().Pools. It never blocks. With durability sync it shows what is
+// durable (I5), and includes every outcome of which a caller has been told.
+func (e *Engine) Stock(pool int) Stock {
+	p := &e.sale.Pools[pool]
+	s := Stock{Capacity: p.Capacity, Withheld: p.Withheld}
+	if t := e.term.Load(); t != nil && t.outcomes != nil && e.o.Durability == Sync {
+		s.Held, s.Sold = t.outcomes.stock(pool)
+	} else {
+		now := e.inventory.Stock(pool)
+		s.Held, s.Sold = now.Held, now.Sold
+	}
+	s.Available = s.Capacity - s.Withheld - s.Held - s.Sold
+	return s
+}
+
+// expireNow ends a hold whose time is over at now (ms). It returns false where the journal could not follow: the hold is
+// over and cannot be shown as held, and that it has expired is not durable and cannot be told either (I5).
+func (e *Engine) expireNow(row uint32, now int64) bool {
+	t := e.term.Load()
+	if t == nil || t.err() != nil {
+		return false
+	}
+	e.inventory.Expire(row, now)
+	return true
+}

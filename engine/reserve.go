@@ -1,0 +1,342 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/inventory"
+)
+
+// Reserve holds tickets, all lines or none (I4), and fills r. When the id is already a reservation's with the same
+// content, nothing changes and r.Repeated is set (I9).
+//
+// Errors are *Refusal, nothing has then changed, or ctx's when the caller stops waiting for the journal: the outcome
+// stands then, and the same id asks for it. A refusal belongs to r and changes with the next call that fills r. When
+// several rules are broken the first of this order is reported: shape of the request, phase, access, what is on sale,
+// pack shape, limits and caps, stock.
+func (e *Engine) Reserve(ctx context.Context, q *Request, r *Reservation) error {
+	began := e.counts.begin(r)
+	return e.counts.end(callReserve, began, r, e.reserveDurably(ctx, q, r))
+}
+
+func (e *Engine) reserveDurably(ctx context.Context, q *Request, r *Reservation) error {
+	seq, refusal := e.reserve(q, r)
+	if seq == 0 {
+		return refusal
+	}
+	if err := e.settle(ctx, seq, r); err != nil {
+		if refusal == nil && !r.Repeated {
+			e.counts.untold[callReserve].Add(1)
+		}
+		return err
+	}
+	return refusal
+}
+
+// reserve decides, and returns the outcome that must be durable before anybody hears of the decision; 0 for none.
+func (e *Engine) reserve(q *Request, r *Reservation) (seq uint64, err error) {
+	if err := e.admit(r); err != nil {
+		return 0, err
+	}
+	if err := e.checkShape(q, r); err != nil {
+		return 0, err
+	}
+	e.inventory.Touch(inventory.ID(q.ID), q.Account)
+	now := e.nowMs()
+	lines, unknown := e.resolve(q, r)
+	for attempt := 0; ; attempt++ {
+		if q.ID != (ID{}) {
+			if row := e.inventory.Find(inventory.ID(q.ID)); row != 0 {
+				if seq, decided, err := e.repeat(q, row, lines, unknown.Code == "", now, r); decided {
+					return seq, err
+				} else if !pause(attempt) {
+					return 0, r.refuse(Refusal{Code: Overloaded})
+				}
+				continue
+			}
+		}
+		phase, err := e.checkRules(q, lines, unknown, now, r)
+		if err != nil {
+			return 0, err
+		}
+		res := e.take(q, r, phase, now)
+		if res.Verdict != inventory.Known {
+			return res.Seq, e.verdict(&res, r)
+		}
+	}
+}
+
+// checkShape refuses what no sale could accept.
+func (e *Engine) checkShape(q *Request, r *Reservation) error {
+	malformed := func(where string) error { return r.refuse(Refusal{Code: MalformedRequest, Where: where}) }
+	if !ValidAccount(q.Account) {
+		return malformed(accountRule)
+	}
+	if q.TTL < 0 || q.TTL > maxTTL || q.TTL%time.Second != 0 {
+		return e.badTTL(r)
+	}
+	if len(q.Lines) == 0 {
+		return malformed("lines: at least one")
+	}
+	if len(q.Lines) > MaxLines {
+		return r.refuse(Refusal{Code: TooManyLines, Limit: MaxLines, Requested: len(q.Lines)})
+	}
+	for i := range q.Lines {
+		l := &q.Lines[i]
+		if l.Quantity < 1 || l.Quantity > MaxQuantity {
+			return r.refuse(Refusal{Code: InvalidQuantity, Where: e.rules.quantity[i]})
+		}
+		for j := range q.Lines[:i] {
+			if q.Lines[j].Session == l.Session && q.Lines[j].Category == l.Category {
+				return r.refuse(Refusal{Code: DuplicateLine, Session: l.Session, Category: l.Category})
+			}
+		}
+	}
+	return nil
+}
+
+func (e *Engine) badTTL(r *Reservation) error {
+	return r.refuse(Refusal{Code: MalformedRequest, Where: e.rules.ttl})
+}
+
+// ruleTexts are what refusals say of a request's shape. They are made once, so that a refusal allocates nothing.
+type ruleTexts struct {
+	ttl      string
+	quantity [MaxLines]string // by line
+}
+
+func newRuleTexts(ttl time.Duration) *ruleTexts {
+	t := &ruleTexts{ttl: fmt.Sprintf("ttl_seconds: a whole number from 1 to %d", ttl/time.Second)}
+	for i := range t.quantity {
+		t.quantity[i] = fmt.Sprintf("lines[%d].quantity", i)
+	}
+	return t
+}
+
+const accountRule = "account: 1 to 64 characters of A-Z a-z 0-9 . _ : @ -"
+
+// ValidAccount reports whether the text can name an account: 1 to 64 of A-Z a-z 0-9 . _ : @ -
+func ValidAccount(account string) bool {
+	if len(account) < 1 || len(account) > MaxAccount {
+		return false
+	}
+	for i := range len(account) {
+		switch c := account[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '_', c == ':', c == '@', c == '-':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// resolvedLines are the lines of a request as pools of the sale, as far as they are known.
+type resolvedLines struct {
+	sale     *catalog.Sale
+	lines    []inventory.Line
+	sessions int // different ones
+	listed   int // a session of the request that is only listed, without any category; -1 for none
+}
+
+// resolve looks up the lines and tells the first that is not known. r.lines keeps them.
+func (e *Engine) resolve(q *Request, r *Reservation) (found resolvedLines, unknown Refusal) {
+	found = resolvedLines{sale: e.sale, lines: r.lines[:0], listed: -1}
+	for i := range q.Lines {
+		l := &q.Lines[i]
+		session, ok := e.sale.SessionByID(l.Session)
+		if !ok {
+			return found, Refusal{Code: UnknownSession, Session: l.Session}
+		}
+		if e.sale.Sessions[session].PoolCount == 0 {
+			found.listed = session
+			return found, Refusal{Code: NotOnSale, Session: l.Session}
+		}
+		pool, ok := e.sale.PoolOf(session, l.Category)
+		if !ok {
+			return found, Refusal{Code: UnknownCategory, Session: l.Session, Category: l.Category}
+		}
+		if !found.has(session) {
+			found.sessions++
+		}
+		found.lines = append(found.lines, inventory.Line{Pool: uint32(pool), Quantity: uint32(l.Quantity)})
+		r.lines = found.lines
+	}
+	return found, Refusal{}
+}
+
+func (l resolvedLines) has(session int) bool {
+	for _, line := range l.lines {
+		if l.sale.Pools[line.Pool].Session == session {
+			return true
+		}
+	}
+	return false
+}
+
+// soldIn reports whether the phase sells every session of the lines.
+func (l resolvedLines) soldIn(p *catalog.Phase) bool {
+	for _, line := range l.lines {
+		if !p.Sells(l.sale.Pools[line.Pool].Session) {
+			return false
+		}
+	}
+	return l.listed < 0
+}
+
+// of reports whether every session of the lines belongs to the programme.
+func (l resolvedLines) of(programme int) bool {
+	for _, line := range l.lines {
+		if l.sale.Sessions[l.sale.Pools[line.Pool].Session].Programme != programme {
+			return false
+		}
+	}
+	return l.listed < 0 || l.sale.Sessions[l.listed].Programme == programme
+}
+
+// checkRules applies the rules between the shape of the request and the caps, in their order.
+func (e *Engine) checkRules(q *Request, lines resolvedLines, unknown Refusal, now int64, r *Reservation) (phase int, err error) {
+	if q.TTL > e.o.TTL {
+		return 0, e.badTTL(r)
+	}
+	phase, err = e.choosePhase(q, lines, unknown, now, r)
+	if err != nil {
+		return 0, err
+	}
+	if err := e.checkAccess(q.Account, phase, now, r); err != nil {
+		return 0, err
+	}
+	p := &e.sale.Phases[phase]
+	for _, l := range lines.lines {
+		if session := e.sale.Pools[l.Pool].Session; !p.Sells(session) {
+			return 0, r.refuse(Refusal{Code: NotOnSale, Session: e.sale.Sessions[session].ID, Phase: p.ID})
+		}
+	}
+	if unknown.Code != "" {
+		return 0, r.refuse(unknown)
+	}
+	if p.Kind == catalog.Pack && lines.sessions != p.PackSessions {
+		return 0, r.refuse(Refusal{Code: PackShape, Limit: p.PackSessions, Requested: lines.sessions})
+	}
+	return phase, nil
+}
+
+// take asks the inventory, and fills r where it says yes.
+func (e *Engine) take(q *Request, r *Reservation, phase int, now int64) inventory.Result {
+	id, ttl, flags := q.ID, q.TTL, uint8(0)
+	if id == (ID{}) {
+		id = newID(now)
+	}
+	if q.Phase != "" {
+		flags |= flagPhaseGiven
+	}
+	if ttl != 0 {
+		flags |= flagTTLGiven
+	} else {
+		ttl = e.o.TTL
+	}
+	request := inventory.Request{ID: inventory.ID(id), Account: q.Account, Lines: r.lines, Phase: uint16(phase), Flags: flags,
+		Created: now, Expires: now + ttl.Milliseconds()}
+	res := e.inventory.Reserve(&request)
+	if res.Verdict != inventory.Done {
+		return res
+	}
+	r.ID, r.Account, r.Phase, r.State = id, q.Account, e.sale.Phases[phase].ID, Held
+	r.Lines = append(r.Lines[:0], q.Lines...)
+	r.Tickets = 0
+	for i := range q.Lines {
+		r.Tickets += q.Lines[i].Quantity
+	}
+	r.CreatedAt, r.ExpiresAt, r.ConfirmedAt = instant(now), instant(request.Expires), time.Time{}
+	r.Reference, r.Repeated = "", false
+	return res
+}
+
+// newID makes a UUIDv7 (RFC 9562) of the instant (ms): that lets a database keep ids of one moment together, and the random
+// part cannot be guessed. There is no lock in it and nothing to allocate, unlike in package uuid.
+func newID(now int64) (id ID) {
+	rand.Read(id[6:]) // cannot fail: without randomness it ends the program
+	for i := range 6 {
+		id[i] = byte(now >> (40 - 8*i))
+	}
+	id[6] = id[6]&0x0f | 0x70
+	id[8] = id[8]&0x3f | 0x80
+	return id
+}
+
+// verdict turns the inventory's answer into the engine's.
+func (e *Engine) verdict(res *inventory.Result, r *Reservation) error {
+	switch res.Verdict {
+	case inventory.Done:
+		return nil
+	case inventory.SoldOut:
+		p := &e.sale.Pools[res.Pool]
+		return r.refuse(Refusal{Code: SoldOut, Session: e.sale.Sessions[p.Session].ID, Category: p.Category,
+			Requested: res.Requested, Available: res.Available})
+	case inventory.SessionLimitExceeded:
+		return r.refuse(Refusal{Code: SessionLimitExceeded, Session: e.sale.Sessions[res.Session].ID, Limit: res.Limit,
+			Held: res.Held, Confirmed: res.Confirmed, Requested: res.Requested})
+	case inventory.AccountCapExceeded:
+		return r.refuse(Refusal{Code: AccountCapExceeded, Programme: e.sale.Programmes[res.Programme].ID, Limit: res.Limit,
+			Held: res.Held, Confirmed: res.Confirmed, Requested: res.Requested})
+	case inventory.Overloaded, inventory.Full:
+		return r.refuse(Refusal{Code: Overloaded})
+	}
+	panic(fmt.Sprintf("BUG: a reservation got the verdict %d", res.Verdict))
+}
+
+// repeat answers a request whose id is in use. It is not decided while the other reservation with the id is not.
+func (e *Engine) repeat(q *Request, row uint32, lines resolvedLines, known bool, now int64, r *Reservation) (seq uint64, decided bool, err error) {
+	e.inventory.Expire(row, now)
+	if !e.inventory.Read(row, &r.snapshot) {
+		return 0, false, nil
+	}
+	if !known || !e.same(q, lines, &r.snapshot) {
+		return r.snapshot.Seq, true, r.refuse(Refusal{Code: IDReused})
+	}
+	e.fill(r)
+	r.Repeated = true
+	return r.snapshot.Seq, true, nil
+}
+
+// same reports whether the request has the content of the reservation, lines in any order (I9).
+func (e *Engine) same(q *Request, lines resolvedLines, s *inventory.Snapshot) bool {
+	if q.Account != s.Account || len(lines.lines) != len(s.Lines) {
+		return false
+	}
+	if (q.Phase != "") != (s.Flags&flagPhaseGiven != 0) || q.Phase != "" && q.Phase != e.sale.Phases[s.Phase].ID {
+		return false
+	}
+	if (q.TTL != 0) != (s.Flags&flagTTLGiven != 0) || q.TTL != 0 && q.TTL.Milliseconds() != s.ExpiresMs-s.CreatedMs {
+		return false
+	}
+	for _, l := range lines.lines {
+		found := false
+		for _, other := range s.Lines {
+			found = found || l == other
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
+}
+
+// fill turns the snapshot in r into the reservation's public form.
+func (e *Engine) fill(r *Reservation) {
+	s := &r.snapshot
+	r.ID, r.Account, r.Phase, r.State = ID(s.ID), s.Account, e.sale.Phases[s.Phase].ID, s.State
+	r.Lines, r.Tickets = r.Lines[:0], 0
+	for _, l := range s.Lines {
+		p := &e.sale.Pools[l.Pool]
+		r.Lines = append(r.Lines, Line{Session: e.sale.Sessions[p.Session].ID, Category: p.Category, Quantity: int(l.Quantity)})
+		r.Tickets += int(l.Quantity)
+	}
+	r.CreatedAt, r.ExpiresAt, r.ConfirmedAt, r.Reference = instant(s.CreatedMs), instant(s.ExpiresMs), time.Time{}, ""
+	if s.State == Confirmed {
+		r.ConfirmedAt, r.Reference = instant(s.ConfirmedMs), s.Reference
+	}
+	r.Repeated = false
+}

@@ -1,0 +1,178 @@
+package engine
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/inventory"
+	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/meter"
+)
+
+// Stats is what the engine has counted since it was opened, read without stopping anybody: numbers that belong together
+// may differ by what happened while they were read.
+type Stats struct {
+	Calls []CallStats // every call of the engine, in a fixed order
+
+	Leads        bool
+	Epoch        uint64           // this leader's term; 0 where the journal is not shared
+	StandbyLag   time.Duration    // on a standby: since all that the leader had made durable was last seen here
+	Reservations map[State]uint64 // by state; nil on a standby
+	Expired      uint64           // reservations that ended because their time was over
+	Accounts     int              // that were ever named, by a reservation or an entry
+
+	Journal *JournalStats // nil without a journal, and on a standby
+	Slots   []SlotStats   // of every phase that goes by access slots
+}
+
+// CallStats is what became of the calls of one method. Operations of a batch count like calls.
+type CallStats struct {
+	Call    string // `reserve`, `confirm`, `release`, `reservation`, `account`, `enter`, `entry`
+	Results []ResultCount
+	Engine  meter.Durations // from the call to its answer, without the waiting for the journal; empty unless Options.Timed
+	Journal meter.Durations // the waiting for the journal, of calls that had to wait; likewise
+}
+
+// ResultCount says how many calls had a result: `ok`, `repeated`, `gave_up` or a refusal's code.
+type ResultCount struct {
+	Code  Code
+	Count uint64
+}
+
+// JournalStats is how the journal does.
+type JournalStats struct {
+	journal.WriterStats
+	Placed  uint64 // sequence of the last outcome that has its place in the order
+	Durable uint64 // sequence of the last durable record
+	Err     error  // why nothing becomes durable now; nil when all is well
+
+	Checkpoints       uint64            // complete ones since the start
+	CheckpointsFailed uint64            //
+	Checkpoint        *CheckpointReport // the last complete one since the start; nil before
+	CheckpointAge     time.Duration     // of the last complete one; before the first, since the start
+	Behind            uint64            // records since the last checkpoint began: what a restart would replay
+}
+
+// SlotStats is what is open now of the access slots of a phase.
+type SlotStats struct {
+	Phase   string
+	Windows int // access slots that are open now
+	Winners int // accounts that have one of these, as of the last check of conservation
+}
+
+// Stats reads the counts.
+func (e *Engine) Stats() Stats {
+	s := Stats{Leads: e.Leads(), Epoch: e.Epoch(), Expired: e.inventory.Expired(), Accounts: int(e.inventory.Accounts()) - 1,
+		Reservations: e.counts.reservations(e.inventory), Slots: e.openSlots()}
+	for of := range call(calls) {
+		s.Calls = append(s.Calls, e.counts.stats(of))
+	}
+	t := e.term.Load()
+	if t == nil {
+		s.StandbyLag = time.Since(e.counts.began) - time.Duration(e.heardAt.Load())
+	} else if t.writer != nil {
+		s.Journal = e.journalStats(t.writer)
+	}
+	return s
+}
+
+// stats reads what a call has left.
+func (c *counts) stats(of call) CallStats {
+	s := CallStats{Call: of.String()}
+	for i, code := range countedCodes {
+		if n := c.sum(of, i); n > 0 || awaited(code) {
+			s.Results = append(s.Results, ResultCount{Code: code, Count: n})
+		}
+	}
+	for i := range c.stripes {
+		c.stripes[i].engine[of].AddTo(&s.Engine)
+		c.stripes[i].journal[of].AddTo(&s.Journal)
+	}
+	return s
+}
+
+// awaited reports whether a result is listed before it happens for the first time: whoever watches rates would miss that.
+func awaited(code Code) bool {
+	switch code {
+	case codeOK, codeGaveUp, SoldOut, Overloaded, JournalUnavailable:
+		return true
+	}
+	return false
+}
+
+// countBase counts the reservations that are there when this engine begins to lead. Before, it changes none.
+func (c *counts) countBase(v *inventory.Inventory) {
+	base := v.States()
+	c.base.Store(&base)
+}
+
+// reservations returns how many there are of each state. What calls have changed is counted when they are answered, so a
+// reservation may have ended that is not yet counted as held: the subtraction stops at 0.
+func (c *counts) reservations(v *inventory.Inventory) map[State]uint64 {
+	base := c.base.Load()
+	if base == nil {
+		return nil
+	}
+	confirmed, released, expired, taken := c.changed(callConfirm), c.changed(callRelease), v.Expired(), c.changed(callReserve)
+	held := (*base)[Held] + taken
+	return map[State]uint64{
+		Held:      held - min(held, confirmed+released+expired),
+		Confirmed: (*base)[Confirmed] + confirmed,
+		Released:  (*base)[Released] + released,
+		Expired:   (*base)[Expired] + expired,
+	}
+}
+
+func (e *Engine) journalStats(w *journal.Writer) *JournalStats {
+	s := &JournalStats{WriterStats: w.Stats(), Err: w.Err(), Durable: w.Durable(), Placed: e.inventory.Placed(),
+		Checkpoints: e.checkpoints.complete.Load(), CheckpointsFailed: e.checkpoints.failed.Load(),
+		Checkpoint: e.checkpoints.last.Load(), CheckpointAge: time.Since(e.counts.began)}
+	if s.Checkpoint != nil {
+		s.CheckpointAge = time.Since(s.Checkpoint.At)
+		s.Behind = s.Durable - s.Checkpoint.Start
+	} else {
+		s.Behind = s.Durable - e.recovery.Checkpoint.Start
+	}
+	return s
+}
+
+// checkpointCounts is what is known of checkpoints since the start.
+type checkpointCounts struct {
+	complete, failed atomic.Uint64
+	last             atomic.Pointer[CheckpointReport] // the last complete one
+}
+
+func (c *checkpointCounts) note(r *CheckpointReport) {
+	if r.Err != nil {
+		c.failed.Add(1)
+		return
+	}
+	c.complete.Add(1)
+	c.last.Store(r)
+}
+
+// openSlots counts the access slots that are open now.
+func (e *Engine) openSlots() []SlotStats {
+	var all []SlotStats
+	now, checked := e.Now(), e.conservation.last.Load()
+	for i := range e.sale.Phases {
+		p := &e.sale.Phases[i]
+		if p.Access != catalog.Slots {
+			continue
+		}
+		s := SlotStats{Phase: p.ID}
+		for slot := range p.SlotCount() {
+			opens, closes := p.Slot(slot)
+			if now.Before(opens) || !now.Before(closes) {
+				continue
+			}
+			s.Windows++
+			if checked != nil && checked.SlotWinners[i] != nil {
+				s.Winners += checked.SlotWinners[i][slot]
+			}
+		}
+		all = append(all, s)
+	}
+	return all
+}

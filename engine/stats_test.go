@@ -1,0 +1,102 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/journal/embedded"
+)
+
+// counted returns how many calls of a kind had a result.
+func counted(s engine.Stats, call string, code engine.Code) uint64 {
+	for _, c := range s.Calls {
+		if c.Call != call {
+			continue
+		}
+		for _, r := range c.Results {
+			if r.Code == code {
+				return r.Count
+			}
+		}
+	}
+	return 0
+}
+
+// The counts follow what happens, and the states of reservations outlive a restart.
+func TestStats(t *testing.T) {
+	dir := t.TempDir()
+	at := func() journal.Backend {
+		b, err := embedded.Open(dir, embedded.Options{})
+		require.NoError(t, err)
+		return b
+	}
+	e := openBatched(t, at(), engine.Sync)
+	var r engine.Reservation
+	reserve := func(n byte, quantity int) error {
+		return e.Reserve(t.Context(), &engine.Request{ID: engine.ID{15: n}, Account: "a", Lines: []engine.Line{{Session: "ATH02", Category: "A", Quantity: quantity}}}, &r)
+	}
+	for n := range byte(4) {
+		require.NoError(t, reserve(n+1, 1))
+	}
+	require.NoError(t, reserve(1, 1))
+	require.Error(t, reserve(9, 6), "the session limit")
+	require.NoError(t, e.Confirm(t.Context(), engine.ID{15: 1}, "", &r))
+	require.NoError(t, e.Release(t.Context(), engine.ID{15: 2}, &r))
+	ops := []engine.Op{{Kind: engine.OpConfirm, ID: engine.ID{15: 3}}, {Kind: engine.OpRelease, ID: engine.ID{15: 77}}}
+	e.Batch(t.Context(), ops)
+	e.ms.Add(time.Hour.Milliseconds())
+	require.Equal(t, 1, e.ExpireDue())
+	require.NoError(t, e.Flush(t.Context()))
+	states := map[engine.State]uint64{engine.Held: 0, engine.Confirmed: 2, engine.Released: 1, engine.Expired: 1}
+	s := e.Stats()
+	require.Equal(t, states, s.Reservations)
+	require.EqualValues(t, 4, counted(s, "reserve", "ok"))
+	require.EqualValues(t, 1, counted(s, "reserve", "repeated"))
+	require.EqualValues(t, 1, counted(s, "reserve", engine.SessionLimitExceeded))
+	require.EqualValues(t, 2, counted(s, "confirm", "ok"), "one of them in a batch")
+	require.EqualValues(t, 1, counted(s, "release", engine.ReservationNotFound))
+	require.EqualValues(t, 1, s.Expired)
+	require.Equal(t, 1, s.Accounts)
+	require.Equal(t, s.Journal.Placed, s.Journal.Durable)
+	require.EqualValues(t, 9, s.Journal.Records, "the definition, four taken, two confirmed, one released, one expired")
+	require.Positive(t, s.Journal.Syncs.Count())
+	require.NoError(t, e.Close())
+
+	e = openBatched(t, at(), engine.Sync)
+	s = e.Stats()
+	require.Equal(t, states, s.Reservations)
+	require.Zero(t, s.Expired, "counts begin anew")
+	c, err := e.CheckConservation(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, c.Problem)
+	require.Equal(t, len(e.Sale().Pools), c.ExactPools)
+	require.NoError(t, e.Close())
+}
+
+// An outcome that was decided and could not be told stands among the states, and not among the results that were told.
+func TestStatsOfWhatWasNotTold(t *testing.T) {
+	s := newStore()
+	failing := errors.New("the disk is gone")
+	s.before = func(_ context.Context, g journal.Group) error {
+		if g.First > 1 {
+			return failing
+		}
+		return nil
+	}
+	e := openBatched(t, s.open(), engine.Sync)
+	var r engine.Reservation
+	err := e.Reserve(t.Context(), &engine.Request{ID: engine.ID{15: 1}, Account: "a", Lines: []engine.Line{{Session: "ATH02", Category: "A", Quantity: 1}}}, &r)
+	require.Error(t, err)
+	stats := e.Stats()
+	require.EqualValues(t, 1, stats.Reservations[engine.Held])
+	require.Zero(t, counted(stats, "reserve", "ok"))
+	require.EqualValues(t, 1, counted(stats, "reserve", engine.JournalUnavailable))
+	require.ErrorIs(t, stats.Journal.Err, failing)
+	require.Error(t, e.Close())
+}

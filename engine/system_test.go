@@ -1,0 +1,200 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/spec"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// rounds multiplies a test's usual number of rounds by SEATHOLD_ROUNDS.
+func rounds(t testing.TB, usual int) int {
+	text := os.Getenv("SEATHOLD_ROUNDS")
+	if text == "" {
+		return usual
+	}
+	factor, err := strconv.ParseFloat(text, 64)
+	require.NoError(t, err, "SEATHOLD_ROUNDS")
+	return max(1, int(float64(usual)*factor))
+}
+
+// seeded returns a source of randomness and prints its seed.
+func seeded(t testing.TB) *rand.Rand {
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv("SEATHOLD_SEED"); text != "" {
+		var err error
+		seed, err = strconv.ParseUint(text, 10, 64)
+		require.NoError(t, err, "SEATHOLD_SEED")
+	}
+	t.Logf("seed %d (repeat with SEATHOLD_SEED=%d)", seed, seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// clock is a sale clock that a test moves.
+type clock struct{ ms atomic.Int64 }
+
+func (c *clock) set(at time.Time) { c.ms.Store(at.UnixMilli()) }
+
+func (c *clock) now() time.Time { return time.UnixMilli(c.ms.Load()).UTC() }
+
+func (c *clock) of(time.Time) func() time.Time { return c.now }
+
+// seller makes an engine a spec.System.
+type seller struct {
+	e     *engine.Engine
+	clock *clock
+	// open opens the journal of the next life; nil for an engine without one.
+	open    func() (journal.Backend, error)
+	options engine.Options
+}
+
+// newSeller returns a seller that is not yet started. Its sweeps and checkpoints come only when asked for.
+func newSeller(sale *catalog.Sale, open func() (journal.Backend, error)) *seller {
+	s := &seller{clock: &clock{}, open: open}
+	s.options = engine.Options{Sale: sale, Clock: s.clock.of, SweepEvery: -1, CheckpointAfter: -1, CheckEvery: -1, TTL: spec.ScenarioTTL,
+		MaxReservations: 1 << 20, MaxAccounts: 1 << 18}
+	if open == nil {
+		s.options.Durability = engine.None
+	}
+	return s
+}
+
+func (s *seller) start() error { return s.startIn(context.Background()) }
+
+func (s *seller) startIn(ctx context.Context) error {
+	o := s.options
+	if s.open != nil {
+		j, err := s.open()
+		if err != nil {
+			return err
+		}
+		o.Journal = j
+	}
+	var err error
+	s.e, err = engine.Open(ctx, o)
+	return err
+}
+
+// Restart is part of spec.System. Without a journal there is nothing to restart from.
+func (s *seller) Restart() error {
+	if s.open == nil {
+		return nil
+	}
+	return errors.Join(s.e.Close(), s.start())
+}
+
+// Do is part of spec.System: one call after the other, each at its instant.
+func (s *seller) Do(op spec.Operation) spec.Answer {
+	s.clock.set(op.At)
+	var r engine.Reservation
+	return s.call(op, &r)
+}
+
+// call makes the call at whatever the clock shows. Any number may run at once, each with its own r.
+func (s *seller) call(op spec.Operation, r *engine.Reservation) spec.Answer {
+	ctx := context.Background()
+	var err error
+	switch op.Kind {
+	case spec.Reserve:
+		q := request(op)
+		err = s.e.Reserve(ctx, &q, r)
+	case spec.Confirm:
+		err = s.e.Confirm(ctx, uuid.MustParse(op.ID), op.Reference, r)
+	case spec.Release:
+		err = s.e.Release(ctx, uuid.MustParse(op.ID), r)
+	case spec.ReadReservation:
+		err = s.e.Reservation(ctx, uuid.MustParse(op.ID), r)
+	case spec.ReadAccount:
+		a, err := s.e.Account(ctx, op.Account)
+		if err != nil {
+			return spec.Answer{Refusal: refusal(err)}
+		}
+		return spec.Answer{Account: account(&a)}
+	case spec.ReadStock:
+		var all []spec.Stock
+		for i := range s.e.Sale().Pools {
+			all = append(all, spec.Stock(s.e.Stock(i)))
+		}
+		return spec.Answer{Stock: all}
+	case spec.Sweep:
+		return spec.Answer{Ended: s.e.ExpireDue()}
+	}
+	return answer(op, r, err)
+}
+
+func request(op spec.Operation) engine.Request {
+	q := engine.Request{ID: uuid.MustParse(op.ID), Account: op.Account, Phase: op.Phase, TTL: op.TTL}
+	for _, l := range op.Lines {
+		q.Lines = append(q.Lines, engine.Line(l))
+	}
+	return q
+}
+
+// answer is what a call about a reservation was told.
+func answer(op spec.Operation, r *engine.Reservation, err error) spec.Answer {
+	if err != nil {
+		return spec.Answer{Refusal: refusal(err)}
+	}
+	return spec.Answer{Reservation: reservation(r), Repeated: r.Repeated && op.Kind != spec.ReadReservation}
+}
+
+func refusal(err error) spec.Refusal {
+	var r *engine.Refusal
+	if !errors.As(err, &r) {
+		panic(fmt.Sprintf("an error that is no refusal: %v", err))
+	}
+	if r.Detail() == "" {
+		panic(fmt.Sprintf("%s has no detail", r.Code))
+	}
+	return spec.Refusal{Code: string(r.Code), Phase: r.Phase, Session: r.Session, Category: r.Category, Programme: r.Programme,
+		Limit: r.Limit, Held: r.Held, Confirmed: r.Confirmed, Requested: r.Requested, Available: r.Available,
+		OpensAt: r.OpensAt, ClosesAt: r.ClosesAt}
+}
+
+func reservation(r *engine.Reservation) spec.Reservation {
+	to := spec.Reservation{ID: r.ID.String(), Account: r.Account, Phase: r.Phase, State: r.State.String(), CreatedAt: r.CreatedAt,
+		ExpiresAt: r.ExpiresAt, ConfirmedAt: r.ConfirmedAt, Reference: r.Reference}
+	for _, l := range r.Lines {
+		to.Lines = append(to.Lines, spec.Line(l))
+	}
+	if to.Tickets() != r.Tickets {
+		panic(fmt.Sprintf("lines of %d tickets, %d in all", to.Tickets(), r.Tickets))
+	}
+	return to
+}
+
+func account(a *engine.Account) spec.Account {
+	to := spec.Account{Account: a.Account}
+	for _, p := range a.Programmes {
+		to.Programmes = append(to.Programmes, spec.ProgrammeTickets(p))
+	}
+	for i := range a.Reservations {
+		to.Reservations = append(to.Reservations, reservation(&a.Reservations[i]))
+	}
+	return to
+}
+
+// verify requires that the journal is content with itself (I1 to I4, I6, I9).
+func verify(t testing.TB, b journal.Reader, sale *catalog.Sale) engine.Audit {
+	audit, err := engine.Verify(b, sale)
+	require.NoError(t, err)
+	require.Empty(t, audit.Problems)
+	require.Zero(t, audit.Broken)
+	return audit
+}
