@@ -1,0 +1,315 @@
+package server
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine"
+)
+
+// drawnOperation is an operation that can be sent alone and in a batch.
+type drawnOperation struct{ op, id, members string }
+
+func drawOperation(dice *rand.Rand) drawnOperation {
+	o := drawnOperation{id: otherID(1 + dice.IntN(60))}
+	switch dice.IntN(6) {
+	case 0:
+		o.op, o.members = "confirm", []string{"", `,"reference":"pay \u00e9"`, `,"reference":"a\u0007b"`}[dice.IntN(3)]
+	case 1:
+		o.op = "release"
+	default:
+		sessions := []string{"ATH01", "SWM01", "SKI01", "SRF01", "XYZ99"}
+		o.op = "reserve"
+		o.members = fmt.Sprintf(`,"account":"a%d"%s,"lines":[{"session":"%s","category":"A","quantity":%d}]`, dice.IntN(9),
+			[]string{"", `,"ttl_seconds":60`, `,"phase":"early"`, `,"phase":"packs"`}[dice.IntN(4)], sessions[dice.IntN(len(sessions))], dice.IntN(6))
+	}
+	return o
+}
+
+func (o drawnOperation) json() string {
+	return `{"id":"` + o.id + `","op":"` + o.op + `"` + o.members + `}`
+}
+
+// alone sends the operation by the call that it stands for.
+func (o drawnOperation) alone(f *fixture) *answer {
+	f.t.Helper()
+	if o.op == "reserve" {
+		return f.post("/v1/reservations", `{"id":"`+o.id+`"`+o.members+`}`)
+	}
+	body := strings.TrimPrefix(o.members, ",")
+	return f.post("/v1/reservations/"+o.id+"/"+o.op, "{"+body+"}")
+}
+
+type batchAnswer struct {
+	Results []struct {
+		Status               int
+		Reservation, Problem json.RawMessage
+	}
+}
+
+// TestBatchAnswersAsTheSingleCallsDo plays random operations in batches on one server and alone on another: statuses and
+// bodies are the same, byte by byte, and so is what is left.
+func TestBatchAnswersAsTheSingleCallsDo(t *testing.T) {
+	noLeaks(t)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	dice := rand.New(rand.NewPCG(seed, 0))
+	// Holds end when the test says so, on both at once.
+	begin := func() *fixture {
+		clock := clockAt(instantOf(t, early))
+		return startWith(t, clock, newEngine(t, clock, func(o *engine.Options) { o.SweepEvery = -1 }), nil)
+	}
+	one, many := begin(), begin()
+	seen := map[int]int{}
+	for range 30 {
+		drawn := make([]drawnOperation, 1+dice.IntN(40))
+		texts := make([]string, len(drawn))
+		for i := range drawn {
+			drawn[i] = drawOperation(dice)
+			texts[i] = drawn[i].json()
+		}
+		var got batchAnswer
+		require.NoError(t, json.Unmarshal(many.post("/v1/batch", `{"operations":[`+strings.Join(texts, ",")+`]}`).body, &got))
+		require.Len(t, got.Results, len(drawn))
+		for i, o := range drawn {
+			want, result := o.alone(one), got.Results[i]
+			require.Equal(t, want.status, result.Status, texts[i])
+			require.Equal(t, string(want.body), string(result.Reservation)+string(result.Problem), texts[i])
+			seen[want.status]++
+		}
+		step := time.Duration(dice.IntN(600)) * time.Second
+		one.clock.advance(step)
+		many.clock.advance(step)
+		require.Equal(t, one.engine.ExpireDue(), many.engine.ExpireDue())
+	}
+	for _, status := range []int{200, 201, 400, 403, 404, 409, 422} {
+		require.NotZero(t, seen[status], status)
+	}
+	require.Equal(t, string(one.get("/v1/sessions").body), string(many.get("/v1/sessions").body))
+}
+
+// batch sends a body to POST /v1/batch. It is not held against the document: that takes seconds for a thousand operations.
+func (f *fixture) batch(body string) *answer {
+	f.t.Helper()
+	return f.raw(fmt.Sprintf("POST /v1/batch HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
+}
+
+// TestBatchLimits is that a batch has at most so many operations in so many bytes, and that the ones that are meant to fit
+// do.
+func TestBatchLimits(t *testing.T) {
+	noLeaks(t)
+	f := start(t, nil)
+	ops := func(n int, make func(i int) string) string {
+		texts := []string{}
+		for i := range n {
+			texts = append(texts, make(i))
+		}
+		return `{"operations":[` + strings.Join(texts, ",") + `]}`
+	}
+	release := func(int) string { return `{"op":"release","id":"` + someID + `"}` }
+	require.Equal(t, "operations", f.post("/v1/batch", ops(MaxBatch+1, release)).json["where"])
+	require.Len(t, f.batch(ops(MaxBatch, release)).json["results"], MaxBatch)
+
+	packs := ops(MaxBatch, func(i int) string {
+		return fmt.Sprintf(`{"op":"reserve","id":"%s","account":"%064d","phase":"packs","ttl_seconds":1020,"lines":[`+
+			`{"session":"ATH01","category":"B","quantity":1},{"session":"SWM01","category":"A","quantity":1},`+
+			`{"session":"JUD01","category":"A","quantity":1}]}`, otherID(i+1), i)
+	})
+	f.clock.set(instantOf(t, "2024-01-03T09:00:00Z"))
+	taken := 0
+	for _, result := range f.batch(packs).json["results"].([]any) {
+		if result.(map[string]any)["status"] == 201. {
+			taken++
+		}
+	}
+	require.Equal(t, 90, taken, "as many as there are places")
+
+	padded := packs + strings.Repeat(" ", MaxBatchBody-len(packs))
+	require.Equal(t, 200, f.batch(padded).status)
+	require.Equal(t, "payload_too_large", f.batch(padded+" ").code())
+	head := "POST /v1/batch HTTP/1.1\r\nHost: x\r\n"
+	require.Equal(t, "payload_too_large", f.raw(head+fmt.Sprintf("Content-Length: %d\r\nExpect: 100-continue\r\n\r\n", MaxBatchBody+1)).code())
+	require.Equal(t, 200, f.raw("POST http://elsewhere/v1/batch?x=/ HTTP/1.1\r\nHost: x\r\n"+fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(padded), padded)).status)
+	require.Equal(t, "payload_too_large", f.raw("GET /v1/batch HTTP/1.1\r\nHost: x\r\n"+fmt.Sprintf("Content-Length: %d\r\n\r\n", MaxBody+1)).code())
+}
+
+// TestAdmissionCountsOperations is that a batch is let in when there is room for each of its operations, and one that is
+// larger than all the room there is when it is alone.
+func TestAdmissionCountsOperations(t *testing.T) {
+	noLeaks(t)
+	const limit = 10
+	f := start(t, func(o *Options) { o.MaxInFlight = limit })
+	batch := func(n int) *answer {
+		text := strings.Repeat(`,{"op":"release","id":"`+someID+`"}`, n)
+		return f.batch(`{"operations":[` + text[1:] + `]}`)
+	}
+	a := f.server.Admission()
+	require.True(t, a.Enter(4))
+	require.Equal(t, 200, batch(6).status)
+	refused := a.Refused()
+	overloaded := batch(7)
+	require.Equal(t, "overloaded", overloaded.code())
+	require.Equal(t, "1", overloaded.header.Get("Retry-After"))
+	require.Greater(t, a.Refused(), refused)
+	require.Equal(t, "overloaded", batch(MaxBatch).code())
+	require.Equal(t, 4, a.InFlight(), "what was refused has left")
+	a.Leave(4)
+	require.Equal(t, 200, batch(MaxBatch).status)
+	require.Zero(t, a.InFlight())
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 20 {
+				if a := batch(8); a.status != 200 && a.code() != "overloaded" {
+					t.Errorf("%s", a.body)
+				}
+			}
+		})
+	}
+	all.Wait()
+	require.Zero(t, a.InFlight())
+}
+
+// TestStrangersSendNoBatches is that the larger body is read only of callers that may sell.
+func TestStrangersSendNoBatches(t *testing.T) {
+	noLeaks(t)
+	f := start(t, func(o *Options) {
+		o.Keys = must(ParseKeys(strings.NewReader("read only-for-reading-1\nsell " + sellKey)))(t)
+	})
+	for key, code := range map[string]string{"": "unauthenticated", "wrong-key-wrong-key": "unauthenticated", "only-for-reading-1": "forbidden"} {
+		// Only a twentieth of the body is ever sent: an answer at once says that nobody waits for the rest.
+		c := f.dial()
+		_, err := io.WriteString(c, fmt.Sprintf("POST /v1/batch HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n%s",
+			key, MaxBatchBody, strings.Repeat(" ", MaxBatchBody/20)))
+		require.NoError(t, err)
+		a := f.readAnswer(bufio.NewReader(c))
+		require.Equal(t, code, a.code())
+		require.True(t, a.last, "the connection ends")
+		require.NoError(t, c.Close())
+	}
+	body := `{"operations":[{"op":"release","id":"` + someID + `"}]` + strings.Repeat(" ", MaxBody) + `}`
+	require.Equal(t, 200, f.call("POST", "/v1/batch", body, "Authorization", "Bearer "+sellKey).status)
+}
+
+// FuzzBatchDecoder holds the decoder of operations against the ones of single calls: what it takes they take, and the
+// other way round.
+func FuzzBatchDecoder(f *testing.F) {
+	for _, members := range []string{
+		`"account":"a","lines":[{"session":"s","category":"c","quantity":1}]`, `"id":"018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a77","account":"a","lines":[]`,
+		`"id":"018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a77","reference":"\u00e9"`, `"id":"018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a77"`, ``, `"x":1`,
+		`"account":"a","lines":[],"reference":"r"`, `"account":"a","phase":"p","ttl_seconds":1,"lines":[]`, `"id":"018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a77","id":""`,
+	} {
+		for op := range 3 {
+			f.Add(members, uint8(op))
+		}
+	}
+	var d decoder
+	var ops []engine.Op
+	f.Fuzz(func(t *testing.T, members string, op uint8) {
+		if strings.Contains(members, "op") || strings.Contains(members, `\`) && op%3 != 0 {
+			return // a second op, and an escaped id, are beyond what the single calls can tell
+		}
+		name := []string{"reserve", "confirm", "release"}[op%3]
+		separator := ","
+		if strings.TrimSpace(members) == "" {
+			separator = ""
+		}
+		var err error
+		ops, err = d.batch([]byte(`{"operations":[{"op":"`+name+`"`+separator+members+`}]}`), ops)
+		if err != nil {
+			refusal, ok := err.(*engine.Refusal)
+			require.True(t, ok)
+			contractSafe(t, refusal)
+			if name == "reserve" {
+				require.Error(t, (&decoder{}).reservation([]byte(`{`+members+`}`), &engine.Request{}), "%s", members)
+			}
+			return
+		}
+		require.Len(t, ops, 1)
+		if name == "reserve" {
+			var alone engine.Request
+			require.NoError(t, (&decoder{}).reservation([]byte(`{`+members+`}`), &alone), "%s", members)
+			require.Equal(t, alone.Lines, append([]engine.Line(nil), ops[0].Request.Lines...))
+			alone.Lines, ops[0].Request.Lines = nil, nil
+			require.Equal(t, alone, ops[0].Request)
+			return
+		}
+		require.NotZero(t, ops[0].ID)
+		if name == "release" {
+			require.NotContains(t, members, "reference")
+		}
+	})
+}
+
+// wholeBatch is the body of a thousand reservations of one session each, as a gateway would send it.
+func wholeBatch(round int) []byte {
+	body := []byte(`{"operations":[`)
+	for i := range MaxBatch {
+		body = fmt.Appendf(separate(body, i), `{"op":"reserve","id":"%08x-0000-4000-8000-%012x","account":"buyer-%d-%d","lines":[`+
+			`{"session":"SWM01","category":"A","quantity":1}]}`, round+1, i+1, round, i)
+	}
+	return append(body, `]}`...)
+}
+
+// TestBatchAllocatesNothing is that decoding a batch and encoding its results allocate nothing once warm.
+func TestBatchAllocatesNothing(t *testing.T) {
+	var d decoder
+	var ops []engine.Op
+	var err error
+	body := wholeBatch(0)
+	require.Zero(t, testing.AllocsPerRun(5, func() {
+		if ops, err = d.batch(body, ops); err != nil {
+			panic(err)
+		}
+	}), "decoding")
+	at := instantOf(t, early)
+	for i := range ops {
+		q := &ops[i].Request
+		ops[i].Result = engine.Reservation{ID: q.ID, Account: q.Account, Phase: "early", State: engine.Held, Lines: q.Lines, Tickets: 1,
+			CreatedAt: at, ExpiresAt: at}
+	}
+	var room []byte
+	require.Zero(t, testing.AllocsPerRun(5, func() { room = appendResults(room[:0], ops) }), "encoding")
+}
+
+func BenchmarkBatch(b *testing.B) {
+	var d decoder
+	var ops []engine.Op
+	body := wholeBatch(0)
+	ops, err := d.batch(body, ops)
+	require.NoError(b, err)
+	at := instantOf(b, early)
+	perOperation := func(b *testing.B) {
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*MaxBatch), "ns/operation")
+		b.ReportAllocs()
+	}
+	b.Run("step=decode", func(b *testing.B) {
+		for b.Loop() {
+			if ops, err = d.batch(body, ops); err != nil {
+				b.Fatal(err)
+			}
+		}
+		perOperation(b)
+	})
+	b.Run("step=encode", func(b *testing.B) {
+		for i := range ops {
+			q := &ops[i].Request
+			ops[i].Result = engine.Reservation{ID: q.ID, Account: q.Account, Phase: "early", State: engine.Held, Lines: q.Lines, Tickets: 1,
+				CreatedAt: at, ExpiresAt: at}
+		}
+		var room []byte
+		for b.Loop() {
+			room = appendResults(room[:0], ops)
+		}
+		perOperation(b)
+	})
+}

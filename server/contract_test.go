@@ -1,0 +1,211 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/journal"
+)
+
+// operation is a call of the document with a request that succeeds; <id> is a held reservation's.
+type operation struct{ name, method, path, body string }
+
+func operations() []operation {
+	return []operation{
+		{"reserve", "POST", "/v1/reservations", `{"account":"a","lines":[{"session":"SWM01","category":"A","quantity":1}]}`},
+		{"readReservation", "GET", "/v1/reservations/<id>", ""},
+		{"confirm", "POST", "/v1/reservations/<id>/confirm", `{}`},
+		{"release", "POST", "/v1/reservations/<id>/release", `{}`},
+		{"batch", "POST", "/v1/batch", `{"operations":[{"op":"release","id":"` + someID + `"}]}`},
+		{"listSessions", "GET", "/v1/sessions", ""},
+		{"readSession", "GET", "/v1/sessions/SWM01", ""},
+		{"readAccount", "GET", "/v1/accounts/a", ""},
+		{"listPhases", "GET", "/v1/phases", ""},
+		{"readDocument", "GET", "/openapi.yaml", ""},
+	}
+}
+
+// limit is the most bytes that a body of the operation may have.
+func (o operation) limit() int {
+	if o.name == "batch" {
+		return MaxBatchBody
+	}
+	return MaxBody
+}
+
+func (o operation) on(id string) operation {
+	o.path = strings.ReplaceAll(o.path, "<id>", id)
+	return o
+}
+
+const someID = "00000000-0000-4000-8000-000000000001"
+
+// TestDocument is that the document is valid, and that each of its calls gives each of its answers.
+func TestDocument(t *testing.T) {
+	noLeaks(t)
+	contract.load(t)
+	require.NoError(t, contract.doc.Validate(t.Context()))
+	require.True(t, contract.doc.IsOpenAPI31OrLater())
+
+	f := start(t, nil)
+	full := start(t, func(o *Options) { o.MaxInFlight = 1 })
+	require.True(t, full.server.Admission().Enter(1))
+	locked := start(t, func(o *Options) {
+		o.Keys = must(ParseKeys(strings.NewReader("read only-for-reading-1\nsell " + sellKey)))(t)
+	})
+	broken := start(t, nil)
+	broken.server.current.Store(nil)
+
+	for i, o := range operations() {
+		id := fmt.Sprintf("00000000-0000-4000-8000-%012d", i+1)
+		require.Equal(t, 201, f.reserveOne(id, "for-"+o.name, "JUD01", "1").status)
+		o = o.on(id)
+		require.Less(t, f.call(o.method, o.path, o.body).status, 300, o.name)
+		require.Equal(t, "payload_too_large", f.call(o.method, o.path, strings.Repeat(" ", o.limit()+1)).code(), o.name)
+		ambiguous := f.raw(o.method + " " + o.path + " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+		require.Equal(t, "malformed_request", ambiguous.on(o).code(), o.name)
+		require.Equal(t, "overloaded", full.call(o.method, o.path, o.body).code(), o.name)
+		if o.name != "readDocument" {
+			require.Equal(t, "unauthenticated", locked.call(o.method, o.path, o.body).code(), o.name)
+			require.Equal(t, "internal", broken.call(o.method, o.path, o.body).code(), o.name)
+		}
+		if o.method == "POST" {
+			require.Equal(t, "forbidden", locked.call(o.method, o.path, o.body, "Authorization", "Bearer only-for-reading-1").code(), o.name)
+		}
+	}
+	full.server.Admission().Leave(1)
+	broken.server.current.Store(broken.engine)
+	t.Run("refusals", refusals)
+	t.Run("draws", drawAnswers)
+	requireAllSeen(t)
+}
+
+// refusals brings about what is left: one refusal of each call's own.
+func refusals(t *testing.T) {
+	f := start(t, nil)
+	require.Equal(t, 201, f.reserveOne(someID, "a", "SWM01", "1").status)
+	require.Equal(t, 200, f.reserveOne(someID, "a", "SWM01", "1").status)
+	require.Equal(t, 200, f.post("/v1/reservations/"+someID+"/confirm", "").status)
+	require.Equal(t, "reservation_confirmed", f.post("/v1/reservations/"+someID+"/release", "").code())
+	f.reserveOne("00000000-0000-4000-8000-000000000002", "a", "SWM01", "1")
+	f.post("/v1/reservations/00000000-0000-4000-8000-000000000002/release", "")
+	require.Equal(t, "reservation_released", f.post("/v1/reservations/00000000-0000-4000-8000-000000000002/confirm", "").code())
+	require.Equal(t, "session_limit_exceeded", f.reserveOne(otherID(3), "a", "SWM01", "7").code())
+	require.Equal(t, "unknown_session", f.reserveOne(otherID(3), "a", "SWM99", "7").code())
+	require.Equal(t, "session_not_found", f.get("/v1/sessions/SWM99").code())
+	for _, action := range []string{"/confirm", "/release"} {
+		require.Equal(t, "reservation_not_found", f.post("/v1/reservations/"+otherID(9)+action, "").code())
+	}
+	require.Equal(t, "reservation_not_found", f.get("/v1/reservations/"+otherID(9)).code())
+	many := strings.Repeat(`{"session":"SWM01","category":"A","quantity":1},`, 31)
+	require.Equal(t, "too_many_lines", f.post("/v1/reservations", `{"account":"a","lines":[`+strings.TrimSuffix(many, ",")+`]}`).code())
+	f.clock.set(instantOf(t, "2023-01-01T00:00:00Z"))
+	require.Equal(t, "phase_not_open", f.reserveOne(otherID(4), "a", "SWM01", "1").code())
+}
+
+func otherID(n int) string { return fmt.Sprintf("00000000-0000-4000-8000-%012d", n) }
+
+func requireAllSeen(t *testing.T) {
+	var missing []string
+	for _, path := range contract.doc.Paths.InMatchingOrder() {
+		for _, call := range contract.doc.Paths.Value(path).Operations() {
+			for status := range call.Responses.Map() {
+				name := call.OperationID + " " + statusText(status)
+				if !contract.seen(name, &contract.answered) {
+					missing = append(missing, call.OperationID+" "+status)
+				}
+			}
+		}
+	}
+	slices.Sort(missing)
+	require.Empty(t, missing, "answers of the document that no test has seen")
+}
+
+func statusText(status string) string {
+	code := 0
+	if _, err := fmt.Sscan(status, &code); err != nil {
+		return status
+	}
+	return http.StatusText(code)
+}
+
+// TestRefusalsThatWait is that every 503 says when to come back, and that a journal's failure is no success.
+func TestRefusalsThatWait(t *testing.T) {
+	noLeaks(t)
+	clock := clockAt(instantOf(t, early))
+	broken := &failingJournal{from: 2} // the first record is the sale's names
+	e := newEngine(t, clock, func(o *engine.Options) { o.Durability, o.Journal = engine.Sync, broken })
+	f := startWith(t, clock, e, nil)
+	for range 2 {
+		a := f.reserveOne(someID, "a", "SWM01", "1")
+		require.Equal(t, 503, a.status)
+		require.Equal(t, "journal_unavailable", a.code())
+		require.Equal(t, "1", a.header.Get("Retry-After"))
+	}
+	require.Error(t, f.server.Ready())
+	require.Error(t, e.Close())
+}
+
+// failingJournal is a journal whose disk fails at a record.
+type failingJournal struct{ from uint64 }
+
+func (j *failingJournal) Recover(journal.Recovery) (journal.Recovered, error) {
+	return journal.Recovered{}, nil
+}
+
+func (j *failingJournal) Append(_ context.Context, g journal.Group) error {
+	if g.Last() >= j.from {
+		return errors.New("the disk has failed")
+	}
+	return nil
+}
+
+func (j *failingJournal) Checkpoint(context.Context, uint64) (journal.Checkpoint, error) {
+	return nil, errors.New("the disk has failed")
+}
+
+func (j *failingJournal) Close() error { return nil }
+
+// TestPanic is that a request that panics answers 500, is logged with its stack, and takes nothing with it.
+func TestPanic(t *testing.T) {
+	noLeaks(t)
+	f := start(t, nil)
+	kept := f.server.Engine()
+	f.server.current.Store(nil)
+	a := f.get("/v1/phases")
+	require.Equal(t, 500, a.status)
+	require.Equal(t, "internal", a.code())
+	require.Contains(t, f.log.String(), "appendPhases")
+	f.server.current.Store(kept)
+	require.Equal(t, 200, f.get("/v1/phases").status)
+	require.Zero(t, f.server.Admission().InFlight())
+}
+
+// TestProblemHeaders is what goes with some refusals beside the body.
+func TestProblemHeaders(t *testing.T) {
+	noLeaks(t)
+	f := start(t, nil)
+	require.Equal(t, "POST, OPTIONS", f.get("/v1/reservations").header.Get("Allow"))
+	require.Equal(t, "GET, HEAD, OPTIONS", f.post("/v1/sessions", "").header.Get("Allow"))
+	options := f.call("OPTIONS", "/v1/reservations/"+someID, "")
+	require.Equal(t, 204, options.status)
+	require.Equal(t, "GET, HEAD, OPTIONS", options.header.Get("Allow"))
+	head := f.call("HEAD", "/v1/phases", "")
+	require.Equal(t, fmt.Sprint(len(f.get("/v1/phases").body)), head.header.Get("Content-Length"))
+	require.Empty(t, head.header.Get("Server"))
+	made := f.post("/v1/reservations", `{"account":"a","lines":[{"session":"SWM01","category":"A","quantity":1}]}`)
+	require.Equal(t, "/v1/reservations/"+made.json["id"].(string), made.header.Get("Location"))
+	require.Equal(t, made.json["id"], f.get(made.header.Get("Location")).json["id"])
+	require.Equal(t, "7", made.json["id"].(string)[14:15], "a UUIDv7")
+	require.Equal(t, document, string(f.get("/openapi.yaml").body))
+	require.True(t, bytes.HasPrefix([]byte(document), []byte("openapi: 3.1")))
+}

@@ -1,0 +1,165 @@
+package server
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// stream is a connection whose client has sent everything already, in pieces, and that keeps what it is told.
+type stream struct {
+	net.Conn
+	pieces [][]byte
+	told   bytes.Buffer
+}
+
+func (s *stream) Read(p []byte) (int, error) {
+	if len(s.pieces) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, s.pieces[0])
+	if s.pieces[0] = s.pieces[0][n:]; len(s.pieces[0]) == 0 {
+		s.pieces = s.pieces[1:]
+	}
+	return n, nil
+}
+
+func (s *stream) Write(p []byte) (int, error)      { return s.told.Write(p) }
+func (s *stream) SetWriteDeadline(time.Time) error { return nil }
+
+// randomRequests makes a stream of requests, each with its number, and tells which of them are reservations.
+func randomRequests(dice *rand.Rand, n int) (text string, reserving []bool) {
+	var all strings.Builder
+	for i := range n {
+		body := fmt.Sprintf(`{"n":%d,"x":"%s"}`, i, strings.Repeat("x", dice.IntN(40)))
+		switch dice.IntN(12) {
+		case 0:
+			fmt.Fprintf(&all, "GET /v1/accounts/n%d HTTP/1.1\r\nHost: x\r\nNumber: %d\r\n\r\n", i, i)
+		case 1:
+			fmt.Fprintf(&all, "POST /v1/reservations/n%d/confirm HTTP/1.1\r\nHost: x\r\nNumber: %d\r\nContent-Length: %d\r\n\r\n%s", i, i, len(body), body)
+		case 2: // one that is large and not a reservation
+			body = strings.Repeat("y", dice.IntN(30_000))
+			fmt.Fprintf(&all, "POST /v1/batch HTTP/1.1\r\nHost: x\r\nNumber: %d\r\ncontent-length: %d\r\n\r\n%s", i, len(body), body)
+		default:
+			fmt.Fprintf(&all, "POST /v1/reservations HTTP/1.1\r\nHost: x\r\nNumber: %d\r\nContent-Length: %d\r\n\r\n%s", i, len(body), body)
+			reserving = append(reserving, true)
+			continue
+		}
+		reserving = append(reserving, false)
+	}
+	return all.String(), reserving
+}
+
+// serveLike reads requests and answers each with its number, as fasthttp does: what was answered is sent when no further
+// request is at hand.
+func serveLike(t *testing.T, c *gate, to *stream) {
+	in := bufio.NewReaderSize(c, MaxHeader)
+	var out bytes.Buffer
+	for {
+		q, err := http.ReadRequest(in)
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		require.NoError(t, err)
+		_, err = io.Copy(io.Discard, q.Body)
+		require.NoError(t, err)
+		fmt.Fprintf(&out, "answer %s\n", q.Header.Get("Number"))
+		if in.Buffered() == 0 {
+			_, _ = out.WriteTo(to) // to memory
+		}
+	}
+}
+
+// Whatever is sent, in whatever pieces, every request has its answer in its place: all of them the server's without a crowd,
+// and with one only reservations are refused, and never the last.
+func TestGateKeepsOrder(t *testing.T) {
+	seed := rand.Uint64()
+	t.Log("seed", seed)
+	dice := rand.New(rand.NewPCG(seed, 0))
+	refusedInAll := 0
+	for round := range 300 {
+		crowded := round%2 == 0
+		text, reserving := randomRequests(dice, 1+dice.IntN(400))
+		s := &stream{}
+		for rest := []byte(text); len(rest) > 0; {
+			n := min(len(rest), 1+dice.IntN([]int{5, 500, 20_000}[dice.IntN(3)]))
+			s.pieces, rest = append(s.pieces, rest[:n]), rest[n:]
+		}
+		refused := 0
+		bounds := &gateBounds{crowd: 1 << 60, answer: []byte("refused\n"), queue: queuePatience, refused: func(n int) { refused += n },
+			rooms: sync.Pool{New: func() any { return new([gateRoom]byte) }}}
+		if crowded {
+			bounds.crowd, bounds.queue = 0, time.Nanosecond
+		}
+		g := newGate(s, bounds)
+		g.arrived = func(p []byte) (n int) {
+			for n < len(p) && len(s.pieces) > 0 && dice.IntN(4) > 0 { // some of it, or all
+				more, err := s.Read(p[n:])
+				require.NoError(t, err)
+				n += more
+			}
+			return n
+		}
+		serveLike(t, g, s)
+		lines := strings.Split(strings.TrimSpace(s.told.String()), "\n")
+		require.Len(t, lines, len(reserving), "round %d", round)
+		for i, line := range lines {
+			if line == "refused" {
+				require.True(t, reserving[i], "round %d: request %d is refused and is no reservation", round, i)
+				refused--
+				refusedInAll++
+				continue
+			}
+			require.Equal(t, fmt.Sprintf("answer %d", i), line, "round %d", round)
+		}
+		require.Zero(t, refused, "round %d: refusals are counted", round)
+		require.True(t, crowded || !strings.Contains(s.told.String(), "refused"), "round %d: refused without a crowd", round)
+		require.NotEqual(t, "refused", lines[len(lines)-1], "round %d: the newest is refused", round)
+	}
+	t.Logf("%d refusals", refusedInAll)
+	require.Greater(t, refusedInAll, 1000)
+}
+
+// A header that says more about the connection than one Content-Length makes the gate stand aside for good.
+func TestGateStandsAside(t *testing.T) {
+	for _, header := range []string{
+		"Connection: close", "Transfer-Encoding: chunked", "Expect: 100-continue", "Upgrade: x", "Content-Length: 1\r\nContent-Length: 2",
+		"Content-Length: x", "Content-Length: 9999999999", "A: b\r\n c: d",
+	} {
+		f := &framing{}
+		segments := f.parse([]byte("POST /v1/reservations HTTP/1.1\r\n"+header+"\r\n\r\nPOST /v1/reservations HTTP/1.1\r\n\r\n"), 0, nil)
+		require.True(t, f.blind, header)
+		require.Zero(t, reservations(segments), header)
+	}
+	f := &framing{}
+	f.parse([]byte("GET / HTTP/1.1\r\nX: "+strings.Repeat("x", 2*MaxHeader)), 0, nil)
+	require.True(t, f.blind, "a header without an end")
+}
+
+// A queue that ends with its connection is no longer counted.
+func TestGateLeavesTheCrowd(t *testing.T) {
+	b := &gateBounds{}
+	g := newGate(&stream{}, b)
+	g.queue(true)
+	g.queue(true)
+	require.EqualValues(t, 1, b.queues.Load())
+	l := &listener{conns: map[*conn]struct{}{}}
+	c := &conn{Conn: &closing{}, in: g, listener: l}
+	require.NoError(t, c.Close())
+	require.Zero(t, b.queues.Load())
+}
+
+type closing struct{ net.Conn }
+
+func (closing) Close() error { return nil }

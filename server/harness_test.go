@@ -1,0 +1,279 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/catalog"
+)
+
+// noLeaks fails the test if it leaves goroutines behind, but for two of fasthttp's that end by themselves or never.
+func noLeaks(t *testing.T) {
+	known := []goleak.Option{
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"), // sleeps out its ten seconds
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),    // one a process, for the Date header
+		goleak.IgnoreCurrent(),
+	}
+	t.Cleanup(func() { goleak.VerifyNone(t, known...) })
+}
+
+// handClock is a sale clock that moves when it is told to.
+type handClock struct{ now atomic.Pointer[time.Time] }
+
+func clockAt(t time.Time) *handClock {
+	c := &handClock{}
+	c.set(t)
+	return c
+}
+
+func (c *handClock) set(t time.Time)                          { c.now.Store(&t) }
+func (c *handClock) advance(d time.Duration)                  { c.set(c.read().Add(d)) }
+func (c *handClock) read() time.Time                          { return *c.now.Load() }
+func (c *handClock) start(_ time.Time) (now func() time.Time) { return c.read }
+func instantOf(t testing.TB, text string) time.Time           { return must(time.Parse(time.RFC3339, text))(t) }
+func must[T any](value T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
+		t.Helper()
+		require.NoError(t, err)
+		return value
+	}
+}
+
+// fixture is a server on a real socket in front of a real engine, and a client that holds every exchange against the
+// document.
+type fixture struct {
+	t       testing.TB
+	clock   *handClock
+	engine  *engine.Engine
+	server  *Server
+	address string
+	client  *http.Client
+	log     *safeBuffer
+	served  chan error
+}
+
+// early is an instant at which one phase of the test sale is open for each programme.
+const early = "2024-01-10T09:00:00Z"
+
+func newEngine(t testing.TB, clock *handClock, change func(*engine.Options)) *engine.Engine {
+	o := engine.Options{Sale: must(catalog.Load("testdata/sale"))(t), Durability: engine.None, Clock: clock.start}
+	if change != nil {
+		change(&o)
+	}
+	return must(engine.Open(t.Context(), o))(t)
+}
+
+func start(t testing.TB, change func(*Options)) *fixture {
+	clock := clockAt(instantOf(t, early))
+	return startWith(t, clock, newEngine(t, clock, nil), change)
+}
+
+func startWith(t testing.TB, clock *handClock, e *engine.Engine, change func(*Options)) *fixture {
+	f := &fixture{t: t, clock: clock, engine: e, log: &safeBuffer{}, served: make(chan error, 1), client: &http.Client{Transport: &http.Transport{}}}
+	o := Options{Engine: e, Log: slog.New(slog.NewTextHandler(f.log, nil))}
+	if change != nil {
+		change(&o)
+	}
+	f.server = must(New(context.Background(), o))(t)
+	ln := must(net.Listen("tcp", "127.0.0.1:0"))(t)
+	f.address = ln.Addr().String()
+	go func() { f.served <- f.server.Serve(ln) }()
+	t.Cleanup(f.stop)
+	return f
+}
+
+func (f *fixture) stop() {
+	f.client.CloseIdleConnections()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	require.NoError(f.t, f.server.Shutdown(ctx))
+	require.NoError(f.t, <-f.served)
+	f.served <- nil // stop may be called again
+	require.NoError(f.t, f.engine.Close())
+}
+
+// answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+	json   map[string]any
+	last   bool // of its connection
+}
+
+func (a *answer) code() string { code, _ := a.json["code"].(string); return code }
+
+// call sends a request and holds it and the answer against the document.
+func (f *fixture) call(method, path, body string, header ...string) *answer {
+	f.t.Helper()
+	request := must(http.NewRequest(method, "http://"+f.address+path, strings.NewReader(body)))(f.t)
+	for i := 0; i < len(header); i += 2 {
+		request.Header.Set(header[i], header[i+1])
+	}
+	response, err := f.client.Do(request)
+	require.NoError(f.t, err)
+	content := must(io.ReadAll(response.Body))(f.t)
+	require.NoError(f.t, response.Body.Close())
+	a := &answer{status: response.StatusCode, header: response.Header, body: content}
+	if strings.Contains(response.Header.Get("Content-Type"), "json") && method != http.MethodHead {
+		decoder := json.NewDecoder(bytes.NewReader(content))
+		decoder.UseNumber()
+		require.NoError(f.t, decoder.Decode(&a.json), "%s", content)
+	}
+	contract.check(f.t, request, body, a)
+	return a
+}
+
+func (f *fixture) post(path, body string) *answer { f.t.Helper(); return f.call("POST", path, body) }
+func (f *fixture) get(path string) *answer        { f.t.Helper(); return f.call("GET", path, "") }
+
+// reserveOne holds tickets of a session's category A.
+func (f *fixture) reserveOne(id, account, session, quantity string) *answer {
+	f.t.Helper()
+	return f.post("/v1/reservations", `{"id":"`+id+`","account":"`+account+`","lines":[{"session":"`+session+`","category":"A","quantity":`+quantity+`}]}`)
+}
+
+// contract is the document, and which of its answers have been seen.
+var contract = &documented{}
+
+type documented struct {
+	once   sync.Once
+	doc    *openapi3.T
+	router routers.Router
+
+	mu       sync.Mutex
+	answered map[string]bool // `reserve 201`
+	codes    map[string]bool
+}
+
+func (d *documented) load(t testing.TB) {
+	d.once.Do(func() {
+		d.answered, d.codes = map[string]bool{}, map[string]bool{}
+		d.doc = must(openapi3.NewLoader().LoadFromData([]byte(document)))(t)
+		d.router = must(gorillamux.NewRouter(d.doc))(t)
+	})
+}
+
+func (d *documented) check(t testing.TB, request *http.Request, body string, a *answer) {
+	t.Helper()
+	d.load(t)
+	if a.status >= 400 {
+		require.Equal(t, problemType, a.header.Get("Content-Type"))
+		if request.Method != http.MethodHead {
+			d.note(a.code(), &d.codes)
+		}
+	}
+	// The router knows the document's paths without the host.
+	relative := request.Clone(t.Context())
+	relative.URL.Scheme, relative.URL.Host, relative.Host = "", "", ""
+	route, params, err := d.router.FindRoute(relative)
+	if err != nil {
+		d.checkElsewhere(t, request, a)
+		return
+	}
+	d.note(route.Operation.OperationID+" "+http.StatusText(a.status), &d.answered)
+	for name, value := range params {
+		params[name] = must(url.PathUnescape(value))(t)
+	}
+	input := &openapi3filter.RequestValidationInput{Request: relative, PathParams: params, Route: route, Options: &openapi3filter.Options{
+		IncludeResponseStatus: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc}}
+	if d.checkResults(t, a); a.status < 400 && !bytes.Contains(a.body, []byte(`"problem":`)) {
+		relative.Body = io.NopCloser(strings.NewReader(body))
+		if body != "" {
+			relative.Header.Set("Content-Type", "application/json")
+		}
+		require.NoError(t, openapi3filter.ValidateRequest(t.Context(), input), "the document refuses what the server took")
+	}
+	require.NoError(t, openapi3filter.ValidateResponse(t.Context(), &openapi3filter.ResponseValidationInput{RequestValidationInput: input,
+		Status: a.status, Header: a.header, Body: io.NopCloser(bytes.NewReader(a.body)), Options: input.Options}), "%d %s", a.status, a.body)
+}
+
+// checkResults holds the problems in a batch's answer against the schemas of their codes.
+func (d *documented) checkResults(t testing.TB, a *answer) {
+	t.Helper()
+	results, _ := a.json["results"].([]any)
+	for _, result := range results {
+		result := result.(map[string]any)
+		problem, refused := result["problem"].(map[string]any)
+		if !refused {
+			continue
+		}
+		require.Equal(t, result["status"], problem["status"])
+		d.checkProblem(t, problem["code"].(string), must(json.Marshal(problem))(t))
+	}
+}
+
+// checkElsewhere checks what the document says in words about other paths and methods.
+func (d *documented) checkElsewhere(t testing.TB, request *http.Request, a *answer) {
+	t.Helper()
+	if request.Method == http.MethodHead || a.status == http.StatusNoContent {
+		require.Empty(t, a.body)
+		return
+	}
+	require.GreaterOrEqual(t, a.status, 400, "an answer that the document does not know")
+	d.checkProblem(t, a.code(), a.body)
+}
+
+// checkProblem holds a problem against the schema of its code.
+func (d *documented) checkProblem(t testing.TB, code string, body []byte) {
+	t.Helper()
+	d.load(t)
+	name := ""
+	for _, word := range strings.Split(code, "_") {
+		name += strings.ToUpper(word[:1]) + word[1:]
+	}
+	schema := d.doc.Components.Schemas[name]
+	require.NotNil(t, schema, "the document has no schema for %s", code)
+	var value any
+	require.NoError(t, json.Unmarshal(body, &value))
+	require.NoError(t, schema.Value.VisitJSON(value, openapi3.EnableJSONSchema2020()), "%s", body)
+}
+
+func (d *documented) note(what string, in *map[string]bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	(*in)[what] = true
+}
+
+func (d *documented) seen(what string, in *map[string]bool) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return (*in)[what]
+}
+
+// safeBuffer is a log that many goroutines write.
+type safeBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}

@@ -1,0 +1,324 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/journal/embedded"
+	"github.com/seathold/seathold/engine/journal/redis"
+	"github.com/seathold/seathold/engine/journal/redis/redistest"
+	"github.com/seathold/seathold/engine/spec"
+	"github.com/seathold/seathold/server/historytest"
+)
+
+// rounds returns n, or as many times more as SEATHOLD_ROUNDS says.
+func rounds(t testing.TB, n int) int {
+	if s := os.Getenv("SEATHOLD_ROUNDS"); s != "" {
+		return n * must(strconv.Atoi(s))(t)
+	}
+	return n
+}
+
+// seeded returns a source of randomness and prints its seed.
+func seeded(t testing.TB) *rand.Rand {
+	seed := uint64(time.Now().UnixNano())
+	if s := os.Getenv("SEATHOLD_SEED"); s != "" {
+		seed = must(strconv.ParseUint(s, 10, 64))(t)
+	}
+	t.Logf("seed %d (repeat with SEATHOLD_SEED=%d)", seed, seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// stage is a server with a journal, and the histories that are played on it.
+type stage struct {
+	*fixture
+	random    *rand.Rand
+	rules     *spec.Rules
+	step      sync.Mutex // orders the steps of the clock
+	histories []*historytest.History
+	tally     historytest.Tally
+	next      historytest.Cell
+}
+
+// newStage returns a stage without a server.
+func newStage(t testing.TB, random *rand.Rand, cells int) *stage {
+	now := instantOf(t, early)
+	s := &stage{fixture: &fixture{t: t, clock: clockAt(now)}, random: random}
+	s.rules = &spec.Rules{Sale: must(historytest.SaleOf(cells, now).Load())(t), TTL: spec.ScenarioTTL}
+	return s
+}
+
+// serve starts a server on the journal.
+func (s *stage) serve(j journal.Backend, patience time.Duration) {
+	e := newEngine(s.t, s.clock, func(o *engine.Options) {
+		o.Sale, o.Journal, o.Durability, o.Patience = s.rules.Sale, j, engine.Sync, patience
+		o.SweepEvery = -1        // the histories ask for sweeps themselves
+		o.CheckpointAfter = 1000 // so that checkpoints are taken beside them
+		o.MaxReservations, o.MaxAccounts = 1<<16, 1<<16
+	})
+	s.fixture = startWith(s.t, s.clock, e, nil)
+}
+
+// play plays the histories of the next cells, all at the same time. A caller that was not answered may let time pass,
+// reads something, waits until the journal answers again, and then often asks again.
+func (s *stage) play(cells int) {
+	var all sync.WaitGroup
+	begin := make(chan struct{})
+	for range cells {
+		h := historytest.New(s.next, s.rules, s.clock.read)
+		s.next++
+		s.histories = append(s.histories, h)
+		requests := 4 + s.random.IntN(5)
+		for i := range 3 + s.random.IntN(2) {
+			c := h.Caller(i, rand.New(rand.NewPCG(s.random.Uint64(), 0)), time.Minute)
+			all.Go(func() {
+				defer c.Close()
+				<-begin
+				for range requests {
+					s.request(c)
+				}
+			})
+		}
+	}
+	close(begin)
+	all.Wait()
+}
+
+func (s *stage) request(c *historytest.Caller) {
+	if c.Random.IntN(12) == 0 {
+		s.passTime(c.Random)
+		return
+	}
+	for ops := c.Draw(); ; {
+		reply := c.Call(s.address, ops, nil)
+		if !reply.Unknown() {
+			return
+		}
+		if c.Random.IntN(3) == 0 {
+			s.passTime(c.Random)
+		}
+		c.Call(s.address, c.DrawRead(), nil)
+		s.awaitJournal()
+		if c.Random.IntN(2) == 0 {
+			return
+		}
+	}
+}
+
+// drain makes everything durable and closes the engine. A beat that is stuck may then outlast a short patience; what
+// became of it matters to nobody.
+func (s *stage) drain() {
+	for s.engine.Flush(s.t.Context()) != nil {
+		s.awaitJournal()
+	}
+	if err := s.engine.Close(); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		require.NoError(s.t, err)
+	}
+}
+
+func (s *stage) awaitJournal() {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for s.engine.Ready() != nil {
+		<-tick.C
+	}
+}
+
+// passTime lets the sale clock run on, or ends holds whose time is over. Neither stands in a history: a call carries the
+// stretch of time it fell in, and a hold may end at any moment after its time.
+func (s *stage) passTime(r *rand.Rand) {
+	if r.IntN(2) == 0 {
+		s.engine.ExpireDue()
+		return
+	}
+	s.step.Lock()
+	defer s.step.Unlock()
+	s.clock.advance(time.Duration(r.IntN(1200)) * time.Millisecond)
+}
+
+// judge ends the server and asks another one, which knows only what is in the journal, for the end of all histories.
+func (s *stage) judge(again func() journal.Backend) {
+	s.stop()
+	s.serve(again(), time.Minute)
+	require.NoError(s.t, historytest.Finish(s.histories, s.address))
+	s.tally = historytest.Judge(s.t, s.histories, false)
+	s.stop()
+}
+
+// requireContent requires that a journal is content with itself (I1 to I4, I6, I9).
+func requireContent(t testing.TB, r journal.Reader, sale *catalog.Sale) {
+	audit := must(engine.Verify(r, sale))(t)
+	require.Zero(t, audit.Broken, audit.Problems)
+	require.Positive(t, audit.Reservations)
+}
+
+// TestHistories (I7) judges histories over the real socket and the embedded journal: packs with opposite scarcity, singles,
+// caps, one id sent by several callers at once, confirm against release against expiry, alone and in batches, and reads. How
+// they ended is told by a server that was started again.
+func TestHistories(t *testing.T) {
+	noLeaks(t)
+	const life, atOnce = 500, 50
+	random, total := seeded(t), historytest.Tally{}
+	for played := 0; played < rounds(t, 2000); played += life {
+		dir := t.TempDir()
+		s := newStage(t, random, life)
+		open := func() journal.Backend { return must(embedded.Open(dir, embedded.Options{}))(t) }
+		s.serve(open(), time.Minute)
+		for range life / atOnce {
+			s.play(atOnce)
+		}
+		s.judge(open)
+		kept := must(embedded.OpenReadOnly(dir))(t)
+		requireContent(t, kept, s.rules.Sale)
+		require.NoError(t, kept.Close())
+		total.Add(s.tally)
+	}
+	t.Log(total)
+	require.Zero(t, total.Unknown)
+	require.LessOrEqual(t, total.Undone, total.Calls/1000, "overloaded is for callers whose thread stands still")
+	require.Greater(t, total.Refused, total.Calls/10)
+	require.Greater(t, total.Expired, total.Calls/100)
+	require.Greater(t, total.Beside, total.Calls/4)
+	require.InDelta(t, 1./3, float64(total.Batched)/float64(total.Writes), 0.05)
+}
+
+// TestHistoriesShowWrongAnswers changes one answer of each of many histories that were found right: it must be seen.
+func TestHistoriesShowWrongAnswers(t *testing.T) {
+	noLeaks(t)
+	const cells, enough = 150, 4
+	s := newStage(t, seeded(t), cells)
+	dir := t.TempDir()
+	open := func() journal.Backend { return must(embedded.Open(dir, embedded.Options{}))(t) }
+	s.serve(open(), time.Minute)
+	s.play(cells)
+	s.judge(open)
+	for title, spoil := range map[string]func(c spec.Call, a *spec.Answer) bool{
+		"a confirmed reservation that was lost": func(c spec.Call, a *spec.Answer) bool {
+			found := c.Kind == spec.Confirm && a.OK()
+			a.Reservation.State = "released"
+			return found
+		},
+		"an acknowledged reservation that nobody made": func(c spec.Call, a *spec.Answer) bool {
+			found := c.Kind == spec.Reserve && a.OK() && !a.Repeated
+			*a = spec.Answer{Refusal: spec.Refusal{Code: spec.Overloaded}}
+			return found
+		},
+		"one id with two effects": func(_ spec.Call, a *spec.Answer) bool {
+			found := a.Repeated
+			a.Repeated = false
+			return found
+		},
+		"another instant": func(c spec.Call, a *spec.Answer) bool {
+			found := c.Kind == spec.ReadReservation && a.OK()
+			a.Reservation.CreatedAt = a.Reservation.CreatedAt.Add(time.Millisecond)
+			return found
+		},
+		"more tickets than places": func(_ spec.Call, a *spec.Answer) bool {
+			found := a.Code == "sold_out"
+			a.Available = 5
+			return found
+		},
+		"an account without one of its reservations": func(c spec.Call, a *spec.Answer) bool {
+			found := c.Kind == spec.ReadAccount && len(a.Account.Reservations) > 0
+			if found {
+				a.Account.Reservations = a.Account.Reservations[1:]
+			}
+			return found
+		},
+		"a cap one ticket too low": func(_ spec.Call, a *spec.Answer) bool {
+			a.Limit--
+			return a.Code == "account_cap_exceeded"
+		},
+	} {
+		t.Run(title, func(t *testing.T) {
+			spoiled := 0
+			for _, h := range s.histories {
+				calls := h.Calls()
+				i := slices.IndexFunc(calls, func(o porcupine.Operation) bool {
+					a := o.Output.(spec.Answer)
+					return spoil(o.Input.(spec.Call), &a)
+				})
+				if i < 0 || spoiled == enough {
+					continue
+				}
+				a := calls[i].Output.(spec.Answer)
+				spoil(calls[i].Input.(spec.Call), &a)
+				calls[i].Output = a
+				result, _ := h.Check(calls, false)
+				require.Equal(t, porcupine.Illegal, result, "%v", calls[i])
+				spoiled++
+			}
+			require.Equal(t, enough, spoiled)
+		})
+	}
+}
+
+// TestHistoriesBehindFaults (I5, I7, I9) judges histories while the network to the Redis that keeps the journal does what
+// networks do. Where the journal does not answer in time, callers are told so and ask again.
+func TestHistoriesBehindFaults(t *testing.T) {
+	noLeaks(t)
+	const cells = 12
+	r := redistest.Start(t)
+	for i, f := range []struct {
+		name     string
+		oneIn    int // pieces on the average, and one in twice as many surely
+		fault    redistest.Fault
+		answers  bool          // only they suffer
+		timeout  time.Duration // of the first attempt at a call to Redis
+		patience time.Duration
+		groups   int
+	}{
+		{"replies are dropped", 4, redistest.Fault{Lose: true}, true, time.Second, 40 * time.Millisecond, 12},
+		{"200 ms of delay", 1, redistest.Fault{Delay: 200 * time.Millisecond}, false, time.Second, 450 * time.Millisecond, 2},
+		{"10 kB a second", 1, redistest.Fault{BytesPerSecond: 10_000}, false, time.Second, 100 * time.Millisecond, 4},
+		{"resets", 8, redistest.Fault{Lose: true}, false, time.Second, 40 * time.Millisecond, 12},
+		{"black holes", 20, redistest.Fault{BlackHole: true}, false, 150 * time.Millisecond, 60 * time.Millisecond, 8},
+	} {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			groups := rounds(t, f.groups)
+			s := newStage(t, seeded(t), groups*cells)
+			proxy := redistest.NewProxy(t, r.Addr())
+			o := redis.Options{Address: proxy.URL(), Name: strconv.Itoa(i), Timeout: f.timeout}
+			s.serve(must(redis.Open(o))(t), time.Minute) // begins the journal, for which a short patience may not be enough
+			s.stop()
+			s.serve(must(redis.Open(o))(t), f.patience)
+			suffered, since, fate := 0, 0, rand.New(rand.NewPCG(s.random.Uint64(), 0))
+			proxy.Plan(func(p redistest.Piece) redistest.Fault {
+				if since++; f.answers && p.ToServer || fate.IntN(f.oneIn) > 0 && since < 2*f.oneIn {
+					return redistest.Fault{}
+				}
+				suffered, since = suffered+1, 0
+				return f.fault
+			})
+			for range groups {
+				s.play(cells)
+			}
+			proxy.Plan(nil)
+			proxy.Cut()
+			s.drain()
+			o.Address = r.URL()
+			s.judge(func() journal.Backend { return must(redis.Open(o))(t) })
+			kept := must(redis.OpenReadOnly(o))(t)
+			requireContent(t, kept, s.rules.Sale)
+			require.NoError(t, kept.Close())
+			t.Logf("%d pieces suffered; %v", suffered, s.tally)
+			require.Greater(t, suffered, 1)
+			require.Greater(t, s.tally.Beside, s.tally.Calls/4)
+			require.Positive(t, s.tally.Expired)
+		})
+	}
+}

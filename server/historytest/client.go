@@ -1,0 +1,173 @@
+package historytest
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/seathold/seathold/engine/spec"
+)
+
+// Client is a connection to a server, made anew when it is gone. It sends every request at most once. One goroutine uses it.
+type Client struct {
+	Timeout time.Duration // from the first byte of a request to the last of its answer
+
+	address string
+	conn    net.Conn
+	reader  *bufio.Reader
+	request bytes.Buffer
+}
+
+// Reply is what became of a request.
+type Reply struct {
+	Answers []spec.Answer // one for each operation, spec.Unknown where none came; nil when nothing was sent
+	Standby bool          // the server says that it does not lead, and what it shows may be stale
+}
+
+// Sent reports whether the server can have read the request.
+func (r Reply) Sent() bool { return r.Answers != nil }
+
+// Unknown reports whether some operation may have taken effect or not.
+func (r Reply) Unknown() bool { return r.Refused(spec.Unknown) }
+
+// Refused reports whether some operation was refused with the code.
+func (r Reply) Refused(code string) bool {
+	return slices.ContainsFunc(r.Answers, func(a spec.Answer) bool { return a.Code == code })
+}
+
+// Send sends operations to a server, several in one batch. An error is an answer that the contract does not allow.
+func (c *Client) Send(address string, ops []spec.Operation) (Reply, error) {
+	if c.connect(address) != nil {
+		return Reply{}, nil
+	}
+	c.encode(ops)
+	status, header, body, err := c.exchange()
+	if err != nil {
+		c.Close()
+		lost := make([]spec.Answer, len(ops))
+		for i := range lost {
+			lost[i].Code = spec.Unknown
+		}
+		return Reply{Answers: lost}, nil
+	}
+	answers, err := answersOf(ops, status, body)
+	if err == nil {
+		err = checkHeader(status, header, ops, answers)
+	}
+	return Reply{Answers: answers, Standby: header.Get("Seathold-Role") == "standby"}, err
+}
+
+// connect makes the connection lead to the address. An error means that nobody listens there.
+func (c *Client) connect(address string) error {
+	if c.conn != nil && c.address == address {
+		return nil
+	}
+	c.Close()
+	conn, err := net.DialTimeout("tcp", address, c.Timeout)
+	if err != nil {
+		return err
+	}
+	c.address, c.conn, c.reader = address, conn, bufio.NewReader(conn)
+	return nil
+}
+
+// Close closes the connection; the next request makes a new one.
+func (c *Client) Close() {
+	if c.conn != nil {
+		_ = c.conn.Close() // nothing is on its way
+		c.conn = nil
+	}
+}
+
+func (c *Client) encode(ops []spec.Operation) {
+	method, path, content := http.MethodPost, "/v1/batch", any(batchOf(ops))
+	if len(ops) == 1 {
+		method, path, content = requestOf(ops[0])
+	}
+	var body []byte
+	if content != nil {
+		var err error
+		if body, err = json.Marshal(content); err != nil {
+			panic("BUG: " + err.Error())
+		}
+	}
+	c.request.Reset()
+	fmt.Fprintf(&c.request, "%s %s HTTP/1.1\r\nHost: %s\r\n", method, path, c.address)
+	if method == http.MethodPost {
+		fmt.Fprintf(&c.request, "Content-Type: application/json\r\nContent-Length: %d\r\n", len(body))
+	}
+	c.request.WriteString("\r\n")
+	c.request.Write(body)
+}
+
+// exchange sends the request and reads the answer.
+func (c *Client) exchange() (status int, header http.Header, body []byte, err error) {
+	if err = c.conn.SetDeadline(time.Now().Add(c.Timeout)); err != nil {
+		return 0, nil, nil, err
+	}
+	if _, err = c.conn.Write(c.request.Bytes()); err != nil {
+		return 0, nil, nil, err
+	}
+	r, err := http.ReadResponse(c.reader, nil)
+	if err != nil {
+		return 0, nil, nil, err
+	}
+	if body, err = io.ReadAll(r.Body); err != nil {
+		return 0, nil, nil, err
+	}
+	if err = r.Body.Close(); err == nil && r.Close {
+		c.Close()
+	}
+	return r.StatusCode, r.Header, body, err
+}
+
+// answersOf reads the answers of a request. A problem that is the answer to a whole batch is that of each operation.
+func answersOf(ops []spec.Operation, status int, body []byte) ([]spec.Answer, error) {
+	answers := make([]spec.Answer, len(ops))
+	if len(ops) == 1 || status != http.StatusOK {
+		for i, op := range ops {
+			var err error
+			if answers[i], err = answerOf(op, status, body); err != nil {
+				return nil, err
+			}
+		}
+		return answers, nil
+	}
+	var all wireResults
+	if err := decode(body, &all); err != nil {
+		return nil, fmt.Errorf("a batch: %s: %w", body, err)
+	}
+	if len(all.Results) != len(ops) {
+		return nil, fmt.Errorf("a batch of %d: %s", len(ops), body)
+	}
+	for i, r := range all.Results {
+		if (r.Reservation == nil) != (r.Status >= 400) || (r.Problem == nil) == (r.Status >= 400) {
+			return nil, fmt.Errorf("result %d of %s", i, body)
+		}
+		var err error
+		if answers[i], err = answerOf(ops[i], r.Status, append(r.Reservation, r.Problem...)); err != nil {
+			return nil, err
+		}
+	}
+	return answers, nil
+}
+
+func checkHeader(status int, header http.Header, ops []spec.Operation, answers []spec.Answer) error {
+	kind, location := "application/json", ""
+	if status >= 400 {
+		kind = "application/problem+json"
+	}
+	if status == http.StatusCreated {
+		location = "/v1/reservations/" + answers[0].Reservation.ID
+	}
+	if header.Get("Content-Type") != kind || header.Get("Location") != location {
+		return fmt.Errorf("%s: %d with the header %v", ops[0], status, header)
+	}
+	return nil
+}

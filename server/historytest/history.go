@@ -1,0 +1,301 @@
+// Package historytest records what concurrent callers of the HTTP API are told, and has it judged for linearizability (I7,
+// with I2, I3, I4, I5 and I9 inside it) by porcupine with the sequential specification of engine/spec.
+//
+// A history is of one Cell: some callers with a connection each, who reserve, confirm, release and read at the same time,
+// alone and in batches, and at its end one who reads everything (Finish). What a caller was told is one of three things:
+//
+//   - An answer: it must fit.
+//   - That nothing was done: overloaded, not_leader. The call then stands in no history.
+//   - Nothing, or journal_unavailable: the call may have taken effect at any time until the end of the history, or not.
+//
+// The operations of a batch are calls that all last as long as their batch: others may come in between any two of them.
+package historytest
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine/spec"
+)
+
+// History is one being recorded. Callers use it at the same time; Finish and what follows come when they are done.
+type History struct {
+	cell  Cell
+	start *spec.Model
+	clock func() time.Time // the server's sale clock
+	ticks atomic.Int64
+
+	mu     sync.Mutex
+	calls  []porcupine.Operation
+	tally  Tally
+	faults []error
+}
+
+// Tally counts what histories were made of.
+type Tally struct {
+	Histories int
+	Calls     int // judged
+	Batched   int // of the writes
+	Writes    int
+	Beside    int // calls that were under way at the same time as another
+	Refused   int
+	Expired   int // answers that show or tell of a reservation whose time was over
+	Unknown   int // calls without an answer
+	Undone    int // calls of which the server said that nothing was done
+	Doubted   int // answers that may be stale by design, and tell nothing
+	Judging   time.Duration
+}
+
+// Add adds another tally.
+func (t *Tally) Add(o Tally) {
+	t.Histories += o.Histories
+	t.Calls += o.Calls
+	t.Batched += o.Batched
+	t.Writes += o.Writes
+	t.Beside += o.Beside
+	t.Refused += o.Refused
+	t.Expired += o.Expired
+	t.Unknown += o.Unknown
+	t.Undone += o.Undone
+	t.Doubted += o.Doubted
+	t.Judging += o.Judging
+}
+
+func (t Tally) String() string {
+	return fmt.Sprintf("%d histories, %d calls (%d beside another, %d refused, %d of expiries, %d of %d writes in batches), %d without an answer, %d not done, %d in doubt; judged in %v",
+		t.Histories, t.Calls, t.Beside, t.Refused, t.Expired, t.Batched, t.Writes, t.Unknown, t.Undone, t.Doubted, t.Judging.Round(time.Millisecond))
+}
+
+// New begins the history of a cell of the sale. clock is the server's sale clock.
+func New(cell Cell, rules *spec.Rules, clock func() time.Time) *History {
+	return &History{cell: cell, start: spec.New(rules), clock: clock}
+}
+
+// Caller is one goroutine of a history.
+type Caller struct {
+	Client
+	Random  *rand.Rand
+	history *History
+	number  int
+}
+
+// Caller returns a new caller. Numbers tell callers apart.
+func (h *History) Caller(number int, r *rand.Rand, timeout time.Duration) *Caller {
+	return &Caller{Client: Client{Timeout: timeout}, Random: r, history: h, number: number}
+}
+
+// Draw draws the operations of one request. A third of the writes are in batches.
+func (c *Caller) Draw() []spec.Operation {
+	if c.Random.IntN(5) == 0 {
+		return c.DrawRead()
+	}
+	ops := []spec.Operation{c.history.cell.drawWrite(c.Random)}
+	if c.Random.IntN(6) == 0 { // one and a half more on the average, which makes five writes of fifteen
+		for range 1 + c.Random.IntN(2) {
+			ops = append(ops, c.history.cell.drawWrite(c.Random))
+		}
+	}
+	return ops
+}
+
+// DrawRead draws a request that changes nothing.
+func (c *Caller) DrawRead() []spec.Operation {
+	return []spec.Operation{c.history.cell.drawRead(c.Random)}
+}
+
+// Call sends operations to the server and records what they are told. led, where it is not nil, is asked afterwards whether
+// the server was surely the leader all the while. Where it was not, it may have answered from what was true some time ago:
+// reads, refusals and repeats of a reserve then tell nothing. That something was confirmed, released or held by this call
+// can be told by nobody but a leader, and always counts.
+func (c *Caller) Call(address string, ops []spec.Operation, led func() bool) Reply {
+	h := c.history
+	at, began := spec.Instant(h.clock()), h.ticks.Add(1)
+	reply, err := c.Send(address, ops)
+	ended, until := h.ticks.Add(1), spec.Instant(h.clock())
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err != nil {
+		h.faults = append(h.faults, err)
+		return reply
+	}
+	stale := reply.Standby || led != nil && !led()
+	for i, a := range reply.Answers {
+		op := ops[i]
+		op.At = at
+		if !reads(op) {
+			h.tally.Writes++
+			if len(ops) > 1 {
+				h.tally.Batched++
+			}
+		}
+		if h.tells(op, a, stale) {
+			h.calls = append(h.calls, porcupine.Operation{ClientId: c.number + 100*i, Input: spec.Call{Operation: op, Until: until},
+				Call: began, Output: a, Return: ended})
+		}
+	}
+	return reply
+}
+
+// tells reports whether a call's answer says anything about the sale.
+func (h *History) tells(op spec.Operation, a spec.Answer, stale bool) bool {
+	switch {
+	case a.Code == spec.Overloaded || a.Code == NotLeader:
+		h.tally.Undone++
+	case a.Code == spec.Unknown:
+		h.tally.Unknown++
+		return !reads(op)
+	case stale && mayTrail(op, a):
+		h.tally.Doubted++
+	default:
+		return true
+	}
+	return false
+}
+
+func reads(op spec.Operation) bool {
+	return op.Kind == spec.ReadReservation || op.Kind == spec.ReadAccount
+}
+
+// mayTrail reports whether a server that does not lead can give the answer, from what was true some time ago.
+func mayTrail(op spec.Operation, a spec.Answer) bool {
+	return a.Code != spec.Unknown && (reads(op) || !a.OK() || a.Repeated)
+}
+
+// Distrust drops all answers that only a leader knows, where it has turned out that nobody knows who led.
+func (h *History) Distrust() {
+	known := len(h.calls)
+	h.calls = slices.DeleteFunc(h.calls, func(o porcupine.Operation) bool {
+		return mayTrail(o.Input.(spec.Call).Operation, o.Output.(spec.Answer))
+	})
+	h.tally.Doubted += known - len(h.calls)
+}
+
+// Finish reads everything of the histories from the server, which must be the leader and must answer. Nothing is under way
+// any more but what can no longer take effect.
+func Finish(all []*History, address string) error {
+	const readers = 8
+	faults := make(chan error, readers)
+	for reader := range readers {
+		go func() {
+			c := Client{Timeout: time.Minute}
+			defer c.Close()
+			var err error
+			for i := reader; i < len(all) && err == nil; i += readers {
+				err = all[i].finish(&c, address)
+			}
+			faults <- err
+		}()
+	}
+	var err error
+	for range readers {
+		err = errors.Join(err, <-faults)
+	}
+	return err
+}
+
+func (h *History) finish(c *Client, address string) error {
+	last := &Caller{Client: *c, history: h}
+	defer func() { *c = last.Client }()
+	var ops []spec.Operation
+	for i := range idsOfCell {
+		ops = append(ops, spec.Operation{Kind: spec.ReadReservation, ID: h.cell.id(i)})
+	}
+	for i := range accountsOfCell {
+		ops = append(ops, spec.Operation{Kind: spec.ReadAccount, Account: h.cell.account(i)})
+	}
+	for _, op := range ops {
+		known := len(h.calls)
+		if last.Call(address, []spec.Operation{op}, nil); len(h.calls) != known+1 {
+			return fmt.Errorf("cell %d: %s at the end was not answered: %w", h.cell, op, errors.Join(h.faults...))
+		}
+	}
+	return nil
+}
+
+// Check judges calls. crashed says that a leader died or was deposed meanwhile, see spec.History.
+func (h *History) Check(calls []porcupine.Operation, crashed bool) (porcupine.CheckResult, porcupine.LinearizationInfo) {
+	return h.by(crashed).Check(calls, time.Minute)
+}
+
+func (h *History) by(crashed bool) spec.History {
+	return spec.History{Start: h.start, EndsUnmarked: true, Crashed: crashed}
+}
+
+// Judge fails the test unless for each history some order of its calls explains all answers; a page that shows the history
+// is then kept.
+func Judge(t testing.TB, all []*History, crashed bool) (sum Tally) {
+	t.Helper()
+	verdicts := make([]verdict, len(all))
+	var next atomic.Int64
+	var judges sync.WaitGroup
+	began := time.Now()
+	for range runtime.GOMAXPROCS(0) {
+		judges.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(all)); i = next.Add(1) - 1 {
+				v := &verdicts[i]
+				v.calls = all[i].Calls()
+				v.result, v.info = all[i].Check(v.calls, crashed)
+			}
+		})
+	}
+	judges.Wait()
+	sum.Judging = time.Since(began)
+	for i, h := range all {
+		require.Empty(t, h.faults)
+		if verdicts[i].result != porcupine.Ok {
+			h.show(t, crashed, &verdicts[i])
+		}
+		h.count(len(verdicts[i].calls))
+		sum.Add(h.tally)
+	}
+	return sum
+}
+
+type verdict struct {
+	calls  []porcupine.Operation
+	result porcupine.CheckResult
+	info   porcupine.LinearizationInfo
+}
+
+// show fails the test.
+func (h *History) show(t testing.TB, crashed bool, v *verdict) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "seathold-history-")
+	require.NoError(t, err)
+	page := filepath.Join(dir, "history.html")
+	require.NoError(t, porcupine.VisualizePath(h.by(crashed).Model(), v.info, page))
+	for _, o := range v.calls {
+		c := o.Input.(spec.Call)
+		t.Logf("%3d to %3d by %d, %s to %s: %s → %s", o.Call, o.Return, o.ClientId, c.At.Format("05.000"), c.Until.Format("05.000"),
+			c, o.Output.(spec.Answer))
+	}
+	require.FailNow(t, "no order explains the answers", "cell %d is %v; see %s", h.cell, v.result, page)
+}
+
+func (h *History) count(judged int) {
+	h.tally.Histories, h.tally.Calls = 1, judged
+	for _, one := range h.calls {
+		a := one.Output.(spec.Answer)
+		if !a.OK() && a.Code != spec.Unknown {
+			h.tally.Refused++
+		}
+		if a.Code == "reservation_expired" || a.Reservation.State == "expired" {
+			h.tally.Expired++
+		}
+		if slices.ContainsFunc(h.calls, func(o porcupine.Operation) bool { return o.Call < one.Call && one.Call < o.Return }) {
+			h.tally.Beside++
+		}
+	}
+}

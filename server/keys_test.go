@@ -1,0 +1,116 @@
+package server
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	readKey  = "read-0123456789abcdef"
+	sellKey  = "sell-0123456789abcdef"
+	adminKey = "admin-0123456789abcdef"
+	keyFile  = "# keys\n\n read " + readKey + "\nsell\t" + sellKey + "\nadmin " + adminKey + "\n"
+)
+
+// TestKeys is who may do what: a row a call, a column a caller.
+func TestKeys(t *testing.T) {
+	noLeaks(t)
+	f := start(t, func(o *Options) { o.Keys = must(ParseKeys(strings.NewReader(keyFile)))(t) })
+	callers := []string{"", "Bearer", "Bearer ", "Bearer wrong-0123456789abcdef", "Basic " + sellKey, sellKey, "Bearer " + sellKey + "x",
+		"Bearer  " + sellKey, "Bearer " + strings.Repeat("x", 300), "Bearer " + readKey, "bearer " + sellKey, "Bearer " + adminKey}
+	const strangers = 9 // the first so many have no valid key
+	for i, o := range operations() {
+		for c, caller := range callers {
+			o := o.on(otherID(100*i + c))
+			if strings.Contains(o.path, otherID(100*i+c)) {
+				f.call("POST", "/v1/reservations", `{"id":"`+otherID(100*i+c)+`","account":"`+o.name+callersName(c)+
+					`","lines":[{"session":"SWM01","category":"A","quantity":1}]}`, "Authorization", "Bearer "+sellKey)
+			}
+			var header []string
+			if caller != "" {
+				header = []string{"Authorization", caller}
+			}
+			a := f.call(o.method, o.path, o.body, header...)
+			switch {
+			case o.name == "readDocument":
+				require.Equal(t, 200, a.status)
+			case c < strangers:
+				require.Equal(t, "unauthenticated", a.code(), "%s as %q: %s", o.name, caller, a.body)
+				require.Equal(t, `Bearer realm="seathold"`, a.header.Get("WWW-Authenticate"))
+			case o.method == "POST" && caller == "Bearer "+readKey:
+				require.Equal(t, "forbidden", a.code(), "%s as %q: %s", o.name, caller, a.body)
+			default:
+				require.Less(t, a.status, 300, "%s as %q: %s", o.name, caller, a.body)
+			}
+		}
+	}
+	require.Equal(t, "unauthenticated", f.get("/v1/nothing").code(), "a stranger does not learn what there is")
+}
+
+func callersName(c int) string { return string(rune('a' + c)) }
+
+// TestKeyFiles is what a key file may hold. No error shows a key.
+func TestKeyFiles(t *testing.T) {
+	for file, fault := range map[string]string{
+		"":                                      "there is no key in it",
+		"# sell " + sellKey:                     "there is no key in it",
+		"sell":                                  "line 1: has 1 words",
+		"sell a b":                              "line 1: has 3 words",
+		"\nSELL " + sellKey:                     "line 2: the role is none of",
+		"sell short-secret":                     "line 1: the key has 12 characters",
+		"sell " + strings.Repeat("k", 257):      "line 1: the key has 257 characters",
+		"sell sécret-0123456789":                "line 1: the key has a character",
+		"sell " + sellKey + "\nread " + sellKey: "line 2: the key is there already, on line 1",
+	} {
+		_, err := ParseKeys(strings.NewReader(file))
+		require.ErrorContains(t, err, fault)
+		require.NotContains(t, err.Error(), "secret")
+		require.NotContains(t, err.Error(), sellKey)
+	}
+	path := filepath.Join(t.TempDir(), "keys")
+	require.NoError(t, os.WriteFile(path, []byte(keyFile), 0o600))
+	_, warning, err := LoadKeys(path)
+	require.NoError(t, err)
+	require.Empty(t, warning)
+	require.NoError(t, os.Chmod(path, 0o644))
+	_, warning, err = LoadKeys(path)
+	require.NoError(t, err)
+	require.Contains(t, warning, "readable by everybody")
+	_, _, err = LoadKeys(path + "-none")
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// TestOperator is the operator's port: open on loopback, with keys elsewhere.
+func TestOperator(t *testing.T) {
+	var fault error
+	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { say(w, 200, "metric 1") })
+	get := func(o OperatorOptions, path, key string) *httptest.ResponseRecorder {
+		o.Ready, o.Metrics = func() error { return fault }, metrics
+		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil)
+		if key != "" {
+			r.Header.Set("Authorization", "Bearer "+key)
+		}
+		NewOperator(o).Handler.ServeHTTP(w, r)
+		return w
+	}
+	open, locked := OperatorOptions{}, OperatorOptions{Keys: must(ParseKeys(strings.NewReader(keyFile)))(t)}
+	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/debug/pprof/", "/debug/pprof/cmdline"} {
+		require.Equal(t, 200, get(open, path, "").Code, path)
+		require.Equal(t, 200, get(locked, path, adminKey).Code, path)
+		probe := path == "/healthz" || path == "/readyz"
+		require.Equal(t, probe, get(locked, path, "").Code == 200, path)
+		require.Equal(t, probe || path == "/metrics", get(locked, path, readKey).Code == 200, path)
+	}
+	require.Equal(t, 404, get(open, "/v1/sessions", "").Code)
+	fault = http.ErrServerClosed
+	w := get(open, "/readyz", "")
+	require.Equal(t, 503, w.Code)
+	require.Contains(t, w.Body.String(), fault.Error())
+	require.Equal(t, 200, get(open, "/healthz", "").Code)
+}

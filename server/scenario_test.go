@@ -1,0 +1,155 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine"
+)
+
+// TestScenarios plays the files of testdata/scenarios, each on a new server. A file reads from the top:
+//
+//	clock 2024-01-10T09:00:00Z          the sale clock; "clock +17m" moves it
+//	POST /v1/reservations {…}           a request; <1> stands for a UUID that ends in 1
+//	= 409 sold_out available=1          its answer: status, then for a problem its code and exactly its facts,
+//	                                    otherwise any members, also lines.0.quantity or pools.#=2 for a length
+//
+// "-" as a value means that the member is not there.
+func TestScenarios(t *testing.T) {
+	files := must(filepath.Glob("testdata/scenarios/*.txt"))(t)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			noLeaks(t)
+			s := &scenario{fixture: start(t, nil), file: file}
+			for n, line := range strings.Split(string(must(os.ReadFile(file))(t)), "\n") {
+				s.line = n + 1
+				s.play(strings.TrimSpace(shortID.ReplaceAllStringFunc(line, longID)))
+			}
+			require.Nil(t, s.answer, "%s ends with a request whose answer it does not look at", file)
+		})
+	}
+}
+
+var shortID = regexp.MustCompile(`<[0-9]+>`)
+
+func longID(short string) string {
+	return "00000000-0000-4000-8000-" + fmt.Sprintf("%012s", strings.Trim(short, "<>"))
+}
+
+type scenario struct {
+	*fixture
+	file   string
+	line   int
+	answer *answer // to the last request, until it is looked at
+}
+
+func (s *scenario) play(line string) {
+	word, rest, _ := strings.Cut(line, " ")
+	rest = strings.TrimSpace(rest)
+	switch word {
+	case "", "#":
+	case "clock":
+		s.moveClock(rest)
+	case "=":
+		require.NotNil(s.t, s.answer, s.place())
+		s.expect(rest)
+		s.answer = nil
+	default:
+		require.Nil(s.t, s.answer, "%s: the answer before was not looked at", s.place())
+		path, body, _ := strings.Cut(rest, " ")
+		s.answer = s.call(word, path, strings.TrimSpace(body))
+	}
+}
+
+func (s *scenario) place() string { return s.file + ":" + strconv.Itoa(s.line) }
+
+func (s *scenario) moveClock(to string) {
+	if step, relative := strings.CutPrefix(to, "+"); relative {
+		s.clock.advance(must(time.ParseDuration(step))(s.t))
+		return
+	}
+	s.clock.set(instantOf(s.t, to))
+}
+
+func (s *scenario) expect(line string) {
+	words := strings.Fields(line)
+	a := s.answer
+	require.Equal(s.t, words[0], strconv.Itoa(a.status), "%s: %s", s.place(), a.body)
+	words = words[1:]
+	facts := map[string]bool{"type": true, "title": true, "status": true, "detail": true, "code": true}
+	if a.status >= 400 {
+		require.Equal(s.t, words[0], a.code(), "%s: %s", s.place(), a.body)
+		words = words[1:]
+	}
+	for _, word := range words {
+		name, want, ok := strings.Cut(word, "=")
+		require.True(s.t, ok, "%s: %q is no name=value", s.place(), word)
+		facts[name] = true
+		require.Equal(s.t, want, member(a.json, name), "%s: %s of %s", s.place(), name, a.body)
+	}
+	if a.status < 400 {
+		return
+	}
+	for name := range a.json {
+		require.True(s.t, facts[name], "%s: the fact %s is not expected: %s", s.place(), name, a.body)
+	}
+}
+
+// member returns a member by its path, as text; "-" where there is none.
+func member(value any, path string) string {
+	for _, step := range strings.Split(path, ".") {
+		switch within := value.(type) {
+		case map[string]any:
+			value = within[step]
+		case []any:
+			if step == "#" {
+				return strconv.Itoa(len(within))
+			}
+			i, err := strconv.Atoi(step)
+			if err != nil || i >= len(within) {
+				return "-"
+			}
+			value = within[i]
+		}
+	}
+	switch value := value.(type) {
+	case nil:
+		return "-"
+	case string:
+		return strings.ReplaceAll(value, " ", "_")
+	case json.Number:
+		return value.String()
+	}
+	return fmt.Sprint(value)
+}
+
+// TestEveryCodeIsDocumented encodes every refusal there is and holds it against the schema of its code: members and facts,
+// no more and no fewer.
+func TestEveryCodeIsDocumented(t *testing.T) {
+	at := instantOf(t, early)
+	for _, code := range []engine.Code{
+		engine.MalformedRequest, engine.InvalidQuantity, engine.DuplicateLine, engine.TooManyLines, engine.ReservationNotFound,
+		engine.IDReused, engine.ReservationConfirmed, engine.ReservationReleased, engine.ReservationExpired, engine.UnknownPhase,
+		engine.PhaseRequired, engine.PhaseNotOpen, engine.NoAccessSlot, engine.SlotNotOpen, engine.SlotEnded, engine.UnknownSession,
+		engine.UnknownCategory, engine.NotOnSale, engine.Paused, engine.PackShape, engine.SessionNotFound,
+		engine.SessionLimitExceeded, engine.AccountCapExceeded, engine.SoldOut, engine.Overloaded, engine.JournalUnavailable,
+		engine.NotLeader, engine.DrawNotFound, engine.EntryNotFound, engine.RegistrationClosed, engine.DrawNotRun,
+	} {
+		r := engine.Refusal{Code: code, Where: "lines: at least one", Phase: "p", Session: "S", Category: "A", Programme: "x", Leader: "y:1",
+			Limit: 6, Held: 1, Confirmed: 2, Requested: 4, Available: 3, OpensAt: at, ClosesAt: at}
+		contract.checkProblem(t, string(code), appendRefusal(nil, &r))
+	}
+	for _, code := range []engine.Code{codeUnauthenticated, codeForbidden, codeNotFound, codeMethodNotAllowed, codePayloadTooLarge, codeInternal} {
+		contract.checkProblem(t, string(code), append(openProblem(nil, code, "why"), '}'))
+	}
+}

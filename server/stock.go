@@ -1,0 +1,64 @@
+package server
+
+import (
+	"strconv"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/catalog"
+)
+
+// stockText is what never changes of the sessions' JSON, written once: a thousand sessions are then mostly copied.
+type stockText struct {
+	sessions []sessionText
+	pools    []string // `{"category":"A","price_cents":9500,"capacity":1200`
+}
+
+type sessionText struct {
+	head      string // `{"session":"ATH10",…,"pools":[`
+	from, end int    // its pools
+}
+
+func newStockText(sale *catalog.Sale) *stockText {
+	t := &stockText{}
+	for i := range sale.Sessions {
+		s := &sale.Sessions[i]
+		head := appendString([]byte(`{"session":`), s.ID)
+		head = appendString(append(head, `,"programme":`...), sale.Programmes[s.Programme].ID)
+		head = appendString(append(head, `,"discipline":`...), s.Discipline)
+		head = appendString(append(head, `,"venue":`...), s.Venue)
+		head = appendTime(append(head, `,"starts_at":`...), s.StartsAt)
+		head = strconv.AppendBool(append(head, `,"on_sale":`...), s.OnSale)
+		head = append(head, `,"pools":[`...)
+		t.sessions = append(t.sessions, sessionText{head: string(head), from: s.FirstPool, end: s.FirstPool + s.PoolCount})
+	}
+	for i := range sale.Pools {
+		p := &sale.Pools[i]
+		text := appendString([]byte(`{"category":`), p.Category)
+		text = appendInt(append(text, `,"price_cents":`...), p.PriceCents)
+		text = appendInt(append(text, `,"capacity":`...), p.Capacity)
+		t.pools = append(t.pools, string(text))
+	}
+	return t
+}
+
+func (t *stockText) appendSession(dst []byte, e *engine.Engine, session int) []byte {
+	dst, _ = t.appendStock(dst, e, session)
+	return dst
+}
+
+// appendStock appends a session and returns the most places that one of its categories has available.
+func (t *stockText) appendStock(dst []byte, e *engine.Engine, session int) (_ []byte, most int) {
+	s := &t.sessions[session]
+	dst = append(dst, s.head...)
+	for pool := s.from; pool < s.end; pool++ {
+		stock := e.Stock(pool)
+		most = max(most, stock.Available)
+		dst = append(separate(dst, pool-s.from), t.pools[pool]...)
+		dst = appendInt(append(dst, `,"available":`...), stock.Available)
+		dst = appendInt(append(dst, `,"held":`...), stock.Held)
+		dst = appendInt(append(dst, `,"sold":`...), stock.Sold)
+		dst = appendInt(append(dst, `,"withheld":`...), stock.Withheld)
+		dst = append(dst, '}')
+	}
+	return append(dst, `]}`...), most
+}

@@ -1,0 +1,320 @@
+package server
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const patience = 10 * time.Second // of a test for an answer that must come
+
+// raw sends bytes as they are, half-closes, and returns the first answer.
+func (f *fixture) raw(request string) *answer {
+	f.t.Helper()
+	c := f.dial()
+	defer c.Close() // the answer is all that counts
+	_, err := io.WriteString(c, request)
+	require.NoError(f.t, err)
+	return f.readAnswer(bufio.NewReader(c))
+}
+
+func (f *fixture) dial() net.Conn {
+	f.t.Helper()
+	c := must(net.Dial("tcp", f.address))(f.t)
+	require.NoError(f.t, c.SetDeadline(time.Now().Add(patience)))
+	return c
+}
+
+func (f *fixture) readAnswer(r *bufio.Reader) *answer {
+	f.t.Helper()
+	response, err := http.ReadResponse(r, nil)
+	require.NoError(f.t, err)
+	body := must(io.ReadAll(response.Body))(f.t)
+	require.NoError(f.t, response.Body.Close())
+	a := &answer{status: response.StatusCode, header: response.Header, body: body, last: response.Close}
+	if len(body) > 0 {
+		require.NoError(f.t, json.Unmarshal(body, &a.json), "%s", body)
+	}
+	if a.status >= 400 {
+		require.Equal(f.t, problemType, a.header.Get("Content-Type"))
+		contract.checkProblem(f.t, a.code(), body)
+	}
+	return a
+}
+
+// on holds a raw answer against an operation of the document.
+func (a *answer) on(o operation) *answer {
+	contract.note(o.name+" "+http.StatusText(a.status), &contract.answered)
+	return a
+}
+
+const validBody = `{"account":"w","lines":[{"session":"SWM01","category":"A","quantity":1}]}`
+
+// TestBadHTTP is that bytes that are no proper request get a 400 or 413 in the API's form, and the connection ends.
+func TestBadHTTP(t *testing.T) {
+	noLeaks(t)
+	f := start(t, nil)
+	post := "POST /v1/reservations HTTP/1.1\r\nHost: x\r\n"
+	for name, c := range map[string]struct{ request, code, where string }{
+		"length and encoding":        {post + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "malformed_request", "header"},
+		"encoding and length":        {post + "transfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n", "malformed_request", "header"},
+		"identity and length":        {post + "Transfer-Encoding: identity\r\nContent-Length: 2\r\n\r\n{}", "malformed_request", "header"},
+		"identity":                   {post + "Transfer-Encoding: identity\r\n\r\n", "malformed_request", "header"},
+		"gzip, chunked":              {post + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "malformed_request", "request"},
+		"two lengths":                {post + "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}", "malformed_request", "request"},
+		"two different lengths":      {post + "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{} ", "malformed_request", "request"},
+		"two encodings":              {post + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "malformed_request", "request"},
+		"list of lengths":            {post + "Content-Length: 2, 2\r\n\r\n{}", "malformed_request", "request"},
+		"negative length":            {post + "Content-Length: -2\r\n\r\n{}", "malformed_request", "request"},
+		"hexadecimal length":         {post + "Content-Length: 0x2\r\n\r\n{}", "malformed_request", "request"},
+		"length with a sign":         {post + "Content-Length: +2\r\n\r\n{}", "malformed_request", "request"},
+		"space before the colon":     {post + "Content-Length : 2\r\n\r\n{}", "malformed_request", "request"},
+		"encoding in HTTP/1.0":       {"POST /v1/reservations HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "malformed_request", "request"},
+		"bad chunk size":             {post + "Transfer-Encoding: chunked\r\n\r\nxyz\r\n", "malformed_request", "request"},
+		"bad chunk end":              {post + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}xx0\r\n\r\n", "malformed_request", "request"},
+		"chunks beyond the limit":    {post + "Transfer-Encoding: chunked\r\n\r\nffff\r\n{}", "payload_too_large", ""},
+		"a chunk of 2^59":            {post + "Transfer-Encoding: chunked\r\n\r\n800000000000000\r\n{}", "payload_too_large", ""},
+		"length beyond the limit":    {post + "Content-Length: 16385\r\n\r\n", "payload_too_large", ""},
+		"a length of gigabytes":      {post + "Content-Length: 9000000000000000000\r\n\r\n{}", "payload_too_large", ""},
+		"a length beyond 64 bits":    {post + "Content-Length: 99999999999999999999\r\n\r\n{}", "malformed_request", "request"},
+		"expecting beyond it":        {post + "Content-Length: 16385\r\nExpect: 100-continue\r\n\r\n", "payload_too_large", ""},
+		"no Host":                    {"GET /v1/phases HTTP/1.1\r\n\r\n", "malformed_request", "request"},
+		"two Hosts":                  {"GET /v1/phases HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", "malformed_request", "request"},
+		"header too large":           {"GET /v1/phases HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", MaxHeader) + "\r\n\r\n", "malformed_request", "header"},
+		"path too long":              {"GET /" + strings.Repeat("x", MaxHeader) + " HTTP/1.1\r\nHost: x\r\n\r\n", "malformed_request", "header"},
+		"no HTTP":                    {"hello, is this the box office?\r\n\r\n", "malformed_request", "request"},
+		"no version":                 {"GET /v1/phases\r\n\r\n", "malformed_request", "request"},
+		"HTTP/2 in the clear":        {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "malformed_request", "header"},
+		"TLS to a plain port":        {"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", "malformed_request", "request"},
+		"control byte in the path":   {"GET /v1/\x01 HTTP/1.1\r\nHost: x\r\n\r\n", "malformed_request", "request"},
+		"control byte in a header":   {"GET /v1/phases HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n", "malformed_request", "request"},
+		"bad percent sign":           {"GET /v1/accounts/a%zz HTTP/1.1\r\nHost: x\r\n\r\n", "malformed_request", "path"},
+		"percent sign at the end":    {"GET /v1/accounts/a%4 HTTP/1.1\r\nHost: x\r\n\r\n", "malformed_request", "path"},
+		"another method":             {"BREW /v1/phases HTTP/1.1\r\nHost: x\r\n\r\n", "method_not_allowed", ""},
+		"the server itself":          {"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", "not_found", ""},
+		"a tunnel":                   {"CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\r\n", "not_found", ""},
+		"the path leads out":         {"GET /v1/sessions/../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n", "not_found", ""},
+		"bad UTF-8 in a body":        {post + "Content-Length: 14\r\n\r\n{\"account\":\"\xff\"", "malformed_request", "body"},
+		"bad UTF-8 in a name":        {post + "Content-Length: 8\r\n\r\n{\"\xff\":\"a\"", "malformed_request", "body"},
+		"a form":                     {post + "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 5\r\n\r\n--x--", "malformed_request", "body"},
+		"byte order mark":            {post + "Content-Length: 5\r\n\r\n\xef\xbb\xbf{}", "malformed_request", "body"},
+		"ten thousand deep, bodies":  {post + fmt.Sprintf("Content-Length: %d\r\n\r\n%s", 10_000, strings.Repeat("[", 10_000)), "malformed_request", "body"},
+		"ten thousand deep, lines":   {post + fmt.Sprintf("Content-Length: %d\r\n\r\n%s", 10_009, `{"lines":`+strings.Repeat("[", 10_000)), "malformed_request", "lines[0]"},
+		"ten thousand deep, unknown": {post + fmt.Sprintf("Content-Length: %d\r\n\r\n%s", 10_005, `{"x":`+strings.Repeat("[", 10_000)), "malformed_request", "body"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sub := *f
+			sub.t = t
+			a := sub.raw(c.request)
+			require.Equal(t, c.code, a.code(), "%s", a.body)
+			if c.where != "" {
+				require.Equal(t, c.where, a.json["where"], "%s", a.body)
+			}
+		})
+	}
+	require.Equal(t, json.Number("90"), f.get("/v1/sessions/SWM01").json["pools"].([]any)[0].(map[string]any)["available"])
+}
+
+// TestGoodHTTP is what is unusual but right.
+func TestGoodHTTP(t *testing.T) {
+	noLeaks(t)
+	f := start(t, nil)
+	head := "POST /v1/reservations HTTP/1.1\r\nHost: x\r\n"
+	half := len(validBody) / 2
+	chunked := fmt.Sprintf("%x;note=1\r\n%s\r\n%x\r\n%s\r\n0\r\nX-Trailer: 1\r\n\r\n", half, validBody[:half], len(validBody)-half, validBody[half:])
+	require.Equal(t, 201, f.raw(head+"Transfer-Encoding: Chunked\r\n\r\n"+chunked).status)
+	padded := validBody + strings.Repeat(" ", MaxBody-len(validBody))
+	require.Equal(t, 201, f.raw(head+fmt.Sprintf("Content-Length: %d\r\n\r\n%s", MaxBody, padded)).status)
+	require.Equal(t, 200, f.raw("GET http://elsewhere/v1/phases HTTP/1.1\r\nHost: x\r\n\r\n").status)
+	require.Equal(t, 200, f.raw("GET /v1/phases?a=b#c HTTP/1.1\r\nHost: x\r\n\r\n").status)
+	require.Equal(t, 200, f.raw("GET /v1/phases HTTP/1.0\r\n\r\n").status)
+
+	// The client asks before it sends the body.
+	c := f.dial()
+	defer c.Close() // the answers are all that counts
+	r := bufio.NewReader(c)
+	_, err := fmt.Fprintf(c, "%sContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", head, len(validBody))
+	require.NoError(t, err)
+	require.Equal(t, "HTTP/1.1 100 Continue\r\n", must(r.ReadString('\n'))(t))
+	require.Equal(t, "\r\n", must(r.ReadString('\n'))(t))
+	_, err = io.WriteString(c, validBody)
+	require.NoError(t, err)
+	require.Equal(t, 201, f.readAnswer(r).status)
+}
+
+// TestPipelining is that requests sent at once are answered in order, refusals among them.
+func TestPipelining(t *testing.T) {
+	noLeaks(t)
+	f := start(t, nil)
+	c := f.dial()
+	defer c.Close() // the answers are all that counts
+	var all strings.Builder
+	const rounds = 100
+	for i := range rounds {
+		fmt.Fprintf(&all, "GET /v1/accounts/n%d HTTP/1.1\r\nHost: x\r\n\r\n", i)
+		fmt.Fprintf(&all, "POST /v1/reservations HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+	}
+	go func() { _, _ = io.WriteString(c, all.String()) }() // what is not read shows below
+	r := bufio.NewReader(c)
+	for i := range rounds {
+		require.Equal(t, fmt.Sprintf("n%d", i), f.readAnswer(r).json["account"])
+		require.Equal(t, "malformed_request", f.readAnswer(r).code())
+	}
+}
+
+// TestSlowRequests is that a request, however slowly it comes, has its time, and that a client that never says a word hears
+// none.
+func TestSlowRequests(t *testing.T) {
+	noLeaks(t)
+	f := start(t, func(o *Options) { o.ReadTimeout, o.IdleTimeout = 150*time.Millisecond, 150*time.Millisecond })
+	for name, begin := range map[string]string{
+		"header": "POST /v1/reservations HTTP/1.1\r\nHost: x\r\n",
+		"body":   "POST /v1/reservations HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
+		"chunk":  "POST /v1/reservations HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{",
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := f.dial()
+			defer c.Close() // the answer is all that counts
+			_, err := io.WriteString(c, begin)
+			require.NoError(t, err)
+			began, stop := time.Now(), make(chan struct{})
+			defer close(stop)
+			go trickle(c, stop)
+			sub := *f
+			sub.t = t
+			require.Equal(t, "malformed_request", sub.readAnswer(bufio.NewReader(c)).code())
+			require.Less(t, time.Since(began), 3*time.Second)
+		})
+	}
+	c := f.dial()
+	defer c.Close() // nothing was said
+	require.Empty(t, must(io.ReadAll(c))(t))
+}
+
+// trickle sends a byte now and then, as slow attackers do.
+func trickle(c net.Conn, stop chan struct{}) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-tick.C:
+			if _, err := c.Write([]byte("x")); err != nil {
+				return
+			}
+		}
+	}
+}
+
+// TestAnnouncedBodies is that bodies which are announced and not sent cost no more than their limit each, and that one
+// beyond the limit costs nothing.
+func TestAnnouncedBodies(t *testing.T) {
+	noLeaks(t)
+	f := start(t, nil)
+	const connections = 200
+	before := liveHeap()
+	for _, announced := range []int{MaxBody, 1 << 30} {
+		for range connections {
+			c := f.dial()
+			defer c.Close() // abandoned
+			_, err := fmt.Fprintf(c, "POST /v1/reservations HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n{", announced)
+			require.NoError(t, err)
+		}
+	}
+	require.Equal(t, 200, f.get("/v1/phases").status)
+	const each = MaxBody + MaxHeader + 16<<10 // body, buffers, and the connection's own state
+	require.Less(t, liveHeap()-before, int64(2*connections*each))
+}
+
+func liveHeap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// TestRefusalReachesASendingClient is that a client which is still sending a body that is too large reads why, instead of
+// finding its connection reset.
+func TestRefusalReachesASendingClient(t *testing.T) {
+	noLeaks(t)
+	f := start(t, nil)
+	for range 20 {
+		c := f.dial()
+		_, err := io.WriteString(c, "POST /v1/reservations HTTP/1.1\r\nHost: x\r\nContent-Length: 500000\r\n\r\n")
+		require.NoError(t, err)
+		_, err = c.Write(bytes.Repeat([]byte(" "), 500_000))
+		require.NoError(t, err)
+		require.Equal(t, "payload_too_large", f.readAnswer(bufio.NewReader(c)).code())
+		require.NoError(t, c.Close())
+	}
+}
+
+// TestTooManyConnections is that a connection beyond the limit hears so, and that room is used again.
+func TestTooManyConnections(t *testing.T) {
+	noLeaks(t)
+	const limit = 8
+	f := start(t, func(o *Options) { o.MaxConnections = limit })
+	open := make([]net.Conn, limit)
+	for i := range open {
+		c := f.dial()
+		open[i] = c
+		_, err := io.WriteString(c, "GET /v1/phases HTTP/1.1\r\nHost: x\r\n\r\n")
+		require.NoError(t, err)
+		require.Equal(t, 200, f.readAnswer(bufio.NewReader(c)).status)
+	}
+	beyond := f.dial()
+	a := f.readAnswer(bufio.NewReader(beyond))
+	require.Equal(t, "overloaded", a.code())
+	require.Equal(t, "1", a.header.Get("Retry-After"))
+	require.NoError(t, beyond.Close())
+	for _, c := range open {
+		require.NoError(t, c.Close())
+	}
+	require.Eventually(t, func() bool {
+		c := f.dial()
+		defer c.Close() // the answer is all that counts
+		if _, err := io.WriteString(c, "GET /v1/phases HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			return false
+		}
+		line, err := bufio.NewReader(c).ReadString('\n')
+		return err == nil && line == "HTTP/1.1 200 OK\r\n"
+	}, patience, 5*time.Millisecond)
+}
+
+// TestAdmission is that never more than the limit is let in, and that everything that left is room again.
+func TestAdmission(t *testing.T) {
+	const limit, callers, rounds = 10, 8, 2000
+	a := NewAdmission(limit)
+	var all sync.WaitGroup
+	for range callers {
+		all.Go(func() {
+			for i := range rounds {
+				n := 1 + i%4
+				if a.Enter(n) {
+					if in := a.InFlight(); in < n {
+						t.Errorf("%d in flight, %d of them mine", in, n)
+					}
+					a.Leave(n)
+				}
+			}
+		})
+	}
+	all.Wait()
+	require.Zero(t, a.InFlight())
+	require.True(t, a.Enter(limit))
+	require.False(t, a.Enter(1))
+	a.Leave(limit)
+	require.False(t, a.Enter(limit+1))
+}
