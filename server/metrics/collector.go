@@ -1,0 +1,245 @@
+package metrics
+
+import (
+	"slices"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/meter"
+	"github.com/seathold/seathold/server"
+)
+
+// Collector tells Prometheus about a sale. It keeps nothing: every scrape reads the counts of the engine and the server
+// where they are kept, without stopping anybody.
+type Collector struct {
+	*families
+	source func() *server.Server
+	stock  atomic.Pointer[stockLabels]
+}
+
+// NewCollector makes a collector. source returns the server that answers now, nil while there is none.
+func NewCollector(source func() *server.Server) *Collector {
+	return &Collector{families: newFamilies(), source: source}
+}
+
+// Describe is called once, by the registry.
+func (c *Collector) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range c.all {
+		to <- d
+	}
+}
+
+// Collect is called at each scrape.
+func (c *Collector) Collect(to chan<- prometheus.Metric) {
+	p := page{to: to}
+	s := c.source()
+	if s == nil {
+		p.gauge(c.ready, 0)
+		p.gauge(c.leader, 0)
+		return
+	}
+	e := s.Engine()
+	stats := e.Stats()
+	c.calls(p, stats.Calls)
+	c.api(p, s)
+	c.sold(p, e, &stats)
+	c.term(p, s, &stats)
+	if stats.Journal != nil {
+		c.journal(p, stats.Journal)
+	}
+	c.conserved(p, e)
+}
+
+// page is a scrape under way.
+type page struct{ to chan<- prometheus.Metric }
+
+func (p page) gauge(d *prometheus.Desc, value float64, labels ...string) {
+	p.to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+}
+
+func (p page) counter(d *prometheus.Desc, value uint64, labels ...string) {
+	p.to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), labels...)
+}
+
+func (p page) durations(d *prometheus.Desc, all *meter.Durations, labels ...string) {
+	buckets := make(map[float64]uint64, meter.Bounds)
+	upTo := uint64(0)
+	for i := range meter.Bounds {
+		upTo += all.Counts[i]
+		buckets[seconds(meter.Bound(i))] = upTo
+	}
+	p.to <- prometheus.MustNewConstHistogram(d, all.Count(), seconds(all.Sum), buckets, labels...)
+}
+
+func truth(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+func (c *Collector) calls(p page, calls []engine.CallStats) {
+	for i := range calls {
+		call := &calls[i]
+		for _, r := range call.Results {
+			p.counter(c.operations, r.Count, call.Call, string(r.Code))
+		}
+		p.durations(c.engineTime, &call.Engine, call.Call)
+		p.durations(c.journalTime, &call.Journal, call.Call)
+	}
+}
+
+func (c *Collector) api(p page, s *server.Server) {
+	for status, n := range s.Answers() {
+		p.counter(c.answers, n, strconv.Itoa(status))
+	}
+	p.gauge(c.connections, float64(s.Connections()))
+	p.gauge(c.inFlight, float64(s.Admission().InFlight()))
+	p.gauge(c.queues, float64(s.Queues()))
+	p.gauge(c.admissionLimit, float64(s.Admission().Limit()))
+	p.counter(c.admissionRefused, s.Admission().Refused())
+}
+
+func (c *Collector) sold(p page, e *engine.Engine, stats *engine.Stats) {
+	for _, state := range []engine.State{engine.Held, engine.Confirmed, engine.Released, engine.Expired} {
+		if stats.Reservations != nil {
+			p.gauge(c.reservations, float64(stats.Reservations[state]), state.String())
+		}
+	}
+	p.counter(c.expired, stats.Expired)
+	p.gauge(c.accounts, float64(stats.Accounts))
+	for _, s := range stats.Slots {
+		p.gauge(c.slotsOpen, float64(s.Winners), s.Phase)
+		p.gauge(c.windowsOpen, float64(s.Windows), s.Phase)
+	}
+	for i := range e.Sale().Phases {
+		p.gauge(c.phaseOpen, truth(e.PhaseOpen(i)), e.Sale().Phases[i].ID)
+	}
+	p.gauge(c.saleClock, float64(e.Now().UnixMilli())/1000)
+	c.collectTickets(p, e)
+}
+
+func (c *Collector) term(p page, s *server.Server, stats *engine.Stats) {
+	p.gauge(c.ready, truth(s.Ready() == nil))
+	p.gauge(c.leader, truth(stats.Leads))
+	p.gauge(c.epoch, float64(stats.Epoch))
+	p.gauge(c.standbyLag, seconds(stats.StandbyLag))
+}
+
+func (c *Collector) journal(p page, j *engine.JournalStats) {
+	p.gauge(c.journalUp, truth(j.Err == nil))
+	p.counter(c.groups, j.Syncs.Count())
+	p.counter(c.records, j.Records)
+	p.counter(c.bytes, j.Bytes)
+	p.durations(c.syncTime, &j.Syncs)
+	p.gauge(c.queue, float64(j.Placed-min(j.Durable, j.Placed)))
+	p.gauge(c.placed, float64(j.Placed))
+	p.gauge(c.durable, float64(j.Durable))
+	p.counter(c.checkpoints, j.Checkpoints, "complete")
+	p.counter(c.checkpoints, j.CheckpointsFailed, "failed")
+	p.gauge(c.checkpointAge, seconds(j.CheckpointAge))
+	size, took := int64(0), 0.0
+	if j.Checkpoint != nil {
+		size, took = j.Checkpoint.Bytes, seconds(j.Checkpoint.Took)
+	}
+	p.gauge(c.checkpointSize, float64(size))
+	p.gauge(c.checkpointTook, took)
+	p.gauge(c.checkpointBehind, float64(j.Behind))
+}
+
+func (c *Collector) conserved(p page, e *engine.Engine) {
+	last, checked := e.LastConservation()
+	p.gauge(c.difference, float64(last.StockDifference), "I1")
+	p.gauge(c.difference, float64(last.CapExcess), "I2")
+	at := 0.0
+	if checked {
+		at = float64(last.At.UnixMilli()) / 1000
+	}
+	p.gauge(c.lastPass, at)
+	p.gauge(c.passTook, seconds(last.Took))
+	p.gauge(c.passPools, float64(last.ExactPools), "exact")
+	p.gauge(c.passPools, float64(last.Pools-last.ExactPools), "bounded")
+	p.gauge(c.passUn, float64(last.UnsteadyLedgers))
+	for i := range e.Sale().Programmes {
+		n := 0
+		if checked {
+			n = last.AccountsAtCap[i]
+		}
+		p.gauge(c.accountsAtCap, float64(n), e.Sale().Programmes[i].ID)
+	}
+}
+
+// stockLabels are the labels of each session's series, one for each state. There are thousands, so they are made once.
+type stockLabels struct {
+	of     *catalog.Sale
+	labels [][]*dto.LabelPair
+}
+
+// The states of tickets, in alphabetical order.
+const (
+	available = iota
+	held
+	sold
+	withheld
+	ticketStates
+)
+
+func (c *Collector) collectTickets(p page, e *engine.Engine) {
+	sale := e.Sale()
+	known := c.stock.Load()
+	if known == nil || known.of != sale {
+		known = &stockLabels{of: sale, labels: labelsOf(sale)}
+		c.stock.Store(known)
+	}
+	series := make([]ticketSeries, len(known.labels))
+	for i := range sale.Sessions {
+		session := &sale.Sessions[i]
+		values := series[i*ticketStates:]
+		for pool := session.FirstPool; pool < session.FirstPool+session.PoolCount; pool++ {
+			stock := e.Stock(pool)
+			values[available].value += float64(stock.Available)
+			values[held].value += float64(stock.Held)
+			values[sold].value += float64(stock.Sold)
+			values[withheld].value += float64(stock.Withheld)
+		}
+	}
+	for i := range series {
+		series[i].desc, series[i].labels = c.tickets, known.labels[i]
+		p.to <- &series[i]
+	}
+}
+
+func labelsOf(sale *catalog.Sale) [][]*dto.LabelPair {
+	labels := make([][]*dto.LabelPair, 0, len(sale.Sessions)*ticketStates)
+	pair := func(name, value string) *dto.LabelPair { return &dto.LabelPair{Name: &name, Value: &value} }
+	for i := range sale.Sessions {
+		session := &sale.Sessions[i]
+		common := []*dto.LabelPair{pair("discipline", session.Discipline), pair("programme", sale.Programmes[session.Programme].ID),
+			pair("session", session.ID)}
+		for _, state := range []string{"available", "held", "sold", "withheld"} {
+			labels = append(labels, append(slices.Clip(common), pair("state", state)))
+		}
+	}
+	return labels
+}
+
+// ticketSeries is one series of a scrape.
+type ticketSeries struct {
+	desc   *prometheus.Desc
+	labels []*dto.LabelPair
+	value  float64
+}
+
+// Desc is part of prometheus.Metric.
+func (t *ticketSeries) Desc() *prometheus.Desc { return t.desc }
+
+// Write is part of prometheus.Metric.
+func (t *ticketSeries) Write(to *dto.Metric) error {
+	to.Label, to.Gauge = t.labels, &dto.Gauge{Value: &t.value}
+	return nil
+}
