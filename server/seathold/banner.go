@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/catalog"
+)
+
+// banner says what is sold, by which clock and journal, and how to try it.
+func (s *service) banner(w io.Writer) error {
+	out := lines{w: w}
+	out.say("Seathold %s", versionOf(build()))
+	out.say("  sale       %s", describeSale(s.sale))
+	out.say("  clock      %s", s.describeClock())
+	out.say("  open now   %s", describePhases(s.engine))
+	out.say("  journal    %s", s.describeJournal())
+	for _, line := range s.report {
+		out.say("  redis      %s", line)
+	}
+	if !s.engine.Leads() {
+		out.say("  role       standby: it answers reads, and takes over when the leader has been silent for %s", s.command.Standby.TakeoverAfter)
+	} else if s.command.Durability != "none" {
+		out.say("  recovered  %s", describeRecovery(s.engine.Recovery()))
+		for _, note := range s.engine.Recovery().Notes {
+			out.say("  note       %s", note)
+		}
+	}
+	out.say("  holds      last %s unless the request asks for less", s.command.TTL)
+	out.say("  callers    %s", s.describeCallers())
+	out.say("  API        %s (described at /openapi.yaml)", s.url(s.api))
+	out.say("  operator   http://%s (/healthz, /readyz, /metrics, /debug/pprof/)", hostPort(s.admin))
+	if s.engine.Leads() {
+		s.suggest(&out)
+	}
+	return out.err
+}
+
+func describeSale(sale *catalog.Sale) string {
+	derived := ""
+	for i := range sale.Pools {
+		if sale.Pools[i].Derived {
+			derived = "; places derived from the capacity of the venues"
+			break
+		}
+	}
+	return fmt.Sprintf("%s (%s): %s sessions, %s places on sale%s", sale.Title, sale.Name, count(len(sale.Sessions)),
+		count(sale.PlacesOnSale()), derived)
+}
+
+func (s *service) describeClock() string {
+	now := s.engine.Now().Format(time.RFC3339)
+	if s.clock.real {
+		return "wall time, " + now
+	}
+	return fmt.Sprintf("simulated from %s on; it reads %s", s.clock.from.Format(time.RFC3339), now)
+}
+
+func describePhases(e *engine.Engine) string {
+	var open []string
+	for i := range e.Sale().Phases {
+		if p := &e.Sale().Phases[i]; e.PhaseOpen(i) {
+			open = append(open, fmt.Sprintf("%s (%s, until %s)", p.ID, p.Title, p.ClosesAt.Format("2 January 2006 15:04 UTC")))
+		}
+	}
+	if open == nil {
+		return "no phase of the sale"
+	}
+	return strings.Join(open, ", ")
+}
+
+func (s *service) describeJournal() string {
+	switch s.command.Durability {
+	case "none":
+		return "none is kept: everything is forgotten when the server ends"
+	case "sync":
+		if s.command.Place.Redis != "" {
+			return s.command.Place.String() + ", sync: what was answered is in the Redis"
+		}
+	case "async":
+		return s.command.Place.String() + ", async: answers do not wait for it, a crash may take back the last moments"
+	}
+	return s.command.Place.String() + ", sync: what was answered is on disk"
+}
+
+func describeRecovery(r engine.Recovery) string {
+	if r.Last == 0 {
+		return "nothing, the journal is new"
+	}
+	return fmt.Sprintf("%s reservations of %s accounts in %s", count(r.Reservations), count(r.Accounts), r.Took.Round(100*time.Microsecond))
+}
+
+func (s *service) describeCallers() string {
+	who := "need a key of " + s.command.Callers.Keys
+	if s.keys == nil {
+		who = "on this machine only, no keys"
+	}
+	switch {
+	case s.tls == nil:
+		return who
+	case s.command.Callers.ClientCA == "":
+		return who + ", TLS"
+	}
+	return who + ", TLS with client certificates"
+}
+
+// suggest prints a call that holds tickets as the sale stands now.
+func (s *service) suggest(out *lines) {
+	line, account, ok := suggestion(s.engine)
+	if !ok {
+		out.say("\nNo open phase sells anything to everybody on this clock; see --clock.")
+		return
+	}
+	curl := "curl -sS"
+	switch {
+	case s.command.Callers.ClientCA != "":
+		curl += " --cert CERT --key KEY"
+		fallthrough
+	case s.tls != nil:
+		curl += " --cacert " + s.command.Callers.TLSCert
+	}
+	if s.keys != nil {
+		curl += " -H 'Authorization: Bearer KEY'"
+	}
+	url := s.url(s.api) + "/v1/reservations"
+	out.say("\nTry it. This holds tickets, again and again until a limit is reached:")
+	out.say(`  %s %s -d '{"account":"%s","lines":[{"session":"%s","category":"%s","quantity":%d}]}'`, curl, url, account,
+		line.Session, line.Category, line.Quantity)
+	out.say("and this sells them, with the id of that answer for ID:")
+	out.say("  %s -X POST %s/ID/confirm", curl, url)
+}
+
+// suggestion picks the fullest pool of an open phase that sells to everybody, and an account that never bought.
+func suggestion(e *engine.Engine) (line engine.Line, account string, ok bool) {
+	sale, most := e.Sale(), 0
+	for i := range sale.Phases {
+		p := &sale.Phases[i]
+		if !e.PhaseOpen(i) || p.Access != catalog.Open || p.Kind != catalog.Single {
+			continue
+		}
+		for pool := range sale.Pools {
+			session := &sale.Sessions[sale.Pools[pool].Session]
+			if available := e.Stock(pool).Available; p.Sells(sale.Pools[pool].Session) && available > most {
+				most = available
+				line = engine.Line{Session: session.ID, Category: sale.Pools[pool].Category, Quantity: min(2, available, session.Limit)}
+			}
+		}
+	}
+	return line, freshAccount(e), most > 0
+}
+
+// freshAccount names an account that counts no tickets, if one is soon found.
+func freshAccount(e *engine.Engine) (name string) {
+	const tries = 1000
+	for i := range tries {
+		name = "alice"
+		if i > 0 {
+			name += "-" + strconv.Itoa(i+1)
+		}
+		if ledger, err := e.Account(context.Background(), name); err == nil && len(ledger.Reservations) == 0 {
+			break
+		}
+	}
+	return name
+}
+
+func (s *service) url(ln net.Listener) string {
+	if s.tls != nil {
+		return "https://" + hostPort(ln)
+	}
+	return "http://" + hostPort(ln)
+}
+
+// hostPort is where to reach the listener from this machine.
+func hostPort(ln net.Listener) string {
+	host, port, err := net.SplitHostPort(ln.Addr().String())
+	if err != nil {
+		return ln.Addr().String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// count writes a number with commas.
+func count(n int) string {
+	digits := strconv.Itoa(n)
+	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/seathold/seathold/engine/catalog"
+)
+
+// openingPhase is the phase of the bundled sale at whose opening its clock starts: 30 November 2023, all venues.
+const openingPhase = "all-venues"
+
+// saleClock is the flag --clock: unset, wall time, or an instant to start from.
+type saleClock struct {
+	real bool
+	from time.Time
+}
+
+// UnmarshalText reads the flag.
+func (c *saleClock) UnmarshalText(text []byte) error {
+	if string(text) == "real" {
+		*c = saleClock{real: true}
+		return nil
+	}
+	from, err := time.Parse(time.RFC3339, string(text))
+	if err != nil {
+		return fmt.Errorf(`%q is neither "real" nor an instant such as 2023-11-30T09:00:00Z`, text)
+	}
+	*c = saleClock{from: from.UTC()}
+	return nil
+}
+
+// orDefaultOf returns the clock to use where the flag is unset: the bundled sale starts when its last phase opens, any
+// other runs on wall time.
+func (c saleClock) orDefaultOf(definition string, sale *catalog.Sale) saleClock {
+	if c != (saleClock{}) {
+		return c
+	}
+	if definition == catalog.Bundled {
+		if phase, ok := sale.PhaseByID(openingPhase); ok {
+			return saleClock{from: sale.Phases[phase].OpensAt}
+		}
+	}
+	return saleClock{real: true}
+}
+
+// start makes the engine's clock. A simulated one does not go back behind what the journal has seen.
+func (c saleClock) start(latest time.Time) func() time.Time {
+	if c.real {
+		return time.Now
+	}
+	from, began := c.from, time.Now()
+	if latest.After(from) {
+		from = latest
+	}
+	return func() time.Time { return from.Add(time.Since(began)) }
+}

@@ -1,0 +1,397 @@
+package main
+
+import (
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine/journal/redis/redistest"
+	"github.com/seathold/seathold/engine/spec"
+	"github.com/seathold/seathold/server/historytest"
+)
+
+// histories are played on the real program, which sells cells by the wall clock.
+type histories struct {
+	t       *testing.T
+	random  *rand.Rand
+	rules   *spec.Rules
+	args    []string // of every server
+	next    historytest.Cell
+	tally   historytest.Tally
+	begun   atomic.Int64            // requests
+	reached map[int64]chan struct{} // closed when so many have begun
+}
+
+// newHistories writes the sale and prepares for histories of so many cells on servers with the arguments.
+func newHistories(t *testing.T, cells int, args ...string) *histories {
+	seed := uint64(time.Now().UnixNano())
+	if s := os.Getenv("SEATHOLD_SEED"); s != "" {
+		var err error
+		seed, err = strconv.ParseUint(s, 10, 64)
+		require.NoError(t, err)
+	}
+	t.Logf("seed %d (repeat the draws, not the timing, with SEATHOLD_SEED=%d)", seed, seed)
+	definition := historytest.SaleOf(cells, time.Now().UTC())
+	sale, err := definition.Load()
+	require.NoError(t, err)
+	dir := t.TempDir()
+	require.NoError(t, os.CopyFS(dir, definition.Files()))
+	return &histories{t: t, random: rand.New(rand.NewPCG(seed, 0)), rules: &spec.Rules{Sale: sale, TTL: spec.ScenarioTTL},
+		args: append([]string{"--sale", dir}, args...)}
+}
+
+// milestones makes at ready to be waited for: requests that have begun since now.
+func (h *histories) milestones(at ...int) (reached []chan struct{}) {
+	h.begun.Store(0)
+	h.reached = map[int64]chan struct{}{}
+	for _, n := range at {
+		passed := make(chan struct{})
+		h.reached[int64(n)] = passed
+		reached = append(reached, passed)
+	}
+	return reached
+}
+
+// begin counts a request.
+func (h *histories) begin() {
+	if passed := h.reached[h.begun.Add(1)]; passed != nil {
+		close(passed)
+	}
+}
+
+// play begins the histories of the next cells; played is done when all their callers are.
+func (h *histories) play(cells, callers int, timeout time.Duration, call func(*historytest.Caller)) (all []*historytest.History, played *sync.WaitGroup) {
+	played = &sync.WaitGroup{}
+	for range cells {
+		one := historytest.New(h.next, h.rules, time.Now)
+		h.next++
+		all = append(all, one)
+		for i := range callers {
+			c := one.Caller(i, rand.New(rand.NewPCG(h.random.Uint64(), 0)), timeout)
+			played.Go(func() {
+				defer c.Close()
+				call(c)
+			})
+		}
+	}
+	return all, played
+}
+
+// verify holds the journal against the invariants, with no server running.
+func (h *histories) verify(place ...string) {
+	code, out := tool(h.t, append([]string{"verify", h.args[0], h.args[1]}, place...)...)
+	require.Equal(h.t, exitDone, code, out)
+}
+
+// address is what a client of package historytest connects to.
+func (s *program) address() string { return strings.TrimPrefix(s.api, "http://") }
+
+// door leads callers to the server that runs, and lets them wait while none does.
+type door struct {
+	mu      sync.Mutex
+	open    chan struct{}
+	address string
+}
+
+func (d *door) shut() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.open = make(chan struct{})
+}
+
+func (d *door) leadTo(s *program) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.address = s.address()
+	close(d.open)
+}
+
+func (d *door) enter() string {
+	d.mu.Lock()
+	open := d.open
+	d.mu.Unlock()
+	<-open
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.address
+}
+
+// crashes are histories that go through the death of the server, of Redis, or of both.
+type crashes struct {
+	*histories
+	door   door
+	server *program
+	redis  *redistest.Server // nil for the embedded journal
+	kills  [3]int            // of the server, of Redis alone, of both
+}
+
+// Each sitting plays so many cells, whose histories go through so many crashes.
+const (
+	crashCells    = 24
+	crashCallers  = 3
+	crashRequests = 10
+	crashesOfOne  = 3
+)
+
+// TestHistoriesThroughCrashes (I5, I6, I7, I9) kills the server with -9 in the middle of histories, and where the journal is in
+// a Redis also that, and lets the histories go on with the server that comes next. What was acknowledged stays, what was not
+// may have happened or not, and nothing else.
+func TestHistoriesThroughCrashes(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		sittings int
+		place    func(*testing.T) (*redistest.Server, []string)
+	}{
+		{"embedded", 17, func(t *testing.T) (*redistest.Server, []string) { return nil, []string{"--data", t.TempDir()} }},
+		{"redis", 17, func(t *testing.T) (*redistest.Server, []string) {
+			r := redistest.Start(t)
+			return r, []string{"--redis", r.URL()}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			sittings := rounds(t, c.sittings)
+			redis, place := c.place(t)
+			h := &crashes{histories: newHistories(t, sittings*crashCells, place...), redis: redis}
+			h.door.shut()
+			h.launch()
+			for range sittings {
+				h.sit()
+			}
+			require.Equal(t, exitDone, h.server.stop())
+			h.verify(place...)
+			t.Logf("%d sittings, kill -9 of the server %d times, of Redis under a living server %d, of both %d; %v", sittings,
+				h.kills[0], h.kills[1], h.kills[2], h.tally)
+			require.Positive(t, h.tally.Unknown)
+		})
+	}
+}
+
+func (h *crashes) launch() {
+	h.server = start(h.t, h.args...)
+	h.door.leadTo(h.server)
+}
+
+// sit plays the histories of some cells.
+func (h *crashes) sit() {
+	const requests = crashCells * crashCallers * crashRequests
+	var at []int
+	for i := range crashesOfOne {
+		at = append(at, requests*(2*i+1)/(2*crashesOfOne+1)+h.random.IntN(requests/(2*crashesOfOne+1)))
+	}
+	reached := h.milestones(at...)
+	all, played := h.play(crashCells, crashCallers, time.Minute, h.call)
+	for _, passed := range reached {
+		<-passed
+		h.crash()
+	}
+	played.Wait()
+	require.NoError(h.t, historytest.Finish(all, h.server.address()))
+	h.tally.Add(historytest.Judge(h.t, all, true))
+}
+
+// call makes the requests of one caller. Who was not answered often asks again.
+func (h *crashes) call(c *historytest.Caller) {
+	for range crashRequests {
+		for ops := c.Draw(); ; {
+			h.begin()
+			reply := c.Call(h.door.enter(), ops, nil)
+			if reply.Sent() && (!reply.Unknown() || c.Random.IntN(2) == 0) {
+				break
+			}
+		}
+	}
+}
+
+func (h *crashes) crash() {
+	kind := 0
+	if h.redis != nil {
+		kind = h.random.IntN(3)
+	}
+	h.kills[kind]++
+	if kind == 1 {
+		h.redis.Kill()
+		h.redis.Restart()
+		return
+	}
+	h.door.shut()
+	if kind == 2 {
+		h.redis.Kill()
+	}
+	h.server.kill()
+	if kind == 2 {
+		h.redis.Restart()
+	}
+	h.launch()
+}
+
+// takeovers are histories on two servers that share a journal.
+type takeovers struct {
+	*histories
+	servers [2]*program
+	leader  atomic.Int32 // as far as the test knows
+	doubt   atomic.Int64 // odd while that may be wrong
+	astray  int          // rounds in which somebody took over unasked
+}
+
+// Each round plays so many cells, whose histories go through one takeover.
+const (
+	takeoverAfter    = time.Second
+	takeoverCells    = 16
+	takeoverCallers  = 3
+	takeoverRequests = 5 // before the leader is woken, and as many after
+)
+
+// TestHistoriesThroughTakeovers (I5, I7, I8, I9) stops the leader in the middle of histories, lets the standby take over, and
+// wakes the deposed leader, which finds requests and callers waiting. Callers who are not answered send the same ids to the
+// other server, and some try the wrong one at any time.
+//
+// What counts is every reserve, confirm and release that was acknowledged, by whichever server, and everything else that was
+// told by a server that surely led: from its takeover until it is stopped. A standby's reads, marked as such, trail the
+// leader by design, and a leader that is woken believes in its term until its next word to the journal: until then its
+// reads, its refusals and its answers to repeats, which need no word to the journal, may be what was true when it was stopped.
+func TestHistoriesThroughTakeovers(t *testing.T) {
+	for pair := range 4 {
+		t.Run(strconv.Itoa(pair), func(t *testing.T) {
+			t.Parallel()
+			played := rounds(t, 4)
+			r := redistest.Start(t)
+			h := &takeovers{histories: newHistories(t, played*takeoverCells, "--redis", r.URL(), "--takeover-after", takeoverAfter.String())}
+			h.servers = [2]*program{start(t, h.args...), launch(t, append(h.args, "--standby")...)}
+			for range played {
+				h.round()
+			}
+			h.verify("--redis", r.URL())
+			t.Logf("%d takeovers and %d rounds with unasked ones; %v", played, h.astray, h.tally)
+			require.Positive(t, h.tally.Unknown)
+			require.Positive(t, h.tally.Undone)
+			require.Positive(t, h.tally.Doubted)
+			require.Positive(t, h.tally.Expired)
+		})
+	}
+}
+
+func (h *takeovers) round() {
+	h.settle()
+	epoch := h.epoch()
+	const requests = takeoverCells * takeoverCallers * takeoverRequests
+	stop := h.milestones(requests/5 + h.random.IntN(requests/2))[0]
+	var half sync.WaitGroup
+	half.Add(takeoverCells * takeoverCallers)
+	woken := make(chan struct{})
+	all, played := h.play(takeoverCells, takeoverCallers, 300*time.Millisecond, func(c *historytest.Caller) {
+		home := h.call(c, h.leader.Load(), true)
+		half.Done()
+		<-woken
+		h.call(c, home, false)
+	})
+	<-stop
+	h.doubt.Add(1)
+	old := h.leader.Load()
+	h.signal(old, syscall.SIGSTOP)
+	next := h.servers[1-old]
+	next.await(next.ready)
+	h.leader.Store(1 - old)
+	h.doubt.Add(1)
+	half.Wait()
+	h.signal(old, syscall.SIGCONT)
+	close(woken)
+	played.Wait()
+	h.settle()
+	if h.epoch() != epoch+1 { // a busy machine: nobody knows who led when
+		h.astray++
+		for _, one := range all {
+			one.Distrust()
+		}
+	}
+	require.NoError(h.t, historytest.Finish(all, h.servers[h.leader.Load()].address()))
+	h.tally.Add(historytest.Judge(h.t, all, true))
+}
+
+func (h *takeovers) signal(server int32, s syscall.Signal) {
+	require.NoError(h.t, h.servers[server].command.Process.Signal(s))
+}
+
+// settle waits until exactly one of the servers leads.
+func (h *takeovers) settle() {
+	h.servers[0].await(func() bool {
+		first, second := h.servers[0].ready(), h.servers[1].ready()
+		h.leader.Store(0)
+		if second {
+			h.leader.Store(1)
+		}
+		return first != second
+	})
+}
+
+// epoch asks the leader for its term number.
+func (h *takeovers) epoch() int {
+	leader := h.servers[h.leader.Load()]
+	r, err := leader.client.Get(leader.operator + "/metrics")
+	require.NoError(h.t, err)
+	page, err := io.ReadAll(r.Body)
+	require.NoError(h.t, err)
+	require.NoError(h.t, r.Body.Close())
+	require.Equal(h.t, http.StatusOK, r.StatusCode)
+	for line := range strings.Lines(string(page)) {
+		if value, found := strings.CutPrefix(line, "seathold_epoch "); found {
+			epoch, err := strconv.Atoi(strings.TrimSpace(value))
+			require.NoError(h.t, err)
+			return epoch
+		}
+	}
+	require.FailNow(h.t, "no seathold_epoch", "%s", page)
+	return 0
+}
+
+// call makes half of the requests of a caller, who is at home at one of the servers and moves when it does not answer. In the
+// first half the other server knows that it is a standby, and says so.
+func (h *takeovers) call(c *historytest.Caller, home int32, first bool) int32 {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for range takeoverRequests {
+		for ops, answered := c.Draw(), false; !answered; {
+			h.begin()
+			at := home
+			if c.Random.IntN(4) == 0 {
+				at = 1 - home
+			}
+			leads, follows := h.watch(at)
+			reply := c.Call(h.servers[at].address(), ops, leads)
+			if first && reply.Sent() && !reply.Unknown() && follows() && !reply.Standby {
+				h.t.Errorf("an answer of a standby that does not say so: %v", reply)
+			}
+			switch {
+			case reply.Unknown():
+				home = 1 - at
+			case !reply.Sent() || reply.Refused(historytest.NotLeader):
+				if at == home {
+					<-tick.C
+				}
+			default:
+				answered = true
+				if !reply.Standby {
+					home = at
+				}
+			}
+		}
+	}
+	return home
+}
+
+// watch begins to watch whether a server surely leads all the while, or surely does not.
+func (h *takeovers) watch(server int32) (leads, follows func() bool) {
+	doubt, leading := h.doubt.Load(), server == h.leader.Load()
+	sure := func() bool { return doubt%2 == 0 && h.doubt.Load() == doubt }
+	return func() bool { return leading && sure() }, func() bool { return !leading && sure() }
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/journal/embedded"
+	"github.com/seathold/seathold/engine/journal/redis"
+)
+
+const defaultData = "./seathold-data"
+
+// place says where the journal is kept.
+type place struct {
+	Data  string `default:"./seathold-data" env:"SEATHOLD_DATA" placeholder:"DIR" help:"The journal's directory (default: ${default})."`
+	Redis string `env:"SEATHOLD_REDIS" placeholder:"URL" help:"Keep the journal in a Redis: redis://HOST:PORT, rediss://, unix://, redis+sentinel://HOST:PORT,HOST:PORT/MASTER or redis+cluster://HOST:PORT,HOST:PORT."`
+}
+
+// openJournal opens the journal for writing.
+func (s *service) openJournal() (journal.Backend, error) {
+	where := s.command.Place
+	if where.Redis == "" {
+		return embedded.Open(where.Data, embedded.Options{})
+	}
+	r, err := redis.Open(redis.Options{Address: where.Redis})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.checked(r); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+// look opens the journal for reading. A directory must not be in use by a server; a Redis may be.
+func (w place) look() (readable, error) {
+	if w.Redis != "" {
+		return redis.OpenReadOnly(redis.Options{Address: w.Redis})
+	}
+	return embedded.OpenReadOnly(w.Data)
+}
+
+// readable is a journal opened for reading.
+type readable interface {
+	journal.Reader
+	io.Closer
+}
+
+// String names the place without its password.
+func (w place) String() string {
+	if w.Redis == "" {
+		return w.Data
+	}
+	address, err := url.Parse(w.Redis)
+	if err != nil {
+		return "the Redis of --redis"
+	}
+	return address.Redacted()
+}
+
+type journalCommand struct {
+	Dump dumpCommand `cmd:"" help:"Print one JSON line a record."`
+}
+
+type dumpCommand struct {
+	Place place `embed:""`
+}
+
+// Run prints the journal.
+func (c *dumpCommand) Run(p *process) error {
+	b, err := c.Place.look()
+	if err != nil {
+		return err
+	}
+	return errors.Join(engine.Dump(b, p.stdout), b.Close())
+}
+
+type verifyCommand struct {
+	Place place  `embed:""`
+	Sale  string `default:"paris2024" env:"SEATHOLD_SALE" placeholder:"NAME|DIR" help:"The sale that the journal belongs to (default: ${default})."`
+}
+
+// Run verifies the journal.
+func (c *verifyCommand) Run(p *process) error {
+	sale, err := catalog.Load(c.Sale)
+	if err != nil {
+		return err
+	}
+	b, err := c.Place.look()
+	if err != nil {
+		return err
+	}
+	audit, err := engine.Verify(b, sale)
+	if err = errors.Join(err, b.Close()); err != nil {
+		return err
+	}
+	if err := printAudit(p.stdout, c.Place, &audit); err != nil {
+		return err
+	}
+	if audit.Broken > 0 {
+		return fmt.Errorf("%s: %s broken invariants", c.Place, count(audit.Broken))
+	}
+	return nil
+}
+
+func printAudit(w io.Writer, where place, a *engine.Audit) error {
+	out := lines{w: w}
+	out.say("journal       %s", where)
+	out.say("records       %s, the last has number %s", count(a.Records), count(int(a.Last)))
+	if a.Checkpoint.Start > 0 {
+		out.say("checkpoint    behind record %s, %s bytes", count(int(a.Checkpoint.Start)), count(int(a.Checkpoint.Bytes)))
+	}
+	for _, note := range a.Notes {
+		out.say("note          %s", note)
+	}
+	out.say("reservations  %s of %s accounts: %s held, %s confirmed, %s released, %s expired", count(a.Reservations), count(a.Accounts),
+		count(a.ByState[engine.Held]), count(a.ByState[engine.Confirmed]), count(a.ByState[engine.Released]), count(a.ByState[engine.Expired]))
+	out.say("tickets       %s held, %s confirmed", count(a.Held), count(a.Confirmed))
+	for _, problem := range a.Problems {
+		out.say("BROKEN        %s", problem)
+	}
+	if a.Broken == 0 {
+		out.say("invariants    I1, I2, I3 and I6 hold after every record")
+	}
+	return out.err
+}
+
+// lines prints lines until one fails.
+type lines struct {
+	w   io.Writer
+	err error
+}
+
+func (l *lines) say(format string, facts ...any) {
+	if l.err == nil {
+		_, l.err = fmt.Fprintf(l.w, format+"\n", facts...)
+	}
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+
+	"github.com/seathold/seathold/server"
+)
+
+// callers is who may connect and what they must show.
+type callers struct {
+	Keys     string `env:"SEATHOLD_KEYS" placeholder:"FILE" help:"Callers' keys: lines 'role key', role is sell, admin or read. Without keys only loopback is served."`
+	TLSCert  string `env:"SEATHOLD_TLS_CERT" placeholder:"FILE" help:"Certificate of the API's listener, PEM."`
+	TLSKey   string `env:"SEATHOLD_TLS_KEY" placeholder:"FILE" help:"Its key, PEM."`
+	ClientCA string `env:"SEATHOLD_CLIENT_CA" placeholder:"FILE" help:"Ask clients for a certificate of these authorities, PEM."`
+}
+
+// keys loads the keys, nil without a file.
+func (c *callers) keys(p *process) (*server.Keys, error) {
+	if c.Keys == "" {
+		return nil, nil
+	}
+	keys, warning, err := server.LoadKeys(c.Keys)
+	if warning != "" {
+		_, _ = fmt.Fprintln(p.stderr, "seathold: warning: "+warning)
+	}
+	return keys, err
+}
+
+// tls returns the listener's configuration, nil without a certificate.
+func (c *callers) tls() (*tls.Config, error) {
+	switch {
+	case (c.TLSCert == "") != (c.TLSKey == ""):
+		return nil, usagef("--tls-cert and --tls-key go together")
+	case c.TLSCert == "" && c.ClientCA != "":
+		return nil, usagef("--client-ca needs --tls-cert and --tls-key")
+	case c.TLSCert == "":
+		return nil, nil
+	}
+	certificate, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+	if err != nil {
+		return nil, fmt.Errorf("--tls-cert %s, --tls-key %s: %w", c.TLSCert, c.TLSKey, err)
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}, NextProtos: []string{"http/1.1"}}
+	if c.ClientCA == "" {
+		return config, nil
+	}
+	authorities, err := os.ReadFile(c.ClientCA)
+	if err != nil {
+		return nil, fmt.Errorf("--client-ca: %w", err)
+	}
+	config.ClientCAs, config.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
+	if !config.ClientCAs.AppendCertsFromPEM(authorities) {
+		return nil, fmt.Errorf("--client-ca: %s has no certificate in PEM form", c.ClientCA)
+	}
+	return config, nil
+}
+
+// listen binds the address of a flag. Without keys it has to be one of this machine only.
+func listen(flag, address string, keys *server.Keys) (net.Listener, error) {
+	resolved, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		return nil, usagef("%s: %w", flag, err)
+	}
+	if keys == nil && !resolved.IP.IsLoopback() {
+		return nil, usagef("%s %s is reachable from other machines: give callers keys with --keys FILE, or bind to 127.0.0.1", flag, address)
+	}
+	ln, err := net.ListenTCP("tcp", resolved)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s %s is in use by another program", flag, address)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	return ln, nil
+}

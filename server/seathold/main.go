@@ -1,0 +1,91 @@
+// Command seathold serves a sale over HTTP, and looks after its journal.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes.
+const (
+	exitDone   = 0
+	exitFailed = 1 // with one clear line on stderr
+	exitUsage  = 2 // likewise
+)
+
+// commands is the command line. Each command is a struct of its flags with a Run method, in a file of its own.
+type commands struct {
+	Serve    serveCommand    `cmd:"" default:"withargs" help:"Serve a sale over HTTP. This is the default command."`
+	Rehearse rehearseCommand `cmd:"" help:"Play a whole sale in virtual time against the engine, and audit it."`
+	Draw     drawCommand     `cmd:"" help:"Enter accounts for a draw, run it, publish it, check it, tell the winners."`
+	Verify   verifyCommand   `cmd:"" help:"Replay a journal that no server writes, check it, and print its totals."`
+	Journal  journalCommand  `cmd:"" help:"Look into a journal."`
+	Version  versionCommand  `cmd:"" help:"Print what this program is."`
+}
+
+// process is what a command needs of the world.
+type process struct {
+	stdout, stderr io.Writer
+	signals        <-chan os.Signal // requests to end
+}
+
+// usageError is an error in how the program was called.
+type usageError struct{ error }
+
+func usagef(format string, facts ...any) error { return usageError{fmt.Errorf(format, facts...)} }
+
+func main() {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	os.Exit(run(os.Args[1:], &process{stdout: os.Stdout, stderr: os.Stderr, signals: signals}))
+}
+
+// run executes one command line and returns its exit code.
+func run(args []string, p *process) (code int) {
+	type helped struct{ code int }
+	defer func() { // kong ends the program after --help; so does this, at one place
+		if end := recover(); end != nil {
+			done, ok := end.(helped)
+			if !ok {
+				panic(end)
+			}
+			code = done.code
+		}
+	}()
+	parser, err := kong.New(&commands{}, kong.Name("seathold"),
+		kong.Description("A seat-hold engine for on-sale days. Without arguments it serves the Paris 2024 sale from ./seathold-data."),
+		kong.Writers(p.stdout, p.stderr), kong.Exit(func(code int) { panic(helped{code}) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Bind(p))
+	if err != nil {
+		panic("BUG: the command line is not well formed: " + err.Error())
+	}
+	if len(args) == 1 && args[0] == "--version" {
+		args = []string{"version"}
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		return p.fail(exitUsage, err)
+	}
+	if err := command.Run(p); err != nil {
+		var usage usageError
+		if errors.As(err, &usage) {
+			return p.fail(exitUsage, err)
+		}
+		return p.fail(exitFailed, err)
+	}
+	return exitDone
+}
+
+// fail says why on one line.
+func (p *process) fail(code int, err error) int {
+	line := strings.Join(strings.Fields(strings.ReplaceAll(err.Error(), "\n", "; ")), " ")
+	_, _ = fmt.Fprintln(p.stderr, "seathold: "+line) // where stderr is gone, nobody listens
+	return code
+}

@@ -1,0 +1,265 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestWrongUsageAndFailures is that whatever is wrong ends the program with its exit code and one line that says so.
+func TestWrongUsageAndFailures(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close() // only its port counts
+	foreign, keys, badKeys := t.TempDir(), filepath.Join(t.TempDir(), "keys"), filepath.Join(t.TempDir(), "bad")
+	require.NoError(t, os.WriteFile(filepath.Join(foreign, "holiday.jpg"), []byte("x"), 0o600))
+	require.NoError(t, os.WriteFile(keys, []byte("admin 0123456789abcdef"), 0o600))
+	require.NoError(t, os.WriteFile(badKeys, []byte("admin 123"), 0o600))
+	for _, c := range []struct {
+		code int
+		says string
+		args []string
+	}{
+		{exitUsage, "unknown flag --port", []string{"--port", "1"}},
+		{exitUsage, "unexpected argument bid", []string{"bid"}},
+		{exitUsage, `--clock: "tomorrow" is neither "real" nor an instant`, []string{"--clock", "tomorrow"}},
+		{exitUsage, "--durability must be one of", []string{"--durability", "maybe"}},
+		{exitUsage, "--ttl", []string{"--ttl", "soon"}},
+		{exitUsage, "--ttl 1.5s is not a whole number of seconds", []string{"--ttl", "1500ms"}},
+		{exitUsage, "--ttl -1s is not", []string{"--ttl=-1s"}},
+		{exitUsage, "--addr 0.0.0.0:0 is reachable from other machines", []string{"--addr", "0.0.0.0:0"}},
+		{exitUsage, "--addr :0 is reachable from other machines", []string{"--addr", ":0"}},
+		{exitUsage, "--addr [::]:0 is reachable from other machines", []string{"--addr", "[::]:0"}},
+		{exitUsage, "--admin-addr 0.0.0.0:0 is reachable from other machines", []string{"--addr", "127.0.0.1:0", "--admin-addr", "0.0.0.0:0"}},
+		{exitUsage, "--addr: address nowhere: missing port", []string{"--addr", "nowhere"}},
+		{exitUsage, "--tls-cert and --tls-key go together", []string{"--tls-cert", "x"}},
+		{exitUsage, "--client-ca needs", []string{"--client-ca", "x"}},
+		{exitFailed, "no such file", []string{"--tls-cert", "x", "--tls-key", "y"}},
+		{exitFailed, "no such file", []string{"--keys", "x"}},
+		{exitFailed, "line 1: the key has 3 characters", []string{"--keys", badKeys}},
+		{exitFailed, "sale definition", []string{"--sale", "/nowhere"}},
+		{exitFailed, "is in use by another program", []string{"--addr", taken.Addr().String()}},
+		{exitFailed, "--admin-addr " + taken.Addr().String(), []string{"--addr", "127.0.0.1:0", "--admin-addr", taken.Addr().String()}},
+		{exitFailed, "not a journal that this program reads", []string{"--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--data", foreign}},
+		{exitFailed, "not a journal that this program reads", []string{"verify", "--data", foreign}},
+		{exitFailed, "no such file", []string{"verify", "--data", "/nowhere"}},
+		{exitFailed, "no such file", []string{"journal", "dump", "--data", "/nowhere"}},
+		{exitUsage, "", []string{"journal"}},
+	} {
+		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			require.Equal(t, c.code, run(c.args, &process{stdout: &stdout, stderr: &stderr}), "%s", stderr.String())
+			require.Contains(t, stderr.String(), c.says)
+			require.Equal(t, 1, strings.Count(stderr.String(), "\n"), stderr.String())
+			require.True(t, strings.HasPrefix(stderr.String(), "seathold: "))
+			require.Empty(t, stdout.String())
+		})
+	}
+	for _, args := range [][]string{{"--help"}, {"serve", "--help"}, {"verify", "--help"}, {"journal", "dump", "--help"}, {"version"}, {"--version"}} {
+		var stdout, stderr bytes.Buffer
+		require.Equal(t, exitDone, run(args, &process{stdout: &stdout, stderr: &stderr}), args)
+		require.Contains(t, stdout.String(), "seathold")
+		require.Empty(t, stderr.String())
+	}
+}
+
+// running is a server in a process of its own.
+type running struct {
+	t       *testing.T
+	command *exec.Cmd
+	banner  string
+	url     string
+	admin   string
+	stderr  *bytes.Buffer
+}
+
+var (
+	apiLine   = regexp.MustCompile(`API +(https?://\S+)\s`)
+	adminLine = regexp.MustCompile(`operator +(http://\S+)\s`)
+	curlLine  = regexp.MustCompile(`(?m)^  (curl .*)$`)
+)
+
+// serve starts the program and reads its banner. With no addresses in args it takes free ports.
+func serve(t *testing.T, dir string, args ...string) *running {
+	r := &running{t: t, stderr: &bytes.Buffer{}}
+	path, err := binary()
+	require.NoError(t, err)
+	r.command = exec.Command(path, append([]string{"--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"}, args...)...)
+	r.command.Dir, r.command.Stderr = dir, r.stderr
+	stdout, err := r.command.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, r.command.Start())
+	t.Cleanup(func() { _ = r.command.Process.Kill() }) // of one that a failed test left
+	lines := bufio.NewScanner(stdout)
+	for lines.Scan() {
+		r.banner += lines.Text() + "\n"
+		if strings.Contains(lines.Text(), "/confirm") || strings.Contains(lines.Text(), "No open phase") {
+			break
+		}
+	}
+	require.Regexp(t, apiLine, r.banner, "no banner: %s", r.stderr)
+	r.url, r.admin = apiLine.FindStringSubmatch(r.banner)[1], adminLine.FindStringSubmatch(r.banner)[1]
+	return r
+}
+
+// end sends the signal and returns the exit code.
+func (r *running) end(signal os.Signal) int {
+	require.NoError(r.t, r.command.Process.Signal(signal))
+	var failed *exec.ExitError
+	if err := r.command.Wait(); !errors.As(err, &failed) {
+		require.NoError(r.t, err)
+	}
+	return r.command.ProcessState.ExitCode()
+}
+
+// shell runs a line as a person would, and reads the JSON that it prints.
+func shell(t *testing.T, line string) map[string]any {
+	var stderr bytes.Buffer
+	command := exec.Command("sh", "-c", line)
+	command.Stderr = &stderr
+	out, err := command.Output()
+	require.NoError(t, err, "%s: %s", line, stderr.String())
+	var answer map[string]any
+	require.NoError(t, json.Unmarshal(out, &answer), "%s: %s", line, out)
+	return answer
+}
+
+func body(t *testing.T, url string) (status int, text string) {
+	response, err := http.Get(url)
+	require.NoError(t, err)
+	defer response.Body.Close() // read to its end
+	content, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return response.StatusCode, string(content)
+}
+
+// TestFirstSale is the first minute with the program: it starts without arguments but its ports, the banner's lines work
+// as printed until the limit, and what they sold is still sold after kill -9 (I5).
+func TestFirstSale(t *testing.T) {
+	dir := t.TempDir()
+	r := serve(t, dir)
+	for _, words := range []string{"Paris 2024 (paris2024): 1,026 sessions", "derived", "simulated from 2023-11-30T09:00:00Z", "all-venues (All venues",
+		"./seathold-data, sync: what was answered is on disk", "the journal is new", "17m0s"} {
+		require.Contains(t, r.banner, words)
+	}
+	curl := curlLine.FindAllStringSubmatch(r.banner, -1)
+	require.Len(t, curl, 2)
+	var ids []string
+	for {
+		answer := shell(t, curl[0][1])
+		if answer["code"] != nil {
+			require.Equal(t, "session_limit_exceeded", answer["code"])
+			break
+		}
+		require.Equal(t, "held", answer["state"])
+		ids = append(ids, answer["id"].(string))
+	}
+	require.Len(t, ids, 3, "two tickets each, six in all")
+	confirmed := shell(t, strings.Replace(curl[1][1], "/ID/", "/"+ids[0]+"/", 1))
+	require.Equal(t, "confirmed", confirmed["state"])
+	status, ready := body(t, r.admin+"/readyz")
+	require.Equal(t, 200, status, ready)
+	status, metrics := body(t, r.admin+"/metrics")
+	require.Equal(t, 200, status)
+	require.Contains(t, metrics, "seathold_build_info{")
+	require.Contains(t, metrics, "process_resident_memory_bytes")
+
+	var stdout, stderr bytes.Buffer
+	second := run([]string{"--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--data", filepath.Join(dir, "seathold-data")},
+		&process{stdout: &stdout, stderr: &stderr})
+	require.Equal(t, exitFailed, second)
+	require.Contains(t, stderr.String(), "in use by another process")
+
+	require.Equal(t, -1, r.end(syscall.SIGKILL))
+	r = serve(t, dir)
+	require.Contains(t, r.banner, "3 reservations of 1 accounts")
+	require.Equal(t, confirmed, shell(t, "curl -sS "+r.url+"/v1/reservations/"+ids[0]))
+	require.Equal(t, "held", shell(t, "curl -sS "+r.url+"/v1/reservations/"+ids[1])["state"])
+	require.Equal(t, "held", shell(t, curlLine.FindStringSubmatch(r.banner)[1])["state"], "the banner knows that alice has enough")
+	require.Equal(t, exitDone, r.end(syscall.SIGTERM))
+
+	stdout.Reset()
+	require.Equal(t, exitDone, run([]string{"verify", "--data", filepath.Join(dir, "seathold-data")}, &process{stdout: &stdout, stderr: &stderr}))
+	require.Contains(t, stdout.String(), "4 of 2 accounts: 3 held, 1 confirmed")
+	stdout.Reset()
+	require.Equal(t, exitDone, run([]string{"journal", "dump", "--data", filepath.Join(dir, "seathold-data")}, &process{stdout: &stdout, stderr: &stderr}))
+	require.Contains(t, stdout.String(), `"id":"`+ids[0]+`"`)
+	for _, line := range strings.Split(strings.TrimSpace(stdout.String()), "\n") {
+		require.True(t, json.Valid([]byte(line)), line)
+	}
+}
+
+// TestOtherSales is the rest of what the banner can say.
+func TestOtherSales(t *testing.T) {
+	r := serve(t, t.TempDir(), "--sale", absolute(t, "../testdata/sale"), "--durability", "async")
+	require.Contains(t, r.banner, "Games (games): 7 sessions")
+	require.NotContains(t, r.banner, "derived")
+	require.Contains(t, r.banner, "wall time")
+	require.Contains(t, r.banner, "async: answers do not wait")
+	require.Contains(t, r.banner, "No open phase")
+	require.Equal(t, exitDone, r.end(os.Interrupt))
+
+	t.Setenv("SEATHOLD_SALE", absolute(t, "../testdata/sale"))
+	t.Setenv("SEATHOLD_CLOCK", "2024-01-10T09:00:00Z")
+	t.Setenv("SEATHOLD_DURABILITY", "none")
+	t.Setenv("SEATHOLD_TTL", "1m")
+	dir := t.TempDir()
+	r = serve(t, dir)
+	require.Contains(t, r.banner, "early (Early")
+	require.Contains(t, r.banner, "everything is forgotten")
+	require.Contains(t, r.banner, "last 1m0s")
+	require.Equal(t, "held", shell(t, curlLine.FindStringSubmatch(r.banner)[1])["state"])
+	require.Equal(t, exitDone, r.end(syscall.SIGTERM))
+	require.Empty(t, entries(t, dir), "no journal, no directory")
+}
+
+func absolute(t *testing.T, path string) string {
+	path, err := filepath.Abs(path)
+	require.NoError(t, err)
+	return path
+}
+
+func entries(t *testing.T, dir string) []os.DirEntry {
+	found, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	return found
+}
+
+// TestSecondSignal is that a server which waits for a slow request says that it is not ready, and that a second signal
+// ends the wait.
+func TestSecondSignal(t *testing.T) {
+	r := serve(t, t.TempDir(), "--durability", "none")
+	slow, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, slow.Close()) }()
+	_, err = io.WriteString(slow, "GET /v1/phases HTTP/1.1\r\nHost: x\r\n\r\nGET /v1/ph")
+	require.NoError(t, err)
+	answer, err := http.ReadResponse(bufio.NewReader(slow), nil)
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	_, err = io.WriteString(slow, "ases")
+	require.NoError(t, err)
+	require.NoError(t, r.command.Process.Signal(syscall.SIGTERM))
+	require.Eventually(t, func() bool {
+		status, text := body(t, r.admin+"/readyz")
+		return status == http.StatusServiceUnavailable && strings.Contains(text, "shutting down")
+	}, 5*time.Second, time.Millisecond)
+	began := time.Now()
+	require.Equal(t, exitFailed, r.end(syscall.SIGTERM))
+	require.Less(t, time.Since(began), 5*time.Second)
+	require.Contains(t, r.stderr.String(), "second signal")
+}

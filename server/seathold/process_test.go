@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// binary is the real program, built once with the race detector.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "seathold-test-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "seathold")
+	out, err := exec.Command("go", "build", "-race", "-o", path, ".").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return path, nil
+})
+
+// program is a running process of the real thing.
+type program struct {
+	t        *testing.T
+	command  *exec.Cmd
+	output   *output
+	api      string // base URL
+	operator string
+	exited   chan struct{}
+	client   *http.Client
+}
+
+// output keeps what a process prints. It may be read while the process runs.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// launch starts the program on ports that the system picks, and returns when its banner has named them. A standby may not be
+// ready then.
+func launch(t *testing.T, args ...string) *program {
+	path, err := binary()
+	require.NoError(t, err)
+	s := &program{t: t, output: &output{}, exited: make(chan struct{}),
+		client: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+	s.command = exec.Command(path, append([]string{"serve", "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"}, args...)...)
+	s.command.Stdout, s.command.Stderr = s.output, s.output
+	s.command.Env = withoutDelay()
+	require.NoError(t, s.command.Start())
+	go func() {
+		_ = s.command.Wait() // a killed process has no good exit status
+		close(s.exited)
+	}()
+	t.Cleanup(func() { s.kill() })
+	s.await(func() bool {
+		banner := s.output.String()
+		api, operator := apiLine.FindStringSubmatch(banner), adminLine.FindStringSubmatch(banner)
+		if api == nil || operator == nil {
+			return false
+		}
+		s.api, s.operator = api[1], operator[1]
+		return true
+	})
+	return s
+}
+
+// start starts the program and waits until it takes calls.
+func start(t *testing.T, args ...string) *program {
+	s := launch(t, args...)
+	s.await(func() bool { return s.ready() })
+	return s
+}
+
+// await polls until the condition holds; the test fails when that takes too long or the process ends.
+func (s *program) await(holds func() bool) {
+	deadline := time.After(60 * time.Second)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-s.exited:
+			require.FailNow(s.t, "the server has ended", s.output.String())
+		case <-deadline:
+			require.FailNow(s.t, "the server did not get there", s.output.String())
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *program) ready() bool {
+	r, err := s.client.Get(s.operator + "/readyz")
+	if err != nil {
+		return false
+	}
+	_, _ = io.Copy(io.Discard, r.Body)
+	return r.Body.Close() == nil && r.StatusCode == http.StatusOK
+}
+
+// kill ends the process as a power cut would.
+func (s *program) kill() {
+	_ = s.command.Process.Signal(syscall.SIGKILL) // it may have ended already
+	<-s.exited
+	s.client.CloseIdleConnections()
+}
+
+// stop asks the process to end and returns its exit code.
+func (s *program) stop() int {
+	require.NoError(s.t, s.command.Process.Signal(syscall.SIGTERM))
+	<-s.exited
+	return s.command.ProcessState.ExitCode()
+}
+
+// answer is a response of the API.
+type answer struct {
+	status int
+	body   map[string]any
+}
+
+func (a answer) text(field string) string { s, _ := a.body[field].(string); return s }
+
+// call makes one request. An error means that the outcome is unknown.
+func (s *program) call(method, path, body string) (answer, error) {
+	request, err := http.NewRequest(method, s.api+path, strings.NewReader(body))
+	if err != nil {
+		return answer{}, err
+	}
+	response, err := s.client.Do(request)
+	if err != nil {
+		return answer{}, err
+	}
+	defer func() { _ = response.Body.Close() }() // it was read to its end
+	a := answer{status: response.StatusCode}
+	return a, json.NewDecoder(response.Body).Decode(&a.body)
+}
+
+// withoutDelay is the environment of a program whose race detector does not wait a second for stragglers at its end.
+func withoutDelay() []string { return append(os.Environ(), "GORACE=atexit_sleep_ms=0") }
+
+// tool runs a further command of the program and returns its exit code and output.
+func tool(t *testing.T, args ...string) (code int, output string) {
+	path, err := binary()
+	require.NoError(t, err)
+	command := exec.Command(path, args...)
+	command.Env = withoutDelay()
+	out, err := command.CombinedOutput()
+	if command.ProcessState == nil {
+		require.NoError(t, err)
+	}
+	return command.ProcessState.ExitCode(), string(out)
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine/journal/redis/redistest"
+)
+
+// TestKillRedis plays rounds under load in which the server, Redis or both are killed with -9, verifies the journal, starts
+// again and looks for every acknowledged outcome (I5, I6, I9). A Redis that comes back while the server lives is used
+// again without a restart.
+func TestKillRedis(t *testing.T) {
+	r := redistest.Start(t)
+	place := []string{"--redis", r.URL()}
+	c, played := newCrowd(t, 16), rounds(t, 50)
+	var kills [3]int
+	for range played {
+		s := start(t, place...)
+		c.begin(func(one *shopper) { one.shop(s) })
+		c.while()
+		kind := c.random.IntN(3)
+		kills[kind]++
+		if kind > 0 {
+			r.Kill()
+		}
+		if kind == 1 {
+			r.Restart()
+			c.while()
+		}
+		s.kill()
+		c.shopping.Wait()
+		if kind == 2 {
+			r.Restart()
+		}
+		c.verify(t, place)
+	}
+	t.Logf("%d rounds of kill -9 (the server %d times, Redis under a living server %d, both %d): %d reservations looked for, every acknowledged outcome found",
+		played, kills[0], kills[1], kills[2], c.promised)
+}
+
+// pair is two servers that share a journal, and a client that goes to the other one when one does not answer.
+type pair struct {
+	servers [2]*program
+	leader  atomic.Int32 // where calls go first
+	gap     atomic.Int64 // the longest time without a success, in ns
+	last    atomic.Int64
+}
+
+// call repeats a call with its id until one of the servers has answered it for good.
+func (p *pair) call(path, body string) (a answer, err error) {
+	for began := time.Now(); time.Since(began) < time.Minute; {
+		at := p.leader.Load()
+		a, err = p.servers[at].call(http.MethodPost, path, body)
+		if err == nil && a.status != http.StatusServiceUnavailable {
+			p.succeeded()
+			return a, nil
+		}
+		p.leader.CompareAndSwap(at, 1-at)
+		<-time.After(5 * time.Millisecond)
+	}
+	return a, fmt.Errorf("no server answers %s: %w", path, err)
+}
+
+func (p *pair) succeeded() {
+	now := time.Now().UnixNano()
+	since := now - p.last.Swap(now)
+	for old := p.gap.Load(); since > old && !p.gap.CompareAndSwap(old, since); old = p.gap.Load() {
+	}
+}
+
+// sell makes calls until it is told to stop, and gives the state that each reservation was acknowledged in.
+func (p *pair) sell(c *shopper, stop <-chan struct{}) error {
+	for i := 0; ; i++ {
+		select {
+		case <-stop:
+			return nil
+		default:
+		}
+		id := uuid.Must(uuid.NewRandom()).String()
+		account := fmt.Sprintf("%s-%d", c.name, i/4)
+		a, err := p.call("/v1/reservations", fmt.Sprintf(`{"id":%q,"account":%q,"lines":[%s]}`, id, account, c.lines()))
+		if err != nil {
+			return err
+		}
+		if a.status > 201 {
+			continue
+		}
+		path := map[int]string{0: "/confirm", 1: "/release"}[c.random.IntN(3)]
+		if path != "" {
+			if a, err = p.call("/v1/reservations/"+id+path, ""); err != nil {
+				return err
+			}
+		}
+		c.promises[id] = &promise{account: account, possible: []string{a.text("state")}}
+	}
+}
+
+// TestTakeover stops the leader under load, lets the standby take over, and wakes the deposed leader, again and again:
+// selling goes on within the takeover time and a second, and every acknowledged reservation is found once (I5, I8).
+func TestTakeover(t *testing.T) {
+	const after = time.Second
+	r := redistest.Start(t)
+	args := []string{"--redis", r.URL(), "--takeover-after", after.String()}
+	p := &pair{servers: [2]*program{start(t, args...), launch(t, append(args, "--standby")...)}}
+	for _, s := range p.servers {
+		s.client.Timeout = 300 * time.Millisecond // a stopped server keeps its connections
+	}
+	c, played := newCrowd(t, 8), rounds(t, 50)
+	longest := time.Duration(0)
+	for range played {
+		stop := make(chan struct{})
+		faults := make(chan error, len(c.shoppers))
+		p.last.Store(time.Now().UnixNano())
+		p.gap.Store(0)
+		c.begin(func(one *shopper) { faults <- p.sell(one, stop) })
+		c.while()
+		stopped := p.servers[p.leader.Load()]
+		other := p.servers[1-p.leader.Load()]
+		require.NoError(t, stopped.command.Process.Signal(syscall.SIGSTOP))
+		other.await(other.ready)
+		c.while()
+		require.NoError(t, stopped.command.Process.Signal(syscall.SIGCONT))
+		c.while()
+		close(stop)
+		c.shopping.Wait()
+		for range c.shoppers {
+			require.NoError(t, <-faults)
+		}
+		longest = max(longest, time.Duration(p.gap.Load()))
+		other.client.Timeout = 10 * time.Second
+		c.audit(other)
+		other.client.Timeout = 300 * time.Millisecond
+		stopped.await(func() bool { return !stopped.ready() })
+	}
+	require.Less(t, longest, after+time.Second)
+	code, out := tool(t, "verify", "--redis", r.URL())
+	require.Equal(t, exitDone, code, out)
+	t.Logf("%d takeovers: selling stood still for %v at most; %d acknowledged reservations found", played, longest.Round(time.Millisecond), c.promised)
+}
+
+// TestHandover asks the leader to end: the standby leads within a second.
+func TestHandover(t *testing.T) {
+	r := redistest.Start(t)
+	leader := start(t, "--redis", r.URL())
+	standby := launch(t, "--redis", r.URL(), "--standby")
+	a, err := leader.call(http.MethodPost, "/v1/reservations", `{"account":"alice","lines":[{"session":"ATH10","category":"A","quantity":2}]}`)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusCreated, a.status)
+	path := "/v1/reservations/" + a.text("id")
+	standby.await(func() bool {
+		read, err := standby.call(http.MethodGet, path, "")
+		return err == nil && read.text("state") == "held"
+	})
+	standby.await(func() bool { // it hears who leads from the next beat on
+		refused, err := standby.call(http.MethodPost, path+"/confirm", "")
+		return err == nil && refused.text("code") == "not_leader" && refused.text("leader") == leader.api
+	})
+	began := time.Now()
+	require.Equal(t, exitDone, leader.stop())
+	standby.await(standby.ready)
+	took := time.Since(began)
+	require.Less(t, took, time.Second)
+	confirmed, err := standby.call(http.MethodPost, path+"/confirm", "")
+	require.NoError(t, err)
+	require.Equal(t, "confirmed", confirmed.text("state"))
+	t.Logf("handed over %v after SIGTERM", took.Round(time.Millisecond))
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/journal/embedded"
+	"github.com/seathold/seathold/engine/journal/redis"
+	"github.com/seathold/seathold/loadtest/rehearsal"
+)
+
+type rehearseCommand struct {
+	Scale      float64 `default:"0.01" placeholder:"0.001..1" help:"How large: 1 is four million entries a draw and every place on sale (default: ${default})."`
+	Seed       uint64  `default:"1" help:"What all chance comes from (default: ${default}). With --workers 1 the same seed and scale give the same result to the digit."`
+	Workers    int     `help:"How many play buyers at once. Default: one a processor."`
+	Data       string  `xor:"journal" placeholder:"DIR" help:"Keep the journal in this directory, which must be new or empty. Default: one in the working directory that is removed at the end."`
+	Redis      string  `xor:"journal" placeholder:"URL" help:"Keep the journal in a Redis, under a name of its own, which is printed; it stays there."`
+	Durability string  `default:"sync" enum:"sync,async,none" help:"Answer after the outcome is on disk (sync, the default), before it (async), or keep no journal at all (none)."`
+	Sale       string  `default:"paris2024" env:"SEATHOLD_SALE" placeholder:"NAME|DIR" help:"The sale definition (default: ${default})."`
+	JSON       string  `name:"json" placeholder:"FILE" help:"Write the report as JSON, too."`
+}
+
+// rehearsalMemory is what the runtime tries to keep within, unless GOMEMLIMIT says otherwise. A whole sale fills large
+// tables without pointers, which the collector has nearly nothing to scan in but would let double before it looks.
+const rehearsalMemory = 2500 << 20
+
+// Run plays the sale and prints what came of it. A rehearsal whose audit is not clean is a failure.
+func (c *rehearseCommand) Run(p *process) error {
+	o, tidy, err := c.options(p)
+	if err != nil {
+		return err
+	}
+	report, err := c.play(p, o)
+	if err = errors.Join(err, tidy()); err != nil {
+		return err
+	}
+	if err := report.WriteTable(p.stdout); err != nil {
+		return err
+	}
+	if c.JSON != "" {
+		if err := c.writeJSON(report); err != nil {
+			return err
+		}
+	}
+	switch {
+	case report.Audit.Broken > 0:
+		return fmt.Errorf("the audit found %s problems", count(report.Audit.Broken))
+	case report.Places.Missed > 0:
+		return fmt.Errorf("%s places were asked for and are left", count(report.Places.Missed))
+	}
+	return nil
+}
+
+// play runs the rehearsal; a signal ends it.
+func (c *rehearseCommand) play(p *process, o rehearsal.Options) (*rehearsal.Report, error) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		defer debug.SetMemoryLimit(debug.SetMemoryLimit(rehearsalMemory))
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	go func() {
+		select {
+		case s := <-p.signals:
+			cancel(fmt.Errorf("ended by a signal: %s", s))
+		case <-ctx.Done():
+		}
+	}()
+	report, err := rehearsal.Run(ctx, o)
+	if cause := context.Cause(ctx); cause != nil {
+		return nil, cause
+	}
+	return report, err
+}
+
+// options checks the flags and opens the journal. tidy removes what the rehearsal should not leave behind.
+func (c *rehearseCommand) options(p *process) (o rehearsal.Options, tidy func() error, err error) {
+	if c.Scale < rehearsal.MinScale || c.Scale > rehearsal.MaxScale {
+		return o, nil, usagef("--scale %g: %g to %g are possible", c.Scale, rehearsal.MinScale, float64(rehearsal.MaxScale))
+	}
+	if c.Workers < 0 {
+		return o, nil, usagef("--workers %d is negative", c.Workers)
+	}
+	o = rehearsal.Options{Scale: c.Scale, Seed: c.Seed, Workers: c.Workers, Progress: rehearsal.NewProgress(p.stderr)}
+	if o.Sale, err = catalog.Load(c.Sale); err != nil {
+		return o, nil, err
+	}
+	tidy = func() error { return nil }
+	switch c.Durability {
+	case "async":
+		o.Durability = engine.Async
+	case "none":
+		o.Durability = engine.None
+		if c.Data != "" || c.Redis != "" {
+			return o, nil, usagef("--durability none keeps no journal: --data and --redis have no meaning with it")
+		}
+		return o, tidy, nil
+	}
+	if c.Redis != "" {
+		return o, tidy, c.openRedis(p, &o)
+	}
+	dir := c.Data
+	if dir == "" {
+		if dir, err = os.MkdirTemp(".", "seathold-rehearsal-"); err != nil {
+			return o, nil, err
+		}
+		tidy = func() error { return os.RemoveAll(dir) }
+	}
+	o.Reopen = func() (rehearsal.Readable, error) { return embedded.OpenReadOnly(dir) }
+	if o.Journal, err = embedded.Open(dir, embedded.Options{}); err != nil {
+		return o, nil, errors.Join(err, tidy())
+	}
+	return o, tidy, nil
+}
+
+// openRedis gives the rehearsal a journal of its own in the Redis.
+func (c *rehearseCommand) openRedis(p *process, o *rehearsal.Options) error {
+	at := redis.Options{Address: c.Redis, Name: "rehearsal-" + time.Now().UTC().Format("20060102-150405")}
+	journal, err := redis.Open(at)
+	if err != nil {
+		return err
+	}
+	o.Journal, o.Reopen = journal, func() (rehearsal.Readable, error) { return redis.OpenReadOnly(at) }
+	_, err = fmt.Fprintf(p.stderr, "the journal is named %s\n", at.Name)
+	return err
+}
+
+func (c *rehearseCommand) writeJSON(report *rehearsal.Report) error {
+	text, err := json.MarshalIndent(report, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(c.JSON, append(text, '\n'), 0o644)
+}

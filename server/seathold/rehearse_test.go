@@ -1,0 +1,82 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine/journal/redis/redistest"
+	"github.com/seathold/seathold/loadtest/rehearsal"
+)
+
+func TestRehearse(t *testing.T) {
+	t.Chdir(t.TempDir())
+	var stdout, stderr bytes.Buffer
+	args := []string{"rehearse", "--scale", "0.001", "--workers", "1", "--json", "report.json"}
+	require.Equal(t, exitDone, run(args, &process{stdout: &stdout, stderr: &stderr}), "%s", stderr.String())
+	require.Contains(t, stdout.String(), "audit    clean")
+	require.Contains(t, stderr.String(), "draw1 entries")
+	text, err := os.ReadFile("report.json")
+	require.NoError(t, err)
+	var report rehearsal.Report
+	require.NoError(t, json.Unmarshal(text, &report))
+	require.True(t, report.Clean())
+	require.NotZero(t, report.Audit.Records)
+	require.Equal(t, report.Places.Offered, report.Places.Sold)
+	left, err := filepath.Glob("*")
+	require.NoError(t, err)
+	require.Equal(t, []string{"report.json"}, left, "its own journal is removed")
+}
+
+func TestRehearseKeepsTheJournalWhereItIsTold(t *testing.T) {
+	t.Chdir(t.TempDir())
+	var stdout, stderr bytes.Buffer
+	args := []string{"rehearse", "--scale", "0.001", "--data", "kept"}
+	require.Equal(t, exitDone, run(args, &process{stdout: &stdout, stderr: &stderr}), "%s", stderr.String())
+	require.DirExists(t, "kept")
+	stderr.Reset()
+	require.Equal(t, exitFailed, run(args, &process{stdout: &stdout, stderr: &stderr}))
+	require.Contains(t, stderr.String(), "not empty")
+}
+
+func TestRehearseOnRedis(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	args := []string{"rehearse", "--scale", "0.001", "--redis", redistest.Start(t).URL()}
+	require.Equal(t, exitDone, run(args, &process{stdout: &stdout, stderr: &stderr}), "%s", stderr.String())
+	require.Contains(t, stdout.String(), "audit    clean")
+	require.Contains(t, stderr.String(), "the journal is named rehearsal-")
+}
+
+func TestRehearseRefusesWhatItCannotDo(t *testing.T) {
+	t.Chdir(t.TempDir())
+	signalled := make(chan os.Signal, 1)
+	signalled <- syscall.SIGTERM
+	for _, c := range []struct {
+		code int
+		says string
+		args []string
+	}{
+		{exitUsage, "--scale 2: 0.001 to 1 are possible", []string{"--scale", "2"}},
+		{exitUsage, "--workers -1 is negative", []string{"--workers=-1"}},
+		{exitUsage, "--durability none keeps no journal", []string{"--durability", "none", "--data", "x"}},
+		{exitUsage, "--data and --redis can't be used together", []string{"--data", "x", "--redis", "y"}},
+		{exitFailed, "sale definition", []string{"--sale", "/nowhere"}},
+		{exitFailed, "ended by a signal", []string{"--scale", "0.1"}},
+	} {
+		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			require.Equal(t, c.code, run(append([]string{"rehearse"}, c.args...), &process{stdout: &stdout, stderr: &stderr, signals: signalled}))
+			require.Contains(t, stderr.String(), c.says)
+			require.Empty(t, stdout.String())
+		})
+	}
+	left, err := filepath.Glob("*")
+	require.NoError(t, err)
+	require.Empty(t, left)
+}

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/server"
+	"github.com/seathold/seathold/server/metrics"
+)
+
+// drainTime is how long a shutdown waits for what is in flight.
+const drainTime = 10 * time.Second
+
+type serveCommand struct {
+	Addr       string        `default:"127.0.0.1:8080" env:"SEATHOLD_ADDR" placeholder:"HOST:PORT" help:"Where the API listens (default: ${default})."`
+	AdminAddr  string        `default:"127.0.0.1:9090" env:"SEATHOLD_ADMIN_ADDR" placeholder:"HOST:PORT" help:"Where the operator's port listens (default: ${default})."`
+	Place      place         `embed:""`
+	Durability string        `default:"sync" enum:"sync,async,none" env:"SEATHOLD_DURABILITY" help:"Answer after the outcome is on disk (sync, the default), before it (async), or keep no journal at all (none)."`
+	Sale       string        `default:"paris2024" env:"SEATHOLD_SALE" placeholder:"NAME|DIR" help:"The sale definition: the bundled paris2024 (default), or a directory of the same files."`
+	Clock      saleClock     `env:"SEATHOLD_CLOCK" placeholder:"real|RFC3339" help:"The sale clock: wall time, or starting at that instant and running on. Default: the opening of 30 November 2023 for paris2024, real for other sales."`
+	TTL        time.Duration `default:"17m" env:"SEATHOLD_TTL" help:"How long a hold lasts unless the request asks for less (default: ${default})."`
+	Callers    callers       `embed:""`
+	Standby    standby       `embed:""`
+}
+
+// Run serves until it is told to end.
+func (c *serveCommand) Run(p *process) error {
+	s, err := c.prepare(p)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.run(), s.close())
+}
+
+// service is one run of the serve command.
+type service struct {
+	command    *serveCommand
+	process    *process
+	log        *slog.Logger
+	sale       *catalog.Sale
+	clock      saleClock
+	keys       *server.Keys
+	tls        *tls.Config
+	api        net.Listener
+	admin      net.Listener
+	operator   *http.Server
+	server     atomic.Pointer[server.Server] // nil until the journal is replayed
+	engine     *engine.Engine                // replaced when it is deposed
+	replacedAt time.Time
+	report     []string // what a Redis says of itself
+	endedAPI   chan error
+	endedPort  chan error
+}
+
+// prepare checks all that can be checked before the journal is touched, and binds both ports.
+func (c *serveCommand) prepare(p *process) (*service, error) {
+	s := &service{command: c, process: p, log: slog.New(slog.NewTextHandler(p.stderr, nil)),
+		endedAPI: make(chan error, 1), endedPort: make(chan error, 1)}
+	if c.TTL < time.Second || c.TTL%time.Second != 0 {
+		return nil, usagef("--ttl %s is not a whole number of seconds", c.TTL)
+	}
+	var err error
+	if s.tls, err = c.Callers.tls(); err != nil {
+		return nil, err
+	}
+	if s.keys, err = c.Callers.keys(p); err != nil {
+		return nil, err
+	}
+	if s.sale, err = catalog.Load(c.Sale); err != nil {
+		return nil, err
+	}
+	if err = c.Standby.check(c); err != nil {
+		return nil, err
+	}
+	s.clock = c.Clock.orDefaultOf(c.Sale, s.sale)
+	if s.api, err = listen("--addr", c.Addr, s.keys); err != nil {
+		return nil, err
+	}
+	if s.admin, err = listen("--admin-addr", c.AdminAddr, s.keys); err != nil {
+		return nil, errors.Join(err, s.api.Close())
+	}
+	return s, nil
+}
+
+// run replays the journal, serves, and shuts down.
+func (s *service) run() error {
+	s.startOperator()
+	var err error
+	if s.engine, err = s.openEngine(s.command.Standby.Standby); err != nil {
+		return errors.Join(err, s.api.Close())
+	}
+	api, err := server.New(context.Background(), server.Options{Engine: s.engine, Keys: s.keys, Log: s.log})
+	if err != nil {
+		return errors.Join(err, s.api.Close())
+	}
+	s.server.Store(api)
+	go func() { s.endedAPI <- api.ServeThrough(s.api, s.layer()) }()
+	if err := s.banner(s.process.stdout); err != nil {
+		s.log.Warn("the banner could not be printed", "error", err)
+	}
+	for {
+		select {
+		case signal := <-s.process.signals:
+			s.log.Info("shutting down; a second signal ends at once", "signal", signal.String())
+			return s.shutdown(api)
+		case err := <-s.endedAPI:
+			return errors.Join(errors.New("the API's listener ended"), err, s.shutdown(api))
+		case err := <-s.endedPort:
+			return errors.Join(errors.New("the operator's listener ended"), err, s.shutdown(api))
+		case <-s.engine.Deposed():
+			if err := s.becomeStandby(api); err != nil {
+				return errors.Join(err, s.shutdown(api))
+			}
+		}
+	}
+}
+
+// layer puts TLS around the API's connections.
+func (s *service) layer() func(net.Listener) net.Listener {
+	if s.tls == nil {
+		return nil
+	}
+	return func(ln net.Listener) net.Listener { return tls.NewListener(ln, s.tls) }
+}
+
+func (s *service) startOperator() {
+	o := server.OperatorOptions{Ready: s.ready, Metrics: metrics.Page(metrics.NewRegistry(build(), s.server.Load))}
+	if address, ok := s.admin.Addr().(*net.TCPAddr); !ok || !address.IP.IsLoopback() {
+		o.Keys = s.keys
+	}
+	o.Draws = (&server.DrawCalls{Engine: s.inCharge, Keys: s.keys, Log: s.log}).Handler()
+	s.operator = server.NewOperator(o)
+	go func() {
+		if err := s.operator.Serve(s.admin); !errors.Is(err, http.ErrServerClosed) {
+			s.endedPort <- err
+		}
+	}()
+}
+
+// inCharge returns the engine that answers now; nil until the journal is replayed.
+func (s *service) inCharge() *engine.Engine {
+	if api := s.server.Load(); api != nil {
+		return api.Engine()
+	}
+	return nil
+}
+
+func (s *service) ready() error {
+	if api := s.server.Load(); api != nil {
+		return api.Ready()
+	}
+	return errors.New("the journal is being replayed")
+}
+
+// openEngine opens the sale, as the leader or as a standby.
+func (s *service) openEngine(standby bool) (*engine.Engine, error) {
+	o := engine.Options{Sale: s.sale, TTL: s.command.TTL, Clock: s.clock.start, Timed: true, Log: s.log,
+		Standby: standby, TakeoverAfter: s.command.Standby.TakeoverAfter, Address: s.advertised()}
+	switch s.command.Durability {
+	case "async":
+		o.Durability = engine.Async
+	case "none":
+		o.Durability = engine.None
+	}
+	if o.Durability != engine.None {
+		var err error
+		if o.Journal, err = s.openJournal(); err != nil {
+			return nil, err
+		}
+	}
+	return engine.Open(context.Background(), o)
+}
+
+// shutdown answers what is in flight. A second signal, or any that arrives meanwhile, ends the program at once.
+func (s *service) shutdown(api *server.Server) error {
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() {
+		select {
+		case <-s.process.signals:
+			os.Exit(s.process.fail(exitFailed, errors.New("ended by a second signal")))
+		case <-ended:
+		}
+	}()
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	if err := api.Shutdown(ctx); err != nil {
+		return fmt.Errorf("shutting down: %w", err)
+	}
+	return nil
+}
+
+// close ends what run started, the operator's port last: it tells of the others.
+func (s *service) close() error {
+	var err error
+	if s.engine != nil {
+		if err = s.engine.Close(); err != nil {
+			err = fmt.Errorf("closing the journal: %w", err)
+		}
+	}
+	return errors.Join(err, s.operator.Close())
+}
