@@ -1,0 +1,67 @@
+// Package k6 holds the k6 scenarios of a sale; scripts/load runs them. Its tests run some of them briefly.
+package k6
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// load runs one scenario briefly against a server built with the tags. It returns what was printed, and the error of a
+// scenario that failed.
+func load(t *testing.T, scenario, tags string) (string, error) {
+	command := exec.CommandContext(t.Context(), "scripts/load", scenario, "--short")
+	command.Dir = "../.."
+	command.Env = append(os.Environ(), "SEATHOLD_TAGS="+tags, "REPORTS="+t.TempDir())
+	out, err := command.CombinedOutput()
+	return string(out), err
+}
+
+// Each scenario passes on a server that keeps its promises, and fails, by the audit, on one that oversells on purpose.
+func TestScenarios(t *testing.T) {
+	for _, scenario := range []string{"hot_session", "packs", "retry_storm"} {
+		t.Run(scenario, func(t *testing.T) {
+			var both sync.WaitGroup
+			both.Go(func() {
+				out, err := load(t, scenario, "")
+				assert.NoError(t, err, out)
+				assert.Regexp(t, `nothing is oversold \(I1\) +4,036 pools +0 +yes`, out)
+				assert.Regexp(t, `every acknowledged confirmation stands \(I5\) +\S+ confirmations +0 +yes`, out)
+				assert.Contains(t, out, "I1, I2, I3 and I6 hold after every record")
+			})
+			both.Go(func() {
+				out, err := load(t, scenario, "seathold_oversell")
+				assert.Error(t, err, "a server that oversells was not noticed:\n%s", out)
+				assert.Regexp(t, `audit_oversold +count==0 +NO`, out)
+				assert.Regexp(t, `BROKEN .* I1: session`, out, "the journal's audit has to notice too")
+			})
+			both.Wait()
+		})
+	}
+}
+
+// The report is one page that fetches nothing, and ends with the audit.
+func TestReport(t *testing.T) {
+	reports := t.TempDir()
+	t.Setenv("REPORTS", reports)
+	command := exec.CommandContext(t.Context(), "scripts/load", "spike", "--short")
+	command.Dir = "../.."
+	out, err := command.CombinedOutput()
+	require.NoError(t, err, string(out))
+	page, err := os.ReadFile(filepath.Join(reports, "spike.html"))
+	require.NoError(t, err)
+	for _, fetched := range []string{"http://", "https://", "<script", "src=", "@import", "url("} {
+		require.NotContains(t, string(page), fetched)
+	}
+	require.Less(t, strings.Index(string(page), "<h2>Thresholds"), strings.Index(string(page), "<h2>Audit"))
+	data, err := os.ReadFile(filepath.Join(reports, "spike.json"))
+	require.NoError(t, err)
+	require.True(t, json.Valid(data))
+}

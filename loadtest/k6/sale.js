@@ -1,0 +1,145 @@
+// The API as the scenarios use it, and what every call leaves behind for the summary: a count by call and result code, and
+// the time it took.
+import http from 'k6/http';
+import { Counter, Rate, Trend } from 'k6/metrics';
+
+const api = __ENV.API || 'http://127.0.0.1:8080';
+const headers = { 'Content-Type': 'application/json' };
+if (__ENV.KEY) {
+  headers.Authorization = `Bearer ${__ENV.KEY}`;
+}
+
+// A refusal by the rules of the sale is a proper answer; only 5xx and broken connections are failures of a request.
+http.setResponseCallback(http.expectedStatuses({ min: 200, max: 499 }));
+
+export const short = __ENV.SHORT === '1';
+export const run = __ENV.RUN || 'run'; // keeps the accounts of two runs against one server apart
+
+export const results = new Counter('results'); // tags: call, code
+export const latency = new Trend('latency', true); // ms; tags: call, code
+export const failed = new Rate('failed'); // calls that got no proper answer
+
+// Every code that the report shows. A threshold that always holds makes k6 keep a count for each.
+const calls = ['reserve', 'confirm', 'release'];
+const codes = ['ok', 'repeated', 'sold_out', 'account_cap_exceeded', 'session_limit_exceeded', 'id_reused',
+  'reservation_expired', 'reservation_released', 'reservation_confirmed', 'reservation_not_found', 'overloaded',
+  'journal_unavailable', 'not_leader', 'unreachable', 'other'];
+
+// thresholds adds those of a scenario to those of all.
+export function thresholds(own) {
+  const all = {
+    failed: ['rate<0.001'],
+    checks: ['rate==1'],
+    audit_pools: ['count>0'],
+    audit_ledgers: ['count>0'],
+    audit_oversold: ['count==0'],
+    audit_over_cap: ['count==0'],
+    audit_lost_confirms: ['count==0'],
+  };
+  for (const call of calls) {
+    all[`latency{call:${call}}`] = ['p(99)>=0'];
+    for (const code of codes) {
+      all[`results{call:${call},code:${code}}`] = ['count>=0'];
+    }
+  }
+  return Object.assign(all, own);
+}
+
+// codeOf names what became of a call.
+function codeOf(r) {
+  if (r.status === 0) {
+    return 'unreachable';
+  }
+  if (r.status === 201) {
+    return 'ok';
+  }
+  if (r.status === 200) {
+    return 'repeated'; // for a reservation; confirm and release do not tell
+  }
+  const code = r.json('code');
+  if (codes.includes(code)) {
+    return code;
+  }
+  console.error(`no scenario expects this answer: ${r.status} ${r.body}`);
+  return 'other';
+}
+
+// answer counts the result of a call and returns it.
+function answer(call, r) {
+  let code = codeOf(r);
+  if (code === 'repeated' && call !== 'reserve') {
+    code = 'ok';
+  }
+  results.add(1, { call, code });
+  latency.add(r.timings.duration, { call, code });
+  failed.add(r.status === 0 || r.status >= 500);
+  return { code, ok: r.status === 200 || r.status === 201, status: r.status, body: r.status === 0 ? null : r.json() };
+}
+
+export function id() {
+  return crypto.randomUUID();
+}
+
+export function reserve(request) {
+  return answer('reserve', http.post(`${api}/v1/reservations`, JSON.stringify(request), { headers, tags: { name: 'reserve' } }));
+}
+
+// reserveAtOnce sends the same request several times, over several connections, and returns all answers.
+export function reserveAtOnce(request, times) {
+  const body = JSON.stringify(request);
+  const all = [];
+  for (let i = 0; i < times; i++) {
+    all.push(['POST', `${api}/v1/reservations`, body, { headers, tags: { name: 'reserve' } }]);
+  }
+  return http.batch(all).map((r) => answer('reserve', r));
+}
+
+export function confirm(id) {
+  return answer('confirm', http.post(`${api}/v1/reservations/${id}/confirm`, '', { headers, tags: { name: 'confirm' } }));
+}
+
+export function release(id) {
+  return answer('release', http.post(`${api}/v1/reservations/${id}/release`, '', { headers, tags: { name: 'release' } }));
+}
+
+// read gets a resource that has to be there.
+export function read(path) {
+  const r = http.get(`${api}${path}`, { headers, tags: { name: 'read' } });
+  if (r.status !== 200) {
+    throw new Error(`GET ${path}: ${r.status} ${r.body}`);
+  }
+  return r.json();
+}
+
+// readAll gets many resources, some at a time.
+export function readAll(paths) {
+  const all = [];
+  for (let i = 0; i < paths.length; i += 20) {
+    const some = paths.slice(i, i + 20).map((p) => ['GET', `${api}${p}`, null, { headers, tags: { name: 'read' } }]);
+    for (const r of http.batch(some)) {
+      all.push({ status: r.status, body: r.status === 200 ? r.json() : null });
+    }
+  }
+  return all;
+}
+
+// onSale lists the pools that an open phase sells, the smallest session first, so that a short run can sell some out.
+export function onSale() {
+  const open = read('/v1/phases').phases.filter((p) => p.open).map((p) => p.programme);
+  const sessions = read('/v1/sessions').sessions.filter((s) => s.on_sale && open.includes(s.programme));
+  for (const s of sessions) {
+    s.available = s.pools.reduce((sum, p) => sum + p.available, 0);
+  }
+  sessions.sort((a, b) => a.available - b.available);
+  const programme = sessions[0].programme; // a reservation has one programme
+  return sessions.filter((s) => s.programme === programme && s.available > 0)
+    .map((s) => ({ session: s.session, categories: s.pools.map((p) => p.category), available: s.available }));
+}
+
+export function pick(list) {
+  return list[Math.floor(Math.random() * list.length)];
+}
+
+export function upTo(n) {
+  return 1 + Math.floor(Math.random() * n);
+}

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Latencies are kept from a microsecond to two minutes, to three digits.
+func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(1, 120_000_000, 3) }
+
+func record(h *hdrhistogram.Histogram, d time.Duration) {
+	if h.RecordValue(max(d.Microseconds(), 1)) != nil {
+		_ = h.RecordValue(h.HighestTrackableValue()) // longer than two minutes
+	}
+}
+
+// tally is what one reader counts. finished alone is read by others meanwhile.
+type tally struct {
+	results  [kinds]map[string]int
+	accepted [kinds]*hdrhistogram.Histogram
+	refused  *hdrhistogram.Histogram
+	unsent   int
+	finished atomic.Uint64 // confirmations and releases that were accepted
+
+	from, to time.Duration // the time that counts
+	held     int           // reservations made in that time, whenever they were asked for
+	sold     int           // confirmations and releases, likewise
+}
+
+func newTally() *tally {
+	t := &tally{refused: newHistogram()}
+	for k := range t.results {
+		t.results[k], t.accepted[k] = map[string]int{}, newHistogram()
+	}
+	return t
+}
+
+func (t *tally) answer(q sent, now time.Duration, status int, body []byte) {
+	if status < 300 && (q.kind == confirming || q.kind == releasing) {
+		t.finished.Add(1)
+	}
+	if status < 300 && now >= t.from && now < t.to {
+		switch q.kind {
+		case reserving:
+			t.held++
+		case confirming, releasing:
+			t.sold++
+		}
+	}
+	if !q.counted {
+		return
+	}
+	switch {
+	case status < 300:
+		t.results[q.kind]["ok"]++
+		record(t.accepted[q.kind], now-q.intended)
+	case status == 503: // the body is not looked at: under overload there are many
+		t.results[q.kind]["overloaded"]++
+		record(t.refused, now-q.intended)
+	default:
+		t.results[q.kind][codeOf(status, body)]++
+		record(t.refused, now-q.intended)
+	}
+}
+
+func (t *tally) add(other *tally) {
+	for k := range t.results {
+		for code, n := range other.results[k] {
+			t.results[k][code] += n
+		}
+		t.accepted[k].Merge(other.accepted[k])
+	}
+	t.refused.Merge(other.refused)
+	t.unsent += other.unsent
+	t.held += other.held
+	t.sold += other.sold
+}
+
+// spread is a distribution of times in milliseconds.
+type spread struct {
+	Count                           int64
+	P50, P90, P99, P999, Mean, Most float64
+}
+
+func spreadOf(h *hdrhistogram.Histogram) spread {
+	ms := func(us int64) float64 { return float64(us) / 1000 }
+	return spread{Count: h.TotalCount(), P50: ms(h.ValueAtQuantile(50)), P90: ms(h.ValueAtQuantile(90)), P99: ms(h.ValueAtQuantile(99)),
+		P999: ms(h.ValueAtQuantile(99.9)), Mean: h.Mean() / 1000, Most: ms(h.Max())}
+}
+
+// measurement is what came of one load.
+type measurement struct {
+	Rate        float64 // arrivals a second that were asked for
+	Seconds     float64
+	Connections int
+	Offered     int // arrivals in the time that counts
+	Unsent      int // requests that a connection had no room for
+	Unanswered  int // requests without an answer when all was over
+
+	Goodput  float64 // sales finished a second: confirmed or released; reservations where none of these follow
+	Results  map[string]map[string]int
+	Accepted spread // latency of all accepted requests, from the intended moment to the answer
+	ByCall   map[string]spread
+	Refused  spread
+	Lag      spread // how late requests were sent
+
+	ServerCPU    float64 // processor seconds of the server a second; 0 where its process is not known
+	GeneratorCPU float64
+}
+
+func (m *measurement) count(t *tally) {
+	m.Results, m.ByCall = map[string]map[string]int{}, map[string]spread{}
+	all := newHistogram()
+	for k := range kinds {
+		if len(t.results[k]) == 0 {
+			continue
+		}
+		m.Results[k.String()] = t.results[k]
+		m.ByCall[k.String()] = spreadOf(t.accepted[k])
+		all.Merge(t.accepted[k])
+	}
+	m.Accepted, m.Refused = spreadOf(all), spreadOf(t.refused)
+	m.Unsent += t.unsent
+	sold := t.sold
+	if sold == 0 {
+		sold = t.held
+	}
+	if m.Seconds > 0 {
+		m.Goodput = float64(sold) / m.Seconds
+	}
+}
+
+func (m *measurement) refusals() int {
+	n := 0
+	for code, count := range m.Results[reserving.String()] {
+		if code != "ok" {
+			n += count
+		}
+	}
+	return n
+}
+
+func (m *measurement) print(to io.Writer) {
+	out := func(format string, facts ...any) { _, _ = fmt.Fprintf(to, format+"\n", facts...) } // stdout gone: nobody listens
+	out("offered   %.0f a second for %.0f s over %d connections; sent %.3f ms late in the median, %.3f ms at the 99th percentile, %.1f ms at most",
+		float64(m.Offered)/m.Seconds, m.Seconds, m.Connections, m.Lag.P50, m.Lag.P99, m.Lag.Most)
+	out("goodput   %.0f sales a second", m.Goodput)
+	for _, call := range slices.Sorted(maps.Keys(m.Results)) {
+		var codes []string
+		for _, code := range slices.Sorted(maps.Keys(m.Results[call])) {
+			codes = append(codes, fmt.Sprintf("%s %d", code, m.Results[call][code]))
+		}
+		out("%-9s %s", call, strings.Join(codes, ", "))
+	}
+	line := func(name string, s spread) {
+		if s.Count > 0 {
+			out("%-9s %.2f ms median, %.2f p90, %.2f p99, %.2f p99.9, %.1f at most", name, s.P50, s.P90, s.P99, s.P999, s.Most)
+		}
+	}
+	line("accepted", m.Accepted)
+	line("refused", m.Refused)
+	if m.Unsent+m.Unanswered > 0 {
+		out("missing   %d not sent, %d not answered", m.Unsent, m.Unanswered)
+	}
+	if m.ServerCPU > 0 {
+		out("processor server %.2f, generator %.2f cores", m.ServerCPU, m.GeneratorCPU)
+	}
+}
+
+// processorTimes are what the server and the generator have used so far, in seconds.
+type processorTimes struct {
+	at                time.Duration
+	server, generator float64
+}
+
+func (g *generator) processorTimes() processorTimes {
+	return processorTimes{at: g.now(), server: processorTime(g.target.ServerPID), generator: processorTime(os.Getpid())}
+}
+
+// processorTime reads a process's user and system time; 0 where it cannot be known.
+func processorTime(pid int) float64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(text), ") ")
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0
+	}
+	const clockTicks = 100 // a second, on every Linux that Go runs on
+	user, err1 := strconv.ParseFloat(fields[11], 64)
+	system, err2 := strconv.ParseFloat(fields[12], 64)
+	if err1 != nil || err2 != nil {
+		return 0
+	}
+	return (user + system) / clockTicks
+}
+
+func (m *measurement) spent(before, after processorTimes) {
+	seconds := (after.at - before.at).Seconds()
+	if seconds > 0 {
+		m.ServerCPU, m.GeneratorCPU = (after.server-before.server)/seconds, (after.generator-before.generator)/seconds
+	}
+}
+
+func writeJSON(path string, what any) error {
+	text, err := json.MarshalIndent(what, "", "\t")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(text, '\n'), 0o644)
+}

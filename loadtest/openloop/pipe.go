@@ -1,0 +1,203 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// maxUnsent is how many bytes may wait for a connection that takes no more. Further requests are counted as not sent.
+const maxUnsent = 4 << 20
+
+// sent is a request whose answer is awaited.
+type sent struct {
+	kind     kind
+	counted  bool // it belongs to the time that is measured
+	n        uint64
+	intended time.Duration // since the generator's start
+}
+
+// pipe is one connection with the requests on it, in order. Anybody may put a request in; one goroutine reads the answers.
+type pipe struct {
+	conn *net.TCPConn
+	raw  syscall.RawConn
+	in   *bufio.Reader
+
+	seen    []byte // the header read last
+	refusal []byte // the last whole answer with status 503
+
+	mu      sync.Mutex
+	out     []byte // what the connection has not taken yet
+	awaited []sent // oldest first
+	passed  int    // of awaited, how many are answered
+	lost    error
+}
+
+func dial(ctx context.Context, host string) (*pipe, error) {
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", host)
+	if err != nil {
+		return nil, err
+	}
+	conn := c.(*net.TCPConn)
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return &pipe{conn: conn, raw: raw, in: bufio.NewReaderSize(conn, 64<<10)}, nil
+}
+
+// put adds a request; flush sends it. False when too much waits already, or the connection is lost.
+func (p *pipe) put(w *writer, s sent) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.lost != nil || len(p.out) > maxUnsent {
+		return false
+	}
+	p.out = w.append(p.out, s.kind, s.n)
+	p.awaited = append(p.awaited, s)
+	return true
+}
+
+// flush gives the connection what it takes without waiting for it: the pace of the load is nobody's but the schedule's.
+func (p *pipe) flush() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.out) > 0 && p.lost == nil {
+		var n int
+		var err error
+		if raw := p.raw.Write(func(fd uintptr) bool { n, err = syscall.Write(int(fd), p.out); return true }); raw != nil {
+			err = raw
+		}
+		if errors.Is(err, syscall.EAGAIN) {
+			return
+		}
+		if err != nil {
+			p.lost = err
+			return
+		}
+		p.out = p.out[:copy(p.out, p.out[n:])]
+	}
+}
+
+// pending is how many requests have no answer yet.
+func (p *pipe) pending() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.awaited) - p.passed
+}
+
+// next returns the request that the next answer belongs to.
+func (p *pipe) next() (sent, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.passed == len(p.awaited) {
+		return sent{}, false
+	}
+	s := p.awaited[p.passed]
+	if p.passed++; p.passed == len(p.awaited) || p.passed > 4096 {
+		p.awaited = p.awaited[:copy(p.awaited, p.awaited[p.passed:])]
+		p.passed = 0
+	}
+	return s, true
+}
+
+// read hands every answer to got until the connection ends.
+func (p *pipe) read(got func(s sent, status int, body []byte)) error {
+	var body []byte
+	for {
+		status, err := p.again()
+		if err != nil {
+			return err
+		}
+		if status == 0 {
+			length := 0
+			if status, length, err = p.header(); err != nil {
+				return err
+			}
+			if cap(body) < length {
+				body = make([]byte, length)
+			}
+			body = body[:length]
+			if _, err := io.ReadFull(p.in, body); err != nil {
+				return err
+			}
+			if status == http.StatusServiceUnavailable {
+				p.refusal = append(append(p.refusal[:0], p.seen...), body...)
+			}
+		}
+		s, ok := p.next()
+		if !ok {
+			return errors.New("an answer to no request")
+		}
+		got(s, status, body)
+	}
+}
+
+// again recognizes the refusal that the server makes in advance, byte by byte, of which there are many under overload: it
+// returns its status, or 0 for any other answer.
+func (p *pipe) again() (status int, err error) {
+	if p.refusal == nil {
+		return 0, nil
+	}
+	if p.in.Buffered() == 0 {
+		if _, err := p.in.Peek(1); err != nil {
+			return 0, err
+		}
+	}
+	size := min(len(p.refusal), p.in.Buffered())
+	if b, err := p.in.Peek(size); err != nil || size < len(p.refusal) || !bytes.Equal(b, p.refusal) {
+		return 0, err
+	}
+	_, err = p.in.Discard(size)
+	return http.StatusServiceUnavailable, err
+}
+
+var contentLength = []byte("Content-Length: ")
+
+// header reads an answer's status and the length of its body.
+func (p *pipe) header() (status, length int, err error) {
+	length = -1
+	p.seen = p.seen[:0]
+	for first := true; ; first = false {
+		line, err := p.in.ReadSlice('\n')
+		if err != nil {
+			return 0, 0, err
+		}
+		p.seen = append(p.seen, line...)
+		line = bytes.TrimSuffix(line, []byte("\r\n"))
+		switch {
+		case first:
+			if len(line) < len("HTTP/1.1 200") {
+				return 0, 0, fmt.Errorf("not an answer: %q", line)
+			}
+			if status, err = strconv.Atoi(string(line[9:12])); err != nil {
+				return 0, 0, fmt.Errorf("not an answer: %q", line)
+			}
+		case len(line) == 0:
+			if length < 0 {
+				return 0, 0, errors.New("an answer without Content-Length")
+			}
+			return status, length, nil
+		case bytes.HasPrefix(line, contentLength):
+			if length, err = strconv.Atoi(string(line[len(contentLength):])); err != nil {
+				return 0, 0, fmt.Errorf("not a length: %q", line)
+			}
+		}
+	}
+}
+
+// close ends the connection and says how many requests stay without an answer.
+func (p *pipe) close(ended *atomic.Bool) (unanswered int, err error) {
+	ended.Store(true)
+	return p.pending(), p.conn.Close()
+}

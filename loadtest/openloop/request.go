@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// kind is what a request asks for.
+type kind uint8
+
+const (
+	reserving kind = iota
+	confirming
+	releasing
+	reading
+	kinds
+)
+
+func (k kind) String() string { return [kinds]string{"reserve", "confirm", "release", "read"}[k] }
+
+// writer makes requests by patching the few bytes in which they differ into a text made in advance.
+type writer struct {
+	run    uint32   // tells the ids of this run from those of others
+	pools  []string // bodies' ends, one for each share of the stock
+	host   string
+	header string
+}
+
+// newWriter learns from the server what may be bought.
+func newWriter(ctx context.Context, t *target) (*writer, error) {
+	at, err := url.Parse(t.URL)
+	if err != nil || at.Scheme != "http" || at.Host == "" {
+		return nil, fmt.Errorf("--url %s: an address like http://127.0.0.1:8080 is wanted", t.URL)
+	}
+	w := &writer{run: rand.Uint32(), host: at.Host, header: "Host: " + at.Host + "\r\n"}
+	if t.Key != "" {
+		w.header += "Authorization: Bearer " + t.Key + "\r\n"
+	}
+	lots, err := stockOf(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	if t.SoldOut {
+		lots = lots[:1]
+	}
+	for _, l := range lots {
+		end := fmt.Sprintf(`","lines":[{"session":"%s","category":"%s","quantity":%d}]}`, l.session, l.category, t.Quantity)
+		for range 1 + l.available/500 {
+			w.pools = append(w.pools, end)
+		}
+	}
+	rand.Shuffle(len(w.pools), func(i, j int) { w.pools[i], w.pools[j] = w.pools[j], w.pools[i] })
+	return w, nil
+}
+
+// lot is a pool that an open phase sells.
+type lot struct {
+	session, category string
+	available         int
+}
+
+// stockOf lists the pools of one programme that are sold now, the smallest first.
+func stockOf(ctx context.Context, t *target) ([]lot, error) {
+	var phases struct {
+		Phases []struct {
+			Programme string
+			Open      bool
+		}
+	}
+	var stock struct {
+		Sessions []struct {
+			Session, Programme string
+			OnSale             bool `json:"on_sale"`
+			Pools              []struct {
+				Category  string
+				Available int
+			}
+		}
+	}
+	if err := errors.Join(get(ctx, t, "/v1/phases", &phases), get(ctx, t, "/v1/sessions", &stock)); err != nil {
+		return nil, err
+	}
+	programme := ""
+	for _, p := range phases.Phases {
+		if p.Open && programme == "" {
+			programme = p.Programme
+		}
+	}
+	var lots []lot
+	for _, s := range stock.Sessions {
+		for _, p := range s.Pools {
+			if s.OnSale && s.Programme == programme && p.Available > 0 {
+				lots = append(lots, lot{session: s.Session, category: p.Category, available: p.Available})
+			}
+		}
+	}
+	if len(lots) == 0 {
+		return nil, errors.New("the server sells nothing now")
+	}
+	slices.SortFunc(lots, func(a, b lot) int { return a.available - b.available })
+	return lots, nil
+}
+
+func get(ctx context.Context, t *target, path string, to any) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, t.URL+path, nil)
+	if err != nil {
+		return err
+	}
+	if t.Key != "" {
+		q.Header.Set("Authorization", "Bearer "+t.Key)
+	}
+	r, err := http.DefaultClient.Do(q)
+	if err != nil {
+		return err
+	}
+	body, err := io.ReadAll(r.Body)
+	if err = errors.Join(err, r.Body.Close()); err != nil {
+		return err
+	}
+	if r.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET %s: %s", path, r.Status)
+	}
+	return json.Unmarshal(body, to)
+}
+
+// appendID appends the n-th id of the run, a UUID.
+func (w *writer) appendID(dst []byte, n uint64) []byte {
+	raw := [16]byte{byte(w.run >> 24), byte(w.run >> 16), byte(w.run >> 8), byte(w.run), 0, 1, 0x70, 1, 0x80, 1,
+		byte(n >> 40), byte(n >> 32), byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}
+	for i, end := range [...]int{4, 6, 8, 10, 16} {
+		if i > 0 {
+			dst = append(dst, '-')
+		}
+		dst = hex.AppendEncode(dst, raw[[...]int{0, 4, 6, 8, 10}[i]:end])
+	}
+	return dst
+}
+
+// append appends a request about the n-th reservation. Every reservation has an account of its own.
+func (w *writer) append(dst []byte, k kind, n uint64) []byte {
+	switch k {
+	case reserving:
+		dst = append(append(dst, "POST /v1/reservations HTTP/1.1\r\n"...), w.header...)
+		end := w.pools[n%uint64(len(w.pools))]
+		const fixed = len(`{"id":"","account":"`) + 36 + 36
+		dst = append(dst, "Content-Type: application/json\r\nContent-Length: "...)
+		dst = fmt.Append(dst, fixed+len(end))
+		dst = append(dst, "\r\n\r\n"+`{"id":"`...)
+		dst = append(w.appendID(dst, n), `","account":"`...)
+		return append(w.appendID(dst, n), end...)
+	case confirming, releasing:
+		dst = w.appendID(append(dst, "POST /v1/reservations/"...), n)
+		dst = append(append(append(dst, '/'), k.String()...), " HTTP/1.1\r\n"...)
+		return append(append(dst, w.header...), "Content-Length: 0\r\n\r\n"...)
+	}
+	dst = w.appendID(append(dst, "GET /v1/reservations/"...), n)
+	return append(append(append(dst, " HTTP/1.1\r\n"...), w.header...), "\r\n"...)
+}
+
+// codeOf names the result that an answer tells.
+func codeOf(status int, body []byte) string {
+	if status < 300 {
+		return "ok"
+	}
+	_, rest, _ := strings.Cut(string(body), `"code":"`)
+	code, _, found := strings.Cut(rest, `"`)
+	if !found {
+		return fmt.Sprintf("status %d", status)
+	}
+	return code
+}

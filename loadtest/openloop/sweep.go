@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+)
+
+// sweepCommand draws how goodput and latency depend on what is offered.
+type sweepCommand struct {
+	Target target        `embed:""`
+	Report string        `required:"" placeholder:"PATH" help:"Write PATH.json and PATH.svg."`
+	Count  time.Duration `default:"4s" help:"How long each load is counted."`
+	Short  bool          `help:"Few and short loads, and no verdict: for tests."`
+}
+
+// shares are the loads of a sweep, in parts of the capacity.
+var shares = []float64{0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1, 1.2, 1.5, 2, 3, 5, 7, 10}
+
+// sweepReport is what a sweep found.
+type sweepReport struct {
+	Capacity float64 // sales a second
+	Shares   []float64
+	Loads    []*measurement
+	SoldOut  *measurement // the same sale when nothing is left
+
+	SaleCost    float64 // µs of processor time of the server for a reservation and its confirmation
+	RefusalCost float64 // for a refusal under overload
+	SoldOutCost float64 // for a refusal because a pool is sold out, without overload: mostly what one HTTP request costs
+	Verdicts    []verdict
+}
+
+// verdict is a target and whether it was met.
+type verdict struct {
+	Target string
+	Found  string
+	Met    bool
+}
+
+// Run sweeps.
+func (c *sweepCommand) Run(ctx context.Context) error {
+	g, err := newGenerator(ctx, &c.Target)
+	if err != nil {
+		return err
+	}
+	warmup, count, saturating := time.Second, c.Count, 6*time.Second
+	r := &sweepReport{Shares: shares}
+	if c.Short {
+		warmup, count, saturating = 200*time.Millisecond, 800*time.Millisecond, 1500*time.Millisecond
+		r.Shares = []float64{0.1, 0.5, 1, 2, 10}
+	}
+	if r.Capacity, err = g.saturate(ctx, saturating); err != nil {
+		return err
+	}
+	fmt.Printf("capacity  %.0f sales a second, reservation and confirmation, over %d connections\n\n", r.Capacity, c.Target.Connections)
+	fmt.Printf("%8s %9s %9s %9s %9s %9s %9s %8s %8s %8s\n", "share", "offered/s", "sales/s", "refused/s", "p50 ms", "p99 ms", "p99.9 ms", "lag p99", "server", "load")
+	for _, share := range r.Shares {
+		m, err := g.load(ctx, share*r.Capacity, warmup, count)
+		if err != nil {
+			return fmt.Errorf("at %g times the capacity: %w", share, err)
+		}
+		r.Loads = append(r.Loads, m)
+		fmt.Printf("%8g %9.0f %9.0f %9.0f %9.2f %9.2f %9.2f %8.2f %8.2f %8.2f\n", share, float64(m.Offered)/m.Seconds, m.Goodput,
+			float64(m.refusals())/m.Seconds, m.Accepted.P50, m.Accepted.P99, m.Accepted.P999, m.Lag.P99, m.ServerCPU, m.GeneratorCPU)
+	}
+	soldOut := c.Target
+	soldOut.SoldOut = true
+	if g, err = newGenerator(ctx, &soldOut); err != nil {
+		return err
+	}
+	// A sale is two requests, so at twice the rate the server gets as many as it gets for sales at its capacity.
+	if r.SoldOut, err = g.load(ctx, 2*r.Capacity, warmup, count); err != nil {
+		return err
+	}
+	r.judge()
+	for _, v := range r.Verdicts {
+		fmt.Printf("\n%-4s %s: %s", map[bool]string{true: "met", false: "NOT"}[v.Met], v.Target, v.Found)
+	}
+	if r.SoldOutCost > 0 {
+		fmt.Printf("\n     a refusal because a pool is sold out, at %.0f a second, costs %.1f µs, mostly what one HTTP request costs", 2*r.Capacity, r.SoldOutCost)
+	}
+	fmt.Println()
+	if err := writeJSON(c.Report+".json", r); err != nil {
+		return err
+	}
+	if err := os.WriteFile(c.Report+".svg", []byte(r.picture()), 0o644); err != nil {
+		return err
+	}
+	return c.conclude(r)
+}
+
+func (c *sweepCommand) conclude(r *sweepReport) error {
+	for _, v := range r.Verdicts {
+		if !v.Met && !c.Short {
+			return fmt.Errorf("a target was missed: %s", v.Target)
+		}
+	}
+	return nil
+}
+
+// at returns the load of a share.
+func (r *sweepReport) at(share float64) *measurement {
+	for i, s := range r.Shares {
+		if s == share {
+			return r.Loads[i]
+		}
+	}
+	panic(fmt.Sprintf("BUG: no load of %g", share))
+}
+
+// judge holds the sweep against the targets.
+func (r *sweepReport) judge() {
+	half, most := r.at(0.5), r.at(10)
+	peak := 0.0
+	for _, m := range r.Loads {
+		peak = max(peak, m.Goodput)
+	}
+	r.Verdicts = append(r.Verdicts,
+		verdict{"goodput at ten times the capacity is at least 90 % of the peak",
+			fmt.Sprintf("%.0f of %.0f sales a second, %.0f %%", most.Goodput, peak, 100*most.Goodput/peak), most.Goodput >= 0.9*peak},
+		verdict{"the 99th percentile of what is accepted at ten times the capacity is at most five times that at half of it",
+			fmt.Sprintf("%.2f ms and %.2f ms, %.1f times", most.Accepted.P99, half.Accepted.P99, most.Accepted.P99/half.Accepted.P99),
+			most.Accepted.P99 <= 5*half.Accepted.P99},
+		verdict{"the load was offered as intended",
+			fmt.Sprintf("sent %.2f ms late at the 99th percentile, %d requests not sent", most.Lag.P99, most.Unsent), most.Unsent == 0 && most.Lag.P99 < 20})
+	if half.ServerCPU == 0 || most.refusals() == 0 || r.SoldOut.refusals() == 0 {
+		return
+	}
+	r.SaleCost, r.RefusalCost = r.costs()
+	r.SoldOutCost = 1e6 * r.SoldOut.ServerCPU / (float64(r.SoldOut.refusals()) / r.SoldOut.Seconds)
+	r.Verdicts = append(r.Verdicts, verdict{"a refusal under overload costs at most a fifth of a sale",
+		fmt.Sprintf("%.2f µs and %.1f µs of the server's processor time, %.1f %%", r.RefusalCost, r.SaleCost, 100*r.RefusalCost/r.SaleCost),
+		r.RefusalCost <= r.SaleCost/5})
+}
+
+// costs fits what a sale and what a refusal cost to what the server spent from its capacity on, by least squares.
+func (r *sweepReport) costs() (sale, refusal float64) {
+	var ss, sr, rr, sc, rc float64
+	for i, m := range r.Loads {
+		if r.Shares[i] < 1 {
+			continue
+		}
+		s, n, spent := m.Goodput, float64(m.refusals())/m.Seconds, 1e6*m.ServerCPU
+		ss, sr, rr, sc, rc = ss+s*s, sr+s*n, rr+n*n, sc+s*spent, rc+n*spent
+	}
+	determinant := ss*rr - sr*sr
+	if determinant == 0 {
+		return 0, 0
+	}
+	return (sc*rr - rc*sr) / determinant, max(0, (rc*ss-sc*sr)/determinant)
+}

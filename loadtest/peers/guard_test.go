@@ -1,0 +1,118 @@
+//go:build linux
+
+package peers
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine"
+)
+
+// The tests of this file hold what the design lives on, as ratios that are far from what is measured: they catch a loss of
+// the kind, not of a few percent, on any machine and under the race detector.
+
+// faster requires that the first way does at least so many times as much in the same time as the second, by the median of
+// rounds in which they take turns.
+func faster(t *testing.T, times float64, one, other func() (operations int, took time.Duration, err error)) {
+	t.Helper()
+	var ratios []float64
+	for range 5 {
+		a, d, err := one()
+		require.NoError(t, err)
+		b, e, err := other()
+		require.NoError(t, err)
+		ratios = append(ratios, float64(a)/d.Seconds()/(float64(b)/e.Seconds()))
+	}
+	t.Logf("%.1f times, at least %g are required", Median(ratios), times)
+	require.GreaterOrEqual(t, Median(ratios), times)
+}
+
+func opened(t *testing.T, name string) *Seathold {
+	k, err := Journal{Name: name}.Empty(t.Context(), t.TempDir())
+	require.NoError(t, err)
+	s, err := k.Open(context.Background(), 1<<16)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	return s
+}
+
+// timed makes a way of something that counts on.
+func timed(n int, do func(first uint64) error) func() (int, time.Duration, error) {
+	first := uint64(0)
+	return func() (int, time.Duration, error) {
+		began := time.Now()
+		err := do(first)
+		first += uint64(n)
+		return n, time.Since(began), err
+	}
+}
+
+// TestBatchesSaveRequests is that operations in batches cost a fraction of what they cost by themselves.
+func TestBatchesSaveRequests(t *testing.T) {
+	address, err := opened(t, "none").Listen()
+	require.NoError(t, err)
+	way := func(say Talk, connections int, first uint64) func() (int, time.Duration, error) {
+		o := Order{Client: Client{Address: address, Connections: connections, Depth: 1}, For: 100 * time.Millisecond, Say: say, Wants: Spread,
+			Crowd: 1 << 20, First: first}
+		return func() (int, time.Duration, error) {
+			a, err := o.Place()
+			return a.Operations, a.Took, err
+		}
+	}
+	times := 4.0
+	if raced {
+		times = 1
+	}
+	faster(t, times, way(TalkBatch, 2, 0), way(TalkReserve, 32, 1<<40))
+}
+
+// TestGroupsSaveSyncs is that callers share the journal's syncs.
+func TestGroupsSaveSyncs(t *testing.T) {
+	s, names := opened(t, "embedded"), NewNames(1<<16)
+	crowd := NewCrowd(1<<16, len(s.Places), Spread)
+	const many, few = 4096, 64
+	together := timed(many, func(first uint64) error {
+		return s.Reservations(context.Background(), crowd, names, first, many, 256)
+	})
+	alone := timed(few, func(first uint64) error {
+		return s.Reservations(context.Background(), crowd, names, 1<<40+first, few, 1)
+	})
+	faster(t, 3, together, alone)
+}
+
+// TestRefusalsAreCheap is that what is sold out costs less than what is sold.
+func TestRefusalsAreCheap(t *testing.T) {
+	s, names := opened(t, "embedded"), NewNames(1<<16)
+	gone, crowd := NewCrowd(1<<16, len(s.Places), Gone), NewCrowd(1<<16, len(s.Places), Spread)
+	const n = 4096
+	refusing := timed(n, func(first uint64) error {
+		return s.Refusals(context.Background(), gone, names, 1<<40+first, n, 256, engine.SoldOut)
+	})
+	selling := timed(n, func(first uint64) error {
+		return s.Cycles(context.Background(), crowd, names, first, n, 256, 3)
+	})
+	faster(t, 2, refusing, selling)
+}
+
+// TestHotPoolsStayFast is that everybody wanting the same costs no more than a part of the rate.
+func TestHotPoolsStayFast(t *testing.T) {
+	const accounts, n = 1 << 16, 40_000
+	names := NewNames(accounts)
+	way := func(wants Wants) func() (int, time.Duration, error) {
+		c, err := NewCore(names, accounts, 1<<20)
+		require.NoError(t, err)
+		crowd := NewCrowd(accounts, CorePools+1, wants)
+		first := uint64(0)
+		return func() (int, time.Duration, error) {
+			plan := NewPlan(crowd, names, first, n, 1)
+			first += n
+			cost, err := plan.Run(c.Cycles)
+			return n, cost.Took, err
+		}
+	}
+	faster(t, 0.3, way(Hot), way(Spread))
+}

@@ -1,0 +1,5 @@
+\set id random(1, 9223372036854775806)
+\set account random(0, 3999999)
+\set pool random(0, 974)
+SELECT reserve(md5((:id)::text)::uuid, 'buyer-' || (:account)::text, ARRAY[:pool, :pool + 975, :pool + 1950], '{1,1,1}', '17 minutes');
+SELECT confirm(md5((:id)::text)::uuid);

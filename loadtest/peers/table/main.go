@@ -1,0 +1,141 @@
+// Command table turns what scripts/bench has measured into one Markdown table, and puts it into a file between markers.
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+// The markers between which the table stands in a file.
+const (
+	beginMarker = "<!-- bench -->"
+	endMarker   = "<!-- /bench -->"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "table:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	flags := flag.NewFlagSet("table", flag.ContinueOnError)
+	benchmarks := flags.String("benchmarks", "", "what go test -bench printed")
+	rehearsal := flags.String("rehearsal", "", "the report of seathold rehearse --json; it may be missing")
+	sweep := flags.String("sweep", "", "the report of scripts/load sweep; it may be missing")
+	about := flags.String("about", "", "a file with what to say about machine and versions, one fact a line")
+	into := flags.String("into", "", "the file to put the table into, between "+beginMarker+" and "+endMarker)
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	text, err := os.ReadFile(*benchmarks)
+	if err != nil {
+		return err
+	}
+	r, err := parse(string(text))
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(r.readRehearsal(*rehearsal), r.readSweep(*sweep)); err != nil {
+		return err
+	}
+	facts, err := os.ReadFile(*about)
+	if err != nil {
+		return err
+	}
+	table := render(r, strings.Split(strings.TrimSpace(string(facts)), "\n"))
+	fmt.Print(table)
+	if *into == "" {
+		return nil
+	}
+	before, err := os.ReadFile(*into)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	after, err := insert(before, table)
+	if err != nil {
+		return fmt.Errorf("%s: %w", *into, err)
+	}
+	return os.WriteFile(*into, after, 0o644)
+}
+
+// insert puts the table between the markers of a file, or behind its end where it has none.
+func insert(file []byte, table string) ([]byte, error) {
+	block := beginMarker + "\n" + table + endMarker
+	begin, end := bytes.Index(file, []byte(beginMarker)), bytes.Index(file, []byte(endMarker))
+	switch {
+	case begin < 0 && end < 0:
+		if len(file) > 0 {
+			block = "\n" + block
+		}
+		return append(file, block+"\n"...), nil
+	case begin < 0 || end < begin || bytes.Count(file, []byte(beginMarker)) > 1:
+		return nil, errors.New("the markers of the table are not a pair")
+	}
+	return append(append(append([]byte(nil), file[:begin]...), block...), file[end+len(endMarker):]...), nil
+}
+
+// readRehearsal adds the rehearsal of the whole sale.
+func (r results) readRehearsal(path string) error {
+	var report struct {
+		Scale    float64
+		Measured struct {
+			Seconds   float64
+			PeakBytes float64 `json:"peak_bytes"`
+		}
+	}
+	if found, err := readJSON(path, &report); !found || err != nil {
+		return err
+	}
+	if report.Scale != 1 {
+		return fmt.Errorf("%s: a rehearsal at scale %g is not the whole sale", path, report.Scale)
+	}
+	r["Rehearsal"] = metrics{"s": report.Measured.Seconds, "GiB": report.Measured.PeakBytes / (1 << 30)}
+	return nil
+}
+
+// readSweep adds the open-loop generator's sweep up to ten times the capacity.
+func (r results) readSweep(path string) error {
+	var report struct {
+		Shares                []float64
+		Loads                 []struct{ Goodput float64 }
+		SaleCost, RefusalCost float64
+	}
+	if found, err := readJSON(path, &report); !found || err != nil {
+		return err
+	}
+	m := metrics{"sale-µs": report.SaleCost, "refusal-µs": report.RefusalCost}
+	for i, load := range report.Loads {
+		m["peak"] = max(m["peak"], load.Goodput)
+		if report.Shares[i] == 10 {
+			m["goodput"] = load.Goodput
+		}
+	}
+	r["Overload"] = m
+	return nil
+}
+
+// readJSON reads a file that may be missing.
+func readJSON(path string, to any) (found bool, err error) {
+	if path == "" {
+		return false, nil
+	}
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := json.Unmarshal(text, to); err != nil {
+		return false, fmt.Errorf("%s: %w", path, err)
+	}
+	return true, nil
+}

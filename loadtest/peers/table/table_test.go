@@ -1,0 +1,91 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const printed = `goos: linux
+BenchmarkCoreRatios/who=core/pools=spread/accounts=4000000/lines=3-2  1000000000  310.0 ns/op  3234567 ops/s  3000000 round1-ops/s  3234567 round2-ops/s  4000000 round3-ops/s
+BenchmarkCoreRatios/who=mutex/pools=spread/accounts=4000000/lines=3-2  1000000000  1000 ns/op  1000000 ops/s  1000000 round1-ops/s  500000 round2-ops/s  2000000 round3-ops/s
+BenchmarkCore/pools=spread/accounts=4000000/lines=3-4  1  300.0 ns/op  3100000 cycles/s  0 B/op  0 allocs/op
+BenchmarkHTTP/who=fasthttp/call=reserve-2  1000000000  10000 ns/op  100000 ops/s
+BenchmarkHTTP/who=seathold/journal=redis-always/call=pack/pools=spread-2  1000000000  12000 ns/op  80000 ops/s
+BenchmarkHTTP/who=fasthttp-lua/redis=always/call=pack-2  1000000000  40000 ns/op  25000 ops/s
+BenchmarkRefusals/refusal=sold_out-2  1000000000  900.0 ns/op  1100000 ops/s  1000000 round1-ops/s
+BenchmarkRefusals/refusal=none-2  1000000000  3000 ns/op  333333 ops/s  250000 round1-ops/s
+PASS
+`
+
+// TestTable is that every figure stands beside its target, with the verdict that follows.
+func TestTable(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	readme := write("README.md", "# Title\n\n<!-- bench -->\nold\n<!-- /bench -->\n\nrest\n")
+	require.NoError(t, run([]string{
+		"-benchmarks", write("bench.txt", printed), "-about", write("about.txt", "two cores\ncommit abc\n"), "-into", readme,
+		"-rehearsal", write("rehearsal.json", `{"scale":1,"measured":{"seconds":61.5,"peak_bytes":2147483648}}`),
+		"-sweep", write("sweep.json", `{"Shares":[0.5,1,10],"Loads":[{"Goodput":500},{"Goodput":1000},{"Goodput":950}],"SaleCost":20,"RefusalCost":3}`),
+	}))
+	text, err := os.ReadFile(readme)
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(string(text), "# Title\n\n<!-- bench -->\n- two cores\n- commit abc\n\n| what |"))
+	require.True(t, strings.HasSuffix(string(text), "<!-- /bench -->\n\nrest\n"))
+	for _, line := range []string{
+		"| 3,230,000 cycles/s | one mutex around maps: 1,000,000 | 3.00 × | at least 3,000,000 cycles/s | reached |",
+		"| 0 a cycle |  |  | 0 a cycle | reached |",
+		"| 80,000 requests/s | fasthttp + go-redis + Lua: 25,000 | 3.20 × | at least 5.00 × | not reached; bare fasthttp itself has 4.00 × |",
+		"| 900 ns | selling one: 3,000 | 0.25 × | at most 0.20 × | not reached |",
+		"| 61.5 s |  |  | at most 60.0 s | not reached |",
+		"| 2.00 GiB |  |  | at most 3.00 GiB | reached |",
+		"| 950 sales/s | the peak: 1,000 | 0.95 × | at least 0.90 × | reached |",
+		"| restart with 3 million reservations, journal in files | | | | at most 5.00 s | not measured |",
+	} {
+		require.Contains(t, string(text), line)
+	}
+	again, err := insert(text, "new\n")
+	require.NoError(t, err)
+	require.Equal(t, "# Title\n\n<!-- bench -->\nnew\n<!-- /bench -->\n\nrest\n", string(again))
+}
+
+// TestFaults is that nothing is written from measurements that failed, nor into a file whose markers are broken.
+func TestFaults(t *testing.T) {
+	_, err := parse(printed + "--- FAIL: BenchmarkHTTP\n")
+	require.Error(t, err)
+	_, err = parse("BenchmarkX-2 1 many ops/s\n")
+	require.Error(t, err)
+	for _, file := range []string{"<!-- bench -->", "<!-- /bench --> <!-- bench -->", "<!-- bench --><!-- bench --><!-- /bench -->"} {
+		_, err := insert([]byte(file), "x")
+		require.Error(t, err, file)
+	}
+	appended, err := insert([]byte("text\n"), "x\n")
+	require.NoError(t, err)
+	require.Equal(t, "text\n\n<!-- bench -->\nx\n<!-- /bench -->\n", string(appended))
+}
+
+// TestRowsAreMeasured is that every benchmark that a row names is one that bench_test.go makes.
+func TestRowsAreMeasured(t *testing.T) {
+	source, err := os.ReadFile("../../../bench_test.go")
+	require.NoError(t, err)
+	for _, w := range append(targets(), others()...) {
+		for _, f := range []figure{w.figure, w.beside, w.bound} {
+			if name, _, _ := strings.Cut(f.name, "/"); name != "" && name != "Overload" && name != "Rehearsal" {
+				require.Contains(t, string(source), "func Benchmark"+name+"(", f.name)
+			}
+		}
+	}
+}
+
+func TestRounded(t *testing.T) {
+	for value, want := range map[float64]string{0: "0", 0.0123: "0.012", 1.234: "1.23", 12.34: "12.3", 999.6: "1,000", 1234: "1,230", 99_960: "100,000", 1_234_567: "1,230,000"} {
+		require.Equal(t, want, rounded(value))
+	}
+}

@@ -1,0 +1,238 @@
+package rehearsal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/catalog"
+)
+
+// Audit is what was checked when all was sold, and what was found.
+type Audit struct {
+	Pools        int      `json:"pools"`
+	Accounts     int      `json:"accounts"`
+	Reservations int      `json:"reservations"` // read in the accounts' ledgers
+	Records      int      `json:"records"`      // replayed from the journal
+	Broken       int      `json:"broken"`
+	Problems     []string `json:"problems"` // the first of them, each with the invariant that is broken
+}
+
+const maxProblems = 20
+
+func (a *Audit) problem(format string, facts ...any) {
+	a.Broken++
+	if len(a.Problems) < maxProblems {
+		a.Problems = append(a.Problems, fmt.Sprintf(format, facts...))
+	}
+}
+
+// audit reads every pool and every account from the engine and holds them against the sale definition, against each
+// other and against what the buyers were told.
+func (r *rehearsal) audit(ctx context.Context) error {
+	began := time.Now()
+	a := &r.report.Audit
+	a.Problems = []string{}
+	sold := make([]int64, len(r.sale.Pools))
+	for _, s := range r.stages {
+		for i, n := range s.tally.sold {
+			sold[i] += n
+		}
+	}
+	auditPools(a, r.sale, r.engine.Stock, sold)
+	found, err := r.auditAccounts(ctx, a)
+	if err != nil {
+		return err
+	}
+	for i, n := range found {
+		if n != sold[i] {
+			a.problem("I4: %s: the accounts have %d tickets, the buyers were told of %d", poolName(r.sale, i), n, sold[i])
+		}
+	}
+	r.report.Measured.AuditSeconds = time.Since(began).Seconds()
+	return nil
+}
+
+// auditPools checks I1: what is available, held, sold and withheld makes the capacity, none is negative, and sold is what
+// the buyers have.
+func auditPools(a *Audit, sale *catalog.Sale, stock func(pool int) engine.Stock, sold []int64) {
+	for i := range sale.Pools {
+		p, s := &sale.Pools[i], stock(i)
+		a.Pools++
+		switch {
+		case s.Available+s.Held+s.Sold+s.Withheld != p.Capacity || s.Withheld != p.Withheld,
+			s.Available < 0 || s.Held < 0 || s.Sold < 0:
+			a.problem("I1: %s: %d available, %d held, %d sold and %d withheld of %d, %d of them withheld", poolName(sale, i),
+				s.Available, s.Held, s.Sold, s.Withheld, p.Capacity, p.Withheld)
+		case s.Held != 0:
+			a.problem("I3: %s: %d places are held when all holds are over", poolName(sale, i), s.Held)
+		case int64(s.Sold) != sold[i]:
+			a.problem("I1: %s: %d are sold, the buyers were told of %d", poolName(sale, i), s.Sold, sold[i])
+		}
+	}
+}
+
+func poolName(sale *catalog.Sale, pool int) string {
+	p := &sale.Pools[pool]
+	return fmt.Sprintf("session %s, category %s", sale.Sessions[p.Session].ID, p.Category)
+}
+
+// auditAccounts checks I2 over the whole crowd and returns the tickets that the accounts have, by pool.
+func (r *rehearsal) auditAccounts(ctx context.Context, a *Audit) (sold []int64, err error) {
+	bar := r.o.Progress
+	bar.begin("audit", r.crowd.all)
+	defer bar.end()
+	const share = 1 << 14
+	var lock sync.Mutex
+	sold = make([]int64, len(r.sale.Pools))
+	err = r.each(ctx, r.crowd.all/share+1, 1, func(i int) error {
+		ledgers := ledgerAudit{sale: r.sale, sold: make([]int64, len(r.sale.Pools))}
+		for number := i * share; number < min((i+1)*share, r.crowd.all); number++ {
+			account, err := r.engine.Account(ctx, account(uint32(number)))
+			if err != nil {
+				return err
+			}
+			ledgers.check(&account)
+			bar.one()
+		}
+		lock.Lock()
+		defer lock.Unlock()
+		a.merge(&ledgers.found)
+		for pool, n := range ledgers.sold {
+			sold[pool] += n
+		}
+		return nil
+	})
+	return sold, err
+}
+
+func (a *Audit) merge(from *Audit) {
+	a.Accounts += from.Accounts
+	a.Reservations += from.Reservations
+	a.Broken += from.Broken
+	a.Problems = append(a.Problems, from.Problems...)
+	slices.Sort(a.Problems)
+	a.Problems = a.Problems[:min(len(a.Problems), maxProblems)]
+}
+
+// ledgerAudit goes through ledgers one by one.
+type ledgerAudit struct {
+	sale       *catalog.Sale
+	found      Audit
+	sold       []int64 // by pool
+	programmes []int   // tickets of the account at hand
+	sessions   map[int]int
+}
+
+// check holds one ledger against I2, and its sums against its reservations.
+func (l *ledgerAudit) check(a *engine.Account) {
+	l.found.Accounts++
+	l.programmes = append(l.programmes[:0], make([]int, len(l.sale.Programmes))...)
+	if l.sessions == nil {
+		l.sessions = map[int]int{}
+	}
+	clear(l.sessions)
+	for i := range a.Reservations {
+		l.count(a.Account, &a.Reservations[i])
+	}
+	for i, has := range l.programmes {
+		p := &l.sale.Programmes[i]
+		if told := a.Programmes[i]; told.Held != 0 || told.Confirmed != has || told.Programme != p.ID {
+			l.found.problem("I2: account %s has %d tickets in programme %s, its ledger says %d held and %d confirmed in %s", a.Account,
+				has, p.ID, told.Held, told.Confirmed, told.Programme)
+		}
+		if has > p.AccountCap {
+			l.found.problem("I2: account %s has %d tickets in programme %s, the cap is %d", a.Account, has, p.ID, p.AccountCap)
+		}
+	}
+	for session, has := range l.sessions {
+		if s := &l.sale.Sessions[session]; has > s.Limit {
+			l.found.problem("I2: account %s has %d tickets of session %s, the limit is %d", a.Account, has, s.ID, s.Limit)
+		}
+	}
+}
+
+// count adds up a reservation, which must be a whole one (I4) and confirmed (I3).
+func (l *ledgerAudit) count(account string, r *engine.Reservation) {
+	l.found.Reservations++
+	if r.State != engine.Confirmed || r.Account != account {
+		l.found.problem("I3: reservation %s of %s in the ledger of %s is %s when all is over", r.ID, r.Account, account, r.State)
+	}
+	tickets, sessions := 0, 0
+	for _, line := range r.Lines {
+		session, ok := l.sale.SessionByID(line.Session)
+		pool, found := l.sale.PoolOf(session, line.Category)
+		if !ok || !found {
+			l.found.problem("I4: reservation %s has %s %s, which the sale does not", r.ID, line.Session, line.Category)
+			continue
+		}
+		l.sold[pool] += int64(line.Quantity)
+		l.programmes[l.sale.Sessions[session].Programme] += line.Quantity
+		l.sessions[session] += line.Quantity
+		tickets += line.Quantity
+		sessions++
+	}
+	phase, ok := l.sale.PhaseByID(r.Phase)
+	if !ok || tickets != r.Tickets {
+		l.found.problem("I4: reservation %s of phase %q has %d tickets, its lines have %d", r.ID, r.Phase, r.Tickets, tickets)
+		return
+	}
+	if p := &l.sale.Phases[phase]; p.Kind == catalog.Pack && sessions != p.PackSessions {
+		l.found.problem("I4: reservation %s is a pack of %d sessions, not of %d", r.ID, sessions, p.PackSessions)
+	}
+}
+
+// verify replays the journal from its first record and compares what it comes to with what the buyers counted.
+func (r *rehearsal) verify() error {
+	began := time.Now()
+	b, err := r.o.Reopen()
+	if err != nil {
+		return err
+	}
+	found, err := engine.Verify(b, r.sale)
+	if err = errors.Join(err, b.Close()); err != nil {
+		return fmt.Errorf("auditing the journal: %w", err)
+	}
+	r.report.Audit.compare(&found, &r.report)
+	r.report.Measured.VerifySeconds = time.Since(began).Seconds()
+	return nil
+}
+
+// compare takes over what Verify found in the journal and holds its totals against the buyers' count.
+func (a *Audit) compare(found *engine.Audit, r *Report) {
+	a.Records = found.Records
+	a.Broken += found.Broken
+	a.Problems = append(a.Problems, found.Problems[:min(len(found.Problems), maxProblems-len(a.Problems))]...)
+	var told PhaseReport
+	for _, p := range r.Phases {
+		told.Held += p.Held
+		told.Confirmed += p.Confirmed
+		told.Released += p.Released
+		told.Expired += p.Expired
+		told.Tickets += p.Tickets
+	}
+	for _, sum := range []struct {
+		what            string
+		journal, buyers int
+	}{
+		{"reservations", found.Reservations, told.Held},
+		{"confirmed reservations", found.ByState[engine.Confirmed], told.Confirmed},
+		{"released reservations", found.ByState[engine.Released], told.Released},
+		{"expired reservations", found.ByState[engine.Expired], told.Expired},
+		{"reservations held", found.ByState[engine.Held], 0},
+		{"tickets confirmed", found.Confirmed, told.Tickets},
+	} {
+		if sum.journal != sum.buyers {
+			a.problem("I3: the journal has %d %s, the buyers were told of %d", sum.journal, sum.what, sum.buyers)
+		}
+	}
+	for i, n := range found.Entries {
+		if n != r.Draws[i].Entries {
+			a.problem("I9: draw %s: the journal has %d entries, %d were made", r.Draws[i].Draw, n, r.Draws[i].Entries)
+		}
+	}
+}

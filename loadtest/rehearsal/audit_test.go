@@ -1,0 +1,139 @@
+package rehearsal
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/journal/embedded"
+)
+
+// Every kind of damage that the audit is there to find, done to a state that is clean without it.
+func TestThePoolsAuditFindsWhatIsWrong(t *testing.T) { // I1
+	sale := catalog.Paris2024()
+	const at = 7
+	clean := func(i int) engine.Stock {
+		p := &sale.Pools[i]
+		return engine.Stock{Capacity: p.Capacity, Withheld: p.Withheld, Sold: p.Capacity - p.Withheld}
+	}
+	told := make([]int64, len(sale.Pools))
+	for i := range told {
+		told[i] = int64(clean(i).Sold)
+	}
+	var sound Audit
+	auditPools(&sound, sale, clean, told)
+	require.Zero(t, sound.Broken)
+	for _, c := range []struct {
+		damage func(s *engine.Stock)
+		says   string
+	}{
+		{func(s *engine.Stock) { s.Sold++ }, "I1"},
+		{func(s *engine.Stock) { s.Sold++; s.Available-- }, "I1"},
+		{func(s *engine.Stock) { s.Sold--; s.Held++ }, "I3"},
+		{func(s *engine.Stock) { s.Sold--; s.Available++ }, "the buyers were told"},
+		{func(s *engine.Stock) { s.Withheld--; s.Sold++ }, "I1"},
+	} {
+		var a Audit
+		auditPools(&a, sale, func(i int) engine.Stock {
+			s := clean(i)
+			if i == at {
+				c.damage(&s)
+			}
+			return s
+		}, told)
+		require.Equal(t, 1, a.Broken)
+		require.Contains(t, a.Problems[0], c.says)
+		require.Contains(t, a.Problems[0], poolName(sale, at))
+	}
+}
+
+func TestTheLedgerAuditFindsWhatIsWrong(t *testing.T) { // I2, I3, I4
+	sale := catalog.Paris2024()
+	var sessions []string
+	for i := range sale.Sessions {
+		if s := &sale.Sessions[i]; s.OnSale && s.Programme == 0 && sale.Pools[s.FirstPool].Category == "A" {
+			sessions = append(sessions, s.ID)
+		}
+	}
+	// Five sessions of six tickets: exactly at the cap.
+	ledger := func() *engine.Account {
+		a := &engine.Account{Account: "a", Programmes: []engine.ProgrammeTickets{
+			{Programme: "olympic", Cap: 30, Confirmed: 30}, {Programme: "paralympic", Cap: 30}}}
+		for _, session := range sessions[:5] {
+			a.Reservations = append(a.Reservations, engine.Reservation{Account: "a", Phase: "singles", State: engine.Confirmed,
+				Tickets: 6, Lines: []engine.Line{{Session: session, Category: "A", Quantity: 6}}})
+		}
+		return a
+	}
+	for _, c := range []struct {
+		damage func(a *engine.Account)
+		says   string
+	}{
+		{func(*engine.Account) {}, ""},
+		{func(a *engine.Account) { a.Programmes[0].Confirmed = 29 }, "I2"},
+		{func(a *engine.Account) { a.Programmes[0].Held = 1 }, "I2"},
+		{func(a *engine.Account) { // over the cap, and says so
+			a.Reservations = append(a.Reservations, engine.Reservation{Account: "a", Phase: "singles", State: engine.Confirmed,
+				Tickets: 1, Lines: []engine.Line{{Session: sessions[5], Category: "A", Quantity: 1}}})
+			a.Programmes[0].Confirmed = 31
+		}, "the cap is 30"},
+		{func(a *engine.Account) { // over the limit of one session
+			a.Reservations[0].Lines[0].Session = sessions[1]
+		}, "12 tickets of session " + sessions[1] + ", the limit is 6"},
+		{func(a *engine.Account) { a.Reservations[0].State = engine.Held }, "I3"},
+		{func(a *engine.Account) { a.Reservations[0].Account = "b" }, "I3"},
+		{func(a *engine.Account) { a.Reservations[0].Tickets = 5 }, "I4"},
+		{func(a *engine.Account) { a.Reservations[0].Phase = "packs" }, "a pack of 1 sessions, not of 3"},
+	} {
+		l := ledgerAudit{sale: sale, sold: make([]int64, len(sale.Pools))}
+		a := ledger()
+		c.damage(a)
+		l.check(a)
+		if c.says == "" {
+			require.Empty(t, l.found.Problems)
+			continue
+		}
+		require.NotEmpty(t, l.found.Problems)
+		require.Contains(t, l.found.Problems[0], c.says)
+	}
+}
+
+// oversold returns the sale with one place less, where all were sold.
+func oversold(s *catalog.Sale) *catalog.Sale {
+	less := Scaled(s, 1)
+	for i := range less.Pools {
+		if p := &less.Pools[i]; p.Capacity-p.Withheld > 1 {
+			p.Capacity--
+			break
+		}
+	}
+	return less
+}
+
+func TestTheJournalAuditFindsWhatIsWrong(t *testing.T) { // I1, I3
+	mine, other := t.TempDir(), t.TempDir()
+	sale := catalog.Paris2024()
+	o := Options{Sale: sale, Scale: MinScale, Seed: 1}
+	report := run(t, journalled(t, mine, o))
+	o.Seed = 2
+	run(t, journalled(t, other, o))
+	check := func(dir string, sale *catalog.Sale) Audit {
+		b, err := embedded.OpenReadOnly(dir)
+		require.NoError(t, err)
+		found, err := engine.Verify(b, sale)
+		require.NoError(t, err)
+		require.NoError(t, b.Close())
+		var a Audit
+		a.compare(&found, report)
+		return a
+	}
+	require.Empty(t, check(mine, Scaled(sale, MinScale)).Problems)
+	sold := check(mine, oversold(Scaled(sale, MinScale)))
+	require.NotZero(t, sold.Broken)
+	require.Contains(t, sold.Problems[0], "I1")
+	exchanged := check(other, Scaled(sale, MinScale))
+	require.NotZero(t, exchanged.Broken)
+	require.Contains(t, exchanged.Problems[0], "I3: the journal has")
+}

@@ -1,0 +1,252 @@
+package rehearsal
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/seathold/seathold/engine/catalog"
+)
+
+// Shape of an open phase.
+const (
+	waves         = 48  // from the rush at the opening until the last call
+	earlyShareOf  = 2   // of a thousand: visits before the opening
+	askedPercent  = 125 // tickets asked for before the last call, of what is left at the opening
+	laterPercent  = 60  // likewise, in a phase whose sessions a later one sells as well
+	ticketsAVisit = 3   // about
+	lastCallEvery = time.Hour
+	maxInstants   = 100_000 // of a phase with slots
+)
+
+// visit is somebody who comes to buy.
+type visit struct {
+	account uint32
+	number  uint32 // among all visits of the stage: tells its chances apart
+}
+
+// stage is a phase of the sale while it is played.
+type stage struct {
+	r       *rehearsal
+	index   int // of the phase
+	phase   *catalog.Phase
+	demand  demand
+	listing listing
+	final   bool // no later phase sells its sessions
+
+	hour    int           // how many instants have been served
+	step    time.Duration // between two instants of a phase with slots
+	guests  [][]visit     // by instant, in a phase with slots
+	wave    []int         // visits by instant, in an open phase; the first comes before the opening
+	visits  uint32        // numbered so far
+	soldOut int           // sessions, when the stage was over
+	tally   *tally
+	took    time.Duration
+}
+
+func newStage(r *rehearsal, index int) *stage {
+	p := &r.sale.Phases[index]
+	s := &stage{r: r, index: index, phase: p, demand: newDemand(r.sale, index), final: true, tally: newTally(r.sale)}
+	for i := range r.sale.Phases {
+		later := &r.sale.Phases[i]
+		for session := range r.sale.Sessions {
+			if later.ClosesAt.After(p.ClosesAt) && later.Sells(session) && p.Sells(session) {
+				s.final = false
+			}
+		}
+	}
+	if p.Access == catalog.Slots {
+		span := p.ClosesAt.Sub(p.OpensAt)
+		s.step = max(p.Slots.Length/8, span/maxInstants, time.Second)
+		s.guests = make([][]visit, (span+s.step-1)/s.step)
+	}
+	return s
+}
+
+// number gives an account's visit its number.
+func (s *stage) number(account uint32) visit {
+	s.visits++
+	return visit{account: account, number: s.visits}
+}
+
+// invite plans the visits of those who take part in a draw, by the slots that they drew.
+func (s *stage) invite(ctx context.Context, drawIndex int) error {
+	var lock sync.Mutex
+	var plans []plan
+	crowd := &s.r.crowd
+	s.r.o.Progress.begin(s.r.sale.Draws[drawIndex].ID+" slots", crowd.entrants)
+	err := s.r.each(ctx, crowd.entrants, 1, func(entrant int) error {
+		s.r.o.Progress.one()
+		p := plan{entrant: entrant, account: crowd.entrant(drawIndex, entrant)}
+		if wants, err := s.plan(ctx, &p); !wants {
+			return err
+		}
+		lock.Lock()
+		defer lock.Unlock()
+		plans = append(plans, p)
+		return nil
+	})
+	s.r.o.Progress.end()
+	slices.SortFunc(plans, func(a, b plan) int { return a.entrant - b.entrant }) // whichever worker came first
+	for _, p := range plans {
+		for _, instant := range p.instants {
+			s.guests[instant] = append(s.guests[instant], s.number(p.account))
+		}
+	}
+	s.r.draws[drawIndex].Buyers = len(plans)
+	return err
+}
+
+// plan says when an entrant comes: at which instants of the stage.
+type plan struct {
+	entrant  int
+	account  uint32
+	instants []int
+}
+
+// plan decides when an entrant comes, if it does.
+func (s *stage) plan(ctx context.Context, p *plan) (wants bool, err error) {
+	chance := throw(s.r.o.Seed, 1000+uint64(s.index), uint64(p.account))
+	share := singleBuyers
+	if s.phase.Kind == catalog.Pack {
+		share = packBuyers
+	}
+	if !chance.perMille(share) {
+		return false, nil
+	}
+	a, err := s.r.engine.Account(ctx, account(p.account))
+	if err != nil {
+		return false, err
+	}
+	for _, slot := range a.Access {
+		if slot.Phase != s.phase.ID {
+			continue
+		}
+		first := int((slot.OpensAt.Sub(s.phase.OpensAt) + s.step - 1) / s.step)
+		end := int((slot.ClosesAt.Sub(s.phase.OpensAt) + s.step - 1) / s.step)
+		if end < len(s.guests) && chance.perMille(lateShare) {
+			p.instants = []int{end + chance.below(len(s.guests)-end)}
+			return true, nil
+		}
+		p.instants = []int{min(first+chance.below(max(1, end-first)), len(s.guests)-1)}
+		if first > 0 && chance.perMille(earlyShare) {
+			p.instants = append(p.instants, chance.below(first))
+		}
+		return true, nil
+	}
+	if !chance.perMille(loserShare) {
+		return false, nil
+	}
+	p.instants = []int{chance.below(len(s.guests))}
+	return true, nil
+}
+
+// first returns the first instant at which somebody comes.
+func (s *stage) first() time.Time {
+	if s.phase.Access == catalog.Slots {
+		return s.phase.OpensAt
+	}
+	return s.phase.OpensAt.Add(-s.r.engine.TTL())
+}
+
+// opened reports whether the phase is open: before, an unnamed phase would mean another one.
+func (s *stage) opened() bool { return s.phase.Access == catalog.Slots || s.hour > 0 }
+
+// serve plays one instant and returns when the next one is.
+func (s *stage) serve(ctx context.Context) (next time.Time, more bool, err error) {
+	began := time.Now()
+	if s.hour == 0 {
+		s.r.takeStock(s.phase.ID)
+	}
+	lastCall := s.phase.Access == catalog.Open && s.hour > waves
+	s.listing.fill(&s.demand, s.r.stock, lastCall)
+	guests := s.arrivals(lastCall)
+	err = s.r.attend(ctx, s, guests)
+	s.hour++
+	s.took += time.Since(began)
+	next, more = s.next()
+	if !more {
+		s.close()
+	}
+	return next, more && err == nil, err
+}
+
+// next tells when the next visits are.
+func (s *stage) next() (time.Time, bool) {
+	if s.phase.Access == catalog.Slots {
+		return s.phase.OpensAt.Add(time.Duration(s.hour) * s.step), s.hour < len(s.guests)
+	}
+	// Waves follow one another ever more slowly over nine tenths of the phase; the last call has the rest.
+	span := s.phase.ClosesAt.Sub(s.phase.OpensAt) / 10 * 9
+	if wave := time.Duration(s.hour - 1); wave < waves {
+		return s.phase.OpensAt.Add(span / (waves * waves) * wave * wave), true
+	}
+	s.listing.fill(&s.demand, s.r.stock, true)
+	at := s.phase.OpensAt.Add(span).Add(time.Duration(s.hour-waves) * lastCallEvery)
+	return at, s.final && s.listing.left > 0 && at.Before(s.phase.ClosesAt)
+}
+
+// arrivals are those who come now.
+func (s *stage) arrivals(lastCall bool) []visit {
+	if s.phase.Access == catalog.Slots {
+		return s.guests[s.hour]
+	}
+	if s.hour == 0 {
+		s.wave = waveSizes(s.listing.left, s.final)
+	}
+	n := s.listing.left/ticketsAVisit*2 + 8
+	if !lastCall {
+		n = s.wave[s.hour]
+	}
+	chance := throw(s.r.o.Seed, 2000+uint64(s.index), uint64(s.hour))
+	all := make([]visit, n)
+	for i := range all {
+		all[i] = s.number(uint32(chance.below(s.r.crowd.all)))
+	}
+	return all
+}
+
+// waveSizes spreads the visits of an open phase: a few before the opening, then every wave half, a third, a quarter… of
+// the rush.
+func waveSizes(left int, final bool) []int {
+	percent := laterPercent
+	if final {
+		percent = askedPercent
+	}
+	visits := left * percent / 100 / ticketsAVisit
+	sum := 0.0
+	for k := range waves {
+		sum += 1 / float64(k+1)
+	}
+	sizes := make([]int, 0, 1+waves)
+	sizes = append(sizes, visits*earlyShareOf/1000+1)
+	for k := range waves {
+		sizes = append(sizes, int(float64(visits)/float64(k+1)/sum)+1)
+	}
+	return sizes
+}
+
+// comeBack lets visitors come again at the next instant of a phase with slots; in an open phase others take their place.
+func (s *stage) comeBack(all []visit) {
+	if s.hour+1 < len(s.guests) {
+		next := &s.guests[s.hour+1]
+		for _, v := range all {
+			*next = append(*next, s.number(v.account))
+		}
+	}
+}
+
+// close counts what is gone when the phase is over.
+func (s *stage) close() {
+	for i := range s.r.sale.Sessions {
+		session := &s.r.sale.Sessions[i]
+		left := int32(0)
+		for _, n := range s.r.stock[session.FirstPool : session.FirstPool+session.PoolCount] {
+			left += n
+		}
+		if s.phase.Sells(i) && left == 0 {
+			s.soldOut++
+		}
+	}
+}

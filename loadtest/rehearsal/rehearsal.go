@@ -1,0 +1,227 @@
+package rehearsal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/journal"
+)
+
+// The range of Options.Scale.
+const (
+	MinScale = 0.001
+	MaxScale = 1
+)
+
+// Readable is a journal opened for reading.
+type Readable interface {
+	journal.Reader
+	io.Closer
+}
+
+// Options say what to rehearse, and how large.
+type Options struct {
+	Sale       *catalog.Sale // as it will be; the rehearsal scales a copy
+	Scale      float64       // MinScale to MaxScale
+	Seed       uint64
+	Workers    int // goroutines that play buyers; default GOMAXPROCS. One gives the same result every time
+	Durability engine.Durability
+	Journal    journal.Backend          // an empty one, which the rehearsal closes; nil with durability none
+	Reopen     func() (Readable, error) // opens it again for the audit
+	Progress   *Progress                // nil: none is shown
+}
+
+func (o *Options) setDefaults() error {
+	switch {
+	case o.Sale == nil:
+		return errors.New("no sale definition")
+	case o.Scale < MinScale || o.Scale > MaxScale:
+		return fmt.Errorf("a scale of %g: %g to %g are possible", o.Scale, MinScale, float64(MaxScale))
+	case o.Workers < 0 || o.Workers > maxWorkers:
+		return fmt.Errorf("%d workers: at most %d are possible", o.Workers, maxWorkers)
+	case (o.Journal == nil) != (o.Durability == engine.None), (o.Journal == nil) != (o.Reopen == nil):
+		return errors.New("a journal, and a way to read it again, belong to every durability but none")
+	}
+	if o.Workers == 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	if o.Progress == nil {
+		o.Progress = NewProgress(io.Discard)
+	}
+	return nil
+}
+
+const maxWorkers = 1024
+
+// rehearsal is one under way.
+type rehearsal struct {
+	o      Options
+	sale   *catalog.Sale // scaled
+	crowd  crowd
+	engine *engine.Engine
+	clock  clock
+	lanes  []*lane
+	stages []*stage // by phase of the sale
+	draws  []DrawReport
+	stock  []int32 // of each pool available, as it was when the clock last moved
+	report Report
+}
+
+// Run plays the sale from its first entry to its last place and audits it. The error is for a rehearsal that could not be
+// played; what the audit found is in the report. When ctx ends, so does the rehearsal, between two batches.
+func Run(ctx context.Context, o Options) (*Report, error) {
+	if err := o.setDefaults(); err != nil {
+		if o.Journal != nil {
+			err = errors.Join(err, o.Journal.Close())
+		}
+		return nil, err
+	}
+	began := time.Now()
+	r := &rehearsal{o: o, sale: withStandIns(Scaled(o.Sale, o.Scale)), crowd: crowdOf(o.Scale)}
+	if err := r.open(ctx); err != nil {
+		return nil, err
+	}
+	err := r.play(ctx)
+	if err == nil {
+		r.report.Measured.SaleSeconds = time.Since(began).Seconds()
+		err = r.audit(ctx)
+	}
+	err = errors.Join(err, r.close())
+	if err == nil && o.Reopen != nil {
+		err = r.verify()
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.report.Measured.Seconds = time.Since(began).Seconds()
+	r.report.Measured.PeakBytes = peakMemory()
+	return &r.report, nil
+}
+
+// open starts the engine over an empty journal. It writes no checkpoints: the audit wants to see every record from the
+// first one on.
+func (r *rehearsal) open(ctx context.Context) error {
+	r.report.describe(&r.o)
+	e, err := engine.Open(ctx, engine.Options{
+		Sale: r.sale, Journal: r.o.Journal, Durability: r.o.Durability, Clock: r.clock.start,
+		SweepEvery: -1, CheckpointAfter: -1, Patience: time.Minute, Backlog: backlog, ExpectAccounts: r.crowd.entrants,
+	})
+	if err != nil {
+		return err
+	}
+	r.engine = e
+	if found := e.Recovery(); found.Accounts > 0 || found.Reservations > 0 {
+		return errors.Join(errors.New("the journal is not empty: a rehearsal begins with an empty one"), r.close())
+	}
+	r.stock = make([]int32, len(r.sale.Pools))
+	for i := range r.sale.Phases {
+		r.stages = append(r.stages, newStage(r, i))
+	}
+	for range r.o.Workers {
+		r.lanes = append(r.lanes, newLane(r))
+	}
+	r.draws = make([]DrawReport, len(r.sale.Draws))
+	return nil
+}
+
+// backlog lets all holds of an instant expire at once. What buyers place is bounded by their batches.
+const backlog = 1 << 26
+
+// close ends the engine and lets go of its memory: the audit of the journal needs room of its own.
+func (r *rehearsal) close() error {
+	err := r.engine.Close()
+	r.engine, r.lanes = nil, nil
+	debug.FreeOSMemory()
+	return err
+}
+
+// play goes through the calendar: always to whatever comes next on the sale clock.
+func (r *rehearsal) play(ctx context.Context) error {
+	events := r.calendar()
+	for len(events) > 0 {
+		next := 0
+		for i := range events {
+			if events[i].at.Before(events[next].at) {
+				next = i
+			}
+		}
+		r.clock.advance(events[next].at)
+		at, more, err := events[next].happen(ctx)
+		if err != nil {
+			return err
+		}
+		if events[next].at = at; !more {
+			events = append(events[:next], events[next+1:]...)
+		}
+	}
+	r.o.Progress.end()
+	r.settleBooks()
+	return nil
+}
+
+// event is something that happens at an instant, and possibly again at a later one.
+type event struct {
+	at     time.Time
+	happen func(ctx context.Context) (next time.Time, more bool, err error)
+}
+
+// calendar lists what the sale definition announces.
+func (r *rehearsal) calendar() []event {
+	var all []event
+	for i := range r.sale.Draws {
+		d := &r.sale.Draws[i]
+		all = append(all, event{at: d.RegistrationOpens, happen: func(ctx context.Context) (time.Time, bool, error) {
+			return time.Time{}, false, r.register(ctx, i)
+		}}, event{at: d.RegistrationCloses, happen: func(ctx context.Context) (time.Time, bool, error) {
+			return time.Time{}, false, r.draw(ctx, i)
+		}})
+	}
+	for _, s := range r.stages {
+		all = append(all, event{at: s.first(), happen: s.serve})
+	}
+	return all
+}
+
+// clock is the sale clock. Only the calendar moves it, while no buyer is served.
+type clock struct{ ms atomic.Int64 }
+
+func (c *clock) start(time.Time) func() time.Time {
+	return func() time.Time { return time.UnixMilli(c.ms.Load()).UTC() }
+}
+
+// advance moves the clock to the instant, never back.
+func (c *clock) advance(to time.Time) { c.ms.Store(max(c.ms.Load(), to.UnixMilli())) }
+
+// lapse moves the clock on until every hold is over, lets those expire that were not paid for, and takes stock. late is
+// what happens in between: after the time of the holds, before anything has swept them.
+func (r *rehearsal) lapse(ctx context.Context, phase string, late func() error) error {
+	r.clock.ms.Add(r.engine.TTL().Milliseconds())
+	if err := late(); err != nil {
+		return err
+	}
+	r.engine.ExpireDue()
+	if err := r.engine.Flush(ctx); err != nil {
+		return err
+	}
+	r.takeStock(phase)
+	return ctx.Err()
+}
+
+// takeStock reads what is left, for the listings of the buyers who come next.
+func (r *rehearsal) takeStock(phase string) {
+	sold := 0
+	for i := range r.stock {
+		s := r.engine.Stock(i)
+		r.stock[i] = int32(s.Available)
+		sold += s.Sold
+	}
+	r.o.Progress.at("places", r.sale.PlacesOnSale(), sold, phase+", "+r.engine.Now().Format("2 January 2006"))
+}

@@ -1,0 +1,194 @@
+package rehearsal
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/journal/embedded"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// journalled keeps the rehearsal's journal in a directory.
+func journalled(t *testing.T, dir string, o Options) Options {
+	b, err := embedded.Open(dir, embedded.Options{})
+	require.NoError(t, err)
+	o.Journal, o.Reopen = b, func() (Readable, error) { return embedded.OpenReadOnly(dir) }
+	return o
+}
+
+func run(t *testing.T, o Options) *Report {
+	r, err := Run(t.Context(), o)
+	require.NoError(t, err)
+	return r
+}
+
+func requireSold(t *testing.T, r *Report) {
+	require.Empty(t, r.Audit.Problems)
+	require.True(t, r.Clean())
+	require.Zero(t, r.Places.Left)
+	require.Equal(t, r.Places.Offered, r.Places.Sold)
+	require.Equal(t, r.Places.Offered, r.Places.AskedFor)
+	require.Greater(t, r.Places.Asked, r.Places.Offered)
+}
+
+// The whole sale on an embedded journal with durability sync, every record of it audited.
+func TestEveryPlaceIsSoldAndTheAuditIsClean(t *testing.T) {
+	for _, scale := range []float64{0.001, 0.01} {
+		r := run(t, journalled(t, t.TempDir(), Options{Sale: catalog.Paris2024(), Scale: scale, Seed: 1, Workers: 4}))
+		requireSold(t, r)
+		require.Equal(t, 4036, r.Audit.Pools)
+		require.Greater(t, r.Audit.Reservations, 0)
+		held := 0
+		for _, p := range r.Phases {
+			require.Equal(t, p.Held, p.Confirmed+p.Released+p.Expired, p.Phase)
+			held += p.Held
+		}
+		entries := r.Draws[0].Entries + r.Draws[1].Entries
+		definition, frozenAndDrawn := 1, 4
+		require.Equal(t, definition+frozenAndDrawn+entries+2*held, r.Audit.Records)
+	}
+}
+
+// What the package documentation says goes wrong does go wrong.
+func TestTheSaleIsAHardOne(t *testing.T) {
+	r := run(t, Options{Sale: catalog.Paris2024(), Scale: 0.01, Seed: 2, Workers: 2, Durability: engine.None})
+	requireSold(t, r)
+	refused := map[engine.Code]int{}
+	for _, p := range r.Phases {
+		require.NotZero(t, p.Released, p.Phase)
+		require.NotZero(t, p.Expired, p.Phase)
+		require.NotZero(t, p.Repeated, p.Phase)
+		require.NotZero(t, p.Tickets, p.Phase)
+		for code, n := range p.Refused {
+			refused[code] += n
+		}
+	}
+	for _, code := range []engine.Code{engine.AccountCapExceeded, engine.NoAccessSlot, engine.PackShape, engine.PhaseNotOpen,
+		engine.ReservationExpired, engine.SessionLimitExceeded, engine.SlotEnded, engine.SlotNotOpen, engine.SoldOut} {
+		require.NotZero(t, refused[code], code)
+		delete(refused, code)
+	}
+	require.Empty(t, refused, "refused for no reason that the rehearsal knows")
+	for _, p := range r.Phases {
+		require.NotZero(t, p.SoldOutSessions, p.Phase)
+	}
+	require.NotZero(t, r.Draws[0].Priority)
+	require.Zero(t, r.Draws[1].Priority)
+}
+
+// reproducible is the part of the report that must be the same for the same seed.
+func reproducible(t *testing.T, r *Report) string {
+	again := *r
+	again.Measured = Measured{}
+	text, err := json.MarshalIndent(&again, "", "  ")
+	require.NoError(t, err)
+	return string(text)
+}
+
+func TestOneWorkerDoesTheSameAgain(t *testing.T) {
+	one := func(seed uint64) string {
+		return reproducible(t, run(t, journalled(t, t.TempDir(), Options{Sale: catalog.Paris2024(), Scale: MinScale, Seed: seed, Workers: 1})))
+	}
+	first := one(7)
+	require.Equal(t, first, one(7))
+	require.NotEqual(t, first, strings.Replace(one(8), `"seed": 8`, `"seed": 7`, 1))
+}
+
+func TestTable(t *testing.T) {
+	r := run(t, Options{Sale: catalog.Paris2024(), Scale: 0.001, Seed: 1, Workers: 1, Durability: engine.None})
+	for i := range r.Measured.Phases {
+		r.Measured.Phases[i] = PhaseMeasured{}
+	}
+	r.Measured = Measured{Phases: r.Measured.Phases}
+	var table strings.Builder
+	require.NoError(t, r.WriteTable(&table))
+	golden := filepath.Join("testdata", "table.txt")
+	if *update {
+		require.NoError(t, os.WriteFile(golden, []byte(table.String()), 0o644))
+	}
+	expected, err := os.ReadFile(golden)
+	require.NoError(t, err)
+	require.Equal(t, string(expected), table.String())
+}
+
+// A sale of another shape: one draw whose round is yet to come, packs of two, a session that is sold in packs alone.
+func TestAnotherSaleBeforeItIsHeld(t *testing.T) {
+	sale, err := catalog.Load(filepath.Join("..", "..", "engine", "catalog", "testdata", "small"))
+	require.NoError(t, err)
+	require.False(t, sale.Draws[0].Beacon.StandIn)
+	r := run(t, journalled(t, t.TempDir(), Options{Sale: sale, Scale: 0.01, Seed: 4, Workers: 2}))
+	require.Empty(t, r.Audit.Problems)
+	require.NotZero(t, r.Phases[0].Tickets)
+	require.NotZero(t, r.Phases[1].Tickets)
+	require.False(t, sale.Draws[0].Beacon.StandIn, "the sale itself is not touched")
+}
+
+func TestAJournalThatIsNotEmptyIsRefused(t *testing.T) {
+	dir, o := t.TempDir(), Options{Sale: catalog.Paris2024(), Scale: MinScale, Seed: 1}
+	run(t, journalled(t, dir, o))
+	_, err := Run(t.Context(), journalled(t, dir, o))
+	require.ErrorContains(t, err, "not empty")
+	// It was closed: somebody else may open it.
+	b, err := embedded.OpenReadOnly(dir)
+	require.NoError(t, err)
+	require.NoError(t, b.Close())
+}
+
+func TestOptionsOutOfRangeAreRefused(t *testing.T) {
+	good := Options{Sale: catalog.Paris2024(), Scale: MinScale, Durability: engine.None}
+	for _, c := range []struct {
+		change func(o *Options)
+		says   string
+	}{
+		{func(o *Options) { o.Sale = nil }, "no sale definition"},
+		{func(o *Options) { o.Scale = 0 }, "a scale of 0"},
+		{func(o *Options) { o.Scale = 1.5 }, "a scale of 1.5"},
+		{func(o *Options) { o.Workers = -1 }, "-1 workers"},
+		{func(o *Options) { o.Durability = engine.Sync }, "a journal"},
+	} {
+		o := good
+		c.change(&o)
+		_, err := Run(t.Context(), o)
+		require.ErrorContains(t, err, c.says)
+	}
+}
+
+// cancelling ends the context when it reads a word.
+type cancelling struct {
+	word   string
+	cancel func()
+}
+
+func (c cancelling) Write(text []byte) (int, error) {
+	if strings.Contains(string(text), c.word) {
+		c.cancel()
+	}
+	return len(text), nil
+}
+
+func TestARehearsalEndsWithItsContext(t *testing.T) {
+	for _, at := range []string{"draw1 entries", "draw2 slots"} {
+		dir := t.TempDir()
+		ctx, cancel := context.WithCancel(t.Context())
+		_, err := Run(ctx, journalled(t, dir, Options{Sale: catalog.Paris2024(), Scale: MinScale, Seed: 3,
+			Progress: NewProgress(cancelling{word: at, cancel: cancel})}))
+		require.ErrorIs(t, err, context.Canceled)
+		b, err := embedded.OpenReadOnly(dir)
+		require.NoError(t, err)
+		found, err := b.Recover(journal.Recovery{Chunk: func([]byte) error { return nil }, Group: func(journal.Group) error { return nil }})
+		require.NoError(t, err)
+		require.NotZero(t, found.Records)
+		require.NoError(t, b.Close())
+	}
+}

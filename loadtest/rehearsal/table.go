@@ -1,0 +1,103 @@
+package rehearsal
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"text/tabwriter"
+	"time"
+)
+
+// WriteTable prints the report for people.
+func (r *Report) WriteTable(w io.Writer) error {
+	b := bufio.NewWriter(w)
+	fmt.Fprintf(b, "Rehearsal of %s at scale %g, seed %d, %d workers, durability %s\n\n", r.Sale, r.Scale, r.Seed, r.Workers, r.Durability)
+	for i := range r.Draws {
+		d := &r.Draws[i]
+		fmt.Fprintf(b, "%s: %s entries, %s of them with priority; %s came to buy. Seed %s\n", d.Draw, grouped(d.Entries),
+			grouped(d.Priority), grouped(d.Buyers), d.Seed)
+	}
+	b.WriteByte('\n')
+	table := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	cells := bufio.NewWriter(table)
+	fmt.Fprintln(cells, "phase\tvisits\trequests\theld\tconfirmed\treleased\texpired\trefused\ttickets\tsessions sold out\toperations/s\tp99\t")
+	for i := range r.Phases {
+		r.phaseRow(cells, i)
+	}
+	r.refusalRows(cells)
+	if err := errors.Join(cells.Flush(), table.Flush()); err != nil {
+		return err
+	}
+	r.writeAudit(b)
+	return b.Flush()
+}
+
+func (r *Report) phaseRow(w *bufio.Writer, i int) {
+	p, m := &r.Phases[i], &r.Measured.Phases[i]
+	refused := 0
+	for _, n := range p.Refused {
+		refused += n
+	}
+	fmt.Fprintf(w, "%s\t", p.Phase)
+	for _, n := range []int{p.Visits, p.Requests, p.Held, p.Confirmed, p.Released, p.Expired, refused, p.Tickets, p.SoldOutSessions, int(m.PerSecond)} {
+		fmt.Fprintf(w, "%s\t", grouped(n))
+	}
+	fmt.Fprintf(w, "%.1f ms\t\n", m.P99Ms)
+}
+
+// refusalRows say why requests were refused, a line a reason, a column a phase.
+func (r *Report) refusalRows(w *bufio.Writer) {
+	fmt.Fprint(w, "\t\nrefused for\t")
+	for i := range r.Phases {
+		fmt.Fprintf(w, "%s\t", r.Phases[i].Phase)
+	}
+	fmt.Fprintln(w)
+	for _, code := range r.codes() {
+		fmt.Fprintf(w, "%s\t", code)
+		for i := range r.Phases {
+			fmt.Fprintf(w, "%s\t", grouped(r.Phases[i].Refused[code]))
+		}
+		fmt.Fprintln(w)
+	}
+}
+
+func (r *Report) writeAudit(w *bufio.Writer) {
+	p, a, m := &r.Places, &r.Audit, &r.Measured
+	fmt.Fprintf(w, "\nplaces   %s offered, %s of them asked for, %s sold, %s left, %s asked for and left\n",
+		grouped(p.Offered), grouped(p.AskedFor), grouped(p.Sold), grouped(p.Left), grouped(p.Missed))
+	fmt.Fprintf(w, "reads    %s pools, %s accounts, %s reservations held against I1, I2 and I4 and the buyers' own count\n",
+		grouped(a.Pools), grouped(a.Accounts), grouped(a.Reservations))
+	if r.Durability == "none" {
+		fmt.Fprintln(w, "journal  none")
+	} else {
+		fmt.Fprintf(w, "journal  %s records replayed, I1, I2, I3 and I6 checked after each\n", grouped(a.Records))
+	}
+	for _, problem := range a.Problems {
+		fmt.Fprintf(w, "BROKEN   %s\n", problem)
+	}
+	if a.Broken > 0 {
+		fmt.Fprintf(w, "audit    %s problems\n", grouped(a.Broken))
+	} else {
+		fmt.Fprintln(w, "audit    clean")
+	}
+	fmt.Fprintf(w, "took     %s: the sale %s, the reads %s, the journal %s\n", seconds(m.Seconds), seconds(m.SaleSeconds),
+		seconds(m.AuditSeconds), seconds(m.VerifySeconds))
+	if m.PeakBytes > 0 {
+		fmt.Fprintf(w, "memory   %.2f GiB at the peak\n", float64(m.PeakBytes)/(1<<30))
+	}
+}
+
+func seconds(s float64) string {
+	return time.Duration(s * float64(time.Second)).Round(100 * time.Millisecond).String()
+}
+
+// grouped writes a number with a comma before every three digits.
+func grouped(n int) string {
+	digits := strconv.Itoa(n)
+	for at := len(digits) - 3; at > 0 && digits[at-1] != '-'; at -= 3 {
+		digits = digits[:at] + "," + digits[at:]
+	}
+	return digits
+}
