@@ -18,13 +18,13 @@ import (
 // its connection. While the server has more to do than it can, such a queue only grows, and each request in it costs the
 // whole way through the server to be told "overloaded" at the end, or is answered when its buyer has long gone. So the
 // gate looks at what has arrived: of the reservations that wait on this connection it lets through the newest few, as many
-// as can be answered soon, and answers the others at once with a text made in advance, many with one system call. That
-// costs a fiftieth of a sale, so the sale goes on under ten times the load it can take. What is let through is the newest,
+// as can be answered soon, and answers the others with a text made in advance, in front of the next answer or at once where
+// none is to come, many with one system call. That costs a fiftieth of a sale, so the sale goes on under ten times the load it can take. What is let through is the newest,
 // since its buyers are still there. Confirmations, releases and reads always pass: they finish what was begun.
 //
 // Answers must come in the order of the requests. The gate answers only when everything before has been: fasthttp reads
 // on only after it has answered, and flushed, every whole request that it was given, so at a Read all that was handed out
-// whole is answered. A request that is handed out in part is followed by the rest of it before anything else happens.
+// whole is answered, and what it writes next belongs behind the refusals that are owed. A request that is handed out in part is followed by the rest of it before anything else happens.
 type gate struct {
 	conn    net.Conn
 	arrived func(p []byte) int // reads from conn what is there
@@ -37,10 +37,11 @@ type gate struct {
 	at, end  int  // of room: how far it was handed out or answered, and filled
 	more     bool // the last ordinary read took all that it could: there may be more
 
-	queued  bool          // counted in bounds.queues
-	handed  int           // reservations of a queue handed out together
-	since   time.Time     // when they were read
-	service time.Duration // how long each of them took lately
+	owed   int       // refusals of requests before the one that is answered next
+	queued bool      // counted in bounds.queues
+	handed int       // reservations of a queue handed out together
+	since  time.Time // when they were read
+	pass   float64   // so many reservations are answered within the patience, by what was seen
 }
 
 // gateRoom is how many bytes of a queue are looked at together.
@@ -60,8 +61,12 @@ type gateBounds struct {
 const (
 	// queuePatience is long enough for the next few to fill the journal's next group, short against what a buyer notices.
 	queuePatience = 5 * time.Millisecond
-	// firstService is what a request is taken to need before one was seen.
-	firstService = 100 * time.Microsecond
+	// firstPass is how many reservations are taken to be answered within the patience before any were.
+	firstPass = 8
+	// How many pass grows by so many with every queue that was answered in time, and shrinks to its part of the patience,
+	// but not below half, with one that was not. All connections do so, and together they come to rest where the patience is
+	// used up, however the time of one depends on what the others let through.
+	passMore, passLeast = 0.25, 0.5
 	// crowd is how many connections with queues, for each processor, make a crowd. A client that sends ahead on a few
 	// connections makes none: it is served in its turn.
 	crowd = 8
@@ -81,7 +86,7 @@ func newGateBounds(s *Server, write time.Duration) *gateBounds {
 func (s *Server) Queues() int { return int(s.gates.queues.Load()) }
 
 func newGate(c net.Conn, b *gateBounds) *gate {
-	return &gate{conn: c, bounds: b, service: firstService, arrived: arrivedOn(c)}
+	return &gate{conn: c, bounds: b, pass: firstPass, arrived: arrivedOn(c)}
 }
 
 // arrivedOn returns what reads that which has arrived on a connection, without waiting, and returns how many bytes there
@@ -107,8 +112,11 @@ func arrivedOn(c net.Conn) func(p []byte) int {
 func (g *gate) Read(p []byte) (int, error) {
 	g.measure()
 	for {
-		if n, err := g.hand(p); n > 0 || err != nil {
-			return n, err
+		if n := g.hand(p); n > 0 {
+			return n, nil
+		}
+		if err := g.settle(); err != nil {
+			return 0, errors.Join(io.EOF, err) // the client takes no answers: fasthttp has nothing to add
 		}
 		n, err := g.conn.Read(p)
 		if n == 0 {
@@ -129,7 +137,7 @@ func (g *gate) Read(p []byte) (int, error) {
 }
 
 // soon is how many requests can be answered within the patience.
-func (g *gate) soon() int { return max(1, int(g.bounds.queue/g.service)) }
+func (g *gate) soon() int { return int(g.pass) }
 
 // queue notes whether more wait on this connection than can be answered soon.
 func (g *gate) queue(is bool) {
@@ -144,15 +152,21 @@ func (g *gate) queue(is bool) {
 	}
 }
 
-// measure learns how long the reservations of a queue take: from when they were read until fasthttp, having answered all,
-// reads on.
+// measure learns how many reservations can be answered within the patience: from when a queue of them was read until
+// fasthttp, having answered all that were handed out, reads on.
 func (g *gate) measure() {
 	if g.handed == 0 || g.room != nil && len(g.segments) > 0 {
 		return
 	}
-	took := time.Since(g.since) / time.Duration(g.handed)
-	g.service = max(g.service+(took-g.service)/4, time.Microsecond)
+	handed := float64(g.handed)
 	g.handed = 0
+	share := float64(g.bounds.queue) / float64(max(time.Since(g.since), 1))
+	switch {
+	case share < 1:
+		g.pass = max(1, min(g.pass, handed)*max(share, passLeast))
+	case handed+1 > g.pass:
+		g.pass += passMore
+	}
 }
 
 // gather takes what was read and all that has arrived besides, as far as there is room, and decides who passes.
@@ -195,19 +209,18 @@ func (g *gate) putBack() {
 	g.rest, g.head = 0, g.head[:0]
 }
 
-// hand answers what is to be refused next, and hands out what may pass before the next that is not; nothing when the room
-// is empty.
-func (g *gate) hand(p []byte) (n int, err error) {
+// hand notes what is to be refused next, and hands out what may pass before the next that is not; nothing when the room is
+// empty.
+func (g *gate) hand(p []byte) (n int) {
 	for g.room != nil {
 		refuse := 0
 		for len(g.segments) > refuse && g.segments[refuse].refuse {
 			g.at = g.segments[refuse].end
 			refuse++
 		}
-		g.segments = g.segments[refuse:]
-		if err := g.refuse(refuse); err != nil {
-			g.release()
-			return 0, err
+		if g.segments = g.segments[refuse:]; refuse > 0 {
+			g.owed += refuse
+			g.bounds.refused(refuse)
 		}
 		for len(g.segments) > 0 && !g.segments[0].refuse && n < len(p) {
 			more := copy(p[n:], g.room[g.at:g.segments[0].end])
@@ -219,7 +232,7 @@ func (g *gate) hand(p []byte) (n int, err error) {
 		left := g.end - g.at
 		switch {
 		case n > 0:
-			return n, nil
+			return n
 		case left == 0:
 			g.release()
 		default:
@@ -228,7 +241,7 @@ func (g *gate) hand(p []byte) (n int, err error) {
 			g.decide(left, 0)
 		}
 	}
-	return 0, nil
+	return 0
 }
 
 func (g *gate) release() {
@@ -236,27 +249,45 @@ func (g *gate) release() {
 	g.room, g.segments = nil, nil
 }
 
-// refuse tells the next n requests that the server is overloaded.
-func (g *gate) refuse(n int) error {
-	if n == 0 {
+// settle sends the refusals that are owed, for want of an answer to send them with.
+func (g *gate) settle() error {
+	if g.owed == 0 {
 		return nil
 	}
-	g.bounds.refused(n)
 	if err := g.conn.SetWriteDeadline(time.Now().Add(g.bounds.write)); err != nil {
 		return err
 	}
+	_, err := g.Write(nil)
+	return err
+}
+
+// Write sends what fasthttp answers, behind the refusals of the requests before: with one system call, and one waking of the
+// client, as far as there is room.
+func (g *gate) Write(p []byte) (int, error) {
+	if g.owed == 0 {
+		return g.conn.Write(p)
+	}
 	room := g.bounds.rooms.Get().(*[gateRoom]byte)
 	defer g.bounds.rooms.Put(room)
-	for n > 0 {
-		out := room[:0]
-		for ; n > 0 && len(out)+len(g.bounds.answer) <= gateRoom; n-- {
-			out = append(out, g.bounds.answer...)
+	out := room[:0]
+	for ; g.owed > 0; g.owed-- {
+		if len(out)+len(g.bounds.answer) > gateRoom {
+			if _, err := g.conn.Write(out); err != nil {
+				return 0, err
+			}
+			out = room[:0]
 		}
-		if _, err := g.conn.Write(out); err != nil {
-			return errors.Join(io.EOF, err) // the client takes no answers: fasthttp has nothing to add
-		}
+		out = append(out, g.bounds.answer...)
 	}
-	return nil
+	if len(out)+len(p) <= gateRoom {
+		before := len(out)
+		n, err := g.conn.Write(append(out, p...))
+		return max(0, n-before), err
+	}
+	if _, err := g.conn.Write(out); err != nil {
+		return 0, err
+	}
+	return g.conn.Write(p)
 }
 
 // segment is a piece of what was read: a whole request to reserve, or anything else.

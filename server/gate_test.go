@@ -63,7 +63,7 @@ func randomRequests(dice *rand.Rand, n int) (text string, reserving []bool) {
 
 // serveLike reads requests and answers each with its number, as fasthttp does: what was answered is sent when no further
 // request is at hand.
-func serveLike(t *testing.T, c *gate, to *stream) {
+func serveLike(t *testing.T, c *gate) {
 	in := bufio.NewReaderSize(c, MaxHeader)
 	var out bytes.Buffer
 	for {
@@ -76,7 +76,8 @@ func serveLike(t *testing.T, c *gate, to *stream) {
 		require.NoError(t, err)
 		fmt.Fprintf(&out, "answer %s\n", q.Header.Get("Number"))
 		if in.Buffered() == 0 {
-			_, _ = out.WriteTo(to) // to memory
+			_, err = out.WriteTo(c)
+			require.NoError(t, err)
 		}
 	}
 }
@@ -111,7 +112,7 @@ func TestGateKeepsOrder(t *testing.T) {
 			}
 			return n
 		}
-		serveLike(t, g, s)
+		serveLike(t, g)
 		lines := strings.Split(strings.TrimSpace(s.told.String()), "\n")
 		require.Len(t, lines, len(reserving), "round %d", round)
 		for i, line := range lines {
@@ -155,7 +156,7 @@ func TestGateLeavesTheCrowd(t *testing.T) {
 	g.queue(true)
 	require.EqualValues(t, 1, b.queues.Load())
 	l := &listener{conns: map[*conn]struct{}{}}
-	c := &conn{Conn: &closing{}, in: g, listener: l}
+	c := &conn{Conn: &closing{}, through: g, listener: l}
 	require.NoError(t, c.Close())
 	require.Zero(t, b.queues.Load())
 }

@@ -63,9 +63,9 @@ func (l *listener) Accept() (net.Conn, error) {
 }
 
 func (l *listener) admit(c net.Conn) *conn {
-	own := &conn{Conn: c, in: c, listener: l}
+	own := &conn{Conn: c, through: c, listener: l}
 	if l.gates != nil {
-		own.in = newGate(c, l.gates)
+		own.through = newGate(c, l.gates)
 	}
 	l.mu.Lock()
 	room := !l.closed && len(l.conns) < l.limit
@@ -138,7 +138,7 @@ func (l *listener) cut() {
 // conn is a connection that knows whether its client waits for something.
 type conn struct {
 	net.Conn
-	in       io.Reader // the gate, or the connection itself
+	through  io.ReadWriter // the gate, or the connection itself
 	listener *listener
 
 	heard  atomic.Bool // something was read
@@ -148,7 +148,7 @@ type conn struct {
 }
 
 func (c *conn) Read(p []byte) (int, error) {
-	n, err := c.in.Read(p)
+	n, err := c.through.Read(p)
 	if n > 0 {
 		c.heard.Store(true)
 		c.asked.Store(true)
@@ -161,7 +161,7 @@ func (c *conn) Write(p []byte) (int, error) {
 	if !c.heard.Load() {
 		return len(p), nil
 	}
-	n, err := c.Conn.Write(p)
+	n, err := c.through.Write(p)
 	c.asked.Store(false)
 	return n, err
 }
@@ -171,7 +171,7 @@ func (c *conn) Write(p []byte) (int, error) {
 func (c *conn) Close() error {
 	err := net.ErrClosed
 	c.once.Do(func() {
-		if g, ok := c.in.(*gate); ok {
+		if g, ok := c.through.(*gate); ok {
 			g.queue(false)
 		}
 		if c.linger.Load() {

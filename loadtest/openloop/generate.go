@@ -142,7 +142,7 @@ func (g *generator) load(ctx context.Context, rate float64, warmup, duration tim
 	if err != nil {
 		return nil, err
 	}
-	m := &measurement{Rate: rate, Seconds: duration.Seconds(), Connections: g.target.Connections}
+	m := &measurement{Rate: rate, Seconds: duration.Seconds(), Connections: g.target.Connections, lags: newHistogram()}
 	begin := g.now()
 	due := func(i int) time.Duration { return begin + time.Duration(float64(i)/rate*float64(time.Second)) }
 	counting, end := begin+warmup, begin+warmup+duration
@@ -152,7 +152,6 @@ func (g *generator) load(ctx context.Context, rate float64, warmup, duration tim
 	var before processorTimes
 	clock := time.NewTicker(tick)
 	defer clock.Stop()
-	lag := newHistogram()
 	for i := 0; ; {
 		now := g.now()
 		if before.at == 0 && now >= counting {
@@ -167,10 +166,10 @@ func (g *generator) load(ctx context.Context, rate float64, warmup, duration tim
 			}
 			if q.counted {
 				m.Offered++
-				record(lag, now-q.intended)
+				record(m.lags, now-q.intended)
 			}
 			if !s.lanes[i%len(s.lanes)].put(g.writer, q) && q.counted {
-				m.Unsent++
+				m.dropped++
 			}
 		}
 		for _, l := range s.lanes {
@@ -187,10 +186,13 @@ func (g *generator) load(ctx context.Context, rate float64, warmup, duration tim
 			return nil, errors.Join(ctx.Err(), s.close(m))
 		}
 	}
-	m.Lag = spreadOf(lag)
 	m.spent(before, g.processorTimes())
 	s.drain(ctx)
-	return m, s.close(m)
+	if err := s.close(m); err != nil {
+		return m, err
+	}
+	m.conclude()
+	return m, nil
 }
 
 // drain waits for the answers that are still to come.
@@ -233,7 +235,7 @@ func (s *session) close(m *measurement) error {
 	for _, l := range s.everyLane() {
 		total.add(l.tally)
 	}
-	m.count(total)
+	m.total = total
 	return errors.Join(faults...)
 }
 

@@ -116,9 +116,30 @@ type measurement struct {
 
 	ServerCPU    float64 // processor seconds of the server a second; 0 where its process is not known
 	GeneratorCPU float64
+
+	dropped int // arrivals that a connection had no room for
+	lags    *hdrhistogram.Histogram
+	total   *tally
 }
 
-func (m *measurement) count(t *tally) {
+// add merges what came of the same load at another time.
+func (m *measurement) add(other *measurement) {
+	share := other.Seconds / (m.Seconds + other.Seconds)
+	m.ServerCPU += share * (other.ServerCPU - m.ServerCPU)
+	m.GeneratorCPU += share * (other.GeneratorCPU - m.GeneratorCPU)
+	m.Seconds += other.Seconds
+	m.Offered += other.Offered
+	m.Unanswered += other.Unanswered
+	m.dropped += other.dropped
+	m.lags.Merge(other.lags)
+	m.total.add(other.total)
+	m.conclude()
+}
+
+// conclude makes figures of what was counted.
+func (m *measurement) conclude() {
+	t := m.total
+	m.Lag, m.Unsent = spreadOf(m.lags), m.dropped+t.unsent
 	m.Results, m.ByCall = map[string]map[string]int{}, map[string]spread{}
 	all := newHistogram()
 	for k := range kinds {
@@ -130,7 +151,6 @@ func (m *measurement) count(t *tally) {
 		all.Merge(t.accepted[k])
 	}
 	m.Accepted, m.Refused = spreadOf(all), spreadOf(t.refused)
-	m.Unsent += t.unsent
 	sold := t.sold
 	if sold == 0 {
 		sold = t.held

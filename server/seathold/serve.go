@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -33,8 +34,16 @@ type serveCommand struct {
 	Standby    standby       `embed:""`
 }
 
+// leastProcs is how many goroutines run at a time at least. While the journal's writer waits for the disk it keeps the place
+// of one. If that were the only one, callers would be served in lockstep with it, one a sync, and Go would look for new
+// requests only every ten milliseconds: on one processor, overload left 2,258 of 16,839 sales a second.
+const leastProcs = 2
+
 // Run serves until it is told to end.
 func (c *serveCommand) Run(p *process) error {
+	if runtime.GOMAXPROCS(0) < leastProcs {
+		runtime.GOMAXPROCS(leastProcs)
+	}
 	s, err := c.prepare(p)
 	if err != nil {
 		return err
