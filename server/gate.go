@@ -38,6 +38,7 @@ type gate struct {
 	more     bool // the last ordinary read took all that it could: there may be more
 
 	owed   int       // refusals of requests before the one that is answered next
+	parts  [2][]byte // of what is written with them
 	queued bool      // counted in bounds.queues
 	handed int       // reservations of a queue handed out together
 	since  time.Time // when they were read
@@ -47,12 +48,15 @@ type gate struct {
 // gateRoom is how many bytes of a queue are looked at together.
 const gateRoom = 64 << 10
 
+// refusalsAtOnce is how many refusals one system call sends at most.
+const refusalsAtOnce = 200
+
 // gateBounds is what all gates of a server share.
 type gateBounds struct {
 	queues  atomic.Int64  // connections with queues
 	crowd   int64         // so many of them say that the server has more to do than it can
 	refused func(n int)   // n reservations were refused
-	answer  []byte        // what each of them hears
+	answers []byte        // what so many of them hear as can be told at once
 	queue   time.Duration // how long a reservation may wait behind others of its connection in a crowd
 	write   time.Duration // for the client to take its refusals
 	rooms   sync.Pool     // of *[gateRoom]byte
@@ -60,7 +64,7 @@ type gateBounds struct {
 
 const (
 	// queuePatience is long enough for the next few to fill the journal's next group, short against what a buyer notices.
-	queuePatience = 5 * time.Millisecond
+	queuePatience = 4500 * time.Microsecond
 	// firstPass is how many reservations are taken to be answered within the patience before any were.
 	firstPass = 8
 	// How many pass grows by so many with every queue that was answered in time, and shrinks to its part of the patience,
@@ -73,7 +77,7 @@ const (
 )
 
 func newGateBounds(s *Server, write time.Duration) *gateBounds {
-	b := &gateBounds{crowd: int64(crowd * runtime.GOMAXPROCS(0)), answer: overloadedAnswer(""), queue: queuePatience, write: write}
+	b := &gateBounds{crowd: int64(crowd * runtime.GOMAXPROCS(0)), answers: bytes.Repeat(overloadedAnswer(""), refusalsAtOnce), queue: queuePatience, write: write}
 	b.refused = func(n int) {
 		s.admission.refused.Add(uint64(n))
 		s.answers[0].byStatus[503].Add(uint64(n))
@@ -231,10 +235,11 @@ func (g *gate) hand(p []byte) (n int) {
 		}
 		left := g.end - g.at
 		switch {
+		case left == 0: // at once, so that the next connection finds it in the cache
+			g.release()
+			return n
 		case n > 0:
 			return n
-		case left == 0:
-			g.release()
 		default:
 			copy(g.room[:], g.room[g.at:g.end])
 			g.segments = nil
@@ -267,27 +272,17 @@ func (g *gate) Write(p []byte) (int, error) {
 	if g.owed == 0 {
 		return g.conn.Write(p)
 	}
-	room := g.bounds.rooms.Get().(*[gateRoom]byte)
-	defer g.bounds.rooms.Put(room)
-	out := room[:0]
-	for ; g.owed > 0; g.owed-- {
-		if len(out)+len(g.bounds.answer) > gateRoom {
-			if _, err := g.conn.Write(out); err != nil {
-				return 0, err
-			}
-			out = room[:0]
+	for ; g.owed > refusalsAtOnce; g.owed -= refusalsAtOnce {
+		if _, err := g.conn.Write(g.bounds.answers); err != nil {
+			return 0, err
 		}
-		out = append(out, g.bounds.answer...)
 	}
-	if len(out)+len(p) <= gateRoom {
-		before := len(out)
-		n, err := g.conn.Write(append(out, p...))
-		return max(0, n-before), err
-	}
-	if _, err := g.conn.Write(out); err != nil {
-		return 0, err
-	}
-	return g.conn.Write(p)
+	refusals := g.owed * len(g.bounds.answers) / refusalsAtOnce
+	g.owed = 0
+	g.parts = [2][]byte{g.bounds.answers[:refusals], p}
+	out := net.Buffers(g.parts[:])
+	n, err := out.WriteTo(g.conn)
+	return max(0, int(n)-refusals), err
 }
 
 // segment is a piece of what was read: a whole request to reserve, or anything else.

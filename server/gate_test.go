@@ -98,7 +98,7 @@ func TestGateKeepsOrder(t *testing.T) {
 			s.pieces, rest = append(s.pieces, rest[:n]), rest[n:]
 		}
 		refused := 0
-		bounds := &gateBounds{crowd: 1 << 60, answer: []byte("refused\n"), queue: queuePatience, refused: func(n int) { refused += n },
+		bounds := &gateBounds{crowd: 1 << 60, answers: bytes.Repeat([]byte("refused\n"), refusalsAtOnce), queue: queuePatience, refused: func(n int) { refused += n },
 			rooms: sync.Pool{New: func() any { return new([gateRoom]byte) }}}
 		if crowded {
 			bounds.crowd, bounds.queue = 0, time.Nanosecond

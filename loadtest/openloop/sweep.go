@@ -11,7 +11,7 @@ import (
 type sweepCommand struct {
 	Target target        `embed:""`
 	Report string        `required:"" placeholder:"PATH" help:"Write PATH.json and PATH.svg."`
-	Passes int           `default:"5" help:"How often all loads are gone through. What a load was told in all of them counts as one."`
+	Passes int           `default:"7" help:"How often all loads are gone through. What a load was told in all of them counts as one."`
 	Count  time.Duration `default:"1s" help:"How long each load is counted in each pass."`
 	Short  bool          `help:"Few and short loads, and no verdict: for tests."`
 }
@@ -45,7 +45,7 @@ func (c *sweepCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	passes, warmup, count, saturating := max(1, c.Passes), 500*time.Millisecond, c.Count, 6*time.Second
+	passes, warmup, count, saturating := max(1, c.Passes), 400*time.Millisecond, c.Count, 6*time.Second
 	r := &sweepReport{Shares: shares}
 	if c.Short {
 		passes, warmup, count, saturating = 1, 200*time.Millisecond, 800*time.Millisecond, 1500*time.Millisecond
