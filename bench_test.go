@@ -70,7 +70,7 @@ func BenchmarkCore(b *testing.B) {
 }
 
 type cycler = interface {
-	Cycles(part []peers.Step, names peers.Names, lines int) error
+	Cycles(part []peers.Step, lines int) error
 }
 
 // cycles runs the plan on a fresh sale each time.

@@ -48,6 +48,7 @@ type Op struct {
 func (e *Engine) Batch(ctx context.Context, ops []Op) {
 	now := e.counts.instant()
 	for i := range ops {
+		e.touchAhead(ops, i)
 		ops[i].began = now
 		e.decideOp(&ops[i])
 		now = e.counts.instant()
@@ -58,6 +59,27 @@ func (e *Engine) Batch(ctx context.Context, ops []Op) {
 		e.answerOp(ctx, &ops[i])
 	}
 	e.counts.endBatch(ops, now)
+}
+
+// aheadOps is how many operations pass between what a later one needs being asked for and being there.
+const aheadOps = 8
+
+// touchAhead has the memory begin to bring what the operations behind the i-th will look up: first where, then what.
+func (e *Engine) touchAhead(ops []Op, i int) {
+	if ahead := i + 2*aheadOps; ahead < len(ops) {
+		e.inventory.Touch(ops[ahead].looksUp())
+	}
+	if ahead := i + aheadOps; ahead < len(ops) {
+		e.inventory.TouchRows(ops[ahead].looksUp())
+	}
+}
+
+// looksUp returns the id and, for a reservation, the account that the operation begins with.
+func (op *Op) looksUp() (id *inventory.ID, account string) {
+	if op.Kind == OpReserve {
+		return (*inventory.ID)(&op.Request.ID), op.Request.Account
+	}
+	return (*inventory.ID)(&op.ID), ""
 }
 
 func (e *Engine) decideOp(op *Op) {

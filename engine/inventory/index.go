@@ -3,6 +3,7 @@ package inventory
 import (
 	"math/bits"
 	"sync/atomic"
+	"unsafe"
 )
 
 // index is a lock-free hash table from a key to the row that holds the key. It only grows: an entry, once there, stays
@@ -32,14 +33,19 @@ const (
 	movedSlot = uint64(0xffffffff) << 32
 	stripe    = 1024
 	minSlots  = 4096
+	hugeSlots = 1 << 20 // in tables of so many, large pages pay
 )
 
 func newTable(slots int) *table {
-	return &table{
+	t := &table{
 		slots: make([]atomic.Uint64, slots),
 		shift: uint8(32 - bits.TrailingZeros(uint(slots))),
 		done:  make([]atomic.Bool, slots/stripe),
 	}
+	if slots >= hugeSlots {
+		inHugePages(t.slots)
+	}
+	return t
 }
 
 // init makes room for so many keys before the table has to grow.
@@ -51,10 +57,19 @@ func (x *index) init(expected int) {
 	x.root.Store(newTable(slots))
 }
 
-// touch begins to load what a look-up of the hash will need, while the caller goes on with something else.
+// touch begins to load the slot where a look-up of the hash begins.
 func (x *index) touch(hash uint32) {
 	t := x.root.Load()
-	t.slots[hash>>t.shift].Load()
+	prefetch(unsafe.Pointer(&t.slots[hash>>t.shift]))
+}
+
+// guess returns the row that a look-up of the hash would probably find, by its first slot alone, or 0.
+func (x *index) guess(hash uint32) uint32 {
+	t := x.root.Load()
+	if w := t.slots[hash>>t.shift].Load(); w != movedSlot && uint32(w>>32) == hash {
+		return uint32(w)
+	}
+	return 0
 }
 
 // find returns the row of the key, or 0.

@@ -13,8 +13,11 @@ const (
 	chunkMask = chunkRows - 1
 )
 
-// slab is an append-only array that grows by chunks and never moves a row. T holds no pointers, so the garbage collector
-// has nothing to scan but the table of chunks. Row 0 is never handed out: index 0 means none.
+// regionChunks is how many chunks are made together once there are as many alone: room for large pages.
+const regionChunks = 16
+
+// slab is an append-only array that grows by chunks, later by regions of them, and never moves a row. T holds no pointers,
+// so the garbage collector has nothing to scan but the table of chunks. Row 0 is never handed out: index 0 means none.
 type slab[T any] struct {
 	chunks []atomic.Pointer[[chunkRows]T]
 	limit  uint64 // rows 1 to limit-1 may be claimed
@@ -43,8 +46,19 @@ func (s *slab[T]) claim() (uint32, bool) {
 }
 
 func (s *slab[T]) grow(chunk uint32) {
-	if s.chunks[chunk].Load() == nil {
+	if s.chunks[chunk].Load() != nil {
+		return
+	}
+	if chunk < regionChunks {
 		s.chunks[chunk].CompareAndSwap(nil, new([chunkRows]T))
+		return
+	}
+	region := make([][chunkRows]T, regionChunks)
+	inHugePages(region)
+	first := chunk - chunk%regionChunks
+	for i := range uint32(min(regionChunks, len(s.chunks)-int(first))) {
+		// Of two callers that grow at once, each chunk is either's; what is left over is never touched.
+		s.chunks[first+i].CompareAndSwap(nil, &region[i])
 	}
 }
 

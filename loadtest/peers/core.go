@@ -3,6 +3,7 @@ package peers
 import (
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,24 +22,29 @@ const (
 // Step is a cycle that is about to be made: a reservation of one ticket of each pool, and its confirmation.
 type Step struct {
 	id      ID
-	account uint32
+	account string
 	pools   [3]uint32
 }
 
-// Plan is a number of cycles, prepared so that measuring them measures nothing else.
+// Plan is a number of cycles, prepared so that measuring them measures nothing else. Their accounts' names stand one after
+// the other, as in requests that have just been read.
 type Plan struct {
-	names Names
 	steps []Step
 	lines int
 }
 
 // NewPlan prepares n cycles of so many lines, 1 or 3, for a crowd. They go on behind the first.
 func NewPlan(c *Crowd, names Names, first uint64, n, lines int) *Plan {
-	p := &Plan{names: names, steps: make([]Step, n), lines: lines}
+	p := &Plan{steps: make([]Step, n), lines: lines}
+	var text strings.Builder
+	for i := range p.steps {
+		text.WriteString(names.Of(c.Account(first + uint64(i))))
+	}
+	own := Names{text: text.String()}
 	for i := range p.steps {
 		at := first + uint64(i)
 		s := &p.steps[i]
-		s.id, s.account = c.ID(at), uint32(c.Account(at))
+		s.id, s.account = c.ID(at), own.Of(i)
 		for line := range lines {
 			s.pools[line] = uint32(c.Place(at, line))
 		}
@@ -56,7 +62,7 @@ type Cost struct {
 }
 
 // Run makes all cycles, in as many goroutines as there are processors to run them.
-func (p *Plan) Run(cycles func(part []Step, names Names, lines int) error) (Cost, error) {
+func (p *Plan) Run(cycles func(part []Step, lines int) error) (Cost, error) {
 	workers := runtime.GOMAXPROCS(0)
 	faults := make([]error, workers)
 	var before, after runtime.MemStats
@@ -65,7 +71,7 @@ func (p *Plan) Run(cycles func(part []Step, names Names, lines int) error) (Cost
 	var all sync.WaitGroup
 	for w := range workers {
 		part := p.steps[w*len(p.steps)/workers : (w+1)*len(p.steps)/workers]
-		all.Go(func() { faults[w] = cycles(part, p.names, p.lines) })
+		all.Go(func() { faults[w] = cycles(part, p.lines) })
 	}
 	all.Wait()
 	took := time.Since(began)
@@ -103,12 +109,22 @@ func NewCore(names Names, accounts, reservations int) (*Core, error) {
 	return &Core{Inventory: v}, nil
 }
 
+// touchAhead is how many cycles before its own one the core is told what a reservation will look up, as the engine's
+// batches do.
+const touchAhead = 8
+
 // Cycles makes cycles.
-func (c *Core) Cycles(part []Step, names Names, lines int) error {
+func (c *Core) Cycles(part []Step, lines int) error {
 	q := inventory.Request{Lines: make([]inventory.Line, lines), Created: cycleNow, Expires: cycleEnd}
 	for i := range part {
+		if ahead := i + 2*touchAhead; ahead < len(part) {
+			c.Inventory.Touch((*inventory.ID)(&part[ahead].id), part[ahead].account)
+		}
+		if ahead := i + touchAhead; ahead < len(part) {
+			c.Inventory.TouchRows((*inventory.ID)(&part[ahead].id), part[ahead].account)
+		}
 		s := &part[i]
-		q.ID, q.Account = inventory.ID(s.id), names.Of(int(s.account))
+		q.ID, q.Account = inventory.ID(s.id), s.account
 		for line := range lines {
 			q.Lines[line] = inventory.Line{Pool: s.pools[line], Quantity: 1}
 		}
@@ -137,14 +153,14 @@ func NewCoreBaseline(names Names, accounts int) *Baseline {
 }
 
 // Cycles makes cycles.
-func (s *Baseline) Cycles(part []Step, names Names, lines int) error {
+func (s *Baseline) Cycles(part []Step, lines int) error {
 	asked := make([]Line, lines)
 	for i := range part {
 		asks := &part[i]
 		for line := range lines {
 			asked[line] = Line{Pool: asks.pools[line], Quantity: 1}
 		}
-		if v := s.Reserve(asks.id, names.Of(int(asks.account)), asked, cycleEnd); v != Done {
+		if v := s.Reserve(asks.id, asks.account, asked, cycleEnd); v != Done {
 			return fmt.Errorf("a reservation got the verdict %s", v)
 		}
 		if v := s.Confirm(asks.id, cycleNow); v != Done {
