@@ -38,6 +38,9 @@ type Writer struct {
 	feed     Feed
 	patience time.Duration
 
+	began time.Time
+	late  atomic.Int64 // when the group in flight is late, in ns since began
+
 	durable atomic.Uint64 // sequence of the last durable record; the writer's goroutine writes it
 	turn    atomic.Pointer[turn]
 	stalled atomic.Bool
@@ -66,7 +69,7 @@ type turn struct {
 // patience for a group are sent away with ErrStalled.
 func NewWriter(b Backend, feed Feed, last uint64, patience time.Duration) *Writer {
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &Writer{backend: b, feed: feed, patience: patience, cancel: cancel,
+	w := &Writer{backend: b, feed: feed, patience: patience, cancel: cancel, began: time.Now(),
 		wake: make(chan struct{}, 1), closing: make(chan struct{}), failed: make(chan struct{}), done: make(chan struct{})}
 	w.durable.Store(last)
 	w.turn.Store(&turn{upTo: last, inFlight: make(chan struct{}), filling: make(chan struct{})})
@@ -163,6 +166,7 @@ func (w *Writer) run(ctx context.Context, last uint64) {
 		g := Group{First: last + 1, Count: count, Records: run}
 		last = g.Last()
 		w.begin(last)
+		w.late.Store(int64(time.Since(w.began) + w.patience))
 		watchdog.Reset(w.patience)
 		err := w.append(ctx, g)
 		watchdog.Stop()
@@ -226,10 +230,13 @@ func closeOnce(gate chan struct{}) {
 	}
 }
 
-// stall sends all waiters away; the group goes on.
+// stall sends all waiters away; the group goes on. A watchdog that barked for the group before, as that came in, is not heard.
 func (w *Writer) stall() {
 	w.gates.Lock()
 	defer w.gates.Unlock()
+	if int64(time.Since(w.began)) < w.late.Load() {
+		return
+	}
 	if t := w.turn.Load(); w.durable.Load() < t.upTo && w.failure.Load() == nil {
 		w.stalled.Store(true)
 		closeOnce(t.inFlight)
