@@ -36,7 +36,7 @@ func Verify(b journal.Reader, sale *catalog.Sale) (Audit, error) {
 		reservations: map[ID]*audited{}, accounts: map[string]uint32{},
 		taken: make([]int, len(sale.Pools)), byProgramme: map[uint64]int{}, bySession: map[uint64]int{}}
 	for range sale.Draws {
-		a.draws = append(a.draws, auditedDraw{entries: map[string]auditedEntry{}, size: -1})
+		a.draws = append(a.draws, auditedDraw{index: map[string]uint32{}, size: -1})
 	}
 	found, err := b.Recover(journal.Recovery{
 		Begin: func(c journal.CheckpointInfo) error { a.end = c.End; return nil },

@@ -2,8 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/draw"
@@ -11,16 +9,18 @@ import (
 
 // auditedDraw is the naive state of a draw.
 type auditedDraw struct {
-	entries map[string]auditedEntry // by account
-	size    int                     // of the frozen entries; -1 before
+	index   map[string]uint32 // of the account's entry
+	entries []auditedEntry    // in the order in which they came
+	size    int               // of the frozen entries; -1 before
 	root    draw.Digest
 	drawn   bool
 }
 
 type auditedEntry struct {
-	group uint8 // as the engine counts them: 0 for none
-	rank  uint32
-	slot  int32 // as the engine counts them: 0 for none
+	account string
+	group   uint8 // as the engine counts them: 0 for none
+	rank    uint32
+	slot    int32 // as the engine counts them: 0 for none
 }
 
 // drawRecord follows a draw: entries only until they are frozen, the draw only after, each once.
@@ -32,12 +32,13 @@ func (a *auditor) drawRecord(r *record) error {
 	d, id := &a.draws[f.draw], a.sale.Draws[f.draw].ID
 	switch r.kind {
 	case entryRecord, rankedRecord:
-		_, twice := d.entries[f.account]
+		_, twice := d.index[f.account]
 		if a.strict && (twice || d.size >= 0) {
 			a.problem("I9: draw %s: account %s enters again, or after the close", id, f.account)
 		}
 		if !twice {
-			d.entries[f.account] = auditedEntry{group: uint8(f.group), rank: f.rank, slot: int32(f.slot)}
+			d.index[f.account] = uint32(len(d.entries))
+			d.entries = append(d.entries, auditedEntry{account: f.account, group: uint8(f.group), rank: f.rank, slot: int32(f.slot)})
 		}
 	case frozenRecord:
 		return a.frozen(d, f)
@@ -74,7 +75,7 @@ func (a *auditor) drawn(d *auditedDraw, f *entryFields) error {
 		return nil
 	}
 	d.drawn = true
-	accounts, entries, err := a.freezeAgain(d)
+	entries, err := a.freezeAgain(d)
 	if err != nil {
 		return fmt.Errorf("draw %s: %w", id, err)
 	}
@@ -84,26 +85,24 @@ func (a *auditor) drawn(d *auditedDraw, f *entryFields) error {
 		a.problem("draw %s: %v", id, err)
 		return nil
 	}
-	for i, account := range accounts {
-		e := d.entries[account]
-		now := auditedEntry{group: e.group, rank: result.Rank[i], slot: int32(slotCode(result.Slot[i]))}
-		if e.rank != 0 && e != now {
-			a.problem("draw %s: a checkpoint has account %s at rank %d, slot %d; it drew %d, %d", id, account, e.rank, e.slot, now.rank, now.slot)
+	for i := range d.entries {
+		e, rank, slot := &d.entries[i], result.Rank[i], int32(slotCode(result.Slot[i]))
+		if e.rank != 0 && (e.rank != rank || e.slot != slot) {
+			a.problem("draw %s: a checkpoint has account %s at rank %d, slot %d; it drew %d, %d", id, e.account, e.rank, e.slot, rank, slot)
 		}
-		d.entries[account] = now
+		e.rank, e.slot = rank, slot
 	}
 	return nil
 }
 
-func (a *auditor) freezeAgain(d *auditedDraw) ([]string, *draw.Entries, error) {
+func (a *auditor) freezeAgain(d *auditedDraw) (*draw.Entries, error) {
 	groups := make([]string, len(a.sale.Groups))
 	for i := range groups {
 		groups[i] = a.sale.Groups[i].ID
 	}
-	accounts := slices.Collect(maps.Keys(d.entries))
-	entries, err := draw.Freeze(len(accounts), func(i int) []byte { return []byte(accounts[i]) },
-		func(i int) uint8 { return d.entries[accounts[i]].group }, groups)
-	return accounts, entries, err
+	var name []byte
+	return draw.Freeze(len(d.entries), func(i int) []byte { name = append(name[:0], d.entries[i].account...); return name },
+		func(i int) uint8 { return d.entries[i].group }, groups)
 }
 
 func (a *auditor) checkRoot(id string, d *auditedDraw, entries *draw.Entries) {
@@ -120,7 +119,7 @@ func (a *auditor) checkDraws() error {
 		if d.size < 0 || d.drawn {
 			continue
 		}
-		_, entries, err := a.freezeAgain(d)
+		entries, err := a.freezeAgain(d)
 		if err != nil {
 			return fmt.Errorf("draw %s: %w", a.sale.Draws[i].ID, err)
 		}
@@ -135,13 +134,14 @@ func (a *auditor) checkAccess(r *record) {
 	if p.Access != catalog.Slots {
 		return
 	}
-	e := a.draws[p.Draw].entries[r.request.Account]
-	if e.slot == 0 || !a.draws[p.Draw].drawn {
+	d := &a.draws[p.Draw]
+	at, entered := d.index[r.request.Account]
+	if !entered || !d.drawn || d.entries[at].slot == 0 {
 		a.problem("access: reservation %s of account %s in phase %s, in which it has no slot", ID(r.request.ID), r.request.Account, p.ID)
 		return
 	}
 	made := instant(r.request.Created)
-	if opens, closes := p.Slot(int(e.slot) - 1); made.Before(opens) || !made.Before(closes) {
+	if opens, closes := p.Slot(int(d.entries[at].slot) - 1); made.Before(opens) || !made.Before(closes) {
 		a.problem("access: reservation %s of account %s in phase %s is of %s; its slot is from %s to %s", ID(r.request.ID), r.request.Account, p.ID,
 			stamp(made), stamp(opens), stamp(closes))
 	}
