@@ -64,7 +64,7 @@ type gateBounds struct {
 
 const (
 	// queuePatience is long enough for the next few to fill the journal's next group, short against what a buyer notices.
-	queuePatience = 4500 * time.Microsecond
+	queuePatience = 4 * time.Millisecond
 	// firstPass is how many reservations are taken to be answered within the patience before any were.
 	firstPass = 8
 	// How many pass grows by so many with every queue that was answered in time, and shrinks to its part of the patience,

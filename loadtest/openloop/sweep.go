@@ -156,19 +156,15 @@ func (r *sweepReport) judge() {
 		r.RefusalCost <= r.SaleCost/5})
 }
 
-// costs fits what a sale and what a refusal cost to what the server spent from its capacity on, by least squares.
+// costs returns what a sale costs the server where it sells most cheaply under full load, and what a refusal costs if at the
+// highest load a sale costs no more than that.
 func (r *sweepReport) costs() (sale, refusal float64) {
-	var ss, sr, rr, sc, rc float64
-	for i, m := range r.Loads {
-		if r.Shares[i] < 1 {
-			continue
+	last := len(r.Loads) - 1
+	for i, m := range r.Loads[:last] {
+		if cost := 1e6 * m.ServerCPU / m.Goodput; r.Shares[i] >= 1 && (sale == 0 || cost < sale) {
+			sale = cost
 		}
-		s, n, spent := m.Goodput, float64(m.refusals())/m.Seconds, 1e6*m.ServerCPU
-		ss, sr, rr, sc, rc = ss+s*s, sr+s*n, rr+n*n, sc+s*spent, rc+n*spent
 	}
-	determinant := ss*rr - sr*sr
-	if determinant == 0 {
-		return 0, 0
-	}
-	return (sc*rr - rc*sr) / determinant, max(0, (rc*ss-sc*sr)/determinant)
+	most := r.Loads[last]
+	return sale, max(0, (1e6*most.ServerCPU-most.Goodput*sale)/(float64(most.refusals())/most.Seconds))
 }
