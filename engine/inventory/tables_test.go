@@ -89,9 +89,10 @@ func TestIndexGrows(t *testing.T) {
 	}
 }
 
-// TestSlab: rows are handed out once, are zero, and keep what is written; past the limit claims are refused.
+// TestSlab: rows are handed out once, are zero, and keep what is written, in chunks and in regions of them, of which the last
+// is not whole; past the limit claims are refused.
 func TestSlab(t *testing.T) {
-	const rows, callers = 3*chunkRows + 5, 8
+	const rows, callers = (2*regionChunks+3)*chunkRows + 5, 8
 	var s slab[uint64]
 	s.init(rows)
 	var claimed atomic.Int64
@@ -111,11 +112,32 @@ func TestSlab(t *testing.T) {
 	require.EqualValues(t, rows, claimed.Load())
 	require.EqualValues(t, rows+1, s.end())
 	for row := uint32(1); row < s.end(); row++ {
-		require.Equal(t, row, uint32(*s.at(row)))
+		if *s.at(row)<<32>>32 != uint64(row) {
+			require.Equal(t, row, uint32(*s.at(row)))
+		}
 	}
 	_, ok := s.claim()
 	require.False(t, ok)
 	require.EqualValues(t, rows+1, s.end())
+}
+
+// TestTouch: what is touched need not be there, and nothing comes of it.
+func TestTouch(t *testing.T) {
+	v := testInventory(t, 1, 1000, false)
+	q := Request{Lines: []Line{{Pool: 0, Quantity: 1}}, Account: "ann"}
+	for n := range uint64(100) {
+		id, unknown := idOf(n+1), idOf(n+1_000_000)
+		for _, account := range []string{"", "ann", "bob", strings.Repeat("x", 300)} {
+			v.Touch(&id, account)
+			v.TouchRows(&id, account)
+			v.TouchRows(&unknown, account)
+		}
+		q.ID = id
+		require.Equal(t, Done, v.Reserve(&q).Verdict)
+		v.TouchRows(&id, "ann")
+	}
+	require.Zero(t, v.FindAccount("bob"))
+	require.Equal(t, Stock{Available: 900, Held: 100}, v.Stock(0))
 }
 
 // TestArena: texts are kept as they were, across chunks; the empty one takes no room, and a full arena says so.
