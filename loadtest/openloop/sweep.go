@@ -11,7 +11,7 @@ import (
 type sweepCommand struct {
 	Target target        `embed:""`
 	Report string        `required:"" placeholder:"PATH" help:"Write PATH.json and PATH.svg."`
-	Passes int           `default:"5" help:"How often all loads are gone through. What a load was told in all of them counts as one."`
+	Passes int           `default:"8" help:"How often all loads are gone through. What a load was told in all of them counts as one."`
 	Count  time.Duration `default:"1s" help:"How long each load is counted in each pass."`
 	Short  bool          `help:"Few and short loads, and no verdict: for tests."`
 }
