@@ -148,6 +148,29 @@ func TestGateStandsAside(t *testing.T) {
 	require.True(t, f.blind, "a header without an end")
 }
 
+// More pass after a queue that was answered within the patience, unless fewer waited than might have passed; fewer pass after one
+// that was not, at least half as many as it had, and never none.
+func TestGatePassesWhatIsAnsweredInTime(t *testing.T) {
+	const patience = time.Hour
+	g := newGate(&stream{}, &gateBounds{queue: patience})
+	answered := func(handed int, took time.Duration) float64 {
+		g.handed, g.since = handed, time.Now().Add(-took)
+		g.measure()
+		require.Zero(t, g.handed)
+		return g.pass
+	}
+	require.EqualValues(t, firstPass, g.pass)
+	require.EqualValues(t, firstPass+passMore, answered(firstPass, patience/2))
+	require.EqualValues(t, firstPass+passMore, answered(firstPass/2, patience/2), "nothing says that more could pass")
+	require.InDelta(t, firstPass*3/4, answered(firstPass, patience*4/3), 0.01)
+	require.InDelta(t, firstPass*3/8, answered(firstPass*3/4, 100*patience), 0.01)
+	require.EqualValues(t, 1, answered(1, 100*patience))
+	require.Equal(t, 1, g.soon())
+	g.handed = 0
+	g.measure()
+	require.EqualValues(t, 1, g.pass, "nothing was measured")
+}
+
 // A queue that ends with its connection is no longer counted.
 func TestGateLeavesTheCrowd(t *testing.T) {
 	b := &gateBounds{}
