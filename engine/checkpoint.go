@@ -20,7 +20,7 @@ type CheckpointReport struct {
 }
 
 // chunkBytes is how much of a checkpoint is written at once: large enough for the disk, small enough to pause after.
-const chunkBytes = 64 << 10
+const chunkBytes = 32 << 10
 
 // Checkpoint writes one now, while the sale goes on, and returns when it is durable. Nothing is stopped for it: it notes
 // where the journal stands, dumps the reservations as far as their outcomes have been logged, and is complete when the
@@ -115,10 +115,10 @@ func (d *dumping) flush(least int) error {
 	return err
 }
 
-// breathe leaves processors, disk and journal to the callers nine times as long as a piece of the checkpoint took.
+// breathe leaves processors, disk and journal to the callers fourteen times as long as a piece of the checkpoint took.
 func (e *Engine) breathe(ctx context.Context, took time.Duration) error {
 	select {
-	case <-time.After(9 * took):
+	case <-time.After(14 * took):
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
