@@ -267,7 +267,7 @@ func (g *gate) settle() error {
 }
 
 // Write sends what fasthttp answers, behind the refusals of the requests before: with one system call, and one waking of the
-// client, as far as there is room.
+// client, unless they are more than refusalsAtOnce.
 func (g *gate) Write(p []byte) (int, error) {
 	if g.owed == 0 {
 		return g.conn.Write(p)

@@ -13,7 +13,7 @@ import (
 )
 
 // tickOf is how often the schedule is looked at, at a rate: every millisecond, which is about how exact Go's timers are, or
-// half as often where a connection has more to send at each look than it can have answered by the next. At 200,000 a second
+// half as often at rates that give each connection more than two requests a millisecond. At 200,000 a second
 // over 64 connections the sending alone took a whole processor otherwise. What came due in between is sent together, and its
 // latency counts the delay.
 func tickOf(rate float64, connections int) time.Duration {

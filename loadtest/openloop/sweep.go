@@ -161,7 +161,10 @@ func (r *sweepReport) judge() {
 func (r *sweepReport) costs() (sale, refusal float64) {
 	last := len(r.Loads) - 1
 	for i, m := range r.Loads[:last] {
-		if cost := 1e6 * m.ServerCPU / m.Goodput; r.Shares[i] >= 1 && (sale == 0 || cost < sale) {
+		if r.Shares[i] < 1 || m.Goodput == 0 {
+			continue
+		}
+		if cost := 1e6 * m.ServerCPU / m.Goodput; sale == 0 || cost < sale {
 			sale = cost
 		}
 	}
