@@ -129,6 +129,20 @@ func (e *Engine) breathe(ctx context.Context, took time.Duration) error {
 
 // checkpointLoop writes a checkpoint whenever enough records have followed the last one.
 func (e *Engine) checkpointLoop() {
+	e.everySecond(func() {
+		due := uint64(max(e.o.CheckpointAfter, 2*int(e.inventory.Rows())))
+		writer := e.term.Load().writer
+		if writer.Err() != nil || writer.Durable()-e.checkpointedAt.Load() < due {
+			return
+		}
+		if _, err := e.Checkpoint(context.Background()); err != nil && !errors.Is(err, context.Canceled) {
+			e.o.Log.Error("checkpoint failed", "error", err)
+		}
+	})
+}
+
+// everySecond is a goroutine of the engine's that does something each second until the engine stops.
+func (e *Engine) everySecond(do func()) {
 	defer e.background.Done()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -138,13 +152,6 @@ func (e *Engine) checkpointLoop() {
 			return
 		case <-tick.C:
 		}
-		due := uint64(max(e.o.CheckpointAfter, 2*int(e.inventory.Rows())))
-		writer := e.term.Load().writer
-		if writer.Err() != nil || writer.Durable()-e.checkpointedAt.Load() < due {
-			continue
-		}
-		if _, err := e.Checkpoint(context.Background()); err != nil && !errors.Is(err, context.Canceled) {
-			e.o.Log.Error("checkpoint failed", "error", err)
-		}
+		do()
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/draw"
@@ -422,15 +421,7 @@ func (e *Engine) await(ctx context.Context, seq uint64) error {
 
 // freezeLoop freezes each draw at the close of its registration.
 func (e *Engine) freezeLoop() {
-	defer e.background.Done()
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-e.stop:
-			return
-		case <-tick.C:
-		}
+	e.everySecond(func() {
 		for i, b := range e.ballots {
 			if b.frozen.Load() != nil || e.Now().Before(e.sale.Draws[i].RegistrationCloses) || e.Ready() != nil {
 				continue
@@ -442,5 +433,5 @@ func (e *Engine) freezeLoop() {
 			}
 			e.o.Log.Info("registration closed", "draw", status.Draw, "entries", status.Entries, "root", status.Root.String(), "round", b.terms.Round)
 		}
-	}
+	})
 }
