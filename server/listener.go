@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	lingerTime  = 500 * time.Millisecond // for a client to read a refusal while it is still sending
+	lingerTime  = 500 * time.Millisecond // for a client to read the last answer while it is still sending
 	lingerBytes = 1 << 20
 	drainStep   = 5 * time.Millisecond
 	drainGrace  = 50 * time.Millisecond // for requests that have arrived and were not yet read
@@ -114,12 +114,13 @@ func (l *listener) drain(ctx context.Context) error {
 	}
 }
 
-// hurry ends reading on connections that nothing is asked of, if it is time, and returns how many connections are left.
+// hurry ends reading on connections that nothing is asked of, if it is time, and returns how many connections are left. It
+// leaves lingering ones their time, which is short.
 func (l *listener) hurry(now bool) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c := range l.conns {
-		if now && !c.asked.Load() {
+		if now && !c.asked.Load() && !c.linger.Load() {
 			_ = c.SetReadDeadline(time.Unix(1, 0)) // fails for a closed one, which is as good
 		}
 	}
@@ -174,7 +175,7 @@ func (c *conn) Close() error {
 		if g, ok := c.through.(*gate); ok {
 			g.queue(false)
 		}
-		if c.linger.Load() {
+		if c.linger.Load() && c.heard.Load() {
 			c.hearOut()
 		}
 		err = c.Conn.Close()

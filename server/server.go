@@ -215,6 +215,7 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 	s.answers.count(ctx)
 	if s.draining.Load() {
 		ctx.SetConnectionClose()
+		lingering(ctx.Conn()) // the client did not know, and may have sent more
 	}
 }
 

@@ -67,7 +67,8 @@ func shutdownUnderLoad(t *testing.T, seed uint64) {
 }
 
 // sellUntilClosed sends reservations, depth at a time, each release and each refusal included in what counts as answered,
-// until the connection ends. It returns the ids of which it heard nothing.
+// until the connection ends. It returns the ids of which it heard nothing. A request that it could not send any more does
+// not keep it from hearing what was answered to those before.
 func (f *fixture) sellUntilClosed(client, depth int, answered *atomic.Int64) (unheard []uuid.UUID) {
 	c, err := net.Dial("tcp", f.address)
 	if err != nil {
@@ -81,7 +82,7 @@ func (f *fixture) sellUntilClosed(client, depth int, answered *atomic.Int64) (un
 			unheard = append(unheard, id)
 			body := fmt.Sprintf(`{"id":"%s","account":"c%d-%d","lines":[{"session":"SKI01","category":"B","quantity":1}]}`, id, client, n)
 			if _, err := fmt.Fprintf(c, "POST /v1/reservations HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
-				return unheard
+				break
 			}
 		}
 		for range depth {
@@ -128,8 +129,37 @@ func TestShutdownEndsIdleConnections(t *testing.T) {
 	a := f.readAnswer(bufio.NewReader(busy))
 	require.Equal(t, 201, a.status)
 	require.True(t, a.last)
-	require.NoError(t, <-down)
 	require.NoError(t, busy.Close())
+	require.NoError(t, <-down)
+}
+
+// TestShutdownHearsClientsOut is that a client that has sent more than was read of it gets its answer and an orderly end:
+// a reset could overtake the answer.
+func TestShutdownHearsClientsOut(t *testing.T) {
+	noLeaks(t)
+	clock := clockAt(instantOf(t, early))
+	gate := &gatedJournal{open: make(chan struct{}), failingJournal: failingJournal{from: 1 << 60}}
+	e := newEngine(t, clock, func(o *engine.Options) { o.Durability, o.Journal, o.Patience = engine.Sync, gate, time.Minute })
+	f := startWith(t, clock, e, nil)
+	c := f.dial()
+	gate.closed.Store(true)
+	_, err := fmt.Fprintf(c, "POST /v1/reservations HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(validBody), validBody)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return f.server.Admission().InFlight() == 1 }, patience, time.Millisecond)
+	_, err = io.WriteString(c, "GET /v1/phases HTTP/1.1\r\nHost: x\r\n\r\n")
+	require.NoError(t, err)
+	down := make(chan error, 1)
+	go func() { down <- f.server.Shutdown(t.Context()) }()
+	require.Eventually(t, func() bool { return f.server.Ready() != nil }, patience, time.Millisecond)
+	close(gate.open)
+	r := bufio.NewReader(c)
+	a := f.readAnswer(r)
+	require.Equal(t, 201, a.status)
+	require.True(t, a.last)
+	_, err = r.ReadByte()
+	require.Equal(t, io.EOF, err)
+	require.NoError(t, c.Close())
+	require.NoError(t, <-down)
 }
 
 // TestShutdownLosesPatience is that a shutdown ends although the journal hangs, and leaves no call behind.
