@@ -231,9 +231,23 @@ func BenchmarkEngine(b *testing.B) {
 					require.NoError(b, s.Cycles(context.Background(), crowd, names, 0, b.N, callers, 3))
 					b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "cycles/s")
 					b.ReportMetric(float64(2*b.N)/b.Elapsed().Seconds(), "records/s")
+					reportGroups(b, s)
 				})
 			}
 		}
+	}
+}
+
+// reportGroups tells how the journal took the records: how many at a time, and how long a group took.
+func reportGroups(b *testing.B, s *peers.Seathold) {
+	w := s.Stats().Journal
+	if w == nil {
+		return
+	}
+	if groups := w.Syncs.Count(); groups > 0 {
+		b.ReportMetric(float64(w.Records)/float64(groups), "records/group")
+		b.ReportMetric(float64(w.Syncs.Sum.Microseconds())/float64(groups), "µs/group")
+		b.ReportMetric(float64(w.Syncs.Sum)/float64(b.Elapsed()), "syncing")
 	}
 }
 

@@ -32,7 +32,7 @@ func (e *Engine) PhaseOpen(phase int) bool { return e.calendar.phases[phase].ope
 // whose kind fits the number of sessions; a preference that no phase meets is dropped, so that the refusal that follows
 // says what is missing. Where several remain, the request has to say which. Where none is open, the refusal names the
 // next to open.
-func (e *Engine) choosePhase(q *Request, lines resolvedLines, unknown Refusal, now int64, r *Reservation) (int, error) {
+func (e *Engine) choosePhase(q *Request, lines resolvedLines, unknown error, now int64, r *Reservation) (int, error) {
 	if q.Phase != "" {
 		i, ok := e.sale.PhaseByID(q.Phase)
 		if !ok {
@@ -71,8 +71,8 @@ func (e *Engine) choosePhase(q *Request, lines resolvedLines, unknown Refusal, n
 		return 0, e.notOpen(e.nextPhase(lines, now), r)
 	case c.count == 1 || met < 2: // met < 2: no phase sells these sessions, which is what the refusal will say
 		return c.first, nil
-	case unknown.Code != "": // what would tell the phases apart is not known
-		return 0, r.refuse(unknown)
+	case unknown != nil: // what would tell the phases apart is not known
+		return 0, unknown
 	}
 	return 0, r.refuse(Refusal{Code: PhaseRequired})
 }

@@ -65,6 +65,8 @@ func (e *Engine) decideEnd(id ID, r *Reservation, decide func(row uint32, now in
 		return 0, res, r.refuse(Refusal{Code: ReservationNotFound})
 	}
 	switch res = decide(row, e.nowMs()); res.Verdict {
+	case inventory.Done, inventory.AlreadyDone:
+		e.fillEnded(row, &res, r) // now, while it is in the cache: an end is for good
 	case inventory.NotFound:
 		return 0, res, r.refuse(Refusal{Code: ReservationNotFound})
 	case inventory.Overloaded, inventory.Full:
@@ -90,10 +92,13 @@ func (e *Engine) tellEnd(ctx context.Context, of call, row uint32, res *inventor
 	case inventory.WasExpired:
 		return r.refuse(Refusal{Code: ReservationExpired})
 	}
+	return nil
+}
+
+func (e *Engine) fillEnded(row uint32, res *inventory.Result, r *Reservation) {
 	if !e.inventory.Read(row, &r.snapshot) {
 		panic("BUG: a reservation that ended cannot be read")
 	}
 	e.fill(r)
 	r.Repeated = res.Verdict == inventory.AlreadyDone
-	return nil
 }

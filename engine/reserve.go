@@ -50,7 +50,7 @@ func (e *Engine) reserve(q *Request, r *Reservation) (seq uint64, err error) {
 	for attempt := 0; ; attempt++ {
 		if q.ID != (ID{}) {
 			if row := e.inventory.Find(inventory.ID(q.ID)); row != 0 {
-				if seq, decided, err := e.repeat(q, row, lines, unknown.Code == "", now, r); decided {
+				if seq, decided, err := e.repeat(q, row, lines, unknown == nil, now, r); decided {
 					return seq, err
 				} else if !pause(attempt) {
 					return 0, r.refuse(Refusal{Code: Overloaded})
@@ -141,22 +141,23 @@ type resolvedLines struct {
 	listed   int // a session of the request that is only listed, without any category; -1 for none
 }
 
-// resolve looks up the lines and tells the first that is not known. r.lines keeps them.
-func (e *Engine) resolve(q *Request, r *Reservation) (found resolvedLines, unknown Refusal) {
+// resolve looks up the lines, which r.lines keeps. unknown is the refusal of the first that is not known: it is r's, and
+// comes behind those of other rules.
+func (e *Engine) resolve(q *Request, r *Reservation) (found resolvedLines, unknown error) {
 	found = resolvedLines{sale: e.sale, lines: r.lines[:0], listed: -1}
 	for i := range q.Lines {
 		l := &q.Lines[i]
 		session, ok := e.sale.SessionByID(l.Session)
 		if !ok {
-			return found, Refusal{Code: UnknownSession, Session: l.Session}
+			return found, r.refuse(Refusal{Code: UnknownSession, Session: l.Session})
 		}
 		if e.sale.Sessions[session].PoolCount == 0 {
 			found.listed = session
-			return found, Refusal{Code: NotOnSale, Session: l.Session}
+			return found, r.refuse(Refusal{Code: NotOnSale, Session: l.Session})
 		}
 		pool, ok := e.sale.PoolOf(session, l.Category)
 		if !ok {
-			return found, Refusal{Code: UnknownCategory, Session: l.Session, Category: l.Category}
+			return found, r.refuse(Refusal{Code: UnknownCategory, Session: l.Session, Category: l.Category})
 		}
 		if !found.has(session) {
 			found.sessions++
@@ -164,7 +165,7 @@ func (e *Engine) resolve(q *Request, r *Reservation) (found resolvedLines, unkno
 		found.lines = append(found.lines, inventory.Line{Pool: uint32(pool), Quantity: uint32(l.Quantity)})
 		r.lines = found.lines
 	}
-	return found, Refusal{}
+	return found, nil
 }
 
 func (l resolvedLines) has(session int) bool {
@@ -197,7 +198,7 @@ func (l resolvedLines) of(programme int) bool {
 }
 
 // checkRules applies the rules between the shape of the request and the caps, in their order.
-func (e *Engine) checkRules(q *Request, lines resolvedLines, unknown Refusal, now int64, r *Reservation) (phase int, err error) {
+func (e *Engine) checkRules(q *Request, lines resolvedLines, unknown error, now int64, r *Reservation) (phase int, err error) {
 	if q.TTL > e.o.TTL {
 		return 0, e.badTTL(r)
 	}
@@ -214,8 +215,8 @@ func (e *Engine) checkRules(q *Request, lines resolvedLines, unknown Refusal, no
 			return 0, r.refuse(Refusal{Code: NotOnSale, Session: e.sale.Sessions[session].ID, Phase: p.ID})
 		}
 	}
-	if unknown.Code != "" {
-		return 0, r.refuse(unknown)
+	if unknown != nil {
+		return 0, unknown
 	}
 	if p.Kind == catalog.Pack && lines.sessions != p.PackSessions {
 		return 0, r.refuse(Refusal{Code: PackShape, Limit: p.PackSessions, Requested: lines.sessions})

@@ -6,12 +6,12 @@ package inventory
 // later walks; as nothing is ever inserted in the middle and no row is used twice, moving a link past a dead one cannot
 // lose a live one.
 
-// sums is what one walk of a ledger found against one request.
+// sums is what one walk of a ledger found against one request. It lies on the stack of a caller; those of thousands of
+// callers do not fit a cache, so it takes no more room than the request needs.
 type sums struct {
 	settledHeld, settledConfirmed int // tickets in the programme that are sure to count
 	doubtful                      int // tickets that count now and may cease to
-	bySession                     [MaxLines]sessionSum
-	sessions                      int
+	bySession                     []sessionSum
 	marks                         uint64 // fingerprint of the settled reservations found and of their states
 	live                          uint32 // the newest reservation that is not dead
 }
@@ -23,29 +23,28 @@ type sessionSum struct {
 	held, confirmed, doubtful int32
 }
 
-// begin lists the request's sessions with what is asked of each (I4: summed first).
-func (s *sums) begin(v *Inventory, lines []Line) (tickets int) {
-	s.sessions = 0
+// requested lists a request's sessions, for which there is room, with what is asked of each (I4: summed first).
+func (v *Inventory) requested(lines []Line, room []sessionSum) (bySession []sessionSum, tickets int) {
+	bySession = room[:0]
 	for _, l := range lines {
 		session := v.pools[l.Pool].session
 		at := 0
-		for at < s.sessions && s.bySession[at].session != session {
+		for at < len(bySession) && bySession[at].session != session {
 			at++
 		}
-		if at == s.sessions {
-			s.bySession[at] = sessionSum{session: session}
-			s.sessions++
+		if at == len(bySession) {
+			bySession = append(bySession, sessionSum{session: session})
 		}
-		s.bySession[at].requested += int32(l.Quantity)
+		bySession[at].requested += int32(l.Quantity)
 		tickets += int(l.Quantity)
 	}
-	return tickets
+	return bySession, tickets
 }
 
 // walk adds up the ledger from the head on. unlink also takes dead reservations out of the middle of the list.
 func (v *Inventory) walk(head uint32, programme uint8, s *sums) {
 	s.settledHeld, s.settledConfirmed, s.doubtful, s.marks, s.live = 0, 0, 0, 0, 0
-	for i := range s.sessions {
+	for i := range s.bySession {
 		b := &s.bySession[i]
 		b.held, b.confirmed, b.doubtful = 0, 0, 0
 	}
@@ -88,13 +87,13 @@ func (v *Inventory) count(r *reservation, row uint32, state State, s *sums) {
 	s.settledHeld += int(held * tickets)
 	s.settledConfirmed += int(confirmed * tickets)
 	s.doubtful += int(doubtful * tickets)
-	if s.sessions == 0 {
+	if len(s.bySession) == 0 {
 		return
 	}
 	for i := range int(r.count) {
 		l := v.lineAt(r, i)
 		session := v.pools[l.Pool].session
-		for j := range s.sessions {
+		for j := range s.bySession {
 			if b := &s.bySession[j]; b.session == session {
 				b.held += held * int32(l.Quantity)
 				b.confirmed += confirmed * int32(l.Quantity)
@@ -117,7 +116,7 @@ const (
 // check holds the sums against the session limits, then the account cap, and fills in the refusal's facts. An undecided
 // reservation puts every refusal in doubt: somebody may have seen it take effect, and to him its tickets are there (I7).
 func (v *Inventory) check(s *sums, programme uint8, tickets int, res *Result) capCheck {
-	for i := range s.sessions {
+	for i := range s.bySession {
 		b := &s.bySession[i]
 		limit := v.sessionLimits[b.session]
 		switch {

@@ -98,10 +98,27 @@ func (v *Inventory) TouchRows(id *ID, account string) {
 //
 // After step 4 nothing can fail. When 3 or 4 fails, what was done is undone and the reservation is void.
 func (v *Inventory) Reserve(q *Request) Result {
+	if len(q.Lines) <= inlineLines {
+		var room [inlineLines]sessionSum
+		return v.reserve(q, room[:])
+	}
+	return v.reserveLong(q)
+}
+
+// reserveLong is for requests of many lines. It is not inlined, so that its room on the stack is theirs alone.
+//
+//go:noinline
+func (v *Inventory) reserveLong(q *Request) Result {
+	var room [MaxLines]sessionSum
+	return v.reserve(q, room[:])
+}
+
+func (v *Inventory) reserve(q *Request, room []sessionSum) Result {
 	hash := v.hashID(&q.ID)
 	v.byID.touch(hash)
 	var s sums
-	tickets := s.begin(v, q.Lines)
+	tickets := 0
+	s.bySession, tickets = v.requested(q.Lines, room)
 	programme := v.programmeOf(q.Lines[0].Pool)
 	accountRow := v.FindAccount(q.Account)
 	head, res, refused := v.foresee(q, &s, accountRow, programme, tickets, hash)
@@ -288,18 +305,30 @@ func (v *Inventory) enter(r *reservation, row uint32, head uint64, s *sums, prog
 
 // takeAll takes every line, in ascending order of the pools, or none.
 func (v *Inventory) takeAll(lines []Line) (res Result, took bool) {
-	if len(lines) == 1 {
-		sorted := [1]Line{lines[0]}
-		return v.takeSorted(sorted[:])
+	if len(lines) <= inlineLines {
+		var room [inlineLines]Line
+		return v.takeSorted(sortByPool(room[:], lines))
 	}
-	var sorted [MaxLines]Line
-	n := copy(sorted[:], lines)
-	for i := 1; i < n; i++ {
+	return v.takeLong(lines)
+}
+
+// takeLong is to takeAll as reserveLong is to Reserve.
+//
+//go:noinline
+func (v *Inventory) takeLong(lines []Line) (res Result, took bool) {
+	var room [MaxLines]Line
+	return v.takeSorted(sortByPool(room[:], lines))
+}
+
+// sortByPool copies the lines into the room and sorts them.
+func sortByPool(room, lines []Line) (sorted []Line) {
+	sorted = room[:copy(room, lines)]
+	for i := 1; i < len(sorted); i++ {
 		for j := i; j > 0 && sorted[j].Pool < sorted[j-1].Pool; j-- {
 			sorted[j], sorted[j-1] = sorted[j-1], sorted[j]
 		}
 	}
-	return v.takeSorted(sorted[:n])
+	return sorted
 }
 
 func (v *Inventory) takeSorted(sorted []Line) (res Result, took bool) {

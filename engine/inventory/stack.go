@@ -1,6 +1,9 @@
 package inventory
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"unsafe"
+)
 
 // stack is where outcomes get their place in the journal's order: a stack of finished outcomes, pushed by one
 // compare-and-swap and taken whole by one atomic step. A push decides the order at once and leaves no gap: either the
@@ -106,11 +109,18 @@ func (v *Inventory) Drain(visit func(Outcome)) uint64 {
 	last := v.sequence(uint32(w >> 32))
 	order := v.order[:0]
 	for top := uint32(w); top != 0; {
+		o := unpackOutcome(top)
+		if o.Kind != Noted {
+			prefetch(unsafe.Pointer(v.reservations.at(o.Index))) // most were written by other processors
+		}
 		order = append(order, top)
-		top = *v.below(unpackOutcome(top))
+		top = *v.below(o)
 	}
 	v.order = order
 	for i := len(order) - 1; i >= 0; i-- {
+		if i >= aheadOutcomes {
+			v.touchAccount(unpackOutcome(order[i-aheadOutcomes]))
+		}
 		o := unpackOutcome(order[i])
 		yield()
 		if o.Kind != Noted {
@@ -121,6 +131,15 @@ func (v *Inventory) Drain(visit func(Outcome)) uint64 {
 	yield()
 	v.drained.Store(last)
 	return last
+}
+
+// aheadOutcomes is how many outcomes pass between an account's being asked for and its being there.
+const aheadOutcomes = 8
+
+func (v *Inventory) touchAccount(o Outcome) {
+	if o.Kind != Noted {
+		prefetch(unsafe.Pointer(v.accounts.at(v.reservations.at(o.Index).account)))
+	}
 }
 
 // Note places a value of the engine's own among the outcomes and returns its sequence; false when the table is full.

@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +34,12 @@ type Feed struct {
 // any moment, the one in flight and the one that fills. A record that was placed before a waiter looks is in one of these
 // two, and which one its sequence tells. A channel for each caller was rejected for its allocation, a condition variable
 // because each group would wake the waiters of the next one too.
+//
+// Half of a group's callers wait on one channel, half on another. When the group is durable the first half is woken and has
+// its turn on the processors; only then the second half is woken, and the next group written, with what the first half has
+// placed, while the second half runs. So the processors work while the disk does. Without the turn a group took whatever
+// few records were there, and its cost was shared by few; with a turn for all together, all soon waited for one group, and
+// the processors with them. Of 1,024 callers, a group has two thirds of the records in the long run.
 type Writer struct {
 	backend  Backend
 	feed     Feed
@@ -60,9 +67,31 @@ type Writer struct {
 
 // turn says which channel to wait on. It is replaced, never changed.
 type turn struct {
-	upTo     uint64        // last record of the group in flight
-	inFlight chan struct{} // closed when that group is decided
-	filling  chan struct{} // closed when the group after it is decided
+	upTo     uint64 // last record of the group in flight
+	inFlight gates  // closed when that group is decided
+	filling  gates  // closed when the group after it is decided
+}
+
+// gates are what the callers of a group wait on, each on one of two by its sequence.
+type gates [2]chan struct{}
+
+func newGates() gates { return gates{make(chan struct{}), make(chan struct{})} }
+
+// of returns the gate that the caller waits on whose outcome has the sequence.
+func (g gates) of(seq uint64) chan struct{} { return g[seq%2] }
+
+func (g gates) open() {
+	openOnce(g[0])
+	openOnce(g[1])
+}
+
+// openOnce is called under Writer.gates.
+func openOnce(gate chan struct{}) {
+	select {
+	case <-gate:
+	default:
+		close(gate)
+	}
 }
 
 // NewWriter starts the writer of a recovered backend. last is the journal's last record. Callers waiting longer than
@@ -72,7 +101,7 @@ func NewWriter(b Backend, feed Feed, last uint64, patience time.Duration) *Write
 	w := &Writer{backend: b, feed: feed, patience: patience, cancel: cancel, began: time.Now(),
 		wake: make(chan struct{}, 1), closing: make(chan struct{}), failed: make(chan struct{}), done: make(chan struct{})}
 	w.durable.Store(last)
-	w.turn.Store(&turn{upTo: last, inFlight: make(chan struct{}), filling: make(chan struct{})})
+	w.turn.Store(&turn{upTo: last, inFlight: newGates(), filling: newGates()})
 	go w.run(ctx, last)
 	return w
 }
@@ -108,9 +137,9 @@ func (w *Writer) Err() error {
 func (w *Writer) Wait(ctx context.Context, seq uint64) error {
 	for w.durable.Load() < seq {
 		t := w.turn.Load()
-		gate := t.filling
+		gate := t.filling.of(seq)
 		if seq <= t.upTo {
-			gate = t.inFlight
+			gate = t.inFlight.of(seq)
 		}
 		if w.durable.Load() >= seq {
 			return nil
@@ -210,24 +239,21 @@ func (w *Writer) sync(ctx context.Context, g Group) error {
 func (w *Writer) begin(upTo uint64) {
 	w.gates.Lock()
 	defer w.gates.Unlock()
-	w.turn.Store(&turn{upTo: upTo, inFlight: w.turn.Load().filling, filling: make(chan struct{})})
+	w.turn.Store(&turn{upTo: upTo, inFlight: w.turn.Load().filling, filling: newGates()})
 }
 
-// end wakes those who waited for the group in flight. Their first look, at durable, lets them go.
+// end wakes those who waited for the group in flight, in two halves. Their first look, at durable, lets them go.
 func (w *Writer) end(last uint64) {
 	w.gates.Lock()
-	defer w.gates.Unlock()
+	g := w.turn.Load().inFlight
 	w.durable.Store(last)
 	w.stalled.Store(false)
-	closeOnce(w.turn.Load().inFlight)
-}
-
-func closeOnce(gate chan struct{}) {
-	select {
-	case <-gate:
-	default:
-		close(gate)
-	}
+	openOnce(g[0])
+	w.gates.Unlock()
+	runtime.Gosched() // returns when all that could run before has had its turn; at once, where nothing could
+	w.gates.Lock()
+	openOnce(g[1])
+	w.gates.Unlock()
 }
 
 // stall sends all waiters away; the group goes on. A watchdog that barked for the group before, as that came in, is not heard.
@@ -239,9 +265,9 @@ func (w *Writer) stall() {
 	}
 	if t := w.turn.Load(); w.durable.Load() < t.upTo && w.failure.Load() == nil {
 		w.stalled.Store(true)
-		closeOnce(t.inFlight)
-		closeOnce(t.filling)
-		w.turn.Store(&turn{upTo: t.upTo, inFlight: t.inFlight, filling: make(chan struct{})})
+		t.inFlight.open()
+		t.filling.open()
+		w.turn.Store(&turn{upTo: t.upTo, inFlight: t.inFlight, filling: newGates()})
 	}
 }
 
@@ -252,8 +278,8 @@ func (w *Writer) fail(err error) {
 	w.failure.Store(&err)
 	close(w.failed)
 	t := w.turn.Load()
-	closeOnce(t.inFlight)
-	closeOnce(t.filling)
+	t.inFlight.open()
+	t.filling.open()
 }
 
 // Close makes durable what is still placed, waiting at most as long as ctx lives, and ends the writer. No record may be
