@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -375,6 +376,31 @@ func TestManyWaiters(t *testing.T) {
 	f.close()
 	require.EqualValues(t, 64*500, f.w.Durable())
 	require.EqualValues(t, 64*500, f.w.Stats().Records)
+}
+
+// TestCallersShareGroups: callers that are woken have their turn before the next group is written, even where a group takes
+// no time. A group that takes what is there at once has one record here.
+func TestCallersShareGroups(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	const callers, each = 64, 500
+	f := newFeeding(t, scripted{append: func(context.Context, Group) error { return nil }}, 0)
+	var all sync.WaitGroup
+	for i := range callers {
+		all.Go(func() {
+			for range each {
+				if err := f.w.Wait(context.Background(), f.place([]byte{byte(i)})); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	f.close()
+	stats := f.w.Stats()
+	records, groups := stats.Records, stats.Syncs.Count()
+	t.Logf("%d records in %d groups", records, groups)
+	require.EqualValues(t, callers*each, records)
+	require.Less(t, groups, records/(callers/4))
 }
 
 // TestWaitAllocatesNothing: waiting for what is durable, or failed, costs no allocation.
