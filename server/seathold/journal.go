@@ -25,7 +25,7 @@ type place struct {
 func (s *service) openJournal() (journal.Backend, error) {
 	where := s.command.Place
 	if where.Redis == "" {
-		return embedded.Open(where.Data, embedded.Options{})
+		return embedded.Open(where.Data, embedded.Options{Warn: func(err error) { s.log.Warn("the journal goes on", "fault", err) }})
 	}
 	r, err := redis.Open(redis.Options{Address: where.Redis})
 	if err != nil {

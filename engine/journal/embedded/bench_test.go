@@ -21,7 +21,7 @@ func outcomes(first uint64, count int) journal.Group {
 
 // TestAppendAllocatesNothing once its buffer has grown, apart from the change to a new segment.
 func TestAppendAllocatesNothing(t *testing.T) {
-	j := recovered(t, filepath.Join(t.TempDir(), "journal"), Options{})
+	j := recovered(t, filepath.Join(t.TempDir(), "journal"), Options{PrepareAfter: -1})
 	g := outcomes(1, 1024)
 	require.Zero(t, testing.AllocsPerRun(100, func() {
 		if err := j.Append(t.Context(), g); err != nil {

@@ -19,7 +19,16 @@ import (
 const crashDir = "/journal"
 
 // tinySegments makes two or three groups of the crash tests fill a segment; a frame takes one to four sectors.
-var tinySegments = Options{SegmentBytes: 4 << 10}
+var tinySegments = Options{SegmentBytes: 4 << 10, PrepareAfter: -1}
+
+// tinyPrepared has each next segment prepared while there is one group in this one.
+var tinyPrepared = Options{SegmentBytes: 4 << 10, PrepareAfter: 1 << 10}
+
+// growingAndPrepared runs a test once with segments that grow and once with prepared ones.
+func growingAndPrepared(t *testing.T, test func(t *testing.T, segments Options)) {
+	t.Run("growing", func(t *testing.T) { test(t, tinySegments) })
+	t.Run("prepared", func(t *testing.T) { test(t, tinyPrepared) })
+}
 
 // scriptGroup returns the group that begins with the record first in the given run of a journal. Runs differ in the
 // sizes of their groups, so that one run's group never covers what another's left unfinished at the same place.
@@ -52,6 +61,7 @@ func scriptChunks(start uint64) [][]byte {
 // life is what the caller of a journal knows, over crashes.
 type life struct {
 	fs        *crashFS
+	segments  Options
 	acked     uint64 // last record of the last group whose Append returned nil
 	tried     uint64 // last record of the last group given to Append
 	committed uint64 // start of the last checkpoint whose Commit returned nil
@@ -61,8 +71,8 @@ type life struct {
 	told      []error           // errors the caller was given, notes too
 }
 
-func newLife(seed uint64) *life {
-	return &life{fs: newCrashFS(seed), begun: map[uint64]bool{}, ackedIn: map[uint64]uint64{}}
+func newLife(seed uint64, segments Options) *life {
+	return &life{fs: newCrashFS(seed), segments: segments, begun: map[uint64]bool{}, ackedIn: map[uint64]uint64{}}
 }
 
 // on goes on with the same knowledge on another file system.
@@ -85,7 +95,9 @@ func (l *life) tell(err error) bool {
 // first error that ends appending ends the run.
 func (l *life) run(t *testing.T, work string) {
 	l.runs++
-	j, err := open(crashDir, tinySegments, l.fs.seam())
+	options := l.segments
+	options.Warn = func(err error) { l.tell(err) }
+	j, err := open(crashDir, options, l.fs.seam())
 	if l.tell(err) {
 		return
 	}
@@ -221,28 +233,32 @@ func script(t *testing.T, l *life) {
 }
 
 // operations counts those of the script without any fault, and shows that it does all that the crash tests rely on.
-func operations(t *testing.T) int {
-	l := newLife(0)
+func operations(t *testing.T, segments Options) int {
+	l := newLife(0, segments)
 	script(t, l)
 	require.Empty(t, l.told)
 	d := directory{path: crashDir, fs: l.fs.seam()}
 	n := l.fs.ops
-	segments, checkpoints, err := d.files()
+	files, checkpoints, err := d.files()
 	require.NoError(t, err)
 	require.Len(t, checkpoints, 2)
-	require.Greater(t, len(segments), 2)
-	require.Greater(t, segments[0].sequence, uint64(1), "no segment was removed")
+	require.Greater(t, len(files), 2)
+	require.Greater(t, files[0].sequence, uint64(1), "no segment was removed")
+	prepared := slices.ContainsFunc(files, func(f numbered) bool { return f.bytes == segments.SegmentBytes })
+	require.Equal(t, segments.PrepareAfter > 0, prepared, "files as long as a prepared segment")
 	return n
 }
 
 // TestCrashAnywhere (I5) cuts the power at every operation of the script, with every kind of survival of what was not
 // synced, then at every operation of the run after that, and once more recovers.
-func TestCrashAnywhere(t *testing.T) {
-	n := operations(t)
+func TestCrashAnywhere(t *testing.T) { growingAndPrepared(t, crashAnywhere) }
+
+func crashAnywhere(t *testing.T, segments Options) {
+	n := operations(t, segments)
 	t.Logf("%d operations; survival seeds 0 to 7", n)
 	for cut := 1; cut <= n; cut++ {
 		for seed := range uint64(8) {
-			first := newLife(seed)
+			first := newLife(seed, segments)
 			first.fs.cutAt = cut
 			script(t, first)
 
@@ -281,10 +297,12 @@ func requireNoErrors(t *testing.T, l *life, cut int, seed uint64) {
 
 // TestKillThenPowerCut ends only the process at every operation. The next program builds on what it sees, which need not be
 // on disk; then the power is cut.
-func TestKillThenPowerCut(t *testing.T) {
-	for cut := 1; cut <= operations(t); cut++ {
+func TestKillThenPowerCut(t *testing.T) { growingAndPrepared(t, killThenPowerCut) }
+
+func killThenPowerCut(t *testing.T, segments Options) {
+	for cut := 1; cut <= operations(t, segments); cut++ {
 		for seed := range uint64(4) {
-			first := newLife(seed)
+			first := newLife(seed, segments)
 			first.fs.cutAt = cut
 			script(t, first)
 			second := first.on(first.fs.afterKill())
@@ -299,12 +317,14 @@ func TestKillThenPowerCut(t *testing.T) {
 
 // TestEveryOperationFails lets every operation fail once. The caller is told; no group is taken after a failed one; a
 // restart, with the doubtful contents still in memory, and a power cut after it lose nothing acknowledged.
-func TestEveryOperationFails(t *testing.T) {
-	n := operations(t)
+func TestEveryOperationFails(t *testing.T) { growingAndPrepared(t, everyOperationFails) }
+
+func everyOperationFails(t *testing.T, segments Options) {
+	n := operations(t, segments)
 	for _, fault := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO} {
 		for failing := 1; failing <= n; failing++ {
 			where := fmt.Sprintf("%v at operation %d", fault, failing)
-			first := newLife(uint64(failing))
+			first := newLife(uint64(failing), segments)
 			first.fs.failAt, first.fs.failWith = failing, fault
 			script(t, first)
 			require.NotEmpty(t, first.told, where)

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -126,7 +127,10 @@ func damages() []damage {
 			})
 		}, newest, 2},
 		{"more bytes behind the last frame than one group has", func(t *testing.T, dir string, s []numbered) {
-			require.NoError(t, os.Truncate(filepath.Join(dir, s[newest].name), s[newest].bytes+headerBytes+maxRunBytes+1))
+			f, err := os.OpenFile(filepath.Join(dir, s[newest].name), os.O_WRONLY, 0)
+			require.NoError(t, err)
+			_, err = f.WriteAt([]byte{1}, s[newest].bytes+headerBytes+maxRunBytes)
+			require.NoError(t, errors.Join(err, f.Close()))
 		}, newest, 2},
 		{"a missing segment", func(t *testing.T, dir string, s []numbered) {
 			require.NoError(t, os.Remove(filepath.Join(dir, s[middle].name)))
@@ -154,18 +158,26 @@ func damages() []damage {
 // offset, for writers and readers alike, and the directory stay as it is.
 func TestDamageIsNamed(t *testing.T) {
 	for _, c := range damages() {
-		t.Run(c.name, func(t *testing.T) {
-			dir := filepath.Join(t.TempDir(), "journal")
-			segments, _ := written(t, dir, 8)
-			require.Len(t, segments, 3)
-			offset := int64(0)
-			if c.frame >= 0 {
-				offset = int64(frameOffset(readFile(t, filepath.Join(dir, segments[c.file].name)), c.frame))
-			}
-			c.damage(t, dir, segments)
-			requireDamage(t, dir, segments[c.file].name, offset)
-		})
+		t.Run(c.name, func(t *testing.T) { damageIsNamed(t, c, 0) })
+		t.Run(c.name+", in prepared segments", func(t *testing.T) { damageIsNamed(t, c, 6000) })
 	}
+}
+
+// damageIsNamed does one damage and then puts zeros behind every segment, as a prepared one has them.
+func damageIsNamed(t *testing.T, c damage, zeros int) {
+	dir := filepath.Join(t.TempDir(), "journal")
+	segments, _ := written(t, dir, 8)
+	require.Len(t, segments, 3)
+	offset := int64(0)
+	if c.frame >= 0 {
+		offset = int64(frameOffset(readFile(t, filepath.Join(dir, segments[c.file].name)), c.frame))
+	}
+	c.damage(t, dir, segments)
+	left, _ := filesOf(t, dir)
+	for _, s := range left {
+		edit(t, filepath.Join(dir, s.name), func(b []byte) []byte { return append(b, make([]byte, zeros)...) })
+	}
+	requireDamage(t, dir, segments[c.file].name, offset)
 }
 
 // requireDamage requires that every way to read the directory names the damage and changes nothing.
@@ -241,42 +253,53 @@ func TestUnfinishedGroupIsCut(t *testing.T) {
 		"the letters that a frame begins by": func([]byte) []byte { return bytes.Repeat([]byte(frameMagic), 100) },
 	}
 	for name, tail := range tails {
-		t.Run(name, func(t *testing.T) {
-			dir := filepath.Join(t.TempDir(), "journal")
-			segments, _ := written(t, dir, 8)
-			newest := filepath.Join(dir, segments[len(segments)-1].name)
-			before := readFile(t, newest)
-
-			j := recovered(t, dir, Options{})
-			last := j.last
-			appendScript(t, j, 1)
-			require.NoError(t, j.Close())
-			torn := tail(bytes.Clone(readFile(t, newest)[len(before):]))
-			require.NoError(t, os.WriteFile(newest, append(bytes.Clone(before), torn...), 0o600))
-
-			o, err := OpenReadOnly(dir)
-			require.NoError(t, err)
-			sum, err := o.Recover(discard())
-			require.NoError(t, err)
-			require.NoError(t, o.Close())
-			require.EqualValues(t, len(torn), sum.TornBytes)
-			require.Len(t, readFile(t, newest), len(before)+len(torn), "a reader has cut it")
-
-			j, err = Open(dir, tinySegments)
-			require.NoError(t, err)
-			sum, err = j.Recover(discard())
-			require.NoError(t, err)
-			require.EqualValues(t, len(torn), sum.TornBytes)
-			require.Len(t, sum.Notes, 1)
-			require.Contains(t, sum.Notes[0], filepath.Base(newest))
-			require.Equal(t, last, sum.Last)
-			require.Equal(t, before, readFile(t, newest))
-			appendScript(t, j, 3)
-			require.NoError(t, j.Close())
-			j = recovered(t, dir, tinySegments)
-			require.Equal(t, 11, countGroups(t, j))
-		})
+		t.Run(name, func(t *testing.T) { unfinishedGroupIsCut(t, tail, 0) })
+		t.Run(name+", in a prepared segment", func(t *testing.T) { unfinishedGroupIsCut(t, tail, 6000) })
 	}
+}
+
+// unfinishedGroupIsCut has zeros behind the unfinished group. Zeros that end a group are not told from them, and stay.
+func unfinishedGroupIsCut(t *testing.T, tail func(frame []byte) []byte, zeros int) {
+	dir := filepath.Join(t.TempDir(), "journal")
+	segments, _ := written(t, dir, 8)
+	newest := filepath.Join(dir, segments[len(segments)-1].name)
+	before := readFile(t, newest)
+
+	j := recovered(t, dir, Options{})
+	last := j.last
+	appendScript(t, j, 1)
+	require.NoError(t, j.Close())
+	torn := tail(bytes.Clone(readFile(t, newest)[len(before):]))
+	found := slices.Concat(before, torn, make([]byte, zeros))
+	require.NoError(t, os.WriteFile(newest, found, 0o600))
+	written := len(bytes.TrimRight(torn, "\x00"))
+
+	o, err := OpenReadOnly(dir)
+	require.NoError(t, err)
+	sum, err := o.Recover(discard())
+	require.NoError(t, err)
+	require.NoError(t, o.Close())
+	require.EqualValues(t, written, sum.TornBytes)
+	require.Equal(t, found, readFile(t, newest), "a reader has cut it")
+
+	j, err = Open(dir, tinySegments)
+	require.NoError(t, err)
+	sum, err = j.Recover(discard())
+	require.NoError(t, err)
+	require.EqualValues(t, written, sum.TornBytes)
+	require.Equal(t, last, sum.Last)
+	if written > 0 {
+		require.Len(t, sum.Notes, 1)
+		require.Contains(t, sum.Notes[0], filepath.Base(newest))
+		require.Equal(t, before, readFile(t, newest))
+	} else {
+		require.Empty(t, sum.Notes)
+		require.Equal(t, found, readFile(t, newest))
+	}
+	appendScript(t, j, 3)
+	require.NoError(t, j.Close())
+	j = recovered(t, dir, tinySegments)
+	require.Equal(t, 11, countGroups(t, j))
 }
 
 // countGroups counts the groups in a closed copy of what j recovered.
@@ -427,14 +450,14 @@ func checkpointStartOfCopy(t *testing.T, dir string) uint64 {
 func TestTemporaryFiles(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "journal")
 	written(t, dir, 1)
-	for _, name := range []string{temporaryCheckpoint, temporarySegment, temporaryMarker} {
+	for _, name := range []string{temporaryCheckpoint, temporarySegment, temporaryMarker, temporaryPrepared} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("half"), 0o600))
 	}
 	before := contentOf(t, dir)
 	require.Zero(t, checkpointStart(t, dir, 0))
 	require.Equal(t, before, contentOf(t, dir))
 	require.NoError(t, recovered(t, dir, Options{}).Close())
-	require.Len(t, contentOf(t, dir), len(before)-3)
+	require.Len(t, contentOf(t, dir), len(before)-4)
 }
 
 // TestUnreadableCheckpoint: a disk that cannot read a checkpoint has lost it. A program that may not open one more file has

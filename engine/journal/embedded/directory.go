@@ -25,6 +25,7 @@ const (
 	temporaryMarker     = markerName + temporarySuffix
 	temporarySegment    = "segment" + temporarySuffix
 	temporaryCheckpoint = "checkpoint" + temporarySuffix
+	temporaryPrepared   = "prepared" + temporarySuffix
 
 	// lostAndFound is what a freshly made ext4 file system holds; it may be mounted for the journal alone.
 	lostAndFound = "lost+found"
@@ -176,8 +177,21 @@ func (d *directory) publish(temporary, name string) error {
 // createSegment makes the segment that begins with the record first, behind the frame with the sum chain, and returns the
 // sum of its header. It is durable, name and all, before any frame is written.
 func (d *directory) createSegment(first uint64, chain uint32) (sum uint32, err error) {
-	header, sum := fileHeader{magic: segmentMagic, id: d.id, sequence: first, chain: chain}.encode()
+	header, sum := d.segmentHeader(first, chain)
 	return sum, d.createWhole(temporarySegment, segmentName(first), header)
+}
+
+func (d *directory) segmentHeader(first uint64, chain uint32) (header []byte, sum uint32) {
+	return fileHeader{magic: segmentMagic, id: d.id, sequence: first, chain: chain}.encode()
+}
+
+// usePrepared is createSegment with the prepared file.
+func (d *directory) usePrepared(f file, first uint64, chain uint32) (sum uint32, err error) {
+	header, sum := d.segmentHeader(first, chain)
+	if _, err := f.writeAt(header, 0); err != nil {
+		return 0, err
+	}
+	return sum, d.publish(temporaryPrepared, segmentName(first))
 }
 
 // readFile reads the first size bytes of a file, into buffer where that is large enough.
@@ -245,7 +259,7 @@ func (d *directory) removeTemporary() error {
 	}
 	for _, e := range entries {
 		switch e.name {
-		case temporaryMarker, temporarySegment, temporaryCheckpoint:
+		case temporaryMarker, temporarySegment, temporaryCheckpoint, temporaryPrepared:
 			if err := d.fs.remove(d.join(e.name)); err != nil {
 				return err
 			}

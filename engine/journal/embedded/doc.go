@@ -6,6 +6,7 @@
 //	segment-00000000000000912345
 //	checkpoint-00000000000000800000   a checkpoint that starts at that record; two are kept
 //	checkpoint-00000000000000900000
+//	prepared.tmp                      the next segment, filled with zeros while this one is written
 //	*.tmp                             a file on its way to a name, dropped by the next Recover
 //
 // # What is promised
@@ -13,14 +14,15 @@
 // A group is acknowledged when its frame is on disk: segments are written with O_DSYNC, one write a group. A segment, a
 // checkpoint and the marker are complete and synced under a temporary name before they are renamed, and the directory is
 // synced behind the rename. A segment is therefore never without its header, and a checkpoint never half there. One group
-// is written at a time, so that at most the last frame of the newest segment can be unfinished:
+// is written at a time, so that at most the last frame of the newest segment can be unfinished. Zeros behind the last frame
+// are nothing: those of a prepared segment, or of a write that never came.
 //
 //	crash                                              what the next Recover finds, and does
 //	while the journal is made, before the marker       nothing but files of ours with no record: makes it anew
-//	within the write of a group                        a frame that does not hold, or zeros, and nothing behind: cuts it
+//	within the write of a group                        a frame that does not hold, and only zeros behind: cuts it
 //	between that write and its acknowledgement         a whole frame: delivers it, nobody was told
 //	within the cutting                                 the same or a shorter unfinished frame: cuts it
-//	before a new segment has its name, or lost with it segment.tmp, or nothing; all groups are in the older ones
+//	before a new segment has its name, or lost with it segment.tmp, prepared.tmp or nothing; all groups are in the older ones
 //	between a new segment and its first group          a segment without frames: appends to it
 //	within a checkpoint, or before it has its name     checkpoint.tmp: drops it, the older checkpoints stand
 //	between the checkpoint's name and the removals     more files than needed: the next Commit removes them
@@ -54,8 +56,12 @@
 // failed write of its log is to end the process, where a seller must go on answering reads and say why it refuses.
 //
 // How a group reaches the disk was measured too, in microseconds a group of 4 KB and of 61 KB: write and fdatasync 202
-// and 188; the same in space preallocated with FALLOC_FL_KEEP_SIZE 141 and 181; in space filled with zeros before 154 and
-// 271, counting the filling; write with O_DSYNC 148 and 189, which needs nothing prepared and is what is used.
+// and 188; the same in space preallocated with FALLOC_FL_KEEP_SIZE 141 and 181; write with O_DSYNC 148 and 189, which needs
+// nothing prepared. What is written over zeros that are on disk changes neither the file's size nor its place there, and a
+// file system has nothing of its own to write: on another day a group of 15 KB took 218 with O_DSYNC in a growing file, 208
+// in space preallocated with fallocate, 114 over zeros; of 120 bytes 172, 119 and 127. So the next segment is filled with
+// zeros beside the groups, in small pieces, and used as soon as it is ready. With 1,024 callers a group took 360 to 400 in
+// a growing file, 160 to 260 over zeros.
 //
 //	go test -bench . ./engine/journal/embedded
 //

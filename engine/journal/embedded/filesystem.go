@@ -30,6 +30,10 @@ type fileSystem struct {
 	remove      func(path string) error
 	// syncDir makes the names in a directory durable.
 	syncDir func(dir string) error
+	// free returns how many bytes more the directory's disk has room for.
+	free func(dir string) (int64, error)
+	// aside does work beside the caller. In the tests it is done at once, so that operations have one order.
+	aside func(work func())
 }
 
 // file is an open file.
@@ -60,6 +64,8 @@ func disk() fileSystem {
 		rename:        os.Rename,
 		remove:        os.Remove,
 		syncDir:       syncDir,
+		free:          freeBytes,
+		aside:         func(work func()) { go work() },
 	}
 }
 
@@ -129,6 +135,14 @@ func syncDir(dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+func freeBytes(dir string) (int64, error) {
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(dir, &s); err != nil {
+		return 0, &os.PathError{Op: "statfs", Path: dir, Err: err}
+	}
+	return int64(s.Bavail) * s.Bsize, nil
 }
 
 // storageError adds journal.ErrFull to an error that says there is no room. It is applied where an error leaves the

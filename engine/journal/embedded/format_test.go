@@ -94,6 +94,7 @@ func FuzzSegment(f *testing.F) {
 			h.first, h.chain = s.next, s.chain
 			h.put(data, s.salt)
 		}
+		s.written = withoutZeros(data)
 		var again bytes.Buffer
 		for {
 			before := s
@@ -114,7 +115,7 @@ func FuzzSegment(f *testing.F) {
 			again.Write(g.Records)
 		}
 		require.True(t, bytes.Equal(data[:s.offset], again.Bytes()), "what was read is not what would be written")
-		require.True(t, newest || s.offset == len(data), "an older segment ended early")
+		require.True(t, newest || s.offset >= s.written, "an older segment ended early")
 	})
 }
 

@@ -123,7 +123,8 @@ func (r *recovery) deliverSegments(needed []numbered) error {
 		if i > 0 && header.chain != chain {
 			return &Damage{File: f.name, Reason: "it does not follow the last group of " + needed[i-1].name}
 		}
-		s := segment{name: f.name, data: data, salt: r.dir.salt, offset: headerBytes, next: next, chain: sum, newest: i == len(needed)-1}
+		s := segment{name: f.name, data: data, written: withoutZeros(data), salt: r.dir.salt, offset: headerBytes, next: next,
+			chain: sum, newest: i == len(needed)-1}
 		if err := r.deliverGroups(&s); err != nil {
 			return err
 		}
@@ -155,7 +156,7 @@ func (r *recovery) deliverGroups(s *segment) error {
 // endAt notes where the newest segment ends.
 func (r *recovery) endAt(f numbered, s *segment) {
 	r.sum.Last = s.next - 1
-	r.sum.TornBytes = int64(len(s.data) - s.offset)
+	r.sum.TornBytes = int64(max(0, s.written-s.offset))
 	if r.sum.TornBytes > 0 {
 		r.note("%s ends in an unfinished group, which was never acknowledged: %d bytes from offset %d", f.name, r.sum.TornBytes, s.offset)
 	}
@@ -183,20 +184,22 @@ func (r *recovery) compareWithCheckpoints() error {
 
 // segment is the content of a segment file that is being read.
 type segment struct {
-	name   string
-	data   []byte
-	salt   uint32
-	offset int    // of the next frame
-	last   int    // offset of the frame before it; 0 when there is none
-	next   uint64 // the record that the next frame begins with
-	chain  uint32 // the sum of the frame before it
-	newest bool   // the last segment of the journal, the only one that may end in an unfinished group
+	name string
+	data []byte
+	// written is where the zeros begin that end the file: those of a prepared segment, or of a frame.
+	written int
+	salt    uint32
+	offset  int    // of the next frame
+	last    int    // offset of the frame before it; 0 when there is none
+	next    uint64 // the record that the next frame begins with
+	chain   uint32 // the sum of the frame before it
+	newest  bool   // the last segment of the journal, the only one that may end in an unfinished group
 }
 
 // group returns the next group; not ok means that the intact frames have ended.
 func (s *segment) group() (g journal.Group, ok bool, err error) {
 	rest := s.data[s.offset:]
-	if len(rest) == 0 {
+	if s.offset >= s.written {
 		return g, false, nil
 	}
 	h, sum, intact := decodeFrameHeader(rest, s.salt)
@@ -215,7 +218,7 @@ func (s *segment) group() (g journal.Group, ok bool, err error) {
 	}
 	records := rest[headerBytes:end:end]
 	if crc32.Checksum(records, castagnoli) != h.records {
-		if end < len(rest) {
+		if s.offset+end < s.written {
 			return g, false, s.damage(s.offset, "the records of a group do not hold their checksum, and more was written behind it")
 		}
 		return g, false, s.unfinished("the records of a group do not hold their checksum")
@@ -232,7 +235,7 @@ func (s *segment) unfinished(reason string) error {
 	if !s.newest {
 		return s.damage(s.offset, "%s, and a newer segment follows", reason)
 	}
-	rest := s.data[s.offset:]
+	rest := s.data[s.offset:s.written]
 	if len(rest) > headerBytes+maxRunBytes {
 		return s.damage(s.offset, "%s, and %d bytes follow, more than one group has", reason, len(rest))
 	}
@@ -246,6 +249,16 @@ func (s *segment) unfinished(reason string) error {
 			return s.damage(s.offset, "%s, and the group from record %d follows at offset %d", reason, h.first, s.offset+at)
 		}
 	}
+}
+
+// withoutZeros returns the length of b without the zeros at its end.
+func withoutZeros(b []byte) int {
+	const block = 4 << 10
+	var zeros [block]byte
+	for len(b) >= block && bytes.Equal(b[len(b)-block:], zeros[:]) {
+		b = b[:len(b)-block]
+	}
+	return len(bytes.TrimRight(b, "\x00"))
 }
 
 func (s *segment) damage(offset int, format string, args ...any) error {

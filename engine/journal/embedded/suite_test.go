@@ -14,7 +14,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // smallSegments makes a few groups fill a segment, so that short tests roll and trim.
-var smallSegments = Options{SegmentBytes: 8 << 10}
+var smallSegments = Options{SegmentBytes: 8 << 10, PrepareAfter: 2 << 10}
 
 // TestSuite runs the suite that all backends pass, on the real file system.
 func TestSuite(t *testing.T) {

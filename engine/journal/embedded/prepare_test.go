@@ -1,0 +1,70 @@
+package embedded
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestPreparedSegment: on a real disk, groups soon go into a prepared segment; closing leaves none behind; what was written
+// over the zeros, and they themselves, are understood by the next one to open the journal, which goes on in the segment.
+func TestPreparedSegment(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "journal")
+	options := Options{SegmentBytes: 1 << 20, PrepareAfter: 1 << 10, Warn: func(err error) { t.Error(err) }}
+	j := recovered(t, dir, options)
+	groups := 0
+	for ; j.filled != options.SegmentBytes || j.end < 10<<10; groups++ {
+		appendScript(t, j, 1)
+	}
+	require.NoError(t, j.Close())
+	require.NoFileExists(t, filepath.Join(dir, temporaryPrepared))
+	segments, _ := filesOf(t, dir)
+	newest := segments[len(segments)-1]
+	require.Equal(t, options.SegmentBytes, newest.bytes)
+
+	j, err := Open(dir, options)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, j.Close()) }()
+	sum, err := j.Recover(discard())
+	require.NoError(t, err)
+	require.Equal(t, groups, sum.Groups)
+	require.Zero(t, sum.TornBytes)
+	require.Empty(t, sum.Notes)
+	appendScript(t, j, 2)
+	again, _ := filesOf(t, dir)
+	require.Equal(t, segments, again)
+}
+
+// TestNoRoomToPrepare: where little is free, what there is belongs to records.
+func TestNoRoomToPrepare(t *testing.T) {
+	for free, prepares := range map[int64]bool{prepareRoom * tinyPrepared.SegmentBytes: true, prepareRoom*tinyPrepared.SegmentBytes - 1: false} {
+		fs := newCrashFS(0).seam()
+		fs.free = func(string) (int64, error) { return free, nil }
+		created := false
+		create := fs.create
+		fs.create = func(path string) (file, error) {
+			created = created || filepath.Base(path) == temporaryPrepared
+			return create(path)
+		}
+		j, err := open(crashDir, tinyPrepared, fs)
+		require.NoError(t, err)
+		_, err = j.Recover(discard())
+		require.NoError(t, err)
+		appendScript(t, j, 10)
+		require.NoError(t, j.Close())
+		require.Equal(t, prepares, created, "%d bytes free", free)
+	}
+}
+
+// TestFreeBytes: of the disk that the tests run on, some are free, and a directory that is missing is named.
+func TestFreeBytes(t *testing.T) {
+	free, err := freeBytes(t.TempDir())
+	require.NoError(t, err)
+	require.Positive(t, free)
+	missing := filepath.Join(t.TempDir(), "missing")
+	_, err = freeBytes(missing)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.ErrorContains(t, err, missing)
+}
