@@ -286,14 +286,27 @@ func BenchmarkOperations(b *testing.B) {
 	}
 }
 
-// ordered measures what a client process hears of a server.
-func ordered(name string, o peers.Order) peers.Contestant {
+// ordered measures what a client process hears of a server, and what that costs the processors. redis is the process of a
+// Redis that takes part; 0 for none.
+func ordered(name string, o peers.Order, redis int) peers.Contestant {
 	o.For, o.Crowd = spell(), crowdSize()
-	return peers.Contestant{Name: name, Measure: func() (int, time.Duration, error) {
+	total := &peers.Spent{}
+	return peers.Contestant{Name: name, Spent: total, Measure: func() (int, time.Duration, error) {
 		runtime.GC()
-		answered, err := o.Place()
+		answered, spent, err := o.PlaceWatched(redis)
+		total.Add(spent)
 		return answered.Operations, answered.Took, err
 	}}
+}
+
+// processOf returns the process of a Redis; 0 where there is none.
+func processOf(b *testing.B, address string) int {
+	if address == "" {
+		return 0
+	}
+	process, err := peers.RedisProcess(b.Context(), address)
+	require.NoError(b, err)
+	return process
 }
 
 // overHTTP is the load of many gateways' connections, or of a few that send batches.
@@ -334,20 +347,19 @@ func scripted(b *testing.B, address string) *peers.Lua {
 // BenchmarkHTTP asks over real sockets: single reservations, refusals, batches; beside it fasthttp with nothing behind it,
 // and fasthttp before the scripts in Redis.
 func BenchmarkHTTP(b *testing.B) {
-	contestants := []peers.Contestant{ordered("who=fasthttp/call=reserve", overHTTP(served(b, peers.Bare), peers.TalkReserve, peers.Spread))}
+	contestants := []peers.Contestant{ordered("who=fasthttp/call=reserve", overHTTP(served(b, peers.Bare), peers.TalkReserve, peers.Spread), 0)}
 	for _, k := range journals() {
 		address := listening(b, opened(b, k, crowdSize()))
 		add := func(call string, say peers.Talk, wants peers.Wants) {
 			name, o := fmt.Sprintf("who=seathold/journal=%s/call=%s/pools=%s", k.Name, call, wants), overHTTP(address, say, wants)
 			o.First = uint64(len(contestants)) << 40 // no two talk of the same reservations
-			contestants = append(contestants, ordered(name, o))
+			contestants = append(contestants, ordered(name, o, processOf(b, k.Where)))
 		}
 		add("reserve", peers.TalkReserve, peers.Spread)
+		add("pack", peers.TalkPack, peers.Spread)
 		add("batch", peers.TalkBatch, peers.Spread)
 		if k.Name == "none" {
 			add("refused", peers.TalkRefused, peers.Spread)
-		} else {
-			add("pack", peers.TalkPack, peers.Spread)
 		}
 	}
 	for _, r := range []peers.Journal{{Name: "memory", Where: redisMemory}, {Name: "always", Where: redisAlways}} {
@@ -356,7 +368,7 @@ func BenchmarkHTTP(b *testing.B) {
 		}
 		front := peers.NewFront(scripted(b, r.Where), peers.Sale())
 		name := "who=fasthttp-lua/redis=" + r.Name + "/call=pack"
-		contestants = append(contestants, ordered(name, overHTTP(served(b, front.Reserve), peers.TalkPack, peers.Spread)))
+		contestants = append(contestants, ordered(name, overHTTP(served(b, front.Reserve), peers.TalkPack, peers.Spread), processOf(b, r.Where)))
 	}
 	peers.Contest(b, rounds(), contestants...)
 }
@@ -389,7 +401,7 @@ func BenchmarkScripts(b *testing.B) {
 		for _, depth := range []int{1, 16} {
 			o := peers.Order{Client: peers.Client{Address: r.Where, Connections: 64 / depth, Depth: depth}, Say: peers.TalkScript,
 				Wants: peers.Spread, Script: l.Scripts(), First: uint64(depth) << 40}
-			contestants = append(contestants, ordered(fmt.Sprintf("who=lua/redis=%s/pipelined=%d", r.Name, depth), o))
+			contestants = append(contestants, ordered(fmt.Sprintf("who=lua/redis=%s/pipelined=%d", r.Name, depth), o, processOf(b, r.Where)))
 		}
 		if r.Name != "memory" {
 			contestants = append(contestants, durable(b, r, peers.Spread, crowdSize(), sized(20_000, 400_000)))
@@ -402,7 +414,7 @@ func BenchmarkScripts(b *testing.B) {
 func BenchmarkPostgres(b *testing.B) {
 	k := peers.Journal{Name: "embedded"}
 	contestants := []peers.Contestant{durable(b, k, peers.Hot, crowdSize(), sized(20_000, 400_000)), durable(b, k, peers.Spread, crowdSize(), sized(20_000, 400_000)),
-		ordered("who=seathold/journal=embedded/call=packs/pools=hot", overHTTP(listening(b, opened(b, k, crowdSize())), peers.TalkPacks, peers.Hot))}
+		ordered("who=seathold/journal=embedded/call=packs/pools=hot", overHTTP(listening(b, opened(b, k, crowdSize())), peers.TalkPacks, peers.Hot), 0)}
 	if postgres != "" {
 		contestants = append(contestants, inPostgres(b)...)
 	}

@@ -36,6 +36,7 @@ type Answered struct {
 	Operations int
 	Took       time.Duration
 	Slowest99  time.Duration // a hundredth of the requests took longer, from being made to being heard
+	Spent      time.Duration // processor time of the client
 }
 
 // maxAnswer is more than any answer has.
@@ -48,7 +49,7 @@ func (c Client) Run(d time.Duration, talk Dialogue) (Answered, error) {
 	if err := r.dial(); err != nil {
 		return Answered{}, err
 	}
-	began := time.Now()
+	began, spent := time.Now(), ownTime()
 	r.until = began.Add(d)
 	for i := range r.lines {
 		for range c.Depth {
@@ -63,7 +64,8 @@ func (c Client) Run(d time.Duration, talk Dialogue) (Answered, error) {
 			return Answered{}, err
 		}
 	}
-	return Answered{Operations: r.operations, Took: time.Since(began), Slowest99: quantile(r.waits, 0.99)}, nil
+	return Answered{Operations: r.operations, Took: time.Since(began), Slowest99: quantile(r.waits, 0.99),
+		Spent: ownTime() - spent}, nil
 }
 
 // run is a run under way.

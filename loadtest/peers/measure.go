@@ -20,13 +20,15 @@ func quantile(values []int64, share float64) time.Duration {
 type Contestant struct {
 	Name    string // key=value pairs joined by slashes
 	Measure func() (operations int, took time.Duration, err error)
+	Spent   *Spent // where it is not nil, Measure adds to it
 }
 
 // Contest measures all contestants in turn, so many rounds, and reports for each the median of its rates in operations a
-// second, and the rate of each round. In turn means that the ratio of two in a round is taken under much the same
+// second, the rate of each round, and the processor time of an operation over all rounds. In turn means that the ratio of two in a round is taken under much the same
 // conditions, even on a machine that others use.
 func Contest(b *testing.B, rounds int, contestants ...Contestant) {
 	rates := make([][]float64, len(contestants))
+	done := make([]int, len(contestants))
 	for range rounds {
 		for i, c := range contestants {
 			operations, took, err := c.Measure()
@@ -34,6 +36,7 @@ func Contest(b *testing.B, rounds int, contestants ...Contestant) {
 				b.Fatalf("%s: %v", c.Name, err)
 			}
 			rates[i] = append(rates[i], float64(operations)/took.Seconds())
+			done[i] += operations
 		}
 	}
 	for i, c := range contestants {
@@ -45,6 +48,12 @@ func Contest(b *testing.B, rounds int, contestants ...Contestant) {
 			}
 			b.ReportMetric(Median(rates[i]), "ops/s")
 			b.ReportMetric(1e9/Median(rates[i]), "ns/op")
+			if c.Spent != nil {
+				each := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 / float64(done[i]) }
+				b.ReportMetric(each(c.Spent.Server), "server-µs/op")
+				b.ReportMetric(each(c.Spent.Client), "client-µs/op")
+				b.ReportMetric(each(c.Spent.Redis), "redis-µs/op")
+			}
 		})
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 )
 
@@ -18,8 +19,14 @@ type row struct {
 	atLeast float64
 	atMost  float64
 	ratio   bool // the bound is for the ratio, not for the figure
-	bound   figure
-	boundBy string // what bound is: the most that this machine could reach
+	bounds  []bound
+}
+
+// bound is something that has only a part of what a row's figure has to do: where it does not reach the target, the figure
+// cannot on this machine.
+type bound struct {
+	figure figure
+	what   string
 }
 
 const (
@@ -32,6 +39,8 @@ const (
 	luaAlways     = "HTTP/who=fasthttp-lua/redis=always/call=pack"
 	luaMemory     = "HTTP/who=fasthttp-lua/redis=memory/call=pack"
 	httpAlways    = "HTTP/who=seathold/journal=redis-always/call=pack/pools=spread"
+	httpNone      = "HTTP/who=seathold/journal=none/call=pack/pools=spread"
+	httpFiles     = "HTTP/who=seathold/journal=embedded/call=pack/pools=spread"
 	httpEverysec  = "HTTP/who=seathold/journal=redis-everysec/call=pack/pools=spread"
 	httpEmbedded  = "HTTP/who=seathold/journal=embedded/call=reserve/pools=spread"
 	httpBatch     = "HTTP/who=seathold/journal=embedded/call=batch/pools=spread"
@@ -57,7 +66,8 @@ func targets() []row {
 		{what: "HTTP reserve, no journal", figure: ops("HTTP/who=seathold/journal=none/call=reserve/pools=spread"), shown: "requests/s", beside: ops(bare),
 			against: "fasthttp answering as many bytes", atLeast: 0.7, ratio: true},
 		{what: "HTTP reserve of a pack, journal in Redis, `always`", figure: ops(httpAlways), shown: "requests/s", beside: ops(luaAlways),
-			against: "fasthttp + go-redis + Lua", atLeast: 5, ratio: true, bound: ops(bare), boundBy: "bare fasthttp"},
+			against: "fasthttp + go-redis + Lua", atLeast: 5, ratio: true,
+			bounds: []bound{{ops(bare), "bare fasthttp"}, {ops(httpNone), "the same without any journal"}}},
 		{what: "HTTP batches of 1,000 single reservations, journal in files, `sync`", figure: ops(httpBatch), shown: "operations/s", atLeast: 500_000},
 		{what: "packs on hot pools in process, journal in files, `sync`", figure: ops("Postgres/who=seathold/journal=embedded/pools=hot"), shown: "operations/s",
 			beside: ops(pgHot), against: "PostgreSQL function, row locks, hot", atLeast: 100, ratio: true},
@@ -124,7 +134,48 @@ func render(r results, facts []string) string {
 	for _, row := range append(targets(), others()...) {
 		b.WriteString(row.render(r))
 	}
+	b.WriteString(processors(r, runtime.NumCPU()))
 	return b.String()
+}
+
+// processors is a table of what a request over HTTP takes of so many processors, where that was measured, and what a target
+// leaves for it.
+func processors(r results, count int) string {
+	var b strings.Builder
+	for _, who := range []struct{ what, name string }{
+		{"fasthttp answering as many bytes", bare}, {"a pack, no journal", httpNone}, {"a pack, journal in files", httpFiles},
+		{"a pack, journal in Redis, `always`", httpAlways}, {"a pack, fasthttp + go-redis + Lua, `always`", luaAlways},
+	} {
+		server, ok := r.of(who.name, "server-µs/op")
+		if !ok {
+			continue
+		}
+		client, redis := r[who.name]["client-µs/op"], r[who.name]["redis-µs/op"]
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", who.what, rounded(server), rounded(client), rounded(redis), rounded(server+client+redis))
+	}
+	if b.Len() == 0 {
+		return ""
+	}
+	text := "\nProcessor time of a request over HTTP, in µs, the kernel's for it included:\n\n" +
+		"| | server | load generator | Redis | together |\n| --- | ---: | ---: | ---: | ---: |\n" + b.String()
+	lua, compared := r.of(luaAlways, "ops/s")
+	taken, measured := r.of(bare, "server-µs/op")
+	if !compared || !measured {
+		return text
+	}
+	left := float64(count) * 1e6 / (5 * lua)
+	others := r[httpAlways]["client-µs/op"] + r[httpAlways]["redis-µs/op"]
+	return text + fmt.Sprintf("\nFive times the scripts' %s requests/s is %s µs of %d processors for each. The load generator and Redis take %s of it, "+
+		"fasthttp itself %s: %s is what that leaves for decoding, the sale, the journal and its waiting, and encoding.\n",
+		rounded(lua), rounded(left), count, rounded(others), rounded(taken), signed(left-others-taken))
+}
+
+// signed is rounded for what may be below zero.
+func signed(value float64) string {
+	if value < 0 {
+		return "−" + rounded(-value)
+	}
+	return rounded(value)
 }
 
 func (w *row) render(r results) string {
@@ -174,10 +225,12 @@ func (w *row) verdict(r results, judged float64) string {
 	case w.atLeast > 0 && judged >= w.atLeast, w.atLeast == 0 && judged <= w.atMost:
 		return "reached"
 	}
-	_, ok := r.of(w.bound.name, w.bound.unit)
-	_, compared := r.of(w.beside.name, w.beside.unit)
-	if limit := r.ratio(w.bound, w.beside); ok && compared && limit < w.atLeast {
-		return fmt.Sprintf("not reached; %s itself has %s ×", w.boundBy, rounded(limit))
+	for _, b := range w.bounds {
+		_, ok := r.of(b.figure.name, b.figure.unit)
+		_, compared := r.of(w.beside.name, w.beside.unit)
+		if limit := r.ratio(b.figure, w.beside); ok && compared && limit < w.atLeast {
+			return fmt.Sprintf("not reached; %s has %s ×", b.what, rounded(limit))
+		}
 	}
 	return "not reached"
 }

@@ -13,8 +13,8 @@ const printed = `goos: linux
 BenchmarkCoreRatios/who=core/pools=spread/accounts=4000000/lines=3-2  1000000000  310.0 ns/op  3234567 ops/s  3000000 round1-ops/s  3234567 round2-ops/s  4000000 round3-ops/s
 BenchmarkCoreRatios/who=mutex/pools=spread/accounts=4000000/lines=3-2  1000000000  1000 ns/op  1000000 ops/s  1000000 round1-ops/s  500000 round2-ops/s  2000000 round3-ops/s
 BenchmarkCore/pools=spread/accounts=4000000/lines=3-4  1  300.0 ns/op  3100000 cycles/s  0 B/op  0 allocs/op
-BenchmarkHTTP/who=fasthttp/call=reserve-2  1000000000  10000 ns/op  100000 ops/s
-BenchmarkHTTP/who=seathold/journal=redis-always/call=pack/pools=spread-2  1000000000  12000 ns/op  80000 ops/s
+BenchmarkHTTP/who=fasthttp/call=reserve-2  1000000000  10000 ns/op  100000 ops/s  12.00 server-µs/op  8.000 client-µs/op  0 redis-µs/op
+BenchmarkHTTP/who=seathold/journal=redis-always/call=pack/pools=spread-2  1000000000  12000 ns/op  80000 ops/s  20.00 server-µs/op  9.000 client-µs/op  1.500 redis-µs/op
 BenchmarkHTTP/who=fasthttp-lua/redis=always/call=pack-2  1000000000  40000 ns/op  25000 ops/s
 BenchmarkRefusals/refusal=sold_out-2  1000000000  900.0 ns/op  1100000 ops/s  1000000 round1-ops/s
 BenchmarkRefusals/refusal=none-2  1000000000  3000 ns/op  333333 ops/s  250000 round1-ops/s
@@ -42,11 +42,13 @@ func TestTable(t *testing.T) {
 	for _, line := range []string{
 		"| 3,230,000 cycles/s | one mutex around maps: 1,000,000 | 3.00 × | at least 3,000,000 cycles/s | reached |",
 		"| 0 a cycle |  |  | 0 a cycle | reached |",
-		"| 80,000 requests/s | fasthttp + go-redis + Lua: 25,000 | 3.20 × | at least 5.00 × | not reached; bare fasthttp itself has 4.00 × |",
+		"| 80,000 requests/s | fasthttp + go-redis + Lua: 25,000 | 3.20 × | at least 5.00 × | not reached; bare fasthttp has 4.00 × |",
 		"| 900 ns | selling one: 3,000 | 0.25 × | at most 0.20 × | not reached |",
 		"| 61.5 s |  |  | at most 60.0 s | not reached |",
 		"| 2.00 GiB |  |  | at most 3.00 GiB | reached |",
 		"| 950 sales/s | the peak: 1,000 | 0.95 × | at least 0.90 × | reached |",
+		"| fasthttp answering as many bytes | 12.0 | 8.00 | 0 | 20.0 |",
+		"| a pack, journal in Redis, `always` | 20.0 | 9.00 | 1.50 | 30.5 |",
 		"| restart with 3 million reservations, journal in files | | | | at most 5.00 s | not measured |",
 	} {
 		require.Contains(t, string(text), line)
@@ -54,6 +56,16 @@ func TestTable(t *testing.T) {
 	again, err := insert(text, "new\n")
 	require.NoError(t, err)
 	require.Equal(t, "# Title\n\n<!-- bench -->\nnew\n<!-- /bench -->\n\nrest\n", string(again))
+}
+
+// TestProcessors is that the sentence under the second table says what a target leaves.
+func TestProcessors(t *testing.T) {
+	r, err := parse(printed)
+	require.NoError(t, err)
+	require.Contains(t, processors(r, 2), "Five times the scripts' 25,000 requests/s is 16.0 µs of 2 processors for each. "+
+		"The load generator and Redis take 10.5 of it, fasthttp itself 12.0: −6.50 is")
+	require.Contains(t, processors(r, 4), "32.0 µs of 4 processors for each. The load generator and Redis take 10.5 of it, fasthttp itself 12.0: 9.50 is")
+	require.Empty(t, processors(results{}, 2))
 }
 
 // TestFaults is that nothing is written from measurements that failed, nor into a file whose markers are broken.
@@ -76,7 +88,11 @@ func TestRowsAreMeasured(t *testing.T) {
 	source, err := os.ReadFile("../../../bench_test.go")
 	require.NoError(t, err)
 	for _, w := range append(targets(), others()...) {
-		for _, f := range []figure{w.figure, w.beside, w.bound} {
+		figures := []figure{w.figure, w.beside}
+		for _, b := range w.bounds {
+			figures = append(figures, b.figure)
+		}
+		for _, f := range figures {
 			if name, _, _ := strings.Cut(f.name, "/"); name != "" && name != "Overload" && name != "Rehearsal" {
 				require.Contains(t, string(source), "func Benchmark"+name+"(", f.name)
 			}
