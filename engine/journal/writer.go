@@ -39,7 +39,8 @@ type Feed struct {
 // its turn on the processors; only then the second half is woken, and the next group written, with what the first half has
 // placed, while the second half runs. So the processors work while the disk does. Without the turn a group took whatever
 // few records were there, and its cost was shared by few; with a turn for all together, all soon waited for one group, and
-// the processors with them. Of 1,024 callers, a group has two thirds of the records in the long run.
+// the processors with them. Of 1,024 callers, a group has two thirds of the records in the long run. Where a turn takes
+// long, because others than callers want the processors, there is none: a server in overload has more pressing work.
 type Writer struct {
 	backend  Backend
 	feed     Feed
@@ -53,7 +54,8 @@ type Writer struct {
 	stalled atomic.Bool
 	failure atomic.Pointer[error] // set once: nothing becomes durable any more
 
-	gates   sync.Mutex // orders the changes of turn; waiters do not take it
+	gates   sync.Mutex    // orders the changes of turn; waiters do not take it
+	turns   time.Duration // about how long the callers' turns took of late; the writer's goroutine alone
 	wake    chan struct{}
 	closing chan struct{}
 	failed  chan struct{}
@@ -249,12 +251,23 @@ func (w *Writer) end(last uint64) {
 	w.durable.Store(last)
 	w.stalled.Store(false)
 	openOnce(g[0])
+	if w.turns > longTurn {
+		w.turns -= w.turns / 16 // until it is tried again
+		openOnce(g[1])
+		w.gates.Unlock()
+		return
+	}
 	w.gates.Unlock()
+	began := time.Now()
 	runtime.Gosched() // returns when all that could run before has had its turn; at once, where nothing could
+	w.turns += (time.Since(began) - w.turns) / 4
 	w.gates.Lock()
 	openOnce(g[1])
 	w.gates.Unlock()
 }
+
+// longTurn is how long the callers' turn may take: half of a thousand callers need half a millisecond to a whole one.
+const longTurn = 4 * time.Millisecond
 
 // stall sends all waiters away; the group goes on. A watchdog that barked for the group before, as that came in, is not heard.
 func (w *Writer) stall() {
