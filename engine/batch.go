@@ -32,10 +32,9 @@ type Op struct {
 	Result Reservation
 	Err    error
 
-	seq   uint64 // the outcome that must be durable before the answer is given; 0 for none
-	row   uint32 // of a reservation that was to end
-	ended inventory.Result
-	began time.Duration // instants at which deciding began and was done, where calls are timed
+	seq   uint64           // the outcome that must be durable before the answer is given; 0 for none
+	ended inventory.Result // of one that was to end
+	began time.Duration    // instants at which deciding began and was done, where calls are timed
 	until time.Duration
 }
 
@@ -83,18 +82,18 @@ func (op *Op) looksUp() (id *inventory.ID, account string) {
 }
 
 func (e *Engine) decideOp(op *Op) {
-	op.seq, op.row, op.Err = 0, 0, nil
+	op.seq, op.ended, op.Err = 0, inventory.Result{}, nil
 	switch op.Kind {
 	case OpReserve:
 		op.seq, op.Err = e.reserve(&op.Request, &op.Result)
 	case OpConfirm:
 		if op.Err = checkReference(op.Reference, &op.Result); op.Err == nil {
-			op.row, op.ended, op.Err = e.decideEnd(op.ID, &op.Result, func(row uint32, now int64) inventory.Result {
+			op.ended, op.Err = e.decideEnd(op.ID, &op.Result, func(row uint32, now int64) inventory.Result {
 				return e.inventory.Confirm(row, now, op.Reference)
 			})
 		}
 	case OpRelease:
-		op.row, op.ended, op.Err = e.decideEnd(op.ID, &op.Result, e.inventory.Release)
+		op.ended, op.Err = e.decideEnd(op.ID, &op.Result, e.inventory.Release)
 	default:
 		panic(fmt.Sprintf("BUG: an operation of kind %d", op.Kind))
 	}
@@ -103,7 +102,7 @@ func (e *Engine) decideOp(op *Op) {
 func (e *Engine) answerOp(ctx context.Context, op *Op) {
 	switch {
 	case op.Kind != OpReserve && op.Err == nil:
-		op.Err = e.tellEnd(ctx, op.Kind.call(), op.row, &op.ended, &op.Result)
+		op.Err = e.tellEnd(ctx, op.Kind.call(), &op.ended, &op.Result)
 	case op.seq != 0:
 		if err := e.settle(ctx, op.seq, &op.Result); err != nil {
 			if op.Err == nil && !op.Result.Repeated {

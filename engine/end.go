@@ -49,34 +49,36 @@ func (e *Engine) Release(ctx context.Context, id ID, r *Reservation) error {
 }
 
 func (e *Engine) end(ctx context.Context, of call, id ID, r *Reservation, decide func(row uint32, now int64) inventory.Result) error {
-	row, res, err := e.decideEnd(id, r, decide)
+	res, err := e.decideEnd(id, r, decide)
 	if err != nil {
 		return err
 	}
-	return e.tellEnd(ctx, of, row, &res, r)
+	return e.tellEnd(ctx, of, &res, r)
 }
 
-// decideEnd decides the end of a reservation. Where there is no error, tellEnd has the answer.
-func (e *Engine) decideEnd(id ID, r *Reservation, decide func(row uint32, now int64) inventory.Result) (row uint32, res inventory.Result, err error) {
+// decideEnd decides the end of a reservation, and fills r where it ends or had ended so. Where there is no error, tellEnd has
+// the answer.
+func (e *Engine) decideEnd(id ID, r *Reservation, decide func(row uint32, now int64) inventory.Result) (res inventory.Result, err error) {
 	if err := e.admit(r); err != nil {
-		return 0, res, err
+		return res, err
 	}
-	if row = e.inventory.Find(inventory.ID(id)); row == 0 {
-		return 0, res, r.refuse(Refusal{Code: ReservationNotFound})
+	row := e.inventory.Find(inventory.ID(id))
+	if row == 0 {
+		return res, r.refuse(Refusal{Code: ReservationNotFound})
 	}
 	switch res = decide(row, e.nowMs()); res.Verdict {
 	case inventory.Done, inventory.AlreadyDone:
 		e.fillEnded(row, &res, r) // now, while it is in the cache: an end is for good
 	case inventory.NotFound:
-		return 0, res, r.refuse(Refusal{Code: ReservationNotFound})
+		return res, r.refuse(Refusal{Code: ReservationNotFound})
 	case inventory.Overloaded, inventory.Full:
-		return 0, res, r.refuse(Refusal{Code: Overloaded})
+		return res, r.refuse(Refusal{Code: Overloaded})
 	}
-	return row, res, nil
+	return res, nil
 }
 
-// tellEnd gives the answer when it may be told, and fills r.
-func (e *Engine) tellEnd(ctx context.Context, of call, row uint32, res *inventory.Result, r *Reservation) error {
+// tellEnd gives the answer when it may be told.
+func (e *Engine) tellEnd(ctx context.Context, of call, res *inventory.Result, r *Reservation) error {
 	// A refusal, too, tells of an outcome here: it waits for it (I5).
 	if err := e.settle(ctx, res.Seq, r); err != nil {
 		if res.Verdict == inventory.Done {

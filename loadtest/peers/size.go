@@ -25,12 +25,23 @@ type Felt struct {
 	Pause time.Duration // longest of the garbage collector meanwhile, which is made to run all the time
 }
 
-// FeelCheckpoint makes reservations one after another, without and with a checkpoint being written.
+// FeelCheckpoint makes reservations one after another, without and with a checkpoint being written. The garbage collector is
+// made to run as often without it as with it, so that the one difference between the two is the checkpoint.
 func (s *Seathold) FeelCheckpoint(ctx context.Context, c *Crowd, names Names, first uint64) (f Felt, err error) {
-	const before, step = 5000, 100
-	waits, err := s.waits(ctx, c, names, first, before)
-	if err != nil {
-		return f, err
+	const before, step = 10_000, 100
+	var waits []int64
+	few := func(n int) error {
+		if n%10 == 0 {
+			runtime.GC()
+		}
+		more, err := s.waits(ctx, c, names, first+uint64(step*n), step)
+		waits = append(waits, more...)
+		return err
+	}
+	for n := range before / step {
+		if err := few(n); err != nil {
+			return f, err
+		}
 	}
 	f.Quiet = quantile(waits, 0.99)
 	pauses := []metrics.Sample{{Name: "/sched/pauses/total/gc:seconds"}}
@@ -43,14 +54,9 @@ func (s *Seathold) FeelCheckpoint(ctx context.Context, c *Crowd, names Names, fi
 		done <- err
 	}()
 	waits = waits[:0]
-	for n := 0; ; n++ {
-		more, err := s.waits(ctx, c, names, first+before+uint64(step*n), step)
-		if err != nil {
+	for n := before / step; ; n++ {
+		if err := few(n); err != nil {
 			return f, err
-		}
-		waits = append(waits, more...)
-		if n%10 == 0 {
-			runtime.GC()
 		}
 		select {
 		case err := <-done:
