@@ -55,7 +55,7 @@ type Writer struct {
 	failure atomic.Pointer[error] // set once: nothing becomes durable any more
 
 	gates   sync.Mutex    // orders the changes of turn; waiters do not take it
-	turns   time.Duration // about how long the callers' turns took of late; the writer's goroutine alone
+	yielded time.Duration // about how long yielding to the callers took of late; the writer's goroutine alone
 	wake    chan struct{}
 	closing chan struct{}
 	failed  chan struct{}
@@ -251,8 +251,8 @@ func (w *Writer) end(last uint64) {
 	w.durable.Store(last)
 	w.stalled.Store(false)
 	openOnce(g[0])
-	if w.turns > longTurn {
-		w.turns -= w.turns / 16 // until it is tried again
+	if w.yielded > longYield {
+		w.yielded -= w.yielded / 16 // until it is tried again
 		openOnce(g[1])
 		w.gates.Unlock()
 		return
@@ -260,14 +260,14 @@ func (w *Writer) end(last uint64) {
 	w.gates.Unlock()
 	began := time.Now()
 	runtime.Gosched() // returns when all that could run before has had its turn; at once, where nothing could
-	w.turns += (time.Since(began) - w.turns) / 4
+	w.yielded += (time.Since(began) - w.yielded) / 4
 	w.gates.Lock()
 	openOnce(g[1])
 	w.gates.Unlock()
 }
 
-// longTurn is how long the callers' turn may take: half of a thousand callers need half a millisecond to a whole one.
-const longTurn = 4 * time.Millisecond
+// longYield is how long yielding to the callers may take: half of a thousand callers need half a millisecond to a whole one.
+const longYield = 4 * time.Millisecond
 
 // stall sends all waiters away; the group goes on. A watchdog that barked for the group before, as that came in, is not heard.
 func (w *Writer) stall() {
