@@ -297,6 +297,7 @@ func (c *crashFS) open(path string, create, durable bool) (file, error) {
 		},
 		sync:     func() error { return c.sync(n) },
 		truncate: func(size int64) error { return c.truncate(n, size) },
+		unneeded: func() {},
 		close:    c.closeFile,
 	}
 	return f, nil

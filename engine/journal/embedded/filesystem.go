@@ -42,6 +42,7 @@ type file struct {
 	writeAt  func(b []byte, offset int64) (int, error)
 	sync     func() error
 	truncate func(size int64) error
+	unneeded func() // says that nothing of it will be read soon
 	close    func() error
 }
 
@@ -75,7 +76,8 @@ func openWith(flags int) func(path string) (file, error) {
 		if err != nil {
 			return file{}, err
 		}
-		return file{readAt: f.ReadAt, writeAt: f.WriteAt, sync: f.Sync, truncate: f.Truncate, close: f.Close}, nil
+		return file{readAt: f.ReadAt, writeAt: f.WriteAt, sync: f.Sync, truncate: f.Truncate,
+			unneeded: func() { unneeded(f) }, close: f.Close}, nil
 	}
 }
 

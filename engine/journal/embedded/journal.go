@@ -247,6 +247,7 @@ func (j *Journal) roll() error {
 	full := j.newest
 	j.newest, j.end, j.filled, j.chain = f, headerBytes, filled, sum
 	j.segments = append(j.segments, numbered{segmentName(first), first, headerBytes})
+	full.unneeded()
 	return full.close()
 }
 
