@@ -103,11 +103,7 @@ func (f *fixture) sellUntilClosed(client, depth int, answered *atomic.Int64) (un
 // TestShutdownEndsIdleConnections is that connections without a request in them do not hold up a shutdown, and that it
 // waits for one that has.
 func TestShutdownEndsIdleConnections(t *testing.T) {
-	noLeaks(t)
-	clock := clockAt(instantOf(t, early))
-	gate := &gatedJournal{open: make(chan struct{}), failingJournal: failingJournal{from: 1 << 60}}
-	e := newEngine(t, clock, func(o *engine.Options) { o.Durability, o.Journal, o.Patience = engine.Sync, gate, time.Minute })
-	f := startWith(t, clock, e, nil)
+	f, gate := startGated(t)
 	silent, used, busy := f.dial(), f.dial(), f.dial()
 	for _, c := range []net.Conn{used, busy} {
 		_, err := io.WriteString(c, "GET /v1/phases HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -115,9 +111,7 @@ func TestShutdownEndsIdleConnections(t *testing.T) {
 		require.Equal(t, 200, f.readAnswer(bufio.NewReader(c)).status)
 	}
 	gate.closed.Store(true)
-	_, err := fmt.Fprintf(busy, "POST /v1/reservations HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(validBody), validBody)
-	require.NoError(t, err)
-	require.Eventually(t, func() bool { return f.server.Admission().InFlight() == 1 }, patience, time.Millisecond)
+	f.beginReserve(busy)
 	down := make(chan error, 1)
 	go func() { down <- f.server.Shutdown(t.Context()) }()
 	for _, c := range []net.Conn{silent, used} { // both end while the third still waits for the journal
@@ -136,17 +130,11 @@ func TestShutdownEndsIdleConnections(t *testing.T) {
 // TestShutdownHearsClientsOut is that a client that has sent more than was read of it gets its answer and an orderly end:
 // a reset could overtake the answer.
 func TestShutdownHearsClientsOut(t *testing.T) {
-	noLeaks(t)
-	clock := clockAt(instantOf(t, early))
-	gate := &gatedJournal{open: make(chan struct{}), failingJournal: failingJournal{from: 1 << 60}}
-	e := newEngine(t, clock, func(o *engine.Options) { o.Durability, o.Journal, o.Patience = engine.Sync, gate, time.Minute })
-	f := startWith(t, clock, e, nil)
+	f, gate := startGated(t)
 	c := f.dial()
 	gate.closed.Store(true)
-	_, err := fmt.Fprintf(c, "POST /v1/reservations HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(validBody), validBody)
-	require.NoError(t, err)
-	require.Eventually(t, func() bool { return f.server.Admission().InFlight() == 1 }, patience, time.Millisecond)
-	_, err = io.WriteString(c, "GET /v1/phases HTTP/1.1\r\nHost: x\r\n\r\n")
+	f.beginReserve(c)
+	_, err := io.WriteString(c, "GET /v1/phases HTTP/1.1\r\nHost: x\r\n\r\n")
 	require.NoError(t, err)
 	down := make(chan error, 1)
 	go func() { down <- f.server.Shutdown(t.Context()) }()
@@ -164,22 +152,33 @@ func TestShutdownHearsClientsOut(t *testing.T) {
 
 // TestShutdownLosesPatience is that a shutdown ends although the journal hangs, and leaves no call behind.
 func TestShutdownLosesPatience(t *testing.T) {
-	noLeaks(t)
-	clock := clockAt(instantOf(t, early))
-	gate := &gatedJournal{open: make(chan struct{}), failingJournal: failingJournal{from: 1 << 60}}
-	e := newEngine(t, clock, func(o *engine.Options) { o.Durability, o.Journal, o.Patience = engine.Sync, gate, time.Minute })
-	f := startWith(t, clock, e, nil)
+	f, gate := startGated(t)
 	gate.closed.Store(true)
 	busy := f.dial()
-	_, err := fmt.Fprintf(busy, "POST /v1/reservations HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(validBody), validBody)
-	require.NoError(t, err)
-	require.Eventually(t, func() bool { return f.server.Admission().InFlight() == 1 }, patience, time.Millisecond)
+	f.beginReserve(busy)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	require.ErrorIs(t, f.server.Shutdown(ctx), context.DeadlineExceeded)
 	require.Zero(t, f.server.Admission().InFlight())
 	require.NoError(t, busy.Close())
 	close(gate.open)
+}
+
+// startGated starts a server whose journal can be made to hang.
+func startGated(t *testing.T) (*fixture, *gatedJournal) {
+	noLeaks(t)
+	clock := clockAt(instantOf(t, early))
+	gate := &gatedJournal{open: make(chan struct{}), failingJournal: failingJournal{from: 1 << 60}}
+	e := newEngine(t, clock, func(o *engine.Options) { o.Durability, o.Journal, o.Patience = engine.Sync, gate, time.Minute })
+	return startWith(t, clock, e, nil), gate
+}
+
+// beginReserve sends a request to reserve, and returns when the server is at it and no other.
+func (f *fixture) beginReserve(c net.Conn) {
+	f.t.Helper()
+	_, err := fmt.Fprintf(c, "POST /v1/reservations HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(validBody), validBody)
+	require.NoError(f.t, err)
+	require.Eventually(f.t, func() bool { return f.server.Admission().InFlight() == 1 }, patience, time.Millisecond)
 }
 
 // gatedJournal is a journal that can be made to hang.
