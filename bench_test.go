@@ -349,11 +349,11 @@ func scripted(b *testing.B, address string) *peers.Lua {
 func BenchmarkHTTP(b *testing.B) {
 	contestants := []peers.Contestant{ordered("who=fasthttp/call=reserve", overHTTP(served(b, peers.Bare), peers.TalkReserve, peers.Spread), 0)}
 	for _, k := range journals() {
-		address := listening(b, opened(b, k, crowdSize()))
+		address, redis := listening(b, opened(b, k, crowdSize())), processOf(b, k.Where)
 		add := func(call string, say peers.Talk, wants peers.Wants) {
 			name, o := fmt.Sprintf("who=seathold/journal=%s/call=%s/pools=%s", k.Name, call, wants), overHTTP(address, say, wants)
 			o.First = uint64(len(contestants)) << 40 // no two talk of the same reservations
-			contestants = append(contestants, ordered(name, o, processOf(b, k.Where)))
+			contestants = append(contestants, ordered(name, o, redis))
 		}
 		add("reserve", peers.TalkReserve, peers.Spread)
 		add("pack", peers.TalkPack, peers.Spread)
@@ -397,11 +397,11 @@ func BenchmarkScripts(b *testing.B) {
 		rules, err := peers.RulesOfLua(b.Context(), r.Where)
 		require.NoError(b, err)
 		require.NoError(b, peers.CheckRules(rules))
-		l := scripted(b, r.Where)
+		l, redis := scripted(b, r.Where), processOf(b, r.Where)
 		for _, depth := range []int{1, 16} {
 			o := peers.Order{Client: peers.Client{Address: r.Where, Connections: 64 / depth, Depth: depth}, Say: peers.TalkScript,
 				Wants: peers.Spread, Script: l.Scripts(), First: uint64(depth) << 40}
-			contestants = append(contestants, ordered(fmt.Sprintf("who=lua/redis=%s/pipelined=%d", r.Name, depth), o, processOf(b, r.Where)))
+			contestants = append(contestants, ordered(fmt.Sprintf("who=lua/redis=%s/pipelined=%d", r.Name, depth), o, redis))
 		}
 		if r.Name != "memory" {
 			contestants = append(contestants, durable(b, r, peers.Spread, crowdSize(), sized(20_000, 400_000)))

@@ -112,12 +112,12 @@ func (s *Server) unreadable(ctx *fasthttp.RequestCtx, err error) {
 	lingering(ctx.Conn())
 }
 
-// lingering marks a connection that is closed with bytes still to come: see conn.Close.
+// lingering marks a connection that is closed with bytes still to come, unless its client never said a word: see conn.Close.
 func lingering(c net.Conn) {
 	if layer, ok := c.(*tls.Conn); ok {
 		c = layer.NetConn()
 	}
 	if own, ok := c.(*conn); ok {
-		own.linger.Store(true)
+		own.linger.Store(own.heard.Load())
 	}
 }

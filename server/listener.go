@@ -175,7 +175,7 @@ func (c *conn) Close() error {
 		if g, ok := c.through.(*gate); ok {
 			g.queue(false)
 		}
-		if c.linger.Load() && c.heard.Load() {
+		if c.linger.Load() {
 			c.hearOut()
 		}
 		err = c.Conn.Close()

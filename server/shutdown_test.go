@@ -123,8 +123,8 @@ func TestShutdownEndsIdleConnections(t *testing.T) {
 	a := f.readAnswer(bufio.NewReader(busy))
 	require.Equal(t, 201, a.status)
 	require.True(t, a.last)
+	require.NoError(t, <-down) // also with a client that does not hang up
 	require.NoError(t, busy.Close())
-	require.NoError(t, <-down)
 }
 
 // TestShutdownHearsClientsOut is that a client that has sent more than was read of it gets its answer and an orderly end:

@@ -41,7 +41,7 @@ func (v *Inventory) requested(lines []Line, room []sessionSum) (bySession []sess
 	return bySession, tickets
 }
 
-// walk adds up the ledger from the head on. unlink also takes dead reservations out of the middle of the list.
+// walk adds up the ledger from the head on. It also takes dead reservations out of the middle of the list.
 func (v *Inventory) walk(head uint32, programme uint8, s *sums) {
 	s.settledHeld, s.settledConfirmed, s.doubtful, s.marks, s.live = 0, 0, 0, 0, 0
 	for i := range s.bySession {

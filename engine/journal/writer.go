@@ -251,19 +251,22 @@ func (w *Writer) end(last uint64) {
 	w.durable.Store(last)
 	w.stalled.Store(false)
 	openOnce(g[0])
-	if w.yielded > longYield {
-		w.yielded -= w.yielded / 16 // until it is tried again
-		openOnce(g[1])
-		w.gates.Unlock()
-		return
-	}
 	w.gates.Unlock()
-	began := time.Now()
-	runtime.Gosched() // returns when all that could run before has had its turn; at once, where nothing could
-	w.yielded += (time.Since(began) - w.yielded) / 4
+	w.yield()
 	w.gates.Lock()
 	openOnce(g[1])
 	w.gates.Unlock()
+}
+
+// yield returns when all that could run has had its turn; at once, where nothing could, or where that took long of late.
+func (w *Writer) yield() {
+	if w.yielded > longYield {
+		w.yielded -= w.yielded / 16 // until it is tried again
+		return
+	}
+	began := time.Now()
+	runtime.Gosched()
+	w.yielded += (time.Since(began) - w.yielded) / 4
 }
 
 // longYield is how long yielding to the callers may take: half of a thousand callers need half a millisecond to a whole one.

@@ -7,12 +7,13 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/seathold/seathold/loadtest/processtime"
 )
 
 // Latencies are kept from a microsecond to two minutes, to three digits.
@@ -209,22 +210,11 @@ func (g *generator) processorTimes() processorTimes {
 
 // processorTime reads a process's user and system time; 0 where it cannot be known.
 func processorTime(pid int) float64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	spent, err := processtime.Of(pid)
 	if err != nil {
 		return 0
 	}
-	_, rest, _ := strings.Cut(string(text), ") ")
-	fields := strings.Fields(rest)
-	if len(fields) < 13 {
-		return 0
-	}
-	const clockTicks = 100 // a second, on every Linux that Go runs on
-	user, err1 := strconv.ParseFloat(fields[11], 64)
-	system, err2 := strconv.ParseFloat(fields[12], 64)
-	if err1 != nil || err2 != nil {
-		return 0
-	}
-	return (user + system) / clockTicks
+	return spent.Seconds()
 }
 
 func (m *measurement) spent(before, after processorTimes) {

@@ -24,8 +24,8 @@ type Contestant struct {
 }
 
 // Contest measures all contestants in turn, so many rounds, and reports for each the median of its rates in operations a
-// second, the rate of each round, and the processor time of an operation over all rounds. In turn means that the ratio of two in a round is taken under much the same
-// conditions, even on a machine that others use.
+// second, the rate of each round, and the processor time of an operation over all rounds. In turn means that the ratio of
+// two in a round is taken under much the same conditions, even on a machine that others use.
 func Contest(b *testing.B, rounds int, contestants ...Contestant) {
 	rates := make([][]float64, len(contestants))
 	done := make([]int, len(contestants))

@@ -3,16 +3,14 @@
 package peers
 
 import (
-	"bytes"
 	"context"
-	"fmt"
-	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sys/unix"
+
+	"github.com/seathold/seathold/loadtest/processtime"
 )
 
 // Spent is processor time, the program's own and the kernel's for it, in the whole of a measurement.
@@ -46,7 +44,7 @@ func (o *Order) PlaceWatched(redis int) (answered Answered, spent Spent, err err
 func spentSoFar(redis int) (s Spent, err error) {
 	s.Server = ownTime()
 	if redis != 0 {
-		s.Redis, err = timeOf(redis)
+		s.Redis, err = processtime.Of(redis)
 	}
 	return s, err
 }
@@ -60,40 +58,13 @@ func ownTime() time.Duration {
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
-// tick is the unit of times in /proc, which is the same on every Linux: see proc(5), sysconf(_SC_CLK_TCK).
-const tick = time.Second / 100
-
-// timeOf returns the processor time of a process, in steps of ten milliseconds.
-func timeOf(process int) (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", process))
-	if err != nil {
-		return 0, err
-	}
-	// The name, in parentheses, may hold anything; utime and stime are the 12th and 13th field behind it.
-	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
-	ticks := int64(0)
-	for _, field := range fields[11:13] {
-		n, err := strconv.ParseInt(string(field), 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("/proc/%d/stat: %w", process, err)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * tick, nil
-}
-
 // RedisProcess returns the process id of the Redis at host:port.
 func RedisProcess(ctx context.Context, address string) (int, error) {
 	client := redis.NewClient(&redis.Options{Addr: address})
 	defer client.Close() //nolint:errcheck // nothing was written
-	text, err := client.Info(ctx, "server").Result()
+	about, err := client.InfoMap(ctx, "server").Result()
 	if err != nil {
 		return 0, err
 	}
-	_, rest, found := strings.Cut(text, "process_id:")
-	if !found {
-		return 0, fmt.Errorf("the Redis at %s does not say what process it is", address)
-	}
-	id, _, _ := strings.Cut(rest, "\r\n")
-	return strconv.Atoi(id)
+	return strconv.Atoi(about["Server"]["process_id"])
 }

@@ -185,13 +185,22 @@ func (d *directory) segmentHeader(first uint64, chain uint32) (header []byte, su
 	return fileHeader{magic: segmentMagic, id: d.id, sequence: first, chain: chain}.encode()
 }
 
-// usePrepared is createSegment with the prepared file.
-func (d *directory) usePrepared(f file, first uint64, chain uint32) (sum uint32, err error) {
-	header, sum := d.segmentHeader(first, chain)
-	if _, err := f.writeAt(header, 0); err != nil {
-		return 0, err
+// beginSegment is createSegment, in the prepared file where there is one, and opens it for writing.
+func (d *directory) beginSegment(prepared file, first uint64, chain uint32) (f file, sum uint32, err error) {
+	if prepared.close == nil {
+		if sum, err = d.createSegment(first, chain); err == nil {
+			f, err = d.fs.openDurable(d.join(segmentName(first)))
+		}
+		return f, sum, err
 	}
-	return sum, d.publish(temporaryPrepared, segmentName(first))
+	header, sum := d.segmentHeader(first, chain)
+	if _, err = prepared.writeAt(header, 0); err == nil {
+		err = d.publish(temporaryPrepared, segmentName(first))
+	}
+	if err != nil {
+		return file{}, 0, errors.Join(err, prepared.close())
+	}
+	return prepared, sum, nil
 }
 
 // readFile reads the first size bytes of a file, into buffer where that is large enough.

@@ -227,21 +227,12 @@ func (j *Journal) encodeFrame(g journal.Group) uint32 {
 // roll begins the next segment. All groups of the one before are durable already.
 func (j *Journal) roll() error {
 	first := j.last + 1
-	f, filled := j.next.take(), j.options.SegmentBytes
-	var sum uint32
-	var err error
-	if f.close != nil {
-		sum, err = j.dir.usePrepared(f, first, j.chain)
-	} else {
-		filled = 0
-		if sum, err = j.dir.createSegment(first, j.chain); err == nil {
-			f, err = j.dir.fs.openDurable(j.dir.join(segmentName(first)))
-		}
+	prepared, filled := j.next.take(), int64(0)
+	if prepared.close != nil {
+		filled = j.options.SegmentBytes
 	}
+	f, sum, err := j.dir.beginSegment(prepared, first, j.chain)
 	if err != nil {
-		if f.close != nil {
-			err = errors.Join(err, f.close())
-		}
 		return err
 	}
 	full := j.newest

@@ -225,9 +225,9 @@ func (w *row) verdict(r results, judged float64) string {
 	case w.atLeast > 0 && judged >= w.atLeast, w.atLeast == 0 && judged <= w.atMost:
 		return "reached"
 	}
+	_, compared := r.of(w.beside.name, w.beside.unit)
 	for _, b := range w.bounds {
 		_, ok := r.of(b.figure.name, b.figure.unit)
-		_, compared := r.of(w.beside.name, w.beside.unit)
 		if limit := r.ratio(b.figure, w.beside); ok && compared && limit < w.atLeast {
 			return fmt.Sprintf("not reached; %s has %s ×", b.what, rounded(limit))
 		}
