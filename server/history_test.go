@@ -21,7 +21,7 @@ import (
 	"github.com/seathold/seathold/engine/journal/redis"
 	"github.com/seathold/seathold/engine/journal/redis/redistest"
 	"github.com/seathold/seathold/engine/spec"
-	"github.com/seathold/seathold/server/historytest"
+	"github.com/seathold/seathold/server/internal/historytest"
 )
 
 // rounds returns n, or as many times more as SEATHOLD_ROUNDS says.

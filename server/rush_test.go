@@ -14,7 +14,7 @@ import (
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/journal/embedded"
 	"github.com/seathold/seathold/engine/spec"
-	"github.com/seathold/seathold/server/historytest"
+	"github.com/seathold/seathold/server/internal/historytest"
 )
 
 // The caps of the sale that the rushes are on.

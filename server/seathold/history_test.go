@@ -17,7 +17,7 @@ import (
 
 	"github.com/seathold/seathold/engine/journal/redis/redistest"
 	"github.com/seathold/seathold/engine/spec"
-	"github.com/seathold/seathold/server/historytest"
+	"github.com/seathold/seathold/server/internal/historytest"
 )
 
 // histories are played on the real program, which sells cells by the wall clock.

@@ -13,7 +13,7 @@ import (
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/journal/embedded"
 	"github.com/seathold/seathold/engine/journal/redis"
-	"github.com/seathold/seathold/loadtest/rehearsal"
+	"github.com/seathold/seathold/engine/rehearsal"
 )
 
 type rehearseCommand struct {

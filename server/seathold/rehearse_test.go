@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seathold/seathold/engine/journal/redis/redistest"
-	"github.com/seathold/seathold/loadtest/rehearsal"
+	"github.com/seathold/seathold/engine/rehearsal"
 )
 
 func TestRehearse(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/seathold/seathold/engine/internal/journaltest"
 	"github.com/seathold/seathold/engine/journal"
-	"github.com/seathold/seathold/engine/journal/journaltest"
 	"github.com/stretchr/testify/require"
 )
 

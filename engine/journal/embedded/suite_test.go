@@ -5,8 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/seathold/seathold/engine/internal/journaltest"
 	"github.com/seathold/seathold/engine/journal"
-	"github.com/seathold/seathold/engine/journal/journaltest"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seathold/seathold/engine/internal/journaltest"
 	"github.com/seathold/seathold/engine/journal"
-	"github.com/seathold/seathold/engine/journal/journaltest"
 	"github.com/seathold/seathold/engine/journal/redis/redistest"
 	"github.com/stretchr/testify/require"
 )

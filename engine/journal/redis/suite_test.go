@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/seathold/seathold/engine/internal/journaltest"
 	"github.com/seathold/seathold/engine/journal"
-	"github.com/seathold/seathold/engine/journal/journaltest"
 	"github.com/seathold/seathold/engine/journal/redis/redistest"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
