@@ -47,7 +47,7 @@ type Op struct {
 func (e *Engine) Batch(ctx context.Context, ops []Op) {
 	now := e.counts.instant()
 	for i := range ops {
-		e.touchAhead(ops, i)
+		e.prefetchAhead(ops, i)
 		ops[i].began = now
 		e.decideOp(&ops[i])
 		now = e.counts.instant()
@@ -63,13 +63,13 @@ func (e *Engine) Batch(ctx context.Context, ops []Op) {
 // aheadOps is how many operations pass between what a later one needs being asked for and being there.
 const aheadOps = 8
 
-// touchAhead has the memory begin to bring what the operations behind the i-th will look up: first where, then what.
-func (e *Engine) touchAhead(ops []Op, i int) {
+// prefetchAhead has the memory begin to bring what the operations behind the i-th will look up: first where, then what.
+func (e *Engine) prefetchAhead(ops []Op, i int) {
 	if ahead := i + 2*aheadOps; ahead < len(ops) {
-		e.inventory.Touch(ops[ahead].looksUp())
+		e.inventory.PrefetchIndex(ops[ahead].looksUp())
 	}
 	if ahead := i + aheadOps; ahead < len(ops) {
-		e.inventory.TouchRows(ops[ahead].looksUp())
+		e.inventory.PrefetchRows(ops[ahead].looksUp())
 	}
 }
 

@@ -121,7 +121,7 @@ func (p *replay) settle() error {
 		return nil
 	}
 	p.settled = true
-	return p.named(p.e.inventory.Settle())
+	return p.named(p.e.inventory.CountStock())
 }
 
 // named says of a pool that is oversold how the sale calls it.

@@ -44,7 +44,7 @@ func (e *Engine) reserve(q *Request, r *Reservation) (seq uint64, err error) {
 	if err := e.checkShape(q, r); err != nil {
 		return 0, err
 	}
-	e.inventory.Touch((*inventory.ID)(&q.ID), q.Account)
+	e.inventory.PrefetchIndex((*inventory.ID)(&q.ID), q.Account)
 	now := e.nowMs()
 	lines, unknown := e.resolve(q, r)
 	for attempt := 0; ; attempt++ {

@@ -17,7 +17,7 @@ const inlineName = 55
 type account struct {
 	head atomic.Uint64 // version<<32 | row
 	size uint8
-	name [inlineName]byte // or, for longer names, the place in the arena in its first bytes
+	name [inlineName]byte // or, for longer names, a textRef in the first 8 bytes
 }
 
 // accountName returns the account's name without copying it: it never changes once the account is published.
@@ -26,7 +26,7 @@ func (v *Inventory) accountName(row uint32) string {
 	if a.size <= inlineName {
 		return unsafe.String(&a.name[0], int(a.size))
 	}
-	return v.texts.text(binary.LittleEndian.Uint64(a.name[:8]))
+	return v.texts.text(textRef(binary.LittleEndian.Uint64(a.name[:8])))
 }
 
 func (v *Inventory) hashText(name string) uint32 { return uint32(maphash.String(v.seed, name) >> 32) }
@@ -59,11 +59,11 @@ func (v *Inventory) EnsureAccount(name string) (uint32, bool) {
 	if len(name) <= inlineName {
 		copy(a.name[:], name)
 	} else {
-		place, ok := v.texts.put(name)
+		ref, ok := v.texts.put(name)
 		if !ok {
 			return 0, false
 		}
-		binary.LittleEndian.PutUint64(a.name[:8], place)
+		binary.LittleEndian.PutUint64(a.name[:8], uint64(ref))
 	}
 	other := v.accountIndex.insert(v.hashText(name), row, v.accounts.used.Load(), func(row uint32) bool { return v.accountName(row) == name })
 	if other != 0 {

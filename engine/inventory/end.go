@@ -8,14 +8,14 @@ func (v *Inventory) Confirm(row uint32, now int64, reference string) Result {
 		if state := v.decided(r, row, now); state != Held {
 			return v.tooLate(row, state, Confirmed)
 		}
-		place, ok := v.texts.put(reference)
+		ref, ok := v.texts.put(reference)
 		if !ok {
 			return Result{Verdict: Full}
 		}
 		yield()
 		// Decides the one outcome of the reservation (I3).
 		if r.state.CompareAndSwap(uint32(Held), uint32(confirming)) {
-			return v.confirm(r, row, now, place)
+			return v.confirm(r, row, now, ref)
 		}
 	}
 }
@@ -63,11 +63,11 @@ func (v *Inventory) tooLate(row uint32, state, wanted State) Result {
 	return Result{Verdict: verdict, Row: row, Seq: v.details.at(row).seq.Load()}
 }
 
-func (v *Inventory) confirm(r *reservation, row uint32, now int64, reference uint64) Result {
+func (v *Inventory) confirm(r *reservation, row uint32, now int64, reference textRef) Result {
 	d := v.details.at(row)
 	d.confirmed, d.reference = now, reference
 	seq := v.place(Outcome{Kind: Ended, Index: row})
-	v.tellLater(row, seq)
+	v.setSequence(row, seq)
 	for i := range int(r.count) {
 		l := v.lineAt(r, i)
 		v.stock[l.Pool].sold.Add(uint64(l.Quantity))
@@ -117,7 +117,7 @@ func (v *Inventory) giveAllBack(r *reservation, row uint32, to State) uint64 {
 		v.stock[l.Pool].mark(l.Quantity)
 	}
 	seq := v.place(Outcome{Kind: Ended, Index: row})
-	v.tellLater(row, seq)
+	v.setSequence(row, seq)
 	for i := range int(r.count) {
 		l := v.lineAt(r, i)
 		v.stock[l.Pool].giveBack(l.Quantity)
@@ -127,8 +127,8 @@ func (v *Inventory) giveAllBack(r *reservation, row uint32, to State) uint64 {
 	return seq
 }
 
-// tellLater keeps the sequence of the outcome placed last: whoever reads the reservation waits for it to be durable.
-func (v *Inventory) tellLater(row uint32, seq uint64) {
+// setSequence keeps the sequence of the outcome placed last: whoever reads the reservation waits for it to be durable.
+func (v *Inventory) setSequence(row uint32, seq uint64) {
 	if v.journalled {
 		v.details.at(row).seq.Store(seq)
 	}

@@ -57,8 +57,8 @@ func (x *index) init(expected int) {
 	x.root.Store(newTable(slots))
 }
 
-// touch begins to load the slot where a look-up of the hash begins.
-func (x *index) touch(hash uint32) {
+// prefetch begins to load the slot where a look-up of the hash begins.
+func (x *index) prefetch(hash uint32) {
 	t := x.root.Load()
 	prefetch(unsafe.Pointer(&t.slots[hash>>t.shift]))
 }

@@ -69,7 +69,7 @@ type Inventory struct {
 	placed  stack
 	drained atomic.Uint64 // sequence of the last outcome drained; the drainer writes it
 	order   []uint32      // the drainer's scratch
-	settled bool          // Restore methods keep the stock; set by Settle
+	settled bool          // Restore methods keep the stock; set by CountStock
 	expired atomic.Uint64 // reservations that Expire, Confirm or Release ended because their time was over
 }
 

@@ -113,9 +113,9 @@ const (
 	inDoubt                  // the undecided may make the difference, to the answer or to its facts
 )
 
-// check holds the sums against the session limits, then the account cap, and fills in the refusal's facts. An undecided
+// checkSums holds the sums against the session limits, then the account cap, and fills in the refusal's facts. An undecided
 // reservation puts every refusal in doubt: somebody may have seen it take effect, and to him its tickets are there (I7).
-func (v *Inventory) check(s *sums, programme uint8, tickets int, res *Result) capCheck {
+func (v *Inventory) checkSums(s *sums, programme uint8, tickets int, res *Result) capCheck {
 	for i := range s.bySession {
 		b := &s.bySession[i]
 		limit := v.sessionLimits[b.session]

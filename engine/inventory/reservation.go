@@ -84,7 +84,7 @@ type overflow [MaxLines - inlineLines]uint32
 type detail struct {
 	created   int64
 	confirmed int64         // written by the caller that confirmed, before the outcome is placed
-	reference uint64        // place in the arena; written likewise
+	reference textRef       // written likewise
 	seq       atomic.Uint64 // of the outcome placed last; set before the state that shows the outcome
 	below     [2]uint32     // links of the stack, one for Took, one for Ended
 	logged    atomic.Uint32 // 0, or 1 + the Kind of the last outcome drained; only the drainer writes it

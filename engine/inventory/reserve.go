@@ -63,17 +63,17 @@ func (v *Inventory) current(row uint32) uint32 {
 	return row
 }
 
-// Touch begins to load where the id and the account, if any, are looked up, and does not wait: in a sale of millions neither
+// PrefetchIndex begins to load where the id and the account, if any, are looked up, and does not wait: in a sale of millions neither
 // is in a processor's cache. A caller that knows its next operations calls it some operations ahead.
-func (v *Inventory) Touch(id *ID, account string) {
-	v.byID.touch(v.hashID(id))
+func (v *Inventory) PrefetchIndex(id *ID, account string) {
+	v.byID.prefetch(v.hashID(id))
 	if account != "" {
-		v.accountIndex.touch(v.hashText(account))
+		v.accountIndex.prefetch(v.hashText(account))
 	}
 }
 
-// TouchRows begins to load what is found there. It is for some operations after Touch, when that has come.
-func (v *Inventory) TouchRows(id *ID, account string) {
+// PrefetchRows begins to load what is found there. It is for some operations after PrefetchIndex, when that has come.
+func (v *Inventory) PrefetchRows(id *ID, account string) {
 	if row := v.byID.guess(v.hashID(id)); row != 0 {
 		prefetch(unsafe.Pointer(v.reservations.at(row)))
 		prefetch(unsafe.Pointer(v.details.find(row)))
@@ -115,7 +115,7 @@ func (v *Inventory) reserveLong(q *Request) Result {
 
 func (v *Inventory) reserve(q *Request, room []sessionSum) Result {
 	hash := v.hashID(&q.ID)
-	v.byID.touch(hash)
+	v.byID.prefetch(hash)
 	var s sums
 	tickets := 0
 	s.bySession, tickets = v.requested(q.Lines, room)
@@ -150,7 +150,7 @@ func (v *Inventory) reserve(q *Request, room []sessionSum) Result {
 		return res
 	}
 	seq := v.place(Outcome{Kind: Took, Index: row})
-	v.tellLater(row, seq)
+	v.setSequence(row, seq)
 	if len(q.Lines) > 1 {
 		for _, l := range q.Lines {
 			v.stock[l.Pool].settle(l.Quantity)
@@ -170,7 +170,7 @@ func (v *Inventory) foresee(q *Request, s *sums, accountRow uint32, programme ui
 		if accountRow != 0 {
 			head = v.accounts.at(accountRow).head.Load()
 		}
-		check := v.caps1(s, head, programme, tickets, &res)
+		check := v.checkCaps(s, head, programme, tickets, &res)
 		yield()
 		if check == within {
 			check = v.stockCheck(q.Lines, &res)
@@ -194,11 +194,11 @@ func (v *Inventory) foresee(q *Request, s *sums, accountRow uint32, programme ui
 	}
 }
 
-// caps1 holds the request against the ledger that begins at head. A refusal is checked by a second walk: if the same
+// checkCaps holds the request against the ledger that begins at head. A refusal is checked by a second walk: if the same
 // settled reservations are found again, they all counted at the moment between the walks.
-func (v *Inventory) caps1(s *sums, head uint64, programme uint8, tickets int, res *Result) capCheck {
+func (v *Inventory) checkCaps(s *sums, head uint64, programme uint8, tickets int, res *Result) capCheck {
 	v.walk(uint32(head), programme, s)
-	check := v.check(s, programme, tickets, res)
+	check := v.checkSums(s, programme, tickets, res)
 	if check != exceeded || head == 0 {
 		return check
 	}
@@ -208,7 +208,7 @@ func (v *Inventory) caps1(s *sums, head uint64, programme uint8, tickets int, re
 	if s.marks != marks {
 		return inDoubt
 	}
-	return v.check(s, programme, tickets, res)
+	return v.checkSums(s, programme, tickets, res)
 }
 
 // stockCheck looks whether every pool has enough, in the order of the request.
@@ -281,7 +281,7 @@ func (v *Inventory) enter(r *reservation, row uint32, head uint64, s *sums, prog
 	}
 	for attempt := 0; ; {
 		head = word.Load()
-		switch v.caps1(s, head, programme, tickets, &res) {
+		switch v.checkCaps(s, head, programme, tickets, &res) {
 		case within:
 			r.next.Store(s.live)
 			yield()

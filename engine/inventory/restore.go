@@ -6,8 +6,8 @@ import (
 )
 
 // The Restore methods rebuild an inventory from a journal. While a checkpoint that was dumped during the sale is being
-// replayed, the sums may not add up between its rows; so rows come first, and Settle counts the stock once it must be
-// right. After Settle, restoring goes on one legal step at a time, as a standby does.
+// replayed, the sums may not add up between its rows; so rows come first, and CountStock counts the stock once it must be
+// right. After CountStock, restoring goes on one legal step at a time, as a standby does.
 
 // RestoreTaken restores a reservation as held. A reservation that is there already is left alone (replay is idempotent).
 func (v *Inventory) RestoreTaken(q *Request) (row uint32, err error) {
@@ -77,11 +77,11 @@ func (v *Inventory) RestoreEnded(id ID, to State, confirmedMs int64, reference s
 		return nil
 	}
 	if to == Confirmed {
-		place, ok := v.texts.put(reference)
+		ref, ok := v.texts.put(reference)
 		if !ok {
 			return fmt.Errorf("no room for more references")
 		}
-		d.confirmed, d.reference = confirmedMs, place
+		d.confirmed, d.reference = confirmedMs, ref
 	}
 	for i := range int(r.count) {
 		if l := v.lineAt(r, i); v.settled && to == Confirmed {
@@ -95,8 +95,8 @@ func (v *Inventory) RestoreEnded(id ID, to State, confirmedMs int64, reference s
 	return nil
 }
 
-// Settle counts the stock from the restored reservations and checks that no pool has more taken than it has (I1).
-func (v *Inventory) Settle() error {
+// CountStock counts the stock from the restored reservations and checks that no pool has more taken than it has (I1).
+func (v *Inventory) CountStock() error {
 	taken, sold := make([]uint64, len(v.pools)), make([]uint64, len(v.pools))
 	for row := uint32(1); row < v.reservations.end(); row++ {
 		r := v.reservations.at(row)

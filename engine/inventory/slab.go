@@ -86,12 +86,15 @@ type arena struct {
 
 const arenaChunk = 1 << 20
 
+// textRef names a string in the arena: start<<8 | length. 0 is the empty string.
+type textRef uint64
+
 func (a *arena) init(bytes int) {
 	a.chunks = make([]atomic.Pointer[[arenaChunk]byte], (bytes+arenaChunk-1)/arenaChunk)
 }
 
-// put keeps a copy of s and returns its place; 0 stands for the empty string. False when the arena is full.
-func (a *arena) put(s string) (uint64, bool) {
+// put keeps a copy of s and returns a reference to it; 0 is the empty string. False when the arena is full.
+func (a *arena) put(s string) (textRef, bool) {
 	if s == "" {
 		return 0, true
 	}
@@ -109,13 +112,13 @@ func (a *arena) put(s string) (uint64, bool) {
 			a.chunks[chunk].CompareAndSwap(nil, new([arenaChunk]byte))
 		}
 		copy(a.chunks[chunk].Load()[start%arenaChunk:], s)
-		return start<<8 | uint64(len(s)), true
+		return textRef(start<<8 | uint64(len(s))), true
 	}
 }
 
-// text returns what put kept at the place, without copying it: it never changes.
-func (a *arena) text(place uint64) string {
-	start, size := place>>8, place&0xff
+// text returns the string that put returned the reference of, without copying it: it never changes.
+func (a *arena) text(ref textRef) string {
+	start, size := uint64(ref)>>8, ref&0xff
 	if size == 0 {
 		return ""
 	}

@@ -119,7 +119,7 @@ func (v *Inventory) Drain(visit func(Outcome)) uint64 {
 	v.order = order
 	for i := len(order) - 1; i >= 0; i-- {
 		if i >= aheadOutcomes {
-			v.touchAccount(unpackOutcome(order[i-aheadOutcomes]))
+			v.prefetchAccount(unpackOutcome(order[i-aheadOutcomes]))
 		}
 		o := unpackOutcome(order[i])
 		yield()
@@ -136,7 +136,7 @@ func (v *Inventory) Drain(visit func(Outcome)) uint64 {
 // aheadOutcomes is how many outcomes pass between an account's being asked for and its being there.
 const aheadOutcomes = 8
 
-func (v *Inventory) touchAccount(o Outcome) {
+func (v *Inventory) prefetchAccount(o Outcome) {
 	if o.Kind != Noted {
 		prefetch(unsafe.Pointer(v.accounts.at(v.reservations.at(o.Index).account)))
 	}

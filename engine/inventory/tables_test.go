@@ -121,20 +121,20 @@ func TestSlab(t *testing.T) {
 	require.EqualValues(t, rows+1, s.end())
 }
 
-// TestTouch: what is touched need not be there, and nothing comes of it.
-func TestTouch(t *testing.T) {
+// TestPrefetch: what is touched need not be there, and nothing comes of it.
+func TestPrefetch(t *testing.T) {
 	v := testInventory(t, 1, 1000, false)
 	q := Request{Lines: []Line{{Pool: 0, Quantity: 1}}, Account: "ann"}
 	for n := range uint64(100) {
 		id, unknown := idOf(n+1), idOf(n+1_000_000)
 		for _, account := range []string{"", "ann", "bob", strings.Repeat("x", 300)} {
-			v.Touch(&id, account)
-			v.TouchRows(&id, account)
-			v.TouchRows(&unknown, account)
+			v.PrefetchIndex(&id, account)
+			v.PrefetchRows(&id, account)
+			v.PrefetchRows(&unknown, account)
 		}
 		q.ID = id
 		require.Equal(t, Done, v.Reserve(&q).Verdict)
-		v.TouchRows(&id, "ann")
+		v.PrefetchRows(&id, "ann")
 	}
 	require.Zero(t, v.FindAccount("bob"))
 	require.Equal(t, Stock{Available: 900, Held: 100}, v.Stock(0))
@@ -145,32 +145,32 @@ func TestArena(t *testing.T) {
 	var a arena
 	a.init(2*arenaChunk + 1)
 	type kept struct {
-		place uint64
-		text  string
+		ref  textRef
+		text string
 	}
 	all := make([][]kept, 8)
 	each(len(all), func(i int) {
 		random := rand.New(rand.NewPCG(uint64(i), 2))
 		for {
 			text := strings.Repeat(string(rune('a'+i)), 1+random.IntN(255))
-			place, ok := a.put(text)
+			ref, ok := a.put(text)
 			if !ok {
 				return
 			}
-			all[i] = append(all[i], kept{place, text})
+			all[i] = append(all[i], kept{ref, text})
 		}
 	})
 	bytes := 0
 	for _, of := range all {
 		for _, k := range of {
-			require.Equal(t, k.text, a.text(k.place))
+			require.Equal(t, k.text, a.text(k.ref))
 			bytes += len(k.text)
 		}
 	}
 	require.Greater(t, bytes, 3*arenaChunk-3*255, "chunks were left half empty")
-	place, ok := a.put("")
+	ref, ok := a.put("")
 	require.True(t, ok)
-	require.Empty(t, a.text(place))
+	require.Empty(t, a.text(ref))
 }
 
 // TestAccounts: names of every length lead to one row each, whoever comes first.

@@ -109,19 +109,19 @@ func NewCore(names Names, accounts, reservations int) (*Core, error) {
 	return &Core{Inventory: v}, nil
 }
 
-// touchAhead is how many cycles before its own one the core is told what a reservation will look up, as the engine's
+// prefetchAhead is how many cycles before its own one the core is told what a reservation will look up, as the engine's
 // batches do.
-const touchAhead = 8
+const prefetchAhead = 8
 
 // Cycles makes cycles.
 func (c *Core) Cycles(part []Step, lines int) error {
 	q := inventory.Request{Lines: make([]inventory.Line, lines), Created: cycleNow, Expires: cycleEnd}
 	for i := range part {
-		if ahead := i + 2*touchAhead; ahead < len(part) {
-			c.Inventory.Touch((*inventory.ID)(&part[ahead].id), part[ahead].account)
+		if ahead := i + 2*prefetchAhead; ahead < len(part) {
+			c.Inventory.PrefetchIndex((*inventory.ID)(&part[ahead].id), part[ahead].account)
 		}
-		if ahead := i + touchAhead; ahead < len(part) {
-			c.Inventory.TouchRows((*inventory.ID)(&part[ahead].id), part[ahead].account)
+		if ahead := i + prefetchAhead; ahead < len(part) {
+			c.Inventory.PrefetchRows((*inventory.ID)(&part[ahead].id), part[ahead].account)
 		}
 		s := &part[i]
 		q.ID, q.Account = inventory.ID(s.id), s.account
