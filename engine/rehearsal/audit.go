@@ -83,9 +83,7 @@ func poolName(sale *catalog.Sale, pool int) string {
 
 // auditAccounts checks I2 over the whole crowd and returns the tickets that the accounts have, by pool.
 func (r *rehearsal) auditAccounts(ctx context.Context, a *Audit) (sold []int64, err error) {
-	bar := r.o.Progress
-	bar.begin("audit", r.crowd.all)
-	defer bar.end()
+	r.progress.begin("audit", r.crowd.all)
 	const share = 1 << 14
 	var lock sync.Mutex
 	sold = make([]int64, len(r.sale.Pools))
@@ -97,7 +95,7 @@ func (r *rehearsal) auditAccounts(ctx context.Context, a *Audit) (sold []int64, 
 				return err
 			}
 			ledgers.check(&account)
-			bar.one()
+			r.progress.one()
 		}
 		lock.Lock()
 		defer lock.Unlock()

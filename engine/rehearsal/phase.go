@@ -75,9 +75,9 @@ func (s *stage) invite(ctx context.Context, drawIndex int) error {
 	var lock sync.Mutex
 	var plans []plan
 	crowd := &s.r.crowd
-	s.r.o.Progress.begin(s.r.sale.Draws[drawIndex].ID+" slots", crowd.entrants)
+	s.r.progress.begin(s.r.sale.Draws[drawIndex].ID+" slots", crowd.entrants)
 	err := s.r.each(ctx, crowd.entrants, 1, func(entrant int) error {
-		s.r.o.Progress.one()
+		s.r.progress.one()
 		p := plan{entrant: entrant, account: crowd.entrant(drawIndex, entrant)}
 		if wants, err := s.plan(ctx, &p); !wants {
 			return err
@@ -87,7 +87,6 @@ func (s *stage) invite(ctx context.Context, drawIndex int) error {
 		plans = append(plans, p)
 		return nil
 	})
-	s.r.o.Progress.end()
 	slices.SortFunc(plans, func(a, b plan) int { return a.entrant - b.entrant }) // whichever worker came first
 	for _, p := range plans {
 		for _, instant := range p.instants {

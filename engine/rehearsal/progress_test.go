@@ -1,35 +1,37 @@
 package rehearsal
 
 import (
-	"bytes"
-	"os"
-	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-func TestProgressIsABarOnATerminalAndLinesElsewhere(t *testing.T) {
-	var out bytes.Buffer
-	p := NewProgress(&out)
-	require.False(t, p.live)
-	p.begin("entries", 1000)
-	for range 1000 {
-		p.one()
+func TestProgressReportsAThousandTimesAStage(t *testing.T) {
+	const total, callers = 1_000_000, 8
+	reports, last := 0, 0
+	p := &progress{report: func(stage string, done, of int, note string) {
+		require.Equal(t, "draw1 entries", stage)
+		require.Equal(t, total, of)
+		require.Empty(t, note)
+		require.GreaterOrEqual(t, done, last, "reports are made in order")
+		reports, last = reports+1, done
+	}}
+	p.begin("draw1 entries", total)
+	var wait sync.WaitGroup
+	for range callers {
+		wait.Go(func() {
+			for range total / callers {
+				p.one()
+			}
+		})
 	}
-	p.end()
-	require.NotContains(t, out.String(), "\r")
-	require.Contains(t, out.String(), "entries        100 %  1,000 of 1,000")
-	require.Equal(t, 2, strings.Count(out.String(), "\n"), "a second has not passed since the first line")
+	wait.Wait()
+	require.Equal(t, total, last, "the end is reported")
+	require.InDelta(t, 1000, reports, 1)
 
-	out.Reset()
-	p.live = true
-	p.at("places", 200, 50, "packs, 1 March 2023")
-	require.Contains(t, out.String(), "\r")
-	require.Contains(t, out.String(), "places         ["+strings.Repeat("=", 7)+strings.Repeat(" ", 23)+"]  25 %  50  packs, 1 March 2023")
-
-	file, err := os.CreateTemp(t.TempDir(), "")
-	require.NoError(t, err)
-	require.False(t, NewProgress(file).live, "a file is no terminal")
-	require.NoError(t, file.Close())
+	last = 0
+	p.begin("draw1 entries", total)
+	p.one()
+	require.Equal(t, 1, last, "a new stage starts at zero")
 }

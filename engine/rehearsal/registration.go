@@ -35,8 +35,7 @@ func (r *rehearsal) register(ctx context.Context, i int) error {
 	if slots.Group >= 0 {
 		group = r.sale.Groups[slots.Group].ID
 	}
-	bar := r.o.Progress
-	bar.begin(d.ID+" entries", r.crowd.entrants)
+	r.progress.begin(d.ID+" entries", r.crowd.entrants)
 	var grouped, again atomic.Int64
 	err := r.each(ctx, r.crowd.entrants, callersOfWorker, func(entrant int) error {
 		number := r.crowd.entrant(i, entrant)
@@ -60,10 +59,9 @@ func (r *rehearsal) register(ctx context.Context, i int) error {
 					entry.Repeated, entry.Group, time+1, of)
 			}
 		}
-		bar.one()
+		r.progress.one()
 		return nil
 	})
-	bar.end()
 	r.draws[i] = DrawReport{Draw: d.ID, Entries: r.crowd.entrants, Priority: int(grouped.Load()), Repeated: int(again.Load())}
 	return err
 }

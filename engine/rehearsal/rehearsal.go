@@ -36,7 +36,10 @@ type Options struct {
 	Durability engine.Durability
 	Journal    journal.Backend          // an empty one, which the rehearsal closes; nil with durability none
 	Reopen     func() (Readable, error) // opens it again for the audit
-	Progress   *Progress                // nil: none is shown
+
+	// Progress, if set, receives how much of a stage is done. A stage may be interrupted by another and continue later.
+	// Calls are made one at a time, a few thousand in all, and should return soon.
+	Progress func(stage string, done, total int, note string)
 }
 
 func (o *Options) setDefaults() error {
@@ -54,7 +57,7 @@ func (o *Options) setDefaults() error {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
 	if o.Progress == nil {
-		o.Progress = NewProgress(io.Discard)
+		o.Progress = func(string, int, int, string) {}
 	}
 	return nil
 }
@@ -73,6 +76,8 @@ type rehearsal struct {
 	draws  []DrawReport
 	stock  []int32 // of each pool available, as it was when the clock last moved
 	report Report
+
+	progress progress
 }
 
 // Run plays the sale from its first entry to its last place and audits it. The error is for a rehearsal that could not be
@@ -86,6 +91,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	}
 	began := time.Now()
 	r := &rehearsal{o: o, sale: withStandIns(Scaled(o.Sale, o.Scale)), crowd: crowdOf(o.Scale)}
+	r.progress.report = o.Progress
 	if err := r.open(ctx); err != nil {
 		return nil, err
 	}
@@ -162,7 +168,6 @@ func (r *rehearsal) play(ctx context.Context) error {
 			events = append(events[:next], events[next+1:]...)
 		}
 	}
-	r.o.Progress.end()
 	r.settleBooks()
 	return nil
 }
@@ -223,5 +228,5 @@ func (r *rehearsal) takeStock(phase string) {
 		r.stock[i] = int32(s.Available)
 		sold += s.Sold
 	}
-	r.o.Progress.at("places", r.sale.PlacesOnSale(), sold, phase+", "+r.engine.Now().Format("2 January 2006"))
+	r.o.Progress("places", sold, r.sale.PlacesOnSale(), phase+", "+r.engine.Now().Format("2 January 2006"))
 }

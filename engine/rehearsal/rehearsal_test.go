@@ -164,25 +164,16 @@ func TestOptionsOutOfRangeAreRefused(t *testing.T) {
 	}
 }
 
-// cancelling ends the context when it reads a word.
-type cancelling struct {
-	word   string
-	cancel func()
-}
-
-func (c cancelling) Write(text []byte) (int, error) {
-	if strings.Contains(string(text), c.word) {
-		c.cancel()
-	}
-	return len(text), nil
-}
-
 func TestARehearsalEndsWithItsContext(t *testing.T) {
 	for _, at := range []string{"draw1 entries", "draw2 slots"} {
 		dir := t.TempDir()
 		ctx, cancel := context.WithCancel(t.Context())
 		_, err := Run(ctx, journalled(t, dir, Options{Sale: catalog.Paris2024(), Scale: MinScale, Seed: 3,
-			Progress: NewProgress(cancelling{word: at, cancel: cancel})}))
+			Progress: func(stage string, _, _ int, _ string) {
+				if stage == at {
+					cancel()
+				}
+			}}))
 		require.ErrorIs(t, err, context.Canceled)
 		b, err := embedded.OpenReadOnly(dir)
 		require.NoError(t, err)

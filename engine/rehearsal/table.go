@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"text/tabwriter"
 	"time"
+
+	"github.com/dustin/go-humanize"
 )
 
 // WriteTable prints the report for people.
@@ -16,8 +17,8 @@ func (r *Report) WriteTable(w io.Writer) error {
 	fmt.Fprintf(b, "Rehearsal of %s at scale %g, seed %d, %d workers, durability %s\n\n", r.Sale, r.Scale, r.Seed, r.Workers, r.Durability)
 	for i := range r.Draws {
 		d := &r.Draws[i]
-		fmt.Fprintf(b, "%s: %s entries, %s of them with priority; %s came to buy. Seed %s\n", d.Draw, grouped(d.Entries),
-			grouped(d.Priority), grouped(d.Buyers), d.Seed)
+		fmt.Fprintf(b, "%s: %s entries, %s of them with priority; %s came to buy. Seed %s\n", d.Draw, comma(d.Entries),
+			comma(d.Priority), comma(d.Buyers), d.Seed)
 	}
 	b.WriteByte('\n')
 	table := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -42,7 +43,7 @@ func (r *Report) phaseRow(w *bufio.Writer, i int) {
 	}
 	fmt.Fprintf(w, "%s\t", p.Phase)
 	for _, n := range []int{p.Visits, p.Requests, p.Held, p.Confirmed, p.Released, p.Expired, refused, p.Tickets, p.SoldOutSessions, int(m.PerSecond)} {
-		fmt.Fprintf(w, "%s\t", grouped(n))
+		fmt.Fprintf(w, "%s\t", comma(n))
 	}
 	fmt.Fprintf(w, "%.1f ms\t\n", m.P99Ms)
 }
@@ -57,7 +58,7 @@ func (r *Report) refusalRows(w *bufio.Writer) {
 	for _, code := range r.codes() {
 		fmt.Fprintf(w, "%s\t", code)
 		for i := range r.Phases {
-			fmt.Fprintf(w, "%s\t", grouped(r.Phases[i].Refused[code]))
+			fmt.Fprintf(w, "%s\t", comma(r.Phases[i].Refused[code]))
 		}
 		fmt.Fprintln(w)
 	}
@@ -66,19 +67,19 @@ func (r *Report) refusalRows(w *bufio.Writer) {
 func (r *Report) writeAudit(w *bufio.Writer) {
 	p, a, m := &r.Places, &r.Audit, &r.Measured
 	fmt.Fprintf(w, "\nplaces   %s offered, %s of them asked for, %s sold, %s left, %s asked for and left\n",
-		grouped(p.Offered), grouped(p.AskedFor), grouped(p.Sold), grouped(p.Left), grouped(p.Missed))
+		comma(p.Offered), comma(p.AskedFor), comma(p.Sold), comma(p.Left), comma(p.Missed))
 	fmt.Fprintf(w, "reads    %s pools, %s accounts, %s reservations held against I1, I2 and I4 and the buyers' own count\n",
-		grouped(a.Pools), grouped(a.Accounts), grouped(a.Reservations))
+		comma(a.Pools), comma(a.Accounts), comma(a.Reservations))
 	if r.Durability == "none" {
 		fmt.Fprintln(w, "journal  none")
 	} else {
-		fmt.Fprintf(w, "journal  %s records replayed, I1, I2, I3 and I6 checked after each\n", grouped(a.Records))
+		fmt.Fprintf(w, "journal  %s records replayed, I1, I2, I3 and I6 checked after each\n", comma(a.Records))
 	}
 	for _, problem := range a.Problems {
 		fmt.Fprintf(w, "BROKEN   %s\n", problem)
 	}
 	if a.Broken > 0 {
-		fmt.Fprintf(w, "audit    %s problems\n", grouped(a.Broken))
+		fmt.Fprintf(w, "audit    %s problems\n", comma(a.Broken))
 	} else {
 		fmt.Fprintln(w, "audit    clean")
 	}
@@ -93,11 +94,5 @@ func seconds(s float64) string {
 	return time.Duration(s * float64(time.Second)).Round(100 * time.Millisecond).String()
 }
 
-// grouped writes a number with a comma before every three digits.
-func grouped(n int) string {
-	digits := strconv.Itoa(n)
-	for at := len(digits) - 3; at > 0 && digits[at-1] != '-'; at -= 3 {
-		digits = digits[:at] + "," + digits[at:]
-	}
-	return digits
-}
+// comma writes a number with a comma between groups of three digits.
+func comma(n int) string { return humanize.Comma(int64(n)) }

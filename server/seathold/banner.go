@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
+
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/catalog"
 )
@@ -189,11 +191,5 @@ func hostPort(ln net.Listener) string {
 	return net.JoinHostPort(host, port)
 }
 
-// count writes a number with commas.
-func count(n int) string {
-	digits := strconv.Itoa(n)
-	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
-}
+// count writes a number with a comma between groups of three digits.
+func count(n int) string { return humanize.Comma(int64(n)) }

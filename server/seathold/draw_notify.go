@@ -68,12 +68,10 @@ func (c *notifyCommand) Run(p *process) (err error) {
 	}
 	ctx, stop := p.untilSignal()
 	defer stop()
-	bar := newProgress(p.stderr, 0, time.Now)
+	bar := newProgressBar(p.stderr)
 	o.Progress = func(r notify.Report) {
-		bar.at(int64(r.Winners), int64(total), func() string {
-			return fmt.Sprintf("%s of %s winners: %s sent, %s before, %s without, %s waiting", count(r.Winners), count(total),
-				count(r.Sent), count(r.Before), count(r.Failed), count(r.Deferred))
-		})
+		bar.show("winners", r.Winners, total, fmt.Sprintf("%s of %s: %s sent, %s before, %s without, %s waiting", count(r.Winners),
+			count(total), count(r.Sent), count(r.Before), count(r.Failed), count(r.Deferred)))
 	}
 	report, err := notify.Run(ctx, o)
 	bar.end()

@@ -76,7 +76,7 @@ type registration struct {
 	hash     maphash.Seed
 	book     *registerBook
 	size     int64 // of the file
-	progress *progress
+	progress *progressBar
 }
 
 // resume prepares a run, behind what earlier ones have done.
@@ -122,7 +122,7 @@ func (c *registerCommand) resume(p *process, file io.Reader, base *url.URL) (r *
 	for range c.Concurrency {
 		r.senders = append(r.senders, newSender(host, c))
 	}
-	r.progress = newProgress(p.stderr, book.done.Offset, time.Now)
+	r.progress = newProgressBar(p.stderr)
 	return r, nil
 }
 
@@ -207,7 +207,7 @@ func (r *registration) record(ordered <-chan *task, stop context.CancelCauseFunc
 			continue
 		}
 		d := &r.book.done
-		r.progress.at(d.Offset, r.size, d.String)
+		r.progress.show("bytes", int(d.Offset), int(r.size), d.String())
 	}
 	if err != nil {
 		return errors.Join(err, r.book.save())

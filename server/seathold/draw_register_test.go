@@ -243,30 +243,3 @@ func TestRegisterKeepsNoLines(t *testing.T) {
 	}
 	require.LessOrEqual(t, len(seen.slots)*8, 300_000*32)
 }
-
-func TestProgress(t *testing.T) {
-	var out bytes.Buffer
-	now := time.Unix(0, 0)
-	p := newProgress(&out, 100, func() time.Time { return now })
-	require.False(t, p.terminal)
-	words := func(text string) func() string { return func() string { return text } }
-	p.at(150, 300, words("early"))
-	now = now.Add(10 * time.Second)
-	p.at(200, 300, words("half"))
-	p.at(250, 300, words("too soon"))
-	now = now.Add(10 * time.Second)
-	p.at(300, 300, words("done"))
-	p.end()
-	require.Equal(t, " 67 %  half  10s left\n100 %  done\n", out.String())
-
-	out.Reset()
-	p.terminal = true
-	now = now.Add(10 * time.Second)
-	p.at(0, 0, words("an empty file"))
-	now = now.Add(10 * time.Second)
-	p.at(150, 300, words("x"))
-	p.end()
-	bar := "[##############################] 100 %  an empty file"
-	next := "[###############...............]  50 %  x  2m0s left"
-	require.Equal(t, "\r"+bar+"\r"+next+strings.Repeat(" ", len(bar)-len(next))+"\r"+strings.Repeat(" ", len(next))+"\r", out.String())
-}

@@ -72,7 +72,10 @@ func (c *rehearseCommand) play(p *process, o rehearsal.Options) (*rehearsal.Repo
 		case <-ctx.Done():
 		}
 	}()
+	bar := newProgressBar(p.stderr)
+	o.Progress = bar.show
 	report, err := rehearsal.Run(ctx, o)
+	bar.end()
 	if cause := context.Cause(ctx); cause != nil {
 		return nil, cause
 	}
@@ -87,7 +90,7 @@ func (c *rehearseCommand) options(p *process) (o rehearsal.Options, tidy func() 
 	if c.Workers < 0 {
 		return o, nil, usagef("--workers %d is negative", c.Workers)
 	}
-	o = rehearsal.Options{Scale: c.Scale, Seed: c.Seed, Workers: c.Workers, Progress: rehearsal.NewProgress(p.stderr)}
+	o = rehearsal.Options{Scale: c.Scale, Seed: c.Seed, Workers: c.Workers}
 	if o.Sale, err = catalog.Load(c.Sale); err != nil {
 		return o, nil, err
 	}
