@@ -7,6 +7,7 @@ import (
 
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/record"
 )
 
 // CheckpointReport tells about a finished checkpoint.
@@ -58,11 +59,11 @@ func (e *Engine) dump(ctx context.Context, writer *journal.Writer, report *Check
 	}
 	defer c.Abort()
 	d := dumping{e: e, ctx: ctx, to: c, report: report, began: time.Now()}
-	definition := definitionOf(e.sale)
-	d.run = definition.append(d.run)
+	definition := record.DefinitionOf(e.sale)
+	d.run = definition.Append(d.run)
 	for i, b := range e.ballots {
-		if err := b.dump(e, i, func(f *entryFields, kind recordKind) error {
-			d.run = f.append(d.run, kind)
+		if err := b.dump(e, i, func(f *record.Draw, kind record.Kind) error {
+			d.run = f.Append(d.run, kind)
 			return d.flush(chunkBytes)
 		}); err != nil {
 			return err
@@ -74,7 +75,7 @@ func (e *Engine) dump(ctx context.Context, writer *journal.Writer, report *Check
 		if !e.inventory.ReadLogged(row, &s) || s.State != Held && s.State != Confirmed && s.ExpiresMs < forget {
 			continue
 		}
-		d.run = appendOutcome(d.run, &s, reservationRecord)
+		d.run = record.AppendReservation(d.run, &s)
 		report.Reservations++
 		if err := d.flush(chunkBytes); err != nil {
 			return err

@@ -7,29 +7,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seathold/seathold/engine/audit"
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/inventory"
 )
 
-// Conservation is what one check of I1 and I2 found on the live sale. Both differences are 0, always: anything else is a
-// fault of the program or the machine, and reason enough to stop the sale.
-type Conservation struct {
-	At   time.Time     // wall time of its end
-	Took time.Duration // most of it resting
-	Busy time.Duration // of one processor
-
-	Reservations    int
-	Pools           int
-	ExactPools      int // pools that stood still while they were counted; the others were held between bounds
-	StockDifference int // tickets by which pools and reservations disagree, or pools are oversold (I1)
-	Accounts        int
-	UnsteadyLedgers int // ledgers in which so much was going on that they wait for the next check
-	CapExcess       int // tickets beyond account caps and session limits (I2)
-	AccountsAtCap   []int
-	SlotWinners     [][]int // by phase: how many accounts have each access slot; nil for phases without a draw that was run
-
-	Problem string // names the first pool or account that is wrong; empty otherwise
-}
+// Conservation is the result of one check of I1 and I2 on the live sale.
+type Conservation = audit.Conservation
 
 // watchman checks I1 and I2 in the background.
 type watchman struct {
@@ -59,35 +43,11 @@ func (e *Engine) CheckConservation(ctx context.Context) (Conservation, error) {
 	}
 	e.conservation.lock.Lock()
 	defer e.conservation.lock.Unlock()
-	began := time.Now()
-	var fault error
-	piece, busy := began, time.Duration(0)
-	rest := func() bool {
-		took := time.Since(piece)
-		busy += took
-		fault = e.breathe(ctx, took)
-		piece = time.Now()
-		return fault == nil
-	}
-	pools, ok := e.conservation.census.Pools(rest)
-	if !ok {
-		return Conservation{}, fault
-	}
-	winners, visit := e.countWinners()
-	ledgers, ok := e.conservation.census.Ledgers(rest, visit)
-	if !ok {
-		return Conservation{}, fault
-	}
-	c := Conservation{At: time.Now(), Took: time.Since(began), Busy: busy + time.Since(piece),
-		Reservations: pools.Reservations, Pools: len(e.sale.Pools), ExactPools: pools.Exact, StockDifference: pools.Difference,
-		Accounts: ledgers.Accounts, UnsteadyLedgers: ledgers.Unsteady, CapExcess: ledgers.Excess, AccountsAtCap: ledgers.AtCap,
-		SlotWinners: winners}
-	switch {
-	case c.StockDifference != 0:
-		p := &e.sale.Pools[pools.Pool]
-		c.Problem = "I1: session " + e.sale.Sessions[p.Session].ID + ", category " + p.Category
-	case c.CapExcess != 0:
-		c.Problem = "I2: account " + e.inventory.AccountName(ledgers.Account)
+	check := audit.Check{Sale: e.sale, Inventory: e.inventory, Census: e.conservation.census, Winners: e.countWinners,
+		Pause: func(busy time.Duration) error { return e.breathe(ctx, busy) }}
+	c, err := check.Run()
+	if err != nil {
+		return Conservation{}, err
 	}
 	e.conservation.last.Store(&c)
 	return c, nil

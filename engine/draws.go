@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/draw"
+	"github.com/seathold/seathold/engine/record"
 )
 
 // ballot is one draw of the sale while it runs.
@@ -99,32 +99,9 @@ var errNoNote = errors.New("no room for a note in the journal")
 func newBallots(s *catalog.Sale, accounts int) []*ballot {
 	var all []*ballot
 	for i := range s.Draws {
-		all = append(all, &ballot{register: newRegister(accounts), terms: DrawTerms(s, i)})
+		all = append(all, &ballot{register: newRegister(accounts), terms: record.DrawTerms(s, i)})
 	}
 	return all
-}
-
-// DrawTerms are the conditions of a draw, by its index in Draws, as the sale definition has them.
-func DrawTerms(s *catalog.Sale, i int) draw.Terms {
-	d := &s.Draws[i]
-	p := &s.Phases[d.Phase]
-	group := ""
-	if p.Slots.Group >= 0 {
-		group = s.Groups[p.Slots.Group].ID
-	}
-	return draw.Terms{Draw: d.ID, ClosesAt: d.RegistrationCloses, Round: d.Beacon.Round, StandIn: d.Beacon.StandIn, Phase: p.ID,
-		Chain: draw.Chain{Hash: d.Beacon.ChainHash, PublicKey: d.Beacon.PublicKey, Genesis: d.Beacon.Genesis, Period: d.Beacon.Period},
-		Slots: draw.SlotRule{OpensAt: p.OpensAt, ClosesAt: p.ClosesAt, Length: p.Slots.Length, Step: p.Slots.Step,
-			Places: p.Slots.Places, PriorityDays: p.Slots.PriorityDays, Group: group}}
-}
-
-// termsDigest stands for terms in the record of the freeze: whoever runs the draw later, with whatever sale definition,
-// runs it under the terms that were published with the root, or not at all.
-func termsDigest(t *draw.Terms) draw.Digest {
-	return sha256.Sum256(fmt.Appendf(nil, "%q %d %q %q %d %d %d %t %q %d %d %d %d %d %d %q", t.Draw, t.ClosesAt.Unix(),
-		t.Chain.Hash, t.Chain.PublicKey, t.Chain.Genesis.Unix(), t.Chain.Period, t.Round, t.StandIn,
-		t.Phase, t.Slots.OpensAt.Unix(), t.Slots.ClosesAt.Unix(), t.Slots.Length, t.Slots.Step, t.Slots.Places,
-		t.Slots.PriorityDays, t.Slots.Group))
 }
 
 // ballotOf returns the draw with the id.
@@ -314,26 +291,26 @@ func (e *Engine) frozenOf(b *ballot) (*sortedEntries, error) {
 }
 
 // restoreEntry puts an entry of the journal back; once is enough.
-func (b *ballot) restoreEntry(row uint32, f *entryFields) {
-	if b.register.enter(row, f.group) {
+func (b *ballot) restoreEntry(row uint32, f *record.Draw) {
+	if b.register.enter(row, f.Group) {
 		b.register.placed(row)
 		b.count.Add(1)
 		b.durable.Add(1)
 	}
-	if f.rank > 0 {
-		b.register.drew(row, f.rank, f.slot)
+	if f.Rank > 0 {
+		b.register.drew(row, f.Rank, f.Slot)
 		b.ranked++
 	}
 }
 
 // restoreFrozen puts the freeze back, if the draw is still the one whose root was published.
-func (b *ballot) restoreFrozen(f *entryFields) error {
-	if f.terms != termsDigest(&b.terms) {
+func (b *ballot) restoreFrozen(f *record.Draw) error {
+	if f.Terms != record.TermsDigest(&b.terms) {
 		return fmt.Errorf("draw %s: its entries were frozen under other terms; its closing time, beacon, phase and slots must stay in the "+
 			"sale definition what they were then", b.terms.Draw)
 	}
 	if b.frozen.Load() == nil {
-		frozen := &frozenEntries{size: f.size, root: f.root}
+		frozen := &frozenEntries{size: f.Size, root: f.Root}
 		frozen.record.settle(0)
 		b.frozen.Store(frozen)
 	}
@@ -342,22 +319,22 @@ func (b *ballot) restoreFrozen(f *entryFields) error {
 
 // restoreDrawn puts the outcome of a draw back: from the ranks of a checkpoint where it had them, else by computing it
 // again.
-func (e *Engine) restoreDrawn(b *ballot, f *entryFields) error {
+func (e *Engine) restoreDrawn(b *ballot, f *record.Draw) error {
 	if b.drawn.Load() != nil {
 		return nil
 	}
 	frozen := b.frozen.Load()
 	if frozen == nil {
-		return fmt.Errorf("%w: draw %s is drawn before it is frozen", errRecord, b.terms.Draw)
+		return fmt.Errorf("%w: draw %s is drawn before it is frozen", record.ErrInvalid, b.terms.Draw)
 	}
-	seed := draw.SeedOf(frozen.root, f.beacon.Randomness)
+	seed := draw.SeedOf(frozen.root, f.Beacon.Randomness)
 	if b.ranked < frozen.size {
 		var err error
-		if seed, err = e.decide(b, f.beacon); err != nil {
+		if seed, err = e.decide(b, f.Beacon); err != nil {
 			return fmt.Errorf("draw %s: %w", b.terms.Draw, err)
 		}
 	}
-	drawn := &drawnBallot{beacon: f.beacon, seed: seed}
+	drawn := &drawnBallot{beacon: f.Beacon, seed: seed}
 	drawn.record.settle(0)
 	b.drawn.Store(drawn)
 	return nil
@@ -365,7 +342,7 @@ func (e *Engine) restoreDrawn(b *ballot, f *entryFields) error {
 
 // dump appends the ballot's records to a checkpoint, flushing between them. What has been frozen or drawn is asked first:
 // if the draw runs meanwhile, its record comes later in the journal.
-func (b *ballot) dump(e *Engine, i int, add func(f *entryFields, kind recordKind) error) error {
+func (b *ballot) dump(e *Engine, i int, add func(f *record.Draw, kind record.Kind) error) error {
 	drawn, frozen := b.drawn.Load(), b.frozen.Load()
 	isDrawn, isFrozen := drawn != nil && drawn.record.placed.Load(), frozen != nil && frozen.record.placed.Load()
 	end := e.inventory.Accounts()
@@ -374,9 +351,9 @@ func (b *ballot) dump(e *Engine, i int, add func(f *entryFields, kind recordKind
 		if !p.placed {
 			continue
 		}
-		f, kind := entryFields{draw: i, group: p.group, account: e.inventory.AccountName(row)}, entryRecord
+		f, kind := record.Draw{Index: i, Group: p.group, Account: e.inventory.AccountName(row)}, record.KindEntry
 		if isDrawn {
-			kind, f.rank, f.slot = rankedRecord, p.rank, p.slot
+			kind, f.Rank, f.Slot = record.KindRanked, p.rank, p.slot
 		}
 		if err := add(&f, kind); err != nil {
 			return err
@@ -384,10 +361,10 @@ func (b *ballot) dump(e *Engine, i int, add func(f *entryFields, kind recordKind
 	}
 	var err error
 	if isFrozen {
-		err = add(&entryFields{draw: i, size: frozen.size, root: frozen.root, terms: termsDigest(&b.terms)}, frozenRecord)
+		err = add(&record.Draw{Index: i, Size: frozen.size, Root: frozen.root, Terms: record.TermsDigest(&b.terms)}, record.KindFrozen)
 	}
 	if err == nil && isDrawn {
-		err = add(&entryFields{draw: i, beacon: drawn.beacon}, drawnRecord)
+		err = add(&record.Draw{Index: i, Beacon: drawn.beacon}, record.KindDrawn)
 	}
 	return err
 }

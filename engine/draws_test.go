@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/audit"
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/draw"
 	"github.com/seathold/seathold/engine/journal"
@@ -76,15 +77,15 @@ func (r *ballotRun) enter(account, group string) engine.Entry {
 }
 
 // audit closes the engine and verifies its journal.
-func (r *ballotRun) audit() engine.Audit {
+func (r *ballotRun) audit() audit.Findings {
 	require.NoError(r.t, r.e.Close())
 	j, err := embedded.OpenReadOnly(r.dir)
 	require.NoError(r.t, err)
-	audit, err := engine.Verify(j, r.sale)
+	found, err := audit.Verify(j, r.sale)
 	require.NoError(r.t, err)
 	require.NoError(r.t, j.Close())
-	require.Empty(r.t, audit.Problems)
-	return audit
+	require.Empty(r.t, found.Problems)
+	return found
 }
 
 // standIn is the beacon that the sale definition has for a draw.
@@ -139,8 +140,8 @@ func TestDrawAcrossRestarts(t *testing.T) {
 		}
 		require.Empty(t, places)
 		require.Equal(t, want, got, "life %d", life)
-		audit := r.audit()
-		require.Equal(t, []int{16, 0}, audit.Entries)
+		found := r.audit()
+		require.Equal(t, []int{16, 0}, found.Entries)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/record"
 )
 
 // outcomes turns what the inventory has placed into records for the journal, and keeps the stock as far as it is durable.
@@ -12,7 +13,7 @@ import (
 type outcomes struct {
 	inventory  *inventory.Inventory
 	ballots    []*ballot
-	definition definition
+	definition record.Definition
 	snapshot   inventory.Snapshot
 	run        []byte
 	count      int
@@ -47,8 +48,8 @@ func noteOf(kind, draw int, accountRow uint32) uint64 {
 	return uint64(accountRow)<<32 | uint64(draw)<<8 | uint64(kind)
 }
 
-func newOutcomes(v *inventory.Inventory, b []*ballot, d definition) *outcomes {
-	o := &outcomes{inventory: v, ballots: b, definition: d, durable: make([]atomic.Uint64, len(d.pools)),
+func newOutcomes(v *inventory.Inventory, b []*ballot, d record.Definition) *outcomes {
+	o := &outcomes{inventory: v, ballots: b, definition: d, durable: make([]atomic.Uint64, len(d.Pools)),
 		entries: make([]int64, len(b))}
 	o.visit = o.record
 	return o
@@ -73,9 +74,9 @@ func (o *outcomes) record(placed inventory.Outcome) {
 	}
 	s := &o.snapshot
 	if placed.Kind == inventory.Took {
-		o.run = appendOutcome(o.run, s, takenRecord)
+		o.run = record.AppendTaken(o.run, s)
 	} else {
-		o.run = appendOutcome(o.run, s, endRecord(s.State))
+		o.run = record.AppendEnd(o.run, s)
 	}
 	for _, l := range s.Lines {
 		o.changes = append(o.changes, change{pool: l.Pool, add: stockChange(s.State, uint64(l.Quantity))})
@@ -86,27 +87,27 @@ func (o *outcomes) record(placed inventory.Outcome) {
 func (o *outcomes) note(value uint64) {
 	kind, row := int(value&0xff), uint32(value>>32)
 	if kind == noteDefinition {
-		o.run = o.definition.append(o.run)
+		o.run = o.definition.Append(o.run)
 		return
 	}
-	f := entryFields{draw: int(value >> 8 & 0xff)}
-	b := o.ballots[f.draw]
+	f := record.Draw{Index: int(value >> 8 & 0xff)}
+	b := o.ballots[f.Index]
 	switch kind {
 	case noteEntry:
 		b.register.placed(row)
-		o.entries[f.draw]++
-		f.account, f.group = o.inventory.AccountName(row), b.register.of(row).group
-		o.run = f.append(o.run, entryRecord)
+		o.entries[f.Index]++
+		f.Account, f.Group = o.inventory.AccountName(row), b.register.of(row).group
+		o.run = f.Append(o.run, record.KindEntry)
 	case noteFrozen:
 		frozen := b.frozen.Load()
 		frozen.record.placed.Store(true)
-		f.size, f.root, f.terms = frozen.size, frozen.root, termsDigest(&b.terms)
-		o.run = f.append(o.run, frozenRecord)
+		f.Size, f.Root, f.Terms = frozen.size, frozen.root, record.TermsDigest(&b.terms)
+		o.run = f.Append(o.run, record.KindFrozen)
 	case noteDrawn:
 		drawn := b.drawn.Load()
 		drawn.record.placed.Store(true)
-		f.beacon = drawn.beacon
-		o.run = f.append(o.run, drawnRecord)
+		f.Beacon = drawn.beacon
+		o.run = f.Append(o.run, record.KindDrawn)
 	default:
 		panic("BUG: a note of an unknown kind")
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/record"
 )
 
 // Recovery tells what was found in the journal at the start.
@@ -24,18 +25,19 @@ func (e *Engine) Recovery() Recovery { return e.recovery }
 
 // replay rebuilds the inventory from a checkpoint and the groups behind it.
 type replay struct {
-	e           *Engine
-	translation *translation
-	end         uint64 // last record of which the checkpoint may hold an effect
-	seq         uint64 // last record applied
-	settled     bool
-	latest      int64
-	record      record
+	e       *Engine
+	decoder *record.Decoder
+	end     uint64 // last record of which the checkpoint may hold an effect
+	seq     uint64 // last record applied
+	settled bool
+	latest  int64
 }
+
+func newReplay(e *Engine) *replay { return &replay{e: e, decoder: record.NewDecoder(e.sale)} }
 
 func (e *Engine) recover(ctx context.Context) error {
 	began := time.Now()
-	p := &replay{e: e}
+	p := newReplay(e)
 	found, err := e.o.Journal.Recover(p.into(ctx))
 	if err != nil {
 		return err
@@ -66,7 +68,7 @@ func (p *replay) into(ctx context.Context) journal.Recovery {
 			p.end, p.seq = c.End, c.Start
 			return ctx.Err()
 		},
-		Chunk: func(run []byte) error { return errors.Join(eachRecord(run, p.apply), ctx.Err()) },
+		Chunk: func(run []byte) error { return errors.Join(record.Each(run, p.apply), ctx.Err()) },
 		Group: func(g journal.Group) error { return errors.Join(p.group(g), ctx.Err()) },
 	}
 }
@@ -74,14 +76,14 @@ func (p *replay) into(ctx context.Context) journal.Recovery {
 // lead makes this engine the one that takes calls, with the journal replayed up to last.
 func (e *Engine) lead(ctx context.Context, p *replay, checkpointStart, last uint64) error {
 	e.inventory.Resume(last)
-	t := &term{outcomes: newOutcomes(e.inventory, e.ballots, definitionOf(e.sale))}
+	t := &term{outcomes: newOutcomes(e.inventory, e.ballots, record.DefinitionOf(e.sale))}
 	t.outcomes.restore()
 	e.checkpointedAt.Store(checkpointStart)
 	t.writer = journal.NewWriter(e.o.Journal, journal.Feed{Fill: t.outcomes.fill, Durable: t.outcomes.made}, last, e.o.Patience)
 	e.term.Store(t)
 	e.background.Add(1)
 	go e.watch(t)
-	if p.translation == nil || !p.translation.same(e.sale) {
+	if !p.decoder.Current() {
 		return e.noteDefinition(ctx, t)
 	}
 	return nil
@@ -101,7 +103,7 @@ func (e *Engine) noteDefinition(ctx context.Context, t *term) error {
 
 func (p *replay) group(g journal.Group) error {
 	p.seq = g.First - 1
-	return eachRecord(g.Records, func(b []byte) error {
+	return record.Each(g.Records, func(b []byte) error {
 		if p.seq >= p.end {
 			if err := p.settle(); err != nil {
 				return err
@@ -135,77 +137,61 @@ func (p *replay) named(err error) error {
 }
 
 func (p *replay) apply(b []byte) error {
-	r := &p.record
-	if err := r.decode(b); err != nil {
+	r, err := p.decoder.Decode(b)
+	if err != nil {
 		return err
 	}
-	if r.kind == definitionRecord {
-		var err error
-		p.translation, err = translate(r.definition, p.e.sale)
-		return err
-	}
-	if p.translation == nil {
-		return fmt.Errorf("%w: it comes before any definition", errRecord)
-	}
-	switch r.kind {
-	case takenRecord, reservationRecord:
+	switch r.Kind {
+	case record.KindDefinition:
+	case record.KindTaken, record.KindReservation:
 		return p.taken(r)
-	case entryRecord, rankedRecord, frozenRecord, drawnRecord:
-		return p.drawRecord(r)
-	case confirmedRecord:
-		return p.ended(Confirmed, r)
-	case releasedRecord:
-		return p.ended(Released, r)
+	case record.KindConfirmed, record.KindReleased, record.KindExpired:
+		return p.ended(r)
 	default:
-		return p.ended(Expired, r)
+		return p.drawRecord(r)
 	}
+	return nil
 }
 
-func (p *replay) drawRecord(r *record) error {
-	f := &r.entry
-	if err := p.translation.entry(f); err != nil {
-		return err
-	}
-	b := p.e.ballots[f.draw]
-	switch r.kind {
-	case entryRecord, rankedRecord:
-		row, ok := p.e.inventory.EnsureAccount(f.account)
+func (p *replay) drawRecord(r *record.Record) error {
+	f := &r.Draw
+	b := p.e.ballots[f.Index]
+	switch r.Kind {
+	case record.KindEntry, record.KindRanked:
+		row, ok := p.e.inventory.EnsureAccount(f.Account)
 		if !ok {
 			return fmt.Errorf("no room for more than %d accounts", p.e.o.MaxAccounts)
 		}
 		b.restoreEntry(row, f)
-		p.latest = max(p.latest, p.e.sale.Draws[f.draw].RegistrationOpens.UnixMilli())
-	case frozenRecord:
-		p.latest = max(p.latest, p.e.sale.Draws[f.draw].RegistrationCloses.UnixMilli())
+		p.latest = max(p.latest, p.e.sale.Draws[f.Index].RegistrationOpens.UnixMilli())
+	case record.KindFrozen:
+		p.latest = max(p.latest, p.e.sale.Draws[f.Index].RegistrationCloses.UnixMilli())
 		return b.restoreFrozen(f)
-	case drawnRecord:
+	case record.KindDrawn:
 		return p.e.restoreDrawn(b, f)
 	}
 	return nil
 }
 
-func (p *replay) taken(r *record) error {
-	if err := p.translation.apply(&r.request); err != nil {
-		return err
-	}
-	if _, err := p.e.inventory.RestoreTaken(&r.request); err != nil {
+func (p *replay) taken(r *record.Record) error {
+	if _, err := p.e.inventory.RestoreTaken(&r.Request); err != nil {
 		return p.named(err)
 	}
-	p.latest = max(p.latest, r.request.Created)
-	if r.kind == reservationRecord && r.state != Held {
-		return p.ended(r.state, r)
+	p.latest = max(p.latest, r.Request.Created)
+	if r.State != Held {
+		return p.ended(r)
 	}
 	return nil
 }
 
-func (p *replay) ended(to State, r *record) error {
-	p.latest = max(p.latest, r.confirmedMs)
-	row := p.e.inventory.Find(r.request.ID)
+func (p *replay) ended(r *record.Record) error {
+	p.latest = max(p.latest, r.ConfirmedMs)
+	row := p.e.inventory.Find(r.Request.ID)
 	if row == 0 && !p.settled {
-		return nil // its checkpoint has forgotten it already
+		return nil // the checkpoint no longer contains it
 	}
-	if to == Expired && row != 0 {
+	if r.State == Expired && row != 0 {
 		p.latest = max(p.latest, p.e.inventory.Expires(row))
 	}
-	return p.e.inventory.RestoreEnded(r.request.ID, to, r.confirmedMs, r.reference)
+	return p.e.inventory.RestoreEnded(r.Request.ID, r.State, r.ConfirmedMs, r.Reference)
 }

@@ -9,10 +9,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/record"
 )
 
 func TestRegisterWord(t *testing.T) {
-	for _, p := range []place{{}, {entered: true}, {entered: true, placed: true, group: maxGroups, slot: maxSlot, rank: 1<<32 - 1},
+	for _, p := range []place{{}, {entered: true}, {entered: true, placed: true, group: record.MaxGroups, slot: record.MaxSlot, rank: 1<<32 - 1},
 		{entered: true, group: 1, slot: 1, rank: 1}} {
 		require.Equal(t, p, unpackPlace(p.pack()))
 	}
@@ -49,7 +50,7 @@ func TestEntryWithoutAPlace(t *testing.T) {
 	require.ErrorAs(t, err, &refusal)
 	require.Equal(t, EntryNotFound, refusal.Code)
 	dumped := 0
-	count := func(*entryFields, recordKind) error { dumped++; return nil }
+	count := func(*record.Draw, record.Kind) error { dumped++; return nil }
 	require.NoError(t, b.dump(e, 0, count))
 	require.Zero(t, dumped)
 
@@ -80,5 +81,5 @@ func TestEntryWithoutAPlace(t *testing.T) {
 	require.Equal(t, Entry{Draw: "draw1", Account: "bob"}, got.entry, "so this one makes the entry")
 
 	failed := errors.New("the disk is full")
-	require.ErrorIs(t, b.dump(e, 0, func(*entryFields, recordKind) error { return failed }), failed)
+	require.ErrorIs(t, b.dump(e, 0, func(*record.Draw, record.Kind) error { return failed }), failed)
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/seathold/seathold/engine/inventory"
+	"github.com/seathold/seathold/engine/record"
 )
 
 // Limits of a request (I10).
@@ -13,7 +14,7 @@ const (
 	MaxLines     = inventory.MaxLines
 	MaxQuantity  = inventory.MaxQuantity // tickets of one line
 	MaxAccount   = inventory.MaxAccount  // bytes
-	MaxReference = 64                    // bytes
+	MaxReference = record.MaxReference   // bytes
 )
 
 // ID is a reservation's id: a UUID that the client chooses, or the engine where the client leaves it zero. The same id

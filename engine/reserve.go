@@ -8,6 +8,7 @@ import (
 
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/inventory"
+	"github.com/seathold/seathold/engine/record"
 )
 
 // Reserve holds tickets, all lines or none (I4), and fills r. When the id is already a reservation's with the same
@@ -231,10 +232,10 @@ func (e *Engine) take(q *Request, r *Reservation, phase int, now int64) inventor
 		id = newID(now)
 	}
 	if q.Phase != "" {
-		flags |= flagPhaseGiven
+		flags |= record.FlagPhaseGiven
 	}
 	if ttl != 0 {
-		flags |= flagTTLGiven
+		flags |= record.FlagTTLGiven
 	} else {
 		ttl = e.o.TTL
 	}
@@ -307,10 +308,10 @@ func (e *Engine) same(q *Request, lines resolvedLines, s *inventory.Snapshot) bo
 	if q.Account != s.Account || len(lines.lines) != len(s.Lines) {
 		return false
 	}
-	if (q.Phase != "") != (s.Flags&flagPhaseGiven != 0) || q.Phase != "" && q.Phase != e.sale.Phases[s.Phase].ID {
+	if (q.Phase != "") != (s.Flags&record.FlagPhaseGiven != 0) || q.Phase != "" && q.Phase != e.sale.Phases[s.Phase].ID {
 		return false
 	}
-	if (q.TTL != 0) != (s.Flags&flagTTLGiven != 0) || q.TTL != 0 && q.TTL.Milliseconds() != s.ExpiresMs-s.CreatedMs {
+	if (q.TTL != 0) != (s.Flags&record.FlagTTLGiven != 0) || q.TTL != 0 && q.TTL.Milliseconds() != s.ExpiresMs-s.CreatedMs {
 		return false
 	}
 	for _, l := range lines.lines {

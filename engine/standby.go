@@ -75,7 +75,7 @@ func (e *Engine) follow() {
 		case <-ctx.Done():
 		}
 	}()
-	p := &replay{e: e}
+	p := newReplay(e)
 	found, err := e.o.shared().Follow(ctx, p.into(ctx), e.o.TakeoverAfter, func(leader string) { e.heard(p, leader) })
 	if err == nil {
 		err = e.takeOver(ctx, p, found)

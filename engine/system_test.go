@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/audit"
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/spec"
@@ -191,10 +192,10 @@ func account(a *engine.Account) spec.Account {
 }
 
 // verify requires that the journal is content with itself (I1 to I4, I6, I9).
-func verify(t testing.TB, b journal.Reader, sale *catalog.Sale) engine.Audit {
-	audit, err := engine.Verify(b, sale)
+func verify(t testing.TB, b journal.Reader, sale *catalog.Sale) audit.Findings {
+	found, err := audit.Verify(b, sale)
 	require.NoError(t, err)
-	require.Empty(t, audit.Problems)
-	require.Zero(t, audit.Broken)
-	return audit
+	require.Empty(t, found.Problems)
+	require.Zero(t, found.Broken)
+	return found
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/audit"
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/journal/embedded"
@@ -160,9 +161,9 @@ func (s *stage) judge(again func() journal.Backend) {
 
 // requireContent requires that a journal is content with itself (I1 to I4, I6, I9).
 func requireContent(t testing.TB, r journal.Reader, sale *catalog.Sale) {
-	audit := must(engine.Verify(r, sale))(t)
-	require.Zero(t, audit.Broken, audit.Problems)
-	require.Positive(t, audit.Reservations)
+	found := must(audit.Verify(r, sale))(t)
+	require.Zero(t, found.Broken, found.Problems)
+	require.Positive(t, found.Reservations)
 }
 
 // TestHistories (I7) judges histories over the real socket and the embedded journal: packs with opposite scarcity, singles,

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/audit"
 	"github.com/seathold/seathold/engine/catalog"
 )
 
@@ -191,7 +192,7 @@ func (r *rehearsal) verify() error {
 	if err != nil {
 		return err
 	}
-	found, err := engine.Verify(b, r.sale)
+	found, err := audit.Verify(b, r.sale)
 	if err = errors.Join(err, b.Close()); err != nil {
 		return fmt.Errorf("auditing the journal: %w", err)
 	}
@@ -201,7 +202,7 @@ func (r *rehearsal) verify() error {
 }
 
 // compare takes over what Verify found in the journal and holds its totals against the buyers' count.
-func (a *Audit) compare(found *engine.Audit, r *Report) {
+func (a *Audit) compare(found *audit.Findings, r *Report) {
 	a.Records = found.Records
 	a.Broken += found.Broken
 	a.Problems = append(a.Problems, found.Problems[:min(len(found.Problems), maxProblems-len(a.Problems))]...)

@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/audit"
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/journal/embedded"
 )
@@ -122,7 +123,7 @@ func TestTheJournalAuditFindsWhatIsWrong(t *testing.T) { // I1, I3
 	check := func(dir string, sale *catalog.Sale) Audit {
 		b, err := embedded.OpenReadOnly(dir)
 		require.NoError(t, err)
-		found, err := engine.Verify(b, sale)
+		found, err := audit.Verify(b, sale)
 		require.NoError(t, err)
 		require.NoError(t, b.Close())
 		var a Audit

@@ -13,8 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/draw"
+	"github.com/seathold/seathold/engine/record"
 	"github.com/seathold/seathold/server/notify"
 )
 
@@ -146,7 +146,7 @@ func (c *notifyCommand) winners(o *notify.Options, zone *time.Location) (int, er
 	if summary.Terms.Draw != c.Draw {
 		return 0, fmt.Errorf("%s is an export of the draw %s", c.Result, summary.Terms.Draw)
 	}
-	if err := compareTerms(summary.Terms, engine.DrawTerms(sale, i)); err != nil {
+	if err := compareTerms(summary.Terms, record.DrawTerms(sale, i)); err != nil {
 		return 0, fmt.Errorf("%s is not the draw of the sale %s: %w", c.Result, sale.Name, err)
 	}
 	o.Root = summary.Root.String()

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/draw"
+	"github.com/seathold/seathold/engine/record"
 )
 
 type verifyDrawCommand struct {
@@ -36,7 +36,7 @@ func (c *verifyDrawCommand) Run(p *process) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.Dir, err)
 	}
-	if err := compareTerms(summary.Terms, engine.DrawTerms(sale, i)); err != nil {
+	if err := compareTerms(summary.Terms, record.DrawTerms(sale, i)); err != nil {
 		return fmt.Errorf("%s is not the draw of the sale %s: %w", c.Dir, sale.Name, err)
 	}
 	compared, err := c.compareRoot(&summary)

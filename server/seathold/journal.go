@@ -7,6 +7,7 @@ import (
 	"net/url"
 
 	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/audit"
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/journal/embedded"
@@ -77,7 +78,7 @@ func (c *dumpCommand) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(engine.Dump(b, p.stdout), b.Close())
+	return errors.Join(audit.Dump(b, p.stdout), b.Close())
 }
 
 type verifyCommand struct {
@@ -95,20 +96,20 @@ func (c *verifyCommand) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	audit, err := engine.Verify(b, sale)
+	found, err := audit.Verify(b, sale)
 	if err = errors.Join(err, b.Close()); err != nil {
 		return err
 	}
-	if err := printAudit(p.stdout, c.Place, &audit); err != nil {
+	if err := printAudit(p.stdout, c.Place, &found); err != nil {
 		return err
 	}
-	if audit.Broken > 0 {
-		return fmt.Errorf("%s: %s broken invariants", c.Place, count(audit.Broken))
+	if found.Broken > 0 {
+		return fmt.Errorf("%s: %s broken invariants", c.Place, count(found.Broken))
 	}
 	return nil
 }
 
-func printAudit(w io.Writer, where place, a *engine.Audit) error {
+func printAudit(w io.Writer, where place, a *audit.Findings) error {
 	out := lines{w: w}
 	out.say("journal       %s", where)
 	out.say("records       %s, the last has number %s", count(a.Records), count(int(a.Last)))

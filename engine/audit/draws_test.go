@@ -1,4 +1,4 @@
-package engine
+package audit
 
 import (
 	"crypto/sha256"
@@ -12,9 +12,10 @@ import (
 	"github.com/seathold/seathold/engine/draw"
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/record"
 )
 
-// writtenJournal is a journal written by hand: a checkpoint, if any, and one group.
+// writtenJournal is a journal made by a test: a checkpoint, if any, and one group.
 type writtenJournal struct {
 	checkpoint []byte
 	records    []byte
@@ -33,20 +34,20 @@ func (w *writtenJournal) Recover(to journal.Recovery) (journal.Recovered, error)
 	return journal.Recovered{Last: uint64(w.count)}, to.Group(journal.Group{First: 1, Count: w.count, Records: w.records})
 }
 
-// drawnJournal writes the records of a draw of two entries, alice of the Club and bob, and of a reservation each inside their slots.
-// Each kind of record may be changed, or be written again behind the others.
+// drawnJournal writes the records of a draw with two entries, alice of the Club and bob, and of one reservation each
+// within their slots. A test may change a record, or write it twice.
 type drawnJournal struct {
 	t      *testing.T
 	sale   *catalog.Sale
-	fields map[string]*entryFields
-	kinds  map[string]recordKind
+	fields map[string]*record.Draw
+	kinds  map[string]record.Kind
 	made   map[string]time.Time // reservations, by account
 }
 
 func newDrawnJournal(t *testing.T) *drawnJournal {
 	sale, err := catalog.Load(catalog.Bundled)
 	require.NoError(t, err)
-	terms := DrawTerms(sale, 0)
+	terms := record.DrawTerms(sale, 0)
 	names := []string{"alice", "bob"}
 	entries, err := draw.Freeze(2, func(i int) []byte { return []byte(names[i]) }, func(i int) uint8 { return uint8(1 - i) }, []string{"club"})
 	require.NoError(t, err)
@@ -56,38 +57,38 @@ func newDrawnJournal(t *testing.T) *drawnJournal {
 	beacon.Randomness = sha256.Sum256(beacon.Signature[:])
 	opens := sale.Phases[sale.Draws[0].Phase].OpensAt
 	return &drawnJournal{t: t, sale: sale,
-		fields: map[string]*entryFields{
-			"alice": {account: "alice", group: 1}, "bob": {account: "bob"},
-			"frozen": {size: 2, root: entries.Root(), terms: termsDigest(&terms)}, "drawn": {beacon: beacon},
+		fields: map[string]*record.Draw{
+			"alice": {Account: "alice", Group: 1}, "bob": {Account: "bob"},
+			"frozen": {Size: 2, Root: entries.Root(), Terms: record.TermsDigest(&terms)}, "drawn": {Beacon: beacon},
 		},
-		kinds: map[string]recordKind{"alice": entryRecord, "bob": entryRecord, "frozen": frozenRecord, "drawn": drawnRecord},
-		made:  map[string]time.Time{"alice": opens, "bob": opens.Add(6*24*time.Hour - time.Millisecond)}, // his slot opens four days after
+		kinds: map[string]record.Kind{"alice": record.KindEntry, "bob": record.KindEntry, "frozen": record.KindFrozen, "drawn": record.KindDrawn},
+		made:  map[string]time.Time{"alice": opens, "bob": opens.Add(6*24*time.Hour - time.Millisecond)}, // his slot opens four days later
 	}
 }
 
-// problems audits the journal with its records in this order.
+// problems verifies the journal with its records in this order.
 func (d *drawnJournal) problems(order ...string) []string {
 	w := &writtenJournal{}
-	definition := definitionOf(d.sale)
-	w.records = definition.append(nil)
+	definition := record.DefinitionOf(d.sale)
+	w.records = definition.Append(nil)
 	for i, name := range order {
 		if f := d.fields[name]; f != nil {
-			w.records = f.append(w.records, d.kinds[name])
+			w.records = f.Append(w.records, d.kinds[name])
 			continue
 		}
 		account := name[len("reserve "):]
-		s := inventory.Snapshot{ID: inventory.ID{byte(i + 1)}, Account: account, State: Held, CreatedMs: d.made[account].UnixMilli(),
+		s := inventory.Snapshot{ID: inventory.ID{byte(i + 1)}, Account: account, State: inventory.Held, CreatedMs: d.made[account].UnixMilli(),
 			Lines: []inventory.Line{{Pool: 0, Quantity: 1}}}
 		s.ExpiresMs = s.CreatedMs + 1000
-		w.records = appendOutcome(w.records, &s, takenRecord)
+		w.records = record.AppendTaken(w.records, &s)
 	}
 	w.count = len(order) + 1
-	audit, err := Verify(w, d.sale)
+	found, err := Verify(w, d.sale)
 	require.NoError(d.t, err)
-	return audit.Problems
+	return found.Problems
 }
 
-// What no engine may write is found, each by its own words.
+// Each record that no engine may write is reported, with its own text.
 func TestAuditFindsWrongDraws(t *testing.T) {
 	all := []string{"alice", "bob", "frozen", "drawn", "reserve alice", "reserve bob"}
 	require.Empty(t, newDrawnJournal(t).problems(all...))
@@ -107,10 +108,10 @@ func TestAuditFindsWrongDraws(t *testing.T) {
 		require.Contains(t, problems[0], says)
 	}
 	for says, change := range map[string]func(d *drawnJournal){
-		"entries have the root":               func(d *drawnJournal) { d.fields["alice"].group = 0 },
-		"under other terms than the sale's":   func(d *drawnJournal) { d.fields["frozen"].terms[0] ^= 1 },
+		"entries have the root":               func(d *drawnJournal) { d.fields["alice"].Group = 0 },
+		"under other terms than the sale's":   func(d *drawnJournal) { d.fields["frozen"].Terms[0] ^= 1 },
 		"beacon's signature is not":           func(d *drawnJournal) { d.forge() },
-		"beacon of another round":             func(d *drawnJournal) { d.fields["drawn"].beacon.Round++ },
+		"beacon of another round":             func(d *drawnJournal) { d.fields["drawn"].Beacon.Round++ },
 		"its slot is from 2023-02-15T09":      func(d *drawnJournal) { d.made["alice"] = d.made["alice"].Add(48 * time.Hour) },
 		"its slot is from 2023-02-19T09":      func(d *drawnJournal) { d.made["bob"] = d.made["alice"] },
 		"account stranger in phase packs, in": func(d *drawnJournal) { d.made["stranger"] = d.made["alice"] },
@@ -127,69 +128,42 @@ func TestAuditFindsWrongDraws(t *testing.T) {
 	}
 }
 
-// forge takes the signature of another round.
+// forge uses the signature of another round.
 func (d *drawnJournal) forge() {
-	b := &d.fields["drawn"].beacon
+	b := &d.fields["drawn"].Beacon
 	_, err := hex.Decode(b.Signature[:], []byte(d.sale.Draws[1].Beacon.Signature))
 	require.NoError(d.t, err)
 	b.Randomness = sha256.Sum256(b.Signature[:])
 }
 
-// A checkpoint's ranks are held against the draw.
+// A checkpoint's ranks are compared with the draw.
 func TestAuditFindsWrongRanks(t *testing.T) {
 	d := newDrawnJournal(t)
-	definition := definitionOf(d.sale)
-	problems := func(alice, bob entryFields) []string {
-		w := &writtenJournal{checkpoint: definition.append(nil)}
-		w.checkpoint = alice.append(w.checkpoint, rankedRecord)
-		w.checkpoint = bob.append(w.checkpoint, rankedRecord)
-		w.checkpoint = d.fields["frozen"].append(w.checkpoint, frozenRecord)
-		w.checkpoint = d.fields["drawn"].append(w.checkpoint, drawnRecord)
-		w.records, w.count = definition.append(nil), 1
-		audit, err := Verify(w, d.sale)
+	definition := record.DefinitionOf(d.sale)
+	problems := func(alice, bob record.Draw) []string {
+		w := &writtenJournal{checkpoint: definition.Append(nil)}
+		w.checkpoint = alice.Append(w.checkpoint, record.KindRanked)
+		w.checkpoint = bob.Append(w.checkpoint, record.KindRanked)
+		w.checkpoint = d.fields["frozen"].Append(w.checkpoint, record.KindFrozen)
+		w.checkpoint = d.fields["drawn"].Append(w.checkpoint, record.KindDrawn)
+		w.records, w.count = definition.Append(nil), 1
+		found, err := Verify(w, d.sale)
 		require.NoError(t, err)
-		return audit.Problems
+		return found.Problems
 	}
 	alice, bob := *d.fields["alice"], *d.fields["bob"]
-	alice.slot, bob.slot = 1, 97 // the first slots of the Club and of everyone, counted from 1
-	alice.rank, bob.rank = 1, 2
+	alice.Slot, bob.Slot = 1, 97 // the first slots of the Club and of everyone, counted from 1
+	alice.Rank, bob.Rank = 1, 2
 	one := problems(alice, bob)
-	alice.rank, bob.rank = 2, 1
+	alice.Rank, bob.Rank = 2, 1
 	two := problems(alice, bob)
 	require.Equal(t, 2, len(one)+len(two), "one of the two orders is right: %v %v", one, two)
 	if len(one) == 0 {
-		alice.rank, bob.rank = 1, 2
+		alice.Rank, bob.Rank = 1, 2
 	}
 	require.Empty(t, problems(alice, bob))
-	bob.slot++
+	bob.Slot++
 	wrong := problems(alice, bob)
 	require.Len(t, wrong, 1)
 	require.Contains(t, wrong[0], "a checkpoint has account bob at rank")
-}
-
-// The bytes of the records of draws. Journals written before must stay readable.
-func TestDrawRecordBytes(t *testing.T) {
-	digest := func(b byte) (d draw.Digest) {
-		for i := range d {
-			d[i] = b
-		}
-		return d
-	}
-	fields := entryFields{draw: 1, group: 2, account: "alice", rank: 300, slot: 4, size: 1000, root: digest(0xaa), terms: digest(0xbb),
-		beacon: draw.Beacon{Round: 1000, Randomness: digest(0xcc)}}
-	for kind, want := range map[recordKind]string{
-		entryRecord:  "09" + "07" + "01" + "02" + "05" + "616c696365",
-		rankedRecord: "0c" + "0a" + "01" + "02" + "05" + "616c696365" + "ac02" + "04",
-		frozenRecord: "44" + "08" + "01" + "e807" + hex.EncodeToString(fields.root[:]) + hex.EncodeToString(fields.terms[:]),
-		drawnRecord: "54" + "09" + "01" + "e807" + hex.EncodeToString(fields.beacon.Randomness[:]) +
-			hex.EncodeToString(fields.beacon.Signature[:]),
-	} {
-		run := fields.append(nil, kind)
-		require.Equal(t, want, hex.EncodeToString(run), "kind %d", kind)
-		var r record
-		require.NoError(t, r.decode(run[1:]))
-		require.Equal(t, run, r.entry.append(nil, kind))
-		require.ErrorIs(t, r.decode(run[1:len(run)-1]), errRecord)
-		require.ErrorIs(t, r.decode(append(run[1:len(run):len(run)], 0)), errRecord)
-	}
 }

@@ -1,0 +1,76 @@
+package audit
+
+import (
+	"time"
+
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/inventory"
+)
+
+// Conservation is the result of one check of I1 and I2 on the live sale. Both differences are always 0. Any other value
+// is a fault of the program or the machine; stop the sale.
+type Conservation struct {
+	At   time.Time     // wall time at its end
+	Took time.Duration // most of it pauses
+	Busy time.Duration // of one processor
+
+	Reservations    int
+	Pools           int
+	ExactPools      int // pools that did not change while they were counted; the others were checked against bounds
+	StockDifference int // tickets by which pools and reservations disagree, or pools are oversold (I1)
+	Accounts        int
+	UnsteadyLedgers int // ledgers that changed too often to be checked; the next check covers them
+	CapExcess       int // tickets above account caps and session limits (I2)
+	AccountsAtCap   []int
+	SlotWinners     [][]int // by phase: number of accounts with each access slot; nil for phases without a completed draw
+
+	Problem string // names the first pool or account that is wrong; empty if none is
+}
+
+// Check checks I1 and I2 on a live sale.
+type Check struct {
+	Sale      *catalog.Sale
+	Inventory *inventory.Inventory
+	Census    *inventory.Census
+	// Pause is called after each piece of work with the processor time that the piece took. An error ends the check.
+	Pause func(busy time.Duration) error
+	// Winners returns the counts of Conservation.SlotWinners, all 0, and the function that adds an account to them; nil
+	// where there is nothing to count.
+	Winners func() (winners [][]int, visit func(accountRow uint32))
+}
+
+// Run counts all pools and ledgers from the reservations and compares the sums with the stock, the caps and the limits.
+// The error is Pause's.
+func (c *Check) Run() (Conservation, error) {
+	began := time.Now()
+	var fault error
+	piece, busy := began, time.Duration(0)
+	rest := func() bool {
+		took := time.Since(piece)
+		busy += took
+		fault = c.Pause(took)
+		piece = time.Now()
+		return fault == nil
+	}
+	pools, ok := c.Census.Pools(rest)
+	if !ok {
+		return Conservation{}, fault
+	}
+	winners, visit := c.Winners()
+	ledgers, ok := c.Census.Ledgers(rest, visit)
+	if !ok {
+		return Conservation{}, fault
+	}
+	found := Conservation{At: time.Now(), Took: time.Since(began), Busy: busy + time.Since(piece),
+		Reservations: pools.Reservations, Pools: len(c.Sale.Pools), ExactPools: pools.Exact, StockDifference: pools.Difference,
+		Accounts: ledgers.Accounts, UnsteadyLedgers: ledgers.Unsteady, CapExcess: ledgers.Excess, AccountsAtCap: ledgers.AtCap,
+		SlotWinners: winners}
+	switch {
+	case found.StockDifference != 0:
+		p := &c.Sale.Pools[pools.Pool]
+		found.Problem = "I1: session " + c.Sale.Sessions[p.Session].ID + ", category " + p.Category
+	case found.CapExcess != 0:
+		found.Problem = "I2: account " + c.Inventory.AccountName(ledgers.Account)
+	}
+	return found, nil
+}

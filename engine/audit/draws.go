@@ -1,0 +1,147 @@
+package audit
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/draw"
+	"github.com/seathold/seathold/engine/record"
+)
+
+// auditedDraw is the state of a draw in its simplest form.
+type auditedDraw struct {
+	index   map[string]uint32 // of the account's entry
+	entries []auditedEntry    // in the order of their records
+	size    int               // of the frozen entries; -1 before
+	root    draw.Digest
+	drawn   bool
+}
+
+// auditedEntry has its group and slot as records have them: 0 for none.
+type auditedEntry struct {
+	account string
+	group   uint8
+	rank    uint32
+	slot    int32
+}
+
+// drawRecord checks that entries come before the freeze, the freeze before the draw, and each of them once.
+func (a *auditor) drawRecord(r *record.Record) error {
+	f := &r.Draw
+	d, id := &a.draws[f.Index], a.sale.Draws[f.Index].ID
+	switch r.Kind {
+	case record.KindEntry, record.KindRanked:
+		_, twice := d.index[f.Account]
+		if a.strict && (twice || d.size >= 0) {
+			a.problem("I9: draw %s: account %s enters again, or after the close", id, f.Account)
+		}
+		if !twice {
+			d.index[f.Account] = uint32(len(d.entries))
+			d.entries = append(d.entries, auditedEntry{account: f.Account, group: uint8(f.Group), rank: f.Rank, slot: int32(f.Slot)})
+		}
+	case record.KindFrozen:
+		a.frozen(d, f)
+	case record.KindDrawn:
+		return a.drawn(d, f)
+	}
+	return nil
+}
+
+// frozen compares the published terms with the sale's.
+func (a *auditor) frozen(d *auditedDraw, f *record.Draw) {
+	id := a.sale.Draws[f.Index].ID
+	if a.strict && d.size >= 0 {
+		a.problem("I3: draw %s is frozen twice", id)
+	}
+	terms := record.DrawTerms(a.sale, f.Index)
+	if f.Terms != record.TermsDigest(&terms) {
+		a.problem("draw %s: its entries were frozen under other terms than the sale's", id)
+	}
+	d.size, d.root = f.Size, f.Root
+}
+
+// drawn runs the draw again and compares the result with the ranks of a checkpoint.
+func (a *auditor) drawn(d *auditedDraw, f *record.Draw) error {
+	id := a.sale.Draws[f.Index].ID
+	switch {
+	case d.drawn && a.strict:
+		a.problem("I3: draw %s is run twice", id)
+	case d.size < 0:
+		a.problem("I6: draw %s is run before it is frozen", id)
+	}
+	if d.drawn || d.size < 0 {
+		return nil
+	}
+	d.drawn = true
+	entries, err := a.freezeAgain(id, d)
+	if err != nil {
+		return err
+	}
+	result, err := draw.Run(entries, record.DrawTerms(a.sale, f.Index), f.Beacon)
+	if err != nil {
+		a.problem("draw %s: %v", id, err)
+		return nil
+	}
+	for i := range d.entries {
+		e, rank, slot := &d.entries[i], result.Rank[i], result.Slot[i]+1
+		if e.rank != 0 && (e.rank != rank || e.slot != slot) {
+			a.problem("draw %s: a checkpoint has account %s at rank %d, slot %d; it drew %d, %d", id, e.account, e.rank, e.slot, rank, slot)
+		}
+		e.rank, e.slot = rank, slot
+	}
+	return nil
+}
+
+// freezeAgain sorts and hashes the entries and compares the root with the published one.
+func (a *auditor) freezeAgain(id string, d *auditedDraw) (*draw.Entries, error) {
+	var name []byte
+	entries, err := draw.Freeze(len(d.entries),
+		func(i int) []byte { name = append(name[:0], d.entries[i].account...); return name },
+		func(i int) uint8 { return d.entries[i].group }, record.GroupNames(a.sale))
+	if err != nil {
+		return nil, fmt.Errorf("draw %s: %w", id, err)
+	}
+	if entries.Root() != d.root || entries.Len() != d.size {
+		a.problem("draw %s: %d entries have the root %s; published were %d and %s", id, entries.Len(), entries.Root(), d.size, d.root)
+	}
+	return entries, nil
+}
+
+// checkDraws counts the entries, and checks the root of the draws that are frozen and have not been run.
+func (a *auditor) checkDraws() error {
+	for i := range a.draws {
+		d := &a.draws[i]
+		a.found.Entries = append(a.found.Entries, len(d.entries))
+		if d.size < 0 || d.drawn {
+			continue
+		}
+		if _, err := a.freezeAgain(a.sale.Draws[i].ID, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkAccess checks that a reservation was made within its account's access slot.
+func (a *auditor) checkAccess(r *record.Record) {
+	p, id := &a.sale.Phases[r.Request.Phase], uuid.UUID(r.Request.ID)
+	if p.Access != catalog.Slots {
+		return
+	}
+	d := &a.draws[p.Draw]
+	at, entered := d.index[r.Request.Account]
+	if !entered || !d.drawn || d.entries[at].slot == 0 {
+		a.problem("access: reservation %s of account %s in phase %s, in which it has no slot", id, r.Request.Account, p.ID)
+		return
+	}
+	made := time.UnixMilli(r.Request.Created)
+	if opens, closes := p.Slot(int(d.entries[at].slot) - 1); made.Before(opens) || !made.Before(closes) {
+		a.problem("access: reservation %s of account %s in phase %s was made at %s; its slot is from %s to %s", id, r.Request.Account,
+			p.ID, stamp(made), stamp(opens), stamp(closes))
+	}
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -1,0 +1,146 @@
+package audit
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/record"
+)
+
+// Dump writes a journal that no process is writing as JSON, one line a record: first the records of the newest
+// checkpoint, without "seq", then those after it. It needs no sale definition, since the journal names its sessions.
+func Dump(b journal.Reader, w io.Writer) error {
+	out := bufio.NewWriter(w)
+	d := dumper{out: json.NewEncoder(out)}
+	_, err := b.Recover(journal.Recovery{
+		Begin: func(journal.CheckpointInfo) error { return nil },
+		Chunk: func(run []byte) error {
+			d.seq = 0
+			return record.Each(run, d.line)
+		},
+		Group: func(g journal.Group) error {
+			d.seq = g.First - 1
+			return record.Each(g.Records, func(b []byte) error {
+				d.seq++
+				return d.line(b)
+			})
+		},
+	})
+	if err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+type dumper struct {
+	out    *json.Encoder
+	seq    uint64
+	record record.Record
+	names  record.Definition
+}
+
+// dumpedRecord is a record as JSON.
+type dumpedRecord struct {
+	Seq         uint64       `json:"seq,omitempty"`
+	Kind        string       `json:"kind"`
+	ID          string       `json:"id,omitempty"`
+	Account     string       `json:"account,omitempty"`
+	Phase       string       `json:"phase,omitempty"`
+	State       string       `json:"state,omitempty"`
+	Lines       []dumpedLine `json:"lines,omitempty"`
+	CreatedAt   string       `json:"created_at,omitempty"`
+	ExpiresAt   string       `json:"expires_at,omitempty"`
+	ConfirmedAt string       `json:"confirmed_at,omitempty"`
+	Reference   string       `json:"reference,omitempty"`
+	Sale        string       `json:"sale,omitempty"`
+	Phases      int          `json:"phases,omitempty"`
+	Pools       int          `json:"pools,omitempty"`
+	Draw        string       `json:"draw,omitempty"`
+	Group       string       `json:"priority_group,omitempty"`
+	Rank        uint32       `json:"rank,omitempty"`
+	Slot        int          `json:"slot,omitempty"`
+	Entries     int          `json:"entries,omitempty"`
+	Root        string       `json:"root,omitempty"`
+	Round       uint64       `json:"round,omitempty"`
+	Randomness  string       `json:"randomness,omitempty"`
+}
+
+type dumpedLine struct {
+	Session  string `json:"session"`
+	Category string `json:"category"`
+	Quantity uint32 `json:"quantity"`
+}
+
+func (d *dumper) line(b []byte) error {
+	r := &d.record
+	if err := r.Decode(b); err != nil {
+		return err
+	}
+	to := dumpedRecord{Seq: d.seq, Kind: r.Kind.String()}
+	var err error
+	switch {
+	case r.Kind == record.KindDefinition:
+		d.names = r.Definition
+		to.Sale, to.Phases, to.Pools = d.names.Sale, len(d.names.Phases), len(d.names.Pools)
+	case r.Kind >= record.KindEntry:
+		err = d.draw(&to, r)
+	default:
+		err = d.reservation(&to, r)
+	}
+	if err != nil {
+		return fmt.Errorf("record %d: %w", d.seq, err)
+	}
+	return d.out.Encode(to)
+}
+
+func (d *dumper) reservation(to *dumpedRecord, r *record.Record) error {
+	q := &r.Request
+	to.ID = uuid.UUID(q.ID).String()
+	if r.Kind == record.KindTaken || r.Kind == record.KindReservation {
+		if int(q.Phase) >= len(d.names.Phases) {
+			return fmt.Errorf("%w: phase %d of %d", record.ErrInvalid, q.Phase, len(d.names.Phases))
+		}
+		to.Account, to.Phase = q.Account, d.names.Phases[q.Phase]
+		to.CreatedAt, to.ExpiresAt = precise(q.Created), precise(q.Expires)
+		for _, l := range q.Lines {
+			if int(l.Pool) >= len(d.names.Pools) {
+				return fmt.Errorf("%w: pool %d of %d", record.ErrInvalid, l.Pool, len(d.names.Pools))
+			}
+			p := d.names.Pools[l.Pool]
+			to.Lines = append(to.Lines, dumpedLine{Session: p.Session, Category: p.Category, Quantity: l.Quantity})
+		}
+	}
+	if r.Kind == record.KindReservation {
+		to.State = r.State.String()
+	}
+	if r.ConfirmedMs != 0 {
+		to.ConfirmedAt, to.Reference = precise(r.ConfirmedMs), r.Reference
+	}
+	return nil
+}
+
+func (d *dumper) draw(to *dumpedRecord, r *record.Record) error {
+	f := &r.Draw
+	if f.Index >= len(d.names.Draws) || f.Group > len(d.names.Groups) {
+		return fmt.Errorf("%w: draw %d, group %d", record.ErrInvalid, f.Index, f.Group)
+	}
+	to.Draw, to.Account, to.Rank, to.Slot = d.names.Draws[f.Index], f.Account, f.Rank, f.Slot
+	if f.Group > 0 {
+		to.Group = d.names.Groups[f.Group-1]
+	}
+	switch r.Kind {
+	case record.KindFrozen:
+		to.Entries, to.Root = f.Size, f.Root.String()
+	case record.KindDrawn:
+		to.Round, to.Randomness = f.Beacon.Round, f.Beacon.Randomness.String()
+	}
+	return nil
+}
+
+func precise(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.000Z") }

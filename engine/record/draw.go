@@ -1,0 +1,112 @@
+package record
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/draw"
+	"github.com/seathold/seathold/engine/inventory"
+)
+
+// Draw has the fields of the records about draws. A record's kind determines which of them it has.
+type Draw struct {
+	Index   int // of the draw
+	Group   int // 0 for none, or 1 + the index of the group
+	Account string
+	Rank    uint32
+	Slot    int // 0 for none, or 1 + the number of the slot
+	Size    int // number of entries
+	Root    draw.Digest
+	Terms   draw.Digest // TermsDigest of the announced terms
+	Beacon  draw.Beacon
+}
+
+// Bounds of a Draw's numbers.
+const (
+	MaxDraws  = 255
+	MaxGroups = draw.MaxGroups
+	MaxSlot   = 1 << 20
+)
+
+func (f *fields) draw(kind Kind) (d Draw) {
+	d.Index = int(f.number(MaxDraws - 1))
+	switch kind {
+	case KindEntry, KindRanked:
+		d.Group = int(f.number(MaxGroups))
+		d.Account = string(f.text(inventory.MaxAccount))
+		f.bad = f.bad || d.Account == ""
+		if kind == KindRanked {
+			d.Rank = uint32(f.number(draw.MaxEntries))
+			d.Slot = int(f.number(MaxSlot))
+		}
+	case KindFrozen:
+		d.Size = int(f.number(draw.MaxEntries))
+		copy(d.Root[:], f.take(len(d.Root)))
+		copy(d.Terms[:], f.take(len(d.Terms)))
+	case KindDrawn:
+		d.Beacon.Round = f.number(1 << 40)
+		copy(d.Beacon.Randomness[:], f.take(len(d.Beacon.Randomness)))
+		copy(d.Beacon.Signature[:], f.take(len(d.Beacon.Signature)))
+	default:
+		f.bad = true
+	}
+	return d
+}
+
+// Append appends the record of this kind, KindEntry to KindRanked, to a run of records.
+func (d *Draw) Append(run []byte, kind Kind) []byte {
+	start := len(run)
+	run = binary.AppendUvarint(begin(run, kind), uint64(d.Index))
+	switch kind {
+	case KindEntry, KindRanked:
+		run = binary.AppendUvarint(run, uint64(d.Group))
+		run = appendText(run, d.Account)
+		if kind == KindRanked {
+			run = binary.AppendUvarint(run, uint64(d.Rank))
+			run = binary.AppendUvarint(run, uint64(d.Slot))
+		}
+	case KindFrozen:
+		run = binary.AppendUvarint(run, uint64(d.Size))
+		run = append(run, d.Root[:]...)
+		run = append(run, d.Terms[:]...)
+	case KindDrawn:
+		run = binary.AppendUvarint(run, d.Beacon.Round)
+		run = append(run, d.Beacon.Randomness[:]...)
+		run = append(run, d.Beacon.Signature[:]...)
+	}
+	return seal(run, start)
+}
+
+// DrawTerms returns the terms of a draw, by its index in s.Draws, as the sale definition has them.
+func DrawTerms(s *catalog.Sale, i int) draw.Terms {
+	d := &s.Draws[i]
+	p := &s.Phases[d.Phase]
+	group := ""
+	if p.Slots.Group >= 0 {
+		group = s.Groups[p.Slots.Group].ID
+	}
+	return draw.Terms{Draw: d.ID, ClosesAt: d.RegistrationCloses, Round: d.Beacon.Round, StandIn: d.Beacon.StandIn, Phase: p.ID,
+		Chain: draw.Chain{Hash: d.Beacon.ChainHash, PublicKey: d.Beacon.PublicKey, Genesis: d.Beacon.Genesis, Period: d.Beacon.Period},
+		Slots: draw.SlotRule{OpensAt: p.OpensAt, ClosesAt: p.ClosesAt, Length: p.Slots.Length, Step: p.Slots.Step,
+			Places: p.Slots.Places, PriorityDays: p.Slots.PriorityDays, Group: group}}
+}
+
+// TermsDigest identifies terms in the record of the freeze. A draw can later be run only under the terms that were
+// published with its root, even if the sale definition has changed since.
+func TermsDigest(t *draw.Terms) draw.Digest {
+	return sha256.Sum256(fmt.Appendf(nil, "%q %d %q %q %d %d %d %t %q %d %d %d %d %d %d %q", t.Draw, t.ClosesAt.Unix(),
+		t.Chain.Hash, t.Chain.PublicKey, t.Chain.Genesis.Unix(), t.Chain.Period, t.Round, t.StandIn,
+		t.Phase, t.Slots.OpensAt.Unix(), t.Slots.ClosesAt.Unix(), t.Slots.Length, t.Slots.Step, t.Slots.Places,
+		t.Slots.PriorityDays, t.Slots.Group))
+}
+
+// GroupNames returns the ids of the sale's priority groups, in their order.
+func GroupNames(s *catalog.Sale) []string {
+	names := make([]string, len(s.Groups))
+	for i := range names {
+		names[i] = s.Groups[i].ID
+	}
+	return names
+}

@@ -1,0 +1,37 @@
+package record
+
+import (
+	"encoding/hex"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine/draw"
+)
+
+// The bytes of the records of draws. Older journals must stay readable.
+func TestDrawRecordBytes(t *testing.T) {
+	digest := func(b byte) (d draw.Digest) {
+		for i := range d {
+			d[i] = b
+		}
+		return d
+	}
+	fields := Draw{Index: 1, Group: 2, Account: "alice", Rank: 300, Slot: 4, Size: 1000, Root: digest(0xaa), Terms: digest(0xbb),
+		Beacon: draw.Beacon{Round: 1000, Randomness: digest(0xcc)}}
+	for kind, want := range map[Kind]string{
+		KindEntry:  "09" + "07" + "01" + "02" + "05" + "616c696365",
+		KindRanked: "0c" + "0a" + "01" + "02" + "05" + "616c696365" + "ac02" + "04",
+		KindFrozen: "44" + "08" + "01" + "e807" + hex.EncodeToString(fields.Root[:]) + hex.EncodeToString(fields.Terms[:]),
+		KindDrawn: "54" + "09" + "01" + "e807" + hex.EncodeToString(fields.Beacon.Randomness[:]) +
+			hex.EncodeToString(fields.Beacon.Signature[:]),
+	} {
+		run := fields.Append(nil, kind)
+		require.Equal(t, want, hex.EncodeToString(run), "kind %d", kind)
+		var r Record
+		require.NoError(t, r.Decode(run[1:]))
+		require.Equal(t, run, r.Draw.Append(nil, kind))
+		require.ErrorIs(t, r.Decode(run[1:len(run)-1]), ErrInvalid)
+		require.ErrorIs(t, r.Decode(append(run[1:len(run):len(run)], 0)), ErrInvalid)
+	}
+}
