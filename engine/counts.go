@@ -29,31 +29,32 @@ func (c call) String() string {
 	return [calls]string{"reserve", "confirm", "release", "reservation", "account", "enter", "entry"}[c]
 }
 
-// The results of calls that are no refusals.
+// The results of calls that are not refusals.
 const (
 	codeOK       Code = "ok"
 	codeRepeated Code = "repeated" // an earlier call had the same effect
-	codeGaveUp   Code = "gave_up"  // the caller stopped waiting for the journal; the outcome stands
+	codeGaveUp   Code = "gave_up"  // the caller stopped waiting for the journal; the outcome is not undone
 )
 
-// countedCodes are all results of a call. A refusal with another code would be a mistake here; it counts under the last.
-var countedCodes = [...]Code{
-	codeOK, codeRepeated, codeGaveUp,
-	MalformedRequest, InvalidQuantity, DuplicateLine, TooManyLines,
-	ReservationNotFound, IDReused, ReservationConfirmed, ReservationReleased, ReservationExpired,
-	UnknownPhase, PhaseRequired, PhaseNotOpen, NoAccessSlot, SlotNotOpen, SlotEnded,
-	UnknownSession, UnknownCategory, NotOnSale, Paused, PackShape, SessionNotFound,
-	SessionLimitExceeded, AccountCapExceeded, SoldOut,
-	DrawNotFound, EntryNotFound, RegistrationClosed, DrawNotRun,
-	Overloaded, JournalUnavailable, NotLeader,
-	"other",
-}
-
+// The results of a call, as indices of counts. Every refusal has a result of its own: the index of its rule, after the first
+// three.
 const (
 	countOK = iota
 	countRepeated
 	countGaveUp
+	countRefused
+	countOther     = countRefused + len(refusals) // a refusal without a rule, which would be a bug
+	countedResults = countOther + 1
 )
+
+// countedCodes are the names of the results.
+var countedCodes = func() (codes [countedResults]Code) {
+	codes[countOK], codes[countRepeated], codes[countGaveUp], codes[countOther] = codeOK, codeRepeated, codeGaveUp, "other"
+	for i := range refusals {
+		codes[countRefused+i] = refusals[i].Code
+	}
+	return codes
+}()
 
 // counts is what calls leave behind for Stats. The words they add to are spread over stripes, each a few kilobytes that
 // one caller at a time uses in most cases, so that counting costs an uncontended addition: a caller keeps to the stripe
@@ -61,7 +62,6 @@ const (
 type counts struct {
 	timed   bool
 	began   time.Time // what instants are measured from
-	byCode  map[Code]uint8
 	stripes []countStripe
 
 	// untold counts outcomes whose callers could not be told of them: they are missing under codeOK.
@@ -71,7 +71,7 @@ type counts struct {
 }
 
 type countStripe struct {
-	results [calls][len(countedCodes)]atomic.Uint64
+	results [calls][countedResults]atomic.Uint64
 	engine  [calls]meter.Histogram // from the call to its answer, without the waiting for the journal
 	journal [calls]meter.Histogram // the waiting, of calls that had to wait
 	_       [64]byte
@@ -82,11 +82,7 @@ func newCounts(timed bool) *counts {
 	for n < 4*runtime.GOMAXPROCS(0) && n < 64 {
 		n *= 2
 	}
-	c := &counts{timed: timed, began: time.Now(), byCode: make(map[Code]uint8, len(countedCodes)), stripes: make([]countStripe, n)}
-	for i, code := range countedCodes {
-		c.byCode[code] = uint8(i)
-	}
-	return c
+	return &counts{timed: timed, began: time.Now(), stripes: make([]countStripe, n)}
 }
 
 // instant reads the monotonic clock where calls are timed.
@@ -106,7 +102,7 @@ func (c *counts) begin(r *Reservation) (began time.Duration) {
 // end counts the result of a call, and returns it.
 func (c *counts) end(of call, began time.Duration, r *Reservation, err error) error {
 	s := c.stripeOf(r)
-	s.results[of][c.resultOf(r, err)].Add(1)
+	s.results[of][resultOf(r, err)].Add(1)
 	if !c.timed {
 		return err
 	}
@@ -125,7 +121,7 @@ func (c *counts) endBatch(ops []Op, decided time.Duration) {
 	for i := range ops {
 		op := &ops[i]
 		s, of := c.stripeOf(&op.Result), op.Kind.call()
-		s.results[of][c.resultOf(&op.Result, op.Err)].Add(1)
+		s.results[of][resultOf(&op.Result, op.Err)].Add(1)
 		if !c.timed {
 			continue
 		}
@@ -141,7 +137,7 @@ func (c *counts) stripeOf(r *Reservation) *countStripe {
 	return &c.stripes[spread>>32&uint64(len(c.stripes)-1)]
 }
 
-func (c *counts) resultOf(r *Reservation, err error) int {
+func resultOf(r *Reservation, err error) int {
 	if err == nil {
 		if r.Repeated {
 			return countRepeated
@@ -152,10 +148,10 @@ func (c *counts) resultOf(r *Reservation, err error) int {
 	if !ok {
 		return countGaveUp
 	}
-	if i, ok := c.byCode[refusal.Code]; ok {
-		return int(i)
+	if i, ok := refusalIndex[refusal.Code]; ok {
+		return countRefused + i
 	}
-	return len(countedCodes) - 1
+	return countOther
 }
 
 // sum adds one result of a call up over the stripes.

@@ -2,19 +2,20 @@ package engine
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
 
-// Code names the rule that a refused request broke. The words are those of the HTTP contract.
+// Code names the rule that a refused request broke. The words are those of the HTTP contract; refusals has a row for each.
 type Code string
 
 // Shape of the request.
 const (
-	MalformedRequest Code = "malformed_request" // Where
-	InvalidQuantity  Code = "invalid_quantity"  // Where
-	DuplicateLine    Code = "duplicate_line"    // Session, Category
-	TooManyLines     Code = "too_many_lines"    // Limit, Requested
+	MalformedRequest Code = "malformed_request"
+	InvalidQuantity  Code = "invalid_quantity"
+	DuplicateLine    Code = "duplicate_line"
+	TooManyLines     Code = "too_many_lines"
 )
 
 // Identity of the reservation.
@@ -28,50 +29,205 @@ const (
 
 // Phase and access.
 const (
-	UnknownPhase  Code = "unknown_phase"  // Phase
-	PhaseRequired Code = "phase_required" //
-	PhaseNotOpen  Code = "phase_not_open" // Phase, OpensAt, ClosesAt
-	NoAccessSlot  Code = "no_access_slot" // Phase
-	SlotNotOpen   Code = "slot_not_open"  // OpensAt
-	SlotEnded     Code = "slot_ended"     // ClosesAt
+	UnknownPhase  Code = "unknown_phase"
+	PhaseRequired Code = "phase_required"
+	PhaseNotOpen  Code = "phase_not_open"
+	NoAccessSlot  Code = "no_access_slot"
+	SlotNotOpen   Code = "slot_not_open"
+	SlotEnded     Code = "slot_ended"
 )
 
-// What is on sale, and how packs look.
+// What is on sale, and the shape of packs.
 const (
-	UnknownSession  Code = "unknown_session"   // Session
-	UnknownCategory Code = "unknown_category"  // Session, Category
-	NotOnSale       Code = "not_on_sale"       // Session
-	Paused          Code = "paused"            // Session
-	PackShape       Code = "pack_shape"        // Limit (sessions required), Requested (sessions given)
-	SessionNotFound Code = "session_not_found" // Session
+	UnknownSession  Code = "unknown_session"
+	UnknownCategory Code = "unknown_category"
+	NotOnSale       Code = "not_on_sale"
+	Paused          Code = "paused"
+	PackShape       Code = "pack_shape"
+	SessionNotFound Code = "session_not_found"
 )
 
 // Limits, caps and stock.
 const (
-	SessionLimitExceeded Code = "session_limit_exceeded" // Session, Limit, Held, Confirmed, Requested
-	AccountCapExceeded   Code = "account_cap_exceeded"   // Programme, Limit, Held, Confirmed, Requested
-	SoldOut              Code = "sold_out"               // Session, Category, Requested, Available
+	SessionLimitExceeded Code = "session_limit_exceeded"
+	AccountCapExceeded   Code = "account_cap_exceeded"
+	SoldOut              Code = "sold_out"
 )
 
 // Draws.
 const (
-	DrawNotFound       Code = "draw_not_found" // Where
+	DrawNotFound       Code = "draw_not_found"
 	EntryNotFound      Code = "entry_not_found"
-	RegistrationClosed Code = "registration_closed" // OpensAt, ClosesAt
+	RegistrationClosed Code = "registration_closed"
 	DrawNotRun         Code = "draw_not_run"
 )
 
-// Not now. The caller tries again a moment later, with the same id.
+// Temporary. The caller retries after a moment, with the same id.
 const (
 	Overloaded         Code = "overloaded"
 	JournalUnavailable Code = "journal_unavailable"
-	NotLeader          Code = "not_leader" // Leader
+	NotLeader          Code = "not_leader"
 )
 
-// Refusal is the error of a request that broke a rule: nothing was changed. Which fields are set follows from the code.
+// refusals is the table of all codes of the engine. A new refusal is a constant above, a row here and its schema in
+// server/openapi.yaml. Stats counts a refusal under its code, by the index of its row.
+var refusals = [...]Rule{
+	{MalformedRequest, 400, "Malformed request", []Fact{factWhere}, func(r *Refusal) string { return r.Where }},
+	{InvalidQuantity, 422, "Invalid quantity", []Fact{factWhere}, func(r *Refusal) string {
+		return fmt.Sprintf("%s: the quantity must be a whole number from 1 to %d", r.Where, MaxQuantity)
+	}},
+	{DuplicateLine, 422, "Duplicate line", []Fact{factSession, factCategory}, func(r *Refusal) string {
+		return fmt.Sprintf("session %s, category %s is in two lines; add up their quantities in one line", r.Session, r.Category)
+	}},
+	{TooManyLines, 422, "Too many lines", []Fact{factLimit, factRequested}, func(r *Refusal) string {
+		return fmt.Sprintf("the request has %d lines; a reservation has at most %d", r.Requested, r.Limit)
+	}},
+
+	{ReservationNotFound, 404, "Reservation not found", nil, always("no reservation has this id")},
+	{IDReused, 409, "Reservation id reused", nil,
+		always("a reservation with this id and other content exists; use a new id for a new reservation")},
+	{ReservationConfirmed, 409, "Reservation confirmed", nil,
+		always("the reservation is confirmed and can no longer be released")},
+	{ReservationReleased, 409, "Reservation released", nil, always("the reservation was released")},
+	{ReservationExpired, 409, "Reservation expired", nil, always("the reservation has expired")},
+
+	{UnknownPhase, 422, "Unknown phase", []Fact{factPhase}, func(r *Refusal) string {
+		return fmt.Sprintf("the sale has no phase %q", r.Phase)
+	}},
+	{PhaseRequired, 422, "Phase required", nil, always(`several open phases fit; name one in "phase"`)},
+	{PhaseNotOpen, 403, "Phase not open", []Fact{factPhase, factOpensAt, factClosesAt}, func(r *Refusal) string {
+		return fmt.Sprintf("phase %s is open from %s until %s", r.Phase, stamp(r.OpensAt), stamp(r.ClosesAt))
+	}},
+	{NoAccessSlot, 403, "No access slot", []Fact{factPhase}, func(r *Refusal) string {
+		return fmt.Sprintf("the account has no access slot in phase %s", r.Phase)
+	}},
+	{SlotNotOpen, 403, "Access slot not open yet", []Fact{factOpensAt}, func(r *Refusal) string {
+		return "the account's access slot opens at " + stamp(r.OpensAt)
+	}},
+	{SlotEnded, 403, "Access slot ended", []Fact{timeFact("closed_at", func(r *Refusal) time.Time { return r.ClosesAt })},
+		func(r *Refusal) string { return "the account's access slot ended at " + stamp(r.ClosesAt) }},
+
+	{UnknownSession, 422, "Unknown session", []Fact{factSession}, noSession},
+	{UnknownCategory, 422, "Unknown price category", []Fact{factSession, factCategory}, func(r *Refusal) string {
+		return fmt.Sprintf("session %s has no price category %q", r.Session, r.Category)
+	}},
+	{NotOnSale, 422, "Not on sale", []Fact{factSession}, func(r *Refusal) string {
+		if r.Phase == "" {
+			return fmt.Sprintf("session %s is not on sale", r.Session)
+		}
+		return fmt.Sprintf("session %s is not on sale in phase %s", r.Session, r.Phase)
+	}},
+	{Paused, 409, "Session paused", []Fact{factSession}, func(r *Refusal) string {
+		return fmt.Sprintf("session %s is paused", r.Session)
+	}},
+	{PackShape, 422, "Wrong pack shape", []Fact{
+		numberFact("sessions_required", func(r *Refusal) int { return r.Limit }),
+		numberFact("sessions_given", func(r *Refusal) int { return r.Requested }),
+	}, func(r *Refusal) string {
+		return fmt.Sprintf("a pack takes exactly %d different sessions; the request has %d", r.Limit, r.Requested)
+	}},
+	{SessionNotFound, 404, "Session not found", []Fact{factSession}, noSession},
+
+	{SessionLimitExceeded, 409, "Session limit exceeded",
+		[]Fact{factSession, factLimit, factHeld, factConfirmed, factRequested}, func(r *Refusal) string {
+			return fmt.Sprintf("an account may have %d tickets for session %s; it has %d held and %d confirmed, and requests %d more",
+				r.Limit, r.Session, r.Held, r.Confirmed, r.Requested)
+		}},
+	{AccountCapExceeded, 409, "Account cap exceeded", []Fact{
+		textFact("programme", func(r *Refusal) string { return r.Programme }),
+		numberFact("cap", func(r *Refusal) int { return r.Limit }), factHeld, factConfirmed, factRequested,
+	}, func(r *Refusal) string {
+		return fmt.Sprintf("an account may have %d tickets in the %s programme; it has %d held and %d confirmed, and requests %d more",
+			r.Limit, r.Programme, r.Held, r.Confirmed, r.Requested)
+	}},
+	{SoldOut, 409, "Sold out", []Fact{
+		factSession, factCategory, factRequested, numberFact("available", func(r *Refusal) int { return r.Available }),
+	}, func(r *Refusal) string {
+		return fmt.Sprintf("session %s, category %s has %d tickets left; %d were requested",
+			r.Session, r.Category, r.Available, r.Requested)
+	}},
+
+	{DrawNotFound, 404, "Draw not found", []Fact{textFact("draw", func(r *Refusal) string { return r.Where })},
+		func(r *Refusal) string { return fmt.Sprintf("the sale has no draw %q", r.Where) }},
+	{EntryNotFound, 404, "Entry not found", nil, always("the account has no entry for this draw")},
+	{RegistrationClosed, 409, "Registration closed", []Fact{factOpensAt, factClosesAt}, func(r *Refusal) string {
+		return fmt.Sprintf("registration is open from %s until %s", stamp(r.OpensAt), stamp(r.ClosesAt))
+	}},
+	{DrawNotRun, 409, "Draw not run", nil, always("the draw has not been run yet")},
+
+	{Overloaded, 503, "Overloaded", nil, always("the server is overloaded and did nothing; retry in a moment")},
+	{JournalUnavailable, 503, "Journal unavailable", nil,
+		always("the journal does not respond; retry with the same id to learn whether the call took effect")},
+	{NotLeader, 503, "Not the leader", []Fact{textFact("leader", func(r *Refusal) string { return r.Leader })},
+		func(r *Refusal) string {
+			if r.Leader == "" {
+				return "this server is not the leader"
+			}
+			return "this server is not the leader; the leader is " + r.Leader
+		}},
+}
+
+// refusalIndex finds a code's row.
+var refusalIndex = func() map[Code]int {
+	index := make(map[Code]int, len(refusals))
+	for i := range refusals {
+		index[refusals[i].Code] = i
+	}
+	return index
+}()
+
+// Rules returns the row of every code that a Refusal of the engine can have.
+func Rules() []Rule { return refusals[:] }
+
+// Rule is what a code means: its row in the table of refusals.
+type Rule struct {
+	Code   Code
+	Status int    // of HTTP
+	Title  string // for people; the same for all refusals with the code
+	Facts  []Fact // in the order in which they are written
+	detail func(r *Refusal) string
+}
+
+// Fact is one fact of a refusal, by its name in the HTTP contract. Exactly one of the functions is set; it reads the value.
+type Fact struct {
+	Name    string
+	Text    func(r *Refusal) string
+	Number  func(r *Refusal) int
+	Instant func(r *Refusal) time.Time
+}
+
+func textFact(name string, of func(r *Refusal) string) Fact    { return Fact{Name: name, Text: of} }
+func numberFact(name string, of func(r *Refusal) int) Fact     { return Fact{Name: name, Number: of} }
+func timeFact(name string, of func(r *Refusal) time.Time) Fact { return Fact{Name: name, Instant: of} }
+
+// The facts that several rules share.
+var (
+	factSession   = textFact("session", func(r *Refusal) string { return r.Session })
+	factCategory  = textFact("category", func(r *Refusal) string { return r.Category })
+	factPhase     = textFact("phase", func(r *Refusal) string { return r.Phase })
+	factLimit     = numberFact("limit", func(r *Refusal) int { return r.Limit })
+	factHeld      = numberFact("held", func(r *Refusal) int { return r.Held })
+	factConfirmed = numberFact("confirmed", func(r *Refusal) int { return r.Confirmed })
+	factRequested = numberFact("requested", func(r *Refusal) int { return r.Requested })
+	factOpensAt   = timeFact("opens_at", func(r *Refusal) time.Time { return r.OpensAt })
+	factClosesAt  = timeFact("closes_at", func(r *Refusal) time.Time { return r.ClosesAt })
+	// Where may continue with a colon and what is wrong there.
+	factWhere = textFact("where", func(r *Refusal) string { where, _, _ := strings.Cut(r.Where, ": "); return where })
+)
+
+func always(detail string) func(*Refusal) string { return func(*Refusal) string { return detail } }
+
+func noSession(r *Refusal) string { return fmt.Sprintf("the sale has no session %q", r.Session) }
+
+func quoted(s string) string { return strconv.Quote(s) }
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
+
+// Refusal is the error of a request that broke a rule. A refused request changes nothing. The code decides which fields are
+// set: those that the facts of its rule read.
 //
-// JournalUnavailable is different for a call that had taken effect before the journal failed it: the outcome is then
-// unknown, and asking again with the same id tells.
+// JournalUnavailable is the exception: where the call took effect before the journal failed, its outcome is unknown. A retry
+// with the same id returns it.
 type Refusal struct {
 	Code      Code
 	Where     string
@@ -91,88 +247,14 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return string(r.Code) + ": " + r.Detail() }
 
-// Detail says in a sentence for people what rule was broken and by what.
-func (r *Refusal) Detail() string {
-	switch r.Code {
-	case MalformedRequest:
-		return r.Where
-	case InvalidQuantity:
-		return fmt.Sprintf("%s: a quantity is a whole number from 1 to %d", r.Where, MaxQuantity)
-	case DuplicateLine:
-		return fmt.Sprintf("session %s, category %s stands in two lines; add the quantities up in one", r.Session, r.Category)
-	case TooManyLines:
-		return fmt.Sprintf("%d lines; a reservation has at most %d", r.Requested, r.Limit)
-	case ReservationNotFound:
-		return "no reservation has this id"
-	case IDReused:
-		return "the id belongs to a reservation with other content; choose a new id for a new reservation"
-	case ReservationConfirmed:
-		return "the reservation is confirmed and can no longer be released"
-	case ReservationReleased:
-		return "the reservation was released"
-	case ReservationExpired:
-		return "the reservation's time is over"
-	case UnknownPhase:
-		return fmt.Sprintf("the sale has no phase %q", r.Phase)
-	case PhaseRequired:
-		return "several open phases fit: say which one in \"phase\""
-	case PhaseNotOpen:
-		return fmt.Sprintf("phase %s is open from %s until %s", r.Phase, stamp(r.OpensAt), stamp(r.ClosesAt))
-	case NoAccessSlot:
-		return fmt.Sprintf("the account has no access slot in phase %s", r.Phase)
-	case SlotNotOpen:
-		return "the account's access slot opens at " + stamp(r.OpensAt)
-	case SlotEnded:
-		return "the account's access slot ended at " + stamp(r.ClosesAt)
+// Detail describes in a sentence for people which rule was broken, and by what.
+func (r *Refusal) Detail() string { return r.Rule().detail(r) }
+
+// Rule returns the row of the refusal's code. It panics for a code that the engine does not have.
+func (r *Refusal) Rule() *Rule {
+	i, known := refusalIndex[r.Code]
+	if !known {
+		panic("BUG: no rule has the code " + string(r.Code))
 	}
-	return r.stockDetail()
+	return &refusals[i]
 }
-
-func (r *Refusal) stockDetail() string {
-	switch r.Code {
-	case UnknownSession, SessionNotFound:
-		return fmt.Sprintf("the sale has no session %q", r.Session)
-	case UnknownCategory:
-		return fmt.Sprintf("session %s has no price category %q", r.Session, r.Category)
-	case NotOnSale:
-		return fmt.Sprintf("session %s is not on sale%s", r.Session, inPhase(r.Phase))
-	case Paused:
-		return fmt.Sprintf("session %s is paused", r.Session)
-	case PackShape:
-		return fmt.Sprintf("a pack takes exactly %d different sessions, %d were given", r.Limit, r.Requested)
-	case SessionLimitExceeded:
-		return fmt.Sprintf("an account may have %d tickets for session %s; it has %d held and %d confirmed, %d more were requested",
-			r.Limit, r.Session, r.Held, r.Confirmed, r.Requested)
-	case AccountCapExceeded:
-		return fmt.Sprintf("an account may have %d tickets in the %s programme; it has %d held and %d confirmed, %d more were requested",
-			r.Limit, r.Programme, r.Held, r.Confirmed, r.Requested)
-	case SoldOut:
-		return fmt.Sprintf("session %s, category %s has %d tickets left, %d were requested", r.Session, r.Category, r.Available, r.Requested)
-	case Overloaded:
-		return "the server is at its limit; nothing was done, try again in a moment"
-	case JournalUnavailable:
-		return "the journal does not answer; whether the call took effect is told by sending it again with the same id"
-	case DrawNotFound:
-		return "the sale has no draw " + quoted(r.Where)
-	case EntryNotFound:
-		return "the account has no entry for this draw"
-	case RegistrationClosed:
-		return fmt.Sprintf("registration is open from %s until %s", stamp(r.OpensAt), stamp(r.ClosesAt))
-	case DrawNotRun:
-		return "the draw has not been run yet"
-	case NotLeader:
-		return strings.TrimSpace("this server is not the leader " + r.Leader)
-	}
-	panic("BUG: no detail for " + string(r.Code))
-}
-
-func inPhase(phase string) string {
-	if phase == "" {
-		return ""
-	}
-	return " in phase " + phase
-}
-
-func quoted(s string) string { return fmt.Sprintf("%q", s) }
-
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
