@@ -6,6 +6,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/server/internal/encode"
 )
 
 // Limits of POST /v1/batch.
@@ -176,7 +177,7 @@ func (d *decoder) operationMember(name string, op *engine.Op) (bit memberSet, er
 func appendResults(dst []byte, ops []engine.Op) []byte {
 	dst = append(dst, `{"results":[`...)
 	for i := range ops {
-		dst = appendResult(separate(dst, i), &ops[i])
+		dst = appendResult(encode.Comma(dst, i), &ops[i])
 	}
 	return append(dst, `]}`...)
 }
@@ -185,14 +186,13 @@ func appendResults(dst []byte, ops []engine.Op) []byte {
 func appendResult(dst []byte, op *engine.Op) []byte {
 	if op.Err != nil {
 		refusal := refusalOf(op.Err)
-		status, _ := statusOf(refusal.Code)
-		dst = appendInt(append(dst, `{"status":`...), status)
-		return append(appendRefusal(append(dst, `,"problem":`...), refusal), '}')
+		dst = encode.Int(append(dst, `{"status":`...), refusal.Rule().Status)
+		return append(encode.Refusal(append(dst, `,"problem":`...), refusal), '}')
 	}
 	status := fasthttp.StatusOK
 	if op.Kind == engine.OpReserve && !op.Result.Repeated {
 		status = fasthttp.StatusCreated
 	}
-	dst = appendInt(append(dst, `{"status":`...), status)
-	return append(appendReservation(append(dst, `,"reservation":`...), &op.Result), '}')
+	dst = encode.Int(append(dst, `{"status":`...), status)
+	return append(encode.Reservation(append(dst, `,"reservation":`...), &op.Result), '}')
 }

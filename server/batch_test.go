@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/server/internal/encode"
 )
 
 // drawnOperation is an operation that can be sent alone and in a batch.
@@ -254,7 +255,7 @@ func FuzzBatchDecoder(f *testing.F) {
 func wholeBatch(round int) []byte {
 	body := []byte(`{"operations":[`)
 	for i := range MaxBatch {
-		body = fmt.Appendf(separate(body, i), `{"op":"reserve","id":"%08x-0000-4000-8000-%012x","account":"buyer-%d-%d","lines":[`+
+		body = fmt.Appendf(encode.Comma(body, i), `{"op":"reserve","id":"%08x-0000-4000-8000-%012x","account":"buyer-%d-%d","lines":[`+
 			`{"session":"SWM01","category":"A","quantity":1}]}`, round+1, i+1, round, i)
 	}
 	return append(body, `]}`...)

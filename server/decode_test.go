@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/server/internal/encode"
 )
 
 // naive is the same body, read by reflection.
@@ -134,7 +135,7 @@ func FuzzDecoder(f *testing.F) {
 
 // contractSafe is that a refusal, whatever a client sent, is proper JSON of bounded length.
 func contractSafe(t *testing.T, r *engine.Refusal) {
-	body := appendRefusal(nil, r)
+	body := encode.Refusal(nil, r)
 	require.True(t, jsontext.Value(body).IsValid(), "%s", body)
 	require.Less(t, len(body), 1500)
 }
@@ -159,11 +160,11 @@ func TestNoAllocation(t *testing.T) {
 	r := &engine.Reservation{ID: q.ID, Account: q.Account, Phase: q.Phase, State: engine.Confirmed, Lines: q.Lines, Tickets: 6,
 		CreatedAt: at, ExpiresAt: at, ConfirmedAt: at, Reference: "pay_9f3c"}
 	room := make([]byte, 0, 4096)
-	require.Zero(t, testing.AllocsPerRun(100, func() { room = appendReservation(room[:0], r) }), "encoding a reservation")
+	require.Zero(t, testing.AllocsPerRun(100, func() { room = encode.Reservation(room[:0], r) }), "encoding a reservation")
 	f := start(t, nil)
 	room = make([]byte, 0, 64<<10)
 	require.Zero(t, testing.AllocsPerRun(100, func() { room = f.server.stock.appendSessions(room[:0], f.engine, anyPhase, 0) }), "encoding sessions")
-	require.Zero(t, testing.AllocsPerRun(100, func() { room = appendPhases(room[:0], f.engine) }), "encoding phases")
+	require.Zero(t, testing.AllocsPerRun(100, func() { room = encode.Phases(room[:0], f.engine) }), "encoding phases")
 	keys := must(ParseKeys(strings.NewReader(keyFile)))(t)
 	authorization := []byte("Bearer " + sellKey)
 	require.Zero(t, testing.AllocsPerRun(100, func() {
@@ -177,12 +178,12 @@ func TestNoAllocation(t *testing.T) {
 func TestTimes(t *testing.T) {
 	for _, text := range []string{early, "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z", "2024-02-29T23:59:59.9999Z", "2024-07-26T19:30:00.05+02:00"} {
 		at := instantOf(t, text)
-		require.Equal(t, at.UTC().Truncate(time.Millisecond).Format(`"2006-01-02T15:04:05.000Z"`), string(appendTime(nil, at)))
+		require.Equal(t, at.UTC().Truncate(time.Millisecond).Format(`"2006-01-02T15:04:05.000Z"`), string(encode.Time(nil, at)))
 	}
 	for year := range 10_000 {
 		march := time.Date(year, 3, 1, 0, 0, 0, 0, time.UTC)
 		for _, at := range []time.Time{march, march.Add(-time.Millisecond), march.AddDate(0, -2, 0), march.AddDate(0, 10, 0).Add(-1)} {
-			require.Equal(t, at.Truncate(time.Millisecond).Format(`"2006-01-02T15:04:05.000Z"`), string(appendTime(nil, at)))
+			require.Equal(t, at.Truncate(time.Millisecond).Format(`"2006-01-02T15:04:05.000Z"`), string(encode.Time(nil, at)))
 		}
 	}
 }
@@ -204,6 +205,6 @@ func BenchmarkEncode(b *testing.B) {
 	var room []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		room = appendReservation(room[:0], r)
+		room = encode.Reservation(room[:0], r)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"net"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/seathold/seathold/server/internal/encode"
 )
 
 // headerReceived looks at a request before its body is read.
@@ -101,7 +103,7 @@ func (s *Server) unreadable(ctx *fasthttp.RequestCtx, err error) {
 	var network net.Error
 	switch {
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
-		reject(ctx, codePayloadTooLarge, fmt.Sprintf("the body of this request has at most %d bytes", bodyLimit(&ctx.Request.Header)))
+		reject(ctx, &encode.PayloadTooLarge, fmt.Sprintf("the body of this request has at most %d bytes", bodyLimit(&ctx.Request.Header)))
 	case errors.As(err, &small):
 		rejectMalformed(ctx, "header", fmt.Sprintf("the request line and header have more than %d bytes", MaxHeader))
 	case errors.As(err, &network) && network.Timeout():

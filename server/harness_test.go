@@ -24,6 +24,7 @@ import (
 
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/server/internal/encode"
 )
 
 // noLeaks fails the test if it leaves goroutines behind, but for two of fasthttp's that end by themselves or never.
@@ -177,7 +178,7 @@ func (d *documented) check(t testing.TB, request *http.Request, body string, a *
 	t.Helper()
 	d.load(t)
 	if a.status >= 400 {
-		require.Equal(t, problemType, a.header.Get("Content-Type"))
+		require.Equal(t, encode.ProblemType, a.header.Get("Content-Type"))
 		if request.Method != http.MethodHead {
 			d.note(a.code(), &d.codes)
 		}

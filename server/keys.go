@@ -115,6 +115,9 @@ func parseKey(role, key string) (keyEntry, error) {
 	return entry, nil
 }
 
+// KeyRule tells a caller without a valid key how to send one.
+const KeyRule = "send a valid key as Authorization: Bearer KEY"
+
 // RoleOf returns the role of the key in an Authorization header, 0 for none. The time it takes depends on the length of
 // what the caller sent and on the number of keys, not on how much of a key was right.
 func (k *Keys) RoleOf(authorization []byte) Role {

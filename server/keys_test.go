@@ -1,8 +1,6 @@
 package server
 
 import (
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -84,33 +82,4 @@ func TestKeyFiles(t *testing.T) {
 	require.Contains(t, warning, "readable by everybody")
 	_, _, err = LoadKeys(path + "-none")
 	require.ErrorIs(t, err, os.ErrNotExist)
-}
-
-// TestOperator is the operator's port: open on loopback, with keys elsewhere.
-func TestOperator(t *testing.T) {
-	var fault error
-	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { say(w, 200, "metric 1") })
-	get := func(o OperatorOptions, path, key string) *httptest.ResponseRecorder {
-		o.Ready, o.Metrics = func() error { return fault }, metrics
-		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil)
-		if key != "" {
-			r.Header.Set("Authorization", "Bearer "+key)
-		}
-		NewOperator(o).Handler.ServeHTTP(w, r)
-		return w
-	}
-	open, locked := OperatorOptions{}, OperatorOptions{Keys: must(ParseKeys(strings.NewReader(keyFile)))(t)}
-	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/debug/pprof/", "/debug/pprof/cmdline"} {
-		require.Equal(t, 200, get(open, path, "").Code, path)
-		require.Equal(t, 200, get(locked, path, adminKey).Code, path)
-		probe := path == "/healthz" || path == "/readyz"
-		require.Equal(t, probe, get(locked, path, "").Code == 200, path)
-		require.Equal(t, probe || path == "/metrics", get(locked, path, readKey).Code == 200, path)
-	}
-	require.Equal(t, 404, get(open, "/v1/sessions", "").Code)
-	fault = http.ErrServerClosed
-	w := get(open, "/readyz", "")
-	require.Equal(t, 503, w.Code)
-	require.Contains(t, w.Body.String(), fault.Error())
-	require.Equal(t, 200, get(open, "/healthz", "").Code)
 }

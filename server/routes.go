@@ -7,6 +7,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/server/internal/encode"
 )
 
 // exchange is one request and its answer, with all the room that decoding and encoding take. Exchanges are used again, so
@@ -97,11 +98,11 @@ func (x *exchange) answer() {
 		lingering(ctx.Conn()) // headerReceived left the body unread
 	}
 	if x.role == 0 && !resource.public {
-		reject(ctx, codeUnauthenticated, "send a valid key as Authorization: Bearer KEY")
+		reject(ctx, &encode.Unauthenticated, KeyRule)
 		return
 	}
 	if !found {
-		reject(ctx, codeNotFound, "there is nothing at this path; /openapi.yaml describes what there is")
+		reject(ctx, &encode.NotFound, "there is nothing at this path; /openapi.yaml describes what there is")
 		return
 	}
 	if !x.unescapeParam() {
@@ -135,7 +136,7 @@ func (x *exchange) dispatch(r resource) {
 		r.get(x)
 	case r.post != nil && string(method) == fasthttp.MethodPost:
 		if x.role < Sell {
-			reject(ctx, codeForbidden, "the key's role may only read")
+			reject(ctx, &encode.Forbidden, "the key's role may only read")
 			return
 		}
 		r.post(x)
@@ -149,7 +150,7 @@ func (x *exchange) dispatch(r resource) {
 			ctx.SetStatusCode(fasthttp.StatusNoContent)
 			return
 		}
-		reject(ctx, codeMethodNotAllowed, "this path knows "+allowed)
+		reject(ctx, &encode.MethodNotAllowed, "this path knows "+allowed)
 	}
 }
 
@@ -214,7 +215,7 @@ func (x *exchange) reserve() {
 		x.tellReservation(fasthttp.StatusOK)
 		return
 	}
-	x.path = appendID(append(x.path[:0], "/v1/reservations/"...), x.reservation.ID)
+	x.path = encode.ID(append(x.path[:0], "/v1/reservations/"...), x.reservation.ID)
 	x.ctx.Response.Header.SetBytesV(fasthttp.HeaderLocation, x.path)
 	x.tellReservation(fasthttp.StatusCreated)
 }
@@ -269,7 +270,7 @@ func (x *exchange) readAccount() {
 		x.fail(err)
 		return
 	}
-	x.tell(fasthttp.StatusOK, appendAccount(roomOf(x.ctx), &account))
+	x.tell(fasthttp.StatusOK, encode.Account(roomOf(x.ctx), &account))
 }
 
 func (x *exchange) readSession() {
@@ -282,7 +283,7 @@ func (x *exchange) readSession() {
 }
 
 func (x *exchange) listPhases() {
-	x.tell(fasthttp.StatusOK, appendPhases(roomOf(x.ctx), x.engine))
+	x.tell(fasthttp.StatusOK, encode.Phases(roomOf(x.ctx), x.engine))
 }
 
 func (x *exchange) readDocument() {
@@ -310,7 +311,7 @@ func parseID(text []byte) (engine.ID, bool) {
 }
 
 func (x *exchange) tellReservation(status int) {
-	x.tell(status, appendReservation(roomOf(x.ctx), &x.reservation))
+	x.tell(status, encode.Reservation(roomOf(x.ctx), &x.reservation))
 }
 
 func (x *exchange) tell(status int, body []byte) {

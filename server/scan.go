@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/seathold/seathold/server/internal/encode"
 )
 
 // scanner reads JSON text (RFC 8259) piece by piece, as strictly as it can be read: bad UTF-8, lone surrogates, control
@@ -33,10 +35,6 @@ func (f *scanFault) Error() string {
 	}
 	return "at byte " + strconv.Itoa(f.at) + ", " + f.what
 }
-
-// plain reports whether a string may have the byte between its quotes without further thought: ASCII but for controls,
-// quote and backslash.
-func plain(c byte) bool { return c >= ' ' && c < 0x80 && c != '"' && c != '\\' }
 
 // notPlain looks at eight bytes at once: the lowest bit that is set in the result lies in the first byte that is not plain.
 // Higher ones may be wrong, since a borrow runs on behind a byte that is found. No bit says that all are plain.
@@ -114,7 +112,7 @@ func (s *scanner) string() ([]byte, error) {
 		}
 		c := s.body[i]
 		switch {
-		case plain(c):
+		case encode.Plain(c):
 			i++
 		case c == '"':
 			s.at = i + 1

@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/seathold/seathold/engine"
 )
 
 // TestScenarios plays the files of testdata/scenarios, each on a new server. A file reads from the top:
@@ -131,25 +129,4 @@ func member(value any, path string) string {
 		return value.String()
 	}
 	return fmt.Sprint(value)
-}
-
-// TestEveryCodeIsDocumented encodes every refusal there is and holds it against the schema of its code: members and facts,
-// no more and no fewer.
-func TestEveryCodeIsDocumented(t *testing.T) {
-	at := instantOf(t, early)
-	for _, code := range []engine.Code{
-		engine.MalformedRequest, engine.InvalidQuantity, engine.DuplicateLine, engine.TooManyLines, engine.ReservationNotFound,
-		engine.IDReused, engine.ReservationConfirmed, engine.ReservationReleased, engine.ReservationExpired, engine.UnknownPhase,
-		engine.PhaseRequired, engine.PhaseNotOpen, engine.NoAccessSlot, engine.SlotNotOpen, engine.SlotEnded, engine.UnknownSession,
-		engine.UnknownCategory, engine.NotOnSale, engine.Paused, engine.PackShape, engine.SessionNotFound,
-		engine.SessionLimitExceeded, engine.AccountCapExceeded, engine.SoldOut, engine.Overloaded, engine.JournalUnavailable,
-		engine.NotLeader, engine.DrawNotFound, engine.EntryNotFound, engine.RegistrationClosed, engine.DrawNotRun,
-	} {
-		r := engine.Refusal{Code: code, Where: "lines: at least one", Phase: "p", Session: "S", Category: "A", Programme: "x", Leader: "y:1",
-			Limit: 6, Held: 1, Confirmed: 2, Requested: 4, Available: 3, OpensAt: at, ClosesAt: at}
-		contract.checkProblem(t, string(code), appendRefusal(nil, &r))
-	}
-	for _, code := range []engine.Code{codeUnauthenticated, codeForbidden, codeNotFound, codeMethodNotAllowed, codePayloadTooLarge, codeInternal} {
-		contract.checkProblem(t, string(code), append(openProblem(nil, code, "why"), '}'))
-	}
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/server/internal/encode"
 )
 
 // Limits that no option changes.
@@ -243,7 +244,7 @@ func (s *Server) survive(ctx *fasthttp.RequestCtx) {
 		"panic", cause, "stack", string(debug.Stack()))
 	ctx.Response.Reset()
 	ctx.SetConnectionClose()
-	reject(ctx, codeInternal, "the server failed to answer; whether the call took effect is told by sending it again with the same id")
+	reject(ctx, &encode.Internal, "the server failed to answer; whether the call took effect is told by sending it again with the same id")
 }
 
 // connectionLog takes what fasthttp has to say, all of it about what clients sent.

@@ -7,6 +7,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/server/internal/encode"
 )
 
 // sessionFilter is which sessions GET /v1/sessions lists. The query knows two parameters, each at most once:
@@ -88,7 +89,7 @@ func (t *stockText) appendSessions(dst []byte, e *engine.Engine, phase, least in
 		if phase != anyPhase && !e.Sale().Phases[phase].Sells(i) {
 			continue
 		}
-		longer, most := t.appendStock(separate(dst, listed), e, i)
+		longer, most := t.appendStock(encode.Comma(dst, listed), e, i)
 		if most < least {
 			continue // what was written is written over: the same look at the stock decides and is shown
 		}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/server/internal/encode"
 )
 
 // stockText is what never changes of the sessions' JSON, written once: a thousand sessions are then mostly copied.
@@ -22,20 +23,20 @@ func newStockText(sale *catalog.Sale) *stockText {
 	t := &stockText{}
 	for i := range sale.Sessions {
 		s := &sale.Sessions[i]
-		head := appendString([]byte(`{"session":`), s.ID)
-		head = appendString(append(head, `,"programme":`...), sale.Programmes[s.Programme].ID)
-		head = appendString(append(head, `,"discipline":`...), s.Discipline)
-		head = appendString(append(head, `,"venue":`...), s.Venue)
-		head = appendTime(append(head, `,"starts_at":`...), s.StartsAt)
+		head := encode.String([]byte(`{"session":`), s.ID)
+		head = encode.String(append(head, `,"programme":`...), sale.Programmes[s.Programme].ID)
+		head = encode.String(append(head, `,"discipline":`...), s.Discipline)
+		head = encode.String(append(head, `,"venue":`...), s.Venue)
+		head = encode.Time(append(head, `,"starts_at":`...), s.StartsAt)
 		head = strconv.AppendBool(append(head, `,"on_sale":`...), s.OnSale)
 		head = append(head, `,"pools":[`...)
 		t.sessions = append(t.sessions, sessionText{head: string(head), from: s.FirstPool, end: s.FirstPool + s.PoolCount})
 	}
 	for i := range sale.Pools {
 		p := &sale.Pools[i]
-		text := appendString([]byte(`{"category":`), p.Category)
-		text = appendInt(append(text, `,"price_cents":`...), p.PriceCents)
-		text = appendInt(append(text, `,"capacity":`...), p.Capacity)
+		text := encode.String([]byte(`{"category":`), p.Category)
+		text = encode.Int(append(text, `,"price_cents":`...), p.PriceCents)
+		text = encode.Int(append(text, `,"capacity":`...), p.Capacity)
 		t.pools = append(t.pools, string(text))
 	}
 	return t
@@ -53,11 +54,11 @@ func (t *stockText) appendStock(dst []byte, e *engine.Engine, session int) (_ []
 	for pool := s.from; pool < s.end; pool++ {
 		stock := e.Stock(pool)
 		most = max(most, stock.Available)
-		dst = append(separate(dst, pool-s.from), t.pools[pool]...)
-		dst = appendInt(append(dst, `,"available":`...), stock.Available)
-		dst = appendInt(append(dst, `,"held":`...), stock.Held)
-		dst = appendInt(append(dst, `,"sold":`...), stock.Sold)
-		dst = appendInt(append(dst, `,"withheld":`...), stock.Withheld)
+		dst = append(encode.Comma(dst, pool-s.from), t.pools[pool]...)
+		dst = encode.Int(append(dst, `,"available":`...), stock.Available)
+		dst = encode.Int(append(dst, `,"held":`...), stock.Held)
+		dst = encode.Int(append(dst, `,"sold":`...), stock.Sold)
+		dst = encode.Int(append(dst, `,"withheld":`...), stock.Withheld)
 		dst = append(dst, '}')
 	}
 	return append(dst, `]}`...), most

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/server/internal/encode"
 )
 
 const patience = 10 * time.Second // of a test for an answer that must come
@@ -47,7 +49,7 @@ func (f *fixture) readAnswer(r *bufio.Reader) *answer {
 		require.NoError(f.t, json.Unmarshal(body, &a.json), "%s", body)
 	}
 	if a.status >= 400 {
-		require.Equal(f.t, problemType, a.header.Get("Content-Type"))
+		require.Equal(f.t, encode.ProblemType, a.header.Get("Content-Type"))
 		contract.checkProblem(f.t, a.code(), body)
 	}
 	return a

@@ -26,7 +26,7 @@ import (
 	"github.com/seathold/seathold/engine/journal/embedded"
 	"github.com/seathold/seathold/engine/journal/redis"
 	"github.com/seathold/seathold/engine/journal/redis/redistest"
-	"github.com/seathold/seathold/server"
+	"github.com/seathold/seathold/server/operator"
 )
 
 const (
@@ -214,7 +214,7 @@ func TestAlertFiresWhenTheJournalStops(t *testing.T) {
 }
 
 func alertFires(t *testing.T, o *opened, stop, goOn func()) {
-	operator := httptest.NewServer(server.NewOperator(server.OperatorOptions{Ready: o.Ready, Metrics: o.page}).Handler)
+	operator := httptest.NewServer(operator.New(operator.Options{Ready: o.Ready, Metrics: o.page}).Handler)
 	t.Cleanup(operator.Close)
 	api := o.serve(t)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/seathold/seathold/engine/draw"
-	"github.com/seathold/seathold/server"
+	"github.com/seathold/seathold/server/operator"
 )
 
 type runDrawCommand struct {
@@ -100,7 +100,7 @@ func readFile(_ context.Context, name string) (data []byte, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	return io.ReadAll(io.LimitReader(file, server.MaxBeacon+1))
+	return io.ReadAll(io.LimitReader(file, operator.MaxBeacon+1))
 }
 
 func fetch(ctx context.Context, address string) (data []byte, err error) {
@@ -118,5 +118,5 @@ func fetch(ctx context.Context, address string) (data []byte, err error) {
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("%s answers %s", address, response.Status)
 	}
-	return io.ReadAll(io.LimitReader(response.Body, server.MaxBeacon+1))
+	return io.ReadAll(io.LimitReader(response.Body, operator.MaxBeacon+1))
 }

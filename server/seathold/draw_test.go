@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -22,6 +21,7 @@ import (
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/journal/embedded"
 	"github.com/seathold/seathold/server"
+	"github.com/seathold/seathold/server/operator"
 )
 
 // drawServer is both ports of a server in front of a journal, with a sale clock that the test moves.
@@ -70,14 +70,13 @@ func (s *drawServer) start(dir, keys string) {
 	require.NoError(s.t, err)
 	served, operated := make(chan error, 1), make(chan error, 1)
 	go func() { served <- api.Serve(ln) }()
-	operator := server.NewOperator(server.OperatorOptions{Ready: api.Ready, Metrics: http.NotFoundHandler(),
-		Draws: (&server.DrawCalls{Engine: api.Engine, Keys: o.Keys, Log: slog.New(slog.DiscardHandler)}).Handler()})
+	port := operator.New(operator.Options{Ready: api.Ready, Metrics: http.NotFoundHandler(), Engine: api.Engine, Keys: o.Keys})
 	admin, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(s.t, err)
-	go func() { operated <- operator.Serve(admin) }()
+	go func() { operated <- port.Serve(admin) }()
 	s.api, s.admin = "http://"+ln.Addr().String(), "http://"+admin.Addr().String()
 	s.shutdown = append(s.shutdown, func() {
-		require.NoError(s.t, operator.Close())
+		require.NoError(s.t, port.Close())
 		require.NoError(s.t, api.Shutdown(context.Background()))
 		require.ErrorIs(s.t, <-operated, http.ErrServerClosed)
 		require.NoError(s.t, <-served)
@@ -325,7 +324,7 @@ func TestDrawCallsNeedAnOperator(t *testing.T) {
 	code, text := post("/admin/draws/draw1/freeze", "")
 	require.Equal(t, 200, code, text)
 	require.Contains(t, text, `"status":"frozen"`)
-	code, text = post("/admin/draws/draw1/run", strings.Repeat(" ", server.MaxBeacon+1))
+	code, text = post("/admin/draws/draw1/run", strings.Repeat(" ", operator.MaxBeacon+1))
 	require.Equal(t, 413, code, text)
 	code, text = post("/admin/draws/draw1/run", "{}")
 	require.Equal(t, 400, code, text)

@@ -17,6 +17,7 @@ import (
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/server"
 	"github.com/seathold/seathold/server/metrics"
+	"github.com/seathold/seathold/server/operator"
 )
 
 // drainTime is how long a shutdown waits for what is in flight.
@@ -143,12 +144,11 @@ func (s *service) layer() func(net.Listener) net.Listener {
 }
 
 func (s *service) startOperator() {
-	o := server.OperatorOptions{Ready: s.ready, Metrics: metrics.Page(metrics.NewRegistry(build(), s.server.Load))}
-	if address, ok := s.admin.Addr().(*net.TCPAddr); !ok || !address.IP.IsLoopback() {
-		o.Keys = s.keys
-	}
-	o.Draws = (&server.DrawCalls{Engine: s.inCharge, Keys: s.keys, Log: s.log}).Handler()
-	s.operator = server.NewOperator(o)
+	address, isTCP := s.admin.Addr().(*net.TCPAddr)
+	s.operator = operator.New(operator.Options{
+		Ready: s.ready, Metrics: metrics.Page(metrics.NewRegistry(build(), s.server.Load)), Engine: s.inCharge,
+		Keys: s.keys, Loopback: isTCP && address.IP.IsLoopback(), Log: s.log,
+	})
 	go func() {
 		if err := s.operator.Serve(s.admin); !errors.Is(err, http.ErrServerClosed) {
 			s.endedPort <- err

@@ -1,0 +1,242 @@
+package operator
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/draw"
+	"github.com/seathold/seathold/server"
+	"github.com/seathold/seathold/server/internal/encode"
+)
+
+// MaxBeacon is the most bytes that a beacon may have.
+const MaxBeacon = 4096
+
+// draws are an operator's calls for draws:
+//
+//	GET  /admin/draws/{draw}          as on the API
+//	POST /admin/draws/{draw}/freeze   after the close of registration, publish the digest of the entries; the server does so
+//	                                  itself within a second of the close
+//	POST /admin/draws/{draw}/run      decide the draw; the body is the beacon as a drand relay returns it
+//	GET  /admin/draws/{draw}/export   the files of the export, as a tar stream
+//
+// The first three respond with the draw as the API shows it. Freezing a frozen draw succeeds and changes nothing. A refused
+// call changes nothing either; refusals are problem+json. Requests of other origins are refused, so that no web site can make
+// an operator's browser send these calls.
+type draws struct {
+	engine func() *engine.Engine // nil while the journal is replayed
+	keys   *server.Keys          // nil permits every caller
+	log    *slog.Logger
+
+	exporting sync.Mutex
+}
+
+// The refusals of this port, beside those of the API, in the form of the engine's table.
+var (
+	notReady         = engine.Rule{Code: "not_ready", Status: 503, Title: "Not ready"}
+	registrationOpen = engine.Rule{Code: "registration_open", Status: 409, Title: "Registration open"}
+	alreadyDrawn     = engine.Rule{Code: "already_drawn", Status: 409, Title: "Already drawn"}
+	exportUnderWay   = engine.Rule{Code: "export_under_way", Status: 409, Title: "Export under way"}
+	beaconRefused    = engine.Rule{Code: "beacon_refused", Status: 422, Title: "Beacon refused"}
+)
+
+// ruleOf returns the rule of an error that is not a refusal already.
+func ruleOf(err error) *engine.Rule {
+	switch {
+	case errors.Is(err, engine.ErrRegistrationOpen):
+		return &registrationOpen
+	case errors.Is(err, engine.ErrAlreadyDrawn):
+		return &alreadyDrawn
+	case errors.Is(err, draw.ErrOtherRound), errors.Is(err, draw.ErrRandomness), errors.Is(err, draw.ErrSignature):
+		return &beaconRefused
+	}
+	return &encode.Internal
+}
+
+// refusal is a refusal that the engine does not have.
+type refusal struct {
+	rule   *engine.Rule
+	detail string
+}
+
+func (r *refusal) Error() string { return r.detail }
+
+// handler serves the calls below /admin/draws/.
+func (d *draws) handler() http.Handler {
+	paths := http.NewServeMux()
+	paths.Handle("GET /admin/draws/{draw}", d.call(d.read))
+	paths.Handle("POST /admin/draws/{draw}/freeze", d.call(d.freeze))
+	paths.Handle("POST /admin/draws/{draw}/run", d.call(d.run))
+	paths.Handle("GET /admin/draws/{draw}/export", d.call(d.export))
+	return http.NewCrossOriginProtection().Handler(paths)
+}
+
+// call requires an operator's key and an engine.
+func (d *draws) call(answer func(w http.ResponseWriter, r *http.Request, e *engine.Engine) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := d.permit(w, r); err != nil {
+			d.fail(w, r, err)
+			return
+		}
+		e := d.engine()
+		if e == nil {
+			d.fail(w, r, &refusal{&notReady, "the journal is being replayed"})
+			return
+		}
+		if err := answer(w, r, e); err != nil {
+			d.fail(w, r, err)
+		}
+	})
+}
+
+// permit requires an admin's key if there are keys.
+func (d *draws) permit(w http.ResponseWriter, r *http.Request) error {
+	if d.keys == nil {
+		return nil
+	}
+	switch role := roleOf(d.keys, r); {
+	case role == 0:
+		w.Header().Set("WWW-Authenticate", encode.Challenge)
+		return &refusal{&encode.Unauthenticated, server.KeyRule}
+	case role < server.Admin:
+		return &refusal{&encode.Forbidden, "this call requires an admin's key"}
+	}
+	return nil
+}
+
+func (d *draws) read(w http.ResponseWriter, r *http.Request, e *engine.Engine) error {
+	status, err := e.Draw(r.PathValue("draw"))
+	return d.answer(w, e, status, err)
+}
+
+func (d *draws) freeze(w http.ResponseWriter, r *http.Request, e *engine.Engine) error {
+	// The end of the operator's connection does not cancel what is being journalled.
+	status, err := e.FreezeDraw(context.WithoutCancel(r.Context()), r.PathValue("draw"))
+	return d.answer(w, e, status, err)
+}
+
+func (d *draws) run(w http.ResponseWriter, r *http.Request, e *engine.Engine) error {
+	malformed := func(detail string) error {
+		return &engine.Refusal{Code: engine.MalformedRequest, Where: "body: " + detail}
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBeacon))
+	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
+		return &refusal{&encode.PayloadTooLarge, fmt.Sprintf("a beacon has at most %d bytes", MaxBeacon)}
+	}
+	if err != nil {
+		return malformed("it did not arrive whole")
+	}
+	beacon, err := draw.ParseBeacon(data)
+	if err != nil {
+		return malformed(err.Error())
+	}
+	status, err := e.RunDraw(context.WithoutCancel(r.Context()), r.PathValue("draw"), beacon)
+	return d.answer(w, e, status, err)
+}
+
+// answer responds with the state of a draw.
+func (d *draws) answer(w http.ResponseWriter, e *engine.Engine, status engine.DrawStatus, err error) error {
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, err = w.Write(append(encode.Draw(nil, e, &status), '\n'))
+	return d.cut(err)
+}
+
+// export exports the draw twice: first for the sizes, which precede the files in a tar archive. The same draw always gives
+// the same bytes, so nothing is kept in between. There is one export at a time, since each uses twice the memory of all
+// entries.
+func (d *draws) export(w http.ResponseWriter, r *http.Request, e *engine.Engine) error {
+	if !d.exporting.TryLock() {
+		return &refusal{&exportUnderWay, "a draw is being exported; retry when that export has ended"}
+	}
+	defer d.exporting.Unlock()
+	id, sizes := r.PathValue("draw"), map[string]*size{}
+	if err := e.ExportDraw(id, func(name string) (io.WriteCloser, error) {
+		sizes[name] = new(size)
+		return sizes[name], r.Context().Err()
+	}); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/x-tar")
+	w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s.tar"`, id))
+	archive := tar.NewWriter(&deadlineWriter{w: w, control: http.NewResponseController(w)})
+	err := e.ExportDraw(id, func(name string) (io.WriteCloser, error) {
+		header := &tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: int64(*sizes[name]), Format: tar.FormatPAX}
+		return unclosed{archive}, archive.WriteHeader(header)
+	})
+	return d.cut(errors.Join(err, archive.Close()))
+}
+
+// cut ends a response that has begun and cannot be completed, so that the client detects that it is incomplete.
+func (d *draws) cut(err error) error {
+	if err != nil {
+		d.log.Warn("a response on the operator's port was cut short", "error", err)
+		panic(http.ErrAbortHandler)
+	}
+	return nil
+}
+
+// size counts the bytes written to it.
+type size int64
+
+func (s *size) Write(data []byte) (int, error) {
+	*s += size(len(data))
+	return len(data), nil
+}
+
+func (s *size) Close() error { return nil }
+
+// unclosed is one file of the archive; closing it leaves the archive open.
+type unclosed struct{ io.Writer }
+
+func (unclosed) Close() error { return nil }
+
+// deadlineWriter extends the write deadline before each write: a large export may take as long as it needs, as long as the
+// client keeps reading.
+type deadlineWriter struct {
+	w       io.Writer
+	control *http.ResponseController
+}
+
+func (d *deadlineWriter) Write(data []byte) (int, error) {
+	err := d.control.SetWriteDeadline(time.Now().Add(30 * time.Second))
+	if err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return 0, err
+	}
+	return d.w.Write(data)
+}
+
+// fail responds with a problem.
+func (d *draws) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var body []byte
+	var rule *engine.Rule
+	if refused, ok := errors.AsType[*engine.Refusal](err); ok {
+		rule, body = refused.Rule(), encode.Refusal(nil, refused)
+	} else {
+		if own, ok := errors.AsType[*refusal](err); ok {
+			rule = own.rule
+		} else {
+			rule = ruleOf(err)
+		}
+		body = encode.Problem(nil, rule, err.Error())
+	}
+	switch rule.Status {
+	case http.StatusInternalServerError:
+		d.log.Error("a call on the operator's port failed", "path", r.URL.Path, "error", err)
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", encode.RetryAfter)
+	}
+	w.Header().Set("Content-Type", encode.ProblemType)
+	w.WriteHeader(rule.Status)
+	_, _ = w.Write(append(body, '\n')) // an error means that the client has gone
+}

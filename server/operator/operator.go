@@ -1,0 +1,97 @@
+// Package operator is the operator's port: health, metrics, profiles, and the calls that only an operator may make. It is an
+// ordinary net/http server on a listener of its own.
+package operator
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/server"
+	"github.com/seathold/seathold/server/internal/encode"
+)
+
+// Options configure the operator's port. Ready and Metrics are required.
+type Options struct {
+	// Ready reports whether reservations are accepted, or why not: Server.Ready, or a substitute until there is a server.
+	Ready func() error
+	// Metrics serves /metrics.
+	Metrics http.Handler
+	// Engine returns the current engine, nil while the journal is replayed. Without the function there is no /admin/draws/.
+	Engine func() *engine.Engine
+	// Keys are the callers' keys: any key for /metrics, an admin's key for profiles and draws. /healthz and /readyz need
+	// none. Without keys every caller may do everything.
+	Keys *server.Keys
+	// Loopback lets callers read metrics and profiles without a key.
+	Loopback bool
+	// Log receives failures of calls; nil discards them.
+	Log *slog.Logger
+}
+
+// New makes the server of /healthz, /readyz, /metrics, /debug/pprof/ and /admin/draws/. The caller gives it a listener and
+// shuts it down.
+func New(o Options) *http.Server {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	paths := http.NewServeMux()
+	paths.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeLine(w, http.StatusOK, "alive") })
+	paths.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if err := o.Ready(); err != nil {
+			writeLine(w, http.StatusServiceUnavailable, "not ready: "+err.Error())
+			return
+		}
+		writeLine(w, http.StatusOK, "ready")
+	})
+	paths.Handle("GET /metrics", o.guard(server.Read, o.Metrics))
+	for path, profile := range map[string]http.HandlerFunc{
+		"/debug/pprof/": pprof.Index, "/debug/pprof/cmdline": pprof.Cmdline, "/debug/pprof/profile": pprof.Profile,
+		"/debug/pprof/symbol": pprof.Symbol, "/debug/pprof/trace": pprof.Trace,
+	} {
+		paths.Handle(path, o.guard(server.Admin, profile))
+	}
+	if o.Engine != nil {
+		paths.Handle("/admin/draws/", (&draws{engine: o.Engine, keys: o.Keys, log: o.Log}).handler())
+	}
+	return &http.Server{
+		Handler:           paths,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      2 * time.Minute, // a profile takes as long as its caller requests
+		IdleTimeout:       75 * time.Second,
+		MaxHeaderBytes:    server.MaxHeader,
+	}
+}
+
+// guard requires a key with at least the role.
+func (o *Options) guard(least server.Role, next http.Handler) http.Handler {
+	if o.Keys == nil || o.Loopback {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch role := roleOf(o.Keys, r); {
+		case role == 0:
+			w.Header().Set("WWW-Authenticate", encode.Challenge)
+			writeLine(w, http.StatusUnauthorized, server.KeyRule)
+		case role < least:
+			writeLine(w, http.StatusForbidden, "the key's role does not permit this")
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// roleOf returns the role of the request's key, 0 without a valid one.
+func roleOf(keys *server.Keys, r *http.Request) server.Role {
+	return keys.RoleOf([]byte(r.Header.Get("Authorization")))
+}
+
+// writeLine responds with a line of text.
+func writeLine(w http.ResponseWriter, status int, line string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = fmt.Fprintln(w, line) // an error means that the client has gone
+}

@@ -1,0 +1,50 @@
+package operator
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/server"
+)
+
+const (
+	readKey  = "read-0123456789abcdef"
+	adminKey = "admin-0123456789abcdef"
+)
+
+// TestPort checks who may read which path: without keys, on loopback, and with keys.
+func TestPort(t *testing.T) {
+	var fault error
+	keys, err := server.ParseKeys(strings.NewReader("read " + readKey + "\nadmin " + adminKey + "\n"))
+	require.NoError(t, err)
+	get := func(o Options, path, key string) *httptest.ResponseRecorder {
+		o.Ready = func() error { return fault }
+		o.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeLine(w, 200, "metric 1") })
+		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil)
+		if key != "" {
+			r.Header.Set("Authorization", "Bearer "+key)
+		}
+		New(o).Handler.ServeHTTP(w, r)
+		return w
+	}
+	open, loopback, locked := Options{}, Options{Keys: keys, Loopback: true}, Options{Keys: keys}
+	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/debug/pprof/", "/debug/pprof/cmdline"} {
+		require.Equal(t, 200, get(open, path, "").Code, path)
+		require.Equal(t, 200, get(loopback, path, "").Code, path)
+		require.Equal(t, 200, get(locked, path, adminKey).Code, path)
+		probe := path == "/healthz" || path == "/readyz"
+		require.Equal(t, probe, get(locked, path, "").Code == 200, path)
+		require.Equal(t, probe || path == "/metrics", get(locked, path, readKey).Code == 200, path)
+	}
+	require.Equal(t, 404, get(open, "/v1/sessions", "").Code)
+	require.Equal(t, 404, get(open, "/admin/draws/draw1", "").Code)
+	fault = http.ErrServerClosed
+	w := get(open, "/readyz", "")
+	require.Equal(t, 503, w.Code)
+	require.Contains(t, w.Body.String(), fault.Error())
+	require.Equal(t, 200, get(open, "/healthz", "").Code)
+}
