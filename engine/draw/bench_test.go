@@ -6,10 +6,10 @@ import (
 	"os"
 	"runtime"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/procfs"
 	"github.com/stretchr/testify/require"
 )
 
@@ -92,11 +92,9 @@ func freezeMany(b *testing.B, n int) *Entries {
 }
 
 func peakMiB(b *testing.B) float64 {
-	status, err := os.ReadFile("/proc/self/status")
+	self, err := procfs.Self()
 	require.NoError(b, err)
-	_, after, found := strings.Cut(string(status), "VmHWM:")
-	require.True(b, found)
-	kib, err := strconv.Atoi(strings.Fields(after)[0])
+	status, err := self.NewStatus()
 	require.NoError(b, err)
-	return float64(kib) / 1024
+	return float64(status.VmHWM) / (1 << 20)
 }

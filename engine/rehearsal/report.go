@@ -2,10 +2,7 @@ package rehearsal
 
 import (
 	"maps"
-	"os"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/seathold/seathold/engine"
 )
@@ -70,7 +67,7 @@ type Measured struct {
 	AuditSeconds  float64         `json:"audit_seconds"`
 	VerifySeconds float64         `json:"verify_seconds"` // of the journal
 	Seconds       float64         `json:"seconds"`        // in all
-	PeakBytes     int64           `json:"peak_bytes"`     // of memory of the whole process; 0 where the system does not tell
+	PeakBytes     int64           `json:"peak_bytes"`     // of the whole process's resident memory; 0 where the system does not report it
 }
 
 // PhaseMeasured is how fast a phase went. An operation is a request, confirmation or release; it is answered when its
@@ -138,19 +135,4 @@ func (r *Report) codes() []engine.Code {
 		}
 	}
 	return slices.Sorted(maps.Keys(all))
-}
-
-// peakMemory is the most memory that the process has had resident, in bytes; 0 where the system does not tell.
-func peakMemory() int64 {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	_, rest, found := strings.Cut(string(status), "VmHWM:")
-	if fields := strings.Fields(rest); found && len(fields) > 0 {
-		if kib, err := strconv.ParseInt(fields[0], 10, 64); err == nil {
-			return kib << 10
-		}
-	}
-	return 0
 }

@@ -85,9 +85,11 @@ func (r *Report) writeAudit(w *bufio.Writer) {
 	}
 	fmt.Fprintf(w, "took     %s: the sale %s, the reads %s, the journal %s\n", seconds(m.Seconds), seconds(m.SaleSeconds),
 		seconds(m.AuditSeconds), seconds(m.VerifySeconds))
-	if m.PeakBytes > 0 {
-		fmt.Fprintf(w, "memory   %.2f GiB at the peak\n", float64(m.PeakBytes)/(1<<30))
+	if m.PeakBytes == 0 {
+		fmt.Fprintln(w, "memory   not reported by this system")
+		return
 	}
+	fmt.Fprintf(w, "memory   %.2f GiB at the peak\n", float64(m.PeakBytes)/(1<<30))
 }
 
 func seconds(s float64) string {

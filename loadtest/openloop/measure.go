@@ -12,8 +12,7 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
-
-	"github.com/seathold/seathold/loadtest/processtime"
+	"github.com/prometheus/procfs"
 )
 
 // Latencies are kept from a microsecond to two minutes, to three digits.
@@ -208,13 +207,18 @@ func (g *generator) processorTimes() processorTimes {
 	return processorTimes{at: g.now(), server: processorTime(g.target.ServerPID), generator: processorTime(os.Getpid())}
 }
 
-// processorTime reads a process's user and system time; 0 where it cannot be known.
+// processorTime returns the user and system time of a process in seconds, in steps of 10 ms. It is 0 for an unknown
+// process and on systems without /proc.
 func processorTime(pid int) float64 {
-	spent, err := processtime.Of(pid)
+	p, err := procfs.NewProc(pid)
 	if err != nil {
 		return 0
 	}
-	return spent.Seconds()
+	s, err := p.Stat()
+	if err != nil {
+		return 0
+	}
+	return s.CPUTime()
 }
 
 func (m *measurement) spent(before, after processorTimes) {

@@ -73,19 +73,11 @@ func (p *pipe) flush() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for len(p.out) > 0 && p.lost == nil {
-		var n int
-		var err error
-		if raw := p.raw.Write(func(fd uintptr) bool { n, err = syscall.Write(int(fd), p.out); return true }); raw != nil {
-			err = raw
-		}
-		if errors.Is(err, syscall.EAGAIN) {
+		n, err := p.writeNow(p.out)
+		p.out, p.lost = p.out[:copy(p.out, p.out[n:])], err
+		if n == 0 {
 			return
 		}
-		if err != nil {
-			p.lost = err
-			return
-		}
-		p.out = p.out[:copy(p.out, p.out[n:])]
 	}
 }
 

@@ -7,10 +7,9 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/procfs"
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sys/unix"
-
-	"github.com/seathold/seathold/loadtest/processtime"
 )
 
 // Spent is processor time, the program's own and the kernel's for it, in the whole of a measurement.
@@ -41,11 +40,17 @@ func (o *Order) PlaceWatched(redis int) (answered Answered, spent Spent, err err
 	return answered, Spent{Server: after.Server - before.Server, Client: answered.Spent, Redis: after.Redis - before.Redis}, err
 }
 
-func spentSoFar(redis int) (s Spent, err error) {
-	s.Server = ownTime()
-	if redis != 0 {
-		s.Redis, err = processtime.Of(redis)
+func spentSoFar(redis int) (Spent, error) {
+	s := Spent{Server: ownTime()}
+	if redis == 0 {
+		return s, nil
 	}
+	p, err := procfs.NewProc(redis)
+	if err != nil {
+		return s, err
+	}
+	stat, err := p.Stat()
+	s.Redis = time.Duration(stat.CPUTime() * float64(time.Second))
 	return s, err
 }
 

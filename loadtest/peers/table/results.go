@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/dustin/go-humanize"
+
 	"github.com/seathold/seathold/loadtest/peers"
 )
 
@@ -91,13 +93,5 @@ func rounded(value float64) string {
 	for value/unit >= 1000 {
 		unit *= 10
 	}
-	return grouped(int64(value/unit+0.5) * int64(unit))
-}
-
-func grouped(n int64) string {
-	digits := strconv.FormatInt(n, 10)
-	for at := len(digits) - 3; at > 0; at -= 3 {
-		digits = digits[:at] + "," + digits[at:]
-	}
-	return digits
+	return humanize.Comma(int64(value/unit+0.5) * int64(unit))
 }
