@@ -13,11 +13,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fault is one block of testdata/faults.txt: the small sale with one edit, and the error it must be refused with.
+// fault is one block of testdata/faults.txt: the small sale with one edit, and the error that loading it must return.
 type fault struct {
 	title string
 	file  string
-	old   string // whole lines that stand in the file once
+	old   string // whole lines that occur in the file once
 	new   string
 	want  string
 }
@@ -27,7 +27,7 @@ type fault struct {
 //	== title
 //	file
 //	-line to remove, one or more, consecutive
-//	+line to put there instead, any number
+//	+line to insert instead, any number
 //	! the whole error
 func readFaults(t *testing.T) []fault {
 	text, err := os.ReadFile("testdata/faults.txt")
@@ -45,7 +45,7 @@ func readFaults(t *testing.T) []fault {
 			case '!':
 				f.want = line[2:]
 			default:
-				t.Fatalf("%s: a line that begins with neither -, + nor !: %q", f.title, line)
+				t.Fatalf("%s: a line must begin with -, + or !: %q", f.title, line)
 			}
 		}
 		require.NotEmpty(t, f.want, f.title)
@@ -54,7 +54,7 @@ func readFaults(t *testing.T) []fault {
 	return faults
 }
 
-// smallSale returns the files of a small, faultless sale.
+// smallSale returns the files of a small, valid sale.
 func smallSale(t testing.TB) fstest.MapFS {
 	files := fstest.MapFS{}
 	for _, name := range []string{saleFile, sessionsFile, pricesFile, venuesFile} {
@@ -65,7 +65,7 @@ func smallSale(t testing.TB) fstest.MapFS {
 	return files
 }
 
-// edit replaces lines that stand in the file exactly once.
+// edit replaces lines that occur in the file exactly once.
 func edit(t *testing.T, files fstest.MapFS, name, old, new string) {
 	text := "\n" + string(files[name].Data)
 	require.Equal(t, 1, strings.Count(text, "\n"+old), "lines to edit in %s: %q", name, old)
@@ -77,20 +77,20 @@ func TestFaults(t *testing.T) {
 	titles := map[string]bool{}
 	for _, f := range readFaults(t) {
 		t.Run(f.title, func(t *testing.T) {
-			require.False(t, titles[f.title], "two faults of this title")
+			require.False(t, titles[f.title], "duplicate title")
 			titles[f.title] = true
 			files := smallSale(t)
 			edit(t, files, f.file, f.old, f.new)
 			sale, err := LoadFS(files)
 			require.Nil(t, sale)
 			require.EqualError(t, err, "sale definition: "+f.want)
-			requirePlace(t, err)
+			requireLocation(t, err)
 		})
 	}
 }
 
-// requirePlace checks that an error names where it is.
-func requirePlace(t testing.TB, err error) {
+// requireLocation checks that an error names file, line and field.
+func requireLocation(t testing.TB, err error) {
 	var fault *FieldError
 	require.ErrorAs(t, err, &fault)
 	require.Contains(t, []string{saleFile, sessionsFile, pricesFile, venuesFile}, fault.File)
@@ -99,23 +99,29 @@ func requirePlace(t testing.TB, err error) {
 	require.True(t, fault.Line > 0 || fault.Field == "file", "a line in %v", fault)
 }
 
-// TestFileFaults has the faults that no edit of lines can show.
+// TestFileFaults covers the faults that editing lines cannot produce.
 func TestFileFaults(t *testing.T) {
 	for _, name := range []string{saleFile, sessionsFile, pricesFile, venuesFile} {
-		field, notUTF8 := "header", "1: text: has the byte 0xff, which is not UTF-8"
+		field, notUTF8, limit := "header", "1: text: must be UTF-8; it contains the byte 0xff", maxTableBytes
 		if name == saleFile {
-			field = "document"
+			field, limit = "document", maxYAMLBytes
 		}
 		for title, c := range map[string]struct {
 			change func(files fstest.MapFS)
 			want   string
 		}{
-			"missing":   {func(files fstest.MapFS) { delete(files, name) }, " file: cannot be read: open " + name + ": file does not exist"},
-			"empty":     {func(files fstest.MapFS) { files[name] = &fstest.MapFile{} }, "1: " + field + ": is missing, the file is empty"},
+			"missing": {
+				func(files fstest.MapFS) { delete(files, name) },
+				" file: cannot be read: open " + name + ": file does not exist",
+			},
+			"empty": {
+				func(files fstest.MapFS) { files[name] = &fstest.MapFile{} },
+				"1: " + field + ": missing: the file is empty",
+			},
 			"not UTF-8": {func(files fstest.MapFS) { files[name].Data[3] = 0xff }, notUTF8},
 			"too large": {
-				func(files fstest.MapFS) { files[name].Data = append(files[name].Data, make([]byte, maxTableBytes)...) },
-				" file: exceeds " + strconv.Itoa(map[bool]int{true: maxYAMLBytes, false: maxTableBytes}[name == saleFile]) + " bytes",
+				func(files fstest.MapFS) { files[name].Data = append(files[name].Data, make([]byte, limit)...) },
+				" file: must not exceed " + strconv.Itoa(limit) + " bytes",
 			},
 			"a directory": {
 				func(files fstest.MapFS) { files[name] = &fstest.MapFile{Mode: fs.ModeDir} },
@@ -127,7 +133,7 @@ func TestFileFaults(t *testing.T) {
 				c.change(files)
 				_, err := LoadFS(files)
 				require.EqualError(t, err, "sale definition: "+name+":"+c.want)
-				requirePlace(t, err)
+				requireLocation(t, err)
 			})
 		}
 	}
@@ -135,45 +141,45 @@ func TestFileFaults(t *testing.T) {
 	files := smallSale(t)
 	delete(files, pricesFile)
 	_, err := LoadFS(files)
-	require.ErrorIs(t, err, fs.ErrNotExist, "the cause stays reachable")
+	require.ErrorIs(t, err, fs.ErrNotExist, "the error wraps its cause")
 }
 
-// TestTooMany checks the limits on numbers of rows, each once at its limit and once above.
+// TestTooMany checks the limits on the number of rows, at each limit and one above it.
 func TestTooMany(t *testing.T) {
 	files := smallSale(t)
 	sessions := strings.Split(strings.TrimSpace(string(files[sessionsFile].Data)), "\n")
 	var table, prices bytes.Buffer
 	table.WriteString(strings.Join(sessions, "\n") + "\n")
 	prices.WriteString("session,category,price_eur\nS2,A,1\n")
-	for i := len(sessions) - 1; i < MaxSessions; i++ {
+	for i := len(sessions) - 1; i < maxSessions; i++ {
 		id := "x" + strconv.Itoa(i)
 		table.WriteString(id + ",summer,Judo,Lagoon,Tahiti,2024-07-27,07:00,16:30,0,\n")
-		if i < MaxPools/2 {
+		if i < maxPools/2 {
 			prices.WriteString(id + ",A,1\n" + id + ",B,1\n")
 		}
 	}
-	for pools := bytes.Count(prices.Bytes(), []byte("\n")) - 1; pools < MaxPools; pools++ {
-		prices.WriteString("x" + strconv.Itoa(MaxPools/2+pools%(MaxPools/2)) + ",A,1\n")
+	for pools := bytes.Count(prices.Bytes(), []byte("\n")) - 1; pools < maxPools; pools++ {
+		prices.WriteString("x" + strconv.Itoa(maxPools/2+pools%(maxPools/2)) + ",A,1\n")
 	}
 	files[sessionsFile] = &fstest.MapFile{Data: table.Bytes()}
 	files[pricesFile] = &fstest.MapFile{Data: prices.Bytes()}
 	sale, err := LoadFS(files)
 	require.NoError(t, err)
-	require.Len(t, sale.Sessions, MaxSessions)
-	require.Len(t, sale.Pools, MaxPools)
+	require.Len(t, sale.Sessions, maxSessions)
+	require.Len(t, sale.Pools, maxPools)
 
 	prices.WriteString("S3,A,1\n")
 	files[pricesFile] = &fstest.MapFile{Data: prices.Bytes()}
 	_, err = LoadFS(files)
-	require.EqualError(t, err, "sale definition: prices.csv:60002: category: is one more than the 60000 a sale can have")
+	require.EqualError(t, err, "sale definition: prices.csv:60002: category: exceeds the limit of 60000 per sale")
 
 	table.WriteString("y,summer,Judo,Lagoon,Tahiti,2024-07-27,07:00,16:30,0,\n")
 	files[sessionsFile] = &fstest.MapFile{Data: table.Bytes()}
 	_, err = LoadFS(files)
-	require.EqualError(t, err, "sale definition: sessions.csv:60002: session: is one more than the 60000 a sale can have")
+	require.EqualError(t, err, "sale definition: sessions.csv:60002: session: exceeds the limit of 60000 per sale")
 }
 
-// TestLoadPath covers what is wrong with the path itself.
+// TestLoadPath covers faults of the path itself.
 func TestLoadPath(t *testing.T) {
 	sale, err := Load("testdata/small")
 	require.NoError(t, err)
@@ -181,10 +187,10 @@ func TestLoadPath(t *testing.T) {
 
 	_, err = Load("testdata/none")
 	require.ErrorIs(t, err, fs.ErrNotExist)
-	require.ErrorContains(t, err, "sale definition: neither the bundled paris2024 nor a directory: ")
+	require.ErrorContains(t, err, "sale definition: must be paris2024 or a directory: stat testdata/none: ")
 
 	_, err = Load("testdata/faults.txt")
-	require.EqualError(t, err, "sale definition: testdata/faults.txt is no directory")
+	require.EqualError(t, err, "sale definition: testdata/faults.txt is not a directory")
 
 	_, err = Load(t.TempDir())
 	var fault *FieldError

@@ -10,14 +10,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// checkSale holds what Load promises of any definition that it accepts.
+// checkSale checks what Load guarantees for any definition that it accepts.
 func checkSale(t testing.TB, sale *Sale) {
 	next := 0
 	for i := range sale.Sessions {
 		s := &sale.Sessions[i]
 		index, known := sale.SessionByID(s.ID)
 		require.True(t, known && index == i, s.ID)
-		require.Equal(t, next, s.FirstPool, "pools follow their sessions' order")
+		require.Equal(t, next, s.FirstPool, "pools are in the order of their sessions")
 		next += s.PoolCount
 		require.Equal(t, s.OnSale, s.Reason == "" && s.PoolCount > 0, s.ID)
 		require.True(t, s.EndsAt.After(s.StartsAt), s.ID)
@@ -26,15 +26,15 @@ func checkSale(t testing.TB, sale *Sale) {
 		for pool := s.FirstPool; pool < next; pool++ {
 			p := &sale.Pools[pool]
 			require.Equal(t, i, p.Session)
-			require.True(t, 1 <= p.Capacity && p.Capacity <= MaxPlaces, "%s %s", s.ID, p.Category)
+			require.True(t, 1 <= p.Capacity && p.Capacity <= maxPlaces, "%s %s", s.ID, p.Category)
 			require.True(t, 0 <= p.Withheld && p.Withheld <= p.Capacity, "%s %s", s.ID, p.Category)
-			require.True(t, 0 <= p.PriceCents && p.PriceCents <= MaxPriceCents)
+			require.True(t, 0 <= p.PriceCents && p.PriceCents <= maxPriceCents)
 			found, known := sale.PoolOf(i, p.Category)
 			require.True(t, known && found == pool, "%s %s", s.ID, p.Category)
 		}
 	}
 	require.Len(t, sale.Pools, next)
-	require.LessOrEqual(t, next, MaxPools)
+	require.LessOrEqual(t, next, maxPools)
 	require.NotEmpty(t, sale.Phases)
 	for i := range sale.Phases {
 		checkPhase(t, sale, i)
@@ -65,13 +65,13 @@ func checkPhase(t testing.TB, sale *Sale, index int) {
 		return
 	}
 	count, priority := p.SlotCount(), p.PrioritySlotCount()
-	require.True(t, 1 <= count && count <= MaxSlots)
+	require.True(t, 1 <= count && count <= maxSlots)
 	require.True(t, 0 <= priority && priority < count)
-	require.True(t, 1 <= p.Slots.Places && count*p.Slots.Places <= MaxPlaces)
+	require.True(t, 1 <= p.Slots.Places && count*p.Slots.Places <= maxPlaces)
 	_, closes := p.Slot(count - 1)
 	require.False(t, closes.After(p.ClosesAt), "the last slot fits")
 	_, closes = p.Slot(count)
-	require.True(t, closes.After(p.ClosesAt), "no further slot does")
+	require.True(t, closes.After(p.ClosesAt), "no further slot fits")
 	if priority > 0 {
 		fifth := p.OpensAt.Add(time.Duration(p.Slots.PriorityDays) * 24 * time.Hour)
 		last, _ := p.Slot(priority - 1)
@@ -80,7 +80,7 @@ func checkPhase(t testing.TB, sale *Sale, index int) {
 	}
 }
 
-// TestSmallSale shows the parts of the format that Paris 2024 does not use.
+// TestSmallSale covers the parts of the format that Paris 2024 does not use.
 func TestSmallSale(t *testing.T) {
 	sale, err := LoadFS(smallSale(t))
 	require.NoError(t, err)
@@ -96,14 +96,15 @@ func TestSmallSale(t *testing.T) {
 	require.Equal(t, at(t, "2024-07-26T22:30:00Z"), sale.Sessions[0].EndsAt, "half past midnight")
 	require.Equal(t, 2, sale.Sessions[0].Limit)
 	require.True(t, sale.Sessions[1].Medal)
-	require.Equal(t, Excluded, sale.Sessions[3].Reason)
+	require.Equal(t, excludedReason, sale.Sessions[3].Reason)
 	require.Equal(t, at(t, "2024-02-01T02:09:24Z"), sale.Draws[0].Beacon.PublishedAt())
 }
 
-// TestStatedPlaces checks that places given in prices.csv are taken as they are and not marked derived.
+// TestStatedPlaces checks that places stated in prices.csv are used unchanged and not marked derived.
 func TestStatedPlaces(t *testing.T) {
 	files := smallSale(t)
-	files[pricesFile] = &fstest.MapFile{Data: []byte("session,category,price_eur,places\nS1,A,100,700\nS1,Box,900,12\nS2,A,30,\n")}
+	prices := "session,category,price_eur,places\nS1,A,100,700\nS1,Box,900,12\nS2,A,30,\n"
+	files[pricesFile] = &fstest.MapFile{Data: []byte(prices)}
 	sale, err := LoadFS(files)
 	require.NoError(t, err)
 	checkSale(t, sale)
@@ -114,7 +115,7 @@ func TestStatedPlaces(t *testing.T) {
 	}, sale.Pools)
 }
 
-// TestSpellings checks that what editors and spreadsheets do to files changes nothing.
+// TestSpellings checks that the changes that editors and spreadsheets make to files have no effect.
 func TestSpellings(t *testing.T) {
 	want, err := LoadFS(smallSale(t))
 	require.NoError(t, err)
@@ -142,7 +143,7 @@ func TestLocalTime(t *testing.T) {
 		{"Europe/Paris", "2024-08-11 23:15", "2024-08-11T21:15:00Z"},
 		{"Europe/Paris", "2024-03-31 01:59", "2024-03-31T00:59:00Z"},
 		{"Europe/Paris", "2024-03-31 03:00", "2024-03-31T01:00:00Z"},
-		{"Europe/Paris", "2024-10-27 02:30", "2024-10-27T00:30:00Z"}, // shown twice: the earlier
+		{"Europe/Paris", "2024-10-27 02:30", "2024-10-27T00:30:00Z"}, // shown twice: the earlier one
 		{"Europe/Paris", "2024-10-27 03:00", "2024-10-27T02:00:00Z"},
 		{"Australia/Lord_Howe", "2024-04-07 01:45", "2024-04-06T14:45:00Z"}, // half an hour of summer time, shown twice
 		{"Pacific/Tahiti", "2024-07-27 07:00", "2024-07-27T17:00:00Z"},
@@ -161,16 +162,17 @@ func TestLocalTime(t *testing.T) {
 		zone, err := loadZone(c.zone)
 		require.NoError(t, err)
 		_, err = parseLocal(c.local, zone)
-		require.ErrorContains(t, err, "the clocks skip it")
+		require.ErrorContains(t, err, "does not exist in "+c.zone+" because clocks skip it; choose another time")
 	}
 }
 
-// FuzzTables and FuzzYAML look for definitions that crash the loader, that it refuses without saying where, or that it
-// accepts against its promises.
+// FuzzTables and FuzzYAML search for definitions that crash the loader, that it refuses without a location, or that it
+// accepts although they break its guarantees.
 func FuzzTables(f *testing.F) {
 	seed := smallSale(f)
 	f.Add(seed[sessionsFile].Data, seed[pricesFile].Data, seed[venuesFile].Data)
-	f.Add(seed[sessionsFile].Data, []byte("session,category,price_eur,places\nS1,A,1.50,7\nS2,A,0,\n"), seed[venuesFile].Data)
+	prices := "session,category,price_eur,places\nS1,A,1.50,7\nS2,A,0,\n"
+	f.Add(seed[sessionsFile].Data, []byte(prices), seed[venuesFile].Data)
 	f.Fuzz(func(t *testing.T, sessions, prices, venues []byte) {
 		files := smallSale(t)
 		files[sessionsFile].Data, files[pricesFile].Data, files[venuesFile].Data = sessions, prices, venues
@@ -193,7 +195,7 @@ func FuzzYAML(f *testing.F) {
 func loadAnything(t *testing.T, files fstest.MapFS) {
 	sale, err := LoadFS(files)
 	if err != nil {
-		requirePlace(t, err)
+		requireLocation(t, err)
 		return
 	}
 	checkSale(t, sale)

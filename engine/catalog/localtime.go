@@ -3,7 +3,7 @@ package catalog
 import (
 	"fmt"
 	"time"
-	_ "time/tzdata" // the zones of a sale must resolve on machines without a zone database
+	_ "time/tzdata" // zones must resolve on machines without a zone database
 )
 
 const (
@@ -11,31 +11,30 @@ const (
 	clockLayout  = "15:04"
 	momentLayout = dateLayout + " " + clockLayout
 
-	// In these years an instant is positive in Unix time and has four digits in RFC 3339, whatever the zone.
+	// Within these years an instant is positive in Unix time and has four digits in RFC 3339, in any zone.
 	firstYear, lastYear = 1971, 9998
 )
 
-// loadZone resolves a zone by its IANA name. The machine's own zone is refused: a definition must mean the same anywhere.
+// loadZone resolves a zone by its IANA name. It refuses the machine's own zone, because a definition must mean the same
+// on every machine.
 func loadZone(name string) (*time.Location, error) {
-	if name == "" || name == "Local" {
-		return nil, fmt.Errorf("%q is no IANA time zone such as Europe/Paris", name)
-	}
 	zone, err := time.LoadLocation(name)
-	if err != nil {
-		return nil, fmt.Errorf("%q is no IANA time zone such as Europe/Paris", name)
+	if err != nil || name == "" || name == "Local" {
+		return nil, fmt.Errorf("must be an IANA time zone such as Europe/Paris, not %q", name)
 	}
 	return zone, nil
 }
 
-// parseLocal reads `2006-01-02 15:04` as wall time of a zone and returns it in UTC. A time that the clocks skip is refused;
-// of one that they show twice the earlier is meant.
+// parseLocal reads `2006-01-02 15:04` as local time in a zone and returns it in UTC. It refuses a time that clocks
+// skip. For a time that clocks show twice it returns the earlier instant.
 func parseLocal(text string, zone *time.Location) (time.Time, error) {
 	wall, err := time.Parse(momentLayout, text)
 	if err != nil || wall.Format(momentLayout) != text || wall.Year() < firstYear || wall.Year() > lastYear {
-		return time.Time{}, fmt.Errorf("%.40q is no time such as 2023-11-30 10:00 of the years %d to %d", text, firstYear, lastYear)
+		return time.Time{}, fmt.Errorf("must be a local time such as 2023-11-30 10:00 in the years %d to %d, not %.40q",
+			firstYear, lastYear, text)
 	}
-	// Whatever the zone's offset is at that wall time, it is the one of the day before or of the day after: zones do not
-	// change twice within two days. Going east to west, the larger offset gives the earlier instant.
+	// The zone's offset at that local time is that of the day before or that of the day after: no zone changes twice
+	// within two days. The larger offset gives the earlier instant.
 	_, before := wall.Add(-24 * time.Hour).In(zone).Zone()
 	_, after := wall.Add(24 * time.Hour).In(zone).Zone()
 	for _, offset := range []int{max(before, after), min(before, after)} {
@@ -44,5 +43,5 @@ func parseLocal(text string, zone *time.Location) (time.Time, error) {
 			return instant, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%q does not exist in %s: the clocks skip it", text, zone)
+	return time.Time{}, fmt.Errorf("%q does not exist in %s because clocks skip it; choose another time", text, zone)
 }

@@ -32,7 +32,7 @@ func phase(t *testing.T, sale *Sale, id string) *Phase {
 	return &sale.Phases[i]
 }
 
-// TestParisProgramme holds the published counts: 1,026 sessions, 4,036 prices, 739 and 237 sessions with prices.
+// TestParisProgramme checks the published counts: 1,026 sessions, 4,036 prices, 739 and 237 sessions with prices.
 func TestParisProgramme(t *testing.T) {
 	sale, err := Load(Bundled)
 	require.NoError(t, err)
@@ -62,8 +62,9 @@ func TestParisProgramme(t *testing.T) {
 		}
 	}
 	require.Equal(t, map[string]int{"olympic": 760, "paralympic": 266}, listed)
-	require.Equal(t, map[string]int{"olympic": 738, "paralympic": 237}, onSale, "739 have prices, the Opening Ceremony is excluded")
-	require.Equal(t, map[string]int{"": 738 + 237, Excluded: 4 + 1, NoPublishedPrices: 17 + 29}, reasons)
+	require.Equal(t, map[string]int{"olympic": 738, "paralympic": 237}, onSale,
+		"739 have prices, the Opening Ceremony is excluded")
+	require.Equal(t, map[string]int{"": 738 + 237, excludedReason: 4 + 1, unpricedReason: 17 + 29}, reasons)
 	require.Equal(t, 9, overnight, "sessions that end after midnight")
 
 	onSalePlaces := sale.PlacesOnSale()
@@ -81,15 +82,15 @@ func TestParisSessions(t *testing.T) {
 	}{
 		{"ATH10", "2024-08-06T08:00:00Z", "2024-08-06T11:00:00Z", 6, true, ""},
 		{"SWM03", "2024-07-28T09:00:00Z", "2024-07-28T11:00:00Z", 6, true, ""},
-		{"BKB41", "2024-08-10T19:30:00Z", "2024-08-10T22:00:00Z", 6, true, ""},                 // ends at midnight
-		{"SRF01", "2024-07-27T17:00:00Z", "2024-07-28T02:30:00Z", 6, false, Excluded},          // Tahiti, ten hours behind UTC
-		{"OOC01", "2024-07-26T18:00:00Z", "2024-07-26T21:15:00Z", 6, false, Excluded},          // Opening Ceremony
-		{"OCC01", "2024-08-11T18:00:00Z", "2024-08-11T21:15:00Z", 6, true, ""},                 // Closing Ceremony
-		{"ATH01", "2024-08-01T05:30:00Z", "2024-08-01T09:05:00Z", 6, false, NoPublishedPrices}, // race walk
-		{"POC01", "2024-08-28T18:00:00Z", "2024-08-28T21:00:00Z", 4, true, ""},                 // ceremonies of the
-		{"PCC01", "2024-09-08T18:00:00Z", "2024-09-08T21:00:00Z", 4, true, ""},                 //
+		{"BKB41", "2024-08-10T19:30:00Z", "2024-08-10T22:00:00Z", 6, true, ""},              // ends at midnight
+		{"SRF01", "2024-07-27T17:00:00Z", "2024-07-28T02:30:00Z", 6, false, excludedReason}, // Tahiti, UTC-10
+		{"OOC01", "2024-07-26T18:00:00Z", "2024-07-26T21:15:00Z", 6, false, excludedReason}, // Opening Ceremony
+		{"OCC01", "2024-08-11T18:00:00Z", "2024-08-11T21:15:00Z", 6, true, ""},              // Closing Ceremony
+		{"ATH01", "2024-08-01T05:30:00Z", "2024-08-01T09:05:00Z", 6, false, unpricedReason}, // race walk
+		{"POC01", "2024-08-28T18:00:00Z", "2024-08-28T21:00:00Z", 4, true, ""},              // ceremonies
+		{"PCC01", "2024-09-08T18:00:00Z", "2024-09-08T21:00:00Z", 4, true, ""},
 		{"PSWM03", "2024-08-30T07:30:00Z", "2024-08-30T10:30:00Z", 10, true, ""},
-		{"PCRD01", "2024-09-04T06:00:00Z", "2024-09-04T16:00:00Z", 10, false, NoPublishedPrices}, // free
+		{"PCRD01", "2024-09-04T06:00:00Z", "2024-09-04T16:00:00Z", 10, false, unpricedReason}, // free
 	} {
 		s := session(t, sale, c.id)
 		require.Equal(t, at(t, c.starts), s.StartsAt, c.id)
@@ -106,8 +107,8 @@ func TestParisPrices(t *testing.T) {
 		session, category string
 		cents             int
 	}{
-		{"ATH10", "A", 170_00}, {"PATH01", "First", 55_00}, {"ARC03", "A", 100_00}, {"ARC03", "D", 24_00}, {"OCC01", "A", 1600_00}, {"OOC01", "E+", 250_00},
-		{"POC01", "C", 150_00},
+		{"ATH10", "A", 170_00}, {"PATH01", "First", 55_00}, {"ARC03", "A", 100_00}, {"ARC03", "D", 24_00},
+		{"OCC01", "A", 1600_00}, {"OOC01", "E+", 250_00}, {"POC01", "C", 150_00},
 	} {
 		s, known := sale.SessionByID(c.session)
 		require.True(t, known)
@@ -122,7 +123,7 @@ func TestParisPrices(t *testing.T) {
 	require.False(t, known)
 }
 
-// TestParisStock holds the places of every session against venues.csv, read by other means.
+// TestParisStock compares the places of every session with venues.csv, which it reads independently.
 func TestParisStock(t *testing.T) {
 	file, err := os.Open("paris2024/venues.csv")
 	require.NoError(t, err)
@@ -233,8 +234,8 @@ func TestParisSlots(t *testing.T) {
 	require.Zero(t, phase(t, sale, "all-venues").SlotCount())
 }
 
-// TestParisDraws checks the calendar of the draws, and that their stand-ins are rounds that quicknet published: a
-// signature is of the SHA-256 of the round's number, a point of G1, as drand's scheme bls-unchained-g1-rfc9380 has it.
+// TestParisDraws checks the calendar of the draws, and that their stand-ins are rounds that quicknet published. A
+// signature is a point of G1 over the SHA-256 of the round's number, by drand's scheme bls-unchained-g1-rfc9380.
 func TestParisDraws(t *testing.T) {
 	sale := Paris2024()
 	require.Len(t, sale.Draws, 2)
@@ -262,7 +263,7 @@ func TestParisDraws(t *testing.T) {
 		message := sha256.Sum256(binary.BigEndian.AppendUint64(nil, draw.Beacon.Round))
 		require.True(t, bls.Verify(key, message[:], signature))
 		message = sha256.Sum256(binary.BigEndian.AppendUint64(nil, draw.Beacon.Round+1))
-		require.False(t, bls.Verify(key, message[:], signature), "of another round")
+		require.False(t, bls.Verify(key, message[:], signature), "the signature of another round")
 	}
 }
 

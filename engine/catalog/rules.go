@@ -1,30 +1,26 @@
 package catalog
 
-import (
-	"strings"
-	"time"
-)
+import "strings"
 
-// readRules reads what sale.yaml says without reference to the tables.
-func (l *loader) readRules() error {
+// readRules reads the part of sale.yaml that does not refer to the tables.
+func (l *loader) readRules() {
 	l.sale.Name = l.yaml["name"].id(namePunctuation)
 	l.sale.Title = l.yaml["title"].text()
 	l.zone = l.yaml["timezone"].zone()
 	l.readProgrammes(l.yaml["programmes"])
 	l.readStock(l.yaml["stock"])
-	l.sale.groups = l.index(l.yaml["groups"], MaxGroups, func(e entry) {
+	l.sale.groups = l.index(l.yaml["groups"], maxGroups, func(e entry) {
 		group := e.at.object("title")
 		l.sale.Groups = append(l.sale.Groups, Group{ID: e.key, Title: group["title"].text()})
 	})
-	return nil
 }
 
-// index reads a mapping keyed by names, calls do for each entry and returns the names' positions.
+// index reads a mapping keyed by names, calls do for each entry and returns the position of each name.
 func (l *loader) index(f field, most int, do func(e entry)) map[string]int {
 	positions := map[string]int{}
 	for i, e := range f.entries() {
 		if i == most {
-			e.at.faultf("is one more than the %d a sale can have", most)
+			e.at.faultf("exceeds the limit of %d per sale", most)
 		}
 		if rule := idRule(e.key, namePunctuation); rule != "" {
 			e.at.faultf("%s", rule)
@@ -35,23 +31,14 @@ func (l *loader) index(f field, most int, do func(e entry)) map[string]int {
 	return positions
 }
 
-func (f field) zone() *time.Location {
-	name := f.text()
-	if !f.present() || f.in.fault != nil {
-		return time.UTC
-	}
-	zone, err := loadZone(name)
-	if err != nil {
-		f.faultf("%s", err)
-		return time.UTC
-	}
-	return zone
-}
-
 func (l *loader) readProgrammes(f field) {
-	l.sale.programmes = l.index(f, MaxProgrammes, func(e entry) {
+	l.programmeIndex = l.index(f, maxProgrammes, func(e entry) {
 		keys := e.at.object("title", "account_cap", "session_limit", "session_limit_by_discipline?")
-		programme := Programme{ID: e.key, Title: keys["title"].text(), AccountCap: keys["account_cap"].number(1, MaxAccountCap)}
+		programme := Programme{
+			ID:         e.key,
+			Title:      keys["title"].text(),
+			AccountCap: keys["account_cap"].number(1, maxAccountCap),
+		}
 		rules := programmeRules{
 			limit:        keys["session_limit"].number(1, programme.AccountCap),
 			byDiscipline: map[string]int{},
@@ -65,7 +52,7 @@ func (l *loader) readProgrammes(f field) {
 		l.programmes = append(l.programmes, rules)
 	})
 	if f.present() && len(l.sale.Programmes) == 0 {
-		f.faultf("must name at least one programme")
+		f.faultf("must define at least one programme")
 	}
 }
 
@@ -78,7 +65,7 @@ func (l *loader) readStock(f field) {
 	}
 	for _, e := range keys["fixed_per_thousand"].entries() {
 		if l.stock.weights[e.key] > 0 {
-			e.at.faultf("has a weight, too; one of the two decides")
+			e.at.faultf("has a weight as well; remove one of the two")
 		}
 	}
 }
@@ -96,13 +83,13 @@ func shares(f field, most int) map[string]int {
 }
 
 // readVenueNotes reads what sale.yaml adds to venues.csv.
-func (l *loader) readVenueNotes() error {
+func (l *loader) readVenueNotes() {
 	for _, e := range l.yaml["venues"].entries() {
 		keys := e.at.object("timezone?", "share_of?", "parts?")
 		venue := l.venues[e.key]
 		if venue == nil {
 			e.at.faultf("is not in %s", venuesFile)
-			return nil
+			return
 		}
 		if keys["timezone"].present() {
 			venue.zone = keys["timezone"].zone()
@@ -110,46 +97,40 @@ func (l *loader) readVenueNotes() error {
 		share, parts := keys["share_of"], keys["parts"]
 		switch {
 		case share.present() != parts.present():
-			e.at.faultf("needs both share_of and parts, or neither")
+			e.at.faultf("must have both share_of and parts, or neither")
 		case share.present() && venue.capacity > 0:
-			share.faultf("%s gives the venue a capacity of its own", venuesFile)
+			share.faultf("the venue has a capacity in %s as well; remove one of the two", venuesFile)
 		case share.present():
 			venue.capacity = l.share(share, parts)
 		case !keys["timezone"].present():
-			e.at.faultf("says nothing of the venue")
+			e.at.faultf("must have a timezone, or share_of and parts")
 		}
-		if l.doc.fault != nil {
-			return nil
+		if l.fault != nil {
+			return
 		}
 	}
-	return nil
 }
 
-// share returns an equal part of another venue's published capacity, rounded down.
+// share returns an equal part of another venue's capacity, rounded down.
 func (l *loader) share(of, parts field) int {
 	whole := l.venues[of.text()]
 	if whole == nil || whole.capacity == 0 {
-		of.faultf("%.40q has no capacity in %s", of.text(), venuesFile)
+		of.faultf("must be a venue with a capacity in %s, not %.40q", venuesFile, of.text())
 		return 0
 	}
-	n := parts.number(1, whole.capacity)
-	if n == 0 {
-		return 0
-	}
-	return whole.capacity / n
+	return whole.capacity / max(1, parts.number(1, whole.capacity))
 }
 
-func (l *loader) readExclusions() error {
+func (l *loader) readExclusions() {
 	for i, excluded := range l.matching(l.yaml["exclusions"]) {
 		if excluded {
-			l.sale.Sessions[i].Reason = Excluded
+			l.sale.Sessions[i].Reason = excludedReason
 		}
 	}
-	return nil
 }
 
-// matching reads a list of selectors and marks the sessions that match one of them. A selector without a session is a
-// mistake in its spelling.
+// matching reads a list of selectors and marks each session that matches one of them. It refuses a selector that
+// matches no session, which is most likely misspelt.
 func (l *loader) matching(f field) []bool {
 	matches := make([]bool, len(l.sale.Sessions))
 	for _, line := range f.list() {
@@ -161,13 +142,13 @@ func (l *loader) matching(f field) []bool {
 			}
 		}
 		if !found {
-			line.faultf("matches no session")
+			line.faultf("matches no session; check the spelling")
 		}
 	}
 	return matches
 }
 
-// selector picks sessions; what is empty, or negative for the programme, may be anything.
+// selector picks sessions. An empty text and a negative programme match anything.
 type selector struct {
 	session, discipline, venue, city string
 	programme                        int
@@ -189,15 +170,15 @@ func (l *loader) readSelector(f field) selector {
 		programme:  -1,
 	}
 	if keys["programme"].present() {
-		s.programme = reference(keys["programme"], l.sale.programmes, "programmes")
+		s.programme = reference(keys["programme"], l.programmeIndex, "programmes")
 	}
 	if len(f.entries()) == 0 {
-		f.faultf("must say at least one of session, programme, discipline, venue, city")
+		f.faultf("must have at least one of session, programme, discipline, venue, city")
 	}
 	return s
 }
 
-// reference reads the id of something defined elsewhere in sale.yaml and returns its position.
+// reference reads the id of an item in another section of sale.yaml and returns the item's position.
 func reference(f field, positions map[string]int, section string) int {
 	id := f.id(namePunctuation)
 	position, known := positions[id]
@@ -206,7 +187,7 @@ func reference(f field, positions map[string]int, section string) int {
 		for name, i := range positions {
 			ids[i] = name
 		}
-		f.faultf("%q is not among the %s: %s", id, section, strings.Join(ids, ", "))
+		f.faultf("%q is not one of the %s [%s]", id, section, strings.Join(ids, ", "))
 	}
 	return position
 }

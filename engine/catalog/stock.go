@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// stockRule derives the places of a session's price categories where they were never published, from the gross capacity
-// of its venue:
+// stockRule derives the capacity of a session's price categories from the gross capacity of its venue, because no
+// source states it:
 //
 //  1. A session has as many places as its venue's gross capacity.
-//  2. A category with a fixed share takes that many of every thousand places, rounded down, but at least one.
-//  3. The rest goes to the other categories in proportion to their weights, by largest remainder, so that the categories
-//     of a session add up to its venue's capacity exactly.
-//  4. A percentage of the session's places, rounded down, is withheld from the public and spread over its categories in
-//     proportion to their places, by largest remainder.
+//  2. A category with a fixed share gets that many of every thousand places, rounded down, but at least one.
+//  3. The other categories share the rest in proportion to their weights, by largest remainder. The categories of a
+//     session therefore add up to its venue's capacity.
+//  4. A percentage of the session's places, rounded down, is withheld from the public. It is spread over the categories
+//     in proportion to their places, by largest remainder.
 //
 // The figures are data of sale.yaml, which gives their sources. Pools filled by steps 1 to 3 are marked Derived.
 type stockRule struct {
@@ -26,13 +26,13 @@ type stockRule struct {
 
 const maxWeight = 10_000
 
-// knows reports whether the rule can give places to the category.
-func (r *stockRule) knows(category string) bool {
+// covers reports whether the rule has a weight or a fixed share for the category.
+func (r *stockRule) covers(category string) bool {
 	return r.weights[category] > 0 || r.perThousand[category] > 0
 }
 
-// split returns the places of each category of a session, in the order given; every category must be known. Where the
-// rule cannot be followed it returns why instead.
+// split returns the places of each category of a session, in the given order. The rule must cover every category. If it
+// cannot be applied, why says what it requires.
 func (r *stockRule) split(capacity int, categories []string) (places []int, why string) {
 	places = make([]int, len(categories))
 	weights := make([]int, len(categories))
@@ -47,18 +47,19 @@ func (r *stockRule) split(capacity int, categories []string) (places []int, why 
 		weighted = true
 	}
 	if !weighted {
-		return nil, "needs a category with a weight, fixed shares alone do not fill a venue"
+		return nil, "needs a category with a weight, because fixed shares alone do not fill a venue"
 	}
 	for i, n := range apportion(max(0, rest), weights) {
 		places[i] += n
 	}
 	if rest < 0 || slices.Contains(places, 0) {
-		return nil, fmt.Sprintf("needs a place in each of %s, the venue has %d", strings.Join(categories, ", "), capacity)
+		return nil, fmt.Sprintf("needs at least one place in each of %s; the venue has %d", strings.Join(categories, ", "),
+			capacity)
 	}
 	return places, ""
 }
 
-// withhold returns how many places of each category are not sold to the public; never more than the category has.
+// withhold returns how many places of each category are not sold to the public, at most all of them.
 func (r *stockRule) withhold(places []int) []int {
 	total := 0
 	for _, n := range places {
@@ -67,9 +68,9 @@ func (r *stockRule) withhold(places []int) []int {
 	return apportion(total*r.withheldPercent/100, places)
 }
 
-// apportion splits total in proportion to weights by largest remainder (Hamilton's method): each part is its exact quota
-// rounded down or up, and the parts add up to total. Equal remainders are served in order. Total is at most a few times
-// MaxPlaces and so is each weight, so products fit in 64 bits. Without any weight nothing is given out.
+// apportion splits total in proportion to weights by largest remainder (Hamilton's method): each part is its exact
+// quota rounded down or up, and the parts add up to total. Of equal remainders the first is rounded up first. Total and
+// weights are at most a few times maxPlaces, so products fit in 64 bits. If all weights are 0, all parts are 0.
 func apportion(total int, weights []int) []int {
 	parts := make([]int, len(weights))
 	sum := 0

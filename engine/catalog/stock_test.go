@@ -7,12 +7,12 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestApportion holds what makes largest remainder the fair way to split places: the parts add up, each is its quota rounded
-// down or up, nobody with a smaller remainder is rounded up before one with a larger, and who weighs more gets no less.
+// TestApportion checks the properties that make largest remainder a fair split: the parts add up, each part is its
+// quota rounded down or up, larger remainders are rounded up first, and a larger weight never gets a smaller part.
 func TestApportion(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		total := rapid.IntRange(0, MaxPlaces).Draw(t, "total")
-		weights := rapid.SliceOfN(rapid.IntRange(0, MaxPlaces), 1, 12).Draw(t, "weights")
+		total := rapid.IntRange(0, maxPlaces).Draw(t, "total")
+		weights := rapid.SliceOfN(rapid.IntRange(0, maxPlaces), 1, 12).Draw(t, "weights")
 		sum := 0
 		for _, w := range weights {
 			sum += w
@@ -58,10 +58,12 @@ func TestStockRule(t *testing.T) {
 	}{
 		{10, []string{"A", "B", "C"}, []int{4, 3, 3}, []int{1, 1, 0}, ""}, // remainders: 8, 6 and 6 tenths
 		{1000, []string{"PFR-A", "A"}, []int{4, 996}, []int{1, 199}, ""},
-		{2, []string{"PFR-A", "A"}, []int{1, 1}, []int{0, 0}, ""}, // a fixed share is a place at least
-		{2, []string{"A", "B", "C"}, nil, nil, "needs a place in each of A, B, C, the venue has 2"},
-		{1000, []string{"PFR-A", "PFR-B", "A"}, nil, nil, "needs a place in each of PFR-A, PFR-B, A, the venue has 1000"},
-		{1000, []string{"PFR-A"}, nil, nil, "needs a category with a weight, fixed shares alone do not fill a venue"},
+		{2, []string{"PFR-A", "A"}, []int{1, 1}, []int{0, 0}, ""}, // a fixed share is at least one place
+		{2, []string{"A", "B", "C"}, nil, nil, "needs at least one place in each of A, B, C; the venue has 2"},
+		{1000, []string{"PFR-A", "PFR-B", "A"}, nil, nil,
+			"needs at least one place in each of PFR-A, PFR-B, A; the venue has 1000"},
+		{1000, []string{"PFR-A"}, nil, nil,
+			"needs a category with a weight, because fixed shares alone do not fill a venue"},
 	} {
 		places, why := rule.split(c.capacity, c.categories)
 		require.Equal(t, c.why, why)

@@ -13,97 +13,96 @@ import (
 	"unicode/utf8"
 )
 
-// A definition is read whole into memory, so its files have limits. The largest bundled file has 160 KiB.
+// Files are read whole into memory, so their size is limited. The largest bundled file has 160 KiB.
 const (
 	maxTableBytes = 16 << 20
 	maxYAMLBytes  = 1 << 20
 )
 
-// row is one line of a table. Its methods check one column each and name it in the error.
+// row is one line of a table. Each method reads one column and reports a fault under its name.
 type row struct {
+	*report
 	file    string
 	line    int
 	columns []string
 	values  []string
 }
 
-// eachRow reads a CSV file whose first line must be columns, optionally followed by extra, and calls do for every further
-// line; extra is "" where the file has no such column. Byte order marks and CRLF line ends are accepted, quotes as in
-// RFC 4180. It stops at the first error. The row is valid until do returns.
-func eachRow(fsys fs.FS, file string, columns []string, extra string, do func(r *row) error) error {
-	text, fault := readText(fsys, file, maxTableBytes)
-	if fault != nil {
-		return fault
+// eachRow reads a CSV file and calls do for each row until there is a fault. The header must be columns, optionally
+// followed by extra; extra is "" if the file has no optional column. Byte order marks, CRLF line ends and RFC 4180
+// quotes are accepted. The row is valid until do returns.
+func (l *loader) eachRow(file string, columns []string, extra string, do func(r *row)) {
+	text := l.read(l.files, file, maxTableBytes)
+	if l.fault != nil {
+		return
 	}
 	reader := csv.NewReader(bytes.NewReader(text))
-	reader.FieldsPerRecord = -1 // counted below, to say what is wrong in one way
+	reader.FieldsPerRecord = -1 // counted below, for one form of message
 	reader.ReuseRecord = true
-	r := &row{file: file, columns: slices.Clone(columns)}
-	if extra != "" {
+	r := &row{report: &l.report, file: file, line: 1, columns: columns}
+	header, err := reader.Read()
+	switch {
+	case errors.Is(err, io.EOF):
+		r.faultf("header", "missing: the file is empty")
+	case err != nil:
+		r.csvFault(err)
+	case extra != "" && slices.Equal(header, append(columns[:len(columns):len(columns)], extra)):
 		r.columns = append(r.columns, extra)
-	}
-	for header := true; ; header = false {
-		values, err := reader.Read()
-		if errors.Is(err, io.EOF) && !header {
-			return nil
-		}
-		if err != nil {
-			return csvFault(file, err)
+	case !slices.Equal(header, columns):
+		if extra != "" {
+			extra = "[," + extra + "]"
 		}
 		r.line, _ = reader.FieldPos(0)
+		r.faultf("header", "must be %s%s", strings.Join(columns, ","), extra)
+	}
+	for l.fault == nil {
+		values, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			r.csvFault(err)
+			return
+		}
 		r.values = values
-		if header {
-			if extra != "" && len(values) == len(columns) {
-				r.columns = r.columns[:len(columns)]
-			}
-			if !slices.Equal(values, r.columns) {
-				return r.faultf("header", "must be %s", strings.Join(columns, ","))
-			}
-			continue
+		if r.line, _ = reader.FieldPos(0); len(values) != len(r.columns) {
+			r.faultf("row", "must have %d fields, as the header has, not %d", len(r.columns), len(values))
+			return
 		}
-		if len(values) != len(r.columns) {
-			return r.faultf("row", "has %d of the header's %d columns", len(values), len(r.columns))
-		}
-		if err := do(r); err != nil {
-			return err
-		}
+		do(r)
 	}
 }
 
-// csvFault says what encoding/csv found.
-func csvFault(file string, err error) *FieldError {
-	if errors.Is(err, io.EOF) {
-		return &FieldError{File: file, Line: 1, Field: "header", Rule: "is missing, the file is empty"}
+// csvFault reports an error of encoding/csv, which is always a ParseError when the file is in memory.
+func (r *row) csvFault(err error) {
+	if parse, ok := errors.AsType[*csv.ParseError](err); ok {
+		r.line, err = parse.StartLine, parse.Err
 	}
-	fault := &FieldError{File: file, Field: "row", Rule: err.Error(), Err: err}
-	var parse *csv.ParseError
-	if errors.As(err, &parse) {
-		fault.Line, fault.Rule = parse.StartLine, "is no valid CSV: "+parse.Err.Error()
-	}
-	return fault
+	r.faultf("row", "invalid CSV: %w", err)
 }
 
-// readText reads a file, without a byte order mark, and refuses one that is missing, too large or not UTF-8.
-func readText(fsys fs.FS, file string, limit int64) ([]byte, *FieldError) {
-	unreadable := func(err error) *FieldError {
-		return &FieldError{File: file, Field: "file", Rule: "cannot be read: " + err.Error(), Err: err}
-	}
+// read returns the content of a file without its byte order mark. It reports a file that is missing, too large or not
+// UTF-8.
+func (r *report) read(fsys fs.FS, file string, limit int64) []byte {
 	f, err := fsys.Open(file)
 	if err != nil {
-		return nil, unreadable(err)
+		r.faultf(file, 0, "file", "cannot be read: %w", err)
+		return nil
 	}
 	text, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err := errors.Join(err, f.Close()); err != nil {
-		return nil, unreadable(err)
+		r.faultf(file, 0, "file", "cannot be read: %w", err)
+		return nil
 	}
 	if int64(len(text)) > limit {
-		return nil, &FieldError{File: file, Field: "file", Rule: fmt.Sprintf("exceeds %d bytes", limit)}
+		r.faultf(file, 0, "file", "must not exceed %d bytes", limit)
+		return nil
 	}
 	if at := invalidUTF8(text); at >= 0 {
 		line := 1 + bytes.Count(text[:at], []byte("\n"))
-		return nil, &FieldError{File: file, Line: line, Field: "text", Rule: fmt.Sprintf("has the byte %#x, which is not UTF-8", text[at])}
+		r.faultf(file, line, "text", "must be UTF-8; it contains the byte %#x", text[at])
 	}
-	return bytes.TrimPrefix(text, []byte("\ufeff")), nil
+	return bytes.TrimPrefix(text, []byte("\ufeff"))
 }
 
 // invalidUTF8 returns the position of the first byte that is not UTF-8, or -1.
@@ -118,11 +117,11 @@ func invalidUTF8(text []byte) int {
 	return -1
 }
 
-func (r *row) faultf(field, format string, facts ...any) *FieldError {
-	return &FieldError{File: r.file, Line: r.line, Field: field, Rule: fmt.Sprintf(format, facts...)}
+func (r *row) faultf(column, format string, facts ...any) {
+	r.report.faultf(r.file, r.line, column, format, facts...)
 }
 
-// raw returns a column's text; "" for an optional column that the file does not have.
+// raw returns a column's text, or "" if the file lacks the optional column.
 func (r *row) raw(column string) string {
 	i := slices.Index(r.columns, column)
 	if i < 0 {
@@ -131,67 +130,58 @@ func (r *row) raw(column string) string {
 	return r.values[i]
 }
 
-func (r *row) id(column string) (string, error) {
+func (r *row) id(column string) string {
 	id := r.raw(column)
 	if rule := idRule(id, idPunctuation); rule != "" {
-		return "", r.faultf(column, "%s", rule)
+		r.faultf(column, "%s", rule)
 	}
-	return id, nil
+	return id
 }
 
-// text returns a column for people to read. Empty is refused unless the column may be empty.
-func (r *row) text(column string, mayBeEmpty bool) (string, error) {
+func (r *row) text(column string) string {
 	text := r.raw(column)
-	if text == "" && mayBeEmpty {
-		return "", nil
-	}
 	if rule := textRule(text); rule != "" {
-		return "", r.faultf(column, "%s", rule)
+		r.faultf(column, "%s", rule)
 	}
-	return text, nil
+	return text
 }
 
-func (r *row) number(column string, least, most int) (int, error) {
+func (r *row) number(column string, least, most int) int {
 	n, ok := wholeNumber(r.raw(column), least, most)
 	if !ok {
-		return 0, r.faultf(column, "%q is no whole number from %d to %d", r.raw(column), least, most)
+		r.faultf(column, "must be a whole number from %d to %d, not %q", least, most, r.raw(column))
 	}
-	return n, nil
+	return n
 }
 
-// cents reads an amount of euros, whole or with two decimals, exactly.
-func (r *row) cents(column string) (int, error) {
-	text := r.raw(column)
-	whole, decimals, hasDecimals := strings.Cut(text, ".")
-	euros, ok := wholeNumber(whole, 0, MaxPriceCents/100)
+// cents reads an amount in euros, whole or with two decimals, without rounding.
+func (r *row) cents(column string) int {
+	whole, decimals, hasDecimals := strings.Cut(r.raw(column), ".")
+	euros, ok := wholeNumber(whole, 0, maxPriceCents/100)
 	cents := 0
 	if ok && hasDecimals {
-		// A leading zero is a digit here, so the two of them are read behind a one.
+		// wholeNumber refuses leading zeros, which are digits here; a 1 in front keeps them.
 		cents, ok = wholeNumber("1"+decimals, 100, 199)
 		cents -= 100
 	}
 	if !ok {
-		return 0, r.faultf(column, "%q is no amount of euros from 0 to %d, whole or with two decimals", text, MaxPriceCents/100)
+		r.faultf(column, "must be an amount in euros from 0 to %d, whole or with two decimals such as 24.50, not %q",
+			maxPriceCents/100, r.raw(column))
 	}
-	return euros*100 + cents, nil
+	return euros*100 + cents
 }
 
 // wholeNumber reads decimal digits without sign, leading zeros or separators.
 func wholeNumber(text string, least, most int) (int, bool) {
-	if text == "" || len(text) > 18 || (text[0] == '0' && len(text) > 1) {
+	if text == "" || len(text) > 18 || (text[0] == '0' && len(text) > 1) || strings.Trim(text, "0123456789") != "" {
 		return 0, false
-	}
-	for _, c := range []byte(text) {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
 	}
 	n, err := strconv.Atoi(text)
 	return n, err == nil && n >= least && n <= most
 }
 
-// The punctuation of ids. Sessions and categories may have a plus (`E+`); the names that sale.yaml gives may not, since they
-// appear in documents of a draw, which reserve it.
+// The punctuation allowed in ids. Sessions and categories may contain a plus (`E+`). Names defined in sale.yaml may
+// not: they appear in the documents of a draw, which reserve it.
 const (
 	idPunctuation   = "._:@-+"
 	namePunctuation = "._:@-"
@@ -199,7 +189,7 @@ const (
 
 // idRule returns the rule that an id breaks, or "".
 func idRule(id, punctuation string) string {
-	ok := id != "" && len(id) <= MaxIDBytes
+	ok := id != "" && len(id) <= maxIDBytes
 	for _, c := range []byte(id) {
 		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
 		digit := '0' <= c && c <= '9'
@@ -208,7 +198,7 @@ func idRule(id, punctuation string) string {
 	if ok {
 		return ""
 	}
-	return fmt.Sprintf("%.40q is no id: 1 to %d of A-Z a-z 0-9 %s", id, MaxIDBytes, punctuation)
+	return fmt.Sprintf("must be an id of 1 to %d characters from A-Z a-z 0-9 %s, not %.40q", maxIDBytes, punctuation, id)
 }
 
 // textRule returns the rule that a text for people breaks, or "".
@@ -217,11 +207,11 @@ func textRule(text string) string {
 	case text == "":
 		return "must not be empty"
 	case len(text) > maxTextBytes:
-		return fmt.Sprintf("exceeds %d bytes", maxTextBytes)
+		return fmt.Sprintf("must not exceed %d bytes", maxTextBytes)
 	case strings.TrimSpace(text) != text:
-		return fmt.Sprintf("%.40q begins or ends with a space", text)
+		return fmt.Sprintf("must not begin or end with white space: %.40q", text)
 	case strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		return fmt.Sprintf("%.40q has a control character", text)
+		return fmt.Sprintf("must not contain control characters: %.40q", text)
 	}
 	return ""
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -13,95 +12,84 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// document is a YAML file being read. It keeps the first fault, after which every read returns a zero value; the reader of
-// a long definition asks once per section instead of after each of its fields.
-type document struct {
-	file  string
-	fault *FieldError
-}
-
-// field is one value of a document with the path of keys that leads to it. A field that is absent has no node, and reads as
-// the zero value of whatever is asked.
+// field is one value of sale.yaml with the path of keys that leads to it. An absent field has no node and reads as a
+// zero value.
 type field struct {
-	in   *document
+	in   *report
 	path string
 	line int
 	node *yaml.Node
 }
 
-// entry is one key and value of a mapping whose keys are free. The key's own line is in at.
+// entry is one key and value of a mapping whose keys the author chooses. at has the line of the key.
 type entry struct {
 	key string
 	at  field
 }
 
-// readDocument parses a file that must hold one YAML document.
-func readDocument(fsys fs.FS, file string) (field, *FieldError) {
-	text, fault := readText(fsys, file, maxYAMLBytes)
-	if fault != nil {
-		return field{}, fault
+// readDocument parses sale.yaml, which must hold one YAML document.
+func (l *loader) readDocument() (root field) {
+	text := l.read(l.files, saleFile, maxYAMLBytes)
+	if l.fault != nil {
+		return field{in: &l.report}
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	var root, second yaml.Node
-	if err := decoder.Decode(&root); err != nil {
-		return field{}, yamlFault(file, err)
+	var first, second yaml.Node
+	if err := decoder.Decode(&first); err != nil {
+		l.yamlFault(err)
+		return field{in: &l.report}
 	}
 	if err := decoder.Decode(&second); err == nil {
-		return field{}, &FieldError{File: file, Line: second.Line, Field: "document", Rule: "is the second in this file, one is allowed"}
+		l.faultf(saleFile, second.Line, "document", "is the second in this file; only one is allowed")
 	} else if !errors.Is(err, io.EOF) {
-		return field{}, yamlFault(file, err)
+		l.yamlFault(err)
 	}
-	return field{in: &document{file: file}, line: 1, node: root.Content[0]}, nil
+	return field{in: &l.report, line: 1, node: first.Content[0]}
 }
 
-// yamlFault says what the parser found. It puts the line into its message, and means the one before at times.
-func yamlFault(file string, err error) *FieldError {
-	fault := &FieldError{File: file, Line: 1, Field: "document", Err: err}
+// yamlFault reports an error of the parser. The parser puts the line into its message; it is sometimes one too low.
+func (r *report) yamlFault(err error) {
 	if errors.Is(err, io.EOF) {
-		fault.Rule = "is missing, the file is empty"
-		return fault
+		r.faultf(saleFile, 1, "document", "missing: the file is empty")
+		return
 	}
-	message := strings.TrimPrefix(err.Error(), "yaml: ")
-	if n, scanErr := fmt.Sscanf(message, "line %d:", &fault.Line); n == 1 && scanErr == nil {
+	line, message := 1, strings.TrimPrefix(err.Error(), "yaml: ")
+	if n, scanErr := fmt.Sscanf(message, "line %d:", &line); n == 1 && scanErr == nil {
 		_, message, _ = strings.Cut(message, ": ")
 	}
-	fault.Rule = "is no valid YAML near this line: " + message
-	return fault
+	r.faultf(saleFile, line, "document", "invalid YAML on or near this line: %s", message)
 }
 
-// faultf records the first fault of the document. It says that the field is at fault and how.
 func (f field) faultf(format string, facts ...any) {
-	if f.in.fault == nil {
-		path := f.path
-		if path == "" {
-			path = "document"
-		}
-		f.in.fault = &FieldError{File: f.in.file, Line: f.line, Field: path, Rule: fmt.Sprintf(format, facts...)}
+	path := f.path
+	if path == "" {
+		path = "document"
 	}
+	f.in.faultf(saleFile, f.line, path, format, facts...)
 }
 
 func (f field) present() bool { return f.node != nil }
 
-// child is the field at a key or position of f. A line is kept for absent ones too: that of the mapping they belong in.
+// child returns the field at a key or position of f. An absent field gets the line of the mapping it belongs to.
 func (f field) child(name string, node *yaml.Node) field {
-	path := name
+	path, line := name, f.line
 	if f.path != "" {
 		path = f.path + "." + name
 	}
-	line := f.line
 	if node != nil {
 		line = node.Line
 	}
 	return field{in: f.in, path: path, line: line, node: node}
 }
 
-// holds reports whether the node is of the kind that is wanted, and plain: without anchor, alias or tag.
+// holds reports whether the node is of the wanted kind, without anchor, alias or tag. Otherwise it reports a fault,
+// unless the field is absent.
 func (f field) holds(kind yaml.Kind, wanted string) bool {
 	switch {
 	case f.node == nil:
 		return false
 	case f.node.Kind == yaml.AliasNode || f.node.Anchor != "" || f.node.Style&yaml.TaggedStyle != 0:
-		f.faultf("uses an anchor, alias or tag, which a sale definition does not")
+		f.faultf("must not use an anchor, alias or tag; write the value itself")
 		return false
 	case f.node.Kind != kind || f.node.ShortTag() == "!!null":
 		f.faultf("must be %s", wanted)
@@ -110,7 +98,7 @@ func (f field) holds(kind yaml.Kind, wanted string) bool {
 	return true
 }
 
-// entries reads a mapping whose keys are the author's, in their order. Repeated keys are refused.
+// entries reads a mapping whose keys the author chooses, in their order. It refuses repeated keys.
 func (f field) entries() []entry {
 	if !f.holds(yaml.MappingNode, "a mapping of keys to values") {
 		return nil
@@ -126,7 +114,7 @@ func (f field) entries() []entry {
 		at := f.child(name, f.node.Content[i+1])
 		at.line = key.line
 		if first, repeated := seen[name]; repeated {
-			at.faultf("is there twice, first on line %d", first)
+			at.faultf("duplicate of line %d; remove or rename one of them", first)
 			return nil
 		}
 		seen[name] = key.line
@@ -135,7 +123,7 @@ func (f field) entries() []entry {
 	return entries
 }
 
-// object reads a mapping with known keys: required ones and optional ones, given as `key?`.
+// object reads a mapping with known keys. A key given as `key?` is optional.
 func (f field) object(keys ...string) map[string]field {
 	values := make(map[string]field, len(keys))
 	for _, key := range keys {
@@ -144,13 +132,13 @@ func (f field) object(keys ...string) map[string]field {
 	}
 	for _, e := range f.entries() {
 		if _, known := values[e.key]; !known {
-			e.at.faultf("is no key here; known are %s", strings.ReplaceAll(strings.Join(keys, ", "), "?", ""))
+			e.at.faultf("unknown key; the keys allowed here are %s", strings.ReplaceAll(strings.Join(keys, ", "), "?", ""))
 		}
 		values[e.key] = e.at
 	}
 	for _, key := range keys {
 		if !strings.HasSuffix(key, "?") && !values[key].present() && f.present() {
-			values[key].faultf("is missing")
+			values[key].faultf("is required")
 		}
 	}
 	return values
@@ -163,7 +151,7 @@ func (f field) list() []field {
 	}
 	fields := make([]field, len(f.node.Content))
 	for i, node := range f.node.Content {
-		fields[i] = f.child(fmt.Sprintf("%d", i+1), node)
+		fields[i] = f.child(fmt.Sprint(i+1), node)
 	}
 	return fields
 }
@@ -174,7 +162,7 @@ func (f field) text() string {
 		return ""
 	}
 	if f.node.ShortTag() != "!!str" {
-		f.faultf("must be text; put %q into quotes if it is", f.node.Value)
+		f.faultf("must be text; put %q in quotes if it is", f.node.Value)
 		return ""
 	}
 	if rule := textRule(f.node.Value); rule != "" {
@@ -184,7 +172,7 @@ func (f field) text() string {
 	return f.node.Value
 }
 
-// id reads the id of something; see idRule for the punctuation it may have.
+// id reads an id with the given punctuation; see idRule.
 func (f field) id(punctuation string) string {
 	id := f.text()
 	if rule := idRule(id, punctuation); rule != "" && f.present() {
@@ -198,7 +186,7 @@ func (f field) id(punctuation string) string {
 func (f field) oneOf(words ...string) string {
 	word := f.text()
 	if !slices.Contains(words, word) && f.present() {
-		f.faultf("is %.40q, must be %s", word, strings.Join(words, " or "))
+		f.faultf("must be %s, not %.40q", strings.Join(words, " or "), word)
 		return ""
 	}
 	return word
@@ -209,12 +197,12 @@ func (f field) number(least, most int) int {
 		return 0
 	}
 	n, ok := wholeNumber(f.node.Value, least, most)
-	if ok && f.node.ShortTag() != "!!int" {
-		f.faultf("must be a whole number, without quotes")
+	if !ok {
+		f.faultf("must be a whole number from %d to %d, not %.40q", least, most, f.node.Value)
 		return 0
 	}
-	if !ok {
-		f.faultf("%.40q is no whole number from %d to %d", f.node.Value, least, most)
+	if f.node.ShortTag() != "!!int" {
+		f.faultf("must be a whole number; remove the quotes")
 		return 0
 	}
 	return n
@@ -225,23 +213,23 @@ func (f field) truth() bool {
 		return false
 	}
 	if f.node.ShortTag() != "!!bool" || (f.node.Value != "true" && f.node.Value != "false") {
-		f.faultf("%.40q is neither true nor false", f.node.Value)
+		f.faultf("must be true or false, not %.40q", f.node.Value)
 	}
 	return f.node.Value == "true"
 }
 
-// duration reads a time span in whole minutes, such as 48h or 90m.
+// duration reads a duration in whole minutes, such as 48h or 90m.
 func (f field) duration(most time.Duration) time.Duration {
 	text := f.text()
 	d, err := time.ParseDuration(text)
 	if f.present() && (err != nil || d < time.Minute || d > most || d%time.Minute != 0) {
-		f.faultf("%.40q is no span of whole minutes up to %d hours, such as 48h or 90m", text, int(most.Hours()))
+		f.faultf("must be a duration in whole minutes up to %d hours, such as 48h or 90m, not %.40q", int(most.Hours()), text)
 		return 0
 	}
 	return d
 }
 
-// moment reads a local time. YAML takes some spellings for timestamps of its own; only the text counts here.
+// moment reads a local time. It uses the text as written, because YAML takes some spellings for timestamps of its own.
 func (f field) moment(zone *time.Location) time.Time {
 	if !f.holds(yaml.ScalarNode, "a time such as 2023-11-30 10:00") {
 		return time.Time{}
@@ -254,14 +242,28 @@ func (f field) moment(zone *time.Location) time.Time {
 	return instant.UTC()
 }
 
-// hex reads a byte string of exactly size bytes in lower-case hexadecimal digits.
+// zone reads a time zone; UTC if the field is absent or faulty.
+func (f field) zone() *time.Location {
+	name := f.text()
+	if !f.present() || f.in.fault != nil {
+		return time.UTC
+	}
+	zone, err := loadZone(name)
+	if err != nil {
+		f.faultf("%s", err)
+		return time.UTC
+	}
+	return zone
+}
+
+// hex reads exactly size bytes written in lower-case hexadecimal digits.
 func (f field) hex(size int) string {
 	if !f.holds(yaml.ScalarNode, "hexadecimal digits") {
 		return ""
 	}
 	value := f.node.Value
 	if len(value) != 2*size || strings.Trim(value, "0123456789abcdef") != "" {
-		f.faultf("must be %d bytes as %d hexadecimal digits in lower case", size, 2*size)
+		f.faultf("must be %d bytes as %d lower-case hexadecimal digits", size, 2*size)
 		return ""
 	}
 	return value
