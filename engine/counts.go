@@ -7,7 +7,7 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/seathold/seathold/engine/meter"
+	"github.com/seathold/seathold/engine/internal/meter"
 )
 
 // call is a method of the engine whose outcomes are counted.

@@ -5,9 +5,9 @@ import (
 	"time"
 
 	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/internal/meter"
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/journal"
-	"github.com/seathold/seathold/engine/meter"
 )
 
 // Stats is what the engine has counted since it was opened, read without stopping anybody: numbers that belong together
@@ -30,9 +30,12 @@ type Stats struct {
 type CallStats struct {
 	Call    string // `reserve`, `confirm`, `release`, `reservation`, `account`, `enter`, `entry`
 	Results []ResultCount
-	Engine  meter.Durations // from the call to its answer, without the waiting for the journal; empty unless Options.Timed
-	Journal meter.Durations // the waiting for the journal, of calls that had to wait; likewise
+	Engine  Durations // from the call to its answer, without waiting for the journal; empty unless Options.Timed
+	Journal Durations // waiting for the journal, of calls that had to wait; likewise
 }
+
+// Durations is a histogram of how long calls took: Count, Sum, Quantile, and cumulative Buckets.
+type Durations = meter.Durations
 
 // ResultCount says how many calls had a result: `ok`, `repeated`, `gave_up` or a refusal's code.
 type ResultCount struct {

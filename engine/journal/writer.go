@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/seathold/seathold/engine/meter"
+	"github.com/seathold/seathold/engine/internal/meter"
 )
 
 // ErrStalled says that the journal has not answered for the writer's patience. The outcome waited for is not lost: it

@@ -10,7 +10,6 @@ import (
 
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/catalog"
-	"github.com/seathold/seathold/engine/meter"
 	"github.com/seathold/seathold/server"
 )
 
@@ -66,12 +65,10 @@ func (p page) counter(d *prometheus.Desc, value uint64, labels ...string) {
 	p.to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), labels...)
 }
 
-func (p page) durations(d *prometheus.Desc, all *meter.Durations, labels ...string) {
-	buckets := make(map[float64]uint64, meter.Bounds)
-	upTo := uint64(0)
-	for i := range meter.Bounds {
-		upTo += all.Counts[i]
-		buckets[seconds(meter.Bound(i))] = upTo
+func (p page) durations(d *prometheus.Desc, all *engine.Durations, labels ...string) {
+	buckets := map[float64]uint64{}
+	for bound, n := range all.Buckets() {
+		buckets[seconds(bound)] = n
 	}
 	p.to <- prometheus.MustNewConstHistogram(d, all.Count(), seconds(all.Sum), buckets, labels...)
 }
