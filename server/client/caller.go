@@ -1,0 +1,215 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+)
+
+// Options say where a server is and how to call it. Only URL is required.
+type Options struct {
+	URL string      // http or https, without a path: http://127.0.0.1:8080
+	Key string      // sent as a bearer token
+	TLS *tls.Config // for https; default: the system's authorities, TLS 1.2 or later
+
+	Connections int           // at most so many at a time; default 64
+	Attempts    int           // to make one call; default 5
+	Patience    time.Duration // no retry starts later than this after the first attempt; default 1 minute
+
+	// Sleep waits between attempts; default: a timer. It returns early with the context's cause.
+	Sleep func(ctx context.Context, d time.Duration) error
+}
+
+const (
+	answerTimeout = 30 * time.Second // from a request of the API to the head of its answer
+	dialTimeout   = 10 * time.Second
+	firstWait     = 20 * time.Millisecond // before the first retry, twice as long before each further one
+	maxWait       = 5 * time.Second
+	maxAnswer     = 64 << 20 // bytes
+)
+
+// ErrURL is wrapped by errors about Options.URL.
+var ErrURL = errors.New("not a URL such as http://127.0.0.1:8080")
+
+// caller sends requests to one server.
+type caller struct {
+	base string
+	o    Options
+	http *http.Client
+}
+
+func newCaller(o Options, timeout time.Duration) (*caller, error) {
+	base, err := url.Parse(o.URL)
+	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" ||
+		strings.Trim(base.Path, "/") != "" || base.RawQuery != "" {
+		return nil, fmt.Errorf("%q is %w", o.URL, ErrURL)
+	}
+	if o.Connections == 0 {
+		o.Connections = 64
+	}
+	if o.Attempts == 0 {
+		o.Attempts = 5
+	}
+	if o.Patience == 0 {
+		o.Patience = time.Minute
+	}
+	if o.TLS == nil {
+		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	if o.Sleep == nil {
+		o.Sleep = sleep
+	}
+	dialer := &net.Dialer{Timeout: dialTimeout}
+	return &caller{base: base.Scheme + "://" + base.Host, o: o, http: &http.Client{Transport: &http.Transport{
+		Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, TLSClientConfig: o.TLS,
+		MaxConnsPerHost: o.Connections, MaxIdleConnsPerHost: o.Connections, IdleConnTimeout: 30 * time.Second,
+		ResponseHeaderTimeout: timeout, DisableCompression: true,
+	}}}, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// call makes an idempotent call, with retries, and decodes the answer.
+func (c *caller) call(ctx context.Context, method, path string, content, answer any) (status int, err error) {
+	began := time.Now()
+	for attempt, wait := 1, firstWait; ; attempt, wait = attempt+1, min(2*wait, maxWait) {
+		status, err = c.once(ctx, method, path, content, answer)
+		refusal, refused := errors.AsType[*Error](err)
+		if err == nil || refused && refusal.Status < 500 || attempt == c.o.Attempts {
+			return status, err
+		}
+		if ended := context.Cause(ctx); ended != nil {
+			return status, ended
+		}
+		pause := wait/2 + rand.N(wait/2) // jitter: clients refused together do not return together
+		if refused {
+			pause += refusal.RetryAfter
+		}
+		deadline, bounded := ctx.Deadline()
+		if time.Since(began)+pause > c.o.Patience || bounded && time.Until(deadline) < pause {
+			return status, err
+		}
+		if ended := c.o.Sleep(ctx, pause); ended != nil {
+			return status, errors.Join(ended, err)
+		}
+	}
+}
+
+// once makes one attempt. The status is that of a success.
+func (c *caller) once(ctx context.Context, method, path string, content, answer any) (status int, err error) {
+	var body []byte
+	if content != nil {
+		if body, err = json.Marshal(content); err != nil {
+			return 0, err
+		}
+	}
+	response, err := c.send(ctx, method, path, body)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = response.Body.Close() }() // read to its end
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return 0, fmt.Errorf("%s %s%s: %w", method, c.base, path, err)
+	}
+	if err := json.Unmarshal(text, answer); err != nil {
+		return 0, noAnswer(response.StatusCode, err.Error())
+	}
+	return response.StatusCode, nil
+}
+
+// send sends a request and returns a successful response, whose body the caller closes.
+func (c *caller) send(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	if c.o.Key != "" {
+		request.Header.Set("Authorization", "Bearer "+c.o.Key)
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode == http.StatusOK || response.StatusCode == http.StatusCreated {
+		return response, nil
+	}
+	defer func() { _ = response.Body.Close() }() // read to its end
+	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<16))
+	if err != nil {
+		return nil, fmt.Errorf("%s %s%s: %w", method, c.base, path, err)
+	}
+	refusal := &Error{}
+	if json.Unmarshal(text, refusal) != nil || refusal.Code == "" {
+		refusal = noAnswer(response.StatusCode, "")
+	}
+	refusal.Status = response.StatusCode
+	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && seconds > 0 {
+		refusal.RetryAfter = time.Duration(seconds) * time.Second
+	}
+	return nil, refusal
+}
+
+// Error is a refusal: a problem document (RFC 9457) as the server sent it, alone or as the result of an operation in a
+// batch. What does not answer as a Seathold server does has the code "no_answer".
+type Error struct {
+	Status     int            `json:"status"`
+	Code       string         `json:"code"`
+	Type       string         `json:"type"` // a URN that ends in the code
+	Title      string         `json:"title"`
+	Detail     string         `json:"detail"`
+	Facts      map[string]any `json:",embed"` // the other members: strings, numbers as float64
+	RetryAfter time.Duration  `json:"-"`      // how long the server wants no retry; 0 if it did not say
+}
+
+func (e *Error) Error() string { return e.Code + ": " + e.Detail }
+
+// Text returns a fact that is a string, such as session; "" if there is none.
+func (e *Error) Text(fact string) string {
+	text, _ := e.Facts[fact].(string)
+	return text
+}
+
+// Count returns a fact that is a number, such as available; 0 if there is none.
+func (e *Error) Count(fact string) int {
+	n, _ := e.Facts[fact].(float64)
+	return int(n)
+}
+
+// Time returns a fact that is an instant, such as opens_at; the zero time if there is none.
+func (e *Error) Time(fact string) time.Time {
+	at, _ := time.Parse(time.RFC3339, e.Text(fact)) // zero if it is none
+	return at
+}
+
+func noAnswer(status int, why string) *Error {
+	if why == "" {
+		why = "no problem document"
+	}
+	detail := fmt.Sprintf("status %d: %s; is this a Seathold server?", status, why)
+	return &Error{Status: status, Code: "no_answer", Detail: detail}
+}

@@ -1,0 +1,149 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+)
+
+// MaxBatch is the largest number of operations in one request. [Client.Batch] splits longer lists.
+const MaxBatch = 1000
+
+// Client makes the calls of the API.
+type Client struct{ c *caller }
+
+// New returns a client of the API at o.URL. It makes no connection yet.
+func New(o Options) (*Client, error) {
+	c, err := newCaller(o, answerTimeout)
+	return &Client{c}, err
+}
+
+// Close closes the idle connections.
+func (c *Client) Close() { c.c.http.CloseIdleConnections() }
+
+// Reserve holds tickets, all lines or none. It sets r.ID to a new UUIDv7 if that is empty; after an error, calling
+// again with the same r has one effect. Refused among others with sold_out, account_cap_exceeded and
+// session_limit_exceeded.
+func (c *Client) Reserve(ctx context.Context, r *Request) (held Reservation, err error) {
+	r.identify()
+	status, err := c.c.call(ctx, http.MethodPost, "/v1/reservations", r, &held)
+	held.Repeated = status == http.StatusOK
+	return held, err
+}
+
+// Confirm sells what a reservation holds. The reference, such as a payment's, is kept with it; "" for none.
+func (c *Client) Confirm(ctx context.Context, id, reference string) (sold Reservation, err error) {
+	_, err = c.c.call(ctx, http.MethodPost, pathOf("reservations", id, "confirm"), confirmation{reference}, &sold)
+	return sold, err
+}
+
+// Release gives back what a reservation holds.
+func (c *Client) Release(ctx context.Context, id string) (released Reservation, err error) {
+	_, err = c.c.call(ctx, http.MethodPost, pathOf("reservations", id, "release"), nil, &released)
+	return released, err
+}
+
+// Reservation returns a reservation.
+func (c *Client) Reservation(ctx context.Context, id string) (r Reservation, err error) {
+	_, err = c.c.call(ctx, http.MethodGet, pathOf("reservations", id), nil, &r)
+	return r, err
+}
+
+// Batch makes any number of operations, MaxBatch in a request, and returns one result for each in their order. They are
+// carried out in order and independently of each other. It sets the ids of reservations that have none. A result with a
+// status of 500 or more was not retried; send that operation again. An error ends the list: the results of the requests
+// before it are returned with it.
+func (c *Client) Batch(ctx context.Context, operations []Operation) (results []Result, err error) {
+	for i := range operations {
+		if operations[i].Op == Reserve {
+			operations[i].identify()
+		}
+	}
+	for len(operations) > 0 {
+		n := min(len(operations), MaxBatch)
+		var answer struct {
+			Results []Result `json:"results"`
+		}
+		if _, err := c.c.call(ctx, http.MethodPost, "/v1/batch", batch{operations[:n]}, &answer); err != nil {
+			return results, err
+		}
+		if len(answer.Results) != n {
+			return results, noAnswer(http.StatusOK, "the batch has another number of results than operations")
+		}
+		results, operations = append(results, answer.Results...), operations[n:]
+	}
+	return results, nil
+}
+
+// Sessions returns sessions with their stock, which may lag by a moment, in the order of the sale definition: those
+// that the phase sells and that have at least available tickets left in one category. "" and 0 are for all.
+func (c *Client) Sessions(ctx context.Context, phase string, available int) ([]Session, error) {
+	query := url.Values{}
+	if phase != "" {
+		query.Set("phase", phase)
+	}
+	if available != 0 {
+		query.Set("available", strconv.Itoa(available))
+	}
+	path := "/v1/sessions"
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	var answer struct {
+		Sessions []Session `json:"sessions"`
+	}
+	_, err := c.c.call(ctx, http.MethodGet, path, nil, &answer)
+	return answer.Sessions, err
+}
+
+// Session returns a session with its stock.
+func (c *Client) Session(ctx context.Context, id string) (s Session, err error) {
+	_, err = c.c.call(ctx, http.MethodGet, pathOf("sessions", id), nil, &s)
+	return s, err
+}
+
+// Account returns an account's ledger. One that never reserved has an empty ledger.
+func (c *Client) Account(ctx context.Context, account string) (a Account, err error) {
+	_, err = c.c.call(ctx, http.MethodGet, pathOf("accounts", account), nil, &a)
+	return a, err
+}
+
+// Phases returns the phases in the order of the sale definition.
+func (c *Client) Phases(ctx context.Context) ([]Phase, error) {
+	var answer struct {
+		Phases []Phase `json:"phases"`
+	}
+	_, err := c.c.call(ctx, http.MethodGet, "/v1/phases", nil, &answer)
+	return answer.Phases, err
+}
+
+// Enter enters an account for a draw, with a priority group or "". An account that has entered keeps its first entry,
+// which is returned as Repeated.
+func (c *Client) Enter(ctx context.Context, draw, account, group string) (e Entry, err error) {
+	status, err := c.c.call(ctx, http.MethodPost, pathOf("draws", draw, "entries"), entryRequest{account, group}, &e)
+	e.Repeated = status == http.StatusOK
+	return e, err
+}
+
+// Entry returns an account's entry for a draw that was run, with its rank, slot and proof. Refused with draw_not_run
+// before that, and with entry_not_found.
+func (c *Client) Entry(ctx context.Context, draw, account string) (e Entry, err error) {
+	_, err = c.c.call(ctx, http.MethodGet, pathOf("draws", draw, "entries", account), nil, &e)
+	return e, err
+}
+
+// Draw returns how far a draw has come and what is published of it.
+func (c *Client) Draw(ctx context.Context, draw string) (d Draw, err error) {
+	_, err = c.c.call(ctx, http.MethodGet, pathOf("draws", draw), nil, &d)
+	return d, err
+}
+
+// pathOf returns the path of the API with these segments.
+func pathOf(segments ...string) string {
+	path := "/v1"
+	for _, s := range segments {
+		path += "/" + url.PathEscape(s)
+	}
+	return path
+}

@@ -1,0 +1,51 @@
+package client
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Operator makes the calls about draws on the operator's port. They take as long as millions of entries take, so bound
+// them by the context.
+type Operator struct{ c *caller }
+
+// NewOperator returns a client of the operator's port at o.URL. It makes no connection yet.
+func NewOperator(o Options) (*Operator, error) {
+	c, err := newCaller(o, 0)
+	return &Operator{c}, err
+}
+
+// Close closes the idle connections.
+func (o *Operator) Close() { o.c.http.CloseIdleConnections() }
+
+// Freeze ends the registration for a draw whose time is over and publishes the digest of its entries. Freezing again
+// changes nothing. Refused with registration_open.
+func (o *Operator) Freeze(ctx context.Context, draw string) (d Draw, err error) {
+	_, err = o.c.call(ctx, http.MethodPost, operatorPath(draw, "freeze"), nil, &d)
+	return d, err
+}
+
+// Run decides a draw by a beacon in the JSON of a drand relay. It is not retried: after a broken connection, read the
+// draw. Refused with registration_open, already_drawn and beacon_refused.
+func (o *Operator) Run(ctx context.Context, draw string, beacon []byte) (d Draw, err error) {
+	_, err = o.c.once(ctx, http.MethodPost, operatorPath(draw, "run"), jsontext.Value(beacon), &d)
+	return d, err
+}
+
+// Export returns the files of a draw that was run, as a tar archive. The caller closes it. Refused with draw_not_run
+// and export_under_way.
+func (o *Operator) Export(ctx context.Context, draw string) (io.ReadCloser, error) {
+	response, err := o.c.send(ctx, http.MethodGet, operatorPath(draw, "export"), nil)
+	if err != nil {
+		return nil, err
+	}
+	return response.Body, nil
+}
+
+func operatorPath(draw, action string) string {
+	return "/admin/draws/" + url.PathEscape(draw) + "/" + action
+}

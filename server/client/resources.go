@@ -1,0 +1,188 @@
+package client
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Line is one session and price category of a reservation.
+type Line struct {
+	Session  string `json:"session"`
+	Category string `json:"category"`
+	Quantity int    `json:"quantity"` // tickets
+}
+
+// Request asks for a hold.
+type Request struct {
+	ID         string `json:"id,omitempty"` // a UUID; "": Reserve makes one
+	Account    string `json:"account,omitempty"`
+	Phase      string `json:"phase,omitempty"`      // "": the only open phase that fits
+	TTLSeconds int    `json:"ttl_seconds,omitzero"` // how long to hold; 0: as long as the server does
+	Lines      []Line `json:"lines,omitempty"`
+}
+
+func (r *Request) identify() {
+	if r.ID == "" {
+		r.ID = uuid.Must(uuid.NewV7()).String()
+	}
+}
+
+type confirmation struct {
+	Reference string `json:"reference,omitempty"`
+}
+
+// Reservation is the claim of an account on tickets.
+type Reservation struct {
+	ID          string    `json:"id"`
+	Account     string    `json:"account"`
+	Phase       string    `json:"phase"`
+	State       string    `json:"state"` // held, then confirmed, released or expired
+	Lines       []Line    `json:"lines"`
+	Tickets     int       `json:"tickets"` // sum of the lines
+	CreatedAt   time.Time `json:"created_at"`
+	ExpiresAt   time.Time `json:"expires_at"`
+	ConfirmedAt time.Time `json:"confirmed_at"` // zero unless confirmed
+	Reference   string    `json:"reference"`    // of the confirmation
+
+	Repeated bool `json:"-"` // Reserve found it: an earlier request, perhaps a retry, had made it
+}
+
+// Kinds of operations in a batch.
+const (
+	Reserve = "reserve"
+	Confirm = "confirm" // takes ID and Reference
+	Release = "release" // takes ID
+)
+
+// Operation is one call in a batch.
+type Operation struct {
+	Op string `json:"op"` // Reserve, Confirm or Release
+	Request
+	Reference string `json:"reference,omitempty"`
+}
+
+type batch struct {
+	Operations []Operation `json:"operations"`
+}
+
+// Result is the outcome of an operation in a batch: a reservation or a refusal, and the status that a call of its own
+// would have had.
+type Result struct {
+	Status      int          `json:"status"`
+	Reservation *Reservation `json:"reservation"`
+	Problem     *Error       `json:"problem"`
+}
+
+// Session is a session of the sale with its stock.
+type Session struct {
+	Session    string    `json:"session"`
+	Programme  string    `json:"programme"`
+	Discipline string    `json:"discipline"`
+	Venue      string    `json:"venue"`
+	StartsAt   time.Time `json:"starts_at"`
+	OnSale     bool      `json:"on_sale"`
+	Pools      []Pool    `json:"pools"`
+}
+
+// Pool is the stock of one price category: capacity = available + held + sold + withheld, in tickets.
+type Pool struct {
+	Category   string `json:"category"`
+	PriceCents int    `json:"price_cents"` // 0 if unknown
+	Capacity   int    `json:"capacity"`
+	Available  int    `json:"available"`
+	Held       int    `json:"held"`
+	Sold       int    `json:"sold"`
+	Withheld   int    `json:"withheld"`
+}
+
+// Account is an account's ledger.
+type Account struct {
+	Account    string `json:"account"`
+	Programmes []struct {
+		Programme string `json:"programme"`
+		Cap       int    `json:"cap"` // of held + confirmed tickets
+		Held      int    `json:"held"`
+		Confirmed int    `json:"confirmed"`
+	} `json:"programmes"`
+	Reservations []Reservation `json:"reservations"` // held and confirmed, newest first
+	Access       []Slot        `json:"access"`
+}
+
+// Slot is the window in which a drawn account may buy in a phase.
+type Slot struct {
+	Phase    string    `json:"phase"`
+	OpensAt  time.Time `json:"opens_at"`
+	ClosesAt time.Time `json:"closes_at"` // the first instant after the slot
+	Priority bool      `json:"priority"`  // reserved for the priority group
+}
+
+// Phase is a sale period.
+type Phase struct {
+	Phase        string    `json:"phase"`
+	Programme    string    `json:"programme"`
+	Title        string    `json:"title"`
+	Kind         string    `json:"kind"`          // single or pack
+	PackSessions int       `json:"pack_sessions"` // of a pack
+	Access       string    `json:"access"`        // open or slots
+	Draw         string    `json:"draw"`          // that decides the slots
+	OpensAt      time.Time `json:"opens_at"`
+	ClosesAt     time.Time `json:"closes_at"`
+	Open         bool      `json:"open"`
+}
+
+// Draw is how far a draw has come, and what is published of it.
+type Draw struct {
+	Draw               string    `json:"draw"`
+	Title              string    `json:"title"`
+	Phase              string    `json:"phase"`  // whose slots are drawn
+	Status             string    `json:"status"` // announced, registration, closed, frozen or drawn
+	RegistrationOpens  time.Time `json:"registration_opens_at"`
+	RegistrationCloses time.Time `json:"registration_closes_at"`
+	Entries            int       `json:"entries"`
+	Beacon             struct {
+		Chain       string    `json:"chain"`
+		ChainHash   string    `json:"chain_hash"`
+		PublicKey   string    `json:"public_key"`
+		Round       uint64    `json:"round"`
+		PublishedAt time.Time `json:"published_at"`
+		StandIn     bool      `json:"stand_in"` // the round was known before the draw was defined
+		Randomness  string    `json:"randomness"`
+		Signature   string    `json:"signature"`
+	} `json:"beacon"`
+	Slots struct {
+		OpensAt       time.Time `json:"opens_at"`
+		ClosesAt      time.Time `json:"closes_at"`
+		Count         int       `json:"count"`
+		Places        int       `json:"places"` // winners of each
+		LengthSeconds int       `json:"length_seconds"`
+		StepSeconds   int       `json:"step_seconds"` // from one slot's opening to the next
+		PriorityGroup string    `json:"priority_group"`
+		PriorityCount int       `json:"priority_count"` // the first slots, reserved for the group
+	} `json:"slots"`
+	Digest string `json:"digest"` // of the entries, once frozen
+	Seed   string `json:"seed"`   // once drawn
+}
+
+type entryRequest struct {
+	Account string `json:"account"`
+	Group   string `json:"priority_group,omitempty"`
+}
+
+// Entry is an account's registration for a draw. Rank and what follows are known once the draw was run.
+type Entry struct {
+	Draw    string `json:"draw"`
+	Account string `json:"account"`
+	Group   string `json:"priority_group"` // "" for none
+	Rank    int    `json:"rank"`           // from 1
+	Slot    *Slot  `json:"slot"`           // nil if the places did not reach this rank
+	Digest  string `json:"digest"`
+	Seed    string `json:"seed"`
+	Proof   struct {
+		Leaf uint64   `json:"leaf"`
+		Size uint64   `json:"size"`
+		Path []string `json:"path"`
+	} `json:"proof"` // that the entry is in the digest
+
+	Repeated bool `json:"-"` // Enter found it: the account had entered before
+}
