@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// The picture: two panels over one logarithmic axis of offered load. All numbers are units of the drawing.
+// The picture has two panels over one logarithmic axis of offered load. All numbers are user units of the SVG.
 const (
 	width, height = 760, 620
 	left, right   = 70, 30
@@ -16,10 +16,10 @@ const (
 	lateBottom    = 560
 )
 
-// panel maps values to places.
+// panel maps values to vertical coordinates.
 type panel struct {
 	top, bottom float64
-	low, high   float64 // of the values
+	low, high   float64 // the range of values
 	logarithmic bool
 }
 
@@ -31,17 +31,22 @@ func (p panel) y(v float64) float64 {
 	return p.bottom - (min(v, high)-low)/(high-low)*(p.bottom-p.top)
 }
 
+// x maps a share of the capacity, 0.1 to 10, to a horizontal coordinate.
 func x(share float64) float64 {
 	return left + (math.Log10(share)+1)/2*(width-left-right)
 }
+
+const style = `text{fill:#24313d}.axis{stroke:#c9d3db;stroke-width:1}.line{fill:none;stroke-width:2}` +
+	`.a{stroke:#0b6e99;fill:#0b6e99}.b{stroke:#c4521b;fill:#c4521b}.c{stroke:#7a4fb5;fill:#7a4fb5}` +
+	`.d{stroke:#8b99a5;fill:#8b99a5;stroke-dasharray:4 4}`
 
 // picture draws goodput and latency over the offered load as SVG.
 func (r *sweepReport) picture() string {
 	var to strings.Builder
 	fmt.Fprintf(&to, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="system-ui,sans-serif" font-size="12">
-<style>text{fill:#24313d}.axis{stroke:#c9d3db;stroke-width:1}.line{fill:none;stroke-width:2}.a{stroke:#0b6e99;fill:#0b6e99}.b{stroke:#c4521b;fill:#c4521b}.c{stroke:#7a4fb5;fill:#7a4fb5}.d{stroke:#8b99a5;fill:#8b99a5;stroke-dasharray:4 4}</style>
+<style>%s</style>
 <rect width="%d" height="%d" fill="#ffffff"/>
-`, width, height, width, height)
+`, width, height, style, width, height)
 	text(&to, left, 26, "start", 16, fmt.Sprintf("Offered load from 0.1 to 10 times the capacity of %.0f sales a second", r.Capacity))
 	good := panel{top: goodTop, bottom: goodBottom, low: 0, high: 1.25 * r.Capacity}
 	late := panel{top: lateTop, bottom: lateBottom, low: 0.1, high: 1, logarithmic: true}
@@ -51,12 +56,12 @@ func (r *sweepReport) picture() string {
 			late.high *= 10
 		}
 	}
-	text(&to, left, goodTop-10, "start", 13, "Goodput, sales a second")
+	text(&to, left, goodTop-10, "start", 13, "Goodput, sales a second (dashed: the offered load, up to the capacity)")
 	for i := range 6 {
 		v := good.high / 5 * float64(i)
 		grid(&to, good.y(v), fmt.Sprintf("%.0f", v))
 	}
-	text(&to, left, lateTop-10, "start", 13, "Latency of what is accepted, from the intended moment, ms")
+	text(&to, left, lateTop-30, "start", 13, "Latency of accepted requests, from the scheduled time, ms")
 	for v := late.low; v <= late.high*1.01; v *= 10 {
 		grid(&to, late.y(v), fmt.Sprintf("%g", v))
 	}
@@ -73,7 +78,7 @@ func (r *sweepReport) picture() string {
 	r.line(&to, "b", late, func(_ float64, m *measurement) float64 { return m.Accepted.P99 })
 	r.line(&to, "c", late, func(_ float64, m *measurement) float64 { return m.Accepted.P999 })
 	for i, name := range []string{"median", "99th percentile", "99.9th percentile"} {
-		at := float64(left + 300 + 130*i)
+		at := float64(left + 130*i)
 		fmt.Fprintf(&to, `<line class="line %c" x1="%.0f" x2="%.0f" y1="%d" y2="%d"/>`+"\n", 'a'+i, at, at+18, lateTop-14, lateTop-14)
 		text(&to, at+24, lateTop-10, "start", 12, name)
 	}
@@ -81,7 +86,7 @@ func (r *sweepReport) picture() string {
 	return to.String()
 }
 
-// line draws one value of every load.
+// line draws one value of each load as a polyline, with a dot for each load unless it is dashed.
 func (r *sweepReport) line(to *strings.Builder, class string, p panel, value func(share float64, m *measurement) float64) {
 	var points []string
 	for i, share := range r.Shares {
