@@ -105,7 +105,7 @@ func arrivedOn(c net.Conn) func(p []byte) int {
 		if err != nil {
 			return 0
 		}
-		if raw.Read(func(fd uintptr) bool { n, err = syscall.Read(int(fd), p); return true }) != nil || err != nil {
+		if raw.Read(func(fd uintptr) bool { n, err = readArrived(fd, p); return true }) != nil || err != nil {
 			return 0
 		}
 		return n

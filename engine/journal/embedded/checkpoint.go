@@ -21,8 +21,8 @@ const checkpointsKept = 2
 // writeBytes is how much of a checkpoint is collected before it is written.
 const writeBytes = 256 << 10
 
-// Checkpoint is one being written, into a temporary file that Commit gives its name. It is a journal.Checkpoint.
-type Checkpoint struct {
+// checkpoint is one being written, into a temporary file that Commit gives its name. It is a journal.Checkpoint.
+type checkpoint struct {
 	journal *Journal
 	start   uint64
 
@@ -64,12 +64,12 @@ func (j *Journal) Checkpoint(ctx context.Context, start uint64) (journal.Checkpo
 		return nil, storageError(err)
 	}
 	header, sum := fileHeader{magic: checkpointMagic, id: j.dir.id, sequence: start}.encode()
-	j.checkpoint = &Checkpoint{journal: j, start: start, out: out, sum: sum, buffer: header}
+	j.checkpoint = &checkpoint{journal: j, start: start, out: out, sum: sum, buffer: header}
 	return j.checkpoint, nil
 }
 
 // Write adds a run of records of at most 64 MiB. After an error the checkpoint is dropped; a new one may succeed.
-func (c *Checkpoint) Write(chunk []byte) error {
+func (c *checkpoint) Write(chunk []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended != nil || len(chunk) == 0 {
@@ -93,7 +93,7 @@ func (c *Checkpoint) Write(chunk []byte) error {
 }
 
 // flush writes what is collected.
-func (c *Checkpoint) flush() error {
+func (c *checkpoint) flush() error {
 	if _, err := c.out.writeAt(c.buffer, c.offset); err != nil {
 		return err
 	}
@@ -108,14 +108,14 @@ func (c *Checkpoint) flush() error {
 }
 
 // named says which checkpoint failed.
-func (c *Checkpoint) named(err error) error {
+func (c *checkpoint) named(err error) error {
 	return fmt.Errorf("checkpoint at record %d: %w", c.start, storageError(err))
 }
 
 // drop ends an uncommitted checkpoint for the given reason, which it returns. What cannot be removed here is overwritten
 // by the next checkpoint or removed by the next Recover, and nothing ever reads it, so errors of the removal are of no
 // consequence. Callers hold mu.
-func (c *Checkpoint) drop(reason error) error {
+func (c *checkpoint) drop(reason error) error {
 	c.ended = reason
 	_ = c.out.close()
 	_ = c.journal.dir.fs.remove(c.journal.dir.join(temporaryCheckpoint))
@@ -125,7 +125,7 @@ func (c *Checkpoint) drop(reason error) error {
 
 // Commit makes the checkpoint the newest. When it returns an error, the checkpoint may or may not be found by the next
 // Recover. If a name could not be made durable, which leaves every later name in doubt as well, Append fails from then on.
-func (c *Checkpoint) Commit(end uint64) error {
+func (c *checkpoint) Commit(end uint64) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended != nil {
@@ -151,9 +151,9 @@ func (c *Checkpoint) Commit(end uint64) error {
 }
 
 // Abort drops what was written.
-func (c *Checkpoint) Abort() { c.end(errAborted) }
+func (c *checkpoint) Abort() { c.end(errAborted) }
 
-func (c *Checkpoint) end(reason error) {
+func (c *checkpoint) end(reason error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended == nil {

@@ -32,7 +32,7 @@ type crashFS struct {
 
 	names   map[string]*inode // as the program sees them, by path
 	durable map[string]*inode // as they are on disk
-	pending []rename          // changes of names that no syncDir has covered
+	pending []nameChange      // changes of names that no syncDir has covered
 	locked  bool
 }
 
@@ -50,21 +50,21 @@ type change struct {
 	data   []byte
 }
 
-// rename is a change of names: node leaves from and appears as to; either may be empty.
-type rename struct {
+// nameChange is a change of names: node leaves from and appears as to; either may be empty.
+type nameChange struct {
 	from, to string
 	node     *inode
 }
 
 // dir returns the directory whose sync makes the change durable; nothing is renamed from one to another.
-func (r rename) dir() string {
+func (r nameChange) dir() string {
 	if r.to != "" {
 		return filepath.Dir(r.to)
 	}
 	return filepath.Dir(r.from)
 }
 
-func (r rename) apply(names map[string]*inode) {
+func (r nameChange) apply(names map[string]*inode) {
 	delete(names, r.from)
 	if r.to != "" {
 		names[r.to] = r.node
@@ -181,14 +181,14 @@ func (c *crashFS) seam() fileSystem {
 		openDurable:   func(path string) (file, error) { return c.open(path, false, true) },
 		openRead:      func(path string) (file, error) { return c.open(path, false, false) },
 		rename: func(from, to string) error {
-			return c.change(func() rename { return rename{from, to, c.names[from]} })
+			return c.change(func() nameChange { return nameChange{from, to, c.names[from]} })
 		},
 		remove: func(path string) error {
-			return c.change(func() rename { return rename{from: path} })
+			return c.change(func() nameChange { return nameChange{from: path} })
 		},
 		syncDir: c.syncDir,
 		free:    c.free,
-		aside:   func(work func()) { work() },
+		spawn:   func(work func()) { work() },
 	}
 }
 
@@ -218,11 +218,11 @@ func (c *crashFS) makeDir(dir string) error {
 	if c.names[dir] != nil {
 		return nil
 	}
-	return c.change(func() rename { return rename{to: dir, node: &inode{dir: true}} })
+	return c.change(func() nameChange { return nameChange{to: dir, node: &inode{dir: true}} })
 }
 
 // change changes names, durably only behind the next syncDir.
-func (c *crashFS) change(what func() rename) error {
+func (c *crashFS) change(what func() nameChange) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.step(); err != nil {
@@ -261,7 +261,7 @@ func (c *crashFS) syncDir(dir string) error {
 	if err := c.step(); err != nil {
 		return err
 	}
-	c.pending = slices.DeleteFunc(c.pending, func(r rename) bool {
+	c.pending = slices.DeleteFunc(c.pending, func(r nameChange) bool {
 		if r.dir() != dir {
 			return false
 		}
@@ -278,7 +278,7 @@ func (c *crashFS) open(path string, create, durable bool) (file, error) {
 		return file{}, err
 	}
 	if create {
-		r := rename{to: path, node: &inode{}}
+		r := nameChange{to: path, node: &inode{}}
 		r.apply(c.names)
 		c.pending = append(c.pending, r)
 	}
@@ -295,10 +295,10 @@ func (c *crashFS) open(path string, create, durable bool) (file, error) {
 			}
 			return written, err
 		},
-		sync:     func() error { return c.sync(n) },
-		truncate: func(size int64) error { return c.truncate(n, size) },
-		unneeded: func() {},
-		close:    c.closeFile,
+		sync:      func() error { return c.sync(n) },
+		truncate:  func(size int64) error { return c.truncate(n, size) },
+		dropCache: func() {},
+		close:     c.closeFile,
 	}
 	return f, nil
 }

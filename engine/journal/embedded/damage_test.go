@@ -79,18 +79,18 @@ func frameOffset(b []byte, n int) int {
 	return at
 }
 
-// damage is one thing done to a closed journal, and what must be named for it.
-type damage struct {
+// spoiling is one way to damage a closed journal, and where the error must say that it is damaged.
+type spoiling struct {
 	name   string
 	damage func(t *testing.T, dir string, s []numbered)
 	file   int // segment that is named
 	frame  int // whose offset is named; -1 for the beginning of the file
 }
 
-// damages are done to three segments with three, three and two groups.
-func damages() []damage {
+// spoilings are done to three segments with three, three and two groups.
+func spoilings() []spoiling {
 	const middle, newest = 1, 2
-	return []damage{
+	return []spoiling{
 		{"records of an older segment", func(t *testing.T, dir string, s []numbered) {
 			edit(t, filepath.Join(dir, s[middle].name), func(b []byte) []byte { return flip(frameOffset(b, 1) + headerBytes + 9)(b) })
 		}, middle, 1},
@@ -157,14 +157,14 @@ func damages() []damage {
 // TestDamageIsNamed does each damage to a journal of its own. Every time the start must be refused with the file and the
 // offset, for writers and readers alike, and the directory stay as it is.
 func TestDamageIsNamed(t *testing.T) {
-	for _, c := range damages() {
+	for _, c := range spoilings() {
 		t.Run(c.name, func(t *testing.T) { damageIsNamed(t, c, 0) })
 		t.Run(c.name+", in prepared segments", func(t *testing.T) { damageIsNamed(t, c, 6000) })
 	}
 }
 
 // damageIsNamed does one damage and then puts zeros behind every segment, as a prepared one has them.
-func damageIsNamed(t *testing.T, c damage, zeros int) {
+func damageIsNamed(t *testing.T, c spoiling, zeros int) {
 	dir := filepath.Join(t.TempDir(), "journal")
 	segments, _ := written(t, dir, 8)
 	require.Len(t, segments, 3)
@@ -184,29 +184,29 @@ func damageIsNamed(t *testing.T, c damage, zeros int) {
 func requireDamage(t *testing.T, dir, file string, offset int64) {
 	t.Helper()
 	before := contentOf(t, dir)
-	var damage *Damage
+	var found *damage
 	for range 2 {
 		j, err := Open(dir, tinySegments)
 		require.NoError(t, err)
 		_, err = j.Recover(discard())
 		require.ErrorIs(t, err, journal.ErrDamaged)
-		require.ErrorAs(t, err, &damage)
-		require.Equal(t, file, damage.File, "%v", err)
-		require.Equal(t, offset, damage.Offset, "%v", err)
+		require.ErrorAs(t, err, &found)
+		require.Equal(t, file, found.file, "%v", err)
+		require.Equal(t, offset, found.offset, "%v", err)
 		require.ErrorIs(t, j.Append(t.Context(), scriptGroup(1, 0)), journal.ErrDamaged)
 		require.NoError(t, j.Close())
 
 		o, err := OpenReadOnly(dir)
 		require.NoError(t, err)
 		_, again := o.Recover(discard())
-		require.EqualError(t, again, damageLine(dir, damage))
+		require.EqualError(t, again, damageLine(dir, found))
 		require.NoError(t, o.Close())
 	}
 	require.True(t, maps.Equal(before, contentOf(t, dir)), "the directory was changed")
 }
 
-func damageLine(dir string, damage *Damage) string {
-	return "journal directory " + dir + ": " + damage.Error()
+func damageLine(dir string, d *damage) string {
+	return "journal directory " + dir + ": " + d.Error()
 }
 
 // TestLossThatOnlyACheckpointKnowsOf: without its newest segment a journal looks shorter but whole.

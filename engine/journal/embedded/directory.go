@@ -27,25 +27,24 @@ const (
 	temporaryCheckpoint = "checkpoint" + temporarySuffix
 	temporaryPrepared   = "prepared" + temporarySuffix
 
-	// lostAndFound is what a freshly made ext4 file system holds; it may be mounted for the journal alone.
+	// lostAndFound is in every new ext4 file system, and one may be mounted for the journal alone.
 	lostAndFound = "lost+found"
 )
 
-// Damage says where durable records are missing or unreadable. It wraps journal.ErrDamaged.
-type Damage struct {
-	File   string // within the journal's directory
-	Offset int64  // in bytes
-	Reason string
+// damage says where durable records are missing or unreadable. It wraps journal.ErrDamaged.
+type damage struct {
+	file   string // within the journal's directory
+	offset int64  // in bytes
+	reason string
 }
 
-func (d *Damage) Error() string {
-	return fmt.Sprintf("%v: %s at offset %d: %s", journal.ErrDamaged, d.File, d.Offset, d.Reason)
+func (d *damage) Error() string {
+	return fmt.Sprintf("%v: %s at offset %d: %s", journal.ErrDamaged, d.file, d.offset, d.reason)
 }
 
-// Unwrap returns journal.ErrDamaged.
-func (d *Damage) Unwrap() error { return journal.ErrDamaged }
+func (d *damage) Unwrap() error { return journal.ErrDamaged }
 
-// directory is a journal's directory that is locked and known to be one.
+// directory is the locked directory of a journal.
 type directory struct {
 	path   string
 	fs     fileSystem
@@ -56,39 +55,34 @@ type directory struct {
 
 func (d *directory) join(name string) string { return filepath.Join(d.path, name) }
 
-// openDirectory locks a directory and makes it a journal where it is missing or empty.
+// openDirectory locks a directory exclusively, and makes it a journal where it is missing or empty.
 func openDirectory(path string, fs fileSystem) (*directory, error) {
 	if err := fs.makeDir(path); err != nil {
 		return nil, err
 	}
-	unlock, err := fs.lock(path, false)
-	if err != nil {
-		return nil, err
-	}
-	d := &directory{path: path, fs: fs, unlock: unlock}
-	known, err := d.readMarker()
-	if err == nil && !known {
-		err = d.initialise()
-	}
-	if err != nil {
-		return nil, errors.Join(err, unlock())
-	}
-	return d, nil
+	return lockDirectory(path, fs, false, (*directory).initialise)
 }
 
-// openDirectoryShared locks a directory against writers only and changes nothing in it.
+// openDirectoryShared locks a directory shared with other readers, and changes nothing in it.
 func openDirectoryShared(path string, fs fileSystem) (*directory, error) {
-	if _, err := fs.list(path); err != nil {
+	if _, err := fs.list(path); err != nil { // before lock, which would make the file LOCK
 		return nil, err
 	}
-	unlock, err := fs.lock(path, true)
+	return lockDirectory(path, fs, true, func(*directory) error {
+		return fmt.Errorf("%w: it has no file %s", journal.ErrForeign, markerName)
+	})
+}
+
+// lockDirectory locks a directory and reads its marker. It calls unmarked where there is none.
+func lockDirectory(path string, fs fileSystem, shared bool, unmarked func(*directory) error) (*directory, error) {
+	unlock, err := fs.lock(path, shared)
 	if err != nil {
 		return nil, err
 	}
 	d := &directory{path: path, fs: fs, unlock: unlock}
-	known, err := d.readMarker()
-	if err == nil && !known {
-		err = fmt.Errorf("%w: it has no file %s", journal.ErrForeign, markerName)
+	marked, err := d.readMarker()
+	if err == nil && !marked {
+		err = unmarked(d)
 	}
 	if err != nil {
 		return nil, errors.Join(err, unlock())
@@ -97,7 +91,7 @@ func openDirectoryShared(path string, fs fileSystem) (*directory, error) {
 }
 
 // readMarker reads the journal's id from the marker, if there is one.
-func (d *directory) readMarker() (known bool, err error) {
+func (d *directory) readMarker() (marked bool, err error) {
 	entries, err := d.fs.list(d.path)
 	if err != nil {
 		return false, err
@@ -117,8 +111,8 @@ func (d *directory) readMarker() (known bool, err error) {
 	return true, nil
 }
 
-// initialise makes an empty journal. The marker comes last: a directory without one is either not ours or holds no record
-// yet, and one with a marker and no segment has lost it.
+// initialise makes an empty journal. It writes the marker last: a directory without a marker is foreign or holds no record
+// yet, and a directory with a marker but without a segment has lost the segment.
 func (d *directory) initialise() error {
 	entries, err := d.fs.list(d.path)
 	if err != nil {
@@ -136,13 +130,13 @@ func (d *directory) initialise() error {
 	rand.Read(id[:])
 	d.id = binary.LittleEndian.Uint64(id[:])
 	d.salt = saltOf(d.id)
-	if _, err := d.createSegment(1, 0); err != nil {
+	if _, err := d.createSegment(1, 0, false); err != nil {
 		return err
 	}
-	return d.createWhole(temporaryMarker, markerName, encodeMarker(d.id))
+	return d.install(d.fs.createDurable, temporaryMarker, markerName, encodeMarker(d.id))
 }
 
-// leftByInitialise tells whether a crash of initialise can have left the entry.
+// leftByInitialise reports whether the entry may be left from an initialise that crashed.
 func leftByInitialise(e entry) bool {
 	switch e.name {
 	case lockName, temporaryMarker, temporarySegment, lostAndFound:
@@ -153,9 +147,21 @@ func leftByInitialise(e entry) bool {
 	return false
 }
 
-// createWhole makes a file that appears with all of its content, durably.
-func (d *directory) createWhole(temporary, name string, content []byte) error {
-	f, err := d.fs.createDurable(d.join(temporary))
+// createSegment makes the segment whose first record is first and whose first frame follows the sum chain. It uses the
+// prepared file where that is ready. It returns the sum of the segment's header. The header and the name are durable
+// before any frame is written.
+func (d *directory) createSegment(first uint64, chain uint32, prepared bool) (sum uint32, err error) {
+	header, sum := fileHeader{magic: segmentMagic, id: d.id, sequence: first, chain: chain}.encode()
+	if prepared {
+		return sum, d.install(d.fs.openDurable, temporaryPrepared, segmentName(first), header)
+	}
+	return sum, d.install(d.fs.createDurable, temporarySegment, segmentName(first), header)
+}
+
+// install opens the temporary file, writes content at its beginning and gives it its name, so that the name is never seen
+// without the content. Both are durable when it returns.
+func (d *directory) install(open func(path string) (file, error), temporary, name string, content []byte) error {
+	f, err := open(d.join(temporary))
 	if err != nil {
 		return err
 	}
@@ -166,41 +172,12 @@ func (d *directory) createWhole(temporary, name string, content []byte) error {
 	return d.publish(temporary, name)
 }
 
-// publish gives a complete and synced file its name, durably. An error leaves it unknown which name will be found.
+// publish gives a complete, synced and closed file its name, durably. After an error either name may be found.
 func (d *directory) publish(temporary, name string) error {
 	if err := d.fs.rename(d.join(temporary), d.join(name)); err != nil {
 		return err
 	}
 	return d.fs.syncDir(d.path)
-}
-
-// createSegment makes the segment that begins with the record first, behind the frame with the sum chain, and returns the
-// sum of its header. It is durable, name and all, before any frame is written.
-func (d *directory) createSegment(first uint64, chain uint32) (sum uint32, err error) {
-	header, sum := d.segmentHeader(first, chain)
-	return sum, d.createWhole(temporarySegment, segmentName(first), header)
-}
-
-func (d *directory) segmentHeader(first uint64, chain uint32) (header []byte, sum uint32) {
-	return fileHeader{magic: segmentMagic, id: d.id, sequence: first, chain: chain}.encode()
-}
-
-// beginSegment is createSegment, in the prepared file where there is one, and opens it for writing.
-func (d *directory) beginSegment(prepared file, first uint64, chain uint32) (f file, sum uint32, err error) {
-	if prepared.close == nil {
-		if sum, err = d.createSegment(first, chain); err == nil {
-			f, err = d.fs.openDurable(d.join(segmentName(first)))
-		}
-		return f, sum, err
-	}
-	header, sum := d.segmentHeader(first, chain)
-	if _, err = prepared.writeAt(header, 0); err == nil {
-		err = d.publish(temporaryPrepared, segmentName(first))
-	}
-	if err != nil {
-		return file{}, 0, errors.Join(err, prepared.close())
-	}
-	return prepared, sum, nil
 }
 
 // readFile reads the first size bytes of a file, into buffer where that is large enough.
@@ -226,7 +203,7 @@ type numbered struct {
 	bytes    int64
 }
 
-// files lists the segments and the checkpoints in the order of their sequences.
+// files lists the segments and the checkpoints in ascending order of their sequences.
 func (d *directory) files() (segments, checkpoints []numbered, err error) {
 	entries, err := d.fs.list(d.path)
 	if err != nil {
@@ -250,7 +227,7 @@ func segmentName(first uint64) string { return fmt.Sprintf("%s%020d", segmentPre
 
 func checkpointName(start uint64) string { return fmt.Sprintf("%s%020d", checkpointPrefix, start) }
 
-// sequenceIn reads the twenty digits behind the prefix; their order as text is that of the numbers.
+// sequenceIn reads the twenty digits after the prefix. Their order as text is that of the numbers.
 func sequenceIn(name, prefix string) (sequence uint64, ok bool) {
 	digits, found := strings.CutPrefix(name, prefix)
 	if !found || len(digits) != 20 {
@@ -260,7 +237,7 @@ func sequenceIn(name, prefix string) (sequence uint64, ok bool) {
 	return sequence, err == nil
 }
 
-// removeTemporary drops what a crash left unfinished.
+// removeTemporary removes the unfinished files that a crash left.
 func (d *directory) removeTemporary() error {
 	entries, err := d.fs.list(d.path)
 	if err != nil {

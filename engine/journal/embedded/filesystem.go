@@ -5,45 +5,49 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
+	"slices"
 
+	"github.com/gofrs/flock"
 	"github.com/seathold/seathold/engine/journal"
 )
 
-// fileSystem is all that the journal asks of a file system. The tests put one in memory in its place that forgets what
-// was not synced and fails on demand.
+// fileSystem is all that the journal needs of a file system. The tests replace it by one in memory that loses what was
+// not synced and fails on demand.
 type fileSystem struct {
-	// lock takes the directory's lock, for one holder alone or to share among readers; journal.ErrLocked when it is taken.
+	// lock takes the directory's lock, exclusively or shared among readers. It returns journal.ErrLocked when another
+	// process holds the lock.
 	lock func(dir string, shared bool) (unlock func() error, err error)
-	// makeDir makes the directory unless it is there; its parent must exist.
+	// makeDir makes the directory unless it exists. Its parent must exist.
 	makeDir func(dir string) error
 	// list returns the directory's entries.
 	list func(dir string) ([]entry, error)
-	// create makes an empty file, in place of one of that name. What is written to it is durable after sync.
+	// create makes an empty file and replaces any file of that name. What is written to it is durable after sync.
 	create func(path string) (file, error)
 	// createDurable is create for a file whose writes are durable when they return.
 	createDurable func(path string) (file, error)
 	// openDurable opens a file for writes that are durable when they return.
 	openDurable func(path string) (file, error)
 	openRead    func(path string) (file, error)
-	rename      func(from, to string) error
-	remove      func(path string) error
+	// rename gives a file another name and replaces any file of that name. The file must not be open: Windows refuses to
+	// rename an open file.
+	rename func(from, to string) error
+	remove func(path string) error
 	// syncDir makes the names in a directory durable.
 	syncDir func(dir string) error
-	// free returns how many bytes more the directory's disk has room for.
+	// free returns how many more bytes the directory's disk has room for.
 	free func(dir string) (int64, error)
-	// aside does work beside the caller. In the tests it is done at once, so that operations have one order.
-	aside func(work func())
+	// spawn runs work in a goroutine of its own. The tests run it at once, which fixes the order of all operations.
+	spawn func(work func())
 }
 
 // file is an open file.
 type file struct {
-	readAt   func(b []byte, offset int64) (int, error)
-	writeAt  func(b []byte, offset int64) (int, error)
-	sync     func() error
-	truncate func(size int64) error
-	unneeded func() // says that nothing of it will be read soon
-	close    func() error
+	readAt    func(b []byte, offset int64) (int, error)
+	writeAt   func(b []byte, offset int64) (int, error)
+	sync      func() error
+	truncate  func(size int64) error
+	dropCache func() // drops the file's pages from the page cache, where the system can
+	close     func() error
 }
 
 // entry is a file or directory within the journal's directory.
@@ -59,14 +63,14 @@ func disk() fileSystem {
 		makeDir:       makeDir,
 		list:          listDir,
 		create:        openWith(os.O_RDWR | os.O_CREATE | os.O_TRUNC),
-		createDurable: openWith(os.O_RDWR | os.O_CREATE | os.O_TRUNC | syscall.O_DSYNC),
-		openDurable:   openWith(os.O_RDWR | syscall.O_DSYNC),
+		createDurable: openDurableWith(os.O_RDWR | os.O_CREATE | os.O_TRUNC),
+		openDurable:   openDurableWith(os.O_RDWR),
 		openRead:      openWith(os.O_RDONLY),
-		rename:        os.Rename,
+		rename:        rename,
 		remove:        os.Remove,
 		syncDir:       syncDir,
 		free:          freeBytes,
-		aside:         func(work func()) { go work() },
+		spawn:         func(work func()) { go work() },
 	}
 }
 
@@ -77,27 +81,33 @@ func openWith(flags int) func(path string) (file, error) {
 			return file{}, err
 		}
 		return file{readAt: f.ReadAt, writeAt: f.WriteAt, sync: f.Sync, truncate: f.Truncate,
-			unneeded: func() { unneeded(f) }, close: f.Close}, nil
+			dropCache: func() { dropCache(f) }, close: f.Close}, nil
 	}
 }
 
-// lockDir locks the file LOCK in dir. The kernel drops the lock with the process, so a killed one leaves none behind.
-func lockDir(dir string, shared bool) (unlock func() error, err error) {
-	how := syscall.LOCK_EX
-	if shared {
-		how = syscall.LOCK_SH
+func openDurableWith(flags int) func(path string) (file, error) {
+	open := openWith(flags | durably)
+	return func(path string) (file, error) {
+		f, err := open(path)
+		return durable(f), err
 	}
-	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDONLY|os.O_CREATE, 0o600)
+}
+
+// lockDir locks the file LOCK in dir. The system releases the lock when the process ends, however it ends.
+func lockDir(dir string, shared bool) (unlock func() error, err error) {
+	lock := flock.New(filepath.Join(dir, lockName))
+	try := lock.TryLock
+	if shared {
+		try = lock.TryRLock
+	}
+	locked, err := try()
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB); err != nil {
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			err = journal.ErrLocked
-		}
-		return nil, errors.Join(err, f.Close())
+	if !locked {
+		return nil, journal.ErrLocked
 	}
-	return f.Close, nil
+	return lock.Unlock, nil
 }
 
 func makeDir(dir string) error {
@@ -110,7 +120,7 @@ func makeDir(dir string) error {
 		return err
 	}
 	if !info.IsDir() {
-		return fmt.Errorf("%w: a file of that name is in the way", journal.ErrForeign)
+		return fmt.Errorf("%w: it is a file, not a directory", journal.ErrForeign)
 	}
 	return nil
 }
@@ -131,27 +141,15 @@ func listDir(dir string) ([]entry, error) {
 	return entries, nil
 }
 
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-func freeBytes(dir string) (int64, error) {
-	var s syscall.Statfs_t
-	if err := syscall.Statfs(dir, &s); err != nil {
-		return 0, &os.PathError{Op: "statfs", Path: dir, Err: err}
-	}
-	return int64(s.Bavail) * int64(s.Bsize), nil //nolint:unconvert // other systems have other types
-}
-
 // storageError adds journal.ErrFull to an error that says there is no room. It is applied where an error leaves the
 // package.
 func storageError(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if isAny(err, noRoom) {
 		return fmt.Errorf("%w: %w", journal.ErrFull, err)
 	}
 	return err
+}
+
+func isAny(err error, targets []error) bool {
+	return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
 }

@@ -60,11 +60,11 @@ func (h fileHeader) encode() ([]byte, uint32) {
 // decodeFileHeader reads the header of the file called name, which must be one of the journal id and of the given kind.
 func decodeFileHeader(name, magic string, id uint64, b []byte) (h fileHeader, sum uint32, err error) {
 	if len(b) < headerBytes {
-		return h, 0, &Damage{File: name, Reason: fmt.Sprintf("the file ends within its header, after %d bytes", len(b))}
+		return h, 0, &damage{file: name, reason: fmt.Sprintf("the file ends within its header, after %d bytes", len(b))}
 	}
 	sum = binary.LittleEndian.Uint32(b[28:])
 	if string(b[:4]) != magic || sum != crc32.Checksum(b[:28], castagnoli) {
-		return h, 0, &Damage{File: name, Reason: "its header does not hold"}
+		return h, 0, &damage{file: name, reason: "its header does not hold"}
 	}
 	if v := binary.LittleEndian.Uint32(b[4:]); v != formatVersion {
 		return h, 0, fmt.Errorf("%w: %s has format version %d, this program reads %d", journal.ErrForeign, name, v, formatVersion)
@@ -76,7 +76,7 @@ func decodeFileHeader(name, magic string, id uint64, b []byte) (h fileHeader, su
 		chain:    binary.LittleEndian.Uint32(b[24:]),
 	}
 	if h.id != id {
-		return h, 0, &Damage{File: name, Reason: fmt.Sprintf("it belongs to journal %016x, not to %016x", h.id, id)}
+		return h, 0, &damage{file: name, reason: fmt.Sprintf("it belongs to journal %016x, not to %016x", h.id, id)}
 	}
 	return h, sum, nil
 }
@@ -216,10 +216,10 @@ func decodeMarker(content []byte) (id uint64, err error) {
 		return 0, fmt.Errorf("%w: it has format version %d, this program reads %d", journal.ErrForeign, version, formatVersion)
 	}
 	if _, err := fmt.Sscanf(string(content), "Seathold journal, format 1, id %16x", &id); err != nil {
-		return 0, &Damage{File: markerName, Reason: "it has no id"}
+		return 0, &damage{file: markerName, reason: "it has no id"}
 	}
 	if string(encodeMarker(id)) != string(content) {
-		return 0, &Damage{File: markerName, Reason: "its checksum does not hold"}
+		return 0, &damage{file: markerName, reason: "its checksum does not hold"}
 	}
 	return id, nil
 }

@@ -13,16 +13,18 @@ import (
 
 // Options tune a journal. The zero value means the defaults.
 type Options struct {
-	// SegmentBytes is the size that a segment does not grow beyond, unless one group alone does; 64 MiB unless set. Disk
-	// space behind a checkpoint is freed by whole segments.
+	// SegmentBytes is the size above which a segment does not grow, unless a single group is larger. The default is
+	// 64 MiB. Disk space that no checkpoint needs is freed by whole segments.
 	SegmentBytes int64
 
-	// PrepareAfter is how many bytes a segment has when the next one is prepared: filled with zeros, which makes a group in
-	// it durable in about half the time. That takes SegmentBytes of disk space ahead of need. 1 MiB unless set; negative:
-	// never. Where less than four times SegmentBytes is free, none is prepared.
+	// PrepareAfter is the size in bytes at which a segment has the next one prepared: filled with zeros, which makes a
+	// group in it durable in about half the time. That takes SegmentBytes of disk space ahead of need. The default is
+	// 1 MiB; with a negative value no segment is prepared. None is prepared either where less than four times SegmentBytes
+	// is free.
 	PrepareAfter int64
 
-	// Warn is told of what failed without harm, such as a segment that could not be prepared. It must not call the journal.
+	// Warn is called with a failure that does no harm, such as a segment that could not be prepared. It must not call the
+	// journal.
 	Warn func(error)
 }
 
@@ -42,47 +44,40 @@ func (o Options) withDefaults() Options {
 // keptFrameBytes bounds the buffer that stays allocated between groups.
 const keptFrameBytes = 4 << 20
 
-// Errors of calls that come at a wrong time. They are faults of the caller; the journal is not touched.
+// Errors of calls out of order. They are bugs of the caller and change nothing in the journal.
 var (
-	errNotRecovered = errors.New("Recover must be called, once, before anything else")
-	errCheckpoints  = errors.New("a checkpoint is being written already")
+	errNotRecovered = errors.New("Recover must be called once, before any other call")
+	errCheckpoints  = errors.New("another checkpoint is being written")
 )
 
-// Journal is a journal in a directory, opened for writing. It is a journal.Backend.
+// Journal is a journal in a directory, opened for writing. It is a journal.Backend. Its methods may be called by several
+// goroutines.
 type Journal struct {
 	dir     *directory
 	options Options
 
-	mu         sync.Mutex // held during an Append, so that Close waits for it; never during the writing of a checkpoint
+	mu         sync.Mutex // held during an Append, so that Close waits for it; not while a checkpoint is written
 	recovered  bool
 	closed     bool
-	failed     error // the first failed write; returned for ever after
+	failed     error // the first failed write, which every later call returns
 	last       uint64
 	chain      uint32 // the sum of the last frame
-	newest     file   // the segment that is appended to
+	newest     file   // the segment that groups are appended to
 	end        int64  // where its last frame ends, in bytes
-	filled     int64  // where the zeros behind that end; at most end where there are none
+	filled     int64  // where the zeros after that frame end; at most end where there are none
 	next       preparation
 	frame      []byte // reused from group to group
-	syncs      uint64
 	segments   []numbered
 	intact     []numbered // complete checkpoints, the oldest first
-	damaged    []numbered // checkpoints passed over by Recover; the next Commit removes them
-	checkpoint *Checkpoint
+	damaged    []numbered // checkpoints that Recover skipped; the next Commit removes them
+	checkpoint *checkpoint
 
-	obsolete []numbered // files to remove; only the checkpoint that commits touches it
+	obsolete []numbered // files to remove; used only by the checkpoint that commits
 }
 
-// Stats is what a journal holds and has done.
-type Stats struct {
-	Segments int    // files
-	Bytes    int64  // in segments
-	Syncs    uint64 // groups made durable since Open
-}
-
-// Open opens the journal in a directory, which it makes when it is missing; its parent must exist. No second program can
-// open it until Close or the end of this one: it gets journal.ErrLocked. A directory with other things in it is refused
-// with journal.ErrForeign. Recover must be called next.
+// Open opens the journal in a directory. It makes the directory when it is missing; the parent must exist. Until Close or
+// the end of this process no other process can open the journal: Open and OpenReadOnly return journal.ErrLocked there.
+// A directory that holds other things is refused with journal.ErrForeign. The caller must call Recover next.
 func Open(path string, options Options) (*Journal, error) {
 	return open(path, options, disk())
 }
@@ -95,8 +90,8 @@ func open(path string, options Options, fs fileSystem) (*Journal, error) {
 	return &Journal{dir: d, options: options.withDefaults()}, nil
 }
 
-// Recover delivers all that is durable, cuts an unfinished group from the end and makes ready for Append. When it fails
-// the files are as they were, and the journal can only be closed. See journal.Backend.
+// Recover delivers all that is durable, cuts an unfinished group from the end and gets ready for Append. When it fails, no
+// file is changed, and the journal can only be closed. See journal.Reader.
 func (j *Journal) Recover(to journal.Recovery) (journal.Recovered, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -119,11 +114,11 @@ func (j *Journal) Recover(to journal.Recovery) (journal.Recovered, error) {
 	return r.sum, nil
 }
 
-// resume makes what was read durable and the newest segment ready for the next group.
+// resume makes what was read durable and prepares the newest segment for the next group.
 //
-// Reading a file does not show that it is on disk: a process that was killed, or whose sync failed, leaves data and names
-// in memory of the kernel, and a sync that fails once may report success later without having written. So the names are
-// synced and the last group, the only one that may be in doubt, is written once more, in place, with the bytes it has.
+// A file that can be read need not be on disk: when a process is killed, or its sync fails, the kernel may hold data and
+// names in memory only. After a failed sync a second one may report success without having written. So resume syncs the
+// names, and writes the last group, the only one in doubt, once more in place with the same bytes.
 func (j *Journal) resume(r *recovery) error {
 	if err := j.dir.removeTemporary(); err != nil {
 		return err
@@ -149,13 +144,12 @@ func (j *Journal) resume(r *recovery) error {
 		j.filled = r.tail.segment.bytes
 	}
 	j.segments, j.intact, j.damaged = r.segments, r.checkpoints[:r.intact:r.intact], r.checkpoints[r.intact:]
-	j.segments[len(j.segments)-1].bytes = r.tail.bytes
 	return nil
 }
 
-// Append makes a group durable with one write that returns when the disk has it. A refused group, one that does not follow
-// or is out of bounds, changes nothing. Any other error is final: every later Append returns it again, and whether the
-// group is there is known to the next Open only. It wraps journal.ErrFull when there is no room.
+// Append makes a group durable by one write, which returns once the disk has it. A group that does not follow the last
+// record, or is out of bounds, is refused and changes nothing. Any other error is final: every later Append returns it, and
+// only the next Open can find out whether the group is there. The error wraps journal.ErrFull when there is no room.
 func (j *Journal) Append(ctx context.Context, g journal.Group) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -166,13 +160,14 @@ func (j *Journal) Append(ctx context.Context, g journal.Group) error {
 		return err
 	}
 	if g.First != j.last+1 {
-		return fmt.Errorf("BUG: a group from record %d behind record %d", g.First, j.last)
+		return fmt.Errorf("BUG: a group from record %d after record %d", g.First, j.last)
 	}
 	if g.Count < 1 || g.Count > math.MaxUint32 || len(g.Records) < g.Count || len(g.Records) > maxRunBytes {
-		return fmt.Errorf("BUG: a group of %d records in %d bytes; at most %d bytes are possible", g.Count, len(g.Records), maxRunBytes)
+		return fmt.Errorf("BUG: a group of %d records in %d bytes; the limit is %d bytes",
+			g.Count, len(g.Records), maxRunBytes)
 	}
 	size := int64(headerBytes + len(g.Records))
-	if j.ends(size) {
+	if j.full(size) {
 		if err := j.roll(); err != nil {
 			return j.fail(err)
 		}
@@ -181,11 +176,10 @@ func (j *Journal) Append(ctx context.Context, g journal.Group) error {
 	if _, err := j.newest.writeAt(j.frame, j.end); err != nil {
 		return j.fail(err)
 	}
+	// The group is durable.
 	j.end += size
 	j.chain = sum
 	j.last = g.Last()
-	j.syncs++
-	j.segments[len(j.segments)-1].bytes = j.end
 	if cap(j.frame) > keptFrameBytes {
 		j.frame = nil
 	}
@@ -195,16 +189,17 @@ func (j *Journal) Append(ctx context.Context, g journal.Group) error {
 	return nil
 }
 
-// ends tells whether the newest segment is at its end before a frame of the size: it has no room for it, or it would have
-// to grow and a prepared one is ready.
-func (j *Journal) ends(size int64) bool {
-	if err := j.next.look(); err != nil {
-		j.options.Warn(fmt.Errorf("journal directory %s: the next segment could not be prepared: %w", j.dir.path, storageError(err)))
+// full reports whether a frame of the size belongs in a new segment: the newest one has no room for it, or would have to
+// grow while a prepared one is ready.
+func (j *Journal) full(size int64) bool {
+	if err := j.next.poll(); err != nil {
+		j.options.Warn(fmt.Errorf("journal directory %s: cannot prepare the next segment, which will grow with its groups: %w",
+			j.dir.path, storageError(err)))
 	}
 	if j.end == headerBytes {
 		return false
 	}
-	return j.end+size > j.options.SegmentBytes || j.end+size > j.filled && j.next.ready.close != nil
+	return j.end+size > j.options.SegmentBytes || j.end+size > j.filled && j.next.ready
 }
 
 // encodeFrame puts the group's frame into the buffer and returns its sum.
@@ -224,25 +219,29 @@ func (j *Journal) encodeFrame(g journal.Group) uint32 {
 	}.put(j.frame, j.dir.salt)
 }
 
-// roll begins the next segment. All groups of the one before are durable already.
+// roll begins the next segment. All groups of the previous one are durable.
 func (j *Journal) roll() error {
 	first := j.last + 1
 	prepared, filled := j.next.take(), int64(0)
-	if prepared.close != nil {
+	if prepared {
 		filled = j.options.SegmentBytes
 	}
-	f, sum, err := j.dir.beginSegment(prepared, first, j.chain)
+	sum, err := j.dir.createSegment(first, j.chain, prepared)
+	if err != nil {
+		return err
+	}
+	f, err := j.dir.fs.openDurable(j.dir.join(segmentName(first)))
 	if err != nil {
 		return err
 	}
 	full := j.newest
 	j.newest, j.end, j.filled, j.chain = f, headerBytes, filled, sum
-	j.segments = append(j.segments, numbered{segmentName(first), first, headerBytes})
-	full.unneeded()
+	j.segments = append(j.segments, numbered{name: segmentName(first), sequence: first})
+	full.dropCache()
 	return full.close()
 }
 
-// usable returns why nothing can be written, if so. Callers hold mu.
+// usable returns why nothing can be written now, or nil. The caller holds mu.
 func (j *Journal) usable() error {
 	if j.closed {
 		return journal.ErrClosed
@@ -256,7 +255,7 @@ func (j *Journal) usable() error {
 	return nil
 }
 
-// fail ends all writing for good. Callers hold mu.
+// fail ends all writing for good. The caller holds mu.
 func (j *Journal) fail(err error) error {
 	if j.failed == nil {
 		j.failed = fmt.Errorf("journal directory %s takes no more records: %w", j.dir.path, storageError(err))
@@ -264,19 +263,8 @@ func (j *Journal) fail(err error) error {
 	return j.failed
 }
 
-// Stats may be called at any time; it waits for an Append under way.
-func (j *Journal) Stats() Stats {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	s := Stats{Segments: len(j.segments), Syncs: j.syncs}
-	for _, f := range j.segments {
-		s.Bytes += f.bytes
-	}
-	return s
-}
-
-// Close ends an unfinished checkpoint and releases the directory. It waits for an Append under way; after it all calls
-// return journal.ErrClosed.
+// Close aborts an unfinished checkpoint and releases the directory. It waits for a running Append. Every later call
+// returns journal.ErrClosed, but for Close, which is then a no-op.
 func (j *Journal) Close() error {
 	j.mu.Lock()
 	if j.closed {

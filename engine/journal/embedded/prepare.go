@@ -6,107 +6,100 @@ import (
 )
 
 const (
-	// preparePiece is how many zeros are written together. While they are on their way to the disk a group waits behind
-	// them: 256 KiB take about as long as one.
+	// preparePiece is how many zeros are written at a time. A group that arrives meanwhile waits for them: 256 KiB take
+	// about as long as a group.
 	preparePiece = 256 << 10
-	// prepareRest is how many times as long as a piece took the disk is left to the groups before the next.
+	// prepareRest is how long the disk is left to groups after each piece, as a multiple of the time the piece took.
 	prepareRest = 2
-	// prepareRoom is how many times the size of a segment must be free for one to be prepared: what little room there is
-	// belongs to records.
+	// prepareRoom is how many times the size of a segment must be free before one is prepared: the last room on a disk is
+	// kept for records.
 	prepareRoom = 4
 )
 
-// preparation is the making of the next segment while groups go into this one: a file of zeros. What is written over them
-// changes nothing but these bytes, where a file that grows has its size and its place on the disk to be kept, too: see the
-// package's comment for what that saves. Nothing waits for it, and nothing depends on it: a journal without a prepared
-// segment goes on in one that grows.
+// preparation makes the next segment, a file of zeros, while groups go into the current one. Overwriting zeros changes no
+// more than those bytes, where a file that grows must also store its new size and location: the package comment has what
+// that saves. No group waits for a preparation, and none depends on it: without a prepared segment the journal continues
+// in one that grows.
 //
-// Its methods belong to whoever holds the journal's lock; the making itself goes on beside it.
+// The caller of its methods holds the journal's lock. The zeros are written without it.
 type preparation struct {
-	tried bool // for this segment: a failure is not tried again at every group
-	under bool // the making has begun, and done has yet to tell
-	done  chan prepared
+	tried bool       // for the current segment: a failure is not retried with every group
+	ready bool       // the prepared file is complete
+	done  chan error // receives the result of a preparation that runs; nil while none does
 	stop  chan struct{}
-	ready file // close is nil where there is none
 }
 
-// prepared is what came of a preparation: neither, where there is little room on the disk.
-type prepared struct {
-	file file
-	err  error
-}
+// errNotPrepared reports that nothing was prepared, since the disk has little room or the journal was closed.
+var errNotPrepared = errors.New("no segment was prepared")
 
-// begin starts the making, unless that was done for this segment before.
+// begin starts a preparation unless there was one for the current segment.
 func (p *preparation) begin(d *directory, size int64) {
-	if p.tried || p.under || p.ready.close != nil {
+	if p.tried || p.done != nil || p.ready {
 		return
 	}
-	p.tried, p.under = true, true
-	p.done, p.stop = make(chan prepared, 1), make(chan struct{})
-	d.fs.aside(func() { p.done <- d.prepare(size, p.stop) })
+	done, stop := make(chan error, 1), make(chan struct{})
+	p.tried, p.done, p.stop = true, done, stop
+	d.fs.spawn(func() { done <- d.prepare(size, stop) })
 }
 
-// look takes up a preparation that is done, and returns why it failed.
-func (p *preparation) look() error {
-	if !p.under {
-		return nil
-	}
+// poll notes the result of a preparation that has ended and returns why it failed.
+func (p *preparation) poll() error {
 	select {
-	case made := <-p.done:
-		p.under, p.ready = false, made.file
-		return made.err
+	case err := <-p.done:
+		return p.finish(err)
 	default:
 		return nil
 	}
 }
 
-// take returns the prepared segment's file, once; there is one when ready.close is not nil.
-func (p *preparation) take() file {
-	f := p.ready
-	p.ready, p.tried = file{}, false
-	return f
-}
-
-// end stops the making and removes what there is of it.
-func (p *preparation) end(d *directory) error {
-	var err error
-	if p.under {
-		close(p.stop)
-		made := <-p.done
-		p.under, p.ready = false, made.file
-		if !errors.Is(made.err, errStopped) {
-			err = made.err
-		}
-	}
-	if p.ready.close != nil {
-		err = errors.Join(err, p.take().close(), d.fs.remove(d.join(temporaryPrepared)))
+func (p *preparation) finish(err error) error {
+	p.done, p.ready = nil, err == nil
+	if errors.Is(err, errNotPrepared) {
+		return nil
 	}
 	return err
 }
 
-var errStopped = errors.New("the journal was closed")
+// take reports whether a prepared segment is ready, and leaves it to the caller. The next segment may then be prepared.
+func (p *preparation) take() bool {
+	ready := p.ready
+	p.ready, p.tried = false, false
+	return ready
+}
 
-// prepare makes a durable file of zeros under its temporary name, opened for writes that are durable when they return.
-func (d *directory) prepare(size int64, stop <-chan struct{}) prepared {
+// end stops a preparation and removes its file.
+func (p *preparation) end(d *directory) error {
+	var err error
+	if p.done != nil {
+		close(p.stop)
+		err = p.finish(<-p.done)
+	}
+	if p.take() {
+		err = errors.Join(err, d.fs.remove(d.join(temporaryPrepared)))
+	}
+	return err
+}
+
+// prepare makes a durable file of zeros under its temporary name.
+func (d *directory) prepare(size int64, stop <-chan struct{}) error {
 	free, err := d.fs.free(d.path)
-	if err != nil || free < prepareRoom*size {
-		return prepared{err: err}
+	if err != nil {
+		return err
+	}
+	if free < prepareRoom*size {
+		return errNotPrepared
 	}
 	f, err := d.fs.create(d.join(temporaryPrepared))
 	if err != nil {
-		return prepared{err: err}
+		return err
 	}
-	err = errors.Join(fillWithZeros(f, size, stop), f.close())
-	if err == nil {
-		f, err = d.fs.openDurable(d.join(temporaryPrepared))
+	if err := errors.Join(fillWithZeros(f, size, stop), f.close()); err != nil {
+		return errors.Join(err, d.fs.remove(d.join(temporaryPrepared)))
 	}
-	if err != nil {
-		return prepared{err: errors.Join(err, d.fs.remove(d.join(temporaryPrepared)))}
-	}
-	return prepared{file: f}
+	return nil
 }
 
-// fillWithZeros writes and syncs, in pieces, and leaves the disk to others in between.
+// fillWithZeros writes and syncs piece by piece, and leaves the disk to groups in between.
 func fillWithZeros(f file, size int64, stop <-chan struct{}) error {
 	zeros := make([]byte, min(size, preparePiece))
 	rest := time.NewTimer(0)
@@ -115,7 +108,7 @@ func fillWithZeros(f file, size int64, stop <-chan struct{}) error {
 		select {
 		case <-rest.C:
 		case <-stop:
-			return errStopped
+			return errNotPrepared
 		}
 		began := time.Now()
 		if _, err := f.writeAt(zeros[:min(int64(len(zeros)), size-at)], at); err != nil {

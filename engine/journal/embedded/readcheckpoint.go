@@ -118,5 +118,5 @@ func (r *checkpointReader) next(n int) ([]byte, error) {
 }
 
 func (r *checkpointReader) damage(format string, args ...any) error {
-	return &Damage{File: r.name, Offset: r.at, Reason: fmt.Sprintf(format, args...)}
+	return &damage{file: r.name, offset: r.at, reason: fmt.Sprintf(format, args...)}
 }

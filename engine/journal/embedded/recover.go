@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"syscall"
 
 	"github.com/seathold/seathold/engine/journal"
 )
@@ -64,7 +63,7 @@ func (r *recovery) chooseCheckpoint() error {
 			r.sum.Checkpoint = journal.CheckpointInfo{Start: end.start, End: end.end, Bytes: int64(end.bytes)}
 			return nil
 		}
-		if !errors.Is(err, journal.ErrDamaged) && !errors.Is(err, syscall.EIO) {
+		if !errors.Is(err, journal.ErrDamaged) && !isAny(err, unreadable) {
 			return err
 		}
 		r.note("the checkpoint %s is passed over for an older one and a longer replay: %v", f.name, err)
@@ -86,10 +85,10 @@ func (r *recovery) neededSegments() ([]numbered, error) {
 		}
 	}
 	if len(r.segments) == 0 {
-		return nil, &Damage{File: segmentName(next), Reason: "there is no segment at all"}
+		return nil, &damage{file: segmentName(next), reason: "there is no segment at all"}
 	}
 	first := r.segments[0]
-	return nil, &Damage{File: first.name, Reason: fmt.Sprintf("it is the oldest segment, and records %d to %d are missing", next, first.sequence-1)}
+	return nil, &damage{file: first.name, reason: fmt.Sprintf("it is the oldest segment, and records %d to %d are missing", next, first.sequence-1)}
 }
 
 func (r *recovery) deliverCheckpoint() error {
@@ -115,13 +114,13 @@ func (r *recovery) deliverSegments(needed []numbered) error {
 			return err
 		}
 		if header.sequence != f.sequence {
-			return &Damage{File: f.name, Reason: fmt.Sprintf("its header says that it begins with record %d", header.sequence)}
+			return &damage{file: f.name, reason: fmt.Sprintf("its header says that it begins with record %d", header.sequence)}
 		}
 		if f.sequence != next {
-			return &Damage{File: f.name, Reason: fmt.Sprintf("records %d to %d, which should stand before it, are missing", next, f.sequence-1)}
+			return &damage{file: f.name, reason: fmt.Sprintf("records %d to %d, which should stand before it, are missing", next, f.sequence-1)}
 		}
 		if i > 0 && header.chain != chain {
-			return &Damage{File: f.name, Reason: "it does not follow the last group of " + needed[i-1].name}
+			return &damage{file: f.name, reason: "it does not follow the last group of " + needed[i-1].name}
 		}
 		s := segment{name: f.name, data: data, written: withoutZeros(data), salt: r.dir.salt, offset: headerBytes, next: next,
 			chain: sum, newest: i == len(needed)-1}
@@ -175,7 +174,7 @@ func (r *recovery) compareWithCheckpoints() error {
 			known = max(known, r.sum.Checkpoint.End)
 		}
 		if known > last {
-			return &Damage{File: r.tail.segment.name, Offset: r.tail.bytes, Reason: fmt.Sprintf(
+			return &damage{file: r.tail.segment.name, offset: r.tail.bytes, reason: fmt.Sprintf(
 				"the last record found is %d, but %s was written when record %d was durable", last, c.name, known)}
 		}
 	}
@@ -262,5 +261,5 @@ func withoutZeros(b []byte) int {
 }
 
 func (s *segment) damage(offset int, format string, args ...any) error {
-	return &Damage{File: s.name, Offset: int64(offset), Reason: fmt.Sprintf(format, args...)}
+	return &damage{file: s.name, offset: int64(offset), reason: fmt.Sprintf(format, args...)}
 }

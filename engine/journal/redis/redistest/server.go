@@ -136,12 +136,6 @@ func (s *Server) Restart(args ...string) {
 	require.NoError(s.t, s.start())
 }
 
-// Stop stops the process as a stalled machine does: connections stay, nothing is answered.
-func (s *Server) Stop() { require.NoError(s.t, s.process.Process.Signal(syscall.SIGSTOP)) }
-
-// Continue ends Stop.
-func (s *Server) Continue() { require.NoError(s.t, s.process.Process.Signal(syscall.SIGCONT)) }
-
 // Log returns the last lines that the process printed.
 func (s *Server) Log() string { return s.log.String() }
 

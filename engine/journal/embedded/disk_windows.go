@@ -1,0 +1,49 @@
+package embedded
+
+import (
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/windows"
+)
+
+// Errors that say there is no room left, and that a disk cannot read what it holds.
+var (
+	noRoom = []error{syscall.ENOSPC, syscall.EDQUOT, windows.ERROR_DISK_FULL, windows.ERROR_HANDLE_DISK_FULL,
+		windows.ERROR_DISK_QUOTA_EXCEEDED}
+	unreadable = []error{syscall.EIO, windows.ERROR_CRC, windows.ERROR_SECTOR_NOT_FOUND, windows.ERROR_READ_FAULT,
+		windows.ERROR_IO_DEVICE}
+)
+
+// rename changes a file's name by write-through: MoveFileEx returns once the move is on the disk. See syncDir.
+func rename(from, to string) error {
+	source, err := windows.UTF16PtrFromString(from)
+	if err != nil {
+		return err
+	}
+	target, err := windows.UTF16PtrFromString(to)
+	if err != nil {
+		return err
+	}
+	err = windows.MoveFileEx(source, target, windows.MOVEFILE_REPLACE_EXISTING|windows.MOVEFILE_WRITE_THROUGH)
+	if err != nil {
+		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
+	}
+	return nil
+}
+
+// syncDir is a no-op: Windows has no call that syncs a directory. Names rest on rename's write-through and on the log of
+// NTFS, which keeps changes of names in their order.
+func syncDir(string) error { return nil }
+
+func freeBytes(dir string) (int64, error) {
+	path, err := windows.UTF16PtrFromString(dir)
+	if err != nil {
+		return 0, err
+	}
+	var free uint64
+	if err := windows.GetDiskFreeSpaceEx(path, &free, nil, nil); err != nil {
+		return 0, &os.PathError{Op: "GetDiskFreeSpaceEx", Path: dir, Err: err}
+	}
+	return int64(free), nil
+}
