@@ -2,22 +2,22 @@ package server
 
 import "sync/atomic"
 
-// Admission bounds the operations that are answered at a time. What comes in beyond the limit is refused at once, which
-// costs next to nothing; what was let in is answered soon, because there is never more than the limit before it (I10).
-type Admission struct {
+// admission bounds the operations in flight (I10). Those beyond the limit are refused immediately, at almost no cost.
+// Those that were admitted are answered soon, since never more than the limit compete.
+type admission struct {
 	limit    int64
 	inFlight atomic.Int64
 	refused  atomic.Uint64
 }
 
-// NewAdmission lets in up to limit operations at a time, at least 1.
-func NewAdmission(limit int) *Admission { return &Admission{limit: int64(limit)} }
+// newAdmission admits up to limit operations at a time. limit is at least 1.
+func newAdmission(limit int) *admission { return &admission{limit: int64(limit)} }
 
-// Enter lets n operations in, all or none. Who was let in calls Leave with the same n.
+// enter admits n operations, all or none. If it does, the caller calls leave with the same n afterwards.
 //
-// The counter is raised first and looked at afterwards, so two callers that race for the last place can both be turned
-// away: near the limit a refusal is as good as another. It never lets in more than the limit.
-func (a *Admission) Enter(n int) bool {
+// The counter is raised first and checked afterwards, so two callers that race for the last slot may both be refused.
+// It never admits more than the limit.
+func (a *admission) enter(n int) bool {
 	if a.inFlight.Add(int64(n)) <= a.limit {
 		return true
 	}
@@ -26,14 +26,5 @@ func (a *Admission) Enter(n int) bool {
 	return false
 }
 
-// Leave ends n operations.
-func (a *Admission) Leave(n int) { a.inFlight.Add(int64(-n)) }
-
-// Limit is the most operations that are let in at a time.
-func (a *Admission) Limit() int { return int(a.limit) }
-
-// InFlight is how many operations are being answered, for a moment perhaps with some that are being refused.
-func (a *Admission) InFlight() int { return int(a.inFlight.Load()) }
-
-// Refused is how many operations were turned away so far.
-func (a *Admission) Refused() uint64 { return a.refused.Load() }
+// leave ends n operations.
+func (a *admission) leave(n int) { a.inFlight.Add(int64(-n)) }

@@ -57,8 +57,8 @@ type batchAnswer struct {
 	}
 }
 
-// TestBatchAnswersAsTheSingleCallsDo plays random operations in batches on one server and alone on another: statuses and
-// bodies are the same, byte by byte, and so is what is left.
+// TestBatchAnswersAsTheSingleCallsDo plays random operations in batches on one server and alone on another: statuses
+// and bodies are the same, byte by byte, and so is what is left.
 func TestBatchAnswersAsTheSingleCallsDo(t *testing.T) {
 	noLeaks(t)
 	seed := uint64(time.Now().UnixNano())
@@ -98,14 +98,15 @@ func TestBatchAnswersAsTheSingleCallsDo(t *testing.T) {
 	require.Equal(t, string(one.get("/v1/sessions").body), string(many.get("/v1/sessions").body))
 }
 
-// batch sends a body to POST /v1/batch. It is not held against the document: that takes seconds for a thousand operations.
+// batch sends a body to POST /v1/batch. It is not held against the document: that takes seconds for a thousand
+// operations.
 func (f *fixture) batch(body string) *answer {
 	f.t.Helper()
 	return f.raw(fmt.Sprintf("POST /v1/batch HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
 }
 
-// TestBatchLimits is that a batch has at most so many operations in so many bytes, and that the ones that are meant to fit
-// do.
+// TestBatchLimits is that a batch has at most so many operations in so many bytes, and that the ones that are meant to
+// fit do.
 func TestBatchLimits(t *testing.T) {
 	noLeaks(t)
 	f := start(t, nil)
@@ -117,10 +118,10 @@ func TestBatchLimits(t *testing.T) {
 		return `{"operations":[` + strings.Join(texts, ",") + `]}`
 	}
 	release := func(int) string { return `{"op":"release","id":"` + someID + `"}` }
-	require.Equal(t, "operations", f.post("/v1/batch", ops(MaxBatch+1, release)).json["where"])
-	require.Len(t, f.batch(ops(MaxBatch, release)).json["results"], MaxBatch)
+	require.Equal(t, "operations", f.post("/v1/batch", ops(maxBatch+1, release)).json["where"])
+	require.Len(t, f.batch(ops(maxBatch, release)).json["results"], maxBatch)
 
-	packs := ops(MaxBatch, func(i int) string {
+	packs := ops(maxBatch, func(i int) string {
 		return fmt.Sprintf(`{"op":"reserve","id":"%s","account":"%064d","phase":"packs","ttl_seconds":1020,"lines":[`+
 			`{"session":"ATH01","category":"B","quantity":1},{"session":"SWM01","category":"A","quantity":1},`+
 			`{"session":"JUD01","category":"A","quantity":1}]}`, otherID(i+1), i)
@@ -134,17 +135,17 @@ func TestBatchLimits(t *testing.T) {
 	}
 	require.Equal(t, 90, taken, "as many as there are places")
 
-	padded := packs + strings.Repeat(" ", MaxBatchBody-len(packs))
+	padded := packs + strings.Repeat(" ", maxBatchBody-len(packs))
 	require.Equal(t, 200, f.batch(padded).status)
 	require.Equal(t, "payload_too_large", f.batch(padded+" ").code())
 	head := "POST /v1/batch HTTP/1.1\r\nHost: x\r\n"
-	require.Equal(t, "payload_too_large", f.raw(head+fmt.Sprintf("Content-Length: %d\r\nExpect: 100-continue\r\n\r\n", MaxBatchBody+1)).code())
+	require.Equal(t, "payload_too_large", f.raw(head+fmt.Sprintf("Content-Length: %d\r\nExpect: 100-continue\r\n\r\n", maxBatchBody+1)).code())
 	require.Equal(t, 200, f.raw("POST http://elsewhere/v1/batch?x=/ HTTP/1.1\r\nHost: x\r\n"+fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(padded), padded)).status)
-	require.Equal(t, "payload_too_large", f.raw("GET /v1/batch HTTP/1.1\r\nHost: x\r\n"+fmt.Sprintf("Content-Length: %d\r\n\r\n", MaxBody+1)).code())
+	require.Equal(t, "payload_too_large", f.raw("GET /v1/batch HTTP/1.1\r\nHost: x\r\n"+fmt.Sprintf("Content-Length: %d\r\n\r\n", maxBody+1)).code())
 }
 
-// TestAdmissionCountsOperations is that a batch is let in when there is room for each of its operations, and one that is
-// larger than all the room there is when it is alone.
+// TestAdmissionCountsOperations is that a batch is let in when there is room for each of its operations, and one that
+// is larger than all the room there is when it is alone.
 func TestAdmissionCountsOperations(t *testing.T) {
 	noLeaks(t)
 	const limit = 10
@@ -153,19 +154,19 @@ func TestAdmissionCountsOperations(t *testing.T) {
 		text := strings.Repeat(`,{"op":"release","id":"`+someID+`"}`, n)
 		return f.batch(`{"operations":[` + text[1:] + `]}`)
 	}
-	a := f.server.Admission()
-	require.True(t, a.Enter(4))
+	a := f.server.admission
+	require.True(t, a.enter(4))
 	require.Equal(t, 200, batch(6).status)
-	refused := a.Refused()
+	refused := a.refused.Load()
 	overloaded := batch(7)
 	require.Equal(t, "overloaded", overloaded.code())
 	require.Equal(t, "1", overloaded.header.Get("Retry-After"))
-	require.Greater(t, a.Refused(), refused)
-	require.Equal(t, "overloaded", batch(MaxBatch).code())
-	require.Equal(t, 4, a.InFlight(), "what was refused has left")
-	a.Leave(4)
-	require.Equal(t, 200, batch(MaxBatch).status)
-	require.Zero(t, a.InFlight())
+	require.Greater(t, a.refused.Load(), refused)
+	require.Equal(t, "overloaded", batch(maxBatch).code())
+	require.EqualValues(t, 4, a.inFlight.Load(), "what was refused has left")
+	a.leave(4)
+	require.Equal(t, 200, batch(maxBatch).status)
+	require.Zero(t, a.inFlight.Load())
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
@@ -177,7 +178,7 @@ func TestAdmissionCountsOperations(t *testing.T) {
 		})
 	}
 	all.Wait()
-	require.Zero(t, a.InFlight())
+	require.Zero(t, a.inFlight.Load())
 }
 
 // TestStrangersSendNoBatches is that the larger body is read only of callers that may sell.
@@ -190,14 +191,14 @@ func TestStrangersSendNoBatches(t *testing.T) {
 		// Only a twentieth of the body is ever sent: an answer at once says that nobody waits for the rest.
 		c := f.dial()
 		_, err := io.WriteString(c, fmt.Sprintf("POST /v1/batch HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n%s",
-			key, MaxBatchBody, strings.Repeat(" ", MaxBatchBody/20)))
+			key, maxBatchBody, strings.Repeat(" ", maxBatchBody/20)))
 		require.NoError(t, err)
 		a := f.readAnswer(bufio.NewReader(c))
 		require.Equal(t, code, a.code())
 		require.True(t, a.last, "the connection ends")
 		require.NoError(t, c.Close())
 	}
-	body := `{"operations":[{"op":"release","id":"` + someID + `"}]` + strings.Repeat(" ", MaxBody) + `}`
+	body := `{"operations":[{"op":"release","id":"` + someID + `"}]` + strings.Repeat(" ", maxBody) + `}`
 	require.Equal(t, 200, f.call("POST", "/v1/batch", body, "Authorization", "Bearer "+sellKey).status)
 }
 
@@ -254,7 +255,7 @@ func FuzzBatchDecoder(f *testing.F) {
 // wholeBatch is the body of a thousand reservations of one session each, as a gateway would send it.
 func wholeBatch(round int) []byte {
 	body := []byte(`{"operations":[`)
-	for i := range MaxBatch {
+	for i := range maxBatch {
 		body = fmt.Appendf(encode.Comma(body, i), `{"op":"reserve","id":"%08x-0000-4000-8000-%012x","account":"buyer-%d-%d","lines":[`+
 			`{"session":"SWM01","category":"A","quantity":1}]}`, round+1, i+1, round, i)
 	}
@@ -290,7 +291,7 @@ func BenchmarkBatch(b *testing.B) {
 	require.NoError(b, err)
 	at := instantOf(b, early)
 	perOperation := func(b *testing.B) {
-		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*MaxBatch), "ns/operation")
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*maxBatch), "ns/operation")
 		b.ReportAllocs()
 	}
 	b.Run("step=decode", func(b *testing.B) {

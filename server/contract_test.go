@@ -37,9 +37,9 @@ func operations() []operation {
 // limit is the most bytes that a body of the operation may have.
 func (o operation) limit() int {
 	if o.name == "batch" {
-		return MaxBatchBody
+		return maxBatchBody
 	}
-	return MaxBody
+	return maxBody
 }
 
 func (o operation) on(id string) operation {
@@ -58,7 +58,7 @@ func TestDocument(t *testing.T) {
 
 	f := start(t, nil)
 	full := start(t, func(o *Options) { o.MaxInFlight = 1 })
-	require.True(t, full.server.Admission().Enter(1))
+	require.True(t, full.server.admission.enter(1))
 	locked := start(t, func(o *Options) {
 		o.Keys = must(ParseKeys(strings.NewReader("read only-for-reading-1\nsell " + sellKey)))(t)
 	})
@@ -82,7 +82,7 @@ func TestDocument(t *testing.T) {
 			require.Equal(t, "forbidden", locked.call(o.method, o.path, o.body, "Authorization", "Bearer only-for-reading-1").code(), o.name)
 		}
 	}
-	full.server.Admission().Leave(1)
+	full.server.admission.leave(1)
 	broken.server.current.Store(broken.engine)
 	t.Run("refusals", refusals)
 	t.Run("draws", drawAnswers)
@@ -187,7 +187,7 @@ func TestPanic(t *testing.T) {
 	require.Contains(t, f.log.String(), "server/internal/encode.Phases")
 	f.server.current.Store(kept)
 	require.Equal(t, 200, f.get("/v1/phases").status)
-	require.Zero(t, f.server.Admission().InFlight())
+	require.Zero(t, f.server.admission.inFlight.Load())
 }
 
 // TestProblemHeaders is what goes with some refusals beside the body.

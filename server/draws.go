@@ -8,7 +8,7 @@ import (
 	"github.com/seathold/seathold/server/internal/encode"
 )
 
-// findDraw returns the resource of a path behind /v1/draws/{draw}.
+// findDraw returns the resource of a path below /v1/draws/{draw}.
 func (x *exchange) findDraw(action []byte, acts bool) (r resource) {
 	account, within := bytes.CutPrefix(action, []byte("entries/"))
 	switch {
@@ -39,7 +39,7 @@ func (x *exchange) enter() {
 		status = fasthttp.StatusCreated
 		x.ctx.Response.Header.Set(fasthttp.HeaderLocation, "/v1/draws/"+entry.Draw+"/entries/"+entry.Account)
 	}
-	x.tell(status, encode.Entered(roomOf(x.ctx), &entry))
+	x.respond(status, encode.Entered(roomOf(x.ctx), &entry))
 }
 
 func (x *exchange) readDraw() {
@@ -48,7 +48,7 @@ func (x *exchange) readDraw() {
 		x.fail(err)
 		return
 	}
-	x.tell(fasthttp.StatusOK, encode.Draw(roomOf(x.ctx), x.engine, &status))
+	x.respond(fasthttp.StatusOK, encode.Draw(roomOf(x.ctx), x.engine, &status))
 }
 
 func (x *exchange) readEntry() {
@@ -62,28 +62,5 @@ func (x *exchange) readEntry() {
 		x.fail(err)
 		return
 	}
-	x.tell(fasthttp.StatusOK, encode.Entry(roomOf(x.ctx), &entry))
-}
-
-// entry decodes the body of POST /v1/draws/{draw}/entries. Whether there is such an account or group is the engine's to say.
-func (d *decoder) entry(body []byte) (account, group string, err error) {
-	given := false
-	err = d.object(body, func(name string) (err error) {
-		switch name {
-		case "account":
-			given = true
-			account, err = d.string(name)
-		case "priority_group":
-			if group, err = d.string(name); err == nil && group == "" {
-				err = d.fault(name, "is empty; leave it out for an account without one")
-			}
-		default:
-			err = d.unknown(name)
-		}
-		return err
-	})
-	if err == nil && !given {
-		err = d.fault("account", "is missing")
-	}
-	return account, group, err
+	x.respond(fasthttp.StatusOK, encode.Entry(roomOf(x.ctx), &entry))
 }

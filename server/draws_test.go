@@ -100,8 +100,8 @@ func TestDraw(t *testing.T) {
 func drawAnswers(t *testing.T) {
 	f := start(t, nil)
 	full := start(t, func(o *Options) { o.MaxInFlight = 1 })
-	require.True(t, full.server.Admission().Enter(1))
-	defer full.server.Admission().Leave(1)
+	require.True(t, full.server.admission.enter(1))
+	defer full.server.admission.leave(1)
 	locked := start(t, func(o *Options) {
 		o.Keys = must(ParseKeys(strings.NewReader("read only-for-reading-1\nsell " + sellKey)))(t)
 	})
@@ -124,7 +124,7 @@ func drawAnswers(t *testing.T) {
 	} {
 		require.Equal(t, 200, f.call(o.method, o.path, o.body).status, o.name)
 		require.Equal(t, "draw_not_found", f.call(o.method, strings.Replace(o.path, "ballot", "b%61llet", 1), o.body).code(), o.name)
-		require.Equal(t, "payload_too_large", f.call(o.method, o.path, strings.Repeat(" ", MaxBody+1)).code(), o.name)
+		require.Equal(t, "payload_too_large", f.call(o.method, o.path, strings.Repeat(" ", maxBody+1)).code(), o.name)
 		ambiguous := f.raw(o.method + " " + o.path + " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
 		require.Equal(t, "malformed_request", ambiguous.on(o).code(), o.name)
 		require.Equal(t, "overloaded", full.call(o.method, o.path, o.body).code(), o.name)

@@ -12,30 +12,31 @@ import (
 	"github.com/seathold/seathold/server/internal/encode"
 )
 
-// headerReceived looks at a request before its body is read.
+// headerReceived is called before a request's body is read.
 //
-// Where a request announces its body in two ways, the server and a proxy before it may disagree on where the next request
-// begins. fasthttp lets Transfer-Encoding win. Here such a request loses its body and its connection, and serve answers it
-// with a refusal. A batch's body may be larger than others; of callers that may not sell it is not read at all.
+// If a request frames its body in two ways, the server and a proxy in front of it may disagree about where the next
+// request begins. fasthttp lets Transfer-Encoding win. Here the body of such a request is not read, serve refuses it,
+// and its connection is closed. A batch may have a larger body than other requests; that of a caller who may not sell
+// is not read.
 func (s *Server) headerReceived(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	if ambiguous(h.RawHeaders()) {
 		h.SetContentLength(0)
 		h.SetConnectionClose()
 		return fasthttp.RequestConfig{}
 	}
-	if !batched(h) {
+	if !isBatch(h) {
 		return fasthttp.RequestConfig{}
 	}
 	if s.roleOf(h) < Sell {
 		h.SetContentLength(0)
 		h.SetConnectionClose()
 	}
-	return fasthttp.RequestConfig{MaxRequestBodySize: MaxBatchBody}
+	return fasthttp.RequestConfig{MaxRequestBodySize: maxBatchBody}
 }
 
-// batched reports whether the request may have the larger body of a batch. The path is compared as it stands in the
-// request line, which may go on with a query or begin with a host: a path that only ends in the same way is no resource.
-func batched(h *fasthttp.RequestHeader) bool {
+// isBatch reports whether the request may have the larger body of a batch. It compares the suffix of the path in the
+// request line, which may begin with a host and end with a query. Other paths with that suffix do not exist.
+func isBatch(h *fasthttp.RequestHeader) bool {
 	path := h.RequestURI()
 	if end := bytes.IndexAny(path, "?#"); end >= 0 {
 		path = path[:end]
@@ -45,14 +46,14 @@ func batched(h *fasthttp.RequestHeader) bool {
 
 // bodyLimit is the most bytes that the request's body may have.
 func bodyLimit(h *fasthttp.RequestHeader) int {
-	if batched(h) {
-		return MaxBatchBody
+	if isBatch(h) {
+		return maxBatchBody
 	}
-	return MaxBody
+	return maxBody
 }
 
-// ambiguous reports whether the header has Transfer-Encoding beside Content-Length, or any but chunked. A repeated
-// Content-Length or Transfer-Encoding was refused by fasthttp.
+// ambiguous reports whether the header has both Transfer-Encoding and Content-Length, or any encoding but chunked.
+// fasthttp has already refused a repeated Content-Length or Transfer-Encoding.
 func ambiguous(header []byte) bool {
 	length, encoding := false, false
 	for len(header) > 0 {
@@ -84,11 +85,12 @@ func ambiguous(header []byte) bool {
 	return false
 }
 
+// named reports whether a header line is the field with the name.
 func named(line []byte, name string) bool {
 	return len(line) > len(name) && line[len(name)] == ':' && bytes.EqualFold(line[:len(name)], []byte(name))
 }
 
-// expect answers `Expect: 100-continue`: a body that is too large is refused before it is sent.
+// expect responds to `Expect: 100-continue`, so that a body that is too large is refused before it is sent.
 func (s *Server) expect(ctx *fasthttp.RequestCtx) int {
 	if h := &ctx.Request.Header; h.ContentLength() > bodyLimit(h) {
 		s.unreadable(ctx, fasthttp.ErrBodyTooLarge)
@@ -97,29 +99,31 @@ func (s *Server) expect(ctx *fasthttp.RequestCtx) int {
 	return fasthttp.StatusContinue
 }
 
-// unreadable answers a request that could not be read to its end. The connection ends with it.
+// unreadable responds to a request that could not be read completely. Its connection is then closed.
 func (s *Server) unreadable(ctx *fasthttp.RequestCtx, err error) {
 	var small *fasthttp.ErrSmallBuffer
 	var network net.Error
 	switch {
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
-		reject(ctx, &encode.PayloadTooLarge, fmt.Sprintf("the body of this request has at most %d bytes", bodyLimit(&ctx.Request.Header)))
+		reject(ctx, &encode.PayloadTooLarge,
+			fmt.Sprintf("the body of this request may have at most %d bytes", bodyLimit(&ctx.Request.Header)))
 	case errors.As(err, &small):
 		rejectMalformed(ctx, "header", fmt.Sprintf("the request line and header have more than %d bytes", MaxHeader))
 	case errors.As(err, &network) && network.Timeout():
-		rejectMalformed(ctx, "request", fmt.Sprintf("it did not arrive whole within %s", s.http.ReadTimeout))
+		rejectMalformed(ctx, "request", fmt.Sprintf("it did not arrive completely within %s", s.http.ReadTimeout))
 	default:
 		rejectMalformed(ctx, "request", "it is not well-formed HTTP/1.1")
 	}
-	lingering(ctx.Conn())
+	closeGracefully(ctx.Conn())
 }
 
-// lingering marks a connection that is closed with bytes still to come, unless its client never said a word: see conn.Close.
-func lingering(c net.Conn) {
+// closeGracefully marks a connection that is closed while its client may still be sending, see conn.Close. A connection
+// of which nothing was read is not marked.
+func closeGracefully(c net.Conn) {
 	if layer, ok := c.(*tls.Conn); ok {
 		c = layer.NetConn()
 	}
 	if own, ok := c.(*conn); ok {
-		own.linger.Store(own.heard.Load())
+		own.graceful.Store(own.received.Load())
 	}
 }

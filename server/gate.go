@@ -12,90 +12,94 @@ import (
 	"time"
 )
 
-// gate stands between a connection and fasthttp, and refuses reservations that would only wait.
+// gate is a layer between a connection and fasthttp. Under overload it sheds reservations that would only wait.
 //
-// A client, or the gateway in front of many, that sends the next request before the last one is answered makes a queue on
-// its connection. While the server has more to do than it can, such a queue only grows, and each request in it costs the
-// whole way through the server to be told "overloaded" at the end, or is answered when its buyer has long gone. So the
-// gate looks at what has arrived: of the reservations that wait on this connection it lets through the newest few, as many
-// as can be answered soon, and answers the others with a text made in advance, in front of the next answer or at once where
-// none is to come, many with one system call. That costs a fiftieth of a sale, so the sale goes on under ten times the load it can take. What is let through is the newest,
-// since its buyers are still there. Confirmations, releases and reads always pass: they finish what was begun.
+// A client, or the gateway of many clients, that pipelines requests builds a backlog on its connection. While the
+// server is overloaded that backlog only grows. Each request in it would pay the full cost of a request only to be
+// refused as overloaded, or would be answered after its buyer has left. So the gate looks at what has arrived. Of the
+// reservations that are buffered on this connection it passes the newest few, as many as can be answered soon. It
+// refuses the others with a precomputed response, many in one system call: before the next response, or immediately if
+// none is pending. A refusal costs a fiftieth of a sale, so the server keeps selling under ten times the load that it
+// can serve. The newest pass since their buyers are still waiting. Confirmations, releases and reads always pass: they
+// complete what was begun.
 //
-// Answers must come in the order of the requests. The gate answers only when everything before has been: fasthttp reads
-// on only after it has answered, and flushed, every whole request that it was given, so at a Read all that was handed out
-// whole is answered, and what it writes next belongs behind the refusals that are owed. A request that is handed out in part is followed by the rest of it before anything else happens.
+// Responses must be in the order of the requests. fasthttp calls Read only after it has answered, and flushed, every
+// complete request that it was given. So at a Read all requests that were passed whole are answered, and what fasthttp
+// writes next belongs after the refusals that are owed. A request that was passed in part is followed by its rest
+// before anything else happens.
 type gate struct {
-	conn    net.Conn
-	arrived func(p []byte) int // reads from conn what is there
-	bounds  *gateBounds
-	framing
+	conn          net.Conn
+	readAvailable func(p []byte) int // reads from conn without waiting
+	shared        *shedding
+	splitter
 
-	// What was read and not yet handed out. The room is kept only while it is needed.
-	room     *[gateRoom]byte
-	segments []segment
-	at, end  int  // of room: how far it was handed out or answered, and filled
-	more     bool // the last ordinary read took all that it could: there may be more
+	// What was read and not yet passed. The buffer is kept only while it is needed.
+	buffer     *[gateBuffer]byte
+	segments   []segment
+	start, end int  // of the bytes in buffer that are neither passed nor refused
+	full       bool // the last blocking read filled its buffer: more may be available
 
-	owed   int       // refusals of requests before the one that is answered next
-	parts  [2][]byte // of what is written with them
-	queued bool      // counted in bounds.queues
-	handed int       // reservations of a queue handed out together
-	since  time.Time // when they were read
-	pass   float64   // so many reservations are answered within the patience, by what was seen
+	owed       int       // refusals to write before the next response
+	parts      [2][]byte // of one write: refusals, then the response
+	backlogged bool      // counted in shared.backlogged
+	passed     int       // reservations of a backlog that were passed together
+	readAt     time.Time // when they were read
+	window     float64   // how many reservations are answered within the target, as measured
 }
 
-// gateRoom is how many bytes of a queue are looked at together.
-const gateRoom = 64 << 10
+// gateBuffer is how many bytes of a backlog are inspected together.
+const gateBuffer = 64 << 10
 
-// refusalsAtOnce is how many refusals one system call sends at most.
-const refusalsAtOnce = 200
+// maxRefusals is the most refusals that one system call sends.
+const maxRefusals = 200
 
-// gateBounds is what all gates of a server share.
-type gateBounds struct {
-	queues  atomic.Int64  // connections with queues
-	crowd   int64         // so many of them say that the server has more to do than it can
-	refused func(n int)   // n reservations were refused
-	answers []byte        // what so many of them hear as can be told at once
-	queue   time.Duration // how long a reservation may wait behind others of its connection in a crowd
-	write   time.Duration // for the client to take its refusals
-	rooms   sync.Pool     // of *[gateRoom]byte
+// shedding is what all gates of a server share.
+type shedding struct {
+	backlogged   atomic.Int64  // connections with a backlog
+	overload     int64         // this many of them mean that the server is overloaded
+	countRefused func(n int)   // counts n refused reservations
+	refusals     []byte        // maxRefusals responses
+	target       time.Duration // how long a reservation may wait on its connection under overload
+	writeTimeout time.Duration // for the client to read its refusals
+	buffers      sync.Pool     // of *[gateBuffer]byte
 }
 
 const (
-	// queuePatience is long enough for the next few to fill the journal's next group, short against what a buyer notices.
-	queuePatience = 4 * time.Millisecond
-	// firstPass is how many reservations are taken to be answered within the patience before any were.
-	firstPass = 8
-	// How many pass grows by so many with every queue that was answered in time, and shrinks to its part of the patience,
-	// but not below half, with one that was not. All connections do so, and together they come to rest where the patience is
-	// used up, however the time of one depends on what the others let through.
-	passMore, passLeast = 0.25, 0.5
-	// crowd is how many connections with queues, for each processor, make a crowd. A client that sends ahead on a few
-	// connections makes none: it is served in its turn.
-	crowd = 8
+	// waitTarget is long enough for the next few reservations to fill the journal's next group, and too short for a buyer
+	// to notice.
+	waitTarget = 4 * time.Millisecond
+	// firstWindow is a gate's window before its first measurement.
+	firstWindow = 8
+	// A window grows by windowGrowth after each backlog that was answered within the target. After one that was not it
+	// shrinks in proportion to the excess, at most by the factor windowShrink. All connections do so; together they
+	// converge where the target is used up, although each one's time depends on what the others pass.
+	windowGrowth, windowShrink = 0.25, 0.5
+	// overloadPerCPU is how many backlogged connections per processor mean overload. A client that pipelines on a few
+	// connections is served in turn and sheds nothing.
+	overloadPerCPU = 8
 )
 
-func newGateBounds(s *Server, write time.Duration) *gateBounds {
-	b := &gateBounds{crowd: int64(crowd * runtime.GOMAXPROCS(0)), answers: bytes.Repeat(overloadedAnswer(""), refusalsAtOnce), queue: queuePatience, write: write}
-	b.refused = func(n int) {
+func newShedding(s *Server, writeTimeout time.Duration) *shedding {
+	h := &shedding{
+		overload: int64(overloadPerCPU * runtime.GOMAXPROCS(0)),
+		refusals: bytes.Repeat(overloadedAnswer(""), maxRefusals),
+		target:   waitTarget, writeTimeout: writeTimeout,
+	}
+	h.countRefused = func(n int) {
 		s.admission.refused.Add(uint64(n))
 		s.answers[0].byStatus[503].Add(uint64(n))
 	}
-	b.rooms.New = func() any { return new([gateRoom]byte) }
-	return b
+	h.buffers.New = func() any { return new([gateBuffer]byte) }
+	return h
 }
 
-// Queues is how many connections have more reservations waiting on them than can be answered soon.
-func (s *Server) Queues() int { return int(s.gates.queues.Load()) }
-
-func newGate(c net.Conn, b *gateBounds) *gate {
-	return &gate{conn: c, bounds: b, pass: firstPass, arrived: arrivedOn(c)}
+func newGate(c net.Conn, shared *shedding) *gate {
+	return &gate{conn: c, shared: shared, window: firstWindow, readAvailable: nonBlocking(c)}
 }
 
-// arrivedOn returns what reads that which has arrived on a connection, without waiting, and returns how many bytes there
-// were. An error shows again at the next ordinary read.
-func arrivedOn(c net.Conn) func(p []byte) int {
+// nonBlocking returns a read of the bytes that are available on a connection. It returns 0 on an error, which the next
+// blocking read returns again.
+func nonBlocking(c net.Conn) func(p []byte) int {
 	socket, ok := c.(syscall.Conn)
 	if !ok {
 		return func([]byte) int { return 0 }
@@ -112,319 +116,164 @@ func arrivedOn(c net.Conn) func(p []byte) int {
 	}
 }
 
-// Read hands out what fasthttp may see.
+// Read returns the next bytes that pass to fasthttp.
 func (g *gate) Read(p []byte) (int, error) {
-	g.measure()
+	g.adaptWindow()
 	for {
-		if n := g.hand(p); n > 0 {
+		if n := g.pass(p); n > 0 {
 			return n, nil
 		}
-		if err := g.settle(); err != nil {
-			return 0, errors.Join(io.EOF, err) // the client takes no answers: fasthttp has nothing to add
+		if err := g.flushRefusals(); err != nil {
+			return 0, errors.Join(io.EOF, err) // the client reads no responses, so fasthttp need not write another
 		}
 		n, err := g.conn.Read(p)
 		if n == 0 {
 			return 0, err
 		}
-		g.segments = g.parse(p[:n], 0, g.segments[:0])
+		g.segments = g.split(p[:n], 0, g.segments[:0])
 		waiting := reservations(g.segments)
-		g.more = n == len(p)
-		g.queue(waiting > g.soon() || waiting > 1 && g.more)
+		g.full = n == len(p)
+		g.setBacklogged(waiting > int(g.window) || waiting > 1 && g.full)
 		if waiting > 1 {
-			g.since, g.handed = time.Now(), waiting
+			g.readAt, g.passed = time.Now(), waiting
 		}
-		if err != nil || g.blind || !g.queued || g.bounds.queues.Load() < g.bounds.crowd {
+		if err != nil || g.passthrough || !g.backlogged || g.shared.backlogged.Load() < g.shared.overload {
 			return n, err
 		}
-		g.gather(p[:n])
+		g.buffer = g.shared.buffers.Get().(*[gateBuffer]byte)
+		g.shed(copy(g.buffer[:], p[:n]), n)
 	}
 }
 
-// soon is how many requests can be answered within the patience.
-func (g *gate) soon() int { return int(g.pass) }
-
-// queue notes whether more wait on this connection than can be answered soon.
-func (g *gate) queue(is bool) {
-	if is == g.queued {
+// setBacklogged records whether more reservations wait on this connection than can be answered soon.
+func (g *gate) setBacklogged(is bool) {
+	if is == g.backlogged {
 		return
 	}
-	g.queued = is
+	g.backlogged = is
 	if is {
-		g.bounds.queues.Add(1)
+		g.shared.backlogged.Add(1)
 	} else {
-		g.bounds.queues.Add(-1)
+		g.shared.backlogged.Add(-1)
 	}
 }
 
-// measure learns how many reservations can be answered within the patience: from when a queue of them was read until
-// fasthttp, having answered all that were handed out, reads on.
-func (g *gate) measure() {
-	if g.handed == 0 || g.room != nil && len(g.segments) > 0 {
+// adaptWindow measures how many reservations are answered within the target: from when a backlog was read until
+// fasthttp reads again, having answered all that were passed.
+func (g *gate) adaptWindow() {
+	if g.passed == 0 || g.buffer != nil && len(g.segments) > 0 {
 		return
 	}
-	handed := float64(g.handed)
-	g.handed = 0
-	share := float64(g.bounds.queue) / float64(max(time.Since(g.since), 1))
+	passed := float64(g.passed)
+	g.passed = 0
+	share := float64(g.shared.target) / float64(max(time.Since(g.readAt), 1))
 	switch {
 	case share < 1:
-		g.pass = max(1, min(g.pass, handed)*max(share, passLeast))
-	case handed+1 > g.pass:
-		g.pass += passMore
+		g.window = max(1, min(g.window, passed)*max(share, windowShrink))
+	case passed+1 > g.window:
+		g.window += windowGrowth
 	}
 }
 
-// gather takes what was read and all that has arrived besides, as far as there is room, and decides who passes.
-func (g *gate) gather(read []byte) {
-	g.room = g.bounds.rooms.Get().(*[gateRoom]byte)
-	g.decide(copy(g.room[:], read), len(read))
-}
-
-// decide fills the room behind its first n bytes, of which so many are parsed, and decides who of it passes: the newest
-// few, unless the room does not hold all that has arrived. Then the newest are still to come.
-func (g *gate) decide(n, parsed int) {
-	if g.more && n < gateRoom {
-		n += g.arrived(g.room[n:])
+// shed decides which reservations pass. The buffer has n bytes, of which the first so many are split; shed first fills
+// it with what is available. The newest reservations pass, unless the buffer is full: then the newest are still to
+// come.
+func (g *gate) shed(n, split int) {
+	if g.full && n < gateBuffer {
+		n += g.readAvailable(g.buffer[n:])
 	}
-	g.segments = g.parse(g.room[parsed:n], parsed, g.segments)
-	g.at, g.end, g.handed = 0, n, 0
-	pass := g.soon()
-	if n == gateRoom && g.open > 0 {
+	g.segments = g.split(g.buffer[split:n], split, g.segments)
+	g.start, g.end, g.passed = 0, n, 0
+	pass := int(g.window)
+	if n == gateBuffer && g.partial > 0 {
 		pass = 0
-		g.putBack()
+		g.deferPartial()
 	}
 	for i := len(g.segments) - 1; i >= 0; i-- {
 		s := &g.segments[i]
 		if !s.reserve {
 			continue
 		}
-		if s.refuse = g.handed == pass; !s.refuse {
-			g.handed++
+		if s.refuse = g.passed == pass; !s.refuse {
+			g.passed++
 		}
 	}
 }
 
-// putBack leaves the request that has not arrived whole for the next filling.
-func (g *gate) putBack() {
+// deferPartial leaves the incomplete request at the end of the buffer for the next call of shed.
+func (g *gate) deferPartial() {
 	last := len(g.segments) - 1
-	g.segments[last].end = g.open
-	if last > 0 && g.segments[last-1].end == g.open {
+	g.segments[last].end = g.partial
+	if last > 0 && g.segments[last-1].end == g.partial {
 		g.segments = g.segments[:last]
 	}
-	g.rest, g.head = 0, g.head[:0]
+	g.bodyLeft, g.header = 0, g.header[:0]
 }
 
-// hand notes what is to be refused next, and hands out what may pass before the next that is not; nothing when the room is
-// empty.
-func (g *gate) hand(p []byte) (n int) {
-	for g.room != nil {
+// pass skips the refused reservations at the start of the buffer, which are then owed a response, and copies to p what
+// passes before the next refused one. It returns 0 when the buffer is empty.
+func (g *gate) pass(p []byte) (n int) {
+	for g.buffer != nil {
 		refuse := 0
 		for len(g.segments) > refuse && g.segments[refuse].refuse {
-			g.at = g.segments[refuse].end
+			g.start = g.segments[refuse].end
 			refuse++
 		}
 		if g.segments = g.segments[refuse:]; refuse > 0 {
 			g.owed += refuse
-			g.bounds.refused(refuse)
+			g.shared.countRefused(refuse)
 		}
 		for len(g.segments) > 0 && !g.segments[0].refuse && n < len(p) {
-			more := copy(p[n:], g.room[g.at:g.segments[0].end])
+			more := copy(p[n:], g.buffer[g.start:g.segments[0].end])
 			n += more
-			if g.at += more; g.at == g.segments[0].end {
+			if g.start += more; g.start == g.segments[0].end {
 				g.segments = g.segments[1:]
 			}
 		}
-		left := g.end - g.at
+		left := g.end - g.start
 		switch {
-		case left == 0: // at once, so that the next connection finds it in the cache
-			g.release()
+		case left == 0: // returned now, so that the next connection finds it in the processor's cache
+			g.shared.buffers.Put(g.buffer)
+			g.buffer, g.segments = nil, nil
 			return n
 		case n > 0:
 			return n
-		default:
-			copy(g.room[:], g.room[g.at:g.end])
+		default: // an incomplete request that was deferred
+			copy(g.buffer[:], g.buffer[g.start:g.end])
 			g.segments = nil
-			g.decide(left, 0)
+			g.shed(left, 0)
 		}
 	}
 	return 0
 }
 
-func (g *gate) release() {
-	g.bounds.rooms.Put(g.room)
-	g.room, g.segments = nil, nil
-}
-
-// settle sends the refusals that are owed, for want of an answer to send them with.
-func (g *gate) settle() error {
+// flushRefusals writes the refusals that are owed when no response is pending.
+func (g *gate) flushRefusals() error {
 	if g.owed == 0 {
 		return nil
 	}
-	if err := g.conn.SetWriteDeadline(time.Now().Add(g.bounds.write)); err != nil {
+	if err := g.conn.SetWriteDeadline(time.Now().Add(g.shared.writeTimeout)); err != nil {
 		return err
 	}
 	_, err := g.Write(nil)
 	return err
 }
 
-// Write sends what fasthttp answers, behind the refusals of the requests before: with one system call, and one waking of the
-// client, unless they are more than refusalsAtOnce.
+// Write writes fasthttp's responses after the refusals that are owed: in one system call, which wakes the client once,
+// unless there are more than maxRefusals.
 func (g *gate) Write(p []byte) (int, error) {
 	if g.owed == 0 {
 		return g.conn.Write(p)
 	}
-	for ; g.owed > refusalsAtOnce; g.owed -= refusalsAtOnce {
-		if _, err := g.conn.Write(g.bounds.answers); err != nil {
+	for ; g.owed > maxRefusals; g.owed -= maxRefusals {
+		if _, err := g.conn.Write(g.shared.refusals); err != nil {
 			return 0, err
 		}
 	}
-	refusals := g.owed * len(g.bounds.answers) / refusalsAtOnce
+	refusals := g.owed * len(g.shared.refusals) / maxRefusals
 	g.owed = 0
-	g.parts = [2][]byte{g.bounds.answers[:refusals], p}
+	g.parts = [2][]byte{g.shared.refusals[:refusals], p}
 	out := net.Buffers(g.parts[:])
 	n, err := out.WriteTo(g.conn)
 	return max(0, int(n)-refusals), err
-}
-
-// segment is a piece of what was read: a whole request to reserve, or anything else.
-type segment struct {
-	end     int // in the bytes that were read together
-	reserve bool
-	refuse  bool
-}
-
-func reservations(segments []segment) (n int) {
-	for _, s := range segments {
-		if s.reserve {
-			n++
-		}
-	}
-	return n
-}
-
-// framing follows where requests begin and end in the stream of a connection, as far as it was read.
-type framing struct {
-	rest  int    // bytes of a body that are still to come
-	head  []byte // the beginning of a header that two reads have split
-	blind bool   // the framing is not the simple one: everything passes from here on
-	open  int    // where among the bytes parsed last the request begins that is not whole yet; -1 for none, or before them
-
-	last       []byte // the header seen last; most connections repeat theirs
-	lastLength int    // of the body that it announces
-}
-
-var (
-	endOfHeader = []byte("\r\n\r\n")
-	reserveLine = []byte("POST /v1/reservations HTTP/1.1\r\n")
-)
-
-// parse cuts b, which lies at an offset of what was read together, into segments and appends them.
-func (f *framing) parse(b []byte, offset int, to []segment) []segment {
-	f.open = -1
-	for len(b) > 0 {
-		clean := f.rest == 0 && len(f.head) == 0 && !f.blind
-		n, reserve := f.step(b)
-		if clean {
-			f.open = offset
-		}
-		offset += n
-		b = b[n:]
-		if last := len(to) - 1; !reserve && last >= 0 && !to[last].reserve {
-			to[last].end = offset
-			continue
-		}
-		to = append(to, segment{end: offset, reserve: reserve})
-	}
-	if f.rest == 0 && len(f.head) == 0 || f.blind {
-		f.open = -1
-	}
-	return to
-}
-
-// step returns how many bytes of b belong together, and whether they are a whole request to reserve.
-func (f *framing) step(b []byte) (n int, reserve bool) {
-	switch {
-	case f.blind:
-		return len(b), false
-	case f.rest > 0:
-		n = min(f.rest, len(b))
-		f.rest -= n
-		return n, false
-	case len(f.head) > 0:
-		return f.goOn(b), false
-	}
-	if whole := len(f.last) + f.lastLength; len(f.last) > 0 && whole <= len(b) && bytes.HasPrefix(b, f.last) {
-		return whole, true
-	}
-	end := bytes.Index(b, endOfHeader)
-	if end < 0 {
-		f.head = append(f.head, b[:min(len(b), MaxHeader+1)]...)
-		f.blind = len(b) > MaxHeader
-		return len(b), false
-	}
-	end += len(endOfHeader)
-	length := f.bodyLength(b[:end])
-	if whole := end + length; !f.blind && whole <= len(b) {
-		if reserve = bytes.HasPrefix(b, reserveLine); reserve {
-			f.last, f.lastLength = append(f.last[:0], b[:end]...), length
-		}
-		return whole, reserve
-	}
-	f.rest = length
-	return end, false
-}
-
-// goOn looks for the end of a header that began in an earlier read.
-func (f *framing) goOn(b []byte) (n int) {
-	before := len(f.head)
-	f.head = append(f.head, b[:min(len(b), MaxHeader)]...)
-	from := max(0, before-len(endOfHeader)+1)
-	end := bytes.Index(f.head[from:], endOfHeader)
-	if end < 0 {
-		f.blind = len(f.head) > MaxHeader
-		return len(b)
-	}
-	end += from + len(endOfHeader)
-	f.rest = f.bodyLength(f.head[:end])
-	f.head = f.head[:0]
-	return end - before
-}
-
-// bodyLength returns how long the body is that a header announces. A header that says anything about how the connection or
-// the body goes on, other than one Content-Length, makes the gate blind.
-func (f *framing) bodyLength(header []byte) (length int) {
-	announced := false
-	for len(header) > 0 {
-		end := bytes.IndexByte(header, '\n')
-		line := header[:end+1]
-		header = header[end+1:]
-		switch line[0] | 0x20 {
-		case 'c':
-			if named(line, "Connection") {
-				f.blind = true
-			} else if named(line, "Content-Length") {
-				n, ok := decimal(bytes.TrimSpace(line[len("Content-Length:"):]))
-				f.blind = f.blind || announced || !ok
-				length, announced = n, true
-			}
-		case 'e', 't', 'u':
-			f.blind = f.blind || named(line, "Expect") || named(line, "Transfer-Encoding") || named(line, "Upgrade")
-		case ' ', '\t' | 0x20:
-			f.blind = true // a header that goes on in another line
-		}
-	}
-	return length
-}
-
-// decimal reads a number of at most nine digits.
-func decimal(text []byte) (n int, ok bool) {
-	if len(text) == 0 || len(text) > 9 {
-		return 0, false
-	}
-	for _, c := range text {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		n = 10*n + int(c-'0')
-	}
-	return n, true
 }

@@ -61,8 +61,8 @@ func randomRequests(dice *rand.Rand, n int) (text string, reserving []bool) {
 	return all.String(), reserving
 }
 
-// serveLike reads requests and answers each with its number, as fasthttp does: what was answered is sent when no further
-// request is at hand.
+// serveLike reads requests and answers each with its number, as fasthttp does: what was answered is sent when no
+// further request is at hand.
 func serveLike(t *testing.T, c *gate) {
 	in := bufio.NewReaderSize(c, MaxHeader)
 	var out bytes.Buffer
@@ -82,8 +82,8 @@ func serveLike(t *testing.T, c *gate) {
 	}
 }
 
-// Whatever is sent, in whatever pieces, every request has its answer in its place: all of them the server's without a crowd,
-// and with one only reservations are refused, and never the last.
+// Whatever is sent, in whatever pieces, every request has its answer in its place: all of them the server's without a
+// crowd, and with one only reservations are refused, and never the last.
 func TestGateKeepsOrder(t *testing.T) {
 	seed := rand.Uint64()
 	t.Log("seed", seed)
@@ -98,13 +98,13 @@ func TestGateKeepsOrder(t *testing.T) {
 			s.pieces, rest = append(s.pieces, rest[:n]), rest[n:]
 		}
 		refused := 0
-		bounds := &gateBounds{crowd: 1 << 60, answers: bytes.Repeat([]byte("refused\n"), refusalsAtOnce), queue: queuePatience, refused: func(n int) { refused += n },
-			rooms: sync.Pool{New: func() any { return new([gateRoom]byte) }}}
+		shared := &shedding{overload: 1 << 60, refusals: bytes.Repeat([]byte("refused\n"), maxRefusals), target: waitTarget, countRefused: func(n int) { refused += n },
+			buffers: sync.Pool{New: func() any { return new([gateBuffer]byte) }}}
 		if crowded {
-			bounds.crowd, bounds.queue = 0, time.Nanosecond
+			shared.overload, shared.target = 0, time.Nanosecond
 		}
-		g := newGate(s, bounds)
-		g.arrived = func(p []byte) (n int) {
+		g := newGate(s, shared)
+		g.readAvailable = func(p []byte) (n int) {
 			for n < len(p) && len(s.pieces) > 0 && dice.IntN(4) > 0 { // some of it, or all
 				more, err := s.Read(p[n:])
 				require.NoError(t, err)
@@ -138,50 +138,50 @@ func TestGateStandsAside(t *testing.T) {
 		"Connection: close", "Transfer-Encoding: chunked", "Expect: 100-continue", "Upgrade: x", "Content-Length: 1\r\nContent-Length: 2",
 		"Content-Length: x", "Content-Length: 9999999999", "A: b\r\n c: d",
 	} {
-		f := &framing{}
-		segments := f.parse([]byte("POST /v1/reservations HTTP/1.1\r\n"+header+"\r\n\r\nPOST /v1/reservations HTTP/1.1\r\n\r\n"), 0, nil)
-		require.True(t, f.blind, header)
+		f := &splitter{}
+		segments := f.split([]byte("POST /v1/reservations HTTP/1.1\r\n"+header+"\r\n\r\nPOST /v1/reservations HTTP/1.1\r\n\r\n"), 0, nil)
+		require.True(t, f.passthrough, header)
 		require.Zero(t, reservations(segments), header)
 	}
-	f := &framing{}
-	f.parse([]byte("GET / HTTP/1.1\r\nX: "+strings.Repeat("x", 2*MaxHeader)), 0, nil)
-	require.True(t, f.blind, "a header without an end")
+	f := &splitter{}
+	f.split([]byte("GET / HTTP/1.1\r\nX: "+strings.Repeat("x", 2*MaxHeader)), 0, nil)
+	require.True(t, f.passthrough, "a header without an end")
 }
 
-// More pass after a queue that was answered within the patience, unless fewer waited than might have passed; fewer pass after one
-// that was not, at least half as many as it had, and never none.
+// More pass after a queue that was answered within the patience, unless fewer waited than might have passed; fewer pass
+// after one that was not, at least half as many as it had, and never none.
 func TestGatePassesWhatIsAnsweredInTime(t *testing.T) {
 	const patience = time.Hour
-	g := newGate(&stream{}, &gateBounds{queue: patience})
+	g := newGate(&stream{}, &shedding{target: patience})
 	answered := func(handed int, took time.Duration) float64 {
-		g.handed, g.since = handed, time.Now().Add(-took)
-		g.measure()
-		require.Zero(t, g.handed)
-		return g.pass
+		g.passed, g.readAt = handed, time.Now().Add(-took)
+		g.adaptWindow()
+		require.Zero(t, g.passed)
+		return g.window
 	}
-	require.EqualValues(t, firstPass, g.pass)
-	require.EqualValues(t, firstPass+passMore, answered(firstPass, patience/2))
-	require.EqualValues(t, firstPass+passMore, answered(firstPass/2, patience/2), "nothing says that more could pass")
-	require.InDelta(t, firstPass*3/4, answered(firstPass, patience*4/3), 0.01)
-	require.InDelta(t, firstPass*3/8, answered(firstPass*3/4, 100*patience), 0.01)
+	require.EqualValues(t, firstWindow, g.window)
+	require.EqualValues(t, firstWindow+windowGrowth, answered(firstWindow, patience/2))
+	require.EqualValues(t, firstWindow+windowGrowth, answered(firstWindow/2, patience/2), "nothing says that more could pass")
+	require.InDelta(t, firstWindow*3/4, answered(firstWindow, patience*4/3), 0.01)
+	require.InDelta(t, firstWindow*3/8, answered(firstWindow*3/4, 100*patience), 0.01)
 	require.EqualValues(t, 1, answered(1, 100*patience))
-	require.Equal(t, 1, g.soon())
-	g.handed = 0
-	g.measure()
-	require.EqualValues(t, 1, g.pass, "nothing was measured")
+	require.Equal(t, 1, int(g.window))
+	g.passed = 0
+	g.adaptWindow()
+	require.EqualValues(t, 1, g.window, "nothing was measured")
 }
 
 // A queue that ends with its connection is no longer counted.
 func TestGateLeavesTheCrowd(t *testing.T) {
-	b := &gateBounds{}
+	b := &shedding{}
 	g := newGate(&stream{}, b)
-	g.queue(true)
-	g.queue(true)
-	require.EqualValues(t, 1, b.queues.Load())
+	g.setBacklogged(true)
+	g.setBacklogged(true)
+	require.EqualValues(t, 1, b.backlogged.Load())
 	l := &listener{conns: map[*conn]struct{}{}}
 	c := &conn{Conn: &closing{}, through: g, listener: l}
 	require.NoError(t, c.Close())
-	require.Zero(t, b.queues.Load())
+	require.Zero(t, b.backlogged.Load())
 }
 
 type closing struct{ net.Conn }

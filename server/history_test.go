@@ -138,8 +138,8 @@ func (s *stage) awaitJournal() {
 	}
 }
 
-// passTime lets the sale clock run on, or ends holds whose time is over. Neither stands in a history: a call carries the
-// stretch of time it fell in, and a hold may end at any moment after its time.
+// passTime lets the sale clock run on, or ends holds whose time is over. Neither stands in a history: a call carries
+// the stretch of time it fell in, and a hold may end at any moment after its time.
 func (s *stage) passTime(r *rand.Rand) {
 	if r.IntN(2) == 0 {
 		s.engine.ExpireDue()
@@ -166,9 +166,9 @@ func requireContent(t testing.TB, r journal.Reader, sale *catalog.Sale) {
 	require.Positive(t, found.Reservations)
 }
 
-// TestHistories (I7) judges histories over the real socket and the embedded journal: packs with opposite scarcity, singles,
-// caps, one id sent by several callers at once, confirm against release against expiry, alone and in batches, and reads. How
-// they ended is told by a server that was started again.
+// TestHistories (I7) judges histories over the real socket and the embedded journal: packs with opposite scarcity,
+// singles, caps, one id sent by several callers at once, confirm against release against expiry, alone and in batches,
+// and reads. How they ended is told by a server that was started again.
 func TestHistories(t *testing.T) {
 	noLeaks(t)
 	const life, atOnce = 500, 50
@@ -267,8 +267,8 @@ func TestHistoriesShowWrongAnswers(t *testing.T) {
 	}
 }
 
-// TestHistoriesBehindFaults (I5, I7, I9) judges histories while the network to the Redis that keeps the journal does what
-// networks do. Where the journal does not answer in time, callers are told so and ask again.
+// TestHistoriesBehindFaults (I5, I7, I9) judges histories while the network to the Redis that keeps the journal does
+// what networks do. Where the journal does not answer in time, callers are told so and ask again.
 func TestHistoriesBehindFaults(t *testing.T) {
 	noLeaks(t)
 	const cells = 12

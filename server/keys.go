@@ -11,24 +11,24 @@ import (
 	"strings"
 )
 
-// Role is what a caller may do. A higher role may do all that a lower one may.
+// Role is what a caller may do. A higher role includes the lower ones.
 type Role int
 
 // The roles.
 const (
 	Read  Role = 1 + iota // all GETs
-	Sell                  // reservations, too
+	Sell                  // also reservations and entries
 	Admin                 // everything
 )
 
-// The limits of a key file.
+// Limits of a key file.
 const (
 	minKey  = 16 // bytes
 	maxKey  = 256
 	maxKeys = 1000
 )
 
-// Keys are the callers' keys. Only their digests are kept.
+// Keys are the keys of callers. Only their digests are kept in memory.
 type Keys struct{ entries []keyEntry }
 
 type keyEntry struct {
@@ -36,19 +36,19 @@ type keyEntry struct {
 	role   Role
 }
 
-// LoadKeys reads a key file. The warning, if it is not empty, is for the operator.
+// LoadKeys reads a key file in the format of ParseKeys. A warning that is not empty is for the operator's log.
 func LoadKeys(path string) (keys *Keys, warning string, err error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, "", fmt.Errorf("keys: %w", err)
 	}
-	defer file.Close() //nolint:errcheck // nothing was written
+	defer file.Close() //nolint:errcheck // read only
 	info, err := file.Stat()
 	if err != nil {
 		return nil, "", fmt.Errorf("keys: %w", err)
 	}
 	if info.Mode().Perm()&0o004 != 0 {
-		warning = fmt.Sprintf("keys: %s is readable by everybody on this machine; chmod 600 it", path)
+		warning = fmt.Sprintf("keys: %s is readable by all users of this machine; chmod 600 it", path)
 	}
 	keys, err = ParseKeys(file)
 	if err != nil {
@@ -57,8 +57,9 @@ func LoadKeys(path string) (keys *Keys, warning string, err error) {
 	return keys, warning, nil
 }
 
-// ParseKeys reads lines `role key`: role is sell, admin or read, key 16 to 256 printable characters. Empty lines and those
-// that begin with # are skipped. Errors name the line, never the key.
+// ParseKeys reads lines `role key`: the role is read, sell or admin; the key has 16 to 256 printable ASCII characters.
+// Empty lines and lines that begin with # are skipped. There is at least one key and at most 1,000. Errors name the
+// line, never the key.
 func ParseKeys(r io.Reader) (*Keys, error) {
 	keys := &Keys{}
 	seen := map[[sha256.Size]byte]int{}
@@ -69,14 +70,14 @@ func ParseKeys(r io.Reader) (*Keys, error) {
 			continue
 		}
 		if len(fields) != 2 {
-			return nil, fmt.Errorf("line %d: has %d words, not a role and a key", n, len(fields))
+			return nil, fmt.Errorf("line %d: has %d words instead of a role and a key", n, len(fields))
 		}
 		entry, err := parseKey(fields[0], fields[1])
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
 		if first, twice := seen[entry.digest]; twice {
-			return nil, fmt.Errorf("line %d: the key is there already, on line %d", n, first)
+			return nil, fmt.Errorf("line %d: the key is already on line %d", n, first)
 		}
 		seen[entry.digest] = n
 		if keys.entries = append(keys.entries, entry); len(keys.entries) > maxKeys {
@@ -87,7 +88,7 @@ func ParseKeys(r io.Reader) (*Keys, error) {
 		return nil, err
 	}
 	if len(keys.entries) == 0 {
-		return nil, fmt.Errorf("there is no key in it")
+		return nil, fmt.Errorf("the file has no key")
 	}
 	return keys, nil
 }
@@ -102,10 +103,10 @@ func parseKey(role, key string) (keyEntry, error) {
 	case "admin":
 		entry.role = Admin
 	default:
-		return entry, fmt.Errorf("the role is none of sell, admin and read")
+		return entry, fmt.Errorf("the role must be read, sell or admin")
 	}
 	if len(key) < minKey || len(key) > maxKey {
-		return entry, fmt.Errorf("the key has %d characters, not %d to %d", len(key), minKey, maxKey)
+		return entry, fmt.Errorf("the key has %d characters; it must have %d to %d", len(key), minKey, maxKey)
 	}
 	for _, c := range []byte(key) {
 		if c <= ' ' || c > '~' {
@@ -115,11 +116,11 @@ func parseKey(role, key string) (keyEntry, error) {
 	return entry, nil
 }
 
-// KeyRule tells a caller without a valid key how to send one.
+// KeyRule is the detail of every 401: how to send a key.
 const KeyRule = "send a valid key as Authorization: Bearer KEY"
 
-// RoleOf returns the role of the key in an Authorization header, 0 for none. The time it takes depends on the length of
-// what the caller sent and on the number of keys, not on how much of a key was right.
+// RoleOf returns the role of the key in an Authorization header, 0 without a valid one. Its time depends on the length
+// of the header and the number of keys, not on how much of a key matched.
 func (k *Keys) RoleOf(authorization []byte) Role {
 	scheme, key, _ := bytes.Cut(authorization, []byte(" "))
 	if !bytes.EqualFold(scheme, []byte("bearer")) || len(key) < minKey || len(key) > maxKey {

@@ -56,15 +56,15 @@ func callersName(c int) string { return string(rune('a' + c)) }
 // TestKeyFiles is what a key file may hold. No error shows a key.
 func TestKeyFiles(t *testing.T) {
 	for file, fault := range map[string]string{
-		"":                                      "there is no key in it",
-		"# sell " + sellKey:                     "there is no key in it",
-		"sell":                                  "line 1: has 1 words",
-		"sell a b":                              "line 1: has 3 words",
-		"\nSELL " + sellKey:                     "line 2: the role is none of",
-		"sell short-secret":                     "line 1: the key has 12 characters",
-		"sell " + strings.Repeat("k", 257):      "line 1: the key has 257 characters",
-		"sell sécret-0123456789":                "line 1: the key has a character",
-		"sell " + sellKey + "\nread " + sellKey: "line 2: the key is there already, on line 1",
+		"":                                      "the file has no key",
+		"# sell " + sellKey:                     "the file has no key",
+		"sell":                                  "line 1: has 1 words instead of a role and a key",
+		"sell a b":                              "line 1: has 3 words instead of a role and a key",
+		"\nSELL " + sellKey:                     "line 2: the role must be read, sell or admin",
+		"sell short-secret":                     "line 1: the key has 12 characters; it must have 16 to 256",
+		"sell " + strings.Repeat("k", 257):      "line 1: the key has 257 characters; it must have 16 to 256",
+		"sell sécret-0123456789":                "line 1: the key has a character that is not printable ASCII",
+		"sell " + sellKey + "\nread " + sellKey: "line 2: the key is already on line 1",
 	} {
 		_, err := ParseKeys(strings.NewReader(file))
 		require.ErrorContains(t, err, fault)
@@ -79,7 +79,7 @@ func TestKeyFiles(t *testing.T) {
 	require.NoError(t, os.Chmod(path, 0o644))
 	_, warning, err = LoadKeys(path)
 	require.NoError(t, err)
-	require.Contains(t, warning, "readable by everybody")
+	require.Contains(t, warning, "readable by all users")
 	_, _, err = LoadKeys(path + "-none")
 	require.ErrorIs(t, err, os.ErrNotExist)
 }

@@ -13,35 +13,35 @@ import (
 )
 
 const (
-	lingerTime  = 500 * time.Millisecond // for a client to read the last answer while it is still sending
+	lingerTime  = 500 * time.Millisecond // for a client to read the last response while it is still sending
 	lingerBytes = 1 << 20
 	drainStep   = 5 * time.Millisecond
-	drainGrace  = 50 * time.Millisecond // for requests that have arrived and were not yet read
+	drainGrace  = 50 * time.Millisecond // for requests that have arrived and are not read yet
 )
 
 // listener counts connections, refuses those beyond its limit, and drains them when the server shuts down.
 type listener struct {
 	net.Listener
-	limit   int
-	refusal []byte      // what a connection beyond the limit hears; nothing under TLS
-	gates   *gateBounds // likewise nil under TLS, where requests are not to be seen here
+	limit    int
+	refusal  []byte    // the response to a connection beyond the limit; nil under TLS
+	shedding *shedding // of the gates; nil under TLS, where this layer cannot read the requests
 
 	mu     sync.Mutex
 	conns  map[*conn]struct{}
 	closed bool
 }
 
-// newListener makes a listener. gates is nil under TLS.
-func newListener(ln net.Listener, limit int, gates *gateBounds) *listener {
-	l := &listener{Listener: ln, limit: limit, gates: gates, conns: map[*conn]struct{}{}}
-	if gates != nil {
+// newListener makes a listener. shedding is nil under TLS.
+func newListener(ln net.Listener, limit int, shedding *shedding) *listener {
+	l := &listener{Listener: ln, limit: limit, shedding: shedding, conns: map[*conn]struct{}{}}
+	if shedding != nil {
 		l.refusal = overloadedAnswer("Connection: close\r\n")
 	}
 	return l
 }
 
-// Accept waits for a connection. It survives a lack of file descriptors, and clients that give up at once: fasthttp would
-// stop serving.
+// Accept waits for a connection. It retries when file descriptors or memory run out and when a client aborts its
+// connection: such an error would end fasthttp's loop.
 func (l *listener) Accept() (net.Conn, error) {
 	pause := drainStep
 	for {
@@ -54,7 +54,7 @@ func (l *listener) Accept() (net.Conn, error) {
 			}
 		case errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOBUFS) ||
 			errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.ECONNABORTED):
-			time.Sleep(pause) // until connections end; accepting is all this goroutine does
+			time.Sleep(pause) // back off until connections end; this goroutine does nothing but accept
 			pause = min(2*pause, time.Second)
 		default:
 			return nil, err
@@ -62,10 +62,11 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
+// admit registers a connection, or refuses it and returns nil.
 func (l *listener) admit(c net.Conn) *conn {
 	own := &conn{Conn: c, through: c, listener: l}
-	if l.gates != nil {
-		own.through = newGate(c, l.gates)
+	if l.shedding != nil {
+		own.through = newGate(c, l.shedding)
 	}
 	l.mu.Lock()
 	room := !l.closed && len(l.conns) < l.limit
@@ -76,14 +77,14 @@ func (l *listener) admit(c net.Conn) *conn {
 	if room {
 		return own
 	}
-	// The few bytes fit the socket's empty buffer, so this does not wait. What is lost with the connection is nobody's loss.
+	// The few bytes fit into the socket's empty buffer, so this does not wait. Errors do not matter: the connection ends.
 	_ = c.SetWriteDeadline(time.Now().Add(drainStep))
 	_, _ = c.Write(l.refusal)
 	_ = c.Close()
 	return nil
 }
 
-// Close stops accepting; connections live on. It may be called again.
+// Close stops accepting and leaves connections open. It may be called again.
 func (l *listener) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -94,15 +95,15 @@ func (l *listener) Close() error {
 	return l.Listener.Close()
 }
 
-// drain returns when all connections are closed. After a moment of grace a connection of which nothing was read since its
-// last answer loses its right to read; one with a request in it keeps it, and the answer closes it. fasthttp may be just
-// about to set a later deadline for the next request, so this is said again until it has been heard.
+// drain returns when all connections are closed. After drainGrace it ends reading on every idle connection; one with a
+// request in flight is closed by its response. fasthttp may be about to set a later read deadline for the next request,
+// so drain repeats this until all connections are closed.
 func (l *listener) drain(ctx context.Context) error {
 	began := time.Now()
 	again := time.NewTicker(drainStep)
 	defer again.Stop()
 	for {
-		left := l.hurry(time.Since(began) >= drainGrace)
+		left := l.endIdle(time.Since(began) >= drainGrace)
 		if left == 0 {
 			return nil
 		}
@@ -114,69 +115,71 @@ func (l *listener) drain(ctx context.Context) error {
 	}
 }
 
-// hurry ends reading on connections that nothing is asked of, if it is time, and returns how many connections are left. It
-// leaves lingering ones their time, which is short.
-func (l *listener) hurry(now bool) int {
+// endIdle ends reading on connections without a request in flight, if now is set, and returns how many connections are
+// open. Those that are closing gracefully are left alone; they end soon.
+func (l *listener) endIdle(now bool) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c := range l.conns {
-		if now && !c.asked.Load() && !c.linger.Load() {
-			_ = c.SetReadDeadline(time.Unix(1, 0)) // fails for a closed one, which is as good
+		if now && !c.inFlight.Load() && !c.graceful.Load() {
+			_ = c.SetReadDeadline(time.Unix(1, 0)) // fails only for a closed connection
 		}
 	}
 	return len(l.conns)
 }
 
-// cut closes the connections that are left. Each is gone when what it asked for has returned.
+// cut closes the remaining connections. Each is removed when its call has returned.
 func (l *listener) cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c := range l.conns {
-		_ = c.Conn.Close() // its worker closes it for good
+		_ = c.Conn.Close() // its worker then calls conn.Close
 	}
 }
 
-// conn is a connection that knows whether its client waits for something.
+// conn is a connection that tracks whether its client waits for a response.
 type conn struct {
 	net.Conn
 	through  io.ReadWriter // the gate, or the connection itself
 	listener *listener
 
-	heard  atomic.Bool // something was read
-	asked  atomic.Bool // something was read since the last write
-	linger atomic.Bool // the client is still sending when the connection is closed
-	once   sync.Once
+	received atomic.Bool // something was read
+	inFlight atomic.Bool // something was read since the last write
+	graceful atomic.Bool // the client may still be sending when the connection is closed
+	once     sync.Once
 }
 
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.through.Read(p)
 	if n > 0 {
-		c.heard.Store(true)
-		c.asked.Store(true)
+		c.received.Store(true)
+		c.inFlight.Store(true)
 	}
 	return n, err
 }
 
-// Write sends p, unless the client never said a word: fasthttp answers even that with an error when the time is over.
+// Write writes p, unless nothing was read from the client: fasthttp responds with an error even to a client that sent
+// nothing before the timeout.
 func (c *conn) Write(p []byte) (int, error) {
-	if !c.heard.Load() {
+	if !c.received.Load() {
 		return len(p), nil
 	}
 	n, err := c.through.Write(p)
-	c.asked.Store(false)
+	c.inFlight.Store(false)
 	return n, err
 }
 
-// Close closes the connection. Closing with bytes unread makes the kernel send a reset, which can overtake the answer; so
-// a lingering connection first says that it is done and hears the client out for a while.
+// Close closes the connection. When a socket is closed with unread bytes the kernel sends a reset, which can overtake
+// the last response. So a graceful close first ends its own side and reads what the client is still sending, for a
+// while.
 func (c *conn) Close() error {
 	err := net.ErrClosed
 	c.once.Do(func() {
 		if g, ok := c.through.(*gate); ok {
-			g.queue(false)
+			g.setBacklogged(false)
 		}
-		if c.linger.Load() {
-			c.hearOut()
+		if c.graceful.Load() {
+			c.linger()
 		}
 		err = c.Conn.Close()
 		c.listener.mu.Lock()
@@ -186,10 +189,11 @@ func (c *conn) Close() error {
 	return err
 }
 
-func (c *conn) hearOut() {
+// linger reads until the client ends its side, the deadline, or the client's reset.
+func (c *conn) linger() {
 	half, ok := c.Conn.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil || c.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
 		return
 	}
-	_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes) // ends by itself, by the deadline or by the client's reset
+	_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
 }

@@ -17,8 +17,8 @@ func refuse(ctx *fasthttp.RequestCtx, err error) {
 	setProblem(ctx, refusal.Rule().Status, encode.Refusal(roomOf(ctx), refusal))
 }
 
-// refusalOf returns the error of a call to the engine as a refusal. The only other error is that of a call that a shutdown
-// cancelled: its outcome is unknown.
+// refusalOf returns the error of a call to the engine as a refusal. The only other error is that of a call that a
+// shutdown cancelled: its outcome is unknown.
 func refusalOf(err error) *engine.Refusal {
 	if refusal, ok := errors.AsType[*engine.Refusal](err); ok {
 		return refusal

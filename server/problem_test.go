@@ -18,7 +18,8 @@ func ownRules() []engine.Rule {
 		encode.Internal}
 }
 
-// The table of refusals and the document have the same codes, and for each the same status and facts, of the same types.
+// The table of refusals and the document have the same codes, and for each the same status and facts, of the same
+// types.
 func TestTableOfRefusalsIsDocumented(t *testing.T) {
 	contract.load(t)
 	rules := map[string]engine.Rule{}

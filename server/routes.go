@@ -3,37 +3,37 @@ package server
 import (
 	"bytes"
 
-	"github.com/google/uuid"
 	"github.com/valyala/fasthttp"
 
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/server/internal/encode"
 )
 
-// exchange is one request and its answer, with all the room that decoding and encoding take. Exchanges are used again, so
-// that a warm server answers without allocation; nothing in one outlives the request.
+// exchange is one request and its response, with the memory that decoding and encoding need. Exchanges are pooled, so
+// that a warm server does not allocate. Nothing in one outlives the request.
 type exchange struct {
 	server *Server
-	engine *engine.Engine // the one in charge when the request came
+	engine *engine.Engine // the current one when the request arrived
 	ctx    *fasthttp.RequestCtx
 	role   Role
-	param  []byte // the variable segment of the path, without percent signs
-	second []byte // the variable segment behind it, as spelled
+	param  []byte // the variable segment of the path, percent-decoded
+	second []byte // the variable segment after it, as the client sent it
 
 	decoder     decoder
 	request     engine.Request
 	reservation engine.Reservation
-	path        []byte // room for unescaped segments and for Location
+	path        []byte // a decoded segment or Location
 }
 
-// resource is what a path leads to. A method that it does not have is not allowed there.
+// resource is what a path identifies. Methods without a function are not allowed.
 type resource struct {
 	get    func(*exchange)
 	post   func(*exchange)
-	public bool // no key is needed
+	public bool // no key is required
 }
 
-// find returns the resource of a path as the client spelled it: nothing is collapsed or decoded but the variable segment.
+// find returns the resource of a path as the client sent it. Nothing is normalized; only the variable segment is
+// decoded later.
 func (x *exchange) find(path []byte) (r resource, found bool) {
 	if string(path) == "/openapi.yaml" {
 		return resource{get: (*exchange).readDocument, public: true}, true
@@ -87,22 +87,22 @@ func (x *exchange) find(path []byte) (r resource, found bool) {
 	return r, r.get != nil || r.post != nil
 }
 
-// answer does all that a request asks for. Who it is comes before what it wants, so that a stranger learns nothing.
+// answer executes a request. The key is checked before the path, so that a caller without a key learns nothing.
 func (x *exchange) answer() {
 	ctx := x.ctx
 	if !x.framed() {
 		return
 	}
 	resource, found := x.find(ctx.URI().PathOriginal())
-	if x.role = x.server.roleOf(&ctx.Request.Header); x.role < Sell && batched(&ctx.Request.Header) {
-		lingering(ctx.Conn()) // headerReceived left the body unread
+	if x.role = x.server.roleOf(&ctx.Request.Header); x.role < Sell && isBatch(&ctx.Request.Header) {
+		closeGracefully(ctx.Conn()) // headerReceived left the body unread
 	}
 	if x.role == 0 && !resource.public {
 		reject(ctx, &encode.Unauthenticated, KeyRule)
 		return
 	}
 	if !found {
-		reject(ctx, &encode.NotFound, "there is nothing at this path; /openapi.yaml describes what there is")
+		reject(ctx, &encode.NotFound, "this path does not exist; /openapi.yaml describes those that do")
 		return
 	}
 	if !x.unescapeParam() {
@@ -112,23 +112,25 @@ func (x *exchange) answer() {
 	x.dispatch(resource)
 }
 
-// framed refuses what headerReceived found ambiguous, which closed the connection (only such need the second look), and
-// versions of HTTP that fasthttp would take for 1.0.
+// framed refuses requests that headerReceived found ambiguous, and versions of HTTP that fasthttp would treat as 1.0.
+// Only a request whose connection is to be closed can be ambiguous.
 func (x *exchange) framed() bool {
 	h := &x.ctx.Request.Header
 	switch {
 	case h.ConnectionClose() && ambiguous(h.RawHeaders()):
-		rejectMalformed(x.ctx, "header", "Content-Length and Transfer-Encoding exclude one another, and no encoding but chunked is known")
+		rejectMalformed(x.ctx, "header",
+			"Content-Length and Transfer-Encoding exclude each other, and chunked is the only encoding supported")
 	case !h.IsHTTP11() && string(h.Protocol()) != "HTTP/1.0":
-		rejectMalformed(x.ctx, "header", "HTTP/1.1 and HTTP/1.0 are spoken here")
+		rejectMalformed(x.ctx, "header", "only HTTP/1.1 and HTTP/1.0 are supported")
 		x.ctx.SetConnectionClose()
 	default:
 		return true
 	}
-	lingering(x.ctx.Conn())
+	closeGracefully(x.ctx.Conn())
 	return false
 }
 
+// dispatch calls the resource's function for the method.
 func (x *exchange) dispatch(r resource) {
 	ctx := x.ctx
 	switch method := ctx.Method(); {
@@ -136,7 +138,7 @@ func (x *exchange) dispatch(r resource) {
 		r.get(x)
 	case r.post != nil && string(method) == fasthttp.MethodPost:
 		if x.role < Sell {
-			reject(ctx, &encode.Forbidden, "the key's role may only read")
+			reject(ctx, &encode.Forbidden, "the key's role permits only reading")
 			return
 		}
 		r.post(x)
@@ -150,11 +152,11 @@ func (x *exchange) dispatch(r resource) {
 			ctx.SetStatusCode(fasthttp.StatusNoContent)
 			return
 		}
-		reject(ctx, &encode.MethodNotAllowed, "this path knows "+allowed)
+		reject(ctx, &encode.MethodNotAllowed, "this path supports "+allowed)
 	}
 }
 
-// roleOf returns what the sender of a request may do; 0 for a stranger.
+// roleOf returns the role of a request's key, 0 without a valid one.
 func (s *Server) roleOf(h *fasthttp.RequestHeader) Role {
 	if s.keys == nil {
 		return Admin
@@ -164,6 +166,7 @@ func (s *Server) roleOf(h *fasthttp.RequestHeader) Role {
 
 const percentRule = "a percent sign is not followed by two hexadecimal digits"
 
+// unescapeParam decodes the variable segment.
 func (x *exchange) unescapeParam() (ok bool) {
 	if bytes.IndexByte(x.param, '%') < 0 {
 		return true
@@ -173,7 +176,7 @@ func (x *exchange) unescapeParam() (ok bool) {
 	return ok
 }
 
-// unescape appends a segment without its percent signs.
+// unescape appends a percent-decoded segment.
 func unescape(dst, segment []byte) (_ []byte, ok bool) {
 	for i := 0; i < len(segment); i++ {
 		c := segment[i]
@@ -192,6 +195,7 @@ func unescape(dst, segment []byte) (_ []byte, ok bool) {
 	return dst, true
 }
 
+// unhex returns the value of a hexadecimal digit, 255 for any other byte.
 func unhex(c byte) byte {
 	switch {
 	case c >= '0' && c <= '9':
@@ -212,12 +216,12 @@ func (x *exchange) reserve() {
 		return
 	}
 	if x.reservation.Repeated {
-		x.tellReservation(fasthttp.StatusOK)
+		x.respondReservation(fasthttp.StatusOK)
 		return
 	}
 	x.path = encode.ID(append(x.path[:0], "/v1/reservations/"...), x.reservation.ID)
 	x.ctx.Response.Header.SetBytesV(fasthttp.HeaderLocation, x.path)
-	x.tellReservation(fasthttp.StatusCreated)
+	x.respondReservation(fasthttp.StatusCreated)
 }
 
 func (x *exchange) confirm() {
@@ -233,7 +237,7 @@ func (x *exchange) confirm() {
 		x.fail(err)
 		return
 	}
-	x.tellReservation(fasthttp.StatusOK)
+	x.respondReservation(fasthttp.StatusOK)
 }
 
 func (x *exchange) release() {
@@ -249,7 +253,7 @@ func (x *exchange) release() {
 		x.fail(err)
 		return
 	}
-	x.tellReservation(fasthttp.StatusOK)
+	x.respondReservation(fasthttp.StatusOK)
 }
 
 func (x *exchange) readReservation() {
@@ -261,7 +265,7 @@ func (x *exchange) readReservation() {
 		x.fail(err)
 		return
 	}
-	x.tellReservation(fasthttp.StatusOK)
+	x.respondReservation(fasthttp.StatusOK)
 }
 
 func (x *exchange) readAccount() {
@@ -270,7 +274,7 @@ func (x *exchange) readAccount() {
 		x.fail(err)
 		return
 	}
-	x.tell(fasthttp.StatusOK, encode.Account(roomOf(x.ctx), &account))
+	x.respond(fasthttp.StatusOK, encode.Account(roomOf(x.ctx), &account))
 }
 
 func (x *exchange) readSession() {
@@ -279,11 +283,11 @@ func (x *exchange) readSession() {
 		x.fail(&engine.Refusal{Code: engine.SessionNotFound, Session: string(x.param)})
 		return
 	}
-	x.tell(fasthttp.StatusOK, x.server.stock.appendSession(roomOf(x.ctx), x.engine, session))
+	x.respond(fasthttp.StatusOK, x.server.stock.appendSession(roomOf(x.ctx), x.engine, session))
 }
 
 func (x *exchange) listPhases() {
-	x.tell(fasthttp.StatusOK, encode.Phases(roomOf(x.ctx), x.engine))
+	x.respond(fasthttp.StatusOK, encode.Phases(roomOf(x.ctx), x.engine))
 }
 
 func (x *exchange) readDocument() {
@@ -291,7 +295,7 @@ func (x *exchange) readDocument() {
 	x.ctx.SetBodyString(document)
 }
 
-// id reads the reservation's id in the path.
+// id reads the reservation's id in the path, or refuses the request.
 func (x *exchange) id() (engine.ID, bool) {
 	id, ok := parseID(x.param)
 	if !ok {
@@ -300,33 +304,26 @@ func (x *exchange) id() (engine.ID, bool) {
 	return id, ok
 }
 
-const idRule = "a UUID in the form 018c1f6e-0000-7000-8000-000000000000, not all zeros"
-
-func parseID(text []byte) (engine.ID, bool) {
-	if len(text) != 36 { // uuid knows other forms
-		return engine.ID{}, false
-	}
-	id, err := uuid.ParseBytes(text)
-	return id, err == nil && id != engine.ID{}
+// respondReservation sends the reservation that the engine returned.
+func (x *exchange) respondReservation(status int) {
+	x.respond(status, encode.Reservation(roomOf(x.ctx), &x.reservation))
 }
 
-func (x *exchange) tellReservation(status int) {
-	x.tell(status, encode.Reservation(roomOf(x.ctx), &x.reservation))
-}
-
-func (x *exchange) tell(status int, body []byte) {
+// respond sends a JSON response.
+func (x *exchange) respond(status int, body []byte) {
 	x.ctx.SetStatusCode(status)
 	x.ctx.SetContentType("application/json")
 	x.ctx.Response.SwapBody(body)
 	x.markStandby()
 }
 
+// fail responds with the error that a call to the engine or the decoder returned.
 func (x *exchange) fail(err error) {
 	refuse(x.ctx, err)
 	x.markStandby()
 }
 
-// markStandby marks what a standby answers: it trails the leader by a moment, so that also what it does not find may be there.
+// markStandby marks the responses of a standby. It lags the leader, so even what it does not find may exist.
 func (x *exchange) markStandby() {
 	if !x.engine.Leads() {
 		x.ctx.Response.Header.Set(roleHeader, "standby")

@@ -129,9 +129,10 @@ type packing struct {
 	answer spec.Answer
 }
 
-// TestScarcePacks (I1, I4, I7) lets 64 clients ask for 10,000 packs of a few scarce sessions, in any order of the sessions,
-// half of them in batches. What is taken is what was told, place by place, and whoever was refused is without anything and
-// would be refused still: nothing was given back, so nobody may have been refused over what another pack gave back.
+// TestScarcePacks (I1, I4, I7) lets 64 clients ask for 10,000 packs of a few scarce sessions, in any order of the
+// sessions, half of them in batches. What is taken is what was told, place by place, and whoever was refused is without
+// anything and would be refused still: nothing was given back, so nobody may have been refused over what another pack
+// gave back.
 func TestScarcePacks(t *testing.T) {
 	noLeaks(t)
 	const sessions, places, clients, packs = 12, 600, 64, 10_000
@@ -186,8 +187,8 @@ func TestScarcePacks(t *testing.T) {
 	t.Logf("%d packs: %d held, %d refused", packs, packs-refused, refused)
 }
 
-// TestOneAccount (I2) sends 100 reservations of one account at the same time, again and again: no read ever shows more than
-// its caps, what it has in the end is what its callers were told, and who was refused would be refused still.
+// TestOneAccount (I2) sends 100 reservations of one account at the same time, again and again: no read ever shows more
+// than its caps, what it has in the end is what its callers were told, and who was refused would be refused still.
 func TestOneAccount(t *testing.T) {
 	noLeaks(t)
 	const sessions, requests = 10, 100

@@ -11,22 +11,22 @@ import (
 	"github.com/seathold/seathold/server/internal/encode"
 )
 
-// scanner reads JSON text (RFC 8259) piece by piece, as strictly as it can be read: bad UTF-8, lone surrogates, control
-// characters in strings and repeated names are faults. It knows neither members nor their types.
+// scanner reads the tokens of JSON text (RFC 8259), as strictly as possible: bad UTF-8, lone surrogates, control
+// characters in strings and repeated names are faults. Which members there are, and their types, is the decoder's.
 //
-// It exists because a general tokenizer took three quarters of the time of decoding a request: it keeps a stack, remembers
-// the names of every open object, and must be able to go on after half a token. Bodies here are whole, small and at most
-// four levels deep, and a value of the wrong type is refused at its first byte, so depth costs nothing.
+// A general tokenizer took three quarters of the time of decoding a request: it keeps a stack, the names of every open
+// object, and can resume within a token. Bodies here are complete, small and at most four levels deep. A value of the
+// wrong type is refused at its first byte, so nesting costs nothing.
 type scanner struct {
 	body []byte
 	at   int    // index of the next byte
-	text []byte // strings that had escapes
+	text []byte // decoded strings that had escapes
 }
 
-// scanFault is text that is not JSON, or not as strict as it has to be.
+// scanFault is the error of text that is not strict JSON.
 type scanFault struct {
-	at   int // byte of the body
-	what string
+	at   int    // byte of the body
+	what string // empty where the body ends too early
 }
 
 func (f *scanFault) Error() string {
@@ -36,8 +36,9 @@ func (f *scanFault) Error() string {
 	return "at byte " + strconv.Itoa(f.at) + ", " + f.what
 }
 
-// notPlain looks at eight bytes at once: the lowest bit that is set in the result lies in the first byte that is not plain.
-// Higher ones may be wrong, since a borrow runs on behind a byte that is found. No bit says that all are plain.
+// notPlain tests eight bytes at a time. The lowest bit that is set in the result is in the first byte that is not
+// plain; higher bits may be wrong, since the subtraction borrows beyond that byte. The result is 0 if all bytes are
+// plain.
 func notPlain(eight uint64) uint64 {
 	const each, high = 0x0101010101010101, 0x8080808080808080
 	quote, backslash := eight^each*'"', eight^each*'\\'
@@ -46,7 +47,7 @@ func notPlain(eight uint64) uint64 {
 
 func (s *scanner) begin(body []byte) { s.body, s.at, s.text = body, 0, s.text[:0] }
 
-// peek returns the next byte that is not white space, 0 at the end. A zero byte is itself no JSON.
+// peek skips white space and returns the next byte, 0 at the end. A zero byte is not JSON either.
 func (s *scanner) peek() byte {
 	for ; s.at < len(s.body); s.at++ {
 		switch c := s.body[s.at]; c {
@@ -58,17 +59,17 @@ func (s *scanner) peek() byte {
 	return 0
 }
 
-// take reads the byte c behind white space.
+// take skips white space and reads the byte c.
 func (s *scanner) take(c byte) error {
 	if s.peek() != c {
-		return s.unexpected("'" + string(rune(c)) + "' is expected")
+		return s.unexpected("'" + string(rune(c)) + "' is required")
 	}
 	s.at++
 	return nil
 }
 
-// more reads what separates the members of an object or the elements of an array, and reports whether another follows.
-// end is the closing brace or bracket. first says that none has been read yet.
+// more reads the separator of members or elements, or the closing brace or bracket end. It reports whether another
+// member or element follows. first is set before the first one.
 func (s *scanner) more(end byte, first bool) (bool, error) {
 	switch c := s.peek(); {
 	case c == end:
@@ -77,13 +78,13 @@ func (s *scanner) more(end byte, first bool) (bool, error) {
 	case first:
 		return true, nil
 	case c != ',':
-		return false, s.unexpected("',' or '" + string(rune(end)) + "' is expected")
+		return false, s.unexpected("',' or '" + string(rune(end)) + "' is required")
 	}
 	s.at++
 	return true, nil
 }
 
-// unexpected is the fault of the next byte.
+// unexpected returns the fault of the next byte.
 func (s *scanner) unexpected(what string) error {
 	if s.at >= len(s.body) {
 		return &scanFault{at: s.at}
@@ -100,7 +101,7 @@ func beginsValue(c byte) bool {
 	return false
 }
 
-// string reads a string whose quote is the next byte. What it returns shares memory with the body or with the scanner.
+// string reads a string whose quote is the next byte. The result shares memory with the body or with the scanner.
 func (s *scanner) string() ([]byte, error) {
 	from := s.at + 1
 	for i := from; i < len(s.body); {
@@ -121,7 +122,7 @@ func (s *scanner) string() ([]byte, error) {
 			return s.escaped(from, i)
 		case c < ' ':
 			s.at = i
-			return nil, s.unexpected("a control character stands in a string")
+			return nil, s.unexpected("a string contains a control character")
 		default:
 			r, size := utf8.DecodeRune(s.body[i:])
 			if r == utf8.RuneError && size == 1 {
@@ -135,7 +136,7 @@ func (s *scanner) string() ([]byte, error) {
 	return nil, s.unexpected("")
 }
 
-// escaped reads a string that has its first escape at i. Escapes are rare, so the rest is left to jsontext.
+// escaped reads a string with its first escape at i. Escapes are rare, so jsontext decodes them.
 func (s *scanner) escaped(from, i int) ([]byte, error) {
 	for ; i < len(s.body) && s.body[i] != '"'; i++ {
 		if s.body[i] == '\\' {
@@ -156,27 +157,28 @@ func (s *scanner) escaped(from, i int) ([]byte, error) {
 	return text[start:], nil
 }
 
-// number reads a number whose first byte is the next one, and returns it as it is written.
+// number reads a number and returns its text.
 func (s *scanner) number() ([]byte, error) {
 	from := s.at
 	s.skip('-')
 	if !s.skip('0') && !s.digits() {
-		return nil, s.unexpected("a digit is expected")
+		return nil, s.unexpected("a digit is required")
 	}
 	if s.skip('.') && !s.digits() {
-		return nil, s.unexpected("a digit is expected")
+		return nil, s.unexpected("a digit is required")
 	}
 	if s.skip('e') || s.skip('E') {
 		if !s.skip('+') {
 			s.skip('-')
 		}
 		if !s.digits() {
-			return nil, s.unexpected("a digit is expected")
+			return nil, s.unexpected("a digit is required")
 		}
 	}
 	return s.body[from:s.at], nil
 }
 
+// skip reads the byte c if it is next.
 func (s *scanner) skip(c byte) bool {
 	if s.at < len(s.body) && s.body[s.at] == c {
 		s.at++
@@ -185,6 +187,7 @@ func (s *scanner) skip(c byte) bool {
 	return false
 }
 
+// digits reads any digits, and reports whether there was one.
 func (s *scanner) digits() bool {
 	from := s.at
 	for s.at < len(s.body) && s.body[s.at] >= '0' && s.body[s.at] <= '9' {
@@ -193,14 +196,14 @@ func (s *scanner) digits() bool {
 	return s.at > from
 }
 
-// names are the members of an object that have been read.
+// names are the names that an object has had so far.
 type names struct {
 	known [16]string
 	count int
 }
 
-// add reports whether the name is new. No object of the API has as many members as there is room for, and the ones that
-// it does not have are refused before they fill it.
+// add records a name and reports whether it is new. No object of the API has 16 members, and an unknown member is
+// refused when it is read, so the array never fills up.
 func (n *names) add(name string) bool {
 	for _, known := range n.known[:n.count] {
 		if known == name {

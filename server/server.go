@@ -1,13 +1,20 @@
-// Package server is Seathold's HTTP API: JSON over HTTP/1.1 on fasthttp, in front of one engine. openapi.yaml, served at
-// /openapi.yaml, describes every call.
+// Package server is Seathold's HTTP API: JSON over HTTP/1.1 on fasthttp, in front of one engine. openapi.yaml, served
+// at /openapi.yaml, describes every call.
 //
-// A request passes these stations in this order: the gate (gate.go), which refuses under overload what would only wait, the
-// framing (framing.go), admission (admission.go), the caller's key
-// (keys.go), the route (routes.go), the decoder (decode.go), the engine. The engine alone decides; the server turns bytes
-// into its words and its answers into bytes (encode.go, stock.go, problem.go). Each station that refuses answers with
-// problem+json, and everything a client can make the server keep has a limit in Options.
+// A request passes through these stations, in this order:
 //
-// The operator's port (operator.go) is another listener with its own, ordinary net/http server.
+//   - gate.go sheds load: under overload it refuses pipelined reservations that would only wait.
+//   - framing.go refuses what is not unambiguous HTTP.
+//   - admission.go bounds the operations in flight.
+//   - keys.go checks the caller's key.
+//   - routes.go, sessions.go, draws.go and batch.go map paths to calls of the engine.
+//   - decode.go and bodies.go decode the body.
+//   - internal/encode, stock.go and problem.go encode the result.
+//
+// All decisions about the sale are the engine's. Every refusal is problem+json. Everything that a client can make the
+// server buffer has a limit, in Options or below.
+//
+// The operator's port is server/operator, with a listener of its own.
 package server
 
 import (
@@ -27,30 +34,27 @@ import (
 	"github.com/seathold/seathold/server/internal/encode"
 )
 
-// Limits that no option changes.
-const (
-	// MaxBody is the most bytes a request's body may have, but for a batch's: thirty lines of the longest names fit four
-	// times.
-	MaxBody = 16 << 10
-	// MaxHeader is the most bytes a request's line and header may have together.
-	MaxHeader = 8 << 10
-)
+// MaxHeader is the most bytes that the request line and header may have together.
+const MaxHeader = 8 << 10
 
-// roleHeader marks the answers of a standby.
+// maxBody is the most bytes of a body, other than a batch's. Thirty lines with the longest names take a quarter of it.
+const maxBody = 16 << 10
+
+// roleHeader marks the responses of a standby.
 const roleHeader = "Seathold-Role"
 
-// Options configure a Server. Engine is required; a zero field takes its default.
+// Options configure a Server. Engine is required; other fields have a default, which zero selects.
 type Options struct {
 	Engine *engine.Engine
-	Keys   *Keys // callers' keys; nil lets everybody do everything, for a listener on loopback
+	Keys   *Keys // of callers; without them every caller may do everything, for a listener on loopback
 	Log    *slog.Logger
 
-	MaxInFlight    int // operations being answered at a time, each of a batch's counting; default 8,192
+	MaxInFlight    int // operations in flight, those of batches included; default 8,192
 	MaxConnections int // default 16,384
 
-	ReadTimeout  time.Duration // from a request's first byte to its last; default 10 s
-	WriteTimeout time.Duration // for an answer; default 15 s
-	IdleTimeout  time.Duration // between requests of a connection; default 75 s, longer than the usual gateway's 60 s
+	ReadTimeout  time.Duration // from the first byte of a request to its last; default 10 s
+	WriteTimeout time.Duration // of a response; default 15 s
+	IdleTimeout  time.Duration // between requests of a connection; default 75 s, more than the usual 60 s of gateways
 }
 
 func (o *Options) fillIn() error {
@@ -77,13 +81,13 @@ func orDefault[T int | time.Duration](field *T, otherwise T) {
 	}
 }
 
-// Server answers the HTTP API on any number of listeners.
+// Server serves the HTTP API on any number of listeners.
 type Server struct {
 	current   atomic.Pointer[engine.Engine]
 	keys      *Keys
 	log       *slog.Logger
-	admission *Admission
-	gates     *gateBounds
+	admission *admission
+	shedding  *shedding
 	stock     *stockText
 	answers   answers
 	http      fasthttp.Server
@@ -91,8 +95,8 @@ type Server struct {
 	maxConnections int
 	draining       atomic.Bool
 
-	// calls is the context of every engine call. It outlives connections and requests, since an outcome on its way into
-	// the journal cannot be called back; only the end of a shutdown's patience cancels it.
+	// calls is the context of every call to the engine. It outlives requests and connections, since an outcome that is
+	// being journalled cannot be cancelled. Only a shutdown that times out cancels it.
 	calls     context.Context
 	cancel    context.CancelFunc
 	exchanges sync.Pool // of *exchange
@@ -102,18 +106,18 @@ type Server struct {
 	listeners []*listener
 }
 
-// New makes a server. ctx bounds all its calls to the engine; Shutdown ends them before that.
+// New makes a server. ctx is the parent context of all its calls to the engine; Shutdown cancels them earlier.
 func New(ctx context.Context, o Options) (*Server, error) {
 	if err := o.fillIn(); err != nil {
 		return nil, err
 	}
 	s := &Server{
 		keys: o.Keys, log: o.Log, maxConnections: o.MaxConnections,
-		admission: NewAdmission(o.MaxInFlight),
+		admission: newAdmission(o.MaxInFlight),
 		stock:     newStockText(o.Engine.Sale()),
 	}
 	s.current.Store(o.Engine)
-	s.gates = newGateBounds(s, o.WriteTimeout)
+	s.shedding = newShedding(s, o.WriteTimeout)
 	s.calls, s.cancel = context.WithCancel(ctx)
 	s.exchanges.New = func() any { return &exchange{server: s} }
 	s.batches.New = func() any { return &batch{} }
@@ -128,17 +132,17 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		WriteTimeout:       o.WriteTimeout,
 		IdleTimeout:        o.IdleTimeout,
 		ReadBufferSize:     MaxHeader, // fasthttp refuses a header that does not fit its read buffer
-		MaxRequestBodySize: MaxBody,
+		MaxRequestBodySize: maxBody,
 
-		// The listener keeps the limit of connections, with an answer in the API's form. This one only has to be out of
-		// its way, also while workers of closed connections wind up. Connections are not limited per address: behind a
-		// gateway they all come from few.
+		// The listener enforces the limit of connections, with problem+json. fasthttp's own limit must never apply first,
+		// even while the workers of closed connections are ending. Connections are not limited per address: a gateway has
+		// few.
 		Concurrency: 2 * o.MaxConnections,
 
-		// A body is read whole before the handler runs, so at most MaxBody × MaxConnections bytes are held for bodies
-		// that were announced and have not arrived; MaxBatchBody × MaxConnections for callers that may sell.
+		// A body is read completely before the handler runs. So bodies that were announced and have not arrived take at most
+		// maxBody × MaxConnections bytes, or maxBatchBody × MaxConnections for callers that may sell.
 		StreamRequestBody: false,
-		// Forms are not part of the API; parsed in advance they would go to temporary files.
+		// The API has no forms. Pre-parsed, they would be written to temporary files.
 		DisablePreParseMultipartForm: true,
 		NoDefaultServerHeader:        true,
 		SecureErrorLogMessage:        true,
@@ -146,10 +150,10 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	return s, nil
 }
 
-// Admission is the limit on operations in flight.
-func (s *Server) Admission() *Admission { return s.admission }
+// Engine returns the current engine.
+func (s *Server) Engine() *engine.Engine { return s.current.Load() }
 
-// Ready tells whether requests are accepted, or why not.
+// Ready reports whether reservations are accepted, or why not.
 func (s *Server) Ready() error {
 	if s.draining.Load() {
 		return errors.New("shutting down")
@@ -157,20 +161,20 @@ func (s *Server) Ready() error {
 	return s.Engine().Ready()
 }
 
-// Replace puts another engine over the same sale in the place of a deposed one. Calls under way end on the old engine,
-// which acknowledges nothing any more.
+// Replace replaces a deposed engine by another one of the same sale. Calls in flight end on the old engine, which
+// acknowledges nothing.
 func (s *Server) Replace(e *engine.Engine) { s.current.Store(e) }
 
-// Serve answers requests on ln until Shutdown, which makes it return nil. It owns ln from here on.
+// Serve serves ln, and closes it, until Shutdown is called. It then returns nil.
 func (s *Server) Serve(ln net.Listener) error { return s.ServeThrough(ln, nil) }
 
-// ServeThrough is Serve with connections that wrap puts a layer around, such as TLS; nil puts none.
+// ServeThrough is Serve with a layer around the connections, such as TLS; a nil wrap adds none.
 func (s *Server) ServeThrough(ln net.Listener, wrap func(net.Listener) net.Listener) error {
-	gates := s.gates
+	shedding := s.shedding
 	if wrap != nil {
-		gates = nil
+		shedding = nil
 	}
-	l := newListener(ln, s.maxConnections, gates)
+	l := newListener(ln, s.maxConnections, shedding)
 	s.mu.Lock()
 	if s.draining.Load() {
 		s.mu.Unlock()
@@ -184,12 +188,12 @@ func (s *Server) ServeThrough(ln net.Listener, wrap func(net.Listener) net.Liste
 	return s.http.Serve(wrap(l))
 }
 
-// Shutdown stops accepting, answers every request that has been read, and returns when all connections are closed. When
-// ctx ends first, the calls still in flight are given up, their connections cut, and ctx's error is returned. The engine
-// stays open; no call to it is under way when Shutdown returns.
+// Shutdown stops accepting, answers every request that was read, and returns when all connections are closed. When ctx
+// ends first, it cancels the calls in flight, cuts their connections and returns ctx's error. No call to the engine is
+// in flight when Shutdown returns. The engine stays open.
 //
-// fasthttp's own shutdown closes a connection whose request is just being read, and forgets the answers it has buffered
-// for pipelined requests. So the connections are drained here, and fasthttp only has to tidy up afterwards.
+// fasthttp's own shutdown closes a connection while a request is being read from it, and drops responses that it has
+// buffered for pipelined requests. So the connections are drained here first.
 func (s *Server) Shutdown(ctx context.Context) error {
 	defer s.cancel()
 	s.mu.Lock()
@@ -210,32 +214,33 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return errors.Join(append(faults, s.http.Shutdown())...)
 }
 
-// serve answers one request, and while the server shuts down the last of its connection.
+// serve answers one request. During a shutdown it is the last of its connection.
 func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 	s.answer(ctx)
 	s.answers.count(ctx)
 	if s.draining.Load() {
 		ctx.SetConnectionClose()
-		lingering(ctx.Conn()) // the client did not know, and may have sent more
+		closeGracefully(ctx.Conn()) // the client may have sent more
 	}
 }
 
-// answer answers one request. A panic costs that request alone.
+// answer answers one request. A panic fails only that request.
 func (s *Server) answer(ctx *fasthttp.RequestCtx) {
-	if !s.admission.Enter(1) {
+	if !s.admission.enter(1) {
 		refuse(ctx, &engine.Refusal{Code: engine.Overloaded})
 		return
 	}
-	defer s.admission.Leave(1)
-	defer s.survive(ctx)
+	defer s.admission.leave(1)
+	defer s.recoverPanic(ctx)
 	x := s.exchanges.Get().(*exchange)
 	x.ctx, x.engine = ctx, s.Engine()
 	x.answer()
 	x.ctx, x.engine = nil, nil
-	s.exchanges.Put(x) // not after a panic: its parts may then be in any state
+	s.exchanges.Put(x) // not after a panic, which may leave it in any state
 }
 
-func (s *Server) survive(ctx *fasthttp.RequestCtx) {
+// recoverPanic responds to a request that panicked.
+func (s *Server) recoverPanic(ctx *fasthttp.RequestCtx) {
 	cause := recover()
 	if cause == nil {
 		return
@@ -244,10 +249,10 @@ func (s *Server) survive(ctx *fasthttp.RequestCtx) {
 		"panic", cause, "stack", string(debug.Stack()))
 	ctx.Response.Reset()
 	ctx.SetConnectionClose()
-	reject(ctx, &encode.Internal, "the server failed to answer; whether the call took effect is told by sending it again with the same id")
+	reject(ctx, &encode.Internal, "the server failed; retry with the same id to learn whether the call took effect")
 }
 
-// connectionLog takes what fasthttp has to say, all of it about what clients sent.
+// connectionLog logs fasthttp's messages, all of which are about faults of clients.
 type connectionLog struct{ log *slog.Logger }
 
 func (l connectionLog) Printf(format string, facts ...any) {

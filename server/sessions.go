@@ -10,19 +10,19 @@ import (
 	"github.com/seathold/seathold/server/internal/encode"
 )
 
-// sessionFilter is which sessions GET /v1/sessions lists. The query knows two parameters, each at most once:
+// sessionFilter selects the sessions that GET /v1/sessions lists. The query has two parameters, each at most once:
 //
-//	phase=P      the sessions that the phase sells
-//	available=N  the sessions with at least N places available in one category, N from 1
+//	phase=P      sessions that the phase sells
+//	available=N  sessions with at least N tickets available in one category, N at least 1
 //
-// Together they answer what a buyer asks who cannot complete a pack: which sessions of the phase still have N places side
-// by side in a category. A session that is listed shows all its categories.
+// Together they help a buyer to complete a pack: they list the sessions of the phase that still have N tickets in one
+// category. A listed session shows all its categories.
 type sessionFilter struct {
 	phase string
-	least int // places; 0 for any number
+	least int // tickets; 0 for any number
 }
 
-// parseSessionFilter reads the query as the client spelled it. Errors are *engine.Refusal.
+// parseSessionFilter reads the query as the client sent it. Errors are *engine.Refusal.
 func parseSessionFilter(query []byte) (f sessionFilter, err error) {
 	var seen []string
 	for len(query) > 0 {
@@ -35,27 +35,27 @@ func parseSessionFilter(query []byte) (f sessionFilter, err error) {
 		case !ok:
 			return f, malformed("query", percentRule)
 		case name != "phase" && name != "available":
-			return f, malformed("query", "there is no parameter "+strconv.Quote(clip(name))+" here")
+			return f, malformed("query", "the parameter "+strconv.Quote(clip(name))+" is unknown")
 		case !given || len(decoded) == 0:
 			return f, malformed(name, "has no value")
 		}
 		for _, other := range seen {
 			if other == name {
-				return f, malformed(name, "is given twice")
+				return f, malformed(name, "is repeated")
 			}
 		}
 		seen = append(seen, name)
 		if name == "phase" {
 			f.phase = string(decoded)
-		} else if f.least, ok = parsePlaces(decoded); !ok {
-			return f, malformed(name, "a whole number from 1 to "+strconv.Itoa(engine.MaxQuantity)+" is expected")
+		} else if f.least, ok = parseTickets(decoded); !ok {
+			return f, malformed(name, "must be a whole number from 1 to "+strconv.Itoa(engine.MaxQuantity))
 		}
 	}
 	return f, nil
 }
 
-// parsePlaces reads digits without a sign or leading zeros.
-func parsePlaces(digits []byte) (int, bool) {
+// parseTickets reads a number of tickets, without sign and leading zeros.
+func parseTickets(digits []byte) (int, bool) {
 	n, err := strconv.Atoi(string(digits))
 	return n, err == nil && n >= 1 && n <= engine.MaxQuantity && strconv.Itoa(n) == string(digits)
 }
@@ -75,13 +75,14 @@ func (x *exchange) listSessions() {
 			return
 		}
 	}
-	x.tell(fasthttp.StatusOK, x.server.stock.appendSessions(roomOf(x.ctx), x.engine, phase, filter.least))
+	x.respond(fasthttp.StatusOK, x.server.stock.appendSessions(roomOf(x.ctx), x.engine, phase, filter.least))
 }
 
-// anyPhase stands for the index of a phase where none is asked for.
+// anyPhase replaces the index of a phase in a query without one.
 const anyPhase = -1
 
-// appendSessions appends the sessions that the phase sells and that have least places available in one category.
+// appendSessions appends the sessions that the phase sells and that have at least so many tickets available in one
+// category.
 func (t *stockText) appendSessions(dst []byte, e *engine.Engine, phase, least int) []byte {
 	dst = append(dst, `{"sessions":[`...)
 	listed := 0
@@ -91,7 +92,7 @@ func (t *stockText) appendSessions(dst []byte, e *engine.Engine, phase, least in
 		}
 		longer, most := t.appendStock(encode.Comma(dst, listed), e, i)
 		if most < least {
-			continue // what was written is written over: the same look at the stock decides and is shown
+			continue // overwrites what was appended, so that one read of the stock both decides and is shown
 		}
 		dst = longer
 		listed++

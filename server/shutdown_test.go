@@ -22,8 +22,8 @@ import (
 	"github.com/seathold/seathold/engine/journal/embedded"
 )
 
-// TestShutdownUnderLoad is that no request which took effect goes unanswered when the server shuts down in the middle of
-// it: what a client heard nothing of was never executed.
+// TestShutdownUnderLoad is that no request which took effect goes unanswered when the server shuts down in the middle
+// of it: what a client heard nothing of was never executed.
 func TestShutdownUnderLoad(t *testing.T) {
 	noLeaks(t)
 	for round := range 5 {
@@ -66,9 +66,9 @@ func shutdownUnderLoad(t *testing.T, seed uint64) {
 	}
 }
 
-// sellUntilClosed sends reservations, depth at a time, each release and each refusal included in what counts as answered,
-// until the connection ends. It returns the ids of which it heard nothing. A request that it could not send any more does
-// not keep it from hearing what was answered to those before.
+// sellUntilClosed sends reservations, depth at a time, each release and each refusal included in what counts as
+// answered, until the connection ends. It returns the ids of which it heard nothing. A request that it could not send
+// any more does not keep it from hearing what was answered to those before.
 func (f *fixture) sellUntilClosed(client, depth int, answered *atomic.Int64) (unheard []uuid.UUID) {
 	c, err := net.Dial("tcp", f.address)
 	if err != nil {
@@ -127,8 +127,8 @@ func TestShutdownEndsIdleConnections(t *testing.T) {
 	require.NoError(t, busy.Close())
 }
 
-// TestShutdownHearsClientsOut is that a client that has sent more than was read of it gets its answer and an orderly end:
-// a reset could overtake the answer.
+// TestShutdownHearsClientsOut is that a client that has sent more than was read of it gets its answer and an orderly
+// end: a reset could overtake the answer.
 func TestShutdownHearsClientsOut(t *testing.T) {
 	f, gate := startGated(t)
 	c := f.dial()
@@ -159,7 +159,7 @@ func TestShutdownLosesPatience(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	require.ErrorIs(t, f.server.Shutdown(ctx), context.DeadlineExceeded)
-	require.Zero(t, f.server.Admission().InFlight())
+	require.Zero(t, f.server.admission.inFlight.Load())
 	require.NoError(t, busy.Close())
 	close(gate.open)
 }
@@ -178,7 +178,7 @@ func (f *fixture) beginReserve(c net.Conn) {
 	f.t.Helper()
 	_, err := fmt.Fprintf(c, "POST /v1/reservations HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(validBody), validBody)
 	require.NoError(f.t, err)
-	require.Eventually(f.t, func() bool { return f.server.Admission().InFlight() == 1 }, patience, time.Millisecond)
+	require.Eventually(f.t, func() bool { return f.server.admission.inFlight.Load() == 1 }, patience, time.Millisecond)
 }
 
 // gatedJournal is a journal that can be made to hang.

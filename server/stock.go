@@ -8,7 +8,8 @@ import (
 	"github.com/seathold/seathold/server/internal/encode"
 )
 
-// stockText is what never changes of the sessions' JSON, written once: a thousand sessions are then mostly copied.
+// stockText is the constant part of the sessions' JSON. It is encoded once, so that listing a thousand sessions is
+// mostly copying.
 type stockText struct {
 	sessions []sessionText
 	pools    []string // `{"category":"A","price_cents":9500,"capacity":1200`
@@ -19,6 +20,7 @@ type sessionText struct {
 	from, end int    // its pools
 }
 
+// newStockText encodes the constant part of every session.
 func newStockText(sale *catalog.Sale) *stockText {
 	t := &stockText{}
 	for i := range sale.Sessions {
@@ -42,12 +44,13 @@ func newStockText(sale *catalog.Sale) *stockText {
 	return t
 }
 
+// appendSession appends a session with its stock.
 func (t *stockText) appendSession(dst []byte, e *engine.Engine, session int) []byte {
 	dst, _ = t.appendStock(dst, e, session)
 	return dst
 }
 
-// appendStock appends a session and returns the most places that one of its categories has available.
+// appendStock appends a session. It also returns the most tickets that are available in one of its categories.
 func (t *stockText) appendStock(dst []byte, e *engine.Engine, session int) (_ []byte, most int) {
 	s := &t.sessions[session]
 	dst = append(dst, s.head...)

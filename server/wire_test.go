@@ -136,8 +136,8 @@ func TestGoodHTTP(t *testing.T) {
 	half := len(validBody) / 2
 	chunked := fmt.Sprintf("%x;note=1\r\n%s\r\n%x\r\n%s\r\n0\r\nX-Trailer: 1\r\n\r\n", half, validBody[:half], len(validBody)-half, validBody[half:])
 	require.Equal(t, 201, f.raw(head+"Transfer-Encoding: Chunked\r\n\r\n"+chunked).status)
-	padded := validBody + strings.Repeat(" ", MaxBody-len(validBody))
-	require.Equal(t, 201, f.raw(head+fmt.Sprintf("Content-Length: %d\r\n\r\n%s", MaxBody, padded)).status)
+	padded := validBody + strings.Repeat(" ", maxBody-len(validBody))
+	require.Equal(t, 201, f.raw(head+fmt.Sprintf("Content-Length: %d\r\n\r\n%s", maxBody, padded)).status)
 	require.Equal(t, 200, f.raw("GET http://elsewhere/v1/phases HTTP/1.1\r\nHost: x\r\n\r\n").status)
 	require.Equal(t, 200, f.raw("GET /v1/phases?a=b#c HTTP/1.1\r\nHost: x\r\n\r\n").status)
 	require.Equal(t, 200, f.raw("GET /v1/phases HTTP/1.0\r\n\r\n").status)
@@ -175,8 +175,8 @@ func TestPipelining(t *testing.T) {
 	}
 }
 
-// TestSlowRequests is that a request, however slowly it comes, has its time, and that a client that never says a word hears
-// none.
+// TestSlowRequests is that a request, however slowly it comes, has its time, and that a client that never says a word
+// hears none.
 func TestSlowRequests(t *testing.T) {
 	noLeaks(t)
 	f := start(t, func(o *Options) { o.ReadTimeout, o.IdleTimeout = 150*time.Millisecond, 150*time.Millisecond })
@@ -227,7 +227,7 @@ func TestAnnouncedBodies(t *testing.T) {
 	f := start(t, nil)
 	const connections = 200
 	before := liveHeap()
-	for _, announced := range []int{MaxBody, 1 << 30} {
+	for _, announced := range []int{maxBody, 1 << 30} {
 		for range connections {
 			c := f.dial()
 			defer c.Close() // abandoned
@@ -236,7 +236,7 @@ func TestAnnouncedBodies(t *testing.T) {
 		}
 	}
 	require.Equal(t, 200, f.get("/v1/phases").status)
-	const each = MaxBody + MaxHeader + 16<<10 // body, buffers, and the connection's own state
+	const each = maxBody + MaxHeader + 16<<10 // body, buffers, and the connection's own state
 	require.Less(t, liveHeap()-before, int64(2*connections*each))
 }
 
@@ -247,8 +247,8 @@ func liveHeap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// TestRefusalReachesASendingClient is that a client which is still sending a body that is too large reads why, instead of
-// finding its connection reset.
+// TestRefusalReachesASendingClient is that a client which is still sending a body that is too large reads why, instead
+// of finding its connection reset.
 func TestRefusalReachesASendingClient(t *testing.T) {
 	noLeaks(t)
 	f := start(t, nil)
@@ -298,25 +298,25 @@ func TestTooManyConnections(t *testing.T) {
 // TestAdmission is that never more than the limit is let in, and that everything that left is room again.
 func TestAdmission(t *testing.T) {
 	const limit, callers, rounds = 10, 8, 2000
-	a := NewAdmission(limit)
+	a := newAdmission(limit)
 	var all sync.WaitGroup
 	for range callers {
 		all.Go(func() {
 			for i := range rounds {
 				n := 1 + i%4
-				if a.Enter(n) {
-					if in := a.InFlight(); in < n {
+				if a.enter(n) {
+					if in := int(a.inFlight.Load()); in < n {
 						t.Errorf("%d in flight, %d of them mine", in, n)
 					}
-					a.Leave(n)
+					a.leave(n)
 				}
 			}
 		})
 	}
 	all.Wait()
-	require.Zero(t, a.InFlight())
-	require.True(t, a.Enter(limit))
-	require.False(t, a.Enter(1))
-	a.Leave(limit)
-	require.False(t, a.Enter(limit+1))
+	require.Zero(t, a.inFlight.Load())
+	require.True(t, a.enter(limit))
+	require.False(t, a.enter(1))
+	a.leave(limit)
+	require.False(t, a.enter(limit+1))
 }

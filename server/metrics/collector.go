@@ -92,14 +92,15 @@ func (c *Collector) calls(p page, calls []engine.CallStats) {
 }
 
 func (c *Collector) api(p page, s *server.Server) {
-	for status, n := range s.Answers() {
+	stats := s.Stats()
+	for status, n := range stats.Answers {
 		p.counter(c.answers, n, strconv.Itoa(status))
 	}
-	p.gauge(c.connections, float64(s.Connections()))
-	p.gauge(c.inFlight, float64(s.Admission().InFlight()))
-	p.gauge(c.queues, float64(s.Queues()))
-	p.gauge(c.admissionLimit, float64(s.Admission().Limit()))
-	p.counter(c.admissionRefused, s.Admission().Refused())
+	p.gauge(c.connections, float64(stats.Connections))
+	p.gauge(c.inFlight, float64(stats.InFlight))
+	p.gauge(c.backlogged, float64(stats.Backlogged))
+	p.gauge(c.admissionLimit, float64(stats.MaxInFlight))
+	p.counter(c.admissionRefused, stats.Refused)
 }
 
 func (c *Collector) sold(p page, e *engine.Engine, stats *engine.Stats) {

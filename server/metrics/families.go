@@ -11,18 +11,18 @@ import (
 type families struct {
 	all []*prometheus.Desc
 
-	operations, engineTime, journalTime                *prometheus.Desc
-	answers, connections                               *prometheus.Desc
-	inFlight, queues, admissionLimit, admissionRefused *prometheus.Desc
-	reservations, expired, tickets                     *prometheus.Desc
-	accounts, accountsAtCap, slotsOpen, windowsOpen    *prometheus.Desc
-	phaseOpen, saleClock                               *prometheus.Desc
-	ready, leader, epoch, standbyLag                   *prometheus.Desc
-	journalUp, groups, records, bytes, syncTime        *prometheus.Desc
-	queue, placed, durable                             *prometheus.Desc
-	checkpoints, checkpointAge, checkpointSize         *prometheus.Desc
-	checkpointTook, checkpointBehind                   *prometheus.Desc
-	difference, lastPass, passTook, passPools, passUn  *prometheus.Desc
+	operations, engineTime, journalTime                    *prometheus.Desc
+	answers, connections                                   *prometheus.Desc
+	inFlight, backlogged, admissionLimit, admissionRefused *prometheus.Desc
+	reservations, expired, tickets                         *prometheus.Desc
+	accounts, accountsAtCap, slotsOpen, windowsOpen        *prometheus.Desc
+	phaseOpen, saleClock                                   *prometheus.Desc
+	ready, leader, epoch, standbyLag                       *prometheus.Desc
+	journalUp, groups, records, bytes, syncTime            *prometheus.Desc
+	queue, placed, durable                                 *prometheus.Desc
+	checkpoints, checkpointAge, checkpointSize             *prometheus.Desc
+	checkpointTook, checkpointBehind                       *prometheus.Desc
+	difference, lastPass, passTook, passPools, passUn      *prometheus.Desc
 }
 
 func (f *families) add(name, help string, labels ...string) *prometheus.Desc {
@@ -39,7 +39,7 @@ func newFamilies() *families {
 	f.answers = f.add("http_answers_total", "HTTP answers of the API by status, those included that never reached the engine.", "status")
 	f.connections = f.add("http_connections", "Open connections of the API.")
 	f.inFlight = f.add("admission_in_flight_operations", "Operations let in and not yet answered.")
-	f.queues = f.add("admission_queued_connections", "Connections on which more reservations wait than can be answered soon.")
+	f.backlogged = f.add("admission_queued_connections", "Connections on which more reservations wait than can be answered soon.")
 	f.admissionLimit = f.add("admission_limit_operations", "Operations that are let in at a time.")
 	f.admissionRefused = f.add("admission_refused_total", "Operations turned away by admission control with code overloaded.")
 	f.sale()

@@ -23,14 +23,14 @@ const MaxBeacon = 4096
 // draws are an operator's calls for draws:
 //
 //	GET  /admin/draws/{draw}          as on the API
-//	POST /admin/draws/{draw}/freeze   after the close of registration, publish the digest of the entries; the server does so
-//	                                  itself within a second of the close
+//	POST /admin/draws/{draw}/freeze   after the close of registration, publish the digest of the entries; the server
+//	                                  does so itself within a second of the close
 //	POST /admin/draws/{draw}/run      decide the draw; the body is the beacon as a drand relay returns it
 //	GET  /admin/draws/{draw}/export   the files of the export, as a tar stream
 //
-// The first three respond with the draw as the API shows it. Freezing a frozen draw succeeds and changes nothing. A refused
-// call changes nothing either; refusals are problem+json. Requests of other origins are refused, so that no web site can make
-// an operator's browser send these calls.
+// The first three respond with the draw as the API shows it. Freezing a frozen draw succeeds and changes nothing. A
+// refused call changes nothing either; refusals are problem+json. Requests of other origins are refused, so that no web
+// site can make an operator's browser send these calls.
 type draws struct {
 	engine func() *engine.Engine // nil while the journal is replayed
 	keys   *server.Keys          // nil permits every caller
@@ -152,9 +152,9 @@ func (d *draws) answer(w http.ResponseWriter, e *engine.Engine, status engine.Dr
 	return d.cut(err)
 }
 
-// export exports the draw twice: first for the sizes, which precede the files in a tar archive. The same draw always gives
-// the same bytes, so nothing is kept in between. There is one export at a time, since each uses twice the memory of all
-// entries.
+// export exports the draw twice: first for the sizes, which precede the files in a tar archive. The same draw always
+// gives the same bytes, so nothing is kept in between. There is one export at a time, since each uses twice the memory
+// of all entries.
 func (d *draws) export(w http.ResponseWriter, r *http.Request, e *engine.Engine) error {
 	if !d.exporting.TryLock() {
 		return &refusal{&exportUnderWay, "a draw is being exported; retry when that export has ended"}
@@ -171,8 +171,9 @@ func (d *draws) export(w http.ResponseWriter, r *http.Request, e *engine.Engine)
 	w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s.tar"`, id))
 	archive := tar.NewWriter(&deadlineWriter{w: w, control: http.NewResponseController(w)})
 	err := e.ExportDraw(id, func(name string) (io.WriteCloser, error) {
-		header := &tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: int64(*sizes[name]), Format: tar.FormatPAX}
-		return unclosed{archive}, archive.WriteHeader(header)
+		return unclosed{archive}, archive.WriteHeader(&tar.Header{
+			Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: int64(*sizes[name]), Format: tar.FormatPAX,
+		})
 	})
 	return d.cut(errors.Join(err, archive.Close()))
 }
@@ -201,8 +202,8 @@ type unclosed struct{ io.Writer }
 
 func (unclosed) Close() error { return nil }
 
-// deadlineWriter extends the write deadline before each write: a large export may take as long as it needs, as long as the
-// client keeps reading.
+// deadlineWriter extends the write deadline before each write: a large export may take as long as it needs, as long as
+// the client keeps reading.
 type deadlineWriter struct {
 	w       io.Writer
 	control *http.ResponseController

@@ -1,5 +1,5 @@
-// Package operator is the operator's port: health, metrics, profiles, and the calls that only an operator may make. It is an
-// ordinary net/http server on a listener of its own.
+// Package operator is the operator's port: health, metrics, profiles, and the calls that only an operator may make. It
+// is an ordinary net/http server on a listener of its own.
 package operator
 
 import (
@@ -20,7 +20,8 @@ type Options struct {
 	Ready func() error
 	// Metrics serves /metrics.
 	Metrics http.Handler
-	// Engine returns the current engine, nil while the journal is replayed. Without the function there is no /admin/draws/.
+	// Engine returns the current engine, nil while the journal is replayed. Without the function there is no
+	// /admin/draws/.
 	Engine func() *engine.Engine
 	// Keys are the callers' keys: any key for /metrics, an admin's key for profiles and draws. /healthz and /readyz need
 	// none. Without keys every caller may do everything.
@@ -31,8 +32,8 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// New makes the server of /healthz, /readyz, /metrics, /debug/pprof/ and /admin/draws/. The caller gives it a listener and
-// shuts it down.
+// New makes the server of /healthz, /readyz, /metrics, /debug/pprof/ and /admin/draws/. The caller gives it a listener
+// and shuts it down.
 func New(o Options) *http.Server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

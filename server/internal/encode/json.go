@@ -9,7 +9,8 @@ import (
 	"github.com/seathold/seathold/engine"
 )
 
-// Plain reports whether a string may contain the byte without an escape: ASCII other than controls, quote and backslash.
+// Plain reports whether a string may contain the byte without an escape: ASCII other than controls, quote and
+// backslash.
 func Plain(c byte) bool { return c >= ' ' && c < 0x80 && c != '"' && c != '\\' }
 
 // Comma appends the comma before element i of an array; there is none before element 0.
@@ -53,12 +54,12 @@ func ID(dst []byte, id engine.ID) []byte {
 
 // Time appends "2023-11-30T09:00:00.000Z": RFC 3339 in UTC with milliseconds, for the years 0 to 9999.
 //
-// A reservation has up to three times, and time.Time computes the date anew for each component. Here the date is counted from
-// 1 March of the year 0, so that a leap day is the last day of its year, in eras of 400 years, which all have the same number
-// of days.
+// A reservation has up to three times, and time.Time computes the date anew for each component. Here the date is
+// counted from 1 March of the year 0, so that a leap day is the last day of its year, in eras of 400 years, which all
+// have the same number of days.
 func Time(dst []byte, t time.Time) []byte {
 	const dayMs, eraDays, epoch = 86_400_000, 146_097, 719_468 // epoch: 1 January 1970, in days since 1 March 0
-	ms := t.UnixMilli() + epoch*dayMs + eraDays*dayMs          // one more era keeps January and February of the year 0 positive
+	ms := t.UnixMilli() + epoch*dayMs + eraDays*dayMs          // with one more era, the first two months are positive
 	day, inDay := ms/dayMs, int(ms%dayMs)
 	era, inEra := int(day/eraDays)-1, int(day%eraDays)
 	yearOfEra := (inEra - inEra/1460 + inEra/36_524 - inEra/146_096) / 365

@@ -1,5 +1,5 @@
-// Package encode turns what the engine returns into the JSON of the HTTP API. Every function appends to a buffer and returns
-// it, and allocates nothing while the buffer is large enough.
+// Package encode turns what the engine returns into the JSON of the HTTP API. Every function appends to a buffer and
+// returns it, and allocates nothing while the buffer is large enough.
 package encode
 
 import (
