@@ -1,11 +1,39 @@
-// Package journal makes groups of opaque records durable, in order, and gives them back after a crash.
+// Package journal makes groups of opaque records durable, in order, and delivers them again after a restart.
 //
-// Four nouns explain it. A record is one outcome, bytes that only the engine understands. A group is what one sync
-// carries: consecutive records. A checkpoint is a compaction of all groups up to a point. A backend keeps groups and
-// checkpoints: journal/embedded in a directory, journal/redis in a Redis stream; both pass the suite in
-// journal/journaltest.
+// Four nouns explain it:
 //
-// Records are numbered from 1 over the whole life of a journal, across restarts and leaders: the record's sequence.
+//   - A record is one outcome: bytes that only the engine interprets. Records are numbered from 1 over the whole life
+//     of a journal, across restarts and leaders. The number is the record's sequence.
+//   - A group is what one sync carries: consecutive records.
+//   - A checkpoint is a compaction of all records up to its start. Replay is the newest checkpoint and the groups after
+//     it.
+//   - A backend stores groups and checkpoints: journal/embedded in a directory, journal/redis in a Redis stream.
+//
+// # The life of a backend
+//
+// The engine calls a Backend in this order:
+//
+//	call        times    by                        while
+//	Recover     once     the goroutine that opens  nothing else is called
+//	Append      any      one goroutine, a Writer   at most one call at a time
+//	Checkpoint  any      one other goroutine       groups are appended; one checkpoint at a time
+//	Close       once     any goroutine             after the last Append
+//
+// A Shared backend is used by several processes, one of which leads and writes. There, Recover or Follow comes first,
+// and Claim comes before the first Append.
+//
+// # What a backend guarantees
+//
+//   - A group for which Append returned nil survives every crash, and so does a checkpoint for which Commit returned
+//     nil.
+//   - Groups are delivered as they were appended: in order, byte for byte, without a gap. At most the last group, for
+//     which Append had not returned, may be missing.
+//   - After a failed Append nothing more becomes durable. What a failed sync has stored is unknown, so the backend
+//     returns an error from every later Append.
+//   - Damage to durable records is an error, never a silently shorter journal. Only a damaged checkpoint is survived,
+//     by the one before it and a longer replay, and Recovered.Notes says so.
+//
+// The suite in engine/internal/journaltest holds every backend to these sentences.
 package journal
 
 import (
@@ -14,8 +42,8 @@ import (
 	"time"
 )
 
-// Group is what one sync carries: Count consecutive records, the first of which has the sequence First. Records holds
-// them one after another, each behind its length (see AppendRecord, Next).
+// Group is what one sync carries: Count consecutive records, the first of which has the sequence First. Records is a
+// run: the records one after another, each after its length (see AppendRecord and Next).
 type Group struct {
 	First   uint64
 	Count   int
@@ -25,74 +53,75 @@ type Group struct {
 // Last returns the sequence of the group's last record.
 func (g Group) Last() uint64 { return g.First + uint64(g.Count) - 1 }
 
-// Reader gives back what a journal holds.
+// Reader delivers what a journal holds.
 type Reader interface {
-	// Recover gives the newest intact checkpoint, if there is one, to to.Chunk, chunk by chunk, then every group after
-	// that checkpoint's start to to.Group, in order and without a hole. The slices are valid only during the call. A torn
-	// tail, which no sync had promised, is cut. Damage before valid records is an error that names the place. An error of
-	// a callback ends the recovery and is returned.
+	// Recover delivers the newest intact checkpoint, if there is one, chunk by chunk to to.Chunk, then every group after
+	// that checkpoint's start to to.Group, in order and without a gap. The slices are valid only during the call. An
+	// unfinished group at the end, which was never acknowledged, is cut off. Damage before intact records is an error that
+	// wraps ErrDamaged and names the place. An error of a callback ends the recovery and is returned.
 	Recover(to Recovery) (Recovered, error)
 }
 
-// Backend keeps groups and checkpoints. Recover is called once, first; then Append by one goroutine, one group at a
-// time; checkpoints are written by one other goroutine at the same time.
+// Backend stores groups and checkpoints. The package documentation has the order of the calls.
 type Backend interface {
 	Reader
 
-	// Append makes the group durable, after all groups before it, and returns nil; g.First follows the last record.
-	// It retries by itself what a retry can mend (an unreachable Redis), for as long as ctx lives. An error is final:
-	// whether the group will be found by the next Recover is then unknown, and nothing may be appended any more.
+	// Append makes the group durable, after all groups before it, and returns nil. g.First follows the last record.
+	// Append retries what a retry can fix, such as an unreachable Redis, until ctx is done. An error is final: whether the
+	// next Recover finds the group is unknown, and nothing may be appended any more.
 	Append(ctx context.Context, g Group) error
 
-	// Checkpoint begins a checkpoint that stands for all records up to and including start.
+	// Checkpoint begins a checkpoint that replaces all records up to and including start, which must be durable.
 	Checkpoint(ctx context.Context, start uint64) (Checkpoint, error)
 
-	// Close releases the journal. Append has synced all there is.
+	// Close releases the journal. It has nothing to flush, since Append has synced every group.
 	Close() error
 }
 
-// Shared is a backend that several processes reach, of which one leads and writes (I8). A process begins either by Recover
-// and Claim, or by Follow, which may end in Claim.
+// Shared is a backend that several processes reach, one of which leads and writes (I8). A process calls either Recover
+// and then Claim, or Follow, after which it may call Claim.
 type Shared interface {
 	Backend
 
-	// Follow delivers like Recover and then goes on: every group that the leader makes durable goes to to.Group, in order,
-	// and heard is called, by the same goroutine, whenever the leader gave a sign of life, with its address, and all that it
-	// had made durable by then was delivered. It returns nil when the leader has
-	// been silent for the given time or has stepped down, everything it made durable having been delivered; else ctx's
-	// error or a fault of the journal.
-	Follow(ctx context.Context, to Recovery, silence time.Duration, heard func(leader string)) (Recovered, error)
+	// Follow delivers as Recover does and then continues: it delivers every group that the leader makes durable to
+	// to.Group, in order. It calls alive, on the same goroutine, with the leader's address whenever the leader has shown
+	// that it is alive and all that it had made durable by then is delivered. It returns nil, with everything durable
+	// delivered, once the leader has been silent for the given time or has stepped down. Otherwise it returns ctx's error
+	// or a fault of the journal.
+	Follow(ctx context.Context, to Recovery, silence time.Duration, alive func(leader string)) (Recovered, error)
 
-	// Claim makes this process the leader, under the address that clients reach it by, and fences every older one: none of
-	// their groups can follow any more. Groups that were appended since Recover or Follow returned go to to.Group first.
-	// last is the journal's last record.
+	// Claim makes this process the leader, with the address at which clients reach it, and fences every older leader: no
+	// group of theirs can follow any more. Groups that were appended since Recover or Follow returned are delivered to
+	// to.Group first. last is the sequence of the journal's last record.
 	Claim(ctx context.Context, address string, to Recovery) (last uint64, err error)
 
-	// Beat tells followers that the leader lives. The writer calls it, from the goroutine that appends, while nothing else is
-	// to be appended, and records that come meanwhile wait for it: it returns soon, and a beat that does not get through is
-	// no error. An error is final as one of Append is; ErrFenced says that there is a newer leader.
+	// Beat shows followers that the leader is alive. The writer calls it on the goroutine that appends, while there is
+	// nothing to append. Records that arrive meanwhile wait, so it returns soon, and a beat that does not get through is
+	// no error. An error is as final as one of Append; ErrFenced means that there is a newer leader.
 	Beat(ctx context.Context) error
 
-	// StepDown tells followers that they need not wait for silence. Nothing may be appended after it.
+	// StepDown lets followers take over without waiting for silence. Nothing may be appended after it.
 	StepDown(ctx context.Context) error
 
 	// Epoch returns this leader's term number; 0 before Claim.
 	Epoch() uint64
 }
 
-// Recovery is where Recover delivers.
+// Recovery receives what Recover delivers.
 type Recovery struct {
-	// Begin is called once before any Chunk with the facts of the checkpoint that is about to be delivered; not at all
-	// when there is none.
+	// Begin is called once, before any Chunk, with the facts of the checkpoint that follows; not at all when there is
+	// none.
 	Begin func(CheckpointInfo) error
+	// Chunk is called with each chunk of the checkpoint, a run of records.
 	Chunk func(records []byte) error
+	// Group is called with each group.
 	Group func(Group) error
 }
 
 // CheckpointInfo describes a complete checkpoint.
 type CheckpointInfo struct {
-	Start uint64 // replay continues behind this record
-	End   uint64 // the chunks may hold effects of records up to this one: only from there on is the state a consistent one
+	Start uint64 // replay continues after this record
+	End   uint64 // chunks may hold effects of records up to this one; the state is consistent only once it is replayed
 	Bytes int64
 }
 
@@ -102,36 +131,38 @@ type Recovered struct {
 	Checkpoint CheckpointInfo
 	Groups     int
 	Records    int
-	TornBytes  int64    // cut from the tail
-	Notes      []string // what an operator should read: a damaged checkpoint passed over, a tail cut
+	TornBytes  int64    // cut off the end
+	Notes      []string // what an operator should read: a damaged checkpoint that was skipped, an unfinished group
 }
 
-// Checkpoint is one being written. Chunks are given in any number, each a run of records as in Group.Records.
+// Checkpoint is a checkpoint being written, in any number of chunks. Each chunk is a run of records, as in
+// Group.Records.
 type Checkpoint interface {
+	// Write adds a chunk. After an error the checkpoint can only be aborted.
 	Write(chunk []byte) error
-	// Commit makes the checkpoint the newest one, durably, and drops what only older ones needed: two are kept. end is the
-	// last record of which the chunks may hold an effect; it is durable before Commit is called.
+	// Commit makes the checkpoint the newest one, durably, and then drops what only older checkpoints needed. Two
+	// checkpoints are kept. end is the last record whose effects the chunks may hold; it is durable before the call.
 	Commit(end uint64) error
-	// Abort drops what was written. It is harmless after Commit.
+	// Abort drops what was written. It is a no-op after Commit.
 	Abort()
 }
 
-// Errors of Append, all final.
+// Errors of Append. They are final.
 var (
 	// ErrFenced: a newer leader writes this journal.
 	ErrFenced = errors.New("a newer leader has taken over the journal")
-	// ErrFull: no room is left where the journal is kept.
+	// ErrFull: there is no room left where the journal is stored.
 	ErrFull = errors.New("no space is left for the journal")
 	// ErrClosed: the journal was closed.
 	ErrClosed = errors.New("the journal is closed")
 )
 
-// Errors of opening and Recover.
+// Errors of opening and of Recover.
 var (
 	// ErrLocked: another process has the journal open.
 	ErrLocked = errors.New("the journal is in use by another process")
-	// ErrForeign: what is there is not a journal of Seathold, or one of a version this program does not read.
+	// ErrForeign: what is there is not a journal of Seathold, or has a version that this program does not read.
 	ErrForeign = errors.New("not a journal that this program reads")
-	// ErrDamaged: records that were durable are missing or unreadable.
+	// ErrDamaged: durable records are missing or unreadable.
 	ErrDamaged = errors.New("the journal is damaged")
 )

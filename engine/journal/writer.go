@@ -11,104 +11,110 @@ import (
 	"github.com/seathold/seathold/engine/internal/meter"
 )
 
-// ErrStalled says that the journal has not answered for the writer's patience. The outcome waited for is not lost: it
-// becomes durable when the journal answers again, unless the process ends before.
-var ErrStalled = errors.New("the journal does not answer")
+// ErrStalled: the journal has not responded within the writer's timeout. The awaited outcome is not lost: it becomes
+// durable once the journal responds again, unless the process ends before.
+var ErrStalled = errors.New("the journal does not respond")
 
-// beatEvery is how long nothing is appended to a Shared journal until the leader beats: a sixth of the silence after which
-// a standby takes over by default, so that a few beats may be late or lost.
+// beatEvery is after how long without an append the leader of a Shared journal beats. It is a sixth of the silence
+// after which a standby takes over by default, so that a few beats may be late or lost.
 const beatEvery = 500 * time.Millisecond
 
-// Feed is where a Writer's records come from. Both functions are called by the writer's goroutine alone.
+// longYield is the longest average time that yielding to the callers may take. Half of a thousand callers need half a
+// millisecond to one millisecond.
+const longYield = 4 * time.Millisecond
+
+// Feed is the source of a Writer's records. The writer's goroutine alone calls both functions.
 type Feed struct {
-	// Fill appends all records that are there, in their order, to run and returns it with their number.
+	// Fill appends all records that were placed, in their order, to run and returns run with the number of records.
 	Fill func(run []byte) (_ []byte, count int)
-	// Durable is told that what the last Fill gave is durable, before anybody who waits for it wakes.
+	// Durable is called once all that the last Fill returned is durable, before any waiter wakes.
 	Durable func(g Group)
 }
 
-// Writer is the group commit: one goroutine that drains all that is there into a group, makes it durable and wakes those
-// who wait for it together. The next group fills while the last one syncs, so the harder the load, the larger the groups.
+// Writer is the group commit. One goroutine drains all placed records into a group, makes it durable and wakes the
+// group's waiters together. The next group fills while the last one syncs, so groups grow with the load.
 //
-// Waiting costs a caller one channel receive, on a channel shared by its whole group: two groups are open to waiters at
-// any moment, the one in flight and the one that fills. A record that was placed before a waiter looks is in one of these
-// two, and which one its sequence tells. A channel for each caller was rejected for its allocation, a condition variable
-// because each group would wake the waiters of the next one too.
+// Waiting costs a caller one channel receive, on a channel that the group shares. At any moment waiters wait for one of
+// two groups: the one in flight and the one that fills. A record that was placed before its caller waits is in one of
+// these two, and its sequence says in which. A channel for each caller was rejected for its allocation, a condition
+// variable because each group would also wake the waiters of the next one.
 //
-// Half of a group's callers wait on one channel, half on another. When the group is durable the first half is woken and has
-// its turn on the processors; only then the second half is woken, and the next group written, with what the first half has
-// placed, while the second half runs. So the processors work while the disk does. Without the turn a group took whatever
-// few records were there, and its cost was shared by few; with a turn for all together, all soon waited for one group, and
-// the processors with them. Of 1,024 callers, a group has two thirds of the records in the long run. Where a turn takes
-// long, because others than callers want the processors, there is none: a server in overload has more pressing work.
+// Half of a group's callers wait on one channel, half on another. When the group is durable, the first half is woken
+// and runs. Only then is the second half woken, and the next group, with what the first half has placed, is written
+// while the second half runs. So the processors work while the disk does. Two simpler ways were slower. When the next
+// group was written at once, it held the few records that had been placed by then, and few callers shared its cost.
+// When all callers ran first, all of them soon waited for the same group, and the processors idled. With 1,024 callers
+// a group holds two thirds of their records in the long run. Where running the first half takes long, because other
+// work wants the processors, the writer stops yielding: an overloaded server has more pressing work.
 type Writer struct {
-	backend  Backend
-	feed     Feed
-	patience time.Duration
+	backend Backend
+	feed    Feed
+	timeout time.Duration
 
-	began time.Time
-	late  atomic.Int64 // when the group in flight is late, in ns since began
+	began    time.Time
+	deadline atomic.Int64 // of the group in flight, in ns since began
 
-	durable atomic.Uint64 // sequence of the last durable record; the writer's goroutine writes it
-	turn    atomic.Pointer[turn]
+	durable atomic.Uint64 // sequence of the last durable record; stored by the writer's goroutine alone
+	open    atomic.Pointer[openGroups]
 	stalled atomic.Bool
 	failure atomic.Pointer[error] // set once: nothing becomes durable any more
 
-	gates   sync.Mutex    // orders the changes of turn; waiters do not take it
-	yielded time.Duration // about how long yielding to the callers took of late; the writer's goroutine alone
-	wake    chan struct{}
-	closing chan struct{}
-	failed  chan struct{}
-	done    chan struct{}
-	cancel  context.CancelFunc
+	mu        sync.Mutex    // guards changes of open and the closing of wake-up channels; waiters do not take it
+	yieldTime time.Duration // recent average; used by the writer's goroutine alone
+	wake      chan struct{}
+	closing   chan struct{}
+	failed    chan struct{}
+	done      chan struct{}
+	cancel    context.CancelFunc
 
 	records atomic.Uint64
 	bytes   atomic.Uint64
-	syncs   meter.Histogram // of each group, from handing it to the backend to its answer
+	syncs   meter.Histogram // of each group, from the call of Append to its return
 }
 
-// turn says which channel to wait on. It is replaced, never changed.
-type turn struct {
-	upTo     uint64 // last record of the group in flight
-	inFlight gates  // closed when that group is decided
-	filling  gates  // closed when the group after it is decided
+// openGroups are the two groups that callers may wait for. It is replaced, never changed.
+type openGroups struct {
+	last     uint64  // last record of the group in flight
+	inFlight wakeups // closed when that group is durable or has failed
+	filling  wakeups // closed when the next group is
 }
 
-// gates are what the callers of a group wait on, each on one of two by its sequence.
-type gates [2]chan struct{}
+// wakeups are the channels that wake the waiters of a group when they are closed.
+type wakeups [2]chan struct{}
 
-func newGates() gates { return gates{make(chan struct{}), make(chan struct{})} }
+func newWakeups() wakeups { return wakeups{make(chan struct{}), make(chan struct{})} }
 
-// of returns the gate that the caller waits on whose outcome has the sequence.
-func (g gates) of(seq uint64) chan struct{} { return g[seq%2] }
+// of returns the channel for the caller whose record has the sequence.
+func (w wakeups) of(seq uint64) chan struct{} { return w[seq%2] }
 
-func (g gates) open() {
-	openOnce(g[0])
-	openOnce(g[1])
+// wakeAll closes both channels. The caller holds Writer.mu.
+func (w wakeups) wakeAll() {
+	closeOnce(w[0])
+	closeOnce(w[1])
 }
 
-// openOnce is called under Writer.gates.
-func openOnce(gate chan struct{}) {
+// closeOnce closes the channel unless it is closed. The caller holds Writer.mu.
+func closeOnce(c chan struct{}) {
 	select {
-	case <-gate:
+	case <-c:
 	default:
-		close(gate)
+		close(c)
 	}
 }
 
-// NewWriter starts the writer of a recovered backend. last is the journal's last record. Callers waiting longer than
-// patience for a group are sent away with ErrStalled.
-func NewWriter(b Backend, feed Feed, last uint64, patience time.Duration) *Writer {
+// NewWriter starts the writer of a recovered backend. last is the sequence of the journal's last record. Callers that
+// wait for a group longer than timeout get ErrStalled.
+func NewWriter(b Backend, feed Feed, last uint64, timeout time.Duration) *Writer {
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &Writer{backend: b, feed: feed, patience: patience, cancel: cancel, began: time.Now(),
+	w := &Writer{backend: b, feed: feed, timeout: timeout, cancel: cancel, began: time.Now(),
 		wake: make(chan struct{}, 1), closing: make(chan struct{}), failed: make(chan struct{}), done: make(chan struct{})}
 	w.durable.Store(last)
-	w.turn.Store(&turn{upTo: last, inFlight: newGates(), filling: newGates()})
+	w.open.Store(&openGroups{last: last, inFlight: newWakeups(), filling: newWakeups()})
 	go w.run(ctx, last)
 	return w
 }
 
-// Wake tells the writer that there are records. It never blocks.
+// Wake notifies the writer that records were placed. It never blocks.
 func (w *Writer) Wake() {
 	select {
 	case w.wake <- struct{}{}:
@@ -122,8 +128,8 @@ func (w *Writer) Durable() uint64 { return w.durable.Load() }
 // Failed is closed when the journal has failed for good.
 func (w *Writer) Failed() <-chan struct{} { return w.failed }
 
-// Err returns why nothing becomes durable now: ErrStalled while the journal does not answer, another error for good once
-// it has failed, nil otherwise.
+// Err returns why nothing becomes durable now: the journal's error once it has failed for good, ErrStalled while it
+// does not respond, nil otherwise.
 func (w *Writer) Err() error {
 	if err := w.failure.Load(); err != nil {
 		return *err
@@ -134,15 +140,17 @@ func (w *Writer) Err() error {
 	return nil
 }
 
-// Wait returns nil once the record with the sequence, already placed, is durable; ErrStalled after the writer's patience,
-// the journal's error once it has failed, or the context's. The outcome itself is not undone by any of them.
+// Wait returns nil once the placed record with the sequence is durable. It returns ErrStalled after the writer's
+// timeout, the journal's error once the journal has failed, or ctx's error. None of these errors undoes the outcome.
 func (w *Writer) Wait(ctx context.Context, seq uint64) error {
 	for w.durable.Load() < seq {
-		t := w.turn.Load()
-		gate := t.filling.of(seq)
-		if seq <= t.upTo {
-			gate = t.inFlight.of(seq)
+		open := w.open.Load()
+		wakeup := open.filling.of(seq)
+		if seq <= open.last {
+			wakeup = open.inFlight.of(seq)
 		}
+		// The group may have completed, or the journal stalled or failed, before open was loaded. Then wakeup is a later
+		// group's, so both are checked once more.
 		if w.durable.Load() >= seq {
 			return nil
 		}
@@ -150,11 +158,11 @@ func (w *Writer) Wait(ctx context.Context, seq uint64) error {
 			return err
 		}
 		if ctx.Done() == nil {
-			<-gate
+			<-wakeup
 			continue
 		}
 		select {
-		case <-gate:
+		case <-wakeup:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -166,7 +174,7 @@ func (w *Writer) run(ctx context.Context, last uint64) {
 	defer close(w.done)
 	watchdog := time.AfterFunc(time.Hour, w.stall)
 	watchdog.Stop()
-	followed, shared := w.backend.(Shared)
+	leader, shared := w.backend.(Shared)
 	idle := time.NewTimer(time.Hour)
 	idle.Stop()
 	defer idle.Stop()
@@ -185,9 +193,9 @@ func (w *Writer) run(ctx context.Context, last uint64) {
 			select {
 			case <-w.wake:
 			case <-w.closing:
-				closing = true
+				closing = true // after one more Fill
 			case <-idle.C:
-				if err := followed.Beat(ctx); err != nil {
+				if err := leader.Beat(ctx); err != nil {
 					w.fail(err)
 					return
 				}
@@ -197,8 +205,8 @@ func (w *Writer) run(ctx context.Context, last uint64) {
 		g := Group{First: last + 1, Count: count, Records: run}
 		last = g.Last()
 		w.begin(last)
-		w.late.Store(int64(time.Since(w.began) + w.patience))
-		watchdog.Reset(w.patience)
+		w.deadline.Store(int64(time.Since(w.began) + w.timeout))
+		watchdog.Reset(w.timeout)
 		err := w.append(ctx, g)
 		watchdog.Stop()
 		if err != nil {
@@ -210,7 +218,7 @@ func (w *Writer) run(ctx context.Context, last uint64) {
 	}
 }
 
-// append makes what one filling gave durable: one group, or several where it is too much for one.
+// append makes what one Fill returned durable: as one group, or as several where it is too large for one.
 func (w *Writer) append(ctx context.Context, g Group) error {
 	for len(g.Records) > MaxGroup {
 		head, rest, err := g.split(MaxGroup)
@@ -237,69 +245,67 @@ func (w *Writer) sync(ctx context.Context, g Group) error {
 	return nil
 }
 
-// begin makes the group that was filling the one in flight.
-func (w *Writer) begin(upTo uint64) {
-	w.gates.Lock()
-	defer w.gates.Unlock()
-	w.turn.Store(&turn{upTo: upTo, inFlight: w.turn.Load().filling, filling: newGates()})
+// begin puts the filling group in flight. last is the group's last record.
+func (w *Writer) begin(last uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.open.Store(&openGroups{last: last, inFlight: w.open.Load().filling, filling: newWakeups()})
 }
 
-// end wakes those who waited for the group in flight, in two halves. Their first look, at durable, lets them go.
+// end wakes the waiters of the group in flight, in two halves. They return, since durable covers their records.
 func (w *Writer) end(last uint64) {
-	w.gates.Lock()
-	g := w.turn.Load().inFlight
+	w.mu.Lock()
+	waiting := w.open.Load().inFlight
 	w.durable.Store(last)
 	w.stalled.Store(false)
-	openOnce(g[0])
-	w.gates.Unlock()
+	closeOnce(waiting[0])
+	w.mu.Unlock()
 	w.yield()
-	w.gates.Lock()
-	openOnce(g[1])
-	w.gates.Unlock()
+	w.mu.Lock()
+	closeOnce(waiting[1])
+	w.mu.Unlock()
 }
 
-// yield returns when all that could run has had its turn; at once, where nothing could, or where that took long of late.
+// yield lets every goroutine that can run do so. It is a no-op while that has recently taken long.
 func (w *Writer) yield() {
-	if w.yielded > longYield {
-		w.yielded -= w.yielded / 16 // until it is tried again
+	if w.yieldTime > longYield {
+		w.yieldTime -= w.yieldTime / 16 // until the next attempt
 		return
 	}
 	began := time.Now()
 	runtime.Gosched()
-	w.yielded += (time.Since(began) - w.yielded) / 4
+	w.yieldTime += (time.Since(began) - w.yieldTime) / 4
 }
 
-// longYield is how long yielding to the callers may take: half of a thousand callers need half a millisecond to a whole one.
-const longYield = 4 * time.Millisecond
-
-// stall sends all waiters away; the group goes on. A watchdog that barked for the group before, as that came in, is not heard.
+// stall returns ErrStalled to all waiters; the group stays in flight. A timer that fired for the previous group just as
+// it completed is ignored.
 func (w *Writer) stall() {
-	w.gates.Lock()
-	defer w.gates.Unlock()
-	if int64(time.Since(w.began)) < w.late.Load() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if int64(time.Since(w.began)) < w.deadline.Load() {
 		return
 	}
-	if t := w.turn.Load(); w.durable.Load() < t.upTo && w.failure.Load() == nil {
+	if open := w.open.Load(); w.durable.Load() < open.last && w.failure.Load() == nil {
 		w.stalled.Store(true)
-		t.inFlight.open()
-		t.filling.open()
-		w.turn.Store(&turn{upTo: t.upTo, inFlight: t.inFlight, filling: newGates()})
+		open.inFlight.wakeAll()
+		open.filling.wakeAll()
+		w.open.Store(&openGroups{last: open.last, inFlight: open.inFlight, filling: newWakeups()})
 	}
 }
 
-// fail ends the journal for good.
+// fail ends the journal for good and wakes all waiters.
 func (w *Writer) fail(err error) {
-	w.gates.Lock()
-	defer w.gates.Unlock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.failure.Store(&err)
 	close(w.failed)
-	t := w.turn.Load()
-	t.inFlight.open()
-	t.filling.open()
+	open := w.open.Load()
+	open.inFlight.wakeAll()
+	open.filling.wakeAll()
 }
 
-// Close makes durable what is still placed, waiting at most as long as ctx lives, and ends the writer. No record may be
-// placed any more. The backend stays open.
+// Close makes all placed records durable and ends the writer. When ctx is done first, it cancels the Append in flight
+// and returns its error. No record may be placed any more. The backend stays open.
 func (w *Writer) Close(ctx context.Context) error {
 	close(w.closing)
 	select {
@@ -314,14 +320,14 @@ func (w *Writer) Close(ctx context.Context) error {
 	return nil
 }
 
-// WriterStats are counts since the start.
+// WriterStats are counts since the writer's start.
 type WriterStats struct {
-	Records uint64
-	Bytes   uint64          // of records
-	Syncs   meter.Durations // one for each group, from handing it to the backend to its answer
+	Records uint64          // durable ones
+	Bytes   uint64          // of those records
+	Syncs   meter.Durations // one for each group, from the call of Append to its return
 }
 
-// Stats reads the counts.
+// Stats returns the counts. It may be called at any time.
 func (w *Writer) Stats() WriterStats {
 	s := WriterStats{Records: w.records.Load(), Bytes: w.bytes.Load()}
 	w.syncs.AddTo(&s.Syncs)

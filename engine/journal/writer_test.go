@@ -151,8 +151,8 @@ func TestGroupCommit(t *testing.T) {
 	})
 }
 
-// TestStall: after the writer's patience all waiters are sent away, new ones at once; the group goes on, and when the journal
-// answers everything is as before.
+// TestStall: after the writer's patience all waiters are sent away, new ones at once; the group goes on, and when the
+// journal answers everything is as before.
 func TestStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := newGated()
@@ -319,7 +319,8 @@ func TestBeats(t *testing.T) {
 	})
 }
 
-// TestLargeFill: what is too much for one group goes as several, in order, without a hole, and is acknowledged together.
+// TestLargeFill: what is too much for one group goes as several, in order, without a hole, and is acknowledged
+// together.
 func TestLargeFill(t *testing.T) {
 	var groups []Group
 	f := newFeeding(t, scripted{append: func(_ context.Context, g Group) error {
@@ -349,7 +350,8 @@ func TestLargeFill(t *testing.T) {
 	require.True(t, bytes.Equal(want, got))
 }
 
-// TestManyWaiters (I5): while groups come and go, thousands of waiters each wake once their record is durable, and not before.
+// TestManyWaiters (I5): while groups come and go, thousands of waiters each wake once their record is durable, and not
+// before.
 func TestManyWaiters(t *testing.T) {
 	var synced atomic.Uint64
 	f := newFeeding(t, scripted{append: func(_ context.Context, g Group) error { synced.Store(g.Last()); return nil }}, 0)
@@ -378,8 +380,8 @@ func TestManyWaiters(t *testing.T) {
 	require.EqualValues(t, 64*500, f.w.Stats().Records)
 }
 
-// TestCallersShareGroups: callers that are woken have their turn before the next group is written, even where a group takes
-// no time. A group that takes what is there at once has one record here.
+// TestCallersShareGroups: callers that are woken have their turn before the next group is written, even where a group
+// takes no time. A group that takes what is there at once has one record here.
 func TestCallersShareGroups(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	const callers, each = 64, 500
