@@ -3,28 +3,28 @@ package redistest
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
-// Fault is what happens to one piece of what goes over a connection. The zero Fault lets it pass.
+// Fault is what happens to one piece of a connection's data. The zero Fault forwards it.
 type Fault struct {
-	Delay          time.Duration // passes it on after this time
-	BytesPerSecond int           // passes it on no faster
-	Lose           bool          // swallows it and resets the connection
-	BlackHole      bool          // swallows it and all that follows in both directions; the connection stays
+	Delay          time.Duration // forwards the piece after this time
+	BytesPerSecond int           // forwards it no faster than this
+	Lose           bool          // drops it and resets the connection
+	BlackHole      bool          // drops it and all later data in both directions; the connection stays open
 }
 
-// Piece is what one read from a connection brought.
+// Piece is the data of one read from a connection.
 type Piece struct {
-	Number   int // of all pieces of all connections, from 1
 	ToServer bool
 	Bytes    int
 }
 
-// Proxy passes connections on to a server and does to them what its plan says. All methods may be called by any number of
+// Proxy forwards connections to a server and injects faults as planned. All methods may be called by any number of
 // goroutines.
 type Proxy struct {
 	listener net.Listener
@@ -32,20 +32,18 @@ type Proxy struct {
 	done     chan struct{}
 	running  sync.WaitGroup
 
-	mu     sync.Mutex
-	plan   func(Piece) Fault
-	number int
-	pairs  map[*pair]struct{}
+	mu    sync.Mutex
+	plan  func(Piece) Fault
+	pairs map[*pair]struct{}
 }
 
-// pair is a client's connection and the one to the server.
+// pair is a client's connection and its counterpart to the server.
 type pair struct {
 	client, server net.Conn
-	mu             sync.Mutex
-	hole           bool
+	blackHole      atomic.Bool
 }
 
-// NewProxy starts a proxy before the server at target, which passes everything until Plan says otherwise. It ends with the
+// NewProxy starts a proxy for the server at target. It forwards everything until Plan is called, and ends with the
 // test.
 func NewProxy(t testing.TB, target string) *Proxy {
 	t.Helper()
@@ -65,10 +63,10 @@ func NewProxy(t testing.TB, target string) *Proxy {
 // Addr returns the proxy's host:port.
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 
-// URL returns the proxy's address as a journal takes it.
+// URL returns the proxy's address in the form that a journal accepts.
 func (p *Proxy) URL() string { return "redis://" + p.Addr() }
 
-// Plan sets what is asked, one call at a time, for the fate of every piece. nil lets all pass.
+// Plan sets the function that returns the fault of each piece. It is called for one piece at a time. nil forwards all.
 func (p *Proxy) Plan(plan func(Piece) Fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -100,13 +98,13 @@ func (p *Proxy) accept() {
 		p.pairs[c] = struct{}{}
 		p.mu.Unlock()
 		select {
-		case <-p.done: // Cut has passed
+		case <-p.done: // the last Cut missed this connection
 			c.reset()
 		default:
 		}
 		var ways sync.WaitGroup
-		ways.Go(func() { p.pass(c, client, server, true) })
-		ways.Go(func() { p.pass(c, server, client, false) })
+		ways.Go(func() { p.forward(c, client, server, true) })
+		ways.Go(func() { p.forward(c, server, client, false) })
 		p.running.Go(func() {
 			ways.Wait()
 			p.mu.Lock()
@@ -116,12 +114,12 @@ func (p *Proxy) accept() {
 	}
 }
 
-// pass passes what comes from one connection to the other until one of them ends.
-func (p *Proxy) pass(c *pair, from, to net.Conn, toServer bool) {
+// forward forwards data from one connection to the other until one of them ends.
+func (p *Proxy) forward(c *pair, from, to net.Conn, toServer bool) {
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buffer)
-		if n > 0 && !p.suffer(c, to, buffer[:n], p.fate(toServer, n)) {
+		if n > 0 && !p.deliver(c, to, buffer[:n], p.fault(toServer, n)) {
 			c.reset()
 			return
 		}
@@ -132,24 +130,21 @@ func (p *Proxy) pass(c *pair, from, to net.Conn, toServer bool) {
 	}
 }
 
-func (p *Proxy) fate(toServer bool, n int) Fault {
+func (p *Proxy) fault(toServer bool, n int) Fault {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.number++
 	if p.plan == nil {
 		return Fault{}
 	}
-	return p.plan(Piece{p.number, toServer, n})
+	return p.plan(Piece{toServer, n})
 }
 
-// suffer does to a piece what the fault says. It returns false when the connections are to be reset.
-func (p *Proxy) suffer(c *pair, to net.Conn, piece []byte, f Fault) bool {
+// deliver forwards a piece, subject to its fault. It returns false when the connections must be reset.
+func (p *Proxy) deliver(c *pair, to net.Conn, piece []byte, f Fault) bool {
 	if f.BlackHole {
-		c.mu.Lock()
-		c.hole = true
-		c.mu.Unlock()
+		c.blackHole.Store(true)
 	}
-	if c.swallows() {
+	if c.blackHole.Load() {
 		return true
 	}
 	if f.Lose || !p.wait(f.Delay) {
@@ -169,7 +164,7 @@ func (p *Proxy) suffer(c *pair, to net.Conn, piece []byte, f Fault) bool {
 	return err == nil
 }
 
-// wait waits; it returns false when the proxy ends before.
+// wait waits. It returns false if the proxy ends first.
 func (p *Proxy) wait(d time.Duration) bool {
 	if d == 0 {
 		return true
@@ -182,12 +177,6 @@ func (p *Proxy) wait(d time.Duration) bool {
 	case <-p.done:
 		return false
 	}
-}
-
-func (c *pair) swallows() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.hole
 }
 
 func (c *pair) close() {

@@ -1,5 +1,5 @@
-// Package redistest gives tests a real redis-server process of their own, to kill and restart, and a proxy that does to its
-// connections what networks do.
+// Package redistest starts real redis-server processes for tests, which can kill and restart them, and proxies that
+// inject network faults.
 package redistest
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Server is a redis-server process with a directory and a port of its own, which survive its restarts. It is used by one
+// Server is a redis-server process with its own directory and port, which restarts preserve. It may be used by one
 // goroutine at a time.
 type Server struct {
 	Dir  string
@@ -32,10 +32,10 @@ type Server struct {
 	log     *tail
 }
 
-// Durable is the setting under which Redis keeps what it acknowledges.
+// Durable are the arguments with which Redis keeps what it acknowledges.
 var Durable = []string{"--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"}
 
-// Start starts a server with the given arguments, Durable ones where none are given, and stops it at the end of the test.
+// Start starts a server with the given arguments, or Durable if there are none, and stops it at the end of the test.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	if len(args) == 0 {
@@ -43,7 +43,7 @@ func Start(t testing.TB, args ...string) *Server {
 	}
 	s := &Server{Dir: t.TempDir(), t: t, args: args}
 	t.Cleanup(s.Kill)
-	for range 10 { // somebody else may take the port between finding it and using it
+	for range 10 { // another process may take the port before it is used
 		s.Port = freePort(t)
 		if s.start() == nil {
 			return s
@@ -53,11 +53,11 @@ func Start(t testing.TB, args ...string) *Server {
 	return s
 }
 
-// freePort finds a port for a server that is killed and restarted. It lies below those that the system gives to clients, which
-// would otherwise take it in between.
+// freePort finds a port for a server that is killed and restarted. It is below the ephemeral ports, because a client
+// could otherwise take it between the two.
 func freePort(t testing.TB) int {
 	t.Helper()
-	const from, to = 10_000, 32_768 // the default of net.ipv4.ip_local_port_range begins there
+	const from, to = 10_000, 32_768 // net.ipv4.ip_local_port_range begins at 32,768 by default
 	for {
 		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", from+rand.IntN(to-from)))
 		if errors.Is(err, syscall.EADDRINUSE) {
@@ -72,20 +72,20 @@ func freePort(t testing.TB) int {
 // Addr returns the server's host:port.
 func (s *Server) Addr() string { return fmt.Sprintf("127.0.0.1:%d", s.Port) }
 
-// URL returns the server's address as a journal takes it.
+// URL returns the server's address in the form that a journal accepts.
 func (s *Server) URL() string { return "redis://" + s.Addr() }
 
-// Socket returns the path of the server's unix socket. It lies in the server's directory.
+// Socket returns the path of the server's unix socket, in the server's directory.
 func (s *Server) Socket() string { return filepath.Join(s.Dir, "redis.sock") }
 
-// start starts the process and returns when it says that it is ready.
+// start starts the process and returns when it is ready.
 func (s *Server) start() error {
 	args := append([]string{"--port", fmt.Sprint(s.Port), "--bind", "127.0.0.1", "--dir", s.Dir, "--save", "",
 		"--unixsocket", s.Socket(), "--daemonize", "no"}, s.args...)
 	return s.run(exec.Command("redis-server", args...), "Ready to accept connections")
 }
 
-// run starts a process and waits for a line with the given words.
+// run starts a process and waits for a line of output that contains ready.
 func (s *Server) run(process *exec.Cmd, ready string) error {
 	out, in := io.Pipe()
 	process.Stdout, process.Stderr = in, in
@@ -94,7 +94,7 @@ func (s *Server) run(process *exec.Cmd, ready string) error {
 		return err
 	}
 	go func() {
-		process.Wait() // the status of a killed process says nothing
+		process.Wait() // the status of a killed process has no information
 		in.Close()
 	}()
 	up := make(chan struct{})
@@ -117,17 +117,17 @@ func (s *Server) run(process *exec.Cmd, ready string) error {
 	}
 }
 
-// Kill kills the process with SIGKILL and waits for its end. A stopped one dies too. It may be called again.
+// Kill kills the process with SIGKILL, even if it is stopped, and waits for its end. It may be called again.
 func (s *Server) Kill() {
 	if s.process == nil || s.process.Process == nil {
 		return
 	}
-	s.process.Process.Kill() // an error means that it has ended already
+	s.process.Process.Kill() // an error means that it has already ended
 	<-s.exited
 }
 
-// Restart starts the killed process again, with what it left in its directory, and returns when it has loaded that.
-// Arguments, where given, replace those of the start.
+// Restart starts the killed process again with the data in its directory, and returns when that is loaded. Arguments,
+// if given, replace those of Start.
 func (s *Server) Restart(args ...string) {
 	s.t.Helper()
 	if len(args) > 0 {
@@ -136,10 +136,7 @@ func (s *Server) Restart(args ...string) {
 	require.NoError(s.t, s.start())
 }
 
-// Log returns the last lines that the process printed.
-func (s *Server) Log() string { return s.log.String() }
-
-// tail keeps the last lines of a log.
+// tail keeps the last lines of a process's output.
 type tail struct {
 	mu    sync.Mutex
 	lines []string
@@ -160,8 +157,8 @@ func (l *tail) String() string {
 	return strings.Join(l.lines, "\n")
 }
 
-// StartSentinel starts a sentinel with a configuration file, in a directory that it may write to, and stops it at the end
-// of the test.
+// StartSentinel starts a sentinel with a configuration file, in a directory that it may write to, and stops it at the
+// end of the test.
 func StartSentinel(t testing.TB, file string) {
 	t.Helper()
 	s := &Server{Dir: filepath.Dir(file), t: t}

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Stop stops the process as a stalled machine does: connections stay open, and nothing is answered.
+// Stop suspends the process, as on a stalled machine: connections stay open, and nothing responds.
 func (s *Server) Stop() { require.NoError(s.t, s.process.Process.Signal(syscall.SIGSTOP)) }
 
 // Continue ends Stop.
