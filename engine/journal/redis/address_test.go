@@ -24,12 +24,12 @@ func TestParseAddress(t *testing.T) {
 		{address: "rediss://cache.example:6380", addrs: []string{"cache.example:6380"}, tls: true},
 		{address: "unix:///run/redis.sock?db=3", addrs: []string{"/run/redis.sock"}, db: 3},
 		{address: "unix://u:p@/run/redis.sock", user: "u", password: "p", addrs: []string{"/run/redis.sock"}},
-		{address: "redis+sentinel://a,b:1,[::1]:2/main?db=1&sentinel_password=x", master: "main", db: 1, sentinelPassword: "x",
-			addrs: []string{"a:26379", "b:1", "[::1]:2"}},
+		{address: "redis+sentinel://a,b:1,[::1]:2/main?db=1&sentinel_password=x", master: "main", db: 1,
+			sentinelPassword: "x", addrs: []string{"a:26379", "b:1", "[::1]:2"}},
 		{address: "redis+cluster://a:1,b:2,c", cluster: true, addrs: []string{"a:1", "b:2", "c:6379"}},
 		{address: "rediss+cluster://a", cluster: true, tls: true, addrs: []string{"a:6379"}},
 	} {
-		o, err := ParseAddress(c.address)
+		o, err := parseAddress(c.address)
 		require.NoError(t, err, c.address)
 		require.Equal(t, c.addrs, o.Addrs, c.address)
 		require.Equal(t, []any{c.user, c.password, c.master, c.db, c.cluster, c.sentinelPassword},
@@ -38,21 +38,22 @@ func TestParseAddress(t *testing.T) {
 		require.Equal(t, -1, o.MaxRetries, "the client must not retry")
 		require.True(t, o.ContextTimeoutEnabled)
 	}
-	for _, address := range []string{"", "localhost:6379", "http://localhost", "redis://", "redis://:6379", "redis://host:x", "redis://host:0",
-		"redis://host:70000", "redis://a,b", "redis://host/x", "redis://host/-1", "redis://host?db=x", "redis://host?max_retries=5",
-		"redis://%zz:secret@host", "redis://u:secret%@host", "redis://::1:6379:7", "unix://run/redis.sock", "redis+sentinel://a:1",
-		"redis+sentinel://a:1/m/n", "redis+cluster://a/1", "redis+cluster://a?db=1", "redis+ring://a", "redis://host?sentinel_password=secret",
+	for _, address := range []string{"", "localhost:6379", "http://localhost", "redis://", "redis://:6379",
+		"redis://host:x", "redis://host:0", "redis://host:70000", "redis://a,b", "redis://host/x", "redis://host/-1",
+		"redis://host?db=x", "redis://host?max_retries=5", "redis://%zz:secret@host", "redis://u:secret%@host",
+		"redis://::1:6379:7", "unix://run/redis.sock", "redis+sentinel://a:1", "redis+sentinel://a:1/m/n",
+		"redis+cluster://a/1", "redis+cluster://a?db=1", "redis+ring://a", "redis://host?sentinel_password=secret",
 		"redis://host?%zz=secret", "redis+cluster://"} {
-		_, err := ParseAddress(address)
-		require.ErrorIs(t, err, ErrAddress, address)
-		require.NotContains(t, err.Error(), "secret", "a password is told")
+		_, err := parseAddress(address)
+		require.ErrorIs(t, err, errAddress, address)
+		require.NotContains(t, err.Error(), "secret", "the error contains the password")
 	}
 }
 
 func TestOptions(t *testing.T) {
 	_, err := Open(Options{Address: "redis://localhost", TLS: &tls.Config{}})
-	require.ErrorIs(t, err, ErrAddress, "settings for TLS are ignored")
-	_, err = Open(Options{Address: "redis://localhost", KeepBytes: -1})
+	require.ErrorIs(t, err, errAddress, "TLS settings must not be ignored")
+	_, err = Open(Options{Address: "redis://localhost", ResendBytes: -1})
 	require.Error(t, err)
 	for _, name := range []string{"a b", "{x}", "ü", "x:y", string(make([]byte, 65))} {
 		_, err := Open(Options{Address: "redis://localhost", Name: name})

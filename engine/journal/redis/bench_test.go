@@ -20,46 +20,48 @@ import (
 // benchRecord is as long as the record of a reservation of three lines.
 const benchRecord = 57
 
-// placed is where the benchmark's callers place records, as the engine's callers do in its lists: a mutex is enough here.
-type placed struct {
+// queue collects the records of concurrent callers for a journal.Writer. Unlike the engine's lists it uses a mutex,
+// which is enough here.
+type queue struct {
 	mu    sync.Mutex
 	run   []byte
 	count int
 	last  uint64
 }
 
-func (p *placed) place(record []byte) uint64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.run = journal.AppendRecord(p.run, record)
-	p.count++
-	p.last++
-	return p.last
+func (q *queue) add(record []byte) uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.run = journal.AppendRecord(q.run, record)
+	q.count++
+	q.last++
+	return q.last
 }
 
-func (p *placed) fill(run []byte) ([]byte, int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	run = append(run, p.run...)
-	count := p.count
-	p.run, p.count = p.run[:0], 0
+func (q *queue) fill(run []byte) ([]byte, int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	run = append(run, q.run...)
+	count := q.count
+	q.run, q.count = q.run[:0], 0
 	return run, count
 }
 
-// BenchmarkRecords measures records made durable by journal.Writer, each caller waiting for its own, beside reservations
-// made by a Lua script on the same Redis in the same run: every caller one at a time, and 16 in a pipeline.
+// BenchmarkRecords measures records that journal.Writer makes durable while each caller awaits its own. The baseline is
+// reservations made by a Lua script in the same Redis in the same run: one at a time per caller, and 16 in a pipeline.
 func BenchmarkRecords(b *testing.B) {
 	for _, fsync := range []string{"always", "everysec"} {
 		s := redistest.Start(b, "--appendonly", "yes", "--appendfsync", fsync, "--auto-aof-rewrite-percentage", "0")
 		for _, callers := range []int{1, 64, 1024} {
-			b.Run(fmt.Sprintf("fsync=%s/callers=%d/journal", fsync, callers), func(b *testing.B) { benchmarkJournal(b, s, callers) })
-			b.Run(fmt.Sprintf("fsync=%s/callers=%d/script", fsync, callers), func(b *testing.B) { benchmarkScript(b, s, callers, 1) })
-			b.Run(fmt.Sprintf("fsync=%s/callers=%d/script-pipelined-16", fsync, callers), func(b *testing.B) { benchmarkScript(b, s, callers, 16) })
+			name := fmt.Sprintf("fsync=%s/callers=%d/", fsync, callers)
+			b.Run(name+"journal", func(b *testing.B) { benchmarkJournal(b, s, callers) })
+			b.Run(name+"script", func(b *testing.B) { benchmarkScript(b, s, callers, 1) })
+			b.Run(name+"script-pipelined-16", func(b *testing.B) { benchmarkScript(b, s, callers, 16) })
 		}
 	}
 }
 
-// share runs b.N operations on the callers, each of which takes the next one until none is left.
+// share runs b.N operations on concurrent callers, each of which takes the next one until none is left.
 func share(b *testing.B, callers, atOnce int, do func(r *rand.Rand)) {
 	var taken atomic.Int64
 	var running sync.WaitGroup
@@ -80,16 +82,16 @@ func share(b *testing.B, callers, atOnce int, do func(r *rand.Rand)) {
 
 func benchmarkJournal(b *testing.B, s *redistest.Server, callers int) {
 	j := claimed(b, Options{Address: s.URL(), Name: freshName()})
-	var p placed
+	var q queue
 	groups := 0
-	w := journal.NewWriter(j, journal.Feed{Fill: p.fill, Durable: func(journal.Group) { groups++ }}, 0, time.Minute)
+	w := journal.NewWriter(j, journal.Feed{Fill: q.fill, Durable: func(journal.Group) { groups++ }}, 0, time.Minute)
 	var failed atomic.Pointer[error]
 	share(b, callers, 1, func(r *rand.Rand) {
 		var record [benchRecord]byte
 		for i := range len(record) / 8 {
 			binary.LittleEndian.PutUint64(record[8*i:], r.Uint64())
 		}
-		seq := p.place(record[:])
+		seq := q.add(record[:])
 		w.Wake()
 		if err := w.Wait(context.Background(), seq); err != nil {
 			failed.Store(&err)
@@ -100,8 +102,8 @@ func benchmarkJournal(b *testing.B, s *redistest.Server, callers int) {
 	b.ReportMetric(float64(b.N)/float64(groups), "records/group")
 }
 
-// reserveScript is the reservation of a pack as one would write it for Redis alone: three pools, the account's cap of 30,
-// six tickets for each session, and the hold with its expiry.
+// reserveScript reserves a pack in Redis alone: three pools, the account's cap of 30, the limit of six tickets per
+// session, and the hold with its expiry.
 //
 // KEYS three pools, account, hold. ARGV quantity, expiry in seconds, three sessions.
 var reserveScript = redis.NewScript(`
@@ -123,7 +125,8 @@ redis.call('SET', KEYS[5], KEYS[4] .. ' ' .. n, 'EX', ARGV[2])
 return 'held'`)
 
 func benchmarkScript(b *testing.B, s *redistest.Server, callers, atOnce int) {
-	client := redis.NewClient(&redis.Options{Addr: s.Addr(), PoolSize: min(callers, 128), MaxRetries: -1, PoolTimeout: time.Minute, PipelinePoolSize: -1})
+	client := redis.NewClient(&redis.Options{Addr: s.Addr(), PoolSize: min(callers, 128), MaxRetries: -1,
+		PoolTimeout: time.Minute, PipelinePoolSize: -1})
 	defer client.Close()
 	require.NoError(b, client.FlushAll(b.Context()).Err())
 	sessions := [...]string{"ATH10", "SWM03", "GAR05", "JUD02", "BK307", "CTR01"}
@@ -137,8 +140,9 @@ func benchmarkScript(b *testing.B, s *redistest.Server, callers, atOnce int) {
 		first := r.IntN(len(sessions))
 		id := strconv.FormatUint(serial.Add(1), 16)
 		at := func(i int) string { return sessions[(first+i)%len(sessions)] }
-		return reserveScript.EvalSha(context.Background(), c, []string{"pool:" + at(0) + ":A", "pool:" + at(1) + ":A", "pool:" + at(2) + ":A",
-			"account:" + id, "hold:" + id}, 2, 1020, at(0), at(1), at(2))
+		pool := func(i int) string { return "pool:" + at(i) + ":A" }
+		keys := []string{pool(0), pool(1), pool(2), "account:" + id, "hold:" + id}
+		return reserveScript.EvalSha(context.Background(), c, keys, 2, 1020, at(0), at(1), at(2))
 	}
 	share(b, callers, atOnce, func(r *rand.Rand) {
 		var err error
@@ -159,7 +163,8 @@ func benchmarkScript(b *testing.B, s *redistest.Server, callers, atOnce int) {
 	require.Nil(b, failed.Load())
 }
 
-// BenchmarkAppend measures one group at a time, at `always` and without any file, beside a bare XADD of the same fields.
+// BenchmarkAppend measures one group at a time, with `appendfsync always` and without a file. The baseline is a bare
+// XADD of the same fields.
 func BenchmarkAppend(b *testing.B) {
 	for _, fsync := range []string{"always", "none"} {
 		args := []string{"--appendonly", "yes", "--appendfsync", "always", "--auto-aof-rewrite-percentage", "0"}
@@ -189,15 +194,16 @@ func BenchmarkAppend(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
 					at.number++
-					require.NoError(b, l.client.Do(b.Context(), "xadd", l.stream, at.String(), "type", groupType, "prev", "1-1:0123456789abcdef",
-						"first", 1, "count", records, "sum", "0123456789abcdef", "records", run).Err())
+					require.NoError(b, l.client.Do(b.Context(), "xadd", l.stream, at.String(), "type", groupType,
+						"prev", "1-1:0123456789abcdef", "first", 1, "count", records, "sum", "0123456789abcdef",
+						"records", run).Err())
 				}
 			})
 		}
 	}
 }
 
-// BenchmarkRecover reads a checkpoint of three million records and a tail of 100 groups, and does nothing with them.
+// BenchmarkRecover reads a checkpoint of three million records and a tail of 100 groups, and discards them.
 func BenchmarkRecover(b *testing.B) {
 	const records, chunk, tail = 3_000_000, 4_600, 100
 	s := redistest.Start(b, "--appendonly", "no")

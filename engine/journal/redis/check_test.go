@@ -15,22 +15,25 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestCheckSaysWhatIsGuaranteed asks servers of every kind.
-func TestCheckSaysWhatIsGuaranteed(t *testing.T) {
+// TestCheckReportsGuarantees checks servers of every configuration.
+func TestCheckReportsGuarantees(t *testing.T) {
+	limited := append(redistest.Durable[:4:4], "--maxmemory", "100mb")
 	for name, c := range map[string]struct {
 		args []string
 		safe bool
-		says string
+		want string
 	}{
-		"always":     {redistest.Durable, true, "survives a crash of Redis and of its machine"},
-		"everysec":   {[]string{"--appendonly", "yes", "--appendfsync", "everysec"}, false, "up to a second"},
-		"no fsync":   {[]string{"--appendonly", "yes", "--appendfsync", "no"}, false, "half a minute"},
-		"snapshots":  {[]string{"--save", "60", "1"}, false, "since the last snapshot"},
-		"cache":      {[]string{"--appendonly", "no"}, false, "it is a cache"},
-		"rewrites":   {append([]string{"--no-appendfsync-on-rewrite", "yes"}, redistest.Durable...), false, "except while its file is rewritten"},
-		"evicting":   {append(redistest.Durable[:4:4], "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"), false, "drops what it likes"},
-		"volatile":   {append(redistest.Durable[:4:4], "--maxmemory", "100mb", "--maxmemory-policy", "volatile-lru"), true, "those of the journal do not"},
-		"managed":    {append([]string{"--rename-command", "CONFIG", ""}, redistest.Durable...), false, "may not be read"},
+		"always":    {redistest.Durable, true, "survive a crash of Redis and of its machine"},
+		"everysec":  {[]string{"--appendonly", "yes", "--appendfsync", "everysec"}, false, "up to a second"},
+		"no fsync":  {[]string{"--appendonly", "yes", "--appendfsync", "no"}, false, "half a minute"},
+		"snapshots": {[]string{"--save", "60", "1"}, false, "after the last snapshot"},
+		"cache":     {[]string{"--appendonly", "no"}, false, "this Redis is a cache"},
+		"rewrites": {append([]string{"--no-appendfsync-on-rewrite", "yes"}, redistest.Durable...), false,
+			"except during a rewrite of its file"},
+		"evicting": {append(limited[:6:6], "--maxmemory-policy", "allkeys-lru"), false, "any key may be evicted"},
+		"volatile": {append(limited[:6:6], "--maxmemory-policy", "volatile-lru"), true, "the journal's keys have none"},
+		"managed": {append([]string{"--rename-command", "CONFIG", ""}, redistest.Durable...), false,
+			"settings: cannot be read"},
 		"unlimited":  {append(redistest.Durable[:4:4], "--maxmemory-policy", "allkeys-lru"), true, "no limit"},
 		"refuses":    {append(redistest.Durable[:6:6], "--maxmemory", "100mb"), true, "writes are refused"},
 		"no replica": {redistest.Durable, true, "replicas: none"},
@@ -41,8 +44,8 @@ func TestCheckSaysWhatIsGuaranteed(t *testing.T) {
 			report := check(t, s.URL())
 			require.Equal(t, c.safe, report.Safe, report)
 			require.Equal(t, c.safe, len(report.Why) == 0, report)
-			require.Contains(t, strings.Join(report.Lines, "\n"), c.says)
-			require.Contains(t, report.Lines[0], "Redis 7", "no version")
+			require.Contains(t, strings.Join(report.Lines, "\n"), c.want)
+			require.Contains(t, report.Lines[0], "Redis 7", "the version is missing")
 		})
 	}
 }
@@ -57,22 +60,22 @@ func check(t *testing.T, url string) Report {
 	return report
 }
 
-// until asks again and again until the answer is yes, and fails after ten seconds.
-func until(t testing.TB, what string, yes func() bool) {
+// until waits until the condition is true, and fails after ten seconds.
+func until(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	deadline := time.After(10 * time.Second)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for !yes() {
+	for !condition() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			require.FailNow(t, "waited in vain: "+what)
+			require.FailNow(t, "timed out waiting: "+what)
 		}
 	}
 }
 
-// appendAndRecover shows that a journal works at an address.
+// appendAndRecover requires that a journal works at an address.
 func appendAndRecover(t *testing.T, url string) {
 	t.Helper()
 	name := freshName()
@@ -113,7 +116,7 @@ func TestPassword(t *testing.T) {
 	}
 }
 
-// TestCluster runs a cluster of one server that has all slots.
+// TestCluster uses a cluster of one server that has all slots.
 func TestCluster(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t, append([]string{"--cluster-enabled", "yes"}, redistest.Durable...)...)
@@ -130,17 +133,17 @@ func TestCluster(t *testing.T) {
 	require.Contains(t, report.Lines[0], "cluster")
 }
 
-// TestSentinel runs a master, a replica and a sentinel, and lets the sentinel put the replica in the master's place while
-// the leader goes on.
+// TestSentinel uses a master, a replica and a sentinel. The sentinel promotes the replica while the leader appends.
 func TestSentinel(t *testing.T) {
 	t.Parallel()
 	master := redistest.Start(t)
-	replica := redistest.Start(t, append([]string{"--replicaof", "127.0.0.1", fmt.Sprint(master.Port)}, redistest.Durable...)...)
+	replicaOf := []string{"--replicaof", "127.0.0.1", fmt.Sprint(master.Port)}
+	replica := redistest.Start(t, append(replicaOf, redistest.Durable...)...)
 	sentinel := startSentinel(t, master)
 	url := "redis+sentinel://" + sentinel + "/main"
 	client := redis.NewSentinelClient(&redis.Options{Addr: sentinel})
 	defer client.Close()
-	until(t, "the sentinel knows the replica", func() bool {
+	until(t, "the sentinel finds the replica", func() bool {
 		replicas := client.Replicas(t.Context(), "main").Val()
 		return len(replicas) == 1 && replicas[0]["master-link-status"] == "ok"
 	})
@@ -148,7 +151,7 @@ func TestSentinel(t *testing.T) {
 	require.False(t, report.Safe, report)
 	require.Contains(t, strings.Join(report.Lines, "\n"), "failover")
 	_, err := openAt(t, replica.URL()).Check(t.Context())
-	require.ErrorIs(t, err, ErrUnfit)
+	require.ErrorIs(t, err, errUnfit)
 
 	o := Options{Address: url, Name: freshName(), Timeout: 200 * time.Millisecond}
 	j := claimed(t, o)
@@ -169,7 +172,7 @@ func TestSentinel(t *testing.T) {
 	require.Equal(t, replica.Addr(), strings.Join(client.GetMasterAddrByName(t.Context(), "main").Val(), ":"))
 }
 
-// startSentinel starts a sentinel that watches a master under the name main and returns its address.
+// startSentinel starts a sentinel that monitors a master under the name main, and returns its address.
 func startSentinel(t *testing.T, master *redistest.Server) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -177,8 +180,10 @@ func startSentinel(t *testing.T, master *redistest.Server) string {
 	port := l.Addr().(*net.TCPAddr).Port
 	require.NoError(t, l.Close())
 	file := filepath.Join(t.TempDir(), "sentinel.conf")
-	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, "port %d\nbind 127.0.0.1\ndir %s\nsentinel monitor main 127.0.0.1 %d 1\n"+
-		"sentinel down-after-milliseconds main 300\nsentinel failover-timeout main 2000\n", port, filepath.Dir(file), master.Port), 0o600))
+	config := fmt.Appendf(nil, "port %d\nbind 127.0.0.1\ndir %s\nsentinel monitor main 127.0.0.1 %d 1\n"+
+		"sentinel down-after-milliseconds main 300\nsentinel failover-timeout main 2000\n",
+		port, filepath.Dir(file), master.Port)
+	require.NoError(t, os.WriteFile(file, config, 0o600))
 	redistest.StartSentinel(t, file)
 	return fmt.Sprintf("127.0.0.1:%d", port)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// filled returns the leader of a journal with groups of ten records and a checkpoint at each of the given records.
+// filled returns the leader of a journal that has groups of ten records and a checkpoint at each of the given records.
 func filled(t *testing.T, s *redistest.Server, groups uint64, at ...uint64) (*Journal, Options) {
 	t.Helper()
 	o := Options{Address: s.URL(), Name: freshName()}
@@ -25,7 +25,7 @@ func filled(t *testing.T, s *redistest.Server, groups uint64, at ...uint64) (*Jo
 	return j, o
 }
 
-// checkpointAt writes a checkpoint of three chunks, the second of which takes several pieces.
+// checkpointAt writes a checkpoint of three chunks, the second of which has several pieces.
 func checkpointAt(t *testing.T, j *Journal, start uint64) {
 	t.Helper()
 	c, err := j.Checkpoint(t.Context(), start)
@@ -44,7 +44,8 @@ func chunksAt(start uint64) []byte {
 	return b
 }
 
-// TestDamagedCheckpoints damages a checkpoint in every way: the older one takes its place and somebody is told.
+// TestDamagedCheckpoints damages the newest checkpoint in every way. Recovery falls back to the older one and adds a
+// note.
 func TestDamagedCheckpoints(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
@@ -61,7 +62,7 @@ func TestDamagedCheckpoints(t *testing.T) {
 		"a piece is empty": func(t *testing.T, l *link, m manifest) {
 			require.NoError(t, l.client.Set(t.Context(), l.pieceKey(m.id, 1), "", 0).Err())
 		},
-		"two pieces have changed places": func(t *testing.T, l *link, m manifest) {
+		"two pieces are swapped": func(t *testing.T, l *link, m manifest) {
 			a, b := l.pieceKey(m.id, 1), l.pieceKey(m.id, 2)
 			first, second := l.client.Get(t.Context(), a).Val(), l.client.Get(t.Context(), b).Val()
 			require.NoError(t, l.client.MSet(t.Context(), a, second, b, first).Err())
@@ -93,55 +94,61 @@ func TestDamagedCheckpoints(t *testing.T) {
 	}
 }
 
-// TestDamagedStream takes entries and both checkpoints away: what is missing is named.
+// TestDamagedStream removes entries and both checkpoints. The error names what is missing.
 func TestDamagedStream(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	for name, c := range map[string]struct {
 		damage func(j *Journal) error
-		says   string
+		want   string
 	}{
 		"a middle entry": {func(j *Journal) error { return j.link.client.XDel(t.Context(), j.link.stream, "1-5").Err() },
-			"1-6 follows 1-5, and before it stands 1-4"},
-		"the base of the checkpoint": {func(j *Journal) error { return j.link.client.XDel(t.Context(), j.link.stream, "1-4").Err() },
-			"entry 1-4, on which the checkpoint builds, is missing: the next one is 1-5"},
+			"1-6 must follow 1-5, but it follows 1-4"},
+		"the checkpoint's base": {func(j *Journal) error {
+			return j.link.client.XDel(t.Context(), j.link.stream, "1-4").Err()
+		}, "entry 1-4, the base of the checkpoint, is missing: the next one is 1-5"},
 		"the end": {func(j *Journal) error { return j.link.client.XTrimMinID(t.Context(), j.link.stream, "9-0").Err() },
-			"entry 1-4, on which the checkpoint builds, is missing, and all behind it"},
+			"entry 1-4, the base of the checkpoint, is missing, and so are all entries after it"},
 		"both checkpoints": {func(j *Journal) error {
 			for _, m := range manifestsOf(t, j.link) {
 				j.link.client.Del(t.Context(), j.link.pieceKey(m.id, 0))
 			}
 			return j.link.client.XTrimMinID(t.Context(), j.link.stream, "1-2").Err()
-		}, "entries are missing: 1-2 follows 1-1"},
-		"everything but who leads": {func(j *Journal) error { return j.link.client.Del(t.Context(), j.link.stream, j.link.checkpoints).Err() },
-			"the stream is gone, and yet epoch 1 was claimed in it"},
+		}, "entries are missing: 1-2 must follow 1-1"},
+		"everything but the leader key": {func(j *Journal) error {
+			return j.link.client.Del(t.Context(), j.link.stream, j.link.checkpoints).Err()
+		}, "the stream is missing, although epoch 1 was claimed in it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			j, o := filled(t, s, 6, 20, 40)
 			require.NoError(t, c.damage(j))
 			_, err := readAll(t, o)
 			require.ErrorIs(t, err, journal.ErrDamaged)
-			require.Contains(t, err.Error(), c.says)
+			require.Contains(t, err.Error(), c.want)
 		})
 	}
 }
 
-// TestForeignKeys refuses what is no journal, and a version to come.
+// TestForeignKeys requires that keys of other programs and of later versions are refused.
 func TestForeignKeys(t *testing.T) {
 	s := redistest.Start(t)
 	for name, put := range map[string]func(l *link) error{
-		"no stream":        func(l *link) error { return l.client.Set(t.Context(), l.stream, "x", 0).Err() },
-		"another's stream": func(l *link) error { return l.client.Do(t.Context(), "xadd", l.stream, "*", "temperature", "21").Err() },
-		"a later entry":    func(l *link) error { return l.client.Do(t.Context(), "xadd", l.stream, "1-0", "type", "group.2").Err() },
-		"a later checkpoint": func(l *link) error {
+		"no stream": func(l *link) error { return l.client.Set(t.Context(), l.stream, "x", 0).Err() },
+		"another program's stream": func(l *link) error {
+			return l.client.Do(t.Context(), "xadd", l.stream, "*", "temperature", "21").Err()
+		},
+		"an entry of a later version": func(l *link) error {
+			return l.client.Do(t.Context(), "xadd", l.stream, "1-0", "type", "group.2").Err()
+		},
+		"a checkpoint of a later version": func(l *link) error {
 			return l.client.HSet(t.Context(), l.checkpoints, "1-1", "checkpoint.2 1 2 3").Err()
 		},
-		"another's leader": func(l *link) error { return l.client.Set(t.Context(), l.leader, "somebody", 0).Err() },
+		"another program's leader key": func(l *link) error { return l.client.Set(t.Context(), l.leader, "value", 0).Err() },
 	} {
 		l, err := newLink(Options{Address: s.URL(), Name: freshName()})
 		require.NoError(t, err)
 		require.NoError(t, put(l))
-		_, err = readAll(t, Options{Address: s.URL(), Name: l.name})
+		_, err = readAll(t, Options{Address: s.URL(), Name: l.options.Name})
 		require.ErrorIs(t, err, journal.ErrForeign, name)
 		require.NoError(t, l.close())
 	}
@@ -149,24 +156,24 @@ func TestForeignKeys(t *testing.T) {
 
 // keysOf returns how many keys a journal has.
 func keysOf(t *testing.T, l *link) int {
-	keys, err := l.client.Keys(t.Context(), "{seathold:"+l.name+"}:*").Result()
+	keys, err := l.client.Keys(t.Context(), "{seathold:"+l.options.Name+"}:*").Result()
 	require.NoError(t, err)
 	return len(keys)
 }
 
-// TestLeftoversAreRemoved leaves checkpoints unfinished in every way; behind the next commit nothing of them is left.
+// TestLeftoversAreRemoved leaves checkpoints unfinished in every way. After the next commit nothing of them is left.
 func TestLeftoversAreRemoved(t *testing.T) {
 	s := redistest.Start(t)
 	j, o := filled(t, s, 6, 20, 40)
-	tidy := keysOf(t, j.link)
+	before := keysOf(t, j.link)
 	c, err := j.Checkpoint(t.Context(), 60)
 	require.NoError(t, err)
 	for i := range 150 {
 		require.NoError(t, c.Write(fmt.Appendf(nil, "piece %d", i)))
 	}
-	require.Equal(t, tidy+150, keysOf(t, j.link))
+	require.Equal(t, before+150, keysOf(t, j.link))
 	c.Abort()
-	require.Equal(t, tidy, keysOf(t, j.link), "Abort leaves something")
+	require.Equal(t, before, keysOf(t, j.link), "Abort left something")
 
 	c, err = j.Checkpoint(t.Context(), 60)
 	require.NoError(t, err)
@@ -175,15 +182,15 @@ func TestLeftoversAreRemoved(t *testing.T) {
 	}
 	abandon(j)
 	next := claimed(t, o)
-	require.Equal(t, tidy+150, keysOf(t, next.link))
+	require.Equal(t, before+150, keysOf(t, next.link))
 	checkpointAt(t, next, 60)
-	require.Equal(t, tidy, keysOf(t, next.link))
+	require.Equal(t, before, keysOf(t, next.link))
 	require.Len(t, manifestsOf(t, next.link), 2)
 	require.Len(t, next.link.client.HKeys(t.Context(), next.link.checkpoints).Val(), 2)
 }
 
-// TestDeposedLeaderCannotTouchCheckpoints lets a new leader claim while the old one writes a checkpoint (I8).
-func TestDeposedLeaderCannotTouchCheckpoints(t *testing.T) {
+// TestDeposedLeaderCannotChangeCheckpoints claims for a new leader while the old one writes a checkpoint (I8).
+func TestDeposedLeaderCannotChangeCheckpoints(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	old, o := filled(t, s, 6, 20, 40)
@@ -196,10 +203,10 @@ func TestDeposedLeaderCannotTouchCheckpoints(t *testing.T) {
 	require.NoError(t, own.Write(testGroup(1, 1).Records))
 
 	require.ErrorIs(t, half.Commit(60), journal.ErrFenced)
-	require.NotErrorIs(t, old.Status().Failed, journal.ErrFenced, "a checkpoint's failure is not the journal's")
+	require.NotErrorIs(t, old.Status().Failed, journal.ErrFenced, "a failed checkpoint must not fail the journal")
 	_, err = old.Checkpoint(t.Context(), 60)
 	require.ErrorIs(t, err, journal.ErrFenced)
-	c := &Checkpoint{journal: old, ctx: t.Context(), leader: old.claim.at.String() + " " + old.claim.leader}
+	c := &checkpoint{journal: old, ctx: t.Context(), leader: old.claim.at.String() + " " + old.claim.leader}
 	require.ErrorIs(t, c.remove(t.Context(), "2-1"), journal.ErrFenced)
 	require.ErrorIs(t, c.remove(t.Context(), "1-2"), journal.ErrFenced)
 
@@ -211,18 +218,18 @@ func TestDeposedLeaderCannotTouchCheckpoints(t *testing.T) {
 	require.Empty(t, got.sum.Notes)
 }
 
-// TestCheckpointLostHalfway lets Redis forget a part of a checkpoint while it is written: it must not be committed.
-func TestCheckpointLostHalfway(t *testing.T) {
+// TestCheckpointPartlyLost removes a part of a checkpoint while it is written: it must not be committed.
+func TestCheckpointPartlyLost(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	for name, lose := range map[string]func(c *Checkpoint, l *link) error{
-		"a piece": func(c *Checkpoint, l *link) error {
+	for name, lose := range map[string]func(c *checkpoint, l *link) error{
+		"a piece": func(c *checkpoint, l *link) error {
 			return l.client.Del(t.Context(), l.pieceKey(c.manifest.id, 1)).Err()
 		},
-		"its beginning": func(c *Checkpoint, l *link) error {
+		"its entry in the hash": func(c *checkpoint, l *link) error {
 			return l.client.HDel(t.Context(), l.checkpoints, c.manifest.id).Err()
 		},
-		"who leads": func(_ *Checkpoint, l *link) error { return l.client.Del(t.Context(), l.leader).Err() },
+		"the leader key": func(_ *checkpoint, l *link) error { return l.client.Del(t.Context(), l.leader).Err() },
 	} {
 		j, o := filled(t, s, 4, 20)
 		c, err := j.Checkpoint(t.Context(), 40)
@@ -230,33 +237,8 @@ func TestCheckpointLostHalfway(t *testing.T) {
 		for range 3 {
 			require.NoError(t, c.Write([]byte("a piece")))
 		}
-		require.NoError(t, lose(c.(*Checkpoint), j.link))
-		require.ErrorIs(t, c.Commit(40), errGone, name)
+		require.NoError(t, lose(c.(*checkpoint), j.link))
+		require.ErrorIs(t, c.Commit(40), errIncomplete, name)
 		require.EqualValues(t, 20, contentsOf(t, o).sum.Checkpoint.Start, name)
 	}
-}
-
-// TestPlacesThinOut asks for the places of old records long after they were appended.
-func TestPlacesThinOut(t *testing.T) {
-	var p places
-	const many = 10 * placesKept
-	for i := range uint64(many) {
-		p.add(place{i * 3, position{id: id{1, i}}})
-	}
-	require.LessOrEqual(t, len(p.list), placesKept)
-	for record := range uint64(many * 3) {
-		at, ok := p.notBehind(record)
-		require.True(t, ok)
-		require.LessOrEqual(t, at.record, record)
-	}
-	newest, _ := p.notBehind(many * 3)
-	require.EqualValues(t, many-1, newest.at.id.number)
-	for back := range uint64(placesKept / 8) {
-		at, _ := p.notBehind((many - 1 - back) * 3)
-		require.EqualValues(t, many-1-back, at.at.id.number, "the newest places are exact")
-	}
-	p.forget(newest)
-	require.Len(t, p.list, 1)
-	_, ok := p.notBehind(0)
-	require.False(t, ok)
 }

@@ -17,19 +17,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// appender appends groups, one behind the other, until it fails or is told to stop.
+// appender appends groups, one after the other, until it fails or is stopped.
 type appender struct {
 	journal *Journal
 	random  *rand.Rand
 	stop    chan struct{}
 	done    chan struct{}
-	acked   chan struct{} // gets a token for each acknowledged group, as far as there is room
+	acked   chan struct{} // receives a token for each acknowledged group, while there is room
 	groups  []journal.Group
 	err     error
 }
 
 func startAppender(j *Journal, seed uint64) *appender {
-	a := &appender{journal: j, random: rand.New(rand.NewPCG(seed, 1)), stop: make(chan struct{}), done: make(chan struct{}), acked: make(chan struct{}, 1)}
+	a := &appender{journal: j, random: rand.New(rand.NewPCG(seed, 1)), stop: make(chan struct{}),
+		done: make(chan struct{}), acked: make(chan struct{}, 1)}
 	last := j.Status().Last
 	go func() {
 		defer close(a.done)
@@ -54,7 +55,7 @@ func startAppender(j *Journal, seed uint64) *appender {
 	return a
 }
 
-// wait waits until n further groups are acknowledged.
+// wait waits until n more groups are acknowledged.
 func (a *appender) wait(t *testing.T, n int) {
 	t.Helper()
 	late := time.NewTimer(time.Minute)
@@ -65,12 +66,12 @@ func (a *appender) wait(t *testing.T, n int) {
 		case <-a.done:
 			return
 		case <-late.C:
-			require.FailNow(t, "no group is acknowledged any more", "%+v", a.journal.Status())
+			require.FailNow(t, "timed out waiting for a group to be acknowledged", "%+v", a.journal.Status())
 		}
 	}
 }
 
-// finish ends the appender, which has not failed, and returns what it appended.
+// finish stops the appender, requires that it has not failed, and returns what it appended.
 func (a *appender) finish(t *testing.T) []journal.Group {
 	t.Helper()
 	close(a.stop)
@@ -79,16 +80,17 @@ func (a *appender) finish(t *testing.T) []journal.Group {
 	return a.groups
 }
 
-// spin lets some time pass that is none of the clock's, so that what follows comes at any point of what others do.
-func spin(r *rand.Rand) {
+// yield yields the processor a random number of times, so that the next step interleaves with other goroutines at any
+// point.
+func yield(r *rand.Rand) {
 	for range r.IntN(300) {
 		runtime.Gosched()
 	}
 }
 
-// TestRedisKilledInTheMiddle kills Redis in the middle of appends and starts it again, under a leader that goes on by
-// itself: everything is there once, in order (I5).
-func TestRedisKilledInTheMiddle(t *testing.T) {
+// TestRedisKilledWhileAppending kills Redis while groups are appended and restarts it. The leader continues by itself,
+// and the journal contains every group once, in order (I5).
+func TestRedisKilledWhileAppending(t *testing.T) {
 	r := seeded(t)
 	s := redistest.Start(t)
 	o := Options{Address: s.URL(), Name: freshName(), Timeout: 500 * time.Millisecond}
@@ -96,7 +98,7 @@ func TestRedisKilledInTheMiddle(t *testing.T) {
 	a := startAppender(j, r.Uint64())
 	for range rounds(t, 50) {
 		a.wait(t, 1+r.IntN(5))
-		spin(r)
+		yield(r)
 		s.Kill()
 		s.Restart()
 	}
@@ -107,9 +109,9 @@ func TestRedisKilledInTheMiddle(t *testing.T) {
 	require.EqualValues(t, 1, j.Epoch())
 }
 
-// TestRedisCameBackWithLess cuts the end off Redis's file while it is down, sometimes all of it: the leader appends again
-// what is missing, under the same ids, before it acknowledges anything more.
-func TestRedisCameBackWithLess(t *testing.T) {
+// TestRedisRestartsWithLess cuts off the end of Redis's file while it is down, sometimes all of it. The leader appends
+// the missing entries again, under the same ids, before it acknowledges anything more.
+func TestRedisRestartsWithLess(t *testing.T) {
 	r := seeded(t)
 	s := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "everysec", "--auto-aof-rewrite-percentage", "0")
 	o := Options{Address: s.URL(), Name: freshName(), Timeout: 500 * time.Millisecond}
@@ -132,7 +134,7 @@ func TestRedisCameBackWithLess(t *testing.T) {
 	t.Logf("%d entries were appended again", j.Status().Resent)
 }
 
-// cutFile cuts up to 10 kB off the end of Redis's append-only file, or all of it.
+// cutFile cuts up to 10 kB off the end of Redis's append-only file, or truncates it to zero.
 func cutFile(t *testing.T, s *redistest.Server, r *rand.Rand, all bool) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(s.Dir, "appendonlydir", "*.incr.aof"))
@@ -147,8 +149,8 @@ func cutFile(t *testing.T, s *redistest.Server, r *rand.Rand, all bool) {
 	require.NoError(t, os.Truncate(files[0], size))
 }
 
-// TestIdleLeaderFindsTheLoss shows that a beat finds out, too.
-func TestIdleLeaderFindsTheLoss(t *testing.T) {
+// TestBeatDetectsLoss requires that a beat detects that Redis has lost entries.
+func TestBeatDetectsLoss(t *testing.T) {
 	s := redistest.Start(t)
 	o := Options{Address: s.URL(), Name: freshName()}
 	j := claimed(t, o)
@@ -162,14 +164,14 @@ func TestIdleLeaderFindsTheLoss(t *testing.T) {
 	require.Equal(t, want, contentsOf(t, o).groups)
 }
 
-// TestLossBeyondMemory is final: what is missing is no longer kept.
+// TestLossBeyondMemory requires that the loss of entries that are no longer in memory is final.
 func TestLossBeyondMemory(t *testing.T) {
 	s := redistest.Start(t)
 	for name, lose := range map[string]func(j *Journal) error{
-		"all":        func(j *Journal) error { return j.link.client.FlushAll(t.Context()).Err() },
+		"everything": func(j *Journal) error { return j.link.client.FlushAll(t.Context()).Err() },
 		"the stream": func(j *Journal) error { return j.link.client.Del(t.Context(), j.link.stream).Err() },
 	} {
-		o := Options{Address: s.URL(), Name: freshName(), KeepBytes: 200}
+		o := Options{Address: s.URL(), Name: freshName(), ResendBytes: 200}
 		j := claimed(t, o)
 		for i := range uint64(20) {
 			require.NoError(t, j.Append(t.Context(), testGroup(10*i+1, 10)))
@@ -183,7 +185,7 @@ func TestLossBeyondMemory(t *testing.T) {
 	}
 }
 
-// TestLossWithinMemory loses the stream alone, and the tail alone.
+// TestLossWithinMemory deletes only the stream, then only the tail.
 func TestLossWithinMemory(t *testing.T) {
 	s := redistest.Start(t)
 	o := Options{Address: s.URL(), Name: freshName()}
@@ -202,8 +204,8 @@ func TestLossWithinMemory(t *testing.T) {
 	require.Equal(t, append(want, g), contentsOf(t, o).groups)
 }
 
-// TestDeposedLeader lets another program claim the journal while the leader appends, is held up on its way, or has lost its
-// connection: from the claim on, no group of the old leader follows, and it acknowledges none (I8).
+// TestDeposedLeader claims the journal for another program while the leader appends, is delayed by the network, or has
+// lost its connection. After the claim, no group of the old leader is appended, and it acknowledges none (I8).
 func TestDeposedLeader(t *testing.T) {
 	r := seeded(t)
 	s := redistest.Start(t)
@@ -213,7 +215,7 @@ func TestDeposedLeader(t *testing.T) {
 		old := claimed(t, Options{Address: proxy.URL(), Name: name, Timeout: 20 * time.Millisecond})
 		a := startAppender(old, r.Uint64())
 		a.wait(t, 1+r.IntN(5))
-		spin(r)
+		yield(r)
 		switch round % 3 {
 		case 1:
 			proxy.Plan(func(redistest.Piece) redistest.Fault { return redistest.Fault{BlackHole: true} })
@@ -225,7 +227,7 @@ func TestDeposedLeader(t *testing.T) {
 				return redistest.Fault{Lose: true}
 			})
 		}
-		spin(r)
+		yield(r)
 		now := claimed(t, Options{Address: s.URL(), Name: name})
 		require.EqualValues(t, 2, now.Epoch())
 		own := testGroup(now.Status().Last+1, 3)
@@ -245,8 +247,8 @@ func TestDeposedLeader(t *testing.T) {
 	}
 }
 
-// TestManyClaims lets several programs claim at once, again and again: one leads at the end, and every acknowledged group is
-// there once.
+// TestManyClaims has several programs claim concurrently and repeatedly. The journal contains every acknowledged group
+// once.
 func TestManyClaims(t *testing.T) {
 	s := redistest.Start(t)
 	o := Options{Address: s.URL(), Name: freshName()}
@@ -290,15 +292,16 @@ func TestManyClaims(t *testing.T) {
 	}
 }
 
-// TestStalledRedis shows what callers of the writer see: ErrStalled after their patience, and no restart is needed.
+// TestStalledRedis requires that callers of the writer receive ErrStalled after its timeout, and that appending
+// continues without a restart.
 func TestStalledRedis(t *testing.T) {
 	s := redistest.Start(t)
 	o := Options{Address: s.URL(), Name: freshName(), Timeout: 50 * time.Millisecond}
 	j := claimed(t, o)
-	var p placed
-	w := journal.NewWriter(j, journal.Feed{Fill: p.fill, Durable: func(journal.Group) {}}, 0, 100*time.Millisecond)
+	var q queue
+	w := journal.NewWriter(j, journal.Feed{Fill: q.fill, Durable: func(journal.Group) {}}, 0, 100*time.Millisecond)
 	put := func() uint64 {
-		seq := p.place([]byte("a record"))
+		seq := q.add([]byte("a record"))
 		w.Wake()
 		return seq
 	}
@@ -307,12 +310,12 @@ func TestStalledRedis(t *testing.T) {
 	seq := put()
 	require.ErrorIs(t, w.Wait(t.Context(), seq), journal.ErrStalled)
 	require.ErrorIs(t, w.Err(), journal.ErrStalled)
-	until(t, "the trouble is told", func() bool { return j.Status().Trouble != nil })
+	until(t, "the cause of the retries is visible", func() bool { return j.Status().Retrying != nil })
 	s.Continue()
 	until(t, "the record is durable", func() bool { return w.Durable() >= seq })
 	require.NoError(t, w.Wait(t.Context(), put()))
 	require.NoError(t, w.Err())
-	require.NoError(t, j.Status().Trouble)
+	require.NoError(t, j.Status().Retrying)
 
 	s.Stop()
 	put()
@@ -321,34 +324,38 @@ func TestStalledRedis(t *testing.T) {
 	began := time.Now()
 	require.Error(t, w.Close(ctx))
 	require.NoError(t, j.Close())
-	require.Less(t, time.Since(began), time.Second, "closing waits for a Redis that does not answer")
+	require.Less(t, time.Since(began), time.Second, "closing must not wait for a Redis that does not respond")
 	s.Continue()
 }
 
-// TestPassingRefusals shows that a Redis which refuses for a while is waited for.
-func TestPassingRefusals(t *testing.T) {
+// TestTransientErrors requires that appending is retried while Redis responds with an error that may pass.
+func TestTransientErrors(t *testing.T) {
 	s := redistest.Start(t)
 	o := Options{Address: s.URL(), Name: freshName()}
 	j := claimed(t, o)
 	client := j.link.client
 	ctx := t.Context()
 	for _, c := range []struct {
-		says         string
-		refuse, mend []any
+		want          string
+		cause, remedy []any
 	}{
 		{"OOM", []any{"config", "set", "maxmemory", "1"}, []any{"config", "set", "maxmemory", "0"}},
 		{"READONLY", []any{"replicaof", "127.0.0.1", "1"}, []any{"replicaof", "no", "one"}},
-		{"NOREPLICAS", []any{"config", "set", "min-replicas-to-write", "1"}, []any{"config", "set", "min-replicas-to-write", "0"}},
+		{"NOREPLICAS", []any{"config", "set", "min-replicas-to-write", "1"},
+			[]any{"config", "set", "min-replicas-to-write", "0"}},
 		{"", []any{"script", "flush"}, []any{"ping"}},
 	} {
-		require.NoError(t, client.Do(ctx, c.refuse...).Err())
+		require.NoError(t, client.Do(ctx, c.cause...).Err())
 		appended := make(chan error, 1)
 		go func() { appended <- j.Append(ctx, testGroup(j.Status().Last+1, 3)) }()
-		if c.says != "" {
-			until(t, c.says, func() bool { err := j.Status().Trouble; return err != nil && strings.Contains(err.Error(), c.says) })
+		if c.want != "" {
+			until(t, c.want, func() bool {
+				err := j.Status().Retrying
+				return err != nil && strings.Contains(err.Error(), c.want)
+			})
 		}
-		require.NoError(t, client.Do(ctx, c.mend...).Err())
-		require.NoError(t, <-appended, c.says)
+		require.NoError(t, client.Do(ctx, c.remedy...).Err())
+		require.NoError(t, <-appended, c.want)
 	}
 	require.Len(t, contentsOf(t, o).groups, 4)
 

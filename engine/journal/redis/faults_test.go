@@ -12,10 +12,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// faultyTimeout is how long a first attempt waits behind a faulty proxy: more than the delay it has to live with.
+// faultyTimeout is the timeout of a first attempt through a faulty proxy. It is longer than the proxy's delay.
 const faultyTimeout = 400 * time.Millisecond
 
-// strikes draws whether a piece suffers. One of many pieces of a large group does so rarely, or the group would never pass.
+// strikes draws whether a fault occurs at a piece. It is rarer at large pieces, because a large group consists of many
+// and would otherwise never arrive.
 func strikes(r *rand.Rand, p redistest.Piece, oneIn int) bool {
 	if p.Bytes > 16<<10 {
 		oneIn *= 50
@@ -23,17 +24,19 @@ func strikes(r *rand.Rand, p redistest.Piece, oneIn int) bool {
 	return r.IntN(oneIn) == 0
 }
 
-// faults are what a proxy does, now and then, to a piece that passes.
+// faults are the faults that a proxy injects at random pieces.
 var faults = []struct {
 	name  string
-	oneIn int // pieces, on the average; a small one after twice as many surely
+	oneIn int // average number of pieces per fault; a small piece after twice as many always has one
 	fault func(p redistest.Piece) redistest.Fault
 }{
 	{"replies are lost", 6, func(p redistest.Piece) redistest.Fault { return redistest.Fault{Lose: !p.ToServer} }},
 	{"requests are lost", 6, func(p redistest.Piece) redistest.Fault { return redistest.Fault{Lose: p.ToServer} }},
-	{"200 ms of delay", 200, func(redistest.Piece) redistest.Fault { return redistest.Fault{Delay: 200 * time.Millisecond} }},
+	{"200 ms of delay", 200, func(redistest.Piece) redistest.Fault {
+		return redistest.Fault{Delay: 200 * time.Millisecond}
+	}},
 	{"10 kB a second", 60, func(p redistest.Piece) redistest.Fault {
-		if p.Bytes > 4<<10 { // more would only be waited for
+		if p.Bytes > 4<<10 { // a larger piece would only take longer
 			return redistest.Fault{}
 		}
 		return redistest.Fault{BytesPerSecond: 10_000}
@@ -41,21 +44,21 @@ var faults = []struct {
 	{"black holes", 150, func(redistest.Piece) redistest.Fault { return redistest.Fault{BlackHole: true} }},
 }
 
-// TestSuiteBehindFaults runs the suite of all backends with each kind of fault on the way to Redis.
-func TestSuiteBehindFaults(t *testing.T) {
+// TestSuiteWithFaults runs the conformance suite of all backends with each kind of network fault.
+func TestSuiteWithFaults(t *testing.T) {
 	s := redistest.Start(t)
 	fewerChecks(t, "2")
 	for _, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
 			r := seeded(t)
 			proxy := redistest.NewProxy(t, s.Addr())
-			suffered, since := 0, 0
+			injected, since := 0, 0
 			proxy.Plan(func(p redistest.Piece) redistest.Fault {
 				since++
 				if due := since >= 2*f.oneIn && p.Bytes < 1<<10; !due && !strikes(r, p, f.oneIn) {
 					return redistest.Fault{}
 				}
-				suffered, since = suffered+1, 0
+				injected, since = injected+1, 0
 				return f.fault(p)
 			})
 			journaltest.Run(t, func(t *testing.T) journaltest.Place {
@@ -64,13 +67,13 @@ func TestSuiteBehindFaults(t *testing.T) {
 				return p
 			})
 			proxy.Plan(nil)
-			t.Logf("%d pieces suffered", suffered)
-			require.Positive(t, suffered)
+			t.Logf("%d faults injected", injected)
+			require.Positive(t, injected)
 		})
 	}
 }
 
-// fewerChecks makes rapid draw fewer examples for the time of a test.
+// fewerChecks makes rapid draw fewer examples during a test.
 func fewerChecks(t *testing.T, n string) {
 	checks := flag.Lookup("rapid.checks")
 	before := checks.Value.String()
@@ -78,8 +81,9 @@ func fewerChecks(t *testing.T, n string) {
 	t.Cleanup(func() { checks.Value.Set(before) })
 }
 
-// TestAppendedOnceBehindFaults mixes all faults while groups are appended, checkpoints written and beats sent.
-func TestAppendedOnceBehindFaults(t *testing.T) {
+// TestAppendedOnceDespiteFaults mixes all faults while groups are appended, beats sent and connections reset. The
+// journal contains every group once.
+func TestAppendedOnceDespiteFaults(t *testing.T) {
 	r := seeded(t)
 	s := redistest.Start(t)
 	proxy := redistest.NewProxy(t, s.Addr())

@@ -17,11 +17,11 @@ type follower struct {
 	journal *Journal
 	cancel  context.CancelFunc
 	done    chan struct{}
-	took    time.Time // when Follow returned
+	ended   time.Time // when Follow returned
 
 	mu    sync.Mutex
 	got   contents
-	heard int
+	alive int // calls of Follow's callback
 	err   error
 }
 
@@ -36,9 +36,9 @@ func startFollower(t *testing.T, o Options, silence time.Duration) *follower {
 		_, f.err = j.Follow(ctx, f.into(), silence, func(string) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
-			f.heard++
+			f.alive++
 		})
-		f.took = time.Now()
+		f.ended = time.Now()
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -65,45 +65,45 @@ func (f *follower) groups() int {
 	return len(f.got.groups)
 }
 
-func (f *follower) heards() int {
+func (f *follower) signs() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.heard
+	return f.alive
 }
 
-// TestTakeover follows a leader that is busy, then idle, then gone, and claims in its place.
+// TestTakeover follows a leader that is busy, then idle, then dead, and claims in its place.
 func TestTakeover(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	o := Options{Address: s.URL(), Name: freshName()}
 	leader := claimed(t, o)
-	var p placed
-	w := journal.NewWriter(leader, journal.Feed{Fill: p.fill, Durable: func(journal.Group) {}}, 0, time.Minute)
+	var q queue
+	w := journal.NewWriter(leader, journal.Feed{Fill: q.fill, Durable: func(journal.Group) {}}, 0, time.Minute)
 	put := func() {
 		for range 50 {
-			seq := p.place([]byte("a record"))
+			seq := q.add([]byte("a record"))
 			w.Wake()
 			require.NoError(t, w.Wait(t.Context(), seq))
 		}
 	}
 	put()
-	const silence = 800 * time.Millisecond // longer than a beat, and passed several times while the leader is idle
+	const silence = 800 * time.Millisecond // longer than a beat's interval; the leader is idle for several times as long
 	f := startFollower(t, o, silence)
 	put()
 	until(t, "the follower has all groups", func() bool { return f.groups() == 100 })
-	until(t, "the follower hears four beats", func() bool { return f.heards() >= 5 })
+	until(t, "the follower receives four beats", func() bool { return f.signs() >= 5 })
 	require.Equal(t, "http://leader.test:8080", f.journal.Status().Leader)
 	require.Zero(t, f.journal.Epoch())
 	put()
 
-	gone := time.Now()
+	died := time.Now()
 	abandon(leader)
-	if err := w.Close(t.Context()); err != nil { // it has tried to beat
+	if err := w.Close(t.Context()); err != nil { // the writer tried to send a beat
 		require.ErrorIs(t, err, journal.ErrClosed)
 	}
 	<-f.done
 	require.NoError(t, f.err)
-	require.InDelta(t, silence.Seconds(), f.took.Sub(gone).Seconds(), 0.7)
+	require.InDelta(t, silence.Seconds(), f.ended.Sub(died).Seconds(), 0.7)
 	last, err := f.journal.Claim(t.Context(), "http://standby.test:8080", f.into())
 	require.NoError(t, err)
 	require.EqualValues(t, 150, last)
@@ -112,7 +112,7 @@ func TestTakeover(t *testing.T) {
 	require.Equal(t, append(f.got.groups, testGroup(151, 1)), contentsOf(t, o).groups)
 }
 
-// TestStepDown hands over without waiting for silence.
+// TestStepDown requires that a follower takes over without waiting for silence.
 func TestStepDown(t *testing.T) {
 	s := redistest.Start(t)
 	o := Options{Address: s.URL(), Name: freshName()}
@@ -129,13 +129,13 @@ func TestStepDown(t *testing.T) {
 	require.Less(t, time.Since(began), time.Second)
 	require.Equal(t, []journal.Group{testGroup(1, 5)}, f.got.groups)
 
-	second := startFollower(t, o, time.Minute) // the word of the old leader is not the new one's
+	second := startFollower(t, o, time.Minute) // the old leader's resignation must not end it
 	require.NoError(t, f.journal.Append(t.Context(), testGroup(6, 1)))
-	until(t, "the next follower follows", func() bool { return second.groups() == 2 })
+	until(t, "the next follower has both groups", func() bool { return second.groups() == 2 })
 }
 
-// TestClaimDeliversWhatCameBetween claims from a leader that went on after Follow had given it up.
-func TestClaimDeliversWhatCameBetween(t *testing.T) {
+// TestClaimDeliversLaterGroups claims from a leader that appended a group after Follow had returned.
+func TestClaimDeliversLaterGroups(t *testing.T) {
 	s := redistest.Start(t)
 	o := Options{Address: s.URL(), Name: freshName()}
 	leader := claimed(t, o)
@@ -152,8 +152,8 @@ func TestClaimDeliversWhatCameBetween(t *testing.T) {
 	require.ErrorIs(t, leader.Append(t.Context(), testGroup(11, 5)), journal.ErrFenced)
 }
 
-// TestSilenceIsOnlyWhatCouldBeHeard stalls Redis for longer than the silence: nobody takes over because of it.
-func TestSilenceIsOnlyWhatCouldBeHeard(t *testing.T) {
+// TestStalledRedisIsNotSilence stalls Redis for longer than the silence. The follower must not take over.
+func TestStalledRedisIsNotSilence(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	o := Options{Address: s.URL(), Name: freshName(), Timeout: 100 * time.Millisecond}
@@ -165,7 +165,7 @@ func TestSilenceIsOnlyWhatCouldBeHeard(t *testing.T) {
 			require.NoError(t, leader.Beat(t.Context()))
 		}
 	}
-	until(t, "the follower hears", func() bool { beat(1); return f.heards() > 0 })
+	until(t, "the follower receives a beat", func() bool { beat(1); return f.signs() > 0 })
 	s.Stop()
 	pause := time.NewTimer(2 * silence)
 	<-pause.C
@@ -178,14 +178,14 @@ func TestSilenceIsOnlyWhatCouldBeHeard(t *testing.T) {
 	}
 	select {
 	case <-f.done:
-		require.Fail(t, "the follower gave the leader up", "%v", f.err)
+		require.Fail(t, "the follower must not give up on the leader", "%v", f.err)
 	default:
 	}
-	require.Greater(t, f.heards(), 10)
+	require.Greater(t, f.signs(), 10)
 }
 
-// TestBeatsDoNotPileUp counts entries.
-func TestBeatsDoNotPileUp(t *testing.T) {
+// TestBeatsDoNotAccumulate counts the entries after many beats.
+func TestBeatsDoNotAccumulate(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	o := Options{Address: s.URL(), Name: freshName()}
@@ -200,7 +200,7 @@ func TestBeatsDoNotPileUp(t *testing.T) {
 	require.Len(t, contentsOf(t, o).groups, 5)
 }
 
-// TestFollowerDiverges follows a leader whose Redis comes back with less, for good.
+// TestFollowerDiverges follows a leader whose Redis loses entries for good.
 func TestFollowerDiverges(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
@@ -224,7 +224,7 @@ func TestFollowerDiverges(t *testing.T) {
 	require.ErrorIs(t, g.err, ErrDiverged)
 }
 
-// TestFollowFromCheckpoint begins with a checkpoint and is told of damage.
+// TestFollowFromCheckpoint follows a journal that begins with a checkpoint, and one that is damaged.
 func TestFollowFromCheckpoint(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
@@ -232,7 +232,7 @@ func TestFollowFromCheckpoint(t *testing.T) {
 	f := startFollower(t, o, time.Minute)
 	until(t, "the follower has caught up", func() bool { return f.groups() == 2 })
 	require.NoError(t, leader.Append(t.Context(), testGroup(61, 1)))
-	until(t, "the follower follows", func() bool { return f.groups() == 3 })
+	until(t, "the follower has the new group", func() bool { return f.groups() == 3 })
 	f.cancel()
 	<-f.done
 	require.ErrorIs(t, f.err, context.Canceled)
@@ -242,5 +242,5 @@ func TestFollowFromCheckpoint(t *testing.T) {
 	broken := startFollower(t, o, time.Minute)
 	<-broken.done
 	require.ErrorIs(t, broken.err, journal.ErrDamaged)
-	require.False(t, errors.Is(broken.err, ErrDiverged), "starting anew would not help")
+	require.False(t, errors.Is(broken.err, ErrDiverged), "starting over would not help")
 }

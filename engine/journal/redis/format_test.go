@@ -13,19 +13,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestFormat writes a small journal and holds every key of it against what was written when the format was fixed. A
-// difference is a new version of the format.
+// TestFormat writes a small journal and compares all its keys with the golden file. A difference needs a new version of
+// the format.
 func TestFormat(t *testing.T) {
 	s := redistest.Start(t)
 	l, err := newLink(Options{Address: s.URL(), Name: "golden"})
 	require.NoError(t, err)
-	j := &Journal{link: l, kept: kept{limit: 1 << 20}}
+	j := &Journal{link: l, resend: resendBuffer{limit: 1 << 20}}
 	t.Cleanup(func() { require.NoError(t, j.Close()) })
 	claim := &entry{leader: "http://leader.test:8080", nonce: "GOLDENNONCEGOLDENNONCEGOLD"}
 	claim.at = position{id{1, 0}, claimSum(id{1, 0}, claim.leader, claim.nonce)}
-	j.lead(newReader(l, discard(), readPatience), claim)
-	j.places.add(place{0, claim.at})
-	require.NoError(t, j.place(t.Context(), claim))
+	j.startLeading(newReader(l, discard(), retryReads), claim)
+	j.boundaries.add(boundary{0, claim.at})
+	require.NoError(t, j.put(t.Context(), claim))
 	require.NoError(t, j.Append(t.Context(), testGroup(1, 2)))
 	require.NoError(t, j.Beat(t.Context()))
 	require.NoError(t, j.Append(t.Context(), testGroup(3, 1)))
@@ -55,7 +55,7 @@ func TestFormat(t *testing.T) {
 	require.Equal(t, string(want), b.String())
 }
 
-// TestSumsCoverEverything changes every field of an entry and of a manifest.
+// TestSumsCoverEverything requires that a change of any field of an entry or a manifest is detected.
 func TestSumsCoverEverything(t *testing.T) {
 	g := testGroup(7, 3)
 	before := position{id{3, 4}, 0x0123456789abcdef}
@@ -67,13 +67,14 @@ func TestSumsCoverEverything(t *testing.T) {
 	e, err := whole().entry()
 	require.NoError(t, err)
 	require.Equal(t, entry{at: position{at, groupSum(at, before, g)}, previous: before, group: g}, e)
-	for place, value := range map[int]string{3: "3-4:0123456789abcdee", 5: "8", 7: "2", 9: "0", 11: string(g.Records) + " "} {
+	changes := map[int]string{3: "3-4:0123456789abcdee", 5: "8", 7: "2", 9: "0", 11: string(g.Records) + " "}
+	for i, value := range changes {
 		m := whole()
-		m.fields[place] = value
+		m.fields[i] = value
 		_, err := m.entry()
-		require.ErrorIs(t, err, journal.ErrDamaged, "%v", m.fields[place-1])
+		require.ErrorIs(t, err, journal.ErrDamaged, "%v", m.fields[i-1])
 		require.Contains(t, err.Error(), "3-5")
-		m.fields[place-1] = "other"
+		m.fields[i-1] = "other"
 		_, err = m.entry()
 		require.ErrorIs(t, err, journal.ErrDamaged)
 	}
@@ -82,7 +83,7 @@ func TestSumsCoverEverything(t *testing.T) {
 	_, err = moved.entry()
 	require.ErrorIs(t, err, journal.ErrDamaged)
 
-	m := manifest{id: "2-1", start: 10, end: 12, base: place{10, before}, pieces: 3, bytes: 99, sum: 5}
+	m := manifest{id: "2-1", start: 10, end: 12, base: boundary{10, before}, pieces: 3, bytes: 99, sum: 5}
 	got, err := parseManifest(m.id, m.text())
 	require.NoError(t, err)
 	require.Equal(t, m, got)
@@ -96,14 +97,16 @@ func TestSumsCoverEverything(t *testing.T) {
 	require.ErrorIs(t, err, journal.ErrDamaged)
 }
 
-// FuzzEntry reads entries of any content: an error or an entry that gives the same text again.
+// FuzzEntry parses arbitrary entries. The result is an error or an entry with the same content.
 func FuzzEntry(f *testing.F) {
 	g := testGroup(7, 3)
 	at, before := id{3, 5}, position{id{3, 4}, 17}
 	f.Add(at.String(), before.String(), "7", "3", sumText(groupSum(at, before, g)), g.Records)
 	f.Add("1-0", "", "0", "0", "", []byte(nil))
 	f.Fuzz(func(t *testing.T, at, prev, first, count, sum string, records []byte) {
-		messages, err := parseMessages([]any{[]any{at, []any{"type", groupType, "prev", prev, "first", first, "count", count, "sum", sum, "records", string(records)}}})
+		fields := []any{"type", groupType, "prev", prev, "first", first, "count", count, "sum", sum,
+			"records", string(records)}
+		messages, err := parseMessages([]any{[]any{at, fields}})
 		if err != nil {
 			return
 		}
@@ -117,9 +120,10 @@ func FuzzEntry(f *testing.F) {
 	})
 }
 
-// FuzzManifest reads manifests of any content.
+// FuzzManifest parses arbitrary manifests.
 func FuzzManifest(f *testing.F) {
-	m := manifest{id: "2-1", start: 10, end: 12, base: place{10, position{id{1, 2}, 3}}, pieces: 3, bytes: 99, sum: xxhash.Sum64String("x")}
+	m := manifest{id: "2-1", start: 10, end: 12, base: boundary{10, position{id{1, 2}, 3}}, pieces: 3, bytes: 99,
+		sum: xxhash.Sum64String("x")}
 	f.Add(m.id, m.text())
 	f.Add("", "checkpoint.1 a b c d e f g h")
 	f.Fuzz(func(t *testing.T, id, text string) {

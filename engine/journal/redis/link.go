@@ -14,86 +14,75 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 )
 
-// link is a journal's connection to its Redis: the client, the names of the keys, and how calls are made and repeated.
-// All methods may be called by any number of goroutines.
+// link is a journal's connection to Redis: the client, the names of the keys, and how calls are made and retried. All
+// methods may be called by any number of goroutines.
 type link struct {
 	client  redis.UniversalClient
-	name    string
-	timeout time.Duration // of a call's first attempt
+	options Options
 
 	stream, tail, leader, checkpoints string // keys
 
 	ctx    context.Context // ends with close
 	cancel context.CancelFunc
 	calls  sync.WaitGroup // goroutines inside the client
-	gate   sync.Mutex     // orders close and the beginning of calls
+	mu     sync.Mutex     // orders close and the beginning of calls
 	closed bool
 
-	trouble atomic.Pointer[error] // why a call is being repeated now
+	retrying atomic.Pointer[error] // why a call is being retried now
 }
-
-// longestAttempt bounds the waiting for one answer. Attempts that were too short double up to it: a large group on a slow
-// line takes its time.
-const longestAttempt = 30 * time.Second
-
-// Pauses between attempts double from the shorter to the longer.
-const (
-	shortPause = 2 * time.Millisecond
-	longPause  = 250 * time.Millisecond
-)
 
 func newLink(o Options) (*link, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	settings, err := ParseAddress(o.Address)
+	settings, err := parseAddress(o.Address)
 	if err != nil {
 		return nil, err
 	}
 	if o.TLS != nil {
 		if settings.TLSConfig == nil {
-			return nil, fmt.Errorf("%w: TLS is for rediss:// only", ErrAddress)
+			return nil, fmt.Errorf("%w: TLS needs a rediss:// address", errAddress)
 		}
 		settings.TLSConfig = o.TLS
 	}
 	tag := "{seathold:" + o.Name + "}:"
-	l := &link{client: redis.NewUniversalClient(settings), name: o.Name, timeout: o.Timeout,
+	l := &link{client: redis.NewUniversalClient(settings), options: o,
 		stream: tag + "journal", tail: tag + "tail", leader: tag + "leader", checkpoints: tag + "checkpoints"}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l, nil
 }
 
 func (l *link) pieceKey(checkpoint string, piece int) string {
-	return "{seathold:" + l.name + "}:checkpoint:" + checkpoint + ":" + strconv.Itoa(piece)
+	return "{seathold:" + l.options.Name + "}:checkpoint:" + checkpoint + ":" + strconv.Itoa(piece)
 }
 
 // close ends all calls, which then return journal.ErrClosed, and waits for them.
 func (l *link) close() error {
-	l.gate.Lock()
+	l.mu.Lock()
 	if l.closed {
-		l.gate.Unlock()
+		l.mu.Unlock()
 		return nil
 	}
 	l.closed = true
-	l.gate.Unlock()
+	l.mu.Unlock()
 	l.cancel()
 	err := l.client.Close()
 	l.calls.Wait()
 	return err
 }
 
-// call makes one attempt. It returns as soon as ctx is cancelled or the link is closed, also where the client still waits
-// for its answer: the client heeds a deadline, but not an end that comes before. What the command points to must then
-// stay untouched for good, since the client may still be writing it.
+// call makes one attempt. It returns as soon as ctx is cancelled or the link is closed, even while the client still
+// waits for a response: the client obeys deadlines, but not a cancellation before the deadline. The memory that the
+// command points to must then never be changed again, since the client may still be writing it.
 func (l *link) call(ctx context.Context, timeout time.Duration, cmd redis.Cmder) error {
-	l.gate.Lock()
+	l.mu.Lock()
 	if l.closed {
-		l.gate.Unlock()
+		l.mu.Unlock()
 		return journal.ErrClosed
 	}
 	l.calls.Add(1)
-	l.gate.Unlock()
+	l.mu.Unlock()
 	attempt, cancel := context.WithTimeout(ctx, timeout)
 	done := make(chan error, 1)
 	go func() {
@@ -114,7 +103,7 @@ func (l *link) call(ctx context.Context, timeout time.Duration, cmd redis.Cmder)
 	}
 }
 
-// run makes one attempt at a script, whole where Redis does not know it yet.
+// run makes one attempt at a script. It sends the hash, and the source only if Redis does not have the script.
 func (l *link) run(ctx context.Context, timeout time.Duration, s *script, keys []string, args ...any) (any, error) {
 	cmd := scriptCommand(ctx, "evalsha", s.hash, keys, args)
 	err := l.call(ctx, timeout, cmd)
@@ -139,178 +128,85 @@ func scriptCommand(ctx context.Context, name, text string, keys []string, args [
 	return cmd
 }
 
-// attempts is the repeating of one call: how long the next one may take and how long to wait before it.
-type attempts struct {
-	link    *link
-	timeout time.Duration
-	pause   time.Duration
-}
-
-func (l *link) attempts() attempts {
-	return attempts{link: l, timeout: l.timeout, pause: shortPause}
-}
-
-// again decides about a failed attempt: it returns nil, after a pause, when another one may succeed, and the error for good
-// when not, or when ctx or the link has ended.
-func (a *attempts) again(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if !passing(err) {
-		return foreignType(err)
-	}
-	a.link.setTrouble(err)
-	if errors.Is(err, context.DeadlineExceeded) || isTimeout(err) {
-		a.timeout = min(2*a.timeout, longestAttempt)
-	}
-	pause := time.NewTimer(a.pause)
-	defer pause.Stop()
-	a.pause = min(2*a.pause, longPause)
-	select {
-	case <-pause.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-a.link.ctx.Done():
-		return journal.ErrClosed
-	}
-}
-
-// script runs a script until Redis answers, or as long as patience, where it is not zero; see read.
-func (l *link) script(ctx context.Context, patience time.Duration, s *script, keys []string, args ...any) (any, error) {
-	a := l.attempts()
-	deadline := time.Now().Add(patience)
+// script retries a script until Redis responds. retryFor is as in attempts.
+func (l *link) script(ctx context.Context, retryFor time.Duration, s *script, keys []string, args ...any) (any, error) {
+	a := l.attempts(retryFor)
 	for {
 		reply, err := l.run(ctx, a.timeout, s, keys, args...)
 		if err == nil {
-			l.setTrouble(nil)
+			l.setRetrying(nil)
 			return reply, nil
 		}
-		if patience > 0 && (refused(err) || time.Now().After(deadline)) {
-			return nil, err
-		}
-		if err := a.again(ctx, err); err != nil {
+		if err := a.backOff(ctx, err); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// read runs a command that changes nothing. A missing value is nil. Where patience is not zero, it gives up after that
-// time without an answer, not counting a Redis that is still loading its data, and at once when it is refused.
-func (l *link) read(ctx context.Context, patience time.Duration, args ...any) (any, error) {
-	a := l.attempts()
-	deadline := time.Now().Add(patience)
+// read retries a command that changes nothing. A missing value is nil. retryFor is as in attempts, except that the time
+// in which Redis loads its data does not count.
+func (l *link) read(ctx context.Context, retryFor time.Duration, args ...any) (any, error) {
+	a := l.attempts(retryFor)
 	for {
 		cmd := redis.NewCmd(ctx, args...)
 		err := l.call(ctx, a.timeout, cmd)
 		if err == nil || errors.Is(err, redis.Nil) {
-			l.setTrouble(nil)
+			l.setRetrying(nil)
 			return cmd.Val(), nil
 		}
-		if redis.HasErrorPrefix(err, "LOADING") {
-			deadline = time.Now().Add(patience)
+		if retryFor > 0 && redis.HasErrorPrefix(err, "LOADING") {
+			a.deadline = time.Now().Add(retryFor)
 		}
-		if patience > 0 && (refused(err) || time.Now().After(deadline)) {
-			return nil, err
-		}
-		if err := a.again(ctx, err); err != nil {
+		if err := a.backOff(ctx, err); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// refused tells whether Redis does not let this program in, or not do what it must.
-func refused(err error) bool {
-	for _, prefix := range refusals {
-		if redis.HasErrorPrefix(err, prefix) {
-			return true
-		}
+// readMap reads a hash, as HGETALL and CONFIG GET return it.
+func readMap(reply any) map[string]string {
+	list, _ := reply.([]any)
+	all := make(map[string]string, len(list)/2)
+	for i := 0; i+1 < len(list); i += 2 {
+		name, _ := list[i].(string)
+		all[name], _ = list[i+1].(string)
 	}
-	return false
+	return all
 }
 
-var refusals = [...]string{"NOAUTH", "WRONGPASS", "NOPERM"}
-
-// setTrouble notes why a call is being repeated, nil once one has succeeded.
-func (l *link) setTrouble(err error) {
+// setRetrying records why a call is being retried; nil once one has succeeded.
+func (l *link) setRetrying(err error) {
 	if err != nil {
-		l.trouble.Store(&err)
-	} else if l.trouble.Load() != nil {
-		l.trouble.Store(nil)
+		l.retrying.Store(&err)
+	} else if l.retrying.Load() != nil {
+		l.retrying.Store(nil)
 	}
 }
 
-func (l *link) currentTrouble() error {
-	if err := l.trouble.Load(); err != nil {
+func (l *link) retryCause() error {
+	if err := l.retrying.Load(); err != nil {
 		return *err
 	}
 	return nil
 }
 
-// passingErrors are answers of a Redis that may answer otherwise later, with nobody touching this program: it is loading,
-// has lost its master or become a replica, moves slots, is busy, out of memory or out of disk, or has been given other
-// passwords or permissions than ours, which somebody will mend.
-var passingErrors = []string{"LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK", "BUSY", "MISCONF", "OOM",
-	"NOREPLICAS", "NOAUTH", "WRONGPASS", "NOPERM", "NOSCRIPT", "UNBLOCKED", "max number of clients"}
-
-// finalErrors are what this package concludes from answers.
-var finalErrors = [...]error{journal.ErrClosed, journal.ErrFenced, journal.ErrDamaged, journal.ErrForeign, journal.ErrLocked, ErrDiverged}
-
-// passing tells whether another attempt may succeed. Everything short of an answer is passing; of the answers those are
-// that are known to be.
-func passing(err error) bool {
-	for _, final := range finalErrors {
-		if errors.Is(err, final) {
-			return false
-		}
-	}
-	if !answered(err) {
-		return true
-	}
-	for _, prefix := range passingErrors {
-		if redis.HasErrorPrefix(err, prefix) || strings.Contains(err.Error(), "-"+prefix) {
-			return true
-		}
-	}
-	return false
-}
-
-// answered tells whether the error is one that Redis answered.
-func answered(err error) bool {
-	var reply redis.Error
-	return errors.As(err, &reply)
-}
-
-func isTimeout(err error) bool {
-	var t interface{ Timeout() bool }
-	return errors.As(err, &t) && t.Timeout()
-}
-
-// foreignType turns the complaint that a key holds something else into ErrForeign.
-func foreignType(err error) error {
-	if redis.HasErrorPrefix(err, "WRONGTYPE") || redis.HasErrorPrefix(err, "FOREIGN") {
-		return fmt.Errorf("%w: %v", journal.ErrForeign, err)
-	}
-	return err
-}
-
-// ending is where the stream ends.
-type ending struct {
+// streamEnd is where the stream ends.
+type streamEnd struct {
 	at     position
-	leader string // what the leader's key holds
+	leader string // value of the leader key
 	newest id     // of the last entry of any type
 }
 
-// look reads where the stream ends, from the stream itself.
-func (l *link) look(ctx context.Context, patience time.Duration) (ending, error) {
-	reply, err := l.script(ctx, patience, lookScript, []string{l.stream, l.tail, l.leader})
+// streamEnd reads the end of the stream itself and corrects the tail key. retryFor is as in attempts.
+func (l *link) streamEnd(ctx context.Context, retryFor time.Duration) (streamEnd, error) {
+	reply, err := l.script(ctx, retryFor, streamEndScript, []string{l.stream, l.tail, l.leader})
 	if err != nil {
-		return ending{}, err
+		return streamEnd{}, err
 	}
-	var e ending
+	var e streamEnd
 	list, _ := reply.([]any)
 	if len(list) != 3 {
-		return e, fmt.Errorf("%w: Redis answered %v", journal.ErrForeign, reply)
+		return e, fmt.Errorf("%w: Redis returned %v", journal.ErrForeign, reply)
 	}
 	text, _ := list[0].(string)
 	e.leader, _ = list[1].(string)
@@ -324,12 +220,22 @@ func (l *link) look(ctx context.Context, patience time.Duration) (ending, error)
 	return e, nil
 }
 
-// parseLeader splits what the leader's key holds. An empty value is nobody.
+// readLeader reads the newest claim and the leader's address. retryFor is as in attempts.
+func (l *link) readLeader(ctx context.Context, retryFor time.Duration) (claim position, address string, err error) {
+	reply, err := l.read(ctx, retryFor, "get", l.leader)
+	if err != nil {
+		return position{}, "", err
+	}
+	text, _ := reply.(string)
+	return parseLeader(text)
+}
+
+// parseLeader splits the value of the leader key. An empty value means that there was no leader yet.
 func parseLeader(value string) (claim position, address string, err error) {
 	text, address, _ := strings.Cut(value, " ")
 	claim, err = parsePosition(text)
 	if err != nil {
-		return claim, "", fmt.Errorf("%w: the leader's key holds %q", journal.ErrForeign, value)
+		return claim, "", fmt.Errorf("%w: the leader key holds %q", journal.ErrForeign, value)
 	}
 	return claim, address, nil
 }

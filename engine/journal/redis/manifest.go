@@ -14,8 +14,8 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 )
 
-// pieceBytes is the largest value that is stored at once. Redis writes it to its append-only file, and syncs, before it
-// does anything else, so that a group never has to wait longer than for this.
+// pieceBytes is the largest value that is stored at once, and so bounds how long a group waits for a checkpoint: Redis
+// writes the value to its append-only file and syncs before it executes the next command.
 const pieceBytes = 512 << 10
 
 const pieceHeaderBytes = 9
@@ -24,11 +24,11 @@ const pieceHeaderBytes = 9
 //
 //	checkpoint.1 start end record position pieces bytes sum own-sum
 //
-// with the sums in hexadecimal and own-sum the xxHash64 of the id and all text before it.
+// The sums are hexadecimal; own-sum is the xxHash64 of the id, a space, and the text before own-sum.
 type manifest struct {
-	id         string // epoch of the leader and a number counted in it
+	id         string // the leader's epoch and a count of its checkpoints
 	start, end uint64
-	base       place // in the stream, where replay begins; that entry is never trimmed
+	base       boundary // where replay begins; that entry is not trimmed
 	pieces     int
 	bytes      int64  // of records
 	sum        uint64 // of the last piece
@@ -37,7 +37,8 @@ type manifest struct {
 const manifestType = "checkpoint.1"
 
 func (m manifest) text() string {
-	s := fmt.Sprintf("%s %d %d %d %v %d %d %s", manifestType, m.start, m.end, m.base.record, m.base.at, m.pieces, m.bytes, sumText(m.sum))
+	s := fmt.Sprintf("%s %d %d %d %v %d %d %s", manifestType, m.start, m.end, m.base.record, m.base.at, m.pieces, m.bytes,
+		sumText(m.sum))
 	return s + " " + sumText(xxhash.Sum64String(m.id+" "+s))
 }
 
@@ -48,7 +49,7 @@ func parseManifest(id, text string) (manifest, error) {
 		return m, fmt.Errorf("%w: checkpoint %s: its manifest is %.100q", journal.ErrForeign, id, text)
 	}
 	if len(words) != 9 {
-		return m, fmt.Errorf("%w: checkpoint %s: its manifest does not hold its checksum", journal.ErrDamaged, id)
+		return m, m.damaged("the checksum of its manifest does not match")
 	}
 	var errs [7]error
 	m.start, errs[0] = strconv.ParseUint(words[1], 10, 64)
@@ -59,27 +60,18 @@ func parseManifest(id, text string) (manifest, error) {
 	m.bytes, errs[5] = strconv.ParseInt(words[6], 10, 64)
 	m.sum, errs[6] = strconv.ParseUint(words[7], 16, 64)
 	if err := errors.Join(errs[:]...); err != nil || m.text() != text {
-		return m, fmt.Errorf("%w: checkpoint %s: its manifest does not hold its checksum", journal.ErrDamaged, id)
+		return m, m.damaged("the checksum of its manifest does not match")
 	}
 	return m, nil
 }
 
-// order compares the ids of checkpoints: by epoch, then by number.
-func order(a, b string) int {
-	x, _ := parseID(a)
-	y, _ := parseID(b)
-	switch {
-	case x.less(y):
-		return -1
-	case y.less(x):
-		return 1
-	}
-	return 0
+func (m manifest) damaged(format string, args ...any) error {
+	return fmt.Errorf("%w: checkpoint %s: %s", journal.ErrDamaged, m.id, fmt.Sprintf(format, args...))
 }
 
-// manifests reads the complete checkpoints, the oldest first. One with a manifest that does not hold counts as damaged.
+// manifests reads the complete checkpoints, oldest first. One whose manifest does not match its checksum has -1 pieces.
 func (r *reader) manifests(ctx context.Context) ([]manifest, error) {
-	all, err := r.link.listed(ctx, r.patience)
+	all, err := r.link.listCheckpoints(ctx, r.retryFor)
 	if err != nil {
 		return nil, err
 	}
@@ -97,23 +89,21 @@ func (r *reader) manifests(ctx context.Context) ([]manifest, error) {
 		}
 		found = append(found, m)
 	}
-	slices.SortFunc(found, func(a, b manifest) int { return order(a.id, b.id) })
+	slices.SortFunc(found, func(a, b manifest) int {
+		x, _ := parseID(a.id)
+		y, _ := parseID(b.id)
+		return x.compare(y)
+	})
 	return found, nil
 }
 
-// listed reads the hash of checkpoints.
-func (l *link) listed(ctx context.Context, patience time.Duration) (map[string]string, error) {
-	reply, err := l.read(ctx, patience, "hgetall", l.checkpoints)
+// listCheckpoints reads the hash of checkpoints. retryFor is as in attempts.
+func (l *link) listCheckpoints(ctx context.Context, retryFor time.Duration) (map[string]string, error) {
+	reply, err := l.read(ctx, retryFor, "hgetall", l.checkpoints)
 	if err != nil {
 		return nil, err
 	}
-	list, _ := reply.([]any)
-	all := make(map[string]string, len(list)/2)
-	for i := 0; i+1 < len(list); i += 2 {
-		id, _ := list[i].(string)
-		all[id], _ = list[i+1].(string)
-	}
-	return all, nil
+	return readMap(reply), nil
 }
 
 // A piece is stored as
@@ -122,9 +112,10 @@ func (l *link) listed(ctx context.Context, patience time.Duration) (map[string]s
 //	| sum            | more | part of a chunk
 //	+----------------+------+---------
 //
-//	sum   xxHash64, little-endian, of the sum before it and all behind it; before the first piece stands that of the id
-//	more  0 in the last piece of a chunk, 1 in those before
-func putPiece(part []byte, more bool, before uint64) ([]byte, uint64) {
+//	sum   xxHash64, little-endian, of the previous piece's sum and the bytes after this field; for the first piece,
+//	      the previous sum is that of the checkpoint's id
+//	more  0 in the last piece of a chunk, 1 in its other pieces
+func encodePiece(part []byte, more bool, before uint64) ([]byte, uint64) {
 	b := make([]byte, pieceHeaderBytes, pieceHeaderBytes+len(part))
 	if more {
 		b[8] = 1
@@ -145,23 +136,20 @@ func pieceSum(before uint64, piece []byte) uint64 {
 	return d.Sum64()
 }
 
-// chunks reads a checkpoint and gives its chunks to deliver. Each piece is checked before it is delivered, and the manifest
-// at the end.
+// chunks reads a checkpoint and delivers its chunks. Each piece is checked before it is delivered, and the totals of
+// the manifest at the end.
 func (r *reader) chunks(ctx context.Context, m manifest, deliver func([]byte) error) error {
-	damaged := func(format string, args ...any) error {
-		return fmt.Errorf("%w: checkpoint %s: %s", journal.ErrDamaged, m.id, fmt.Sprintf(format, args...))
-	}
 	if m.pieces < 0 {
-		return damaged("its manifest does not hold its checksum")
+		return m.damaged("the checksum of its manifest does not match")
 	}
 	sum, bytes := xxhash.Sum64String(m.id), int64(0)
 	var chunk []byte
-	for from := 0; from < m.pieces; from += piecesAtATime {
+	for from := 0; from < m.pieces; from += readPieces {
 		args := []any{"mget"}
-		for i := from; i < min(from+piecesAtATime, m.pieces); i++ {
+		for i := from; i < min(from+readPieces, m.pieces); i++ {
 			args = append(args, r.link.pieceKey(m.id, i))
 		}
-		reply, err := r.link.read(ctx, r.patience, args...)
+		reply, err := r.link.read(ctx, r.retryFor, args...)
 		if err != nil {
 			return err
 		}
@@ -170,14 +158,15 @@ func (r *reader) chunks(ctx context.Context, m manifest, deliver func([]byte) er
 			text, _ := item.(string)
 			piece := []byte(text)
 			if len(piece) < pieceHeaderBytes {
-				return damaged("piece %d is missing", from+i)
+				return m.damaged("piece %d is missing", from+i)
 			}
 			sum = pieceSum(sum, piece)
 			if sum != binary.LittleEndian.Uint64(piece) || len(chunk)+len(piece) > maxRunBytes+pieceBytes {
-				return damaged("piece %d does not hold its checksum", from+i)
+				return m.damaged("the checksum of piece %d does not match", from+i)
 			}
 			bytes += int64(len(piece) - pieceHeaderBytes)
 			more := piece[8] == 1
+			// A chunk of a single piece is delivered without a copy.
 			if piece = piece[pieceHeaderBytes:]; more || len(chunk) > 0 {
 				chunk = append(chunk, piece...)
 				piece = chunk
@@ -192,7 +181,7 @@ func (r *reader) chunks(ctx context.Context, m manifest, deliver func([]byte) er
 		}
 	}
 	if sum != m.sum || bytes != m.bytes || len(chunk) > 0 {
-		return damaged("its pieces are not those of its manifest")
+		return m.damaged("its pieces do not match its manifest")
 	}
 	return nil
 }

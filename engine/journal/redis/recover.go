@@ -10,27 +10,24 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 )
 
-// Recover delivers all that the journal holds and changes nothing: an older leader goes on until Claim. It waits up to a
-// minute for a Redis that does not answer. When it fails the journal can only be closed. See journal.Backend.
+// Recover delivers everything that the journal contains. It changes nothing: an older leader continues until Claim. It
+// waits up to a minute for a Redis that does not respond. After an error the journal can only be closed. See
+// journal.Backend.
 func (j *Journal) Recover(to journal.Recovery) (journal.Recovered, error) {
-	if err := j.enter(fresh); err != nil {
+	if err := j.startReading(fresh); err != nil {
 		return journal.Recovered{}, err
 	}
-	r := newReader(j.link, to, readPatience)
-	err := r.begin(j.link.ctx)
-	if err == nil {
-		err = r.catchUpWithLeader(j.link.ctx)
-	}
-	if err != nil {
-		return r.sum, j.fail(unread(j.o.Name, err))
+	r := newReader(j.link, to, retryReads)
+	if err := r.recover(j.link.ctx); err != nil {
+		return r.sum, j.fail(j.link.readError(err))
 	}
 	j.reader = r
-	j.note(r)
+	j.updateStatus(r)
 	return r.sum, nil
 }
 
-// enter makes a journal of the given role one that reads.
-func (j *Journal) enter(from role) error {
+// startReading moves a journal from the given role to reading.
+func (j *Journal) startReading(from role) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.failed != nil {
@@ -43,104 +40,87 @@ func (j *Journal) enter(from role) error {
 	return nil
 }
 
-func unread(name string, err error) error {
+func (l *link) readError(err error) error {
 	if errors.Is(err, journal.ErrClosed) || errors.Is(err, context.Canceled) {
 		return err
 	}
-	return fmt.Errorf("reading journal %q: %w", name, err)
+	return fmt.Errorf("reading journal %q: %w", l.options.Name, err)
 }
 
-// note tells Status what was read.
-func (j *Journal) note(r *reader) {
+// updateStatus makes Status show what was read.
+func (j *Journal) updateStatus(r *reader) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.last, j.epoch, j.leader, j.heard = r.sum.Last, r.epoch, r.leader, r.heard
+	j.last, j.epoch, j.leader, j.lastContact = r.sum.Last, r.epoch, r.leader, r.lastContact
 }
 
-// longestBlock bounds one waiting for entries. A follower that is closed, or whose Redis has gone without a word, finds
-// out after it.
-const longestBlock = 500 * time.Millisecond
+// maxBlock bounds one wait for entries, and so how long a follower takes to notice that it is closed or that Redis is
+// gone.
+const maxBlock = 500 * time.Millisecond
 
-// Follow delivers what the journal holds, as Recover does, and then each group as the leader appends it, until the leader
-// has stepped down, or nothing was heard of it for the given time: then it returns nil, and the caller calls Claim. Only
-// time in which Redis answered counts as silence: a leader cannot beat where its follower cannot hear. It changes nothing
-// in Redis, and repeats its calls for as long as ctx lives. With ErrDiverged the caller forgets what it was given and
-// starts anew, with another Journal. See journal.Shared.
-func (j *Journal) Follow(ctx context.Context, to journal.Recovery, silence time.Duration, heard func(leader string)) (journal.Recovered, error) {
-	if err := j.enter(fresh); err != nil {
+// Follow delivers what the journal contains, as Recover does, and then each group as the leader appends it. It returns
+// nil when the leader has stepped down or nothing was received from it for the given time; the caller then calls Claim.
+// Time in which Redis does not respond is not silence, since no beat could arrive then. Follow changes nothing in Redis
+// and retries its calls until ctx ends. After ErrDiverged the caller discards what was delivered and starts over with a
+// new Journal. See journal.Shared.
+func (j *Journal) Follow(ctx context.Context, to journal.Recovery, silence time.Duration,
+	alive func(leader string)) (journal.Recovered, error) {
+	if err := j.startReading(fresh); err != nil {
 		return journal.Recovered{}, err
 	}
 	r := newReader(j.link, to, 0)
-	err := r.begin(ctx)
+	err := r.recover(ctx)
 	if err == nil {
-		err = r.catchUpWithLeader(ctx)
-	}
-	if err == nil {
-		if err = j.listen(ctx, r, silence, heard); errors.Is(err, journal.ErrDamaged) {
+		if err = j.follow(ctx, r, silence, alive); errors.Is(err, journal.ErrDamaged) {
 			err = fmt.Errorf("%w: %w", ErrDiverged, err)
 		}
 	}
 	if err != nil {
-		return r.sum, j.fail(unread(j.o.Name, err))
+		return r.sum, j.fail(j.link.readError(err))
 	}
 	j.reader = r
 	return r.sum, nil
 }
 
-// listen delivers entries until the leader is gone.
-func (j *Journal) listen(ctx context.Context, r *reader, silence time.Duration, heard func(leader string)) error {
-	r.heard = time.Now()
-	a := j.link.attempts()
+// follow delivers entries until the leader has resigned or was silent for the given time.
+func (j *Journal) follow(ctx context.Context, r *reader, silence time.Duration, alive func(leader string)) error {
+	r.lastContact = time.Now()
+	a := j.link.attempts(0)
 	for !r.resigned {
-		j.note(r)
-		left := silence - time.Since(r.heard)
-		n, err := r.wait(ctx, min(max(left, time.Millisecond), longestBlock))
+		j.updateStatus(r)
+		left := silence - time.Since(r.lastContact)
+		n, err := r.wait(ctx, min(max(left, time.Millisecond), maxBlock))
 		if err != nil {
-			if err := a.again(ctx, err); err != nil {
+			if err := a.backOff(ctx, err); err != nil {
 				return err
 			}
-			r.heard = time.Now() // what was not answered was no silence
+			r.lastContact = time.Now() // time without a response is not silence
 			continue
 		}
-		j.link.setTrouble(nil)
-		a = j.link.attempts()
+		j.link.setRetrying(nil)
+		a = j.link.attempts(0)
 		switch {
 		case n > 0:
-			r.heard = time.Now()
-			if n < r.asked {
-				heard(r.leader)
+			r.lastContact = time.Now()
+			if n < r.requested { // everything that was durable is delivered
+				alive(r.leader)
 			}
-		case time.Since(r.heard) >= silence:
+		case time.Since(r.lastContact) >= silence:
 			return nil
 		}
 	}
-	j.note(r)
+	j.updateStatus(r)
 	return nil
 }
 
-// catchUpWithLeader is catchUp for a journal whose leader goes on writing, and may drop what has not been read.
-func (r *reader) catchUpWithLeader(ctx context.Context) error {
-	before, err := r.manifests(ctx)
-	if err != nil {
-		return err
-	}
-	if err = r.catchUp(ctx); !errors.Is(err, journal.ErrDamaged) {
-		return err
-	}
-	if now, listing := r.manifests(ctx); listing == nil && len(now) > 0 && (len(before) == 0 || now[0] != before[0]) {
-		return fmt.Errorf("%w: %w", ErrDiverged, err)
-	}
-	return err
-}
+// maxClaims bounds how often a claim is repeated because another program was faster or Redis lost the claim.
+const maxClaims = 10
 
-// claims bounds how often a claim is repeated because somebody else was quicker, or Redis lost it.
-const claims = 10
-
-// Claim makes this program the leader: it claims the epoch behind the last one, from where on an older leader can append
-// nothing, and then reads what came since Recover or Follow returned. A leader that is alive is deposed. ctx bounds it. With
-// ErrDiverged the caller forgets what it was given and starts anew, with another Journal. See journal.Shared.
+// Claim makes this program the leader. It claims the next epoch, from which point an older leader can append nothing,
+// and then delivers what was appended since Recover or Follow returned. A leader that is alive is deposed. ctx bounds
+// it. After ErrDiverged the caller discards what was delivered and starts over with a new Journal. See journal.Shared.
 func (j *Journal) Claim(ctx context.Context, address string, to journal.Recovery) (last uint64, err error) {
-	if err := j.enter(reading); err != nil {
+	if err := j.startReading(reading); err != nil {
 		return 0, err
 	}
 	r := j.reader
@@ -148,32 +128,33 @@ func (j *Journal) Claim(ctx context.Context, address string, to journal.Recovery
 		return 0, errNotLeading
 	}
 	r.to = to
-	for range claims {
+	for range maxClaims {
 		claim, err := j.claimEpoch(ctx, r, address)
 		if err != nil {
 			return 0, j.fail(err)
 		}
 		for n := 1; n > 0 && r.at != claim.at; {
 			if n, err = r.more(ctx); err != nil {
-				return 0, j.fail(unread(j.o.Name, err))
+				return 0, j.fail(j.link.readError(err))
 			}
 		}
 		if r.at == claim.at {
-			j.lead(r, claim)
+			j.startLeading(r, claim)
 			return r.sum.Last, nil
 		}
 	}
-	return 0, j.fail(fmt.Errorf("%w: others claimed it %d times while this program tried to", journal.ErrLocked, claims))
+	return 0, j.fail(fmt.Errorf("%w: other programs claimed it during each of %d attempts", journal.ErrLocked, maxClaims))
 }
 
-// claimEpoch claims the epoch behind all that is known of. Where somebody else claimed that one, the claim it returns is
-// none that will be found.
+// claimEpoch claims the epoch after every known one. If another program claimed that epoch first, the claim it returns
+// is not in the stream.
 func (j *Journal) claimEpoch(ctx context.Context, r *reader, address string) (*entry, error) {
-	end, err := j.link.look(ctx, readPatience)
+	l := j.link
+	end, err := l.streamEnd(ctx, retryReads)
 	if err != nil {
 		return nil, err
 	}
-	if end.at.id.less(r.at.id) || end.at.id == r.at.id && end.at != r.at {
+	if end.at.id.compare(r.at.id) < 0 || end.at.id == r.at.id && end.at != r.at {
 		return nil, fmt.Errorf("%w: it ends at %v, and it was read up to %v", ErrDiverged, end.at.id, r.at.id)
 	}
 	known, _, err := parseLeader(end.leader)
@@ -183,10 +164,9 @@ func (j *Journal) claimEpoch(ctx context.Context, r *reader, address string) (*e
 	at := id{epoch: max(r.epoch, known.id.epoch, end.newest.epoch) + 1}
 	claim := &entry{leader: address, nonce: rand.Text()}
 	claim.at = position{at, claimSum(at, claim.leader, claim.nonce)}
-	l := j.link
-	reply, err := l.script(ctx, readPatience, claimScript, []string{l.stream, l.tail, l.leader},
+	reply, err := l.script(ctx, retryReads, claimScript, []string{l.stream, l.tail, l.leader},
 		at.String(), sumText(claim.at.sum), claim.leader, claim.nonce, "*")
-	if refusedID(err) {
+	if isRefusedID(err) {
 		return claim, nil
 	}
 	if err != nil {
@@ -194,49 +174,19 @@ func (j *Journal) claimEpoch(ctx context.Context, r *reader, address string) (*e
 	}
 	list, _ := reply.([]any)
 	if len(list) != 2 || list[0] != int64(1) {
-		return nil, fmt.Errorf("%w: Redis answered %v", journal.ErrForeign, reply)
+		return nil, fmt.Errorf("%w: Redis returned %v", journal.ErrForeign, reply)
 	}
 	text, _ := list[1].(string)
 	claim.previous, err = parsePosition(text)
 	return claim, err
 }
 
-// lead makes the journal ready for Append behind what was read.
-func (j *Journal) lead(r *reader, claim *entry) {
+// startLeading makes the journal ready for Append after what was read.
+func (j *Journal) startLeading(r *reader, claim *entry) {
 	j.claim, j.number, j.reader = claim, 0, nil
-	j.kept.begin(claim)
+	j.resend.reset(claim)
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.role, j.last, j.tail, j.places, j.intact = leading, r.sum.Last, claim.at, r.places, r.intact
-	j.epoch, j.leader, j.heard, j.serial = claim.at.id.epoch, claim.leader, time.Now(), 0
+	j.role, j.last, j.tail, j.boundaries, j.intact = leading, r.sum.Last, claim.at, r.boundaries, r.intact
+	j.epoch, j.leader, j.lastContact, j.serial = claim.at.id.epoch, claim.leader, time.Now(), 0
 }
-
-// ReadOnly is a journal that is looked at, for verify and journal dump. It changes nothing in Redis, and the leader goes on.
-type ReadOnly struct {
-	link *link
-}
-
-// OpenReadOnly prepares to look at a journal.
-func OpenReadOnly(o Options) (*ReadOnly, error) {
-	l, err := newLink(o)
-	if err != nil {
-		return nil, err
-	}
-	return &ReadOnly{l}, nil
-}
-
-// Recover delivers what the journal holds, up to the end that it has when it gets there. It may be called again.
-func (o *ReadOnly) Recover(to journal.Recovery) (journal.Recovered, error) {
-	r := newReader(o.link, to, readPatience)
-	err := r.begin(o.link.ctx)
-	if err == nil {
-		err = r.catchUpWithLeader(o.link.ctx)
-	}
-	if err != nil {
-		err = unread(o.link.name, err)
-	}
-	return r.sum, err
-}
-
-// Close ends the connections.
-func (o *ReadOnly) Close() error { return o.link.close() }

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestDevelopmentRedis runs scripts/redis as a developer does, and ends it as Ctrl-C does: it leaves nothing behind.
+// TestDevelopmentRedis runs scripts/redis as a developer does and ends it as Ctrl-C does. It must leave no files.
 func TestDevelopmentRedis(t *testing.T) {
 	parent := t.TempDir()
 	script := exec.Command("../../../scripts/redis")

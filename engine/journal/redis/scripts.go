@@ -5,7 +5,7 @@ import (
 	"encoding/hex"
 )
 
-// script is a Lua script and the name that Redis gives it.
+// script is a Lua script and the hash by which Redis finds it.
 type script struct {
 	source, hash string
 }
@@ -15,18 +15,19 @@ func newScript(source string) *script {
 	return &script{source, hex.EncodeToString(sum[:])}
 }
 
-// Every change of the journal is one script, so that Redis compares and changes in one step. What they have in common:
+// Every change of the journal is one script, so that Redis compares and changes in one step. The scripts share these
+// keys:
 //
 //	stream       the entries; the only truth
-//	tail         position of the last group or claim, kept beside the stream only to spare the scripts the reading of a
-//	             whole group; whenever it does not match, lookScript sets it from the stream
+//	tail         position of the last group or claim, so that the scripts need not read a whole group; when it does not
+//	             match, streamEndScript sets it from the stream
 //	leader       position of the newest claim, a space, and the leader's address
 //	checkpoints  a hash: id of a checkpoint -> its manifest, or "writing", or "dropped"
 //
-// A value that is compared is absent after a restart that lost it, and then no comparison holds.
+// A value that Redis lost in a restart is absent, and then no comparison succeeds.
 
-// appendScript adds a group behind the expected position. It returns 1, or the position it found in its place. An absent
-// stream is not made anew: NOMKSTREAM.
+// appendScript adds a group after the expected position. It returns 1, or the position that the journal ends at
+// instead. It does not create an absent stream: NOMKSTREAM.
 //
 // KEYS stream, tail. ARGV id, previous position, first, count, sum, records.
 var appendScript = newScript(`
@@ -37,8 +38,9 @@ if not redis.call('XADD', KEYS[1], 'NOMKSTREAM', ARGV[1], 'type', '` + groupType
 redis.call('SET', KEYS[2], ARGV[1] .. ':' .. ARGV[5])
 return 1`)
 
-// claimScript begins an epoch, behind whatever the journal ends with, or behind the given position only where that is not
-// '*'. It returns {1, previous position}, or {0, position it found}. Repeated, it answers as the first time.
+// claimScript begins an epoch, after whatever entry the journal ends with if the expected position is '*', and
+// otherwise only after that position. It returns {1, previous position}, or {0, position that the journal ends at}. A
+// repeated claim has the same result as the first one.
 //
 // KEYS stream, tail, leader. ARGV id, sum, leader's address, nonce, expected position.
 var claimScript = newScript(`
@@ -50,13 +52,14 @@ if leader and string.sub(leader, 1, #mine + 1) == mine .. ' ' then
 end
 local tail = redis.call('GET', KEYS[2]) or ''
 if ARGV[5] ~= '*' and tail ~= ARGV[5] then return {0, tail} end
-redis.call('XADD', KEYS[1], ARGV[1], 'type', '` + claimType + `', 'prev', tail, 'leader', ARGV[3], 'nonce', ARGV[4], 'sum', ARGV[2])
+redis.call('XADD', KEYS[1], ARGV[1], 'type', '` + claimType + `', 'prev', tail,
+  'leader', ARGV[3], 'nonce', ARGV[4], 'sum', ARGV[2])
 redis.call('SET', KEYS[2], mine)
 redis.call('SET', KEYS[3], mine .. ' ' .. ARGV[3])
 return {1, tail}`)
 
-// beatScript adds a beat, or the notice that the leader resigns, behind the expected position; a beat that is last makes
-// room for it. It returns 1, or the position it found.
+// beatScript adds a beat or a resignation after the expected position and removes the entry before it if that is a
+// beat. It returns 1, or the position that the journal ends at instead.
 //
 // KEYS stream, tail. ARGV id, expected position, type.
 var beatScript = newScript(`
@@ -68,11 +71,11 @@ redis.call('XADD', KEYS[1], ARGV[1], 'type', ARGV[3])
 if last[1][2][2] == '` + beatType + `' then redis.call('XDEL', KEYS[1], last[1][1]) end
 return 1`)
 
-// lookScript finds out where the stream ends and sets tail accordingly. It returns the position, what leader holds, and
-// the id of the last entry of any type.
+// streamEndScript finds the end of the stream and sets tail to it. It returns the position, the value of the leader
+// key, and the id of the last entry of any type.
 //
 // KEYS stream, tail, leader.
-var lookScript = newScript(`
+var streamEndScript = newScript(`
 local position, newest, upper = '', '', '+'
 while true do
   local e = redis.call('XREVRANGE', KEYS[1], upper, '-', 'COUNT', 1)[1]
@@ -93,12 +96,12 @@ if redis.call('GET', KEYS[2]) ~= position then
 end
 return {position, redis.call('GET', KEYS[3]) or '', newest}`)
 
-// The scripts of checkpoints return 0 when the caller is not the leader.
+// The scripts of checkpoints return 0 if the caller is not the leader.
 const ifLeader = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 `
 
-// beginScript notes that a checkpoint is being written, so that what is left of it can be found.
+// beginScript records that a checkpoint is being written, so that its pieces can be found if it is never finished.
 //
 // KEYS leader, checkpoints. ARGV leader, id.
 var beginScript = newScript(ifLeader + `
@@ -112,8 +115,9 @@ var pieceScript = newScript(ifLeader + `
 redis.call('SET', KEYS[2], ARGV[2])
 return 1`)
 
-// commitScript makes a checkpoint complete if all its pieces are there, and marks all but the ones to keep as dropped.
-// It returns 2 when something of the checkpoint is missing. Repeated, it answers as the first time.
+// commitScript makes a checkpoint complete if all its pieces exist, and marks every checkpoint that is not to be kept
+// as dropped. It returns 2 if a part of the checkpoint is missing. A repeated commit has the same result as the first
+// one.
 //
 // KEYS leader, checkpoints, pieces... ARGV leader, id, manifest, further ids to keep...
 var commitScript = newScript(ifLeader + `
@@ -131,8 +135,8 @@ for _, id in ipairs(redis.call('HKEYS', KEYS[2])) do
 end
 return 1`)
 
-// dropScript removes pieces of a checkpoint that nobody will read: it is marked as dropped, or was left unfinished.
-// Without pieces it forgets the checkpoint. It returns 1, also when repeated, or 2 where the checkpoint is one to keep.
+// dropScript removes pieces of a checkpoint that is marked as dropped or was never finished. Without pieces it removes
+// the checkpoint from the hash. It returns 1, also when repeated, or 2 if the checkpoint is complete and to be kept.
 //
 // KEYS leader, checkpoints, pieces... ARGV leader, id.
 var dropScript = newScript(ifLeader + `
@@ -142,8 +146,8 @@ for i = 3, #KEYS do redis.call('UNLINK', KEYS[i]) end
 if #KEYS == 2 then redis.call('HDEL', KEYS[2], ARGV[2]) end
 return 1`)
 
-// trimScript removes some of the entries before the given one, in whole nodes of the stream, and returns how many.
-// A few at a time, because Redis does nothing else meanwhile.
+// trimScript removes some of the entries before the given one, in whole nodes of the stream, and returns how many. It
+// is limited because Redis does nothing else in the meantime.
 //
 // KEYS leader, stream. ARGV leader, id.
 var trimScript = newScript(ifLeader + `

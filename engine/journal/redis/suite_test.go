@@ -20,14 +20,14 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	redis.SetLogger(silence{})
+	redis.SetLogger(discardLog{})
 	goleak.VerifyTestMain(m)
 }
 
-// silence keeps the client from printing every connection that the tests cut.
-type silence struct{}
+// discardLog discards the client's messages about connections that the tests reset.
+type discardLog struct{}
 
-func (silence) Printf(context.Context, string, ...any) {}
+func (discardLog) Printf(context.Context, string, ...any) {}
 
 // rounds returns how many rounds a random test runs: the given number times SEATHOLD_ROUNDS.
 func rounds(t testing.TB, n int) int {
@@ -40,7 +40,7 @@ func rounds(t testing.TB, n int) int {
 	return n
 }
 
-// seeded returns a generator whose seed is printed when the test fails or is verbose.
+// seeded returns a generator. Its seed is printed if the test fails or is verbose.
 func seeded(t testing.TB) *rand.Rand {
 	t.Helper()
 	seed := rand.Uint64()
@@ -58,8 +58,8 @@ var journals atomic.Int64
 // freshName names a journal that no test has used.
 func freshName() string { return fmt.Sprintf("test-%d", journals.Add(1)) }
 
-// TestSuite runs the suite that all backends pass. A crash is the end of the program: its connections are cut and nothing
-// is tidied up.
+// TestSuite runs the conformance suite of all backends. A crash is the end of the program: its connections are closed
+// without any cleanup.
 func TestSuite(t *testing.T) {
 	s := redistest.Start(t)
 	journaltest.Run(t, func(t *testing.T) journaltest.Place {
@@ -69,7 +69,7 @@ func TestSuite(t *testing.T) {
 	})
 }
 
-// claiming is a journal that claims as soon as it has recovered, as the suite expects of a backend with one program.
+// claiming is a journal that claims as soon as it has recovered: the suite expects a backend of a single program.
 type claiming struct {
 	*Journal
 }
@@ -82,10 +82,10 @@ func (c claiming) Recover(to journal.Recovery) (journal.Recovered, error) {
 	return sum, err
 }
 
-// abandon ends a journal as the end of its process would.
+// abandon ends a journal as a crash of its process would.
 func abandon(j *Journal) { j.link.close() }
 
-// placeIn is a journal's place in a server, reached through the given address.
+// placeIn returns the suite's access to a journal in a server, with backends that connect to the given URL.
 func placeIn(t testing.TB, s *redistest.Server, url, name string, timeout time.Duration) journaltest.Place {
 	return journaltest.Place{
 		Open: func() (journal.Backend, error) {
@@ -109,7 +109,7 @@ func placeIn(t testing.TB, s *redistest.Server, url, name string, timeout time.D
 	}
 }
 
-// inspect tells what a journal keeps.
+// inspect returns what a journal keeps.
 func inspect(t testing.TB, l *link) (kept journaltest.Kept) {
 	for _, m := range messagesOf(t, l) {
 		if m.kind() != groupType {
@@ -127,7 +127,7 @@ func inspect(t testing.TB, l *link) (kept journaltest.Kept) {
 }
 
 func messagesOf(t testing.TB, l *link) []message {
-	reply, err := l.read(t.Context(), readPatience, "xrange", l.stream, "-", "+")
+	reply, err := l.read(t.Context(), retryReads, "xrange", l.stream, "-", "+")
 	require.NoError(t, err)
 	messages, err := parseMessages(reply)
 	require.NoError(t, err)
@@ -135,7 +135,7 @@ func messagesOf(t testing.TB, l *link) []message {
 }
 
 func manifestsOf(t testing.TB, l *link) []manifest {
-	found, err := newReader(l, journal.Recovery{}, readPatience).manifests(t.Context())
+	found, err := newReader(l, journal.Recovery{}, retryReads).manifests(t.Context())
 	require.NoError(t, err)
 	return found
 }
@@ -172,7 +172,7 @@ func discard() journal.Recovery {
 	}
 }
 
-// testGroup returns a group whose records are told apart by their sequence.
+// testGroup returns a group whose records contain their sequence.
 func testGroup(first uint64, count int) journal.Group {
 	g := journal.Group{First: first, Count: count}
 	for i := range uint64(count) {
@@ -181,7 +181,7 @@ func testGroup(first uint64, count int) journal.Group {
 	return g
 }
 
-// contents is what a journal holds.
+// contents is what a journal contains.
 type contents struct {
 	sum    journal.Recovered
 	chunks []byte
@@ -200,7 +200,7 @@ func (c *contents) into() journal.Recovery {
 	}
 }
 
-// contentsOf reads all that a journal holds.
+// contentsOf reads everything that a journal contains.
 func contentsOf(t testing.TB, o Options) contents {
 	t.Helper()
 	c, err := readAll(t, o)

@@ -1,0 +1,185 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/seathold/seathold/engine/journal"
+)
+
+// Append adds a group in one round trip. It retries until Redis has confirmed that the group follows all groups before
+// it, or ctx ends; the package documentation explains how a lost response is resolved. A group that does not follow the
+// last record or is out of bounds is refused and changes nothing. Every other error is final and returned by all later
+// calls: journal.ErrFenced, ErrLost, journal.ErrClosed, ctx's error, or the error that Redis returned.
+func (j *Journal) Append(ctx context.Context, g journal.Group) error {
+	if err := j.usable(); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if g.First != j.last+1 {
+		return fmt.Errorf("BUG: a group that starts with record %d after record %d", g.First, j.last)
+	}
+	if g.Count < 1 || len(g.Records) < g.Count || len(g.Records) > maxRunBytes {
+		return fmt.Errorf("BUG: a group of %d records in %d bytes; the limit is %d", g.Count, len(g.Records), maxRunBytes)
+	}
+	j.number++
+	e := j.resend.add(id{j.epoch, j.number}, j.tail, g)
+	if err := j.put(ctx, e); err != nil {
+		return j.fail(err)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.last, j.tail, j.lastContact = g.Last(), e.at, time.Now()
+	j.boundaries.add(boundary{g.Last(), e.at})
+	return nil
+}
+
+// beatTimeout bounds a beat, because records wait while one is in flight.
+const beatTimeout = time.Second
+
+// Beat shows followers that this leader is alive; the appending goroutine calls it after a while without groups. It
+// also checks that the journal still ends where it should, and otherwise does what Append does. A beat that does not
+// get through is no error, since a later one may. An error is final.
+func (j *Journal) Beat(ctx context.Context) error {
+	if err := j.usable(); err != nil {
+		return err
+	}
+	attempt, cancel := context.WithTimeout(ctx, beatTimeout)
+	defer cancel()
+	j.number++
+	err := j.beat(attempt, beatType)
+	if err == nil {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.lastContact = time.Now()
+		return nil
+	}
+	if ctx.Err() == nil && transient(err) {
+		j.link.setRetrying(err)
+		return nil
+	}
+	return j.fail(err)
+}
+
+// StepDown notifies followers that this leader appends nothing more, so that one of them claims at once. Call it when
+// the last group is durable, before Close. It retries until Redis has responded or ctx ends.
+func (j *Journal) StepDown(ctx context.Context) error {
+	if err := j.usable(); err != nil {
+		return err
+	}
+	j.number++
+	a := j.link.attempts(0)
+	for {
+		err := j.beat(ctx, resignType)
+		if err == nil {
+			_ = j.fail(errSteppedDown) // fail returns the error for callers that pass it on
+			return nil
+		}
+		if err := a.backOff(ctx, err); err != nil {
+			return j.fail(err)
+		}
+	}
+}
+
+// beat makes one attempt to append a beat or a resignation. If the journal does not end where it should, it appends
+// what is missing instead.
+func (j *Journal) beat(ctx context.Context, kind string) error {
+	reply, err := j.link.run(ctx, j.link.options.Timeout, beatScript, []string{j.link.stream, j.link.tail},
+		id{j.epoch, j.number}.String(), j.tail.String(), kind)
+	if err != nil {
+		return err
+	}
+	j.link.setRetrying(nil)
+	if reply == int64(1) {
+		return nil
+	}
+	newest := j.resend.newest()
+	present, err := j.reconcile(ctx, newest)
+	if err != nil || present {
+		return err
+	}
+	return j.put(ctx, newest)
+}
+
+// put sends an entry until the stream contains it, after the entry before it.
+func (j *Journal) put(ctx context.Context, e *entry) error {
+	a := j.link.attempts(0)
+	for {
+		reply, err := j.send(ctx, a.timeout, e)
+		if err == nil && reply == int64(1) {
+			j.link.setRetrying(nil)
+			return nil
+		}
+		if err != nil && !isRefusedID(err) {
+			if err := a.backOff(ctx, err); err != nil {
+				return err
+			}
+			continue
+		}
+		present, reconcileErr := j.reconcile(ctx, e)
+		if reconcileErr != nil || present {
+			return reconcileErr
+		}
+		if err != nil { // the chain is intact, and yet Redis refuses the id
+			return fmt.Errorf("%w: Redis refuses entry %v: %v", journal.ErrDamaged, e.at.id, err)
+		}
+	}
+}
+
+// isRefusedID reports whether the stream has an entry with a higher id.
+func isRefusedID(err error) bool { return redis.HasErrorPrefix(err, "The ID specified in XADD") }
+
+// send makes one attempt at an entry. It returns 1 when the stream now contains it.
+func (j *Journal) send(ctx context.Context, timeout time.Duration, e *entry) (any, error) {
+	l := j.link
+	if !e.isClaim() {
+		return l.run(ctx, timeout, appendScript, []string{l.stream, l.tail}, e.at.id.String(), e.previous.String(),
+			e.group.First, e.group.Count, sumText(e.at.sum), e.group.Records)
+	}
+	reply, err := l.run(ctx, timeout, claimScript, []string{l.stream, l.tail, l.leader}, e.at.id.String(),
+		sumText(e.at.sum), e.leader, e.nonce, e.previous.String())
+	if list, ok := reply.([]any); ok && len(list) == 2 {
+		return list[0], err
+	}
+	return nil, err
+}
+
+// reconcile is called when the journal does not end where e must be appended. It returns true when the stream contains
+// e, whose response was lost. It appends again the entries before e that Redis has lost. It fails for good when another
+// leader has claimed the journal or when a lost entry is no longer in memory.
+func (j *Journal) reconcile(ctx context.Context, e *entry) (present bool, err error) {
+	end, err := j.link.streamEnd(ctx, 0)
+	if err != nil {
+		return false, err
+	}
+	claim, _, err := parseLeader(end.leader)
+	if err != nil {
+		return false, err
+	}
+	mine := j.claim.at
+	foreign := claim != mine && claim.id.epoch >= mine.id.epoch
+	if foreign || end.at.id.epoch > mine.id.epoch {
+		return false, fmt.Errorf("%w: epoch %d, by %q", journal.ErrFenced, max(claim.id.epoch, end.at.id.epoch), end.leader)
+	}
+	missing, ok := j.resend.after(end.at, e)
+	if !ok {
+		return false, fmt.Errorf("%w: it ends at %v, and memory holds only the entries after %v", ErrLost, end.at.id,
+			j.resend.before.id)
+	}
+	if missing == nil {
+		return true, nil
+	}
+	for _, m := range missing[:len(missing)-1] {
+		if err := j.put(ctx, m); err != nil {
+			return false, err
+		}
+		j.mu.Lock()
+		j.resent++
+		j.mu.Unlock()
+	}
+	return false, nil
+}

@@ -1,0 +1,112 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/seathold/seathold/engine/journal"
+)
+
+// maxAttempt bounds the wait for one response. The timeout doubles up to it, because a large group on a slow connection
+// takes long.
+const maxAttempt = 30 * time.Second
+
+// The pause between attempts doubles from minPause to maxPause.
+const (
+	minPause = 2 * time.Millisecond
+	maxPause = 250 * time.Millisecond
+)
+
+// attempts are the attempts at one call: how long the next one may take, and the pause before it.
+type attempts struct {
+	link     *link
+	timeout  time.Duration
+	pause    time.Duration
+	deadline time.Time // zero for none
+}
+
+// attempts begins the attempts at a call. If retryFor is not zero, they end after that time, and at once if Redis
+// denies access; otherwise they continue until ctx or the link ends.
+func (l *link) attempts(retryFor time.Duration) attempts {
+	a := attempts{link: l, timeout: l.options.Timeout, pause: minPause}
+	if retryFor > 0 {
+		a.deadline = time.Now().Add(retryFor)
+	}
+	return a
+}
+
+// backOff handles a failed attempt. It returns nil, after a pause, if another attempt may succeed. Otherwise, or when
+// ctx or the link has ended, it returns the error of the call.
+func (a *attempts) backOff(ctx context.Context, err error) error {
+	if !a.deadline.IsZero() && (hasPrefix(err, accessErrors) || time.Now().After(a.deadline)) {
+		return err
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if !transient(err) {
+		if hasPrefix(err, foreignErrors) {
+			return fmt.Errorf("%w: %v", journal.ErrForeign, err)
+		}
+		return err
+	}
+	a.link.setRetrying(err)
+	var t interface{ Timeout() bool } // context.DeadlineExceeded has it, too
+	if errors.As(err, &t) && t.Timeout() {
+		a.timeout = min(2*a.timeout, maxAttempt)
+	}
+	pause := time.NewTimer(a.pause)
+	defer pause.Stop()
+	a.pause = min(2*a.pause, maxPause)
+	select {
+	case <-pause.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-a.link.ctx.Done():
+		return journal.ErrClosed
+	}
+}
+
+var (
+	// accessErrors are responses of a Redis that denies this program access.
+	accessErrors = []string{"NOAUTH", "WRONGPASS", "NOPERM"}
+
+	// transientErrors are responses that may pass without a change to this program: Redis is loading, has lost its master
+	// or become a replica, moves slots, is busy, is out of memory or disk, or has other passwords or permissions than
+	// ours, which an operator will correct.
+	transientErrors = append([]string{"LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK",
+		"BUSY", "MISCONF", "OOM", "NOREPLICAS", "NOSCRIPT", "UNBLOCKED", "max number of clients"}, accessErrors...)
+
+	// foreignErrors are responses about a key whose content is not of this package.
+	foreignErrors = []string{"WRONGTYPE", "FOREIGN"}
+
+	// finalErrors are this package's own conclusions.
+	finalErrors = []error{journal.ErrClosed, journal.ErrFenced, journal.ErrDamaged, journal.ErrForeign, journal.ErrLocked,
+		ErrDiverged}
+)
+
+// transient reports whether another attempt may succeed: after every failure to get a response, and after the responses
+// in transientErrors.
+func transient(err error) bool {
+	if slices.ContainsFunc(finalErrors, func(final error) bool { return errors.Is(err, final) }) {
+		return false
+	}
+	return !isReply(err) || hasPrefix(err, transientErrors) ||
+		slices.ContainsFunc(transientErrors, func(p string) bool { return strings.Contains(err.Error(), "-"+p) })
+}
+
+// isReply reports whether Redis returned the error.
+func isReply(err error) bool {
+	var reply redis.Error
+	return errors.As(err, &reply)
+}
+
+func hasPrefix(err error, prefixes []string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool { return redis.HasErrorPrefix(err, p) })
+}
