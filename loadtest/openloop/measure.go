@@ -15,16 +15,17 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// Latencies are kept from a microsecond to two minutes, to three digits.
-func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(1, 120_000_000, 3) }
+// longest is the longest latency that a histogram distinguishes, in µs: two minutes.
+const longest = 120_000_000
+
+// newHistogram makes a histogram of latencies from a microsecond to longest, with three significant digits.
+func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(1, longest, 3) }
 
 func record(h *hdrhistogram.Histogram, d time.Duration) {
-	if h.RecordValue(max(d.Microseconds(), 1)) != nil {
-		_ = h.RecordValue(h.HighestTrackableValue()) // longer than two minutes
-	}
+	_ = h.RecordValue(min(max(d.Microseconds(), 1), longest)) // in range, so there is no error
 }
 
-// tally is what one reader counts. finished alone is read by others meanwhile.
+// tally is what one reading goroutine counts. Only finished is read by others while the reader runs.
 type tally struct {
 	results  [kinds]map[string]int
 	accepted [kinds]*hdrhistogram.Histogram
@@ -32,8 +33,8 @@ type tally struct {
 	unsent   int
 	finished atomic.Uint64 // confirmations and releases that were accepted
 
-	from, to time.Duration // the time that counts
-	held     int           // reservations made in that time, whenever they were asked for
+	from, to time.Duration // the measured time
+	held     int           // reservations answered in that time, even if their requests were due earlier
 	sold     int           // confirmations and releases, likewise
 }
 
@@ -63,13 +64,13 @@ func (t *tally) answer(q sent, now time.Duration, status int, body []byte) {
 	switch {
 	case status < 300:
 		t.results[q.kind]["ok"]++
-		record(t.accepted[q.kind], now-q.intended)
-	case status == 503: // the body is not looked at: under overload there are many
+		record(t.accepted[q.kind], now-q.scheduled)
+	case status == 503: // its body is not parsed: under overload there are many
 		t.results[q.kind]["overloaded"]++
-		record(t.refused, now-q.intended)
+		record(t.refused, now-q.scheduled)
 	default:
 		t.results[q.kind][codeOf(status, body)]++
-		record(t.refused, now-q.intended)
+		record(t.refused, now-q.scheduled)
 	}
 }
 
@@ -86,7 +87,7 @@ func (t *tally) add(other *tally) {
 	t.sold += other.sold
 }
 
-// spread is a distribution of times in milliseconds.
+// spread is a distribution of durations in milliseconds.
 type spread struct {
 	Count                           int64
 	P50, P90, P99, P999, Mean, Most float64
@@ -94,35 +95,35 @@ type spread struct {
 
 func spreadOf(h *hdrhistogram.Histogram) spread {
 	ms := func(us int64) float64 { return float64(us) / 1000 }
-	return spread{Count: h.TotalCount(), P50: ms(h.ValueAtQuantile(50)), P90: ms(h.ValueAtQuantile(90)), P99: ms(h.ValueAtQuantile(99)),
-		P999: ms(h.ValueAtQuantile(99.9)), Mean: h.Mean() / 1000, Most: ms(h.Max())}
+	return spread{Count: h.TotalCount(), P50: ms(h.ValueAtQuantile(50)), P90: ms(h.ValueAtQuantile(90)),
+		P99: ms(h.ValueAtQuantile(99)), P999: ms(h.ValueAtQuantile(99.9)), Mean: h.Mean() / 1000, Most: ms(h.Max())}
 }
 
-// measurement is what came of one load.
+// measurement is the result of one load. Its fields are those of the JSON report.
 type measurement struct {
-	Rate        float64 // arrivals a second that were asked for
+	Rate        float64 // requested arrivals a second
 	Seconds     float64
 	Connections int
-	Offered     int // arrivals in the time that counts
-	Unsent      int // requests that a connection had no room for
-	Unanswered  int // requests without an answer when all was over
+	Offered     int // arrivals in the measured time
+	Unsent      int // requests not sent because too many bytes waited for their connection
+	Unanswered  int // requests without an answer at the end
 
-	Goodput  float64 // sales finished a second: confirmed or released; reservations where none of these follow
-	Results  map[string]map[string]int
-	Accepted spread // latency of all accepted requests, from the intended moment to the answer
-	ByCall   map[string]spread
+	Goodput  float64                   // confirmations and releases a second, or reservations if there are none
+	Results  map[string]map[string]int // number of answers by call and result code
+	Accepted spread                    // latency of all accepted requests, from the scheduled time to the answer
+	ByCall   map[string]spread         // likewise, by call
 	Refused  spread
 	Lag      spread // how late requests were sent
 
-	ServerCPU    float64 // processor seconds of the server a second; 0 where its process is not known
+	ServerCPU    float64 // processor seconds of the server a second; 0 if its process is not known
 	GeneratorCPU float64
 
-	dropped int // arrivals that a connection had no room for
+	dropped int // arrivals among Unsent
 	lags    *hdrhistogram.Histogram
 	total   *tally
 }
 
-// add merges what came of the same load at another time.
+// add merges the result of the same load at another time.
 func (m *measurement) add(other *measurement) {
 	share := other.Seconds / (m.Seconds + other.Seconds)
 	m.ServerCPU += share * (other.ServerCPU - m.ServerCPU)
@@ -136,7 +137,7 @@ func (m *measurement) add(other *measurement) {
 	m.conclude()
 }
 
-// conclude makes figures of what was counted.
+// conclude computes the figures from the counts.
 func (m *measurement) conclude() {
 	t := m.total
 	m.Lag, m.Unsent = spreadOf(m.lags), m.dropped+t.unsent
@@ -160,6 +161,7 @@ func (m *measurement) conclude() {
 	}
 }
 
+// refusals returns how many reservations were refused.
 func (m *measurement) refusals() int {
 	n := 0
 	for code, count := range m.Results[reserving.String()] {
@@ -171,8 +173,11 @@ func (m *measurement) refusals() int {
 }
 
 func (m *measurement) print(to io.Writer) {
-	out := func(format string, facts ...any) { _, _ = fmt.Fprintf(to, format+"\n", facts...) } // stdout gone: nobody listens
-	out("offered   %.0f a second for %.0f s over %d connections; sent %.3f ms late in the median, %.3f ms at the 99th percentile, %.1f ms at most",
+	out := func(format string, facts ...any) {
+		_, _ = fmt.Fprintf(to, format+"\n", facts...) // there is no remedy for a closed stdout
+	}
+	out("offered   %.0f a second for %.0f s over %d connections; sent %.3f ms late in the median, "+
+		"%.3f ms at the 99th percentile, %.1f ms at most",
 		float64(m.Offered)/m.Seconds, m.Seconds, m.Connections, m.Lag.P50, m.Lag.P99, m.Lag.Most)
 	out("goodput   %.0f sales a second", m.Goodput)
 	for _, call := range slices.Sorted(maps.Keys(m.Results)) {
@@ -197,7 +202,7 @@ func (m *measurement) print(to io.Writer) {
 	}
 }
 
-// processorTimes are what the server and the generator have used so far, in seconds.
+// processorTimes are the processor times of the server and the generator so far, in seconds.
 type processorTimes struct {
 	at                time.Duration
 	server, generator float64
@@ -221,9 +226,9 @@ func processorTime(pid int) float64 {
 	return s.CPUTime()
 }
 
+// spent sets the processor times of the measured time.
 func (m *measurement) spent(before, after processorTimes) {
-	seconds := (after.at - before.at).Seconds()
-	if seconds > 0 {
+	if seconds := (after.at - before.at).Seconds(); seconds > 0 {
 		m.ServerCPU, m.GeneratorCPU = (after.server-before.server)/seconds, (after.generator-before.generator)/seconds
 	}
 }

@@ -43,10 +43,11 @@ func realServer(t *testing.T) (*engine.Engine, string) {
 	return e, "http://" + ln.Addr().String()
 }
 
-// What the generator says it did is what the engine has, for any mix.
-func TestMixIsWhatTheServerHas(t *testing.T) {
+// The counts of the generator agree with the stock of the engine, for a mix of all calls.
+func TestMixAgreesWithTheEngine(t *testing.T) {
 	e, url := realServer(t)
-	g, err := newGenerator(t.Context(), &target{URL: url, Connections: 4, Quantity: 2, Confirm: 0.5, Release: 0.3, Reads: 0.2})
+	mix := &target{URL: url, Connections: 4, Quantity: 2, Confirm: 0.5, Release: 0.3, Reads: 0.2}
+	g, err := newGenerator(t.Context(), mix)
 	require.NoError(t, err)
 	m, err := g.load(t.Context(), 2000, 0, time.Second)
 	require.NoError(t, err)
@@ -69,16 +70,16 @@ func TestMixIsWhatTheServerHas(t *testing.T) {
 	require.Contains(t, out.String(), "2000 a second")
 }
 
-// A server that stands still for a while is seen to keep everybody waiting who came meanwhile, not only those few whose
-// requests were under way (no coordinated omission).
-func TestPauseIsSeenByAllWhoCame(t *testing.T) {
+// A stall of the server counts for all buyers who are due during it, not only for the few with requests in flight (no
+// coordinated omission).
+func TestStallCountsForAllWhoAreDue(t *testing.T) {
 	const pause = 300 * time.Millisecond
 	var stop sync.Mutex
 	calls := 0
 	mux := http.NewServeMux()
 	reply := func(status int, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, q *http.Request) {
-			_, _ = io.Copy(io.Discard, q.Body) // to answer in order it has to be read
+			_, _ = io.Copy(io.Discard, q.Body) // pipelined requests are answered in order if each is read
 			stop.Lock()
 			if calls++; calls == 500 {
 				<-time.After(pause)
@@ -90,7 +91,8 @@ func TestPauseIsSeenByAllWhoCame(t *testing.T) {
 		}
 	}
 	mux.HandleFunc("GET /v1/phases", reply(200, `{"phases":[{"phase":"p","programme":"x","open":true}]}`))
-	mux.HandleFunc("GET /v1/sessions", reply(200, `{"sessions":[{"session":"S","programme":"x","on_sale":true,"pools":[{"category":"A","available":9}]}]}`))
+	mux.HandleFunc("GET /v1/sessions", reply(200,
+		`{"sessions":[{"session":"S","programme":"x","on_sale":true,"pools":[{"category":"A","available":9}]}]}`))
 	mux.HandleFunc("POST /v1/reservations", reply(201, `{}`))
 	fake := httptest.NewServer(mux)
 	defer fake.Close()
@@ -101,19 +103,19 @@ func TestPauseIsSeenByAllWhoCame(t *testing.T) {
 	require.Equal(t, 1000, m.Offered)
 	require.Equal(t, 1000, m.Results["reserve"]["ok"])
 	require.GreaterOrEqual(t, m.Accepted.Most, 0.9*float64(pause.Milliseconds()))
-	// Of the 300 who came during the pause half waited for longer than half of it.
+	// 300 buyers are due during the stall; half of them wait for more than half of it.
 	require.GreaterOrEqual(t, m.Accepted.P90, 0.4*float64(pause.Milliseconds()), "%+v", m.Accepted)
 }
 
-// Requests that a server never takes are not lost from the account.
-func TestSilenceIsCounted(t *testing.T) {
+// Requests that are never answered are counted.
+func TestUnansweredRequestsAreCounted(t *testing.T) {
 	_, url := realServer(t)
 	g, err := newGenerator(t.Context(), &target{URL: url, Connections: 2, Quantity: 1})
 	require.NoError(t, err)
-	deaf, err := net.Listen("tcp", "127.0.0.1:0")
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer deaf.Close()
-	g.writer.host = deaf.Addr().String()
+	defer silent.Close()
+	g.writer.host = silent.Addr().String()
 	m, err := g.load(t.Context(), 500, 0, 200*time.Millisecond)
 	require.NoError(t, err)
 	require.Equal(t, 100, m.Offered)
@@ -121,7 +123,7 @@ func TestSilenceIsCounted(t *testing.T) {
 	require.Zero(t, m.Goodput)
 }
 
-// A sweep finds the capacity and draws a picture that is well-formed.
+// A sweep finds the capacity and draws a well-formed picture.
 func TestSweep(t *testing.T) {
 	_, url := realServer(t)
 	report := t.TempDir() + "/sweep"
@@ -143,7 +145,7 @@ func TestSweep(t *testing.T) {
 	require.NotContains(t, picture, "NaN")
 }
 
-// The costs that loads were made of are found again.
+// costs recovers the costs that the loads were made of.
 func TestCosts(t *testing.T) {
 	r := sweepReport{Shares: []float64{0.5, 1, 2, 10}}
 	for _, load := range [][2]float64{{500, 0}, {1000, 0}, {990, 1000}, {950, 9000}} {

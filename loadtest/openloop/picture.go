@@ -43,11 +43,12 @@ const style = `text{fill:#24313d}.axis{stroke:#c9d3db;stroke-width:1}.line{fill:
 // picture draws goodput and latency over the offered load as SVG.
 func (r *sweepReport) picture() string {
 	var to strings.Builder
-	fmt.Fprintf(&to, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="system-ui,sans-serif" font-size="12">
+	fmt.Fprintf(&to, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="%s" font-size="12">
 <style>%s</style>
 <rect width="%d" height="%d" fill="#ffffff"/>
-`, width, height, style, width, height)
-	text(&to, left, 26, "start", 16, fmt.Sprintf("Offered load from 0.1 to 10 times the capacity of %.0f sales a second", r.Capacity))
+`, width, height, "system-ui,sans-serif", style, width, height)
+	title := fmt.Sprintf("Offered load from 0.1 to 10 times the capacity of %.0f sales a second", r.Capacity)
+	text(&to, left, 26, "start", 16, title)
 	good := panel{top: goodTop, bottom: goodBottom, low: 0, high: 1.25 * r.Capacity}
 	late := panel{top: lateTop, bottom: lateBottom, low: 0.1, high: 1, logarithmic: true}
 	for _, m := range r.Loads {
@@ -67,7 +68,7 @@ func (r *sweepReport) picture() string {
 	}
 	for _, share := range []float64{0.1, 0.2, 0.5, 1, 2, 5, 10} {
 		for _, p := range []panel{good, late} {
-			fmt.Fprintf(&to, `<line class="axis" x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f"/>`+"\n", x(share), x(share), p.top, p.bottom)
+			segment(&to, "axis", x(share), x(share), p.top, p.bottom)
 		}
 		text(&to, x(share), lateBottom+20, "middle", 12, fmt.Sprintf("%g×", share))
 	}
@@ -79,7 +80,7 @@ func (r *sweepReport) picture() string {
 	r.line(&to, "c", late, func(_ float64, m *measurement) float64 { return m.Accepted.P999 })
 	for i, name := range []string{"median", "99th percentile", "99.9th percentile"} {
 		at := float64(left + 130*i)
-		fmt.Fprintf(&to, `<line class="line %c" x1="%.0f" x2="%.0f" y1="%d" y2="%d"/>`+"\n", 'a'+i, at, at+18, lateTop-14, lateTop-14)
+		segment(&to, "line "+string("abc"[i]), at, at+18, lateTop-14, lateTop-14)
 		text(&to, at+24, lateTop-10, "start", 12, name)
 	}
 	to.WriteString("</svg>\n")
@@ -87,7 +88,7 @@ func (r *sweepReport) picture() string {
 }
 
 // line draws one value of each load as a polyline, with a dot for each load unless it is dashed.
-func (r *sweepReport) line(to *strings.Builder, class string, p panel, value func(share float64, m *measurement) float64) {
+func (r *sweepReport) line(to *strings.Builder, class string, p panel, value func(float64, *measurement) float64) {
 	var points []string
 	for i, share := range r.Shares {
 		points = append(points, fmt.Sprintf("%.1f,%.1f", x(share), p.y(value(share, r.Loads[i]))))
@@ -103,8 +104,12 @@ func (r *sweepReport) line(to *strings.Builder, class string, p panel, value fun
 }
 
 func grid(to *strings.Builder, y float64, label string) {
-	fmt.Fprintf(to, `<line class="axis" x1="%d" x2="%d" y1="%.1f" y2="%.1f"/>`+"\n", left, width-right, y, y)
+	segment(to, "axis", left, width-right, y, y)
 	text(to, left-8, y+4, "end", 11, label)
+}
+
+func segment(to *strings.Builder, class string, x1, x2, y1, y2 float64) {
+	fmt.Fprintf(to, `<line class="%s" x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f"/>`+"\n", class, x1, x2, y1, y2)
 }
 
 func text(to *strings.Builder, x, y float64, anchor string, size int, what string) {

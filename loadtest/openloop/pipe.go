@@ -16,31 +16,33 @@ import (
 	"time"
 )
 
-// maxUnsent is how many bytes may wait for a connection that takes no more. Further requests are counted as not sent.
+// maxUnsent limits the bytes that wait for a connection to accept them. Further requests are counted as not sent.
 const maxUnsent = 4 << 20
 
 // sent is a request whose answer is awaited.
 type sent struct {
-	kind     kind
-	counted  bool // it belongs to the time that is measured
-	n        uint64
-	intended time.Duration // since the generator's start
+	kind      kind
+	counted   bool          // it belongs to the measured time
+	n         uint64        // of the reservation
+	scheduled time.Duration // since the generator's start
 }
 
-// pipe is one connection with the requests on it, in order. Anybody may put a request in; one goroutine reads the answers.
+// pipe is one connection with the requests on it, in order. Any goroutine may put and flush requests; one goroutine
+// reads the answers.
 type pipe struct {
 	conn *net.TCPConn
 	raw  syscall.RawConn
 	in   *bufio.Reader
 
-	seen    []byte // the header read last
-	refusal []byte // the last whole answer with status 503
+	// Owned by the reading goroutine.
+	head    []byte // the last header read
+	refusal []byte // the last complete answer with status 503
 
 	mu      sync.Mutex
-	out     []byte // what the connection has not taken yet
+	out     []byte // not yet accepted by the connection
 	awaited []sent // oldest first
-	passed  int    // of awaited, how many are answered
-	lost    error
+	passed  int    // the first awaited requests, which are answered
+	lost    error  // the connection's error, after which nothing is sent
 }
 
 func dial(ctx context.Context, host string) (*pipe, error) {
@@ -56,7 +58,7 @@ func dial(ctx context.Context, host string) (*pipe, error) {
 	return &pipe{conn: conn, raw: raw, in: bufio.NewReaderSize(conn, 64<<10)}, nil
 }
 
-// put adds a request; flush sends it. False when too much waits already, or the connection is lost.
+// put adds a request; flush sends it. It returns false if too many bytes wait already or the connection is lost.
 func (p *pipe) put(w *writer, s sent) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -68,7 +70,7 @@ func (p *pipe) put(w *writer, s sent) bool {
 	return true
 }
 
-// flush gives the connection what it takes without waiting for it: the pace of the load is nobody's but the schedule's.
+// flush sends what the connection accepts without blocking: only the schedule may set the pace of the load.
 func (p *pipe) flush() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -81,14 +83,14 @@ func (p *pipe) flush() {
 	}
 }
 
-// pending is how many requests have no answer yet.
+// pending returns the number of requests in flight.
 func (p *pipe) pending() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.awaited) - p.passed
 }
 
-// next returns the request that the next answer belongs to.
+// next returns the request that the next answer belongs to; false if none is in flight.
 func (p *pipe) next() (sent, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -103,11 +105,12 @@ func (p *pipe) next() (sent, bool) {
 	return s, true
 }
 
-// read hands every answer to got until the connection ends.
-func (p *pipe) read(got func(s sent, status int, body []byte)) error {
+// read calls answered for every answer until the connection ends. The body is valid during the call only, and is not
+// set for status 503.
+func (p *pipe) read(answered func(s sent, status int, body []byte)) error {
 	var body []byte
 	for {
-		status, err := p.again()
+		status, err := p.skipRefusal()
 		if err != nil {
 			return err
 		}
@@ -124,20 +127,21 @@ func (p *pipe) read(got func(s sent, status int, body []byte)) error {
 				return err
 			}
 			if status == http.StatusServiceUnavailable {
-				p.refusal = append(append(p.refusal[:0], p.seen...), body...)
+				p.refusal = append(append(p.refusal[:0], p.head...), body...)
 			}
 		}
 		s, ok := p.next()
 		if !ok {
-			return errors.New("an answer to no request")
+			return errors.New("the server sent an answer without a request")
 		}
-		got(s, status, body)
+		answered(s, status, body)
 	}
 }
 
-// again recognizes the refusal that the server makes in advance, byte by byte, of which there are many under overload: it
-// returns its status, or 0 for any other answer.
-func (p *pipe) again() (status int, err error) {
+// skipRefusal consumes the next answer if it repeats the last refusal byte for byte, and returns its status; 0 if it
+// does not. Under overload most answers are the refusal that the server prepares in advance, and parsing each would
+// cost too much.
+func (p *pipe) skipRefusal() (status int, err error) {
 	if p.refusal == nil {
 		return 0, nil
 	}
@@ -156,39 +160,39 @@ func (p *pipe) again() (status int, err error) {
 
 var contentLength = []byte("Content-Length: ")
 
-// header reads an answer's status and the length of its body.
+// header reads an answer's header and returns its status and the length of its body.
 func (p *pipe) header() (status, length int, err error) {
 	length = -1
-	p.seen = p.seen[:0]
+	p.head = p.head[:0]
 	for first := true; ; first = false {
 		line, err := p.in.ReadSlice('\n')
 		if err != nil {
 			return 0, 0, err
 		}
-		p.seen = append(p.seen, line...)
+		p.head = append(p.head, line...)
 		line = bytes.TrimSuffix(line, []byte("\r\n"))
 		switch {
 		case first:
 			if len(line) < len("HTTP/1.1 200") {
-				return 0, 0, fmt.Errorf("not an answer: %q", line)
+				return 0, 0, fmt.Errorf("not an HTTP status line: %q", line)
 			}
 			if status, err = strconv.Atoi(string(line[9:12])); err != nil {
-				return 0, 0, fmt.Errorf("not an answer: %q", line)
+				return 0, 0, fmt.Errorf("not an HTTP status line: %q", line)
 			}
 		case len(line) == 0:
 			if length < 0 {
-				return 0, 0, errors.New("an answer without Content-Length")
+				return 0, 0, errors.New("the server sent an answer without Content-Length")
 			}
 			return status, length, nil
 		case bytes.HasPrefix(line, contentLength):
 			if length, err = strconv.Atoi(string(line[len(contentLength):])); err != nil {
-				return 0, 0, fmt.Errorf("not a length: %q", line)
+				return 0, 0, fmt.Errorf("not a valid Content-Length: %q", line)
 			}
 		}
 	}
 }
 
-// close ends the connection and says how many requests stay without an answer.
+// close closes the connection and returns how many requests remain unanswered.
 func (p *pipe) close(ended *atomic.Bool) (unanswered int, err error) {
 	ended.Store(true)
 	return p.pending(), p.conn.Close()

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// writeNow writes what the connection accepts within a millisecond, since this system has no write that never blocks. It
-// returns how many bytes that was.
+// writeNow writes what the connection accepts within a millisecond, since this system has no write that never blocks.
+// It returns how many bytes that was.
 func (p *pipe) writeNow(text []byte) (int, error) {
 	if err := p.conn.SetWriteDeadline(time.Now().Add(time.Millisecond)); err != nil {
 		return 0, err

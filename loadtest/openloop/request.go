@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// kind is what a request asks for.
+// kind is the call that a request makes.
 type kind uint8
 
 const (
@@ -28,19 +28,19 @@ const (
 
 func (k kind) String() string { return [kinds]string{"reserve", "confirm", "release", "read"}[k] }
 
-// writer makes requests by patching the few bytes in which they differ into a text made in advance.
+// writer writes requests, most of which is prepared text.
 type writer struct {
-	run    uint32   // tells the ids of this run from those of others
-	pools  []string // bodies' ends, one for each share of the stock
+	run    uint32   // random: keeps the ids of two runs apart
+	pools  []string // ends of bodies; a pool is listed once, and once more for every 500 available tickets
 	host   string
 	header string
 }
 
-// newWriter learns from the server what may be bought.
+// newWriter makes a writer for the pools that the server sells now.
 func newWriter(ctx context.Context, t *target) (*writer, error) {
 	at, err := url.Parse(t.URL)
 	if err != nil || at.Scheme != "http" || at.Host == "" {
-		return nil, fmt.Errorf("--url %s: an address like http://127.0.0.1:8080 is wanted", t.URL)
+		return nil, fmt.Errorf("--url %s: need an address like http://127.0.0.1:8080", t.URL)
 	}
 	w := &writer{run: rand.Uint32(), host: at.Host, header: "Host: " + at.Host + "\r\n"}
 	if t.Key != "" {
@@ -63,13 +63,13 @@ func newWriter(ctx context.Context, t *target) (*writer, error) {
 	return w, nil
 }
 
-// lot is a pool that an open phase sells.
+// lot is a pool that an open phase sells, with its available tickets.
 type lot struct {
 	session, category string
 	available         int
 }
 
-// stockOf lists the pools of one programme that are sold now, the smallest first.
+// stockOf lists the pools of one programme that are on sale now, the smallest first.
 func stockOf(ctx context.Context, t *target) ([]lot, error) {
 	var phases struct {
 		Phases []struct {
@@ -105,7 +105,7 @@ func stockOf(ctx context.Context, t *target) ([]lot, error) {
 		}
 	}
 	if len(lots) == 0 {
-		return nil, errors.New("the server sells nothing now")
+		return nil, errors.New("the server has no tickets on sale now")
 	}
 	slices.SortFunc(lots, func(a, b lot) int { return a.available - b.available })
 	return lots, nil
@@ -169,7 +169,7 @@ func (w *writer) append(dst []byte, k kind, n uint64) []byte {
 	return append(append(append(dst, " HTTP/1.1\r\n"...), w.header...), "\r\n"...)
 }
 
-// codeOf names the result that an answer tells.
+// codeOf returns the result code of an answer: ok, the refusal's code, or the status where there is none.
 func codeOf(status int, body []byte) string {
 	if status < 300 {
 		return "ok"
