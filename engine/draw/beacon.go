@@ -1,12 +1,13 @@
 package draw
 
 import (
-	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cloudflare/circl/sign/bls"
@@ -19,65 +20,68 @@ const (
 	publicKeySize = 96 // on G2
 )
 
-// maxRound keeps the time of a round far from overflow.
+// maxRound is the limit below which the time of a round cannot overflow.
 const maxRound = 1 << 40
 
-// What a chain or a beacon is refused for.
+// Errors of a beacon: [ParseBeacon] returns the first, [Run] the others. Fetch the beacon again from another relay.
 var (
-	ErrPublicKey        = errors.New("draw: beacon chain's public key")
-	ErrRoundBeforeClose = errors.New("draw: the round does not lie after the close of registration")
-	ErrBeaconSyntax     = errors.New("draw: not a drand beacon")
-	ErrOtherRound       = errors.New("draw: beacon of another round")
-	ErrRandomness       = errors.New("draw: beacon's randomness is not the SHA-256 of its signature")
-	ErrSignature        = errors.New("draw: beacon's signature is not that of the chain")
+	ErrBeaconSyntax = errors.New("draw: not a drand beacon")
+	ErrOtherRound   = errors.New("draw: beacon of another round")
+	ErrRandomness   = errors.New("draw: the randomness of the beacon is not the SHA-256 of its signature")
+	ErrSignature    = errors.New("draw: the signature of the beacon is not by the chain")
+)
+
+// Errors of a chain.
+var (
+	errPublicKey        = fmt.Errorf("%w: public key of the beacon chain", ErrTerms)
+	errRoundBeforeClose = fmt.Errorf("%w: the round must be published after registration closes", ErrTerms)
 )
 
 // Chain is a drand chain of the scheme bls-unchained-g1-rfc9380, for example quicknet.
 //
-// A round's message is the SHA-256 of its number as eight big-endian bytes, hashed to G1 under the domain
-// BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_; the signature is a point of G1, the public key one of G2, and the
-// randomness is the SHA-256 of the signature. (https://docs.drand.love/docs/cryptography)
+// The message of a round is the SHA-256 of its number as eight big-endian bytes, hashed to G1 under the domain
+// BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_. The signature is a point of G1, the public key a point of G2, and the
+// randomness the SHA-256 of the signature. (https://docs.drand.love/docs/cryptography)
 type Chain struct {
-	Hash      string        // names the chain among drand's: 64 lower-case hexadecimal digits
+	Hash      string        // identifies the chain: 64 lower-case hexadecimal digits
 	PublicKey string        // a compressed point of G2: 192 lower-case hexadecimal digits
 	Genesis   time.Time     // of round 1, a whole second
-	Period    time.Duration // from one round to the next, whole seconds up to a day
+	Period    time.Duration // from one round to the next: whole seconds, up to a day
 }
 
 func (c *Chain) check() error {
-	var hash [sha256.Size]byte
+	if err := parseHex("chain hash", make([]byte, sha256.Size), c.Hash); err != nil {
+		return fmt.Errorf("%w: %w", ErrTerms, err)
+	}
 	switch {
-	case !decodeHex(hash[:], c.Hash):
-		return fmt.Errorf("%w: the chain hash %q is not 64 lower-case hexadecimal digits", ErrTerms, c.Hash)
 	case !isWholeSecond(c.Genesis):
-		return fmt.Errorf("%w: the chain's genesis %v is not a whole second of the years 1970 to 9999", ErrTerms, c.Genesis)
+		return fmt.Errorf("%w: the chain's genesis must be a %s, not %v", ErrTerms, secondRule, c.Genesis)
 	case c.Period < time.Second || c.Period > 24*time.Hour || c.Period%time.Second != 0:
-		return fmt.Errorf("%w: the chain's period %s is not in whole seconds from 1s to 24h", ErrTerms, c.Period)
+		return fmt.Errorf("%w: the chain's period must be whole seconds from 1s to 24h, not %s", ErrTerms, c.Period)
 	}
 	_, err := c.publicKey()
 	return err
 }
 
 func (c *Chain) publicKey() (*bls.PublicKey[bls.KeyG2SigG1], error) {
-	var encoded [publicKeySize]byte
-	if !decodeHex(encoded[:], c.PublicKey) {
-		return nil, fmt.Errorf("%w: %q is not %d lower-case hexadecimal digits", ErrPublicKey, c.PublicKey, 2*publicKeySize)
+	encoded, key := make([]byte, publicKeySize), new(bls.PublicKey[bls.KeyG2SigG1])
+	if err := parseHex("public key", encoded, c.PublicKey); err != nil {
+		return nil, fmt.Errorf("%w: %w", errPublicKey, err)
 	}
-	key := new(bls.PublicKey[bls.KeyG2SigG1])
-	if err := key.UnmarshalBinary(encoded[:]); err != nil {
-		return nil, fmt.Errorf("%w: not a point of G2: %w", ErrPublicKey, err)
+	if err := key.UnmarshalBinary(encoded); err != nil {
+		return nil, fmt.Errorf("%w: must be a point of G2: %w", errPublicKey, err)
 	}
 	return key, nil
 }
 
-// RoundTime returns when a round is due, for rounds from 1 to 2^40.
+// RoundTime returns when a round is published. The round must be from 1 to 2^40.
 func (c *Chain) RoundTime(round uint64) time.Time {
 	return time.Unix(c.Genesis.Unix()+int64(round-1)*int64(c.Period/time.Second), 0).UTC()
 }
 
-// RoundAfter returns the first round whose time lies after the close of registration: the one to name in a
-// sale definition. A round due at the very instant of the close does not count.
-func (c *Chain) RoundAfter(closesAt time.Time) uint64 {
+// roundAfter returns the first round that is published after the close of registration. A round published at the
+// instant of the close does not count.
+func (c *Chain) roundAfter(closesAt time.Time) uint64 {
 	since := closesAt.Unix() - c.Genesis.Unix()
 	if since < 0 {
 		return 1
@@ -85,18 +89,18 @@ func (c *Chain) RoundAfter(closesAt time.Time) uint64 {
 	return uint64(since/int64(c.Period/time.Second)) + 2
 }
 
-// CheckRound refuses a round that does not lie after the close, unless it is a stand-in.
-func (c *Chain) CheckRound(round uint64, closesAt time.Time, standIn bool) error {
+// checkRound refuses a round that is not published after the close, unless it is a stand-in.
+func (c *Chain) checkRound(round uint64, closesAt time.Time, standIn bool) error {
 	if round < 1 || round > maxRound {
-		return fmt.Errorf("%w: round %d, not 1 to %d", ErrTerms, round, uint64(maxRound))
+		return fmt.Errorf("%w: the round must be from 1 to %d, not %d", ErrTerms, uint64(maxRound), round)
 	}
 	at := c.RoundTime(round)
 	if !isWholeSecond(at) {
-		return fmt.Errorf("%w: round %d lies after the year 9999", ErrTerms, round)
+		return fmt.Errorf("%w: round %d is published after the year 9999", ErrTerms, round)
 	}
 	if !standIn && !at.After(closesAt) {
-		return fmt.Errorf("%w: round %d is of %s, registration closes at %s; the first round after is %d", ErrRoundBeforeClose,
-			round, at.Format(time.RFC3339), closesAt.UTC().Format(time.RFC3339), c.RoundAfter(closesAt))
+		return fmt.Errorf("%w: round %d is published at %s, registration closes at %s; the first round after it is %d",
+			errRoundBeforeClose, round, at.Format(time.RFC3339), closesAt.UTC().Format(time.RFC3339), c.roundAfter(closesAt))
 	}
 	return nil
 }
@@ -112,8 +116,8 @@ type Beacon struct {
 //
 //	{"round":1000,"randomness":"fe29…","signature":"b446…"}
 //
-// Members may come in any order; unknown, duplicate or missing ones, upper-case digits and bytes after the object are
-// refused with [ErrBeaconSyntax]. What it says is not yet verified.
+// Members may be in any order. Unknown, duplicate or missing members, upper-case digits and trailing bytes are refused
+// with [ErrBeaconSyntax]. ParseBeacon does not verify the beacon; [Run] does.
 func ParseBeacon(data []byte) (Beacon, error) {
 	var text struct {
 		Round      *uint64 `json:"round"`
@@ -127,30 +131,28 @@ func ParseBeacon(data []byte) (Beacon, error) {
 		return Beacon{}, fmt.Errorf("%w: %w", ErrBeaconSyntax, err)
 	}
 	if text.Round == nil || *text.Round < 1 || *text.Round > maxRound {
-		return Beacon{}, fmt.Errorf("%w: no round from 1 to %d", ErrBeaconSyntax, uint64(maxRound))
+		return Beacon{}, fmt.Errorf("%w: the round must be from 1 to %d", ErrBeaconSyntax, uint64(maxRound))
 	}
 	beacon := Beacon{Round: *text.Round}
-	if !decodeHex(beacon.Randomness[:], text.Randomness) {
-		return Beacon{}, fmt.Errorf("%w: the randomness %q is not %d lower-case hexadecimal digits", ErrBeaconSyntax, text.Randomness, 2*sha256.Size)
-	}
-	if !decodeHex(beacon.Signature[:], text.Signature) {
-		return Beacon{}, fmt.Errorf("%w: the signature %q is not %d lower-case hexadecimal digits", ErrBeaconSyntax, text.Signature, 2*signatureSize)
+	if err := cmp.Or(parseHex("randomness", beacon.Randomness[:], text.Randomness),
+		parseHex("signature", beacon.Signature[:], text.Signature)); err != nil {
+		return Beacon{}, fmt.Errorf("%w: %w", ErrBeaconSyntax, err)
 	}
 	return beacon, nil
 }
 
-// decodeHex fills into from lower-case hexadecimal digits; false unless they are exactly as many as it takes.
-func decodeHex(into []byte, digits string) bool {
-	if len(digits) != hex.EncodedLen(len(into)) || bytes.ContainsAny([]byte(digits), "ABCDEF") {
-		return false
+// parseHex fills into from exactly as many lower-case hexadecimal digits as it needs. The error names them as what.
+func parseHex(what string, into []byte, digits string) error {
+	_, err := hex.Decode(into, []byte(digits[:min(len(digits), 2*len(into))]))
+	if err != nil || len(digits) != 2*len(into) || strings.ToLower(digits) != digits {
+		return fmt.Errorf("the %s must be %d lower-case hexadecimal digits, not %q", what, 2*len(into), digits)
 	}
-	_, err := hex.Decode(into, []byte(digits))
-	return err == nil
+	return nil
 }
 
-// Verify checks offline that the beacon is the chain's for this round: its number, that its randomness follows from its signature,
-// and the signature itself. It takes some milliseconds. Errors: [ErrPublicKey], [ErrOtherRound], [ErrRandomness],
-// [ErrSignature].
+// Verify checks offline that the chain published the beacon for this round: the number of the round, the randomness as
+// the SHA-256 of the signature, and the signature. It takes a few milliseconds. Errors: [ErrOtherRound],
+// [ErrRandomness], [ErrSignature], and [ErrTerms] if the chain's public key is invalid.
 func (c *Chain) Verify(round uint64, beacon Beacon) error {
 	key, err := c.publicKey()
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// quicknet is the League of Entropy's chain as https://api.drand.sh/52db9ba7…/info describes it.
+// quicknet is the chain of the League of Entropy, as described at https://api.drand.sh/52db9ba7…/info.
 func quicknet() Chain {
 	return Chain{
 		Hash: "52db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c84e971",
@@ -21,7 +21,7 @@ func quicknet() Chain {
 	}
 }
 
-// published returns a round that quicknet published, from testdata.
+// published reads a round that quicknet published from testdata.
 func published(t testing.TB, round uint64) Beacon {
 	t.Helper()
 	data, err := os.ReadFile(fmt.Sprintf("testdata/quicknet_%d.json", round))
@@ -44,7 +44,7 @@ func TestForgedBeaconsAreRefused(t *testing.T) {
 
 	renumbered := published(t, 123)
 	renumbered.Round = 1000
-	require.ErrorIs(t, chain.Verify(1000, renumbered), ErrSignature, "a true signature of another round")
+	require.ErrorIs(t, chain.Verify(1000, renumbered), ErrSignature, "a valid signature of another round")
 
 	drawn := beacon
 	drawn.Randomness[31] ^= 1
@@ -65,9 +65,10 @@ func TestForgedBeaconsAreRefused(t *testing.T) {
 	other.PublicKey = "93e02b6052719f607dacd3a088274f65596bd0d09920b61ab5da61bbdc7f5049334cf11213945d57e5ac7d055d042b7e" +
 		"024aa2b2f08f0a91260805272dc51051c6e47ad4fa403b02b4510b647ae3d1770bac0326a805bbefd48056c8c121bdb8"
 	require.ErrorIs(t, other.Verify(1000, beacon), ErrSignature)
-	for _, key := range []string{"", "83cf", strings.ToUpper(chain.PublicKey), chain.PublicKey[:190] + "5b", "c0" + strings.Repeat("00", 95)} {
+	for _, key := range []string{"", "83cf", strings.ToUpper(chain.PublicKey), chain.PublicKey[:190] + "5b",
+		"c0" + strings.Repeat("00", 95)} {
 		other.PublicKey = key
-		require.ErrorIs(t, other.Verify(1000, beacon), ErrPublicKey, "key %q", key)
+		require.ErrorIs(t, other.Verify(1000, beacon), errPublicKey, "key %q", key)
 	}
 }
 
@@ -122,17 +123,17 @@ func TestRoundAfterTheClose(t *testing.T) {
 		{365 * 24 * time.Hour, 10512002},
 	} {
 		closes := chain.Genesis.Add(c.after)
-		require.Equal(t, c.round, chain.RoundAfter(closes), "close %s after genesis", c.after)
-		require.NoError(t, chain.CheckRound(c.round, closes, false))
+		require.Equal(t, c.round, chain.roundAfter(closes), "close %s after genesis", c.after)
+		require.NoError(t, chain.checkRound(c.round, closes, false))
 		require.True(t, chain.RoundTime(c.round).After(closes))
 		if c.round > 1 {
 			require.False(t, chain.RoundTime(c.round-1).After(closes))
-			require.ErrorIs(t, chain.CheckRound(c.round-1, closes, false), ErrRoundBeforeClose)
-			require.NoError(t, chain.CheckRound(c.round-1, closes, true), "a stand-in may lie before")
+			require.ErrorIs(t, chain.checkRound(c.round-1, closes, false), errRoundBeforeClose)
+			require.NoError(t, chain.checkRound(c.round-1, closes, true), "a stand-in may be before the close")
 		}
 	}
-	require.ErrorIs(t, chain.CheckRound(0, chain.Genesis, true), ErrTerms)
-	require.ErrorIs(t, chain.CheckRound(maxRound+1, chain.Genesis, true), ErrTerms)
+	require.ErrorIs(t, chain.checkRound(0, chain.Genesis, true), ErrTerms)
+	require.ErrorIs(t, chain.checkRound(maxRound+1, chain.Genesis, true), ErrTerms)
 }
 
 func FuzzParseBeacon(f *testing.F) {

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// BenchmarkDraw freezes, ranks and assigns four million entries. Beside the time it reports the peak resident
-// set of the process, which the kernel keeps, so the source of the entries and the runtime are in it too:
+// BenchmarkDraw freezes, ranks and assigns up to four million entries. It reports the times and the peak resident set
+// size of the process as counted by the kernel, which includes the runtime and the source of the entries:
 //
 //	go test -run '^$' -bench 'Draw/' -benchtime 1x ./engine/draw
 func BenchmarkDraw(b *testing.B) {
@@ -48,7 +48,8 @@ func BenchmarkVerify(b *testing.B) {
 		dir := b.TempDir()
 		for b.Loop() {
 			began := time.Now()
-			require.NoError(b, result.Export(func(name string) (io.WriteCloser, error) { return os.Create(dir + "/" + name) }))
+			create := func(name string) (io.WriteCloser, error) { return os.Create(dir + "/" + name) }
+			require.NoError(b, result.Export(create))
 			wrote := time.Now()
 			_, err = Verify(os.DirFS(dir))
 			require.NoError(b, err)
@@ -59,7 +60,7 @@ func BenchmarkVerify(b *testing.B) {
 	})
 }
 
-// BenchmarkProof fetches one entry's proof from among four million.
+// BenchmarkProof finds, proves and verifies one of four million entries.
 func BenchmarkProof(b *testing.B) {
 	frozen := freezeMany(b, 4_000_000)
 	account := []byte("buyer-2000001@example.org")
@@ -69,14 +70,14 @@ func BenchmarkProof(b *testing.B) {
 		require.True(b, found)
 		proof := frozen.Proof(position)
 		if !proof.Verify(frozen.Root(), string(account), frozen.Group(position)) {
-			b.Fatal("the proof does not hold")
+			b.Fatal("the proof does not verify")
 		}
 	}
 }
 
-// freezeMany freezes accounts that come in no order and share a long beginning, every tenth a member.
+// freezeMany freezes unsorted accounts that share a prefix; every tenth is a member of the priority group.
 func freezeMany(b *testing.B, n int) *Entries {
-	name := make([]byte, 0, MaxName)
+	name := make([]byte, 0, maxName)
 	frozen, err := Freeze(n, func(i int) []byte {
 		name = append(name[:0], "buyer-"...)
 		name = strconv.AppendInt(name, int64(i)*2_654_435_761%int64(n), 10) // an odd prime: every number once

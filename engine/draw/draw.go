@@ -1,21 +1,21 @@
-// Package draw decides a ballot for access slots in a way that anybody can check afterwards.
+// Package draw decides a ballot for access slots in a way that anyone can check afterwards.
 //
-// A draw goes through five steps, each a pure function of the one before:
+// A draw has five steps. Each is a pure function of the previous one:
 //
-//  1. Freeze. At the close of registration the entries are sorted by account and hashed into an RFC 6962 Merkle tree.
-//     Its root is published; after that no entry can be added, taken away or altered unnoticed.
-//  2. Beacon. A round of a drand chain, named before and lying after the close, brings randomness that nobody could
-//     know while entries were taken. Its BLS signature is checked offline against the chain's public key.
-//  3. Seed. SHA-256 of the root and the randomness. Nothing an operator chooses after the freeze enters it.
+//  1. Freeze. When registration closes, the entries are sorted by account and hashed into an RFC 6962 Merkle tree. Its
+//     root is published. From then on no entry can be added, removed or altered without detection.
+//  2. Beacon. A round of a drand chain, named in advance and published after the close, supplies randomness that was
+//     unpredictable while entries were accepted. Its BLS signature is checked offline against the chain's public key.
+//  3. Seed. SHA-256 of the root and the randomness. No input that an operator chooses after the freeze enters it.
 //  4. Rank. Entries in ascending order of HMAC-SHA256(seed, account).
-//  5. Slots. In the order of their ranks entries get the places of the phase's access slots; the first days are the
-//     priority group's alone.
+//  5. Slots. In the order of their ranks, entries get the places of the phase's access slots. The slots of the first days
+//     are reserved for the priority group.
 //
-// [Run] does steps 2 to 5 on frozen [Entries]. [Result.Export] writes all of it as files, and [Verify] recomputes such a
-// directory from its entries and its beacon.
+// [Freeze] does step 1, [Run] does steps 2 to 5. [Entries.Proof] proves to one account that its entry was frozen.
+// [Result.Export] writes the whole draw as files, and [Verify] recomputes such a directory from its entries and beacon.
 //
-// The package has no clock and no state of its own, and no goroutine outlives the call that started it. Freezing, ranking
-// and exporting use as many goroutines as GOMAXPROCS allows; what they compute does not depend on how many that are.
+// The package has no clock and no state, and no goroutine outlives the call that started it. Freezing, ranking and
+// exporting use up to GOMAXPROCS goroutines; the results do not depend on their number.
 package draw
 
 import (
@@ -25,8 +25,12 @@ import (
 	"time"
 )
 
-// ErrTerms refuses terms that no draw can be held under: an unnamed draw, a time that is no whole second.
-var ErrTerms = errors.New("draw: terms")
+// ErrTerms is the error for terms under which no draw can be held. The text says which rule they break; correct them in
+// the sale definition.
+var ErrTerms = errors.New("draw: invalid terms")
+
+// nameRule is what isName checks, for messages.
+const nameRule = "1 to 64 characters from A-Z a-z 0-9 . _ : @ -"
 
 // Digest is a SHA-256 value.
 type Digest [32]byte
@@ -34,38 +38,41 @@ type Digest [32]byte
 // String returns the digest as 64 lower-case hexadecimal digits.
 func (d Digest) String() string { return hex.EncodeToString(d[:]) }
 
-// Terms are the conditions of a draw. All of them are fixed before registration closes.
+// Terms are the conditions of a draw. They are all fixed before registration closes.
 type Terms struct {
-	Draw     string    // the draw's id: an [IsName]
-	ClosesAt time.Time // of registration: the first instant at which no entry is taken
+	Draw     string    // id of the draw; see [IsName]
+	ClosesAt time.Time // of registration: the first instant at which no entry is accepted; a whole second
 	Chain    Chain
-	Round    uint64 // of the chain, the one that decides
-	StandIn  bool   // the round was already known when the draw was defined, so the draw shows the method and proves no fairness
-	Phase    string // id of the phase the slots belong to: an [IsName]
+	Round    uint64 // of the chain: the round that decides, 1 to 2^40
+	StandIn  bool   // the round was known when the draw was defined: the draw shows the method but does not prove fairness
+	Phase    string // id of the phase that the slots belong to; see [IsName]
 	Slots    SlotRule
 }
 
-// check refuses terms that contradict themselves or that an export could not write without loss, and works out their slots.
+// check refuses terms that contradict themselves or that an export could not represent exactly. It returns their slots.
 func (t *Terms) check() (schedule, error) {
 	if !IsName([]byte(t.Draw)) {
-		return schedule{}, fmt.Errorf("%w: the draw's id %q is not 1 to 64 of A-Z a-z 0-9 . _ : @ -", ErrTerms, t.Draw)
+		return schedule{}, fmt.Errorf("%w: the draw's id must be %s, not %q", ErrTerms, nameRule, t.Draw)
 	}
 	if !IsName([]byte(t.Phase)) {
-		return schedule{}, fmt.Errorf("%w: the phase's id %q is not 1 to 64 of A-Z a-z 0-9 . _ : @ -", ErrTerms, t.Phase)
+		return schedule{}, fmt.Errorf("%w: the phase's id must be %s, not %q", ErrTerms, nameRule, t.Phase)
 	}
 	if !isWholeSecond(t.ClosesAt) {
-		return schedule{}, fmt.Errorf("%w: registration closes at %v, not a whole second of the years 1970 to 9999", ErrTerms, t.ClosesAt)
+		return schedule{}, fmt.Errorf("%w: registration must close on a %s, not at %v", ErrTerms, secondRule, t.ClosesAt)
 	}
 	if err := t.Chain.check(); err != nil {
 		return schedule{}, err
 	}
-	if err := t.Chain.CheckRound(t.Round, t.ClosesAt, t.StandIn); err != nil {
+	if err := t.Chain.checkRound(t.Round, t.ClosesAt, t.StandIn); err != nil {
 		return schedule{}, err
 	}
 	return t.Slots.schedule()
 }
 
-// isWholeSecond reports whether t survives being written as RFC 3339 with seconds and four digits for the year.
+// secondRule is what isWholeSecond checks, for messages.
+const secondRule = "whole second in the years 1970 to 9999"
+
+// isWholeSecond reports whether RFC 3339 with seconds and a year of four digits represents t exactly.
 func isWholeSecond(t time.Time) bool {
 	return t.Nanosecond() == 0 && t.Unix() >= 0 && t.UTC().Year() <= 9999
 }
@@ -77,20 +84,19 @@ type Result struct {
 	Root   Digest
 	Seed   Digest
 
-	// Rank and Slot are indexed by the caller's entry index, the one it froze the entries with.
-	Rank []uint32 // 1 is the first
-	Slot []int32  // 0 is the phase's first slot; -1 when the places ran out before this rank
+	// Rank and Slot are indexed by entry, with the caller's index of [Freeze].
+	Rank []uint32 // from 1
+	Slot []int32  // from 0, the phase's first slot; -1 if all places went to better ranks
 
 	entries  *Entries
-	byRank   []uint32 // positions in entries, the first rank first
+	byRank   []uint32 // positions in entries, in the order of their ranks
 	schedule schedule
 }
 
-// Run decides the draw: it verifies the beacon under the terms, ranks the entries and hands out the slots.
+// Run decides the draw: it verifies the beacon under the terms, ranks the entries and assigns the slots.
 //
-// Errors: [ErrTerms], [ErrSlotRule], [ErrNoSlot], [ErrNoPlaces] and [ErrRoundBeforeClose] for the terms; [ErrPublicKey],
-// [ErrOtherRound], [ErrRandomness] and [ErrSignature] for the beacon. After an error nothing is decided; a beacon may be
-// fetched again, terms have to be corrected in the sale definition.
+// Errors: [ErrTerms] for the terms, which must be corrected in the sale definition; [ErrOtherRound], [ErrRandomness]
+// and [ErrSignature] for the beacon, which may be fetched again. After an error nothing is decided.
 func Run(entries *Entries, terms Terms, beacon Beacon) (*Result, error) {
 	plan, err := terms.check()
 	if err != nil {
@@ -104,8 +110,8 @@ func Run(entries *Entries, terms Terms, beacon Beacon) (*Result, error) {
 		Terms: terms, Beacon: beacon, Root: entries.Root(), Seed: seed,
 		Rank: make([]uint32, entries.Len()), entries: entries, byRank: rank(entries, seed), schedule: plan,
 	}
-	for place, position := range result.byRank {
-		result.Rank[entries.order[position]] = uint32(place) + 1
+	for i, position := range result.byRank {
+		result.Rank[entries.order[position]] = uint32(i) + 1
 	}
 	result.Slot = plan.assign(entries, result.byRank)
 	return result, nil
@@ -117,11 +123,11 @@ type Access struct {
 	Rank     uint32
 	Slot     int32
 	OpensAt  time.Time
-	ClosesAt time.Time // the first instant at which the slot has ended
-	Priority bool      // the slot is one of the first days, which only members of the priority group get
+	ClosesAt time.Time // the first instant after the slot
+	Priority bool      // the slot is reserved for the priority group
 }
 
-// Access returns the slot of an entry, given its index; false when it drew none.
+// Access returns the slot of an entry, given by its index; false if it has none.
 func (r *Result) Access(entry int) (Access, bool) {
 	slot := r.Slot[entry]
 	if slot < 0 {
@@ -134,8 +140,7 @@ func (r *Result) Access(entry int) (Access, bool) {
 	}, true
 }
 
-// Winners calls yield for every entry that has a slot, in the order of the ranks, until yield returns false. It is an
-// iterator for range.
+// Winners is an iterator over the entries that have a slot, in the order of their ranks.
 func (r *Result) Winners(yield func(Access) bool) {
 	for _, position := range r.byRank {
 		access, won := r.Access(int(r.entries.order[position]))

@@ -1,11 +1,9 @@
 package draw
 
-import (
-	"time"
-)
+import "time"
 
-// paris returns terms like those of the packs of Paris 2024: slots of 48 hours from 15 February to 15 March 2023,
-// the first four days for the Club, decided by a stand-in.
+// paris returns terms like those of the packs of Paris 2024: slots of 48 hours from 15 February to 15 March 2023, the
+// first four days reserved for the Club, decided by a stand-in.
 func paris() Terms {
 	return Terms{
 		Draw: "draw1", ClosesAt: time.Date(2023, 1, 31, 17, 0, 0, 0, time.UTC), Chain: quicknet(), Round: 1000, StandIn: true,

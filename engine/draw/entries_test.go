@@ -11,10 +11,10 @@ import (
 	"pgregory.net/rapid"
 )
 
-// entry is an entry as a test has it.
+// entry is an entry of a test.
 type entry struct{ account, group string }
 
-// names draws accounts that often share beginnings and differ in length.
+// names generates accounts of different lengths, many of which share a prefix.
 func names(most int) *rapid.Generator[[]string] {
 	account := rapid.OneOf(
 		rapid.StringMatching(`[a-b]{1,4}`),
@@ -25,7 +25,7 @@ func names(most int) *rapid.Generator[[]string] {
 	return rapid.SliceOfNDistinct(account, 0, most, rapid.ID)
 }
 
-// Whatever the accounts, their order is that of their bytes, the root is the RFC's, and every entry is found and proven.
+// For any accounts, the order is that of their bytes, the root is that of the RFC, and every entry is found and proved.
 func TestFreezeSortsAndProves(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var entries []entry
@@ -53,12 +53,12 @@ func TestFreezeSortsAndProves(t *testing.T) {
 			require.False(t, proof.Verify(frozen.Root(), one.account, one.group+"x"))
 			require.False(t, proof.Verify(frozen.Root(), one.account+"x", one.group))
 		}
-		_, ok := frozen.Find([]byte("nobody~"))
+		_, ok := frozen.Find([]byte("none~"))
 		require.False(t, ok)
 	})
 }
 
-// freezeAs freezes entries whose groups are among the given ones.
+// freezeAs freezes entries of the given groups.
 func freezeAs(t require.TestingT, entries []entry, groups []string) *Entries {
 	frozen, err := Freeze(len(entries), func(i int) []byte { return []byte(entries[i].account) },
 		func(i int) uint8 { return uint8(slices.Index(groups, entries[i].group) + 1) }, groups)
@@ -66,7 +66,7 @@ func freezeAs(t require.TestingT, entries []entry, groups []string) *Entries {
 	return frozen
 }
 
-// The radix sort takes over above 4,096 entries; this is it, at three depths of eight bytes.
+// The radix sort is used from 4,096 entries on. This covers it at three depths of eight bytes.
 func TestFreezeSortsMany(t *testing.T) {
 	entries := make([]entry, 30_000)
 	for i := range entries {
@@ -90,34 +90,35 @@ func TestFreezeRefuses(t *testing.T) {
 		return err
 	}
 	require.NoError(t, freezeThree("b", 1, "club"))
-	require.NoError(t, freezeThree(strings.Repeat("x", MaxName), 0))
-	for _, account := range []string{"", strings.Repeat("x", MaxName+1), "b\x1f", "b,", `"b"`, "b\n", "b\r", "b c", "\xff", "é", "b\x00"} {
-		require.ErrorIs(t, freezeThree(account, 0), ErrAccount, "%q", account)
+	require.NoError(t, freezeThree(strings.Repeat("x", maxName), 0))
+	for _, account := range []string{"", strings.Repeat("x", maxName+1), "b\x1f", "b,", `"b"`, "b\n", "b\r", "b c",
+		"\xff", "é", "b\x00"} {
+		require.ErrorIs(t, freezeThree(account, 0), errAccount, "%q", account)
 	}
 	for _, twin := range []string{"a", "c"} {
-		require.ErrorIs(t, freezeThree(twin, 0), ErrDuplicateAccount)
+		require.ErrorIs(t, freezeThree(twin, 0), errDuplicateAccount)
 	}
-	require.ErrorIs(t, freezeThree("b", 1), ErrGroup)
-	require.ErrorIs(t, freezeThree("b", 2, "club"), ErrGroup)
+	require.ErrorIs(t, freezeThree("b", 1), errGroup)
+	require.ErrorIs(t, freezeThree("b", 2, "club"), errGroup)
 	for _, groups := range [][]string{{""}, {"club\x1f"}, {"club", "club"}, make([]string, MaxGroups+1)} {
-		require.ErrorIs(t, freezeThree("b", 0, groups...), ErrGroup, "%q", groups)
+		require.ErrorIs(t, freezeThree("b", 0, groups...), errGroup, "%q", groups)
 	}
 	_, err := Freeze(MaxEntries+1, nil, nil, nil)
-	require.ErrorIs(t, err, ErrTooManyEntries)
+	require.ErrorIs(t, err, errTooManyEntries)
 }
 
-// A duplicate is found wherever it stands, also in names longer than the eight bytes that are compared at a time.
+// A duplicate is found at any position, also among names longer than the eight bytes that are compared at a time.
 func TestFreezeFindsEveryDuplicate(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		accounts := names(30).Filter(func(all []string) bool { return len(all) > 0 }).Draw(t, "accounts")
 		accounts = append(accounts, rapid.SampledFrom(accounts).Draw(t, "twin"))
 		_, err := Freeze(len(accounts), func(i int) []byte { return []byte(accounts[i]) }, func(int) uint8 { return 0 }, nil)
-		require.ErrorIs(t, err, ErrDuplicateAccount)
+		require.ErrorIs(t, err, errDuplicateAccount)
 		require.ErrorContains(t, err, fmt.Sprintf("%q", accounts[len(accounts)-1]))
 	})
 }
 
-// The leaf of (ab, "") is not that of (a, b): the separator is what keeps them apart.
+// The separator makes the leaf of (ab, "") different from that of (a, b).
 func TestLeavesAreUnambiguous(t *testing.T) {
 	require.NotEqual(t, leafHash([]byte("ab"), ""), leafHash([]byte("a"), "b"))
 	require.Equal(t, sha([]byte("\x00a\x1fb")), leafHash([]byte("a"), "b"))

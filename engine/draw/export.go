@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// The files of an export, in the order they are written in.
+// The files of an export, in the order in which they are written.
 const (
 	readmeFile  = "README.md"
 	drawFile    = "draw.json"
@@ -26,13 +26,16 @@ const (
 	resultHeader  = "rank,account,group,hmac,slot,opens_at,closes_at,priority\n"
 )
 
-// Export writes the draw as five files, each through a writer that create makes for its name and that is closed after
-// it: README.md says how to recompute the draw, draw.json has what was fixed and what came out, entries.csv the
-// entries sorted by account, result.csv all entries by rank, and SHA256SUMS the digests of the other four, in the format of
-// sha256sum. SHA256SUMS is written last.
+// Export writes the draw as five files. It calls create for the writer of each file and closes the writer:
 //
-// The same draw gives the same bytes, wherever and how often it is exported; [Verify] relies on it. An error is one of
-// create's writers; what was written until then is no export.
+//   - README.md explains how to recompute the draw.
+//   - draw.json has the terms, the beacon and the values computed from them.
+//   - entries.csv has the entries, sorted by account.
+//   - result.csv has all entries by rank, with their slots.
+//   - SHA256SUMS has the digests of the other four in the format of sha256sum. It is written last.
+//
+// The same draw always gives the same bytes; [Verify] relies on this. Export returns the first error of create or of a
+// writer; the files written until then are not an export.
 func (r *Result) Export(create func(name string) (io.WriteCloser, error)) error {
 	var sums []byte
 	for _, file := range []struct {
@@ -49,8 +52,8 @@ func (r *Result) Export(create func(name string) (io.WriteCloser, error)) error 
 	return err
 }
 
-// writeFile writes one file and returns the digest of what was written. A bufio.Writer keeps its first error until
-// Flush, so write need not look at any.
+// writeFile writes one file and returns the digest of its content. write need not check errors: a bufio.Writer returns
+// its first error again from Flush.
 func writeFile(create func(string) (io.WriteCloser, error), name string, write func(*bufio.Writer)) (Digest, error) {
 	file, err := create(name)
 	if err != nil {
@@ -70,7 +73,7 @@ func sumOf(h hash.Hash) (d Digest) {
 	return d
 }
 
-// writeDraw writes draw.json. No value needs escaping: names are those of [IsName], the rest are numbers, digits and
+// writeDraw writes draw.json. No value needs escaping: names satisfy [IsName]; the others are numbers, digits and
 // times.
 func (r *Result) writeDraw(w *bufio.Writer) {
 	t, second := &r.Terms, time.Second
@@ -102,12 +105,12 @@ func (r *Result) writeDraw(w *bufio.Writer) {
   "priority_slots": %d
 }
 `, t.Draw, stamp(t.ClosesAt), r.entries.Len(), r.Root, t.Chain.Hash, t.Chain.PublicKey, stamp(t.Chain.Genesis),
-		t.Chain.Period/second, t.Round, stamp(t.Chain.RoundTime(t.Round)), t.StandIn, r.Beacon.Randomness, r.Beacon.Signature,
-		r.Seed, t.Phase, stamp(t.Slots.OpensAt), stamp(t.Slots.ClosesAt), t.Slots.Length/second, t.Slots.Step/second,
+		t.Chain.Period/second, t.Round, stamp(t.Chain.RoundTime(t.Round)), t.StandIn, r.Beacon.Randomness,
+		r.Beacon.Signature, r.Seed, t.Phase, stamp(t.Slots.OpensAt), stamp(t.Slots.ClosesAt), t.Slots.Length/second, t.Slots.Step/second,
 		t.Slots.Places, t.Slots.PriorityDays, t.Slots.Group, r.schedule.slots, r.schedule.priority)
 }
 
-// stamp writes a whole second in the one form an export has for it.
+// stamp formats a whole second as all files of an export do.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 func (r *Result) writeEntries(w *bufio.Writer) {
@@ -123,18 +126,19 @@ func (r *Result) writeEntries(w *bufio.Writer) {
 func (r *Result) writeResult(w *bufio.Writer) {
 	w.WriteString(resultHeader)
 	mac, line := newTicket(r.Seed), make([]byte, 0, 512)
-	drawn, window := int32(-1), []byte(nil) // of the slot that was written last; ranks share slots in runs
-	for place, position := range r.byRank {
-		line = strconv.AppendUint(line[:0], uint64(place)+1, 10)
+	slot, window := int32(-1), []byte(nil) // the slot of the previous winner, which is most often that of the next, and its text
+	for i, position := range r.byRank {
+		line = strconv.AppendUint(line[:0], uint64(i)+1, 10)
 		line = append(append(line, ','), r.entries.Account(int(position))...)
 		line = append(append(line, ','), r.entries.Group(int(position))...)
 		line = hex.AppendEncode(append(line, ','), mac.of(r.entries.Account(int(position))))
 		if access, won := r.Access(int(r.entries.order[position])); !won {
 			line = append(line, ",,,,false\n"...)
 		} else {
-			if access.Slot != drawn {
-				drawn = access.Slot
-				window = fmt.Appendf(window[:0], ",%d,%s,%s,%t\n", drawn, stamp(access.OpensAt), stamp(access.ClosesAt), access.Priority)
+			if access.Slot != slot {
+				slot = access.Slot
+				window = fmt.Appendf(window[:0], ",%d,%s,%s,%t\n", slot, stamp(access.OpensAt), stamp(access.ClosesAt),
+					access.Priority)
 			}
 			line = append(line, window...)
 		}

@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// smallDraw is a draw of eleven entries with two slots for the Club, three after and two entries too many.
+// smallDraw is a draw of eleven entries with two slots reserved for the Club, three others, and too few places for all.
 func smallDraw(t require.TestingT) *Result {
 	entries := []entry{
 		{"zoe@example.org", ""}, {"A-1", "club"}, {"a-1", ""}, {"a-10", "club"}, {"a-2", "family"}, {"m:77", "club"},
@@ -74,8 +74,8 @@ func TestExportVerifies(t *testing.T) {
 		Terms: smallTerms(), Entries: 11, Root: result.Root, Randomness: result.Beacon.Randomness, Seed: result.Seed,
 		Slots: 5, Winners: 10, Priority: 4,
 	}, summary)
-	require.Contains(t, string(files["README.md"].Data), "stand-in", "an export says so")
-	require.True(t, summary.Terms.StandIn, "and its verification does")
+	require.Contains(t, string(files["README.md"].Data), "stand-in", "the export states it")
+	require.True(t, summary.Terms.StandIn, "the summary states it")
 
 	terms := smallTerms()
 	terms.StandIn = false // round 1000 is of August 2023
@@ -88,7 +88,7 @@ func TestExportVerifies(t *testing.T) {
 	require.NotContains(t, string(files["README.md"].Data), "stand-in")
 }
 
-// The bytes of format 1. A change here is a new format: directories exported before must keep verifying.
+// The bytes of format 1. A change here is a new format: earlier exports must still verify.
 func TestExportFormat(t *testing.T) {
 	files := export(t, smallDraw(t))
 	for _, name := range []string{"README.md", "draw.json", "entries.csv", "result.csv", "SHA256SUMS"} {
@@ -100,14 +100,14 @@ func TestExportFormat(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// No byte of no file can be changed, added or taken away.
-func TestEverySingleByteCounts(t *testing.T) {
+// Changing, adding or removing any byte of any file is detected.
+func TestEveryByteCounts(t *testing.T) {
 	files := export(t, smallDraw(t))
 	tried := 0
 	for name, file := range files {
 		good := file.Data
 		for at := range good {
-			for _, flip := range []byte{0x01, 0x20, 0x80} { // another character, the other case, no ASCII
+			for _, flip := range []byte{0x01, 0x20, 0x80} { // another character, the other case, not ASCII
 				file.Data = slices.Clone(good)
 				file.Data[at] ^= flip
 				_, err := Verify(files)
@@ -136,15 +136,15 @@ func TestEverySingleByteCounts(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// Whoever changes a byte and writes SHA256SUMS anew gets past the digests, and is refused by the recomputation: except for
-// what nothing is computed from, which the publication at the close of registration pins, and which Verify reports.
-func TestSumsWrittenAnewDoNotHelp(t *testing.T) {
+// A forger who changes a byte and rewrites SHA256SUMS passes the digests but not the recomputation. The exceptions are
+// values from which nothing is computed: the sale definition fixes them, and Verify reports them in its summary.
+func TestRewrittenSumsDoNotHelp(t *testing.T) {
 	files := export(t, smallDraw(t))
 	accepted := map[string]int{}
 	for _, name := range []string{"README.md", "draw.json", "entries.csv", "result.csv"} {
 		good := files[name].Data
 		step := 1
-		if name == "README.md" || name == "result.csv" { // whole text that is computed: every byte takes the same way
+		if name == "README.md" || name == "result.csv" { // computed as a whole: every byte is checked in the same way
 			step = 7
 		}
 		for at := 0; at < len(good); at += step {
@@ -167,7 +167,7 @@ func TestSumsWrittenAnewDoNotHelp(t *testing.T) {
 	for member := range accepted {
 		require.Contains(t, []string{"registration_closes_at", "chain_hash", "phase_closes_at"}, member)
 	}
-	require.NotEmpty(t, accepted, "the test reaches beyond the digests")
+	require.NotEmpty(t, accepted, "the test must pass the digests")
 }
 
 func writeSums(files fstest.MapFS) {
@@ -178,42 +178,42 @@ func writeSums(files fstest.MapFS) {
 	files["SHA256SUMS"] = &fstest.MapFile{Data: sums}
 }
 
-// What Verify refuses before it compares, with the file and the line named.
+// Verify names the file and the line at fault.
 func TestVerifyNamesWhatIsWrong(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		change func(fstest.MapFS)
-		says   string
+		want   string
 	}{
 		{"a file missing", func(f fstest.MapFS) { delete(f, "result.csv") }, "result.csv is missing"},
 		{"the sums missing", func(f fstest.MapFS) { delete(f, "SHA256SUMS") }, "SHA256SUMS is missing"},
 		{"nothing", func(f fstest.MapFS) { clear(f) }, "README.md is missing"},
-		{"a file too many", func(f fstest.MapFS) { f["notes.txt"] = &fstest.MapFile{} }, "notes.txt does not belong to an export"},
-		{"a last file too many", func(f fstest.MapFS) { f["z"] = &fstest.MapFile{} }, "z does not belong to an export"},
-		{"a directory", func(f fstest.MapFS) { f["draw.json/x"] = f["draw.json"]; delete(f, "draw.json") }, "draw.json is no regular file"},
-		{"damage", func(f fstest.MapFS) { f["entries.csv"].Data[20]++ }, "SHA256SUMS, line 3, is not"},
-		{"an entry more", replace("entries.csv", "\nb,club\n", "\nb,club\nb0,\n"), "entries.csv has the root"},
-		{"an entry twice", replace("entries.csv", "\nb,club\n", "\nb,club\nb,club\n"), `account entered twice: "b"`},
-		{"a foreign byte", replace("entries.csv", "\nb,", "\nb\xff,"), "line 6"},
+		{"an additional file", func(f fstest.MapFS) { f["notes.txt"] = &fstest.MapFile{} }, "notes.txt is not a file of an export; remove it"},
+		{"an additional last file", func(f fstest.MapFS) { f["z"] = &fstest.MapFile{} }, "z is not a file of an export; remove it"},
+		{"a directory", func(f fstest.MapFS) { f["draw.json/x"] = f["draw.json"]; delete(f, "draw.json") }, "draw.json is not a regular file"},
+		{"damage", func(f fstest.MapFS) { f["entries.csv"].Data[20]++ }, "SHA256SUMS, line 3, must be"},
+		{"an additional entry", replace("entries.csv", "\nb,club\n", "\nb,club\nb0,\n"), "entries.csv has the root"},
+		{"a duplicate entry", replace("entries.csv", "\nb,club\n", "\nb,club\nb,club\n"), `account entered twice: "b"`},
+		{"an invalid byte", replace("entries.csv", "\nb,", "\nb\xff,"), "line 6"},
 		{"no group", replace("entries.csv", "\nb,club\n", "\nb\n"), "line 6"},
 		{"three fields", replace("entries.csv", "\nb,club\n", "\nb,club,club\n"), "line 6"},
-		{"no header", replace("entries.csv", "account,group\n", ""), "the first line"},
-		{"nothing in entries", func(f fstest.MapFS) { f["entries.csv"].Data = nil }, "line 1 does not end"},
-		{"a cut line", replace("entries.csv", ",\n", ","), "entries.csv: draw: export refused: line"},
-		{"a line without end", replace("entries.csv", "\nb,", "\n"+strings.Repeat("b", 5000)+","), "line 6 does not end"},
-		{"order", replace("entries.csv", "A-1,club\na-1,\n", "a-1,\nA-1,club\n"), "entries.csv is not what the draw gives, from line 2 on"},
-		{"a better rank", replace("result.csv", "\n1,", "\n2,"), "result.csv is not what the draw gives, from line 2 on"},
-		{"a cut result", func(f fstest.MapFS) { f["result.csv"].Data = f["result.csv"].Data[:700] }, "result.csv ends in line"},
-		{"a longer result", func(f fstest.MapFS) { f["result.csv"].Data = append(f["result.csv"].Data, '\n') }, "result.csv goes on after line"},
-		{"another seed", replace("draw.json", `"seed": "`, `"seed": "0`), "draw.json is not what the draw gives, from line 16 on"},
-		{"unknown member", replace("draw.json", `"draw"`, `"extra": 1, "draw"`), "draw.json is not what the draw gives, from line 3 on"},
+		{"no header", replace("entries.csv", "account,group\n", ""), "the first line must be"},
+		{"empty entries", func(f fstest.MapFS) { f["entries.csv"].Data = nil }, "line 1 does not end in a line feed"},
+		{"a truncated line", replace("entries.csv", ",\n", ","), "entries.csv: draw: export refused: line"},
+		{"a line that is too long", replace("entries.csv", "\nb,", "\n"+strings.Repeat("b", 5000)+","), "line 6 does not end in a line feed"},
+		{"another order", replace("entries.csv", "A-1,club\na-1,\n", "a-1,\nA-1,club\n"), "entries.csv differs from the recomputed draw from line 2 on"},
+		{"a better rank", replace("result.csv", "\n1,", "\n2,"), "result.csv differs from the recomputed draw from line 2 on"},
+		{"a truncated result", func(f fstest.MapFS) { f["result.csv"].Data = f["result.csv"].Data[:700] }, "result.csv ends early, in line"},
+		{"a longer result", func(f fstest.MapFS) { f["result.csv"].Data = append(f["result.csv"].Data, '\n') }, "result.csv continues after line"},
+		{"another seed", replace("draw.json", `"seed": "`, `"seed": "0`), "draw.json differs from the recomputed draw from line 16 on"},
+		{"unknown member", replace("draw.json", `"draw"`, `"extra": 1, "draw"`), "draw.json differs from the recomputed draw from line 3 on"},
 		{"duplicate member", replace("draw.json", `"draw"`, `"draw": "x", "draw"`), "duplicate"},
 		{"another round", replace("draw.json", `"round": 1000`, `"round": 1001`), ErrSignature.Error()},
 		{"another randomness", replace("draw.json", `"randomness": "fe`, `"randomness": "ff`), ErrRandomness.Error()},
-		{"no places", replace("draw.json", `"slot_places": 2`, `"slot_places": 0`), ErrNoPlaces.Error()},
-		{"no stand-in", replace("draw.json", `"stand_in": true`, `"stand_in": false`), "README.md is not what the draw gives"},
-		{"root too short", replace("draw.json", `"root": "`, `"root": "0`), "the root is not"},
-		{"huge", func(f fstest.MapFS) { f["draw.json"].Data = bytes.Repeat([]byte(" "), 1<<15) }, "draw.json has more than"},
+		{"no places", replace("draw.json", `"slot_places": 2`, `"slot_places": 0`), errNoPlaces.Error()},
+		{"no stand-in", replace("draw.json", `"stand_in": true`, `"stand_in": false`), "README.md differs from the recomputed draw"},
+		{"root too short", replace("draw.json", `"root": "`, `"root": "0`), "the root must be"},
+		{"huge", func(f fstest.MapFS) { f["draw.json"].Data = bytes.Repeat([]byte(" "), 1<<15) }, "draw.json exceeds"},
 	} {
 		files := export(t, smallDraw(t))
 		c.change(files)
@@ -222,7 +222,7 @@ func TestVerifyNamesWhatIsWrong(t *testing.T) {
 		}
 		_, err := Verify(files)
 		require.ErrorIs(t, err, ErrRefused, c.name)
-		require.ErrorContains(t, err, c.says, c.name)
+		require.ErrorContains(t, err, c.want, c.name)
 	}
 }
 
@@ -232,7 +232,7 @@ func replace(name, old, new string) func(fstest.MapFS) {
 	}
 }
 
-// An error of a writer comes out, whether at a file's creation, in its midst or at its close.
+// Export returns an error of a writer at the creation of a file, while writing and at its close.
 func TestExportReportsWriteErrors(t *testing.T) {
 	full := errors.New("no space left")
 	for _, failing := range []string{"README.md", "draw.json", "entries.csv", "result.csv", "SHA256SUMS"} {
@@ -252,12 +252,12 @@ func TestExportReportsWriteErrors(t *testing.T) {
 	}
 }
 
-// openssl runs the command line tool: the second, independent implementation of SHA-256 and HMAC.
+// openssl runs the command-line tool, an independent implementation of SHA-256 and HMAC.
 func openssl(t *testing.T, input []byte, arguments ...string) string {
 	command := exec.Command("openssl", append([]string{"dgst", "-sha256"}, arguments...)...)
 	command.Stdin = bytes.NewReader(input)
 	out, err := command.Output()
-	require.NoError(t, err, "openssl on the command line is needed to check the draw by a second path")
+	require.NoError(t, err, "this test needs the command openssl")
 	fields := strings.Fields(string(out))
 	return fields[len(fields)-1]
 }
@@ -268,7 +268,7 @@ func unhex(t *testing.T, text string) []byte {
 	return data
 }
 
-// opensslRoot is the Merkle tree hash with openssl as the hash.
+// opensslRoot is the Merkle tree hash, computed with openssl.
 func opensslRoot(t *testing.T, leaves []string) string {
 	if len(leaves) == 1 {
 		return openssl(t, []byte("\x00"+leaves[0]))
@@ -281,10 +281,10 @@ func opensslRoot(t *testing.T, leaves []string) string {
 	return openssl(t, append(node, unhex(t, opensslRoot(t, leaves[k:]))...))
 }
 
-// A draw is recomputed from its exported files with openssl, following the export's README and nothing of this package.
+// A draw is recomputed from its exported files with openssl, by the README of the export and without this package.
 func TestDrawRecomputedWithOpenSSL(t *testing.T) {
 	files := export(t, smallDraw(t))
-	var said struct {
+	var stated struct {
 		Root, Randomness, Signature, Seed string
 		Opens                             time.Time `json:"phase_opens_at"`
 		Closes                            time.Time `json:"phase_closes_at"`
@@ -294,7 +294,7 @@ func TestDrawRecomputedWithOpenSSL(t *testing.T) {
 		Days                              int64     `json:"priority_days"`
 		Group                             string    `json:"priority_group"`
 	}
-	require.NoError(t, json.Unmarshal(files["draw.json"].Data, &said))
+	require.NoError(t, json.Unmarshal(files["draw.json"].Data, &stated))
 	entries, err := csv.NewReader(bytes.NewReader(files["entries.csv"].Data)).ReadAll()
 	require.NoError(t, err)
 	entries = entries[1:]
@@ -303,20 +303,20 @@ func TestDrawRecomputedWithOpenSSL(t *testing.T) {
 	for _, one := range entries {
 		leaves = append(leaves, one[0]+"\x1f"+one[1])
 	}
-	require.Equal(t, opensslRoot(t, leaves), said.Root)
-	require.Equal(t, openssl(t, unhex(t, said.Signature)), said.Randomness)
-	require.Equal(t, openssl(t, append(unhex(t, said.Root), unhex(t, said.Randomness)...)), said.Seed)
+	require.Equal(t, opensslRoot(t, leaves), stated.Root)
+	require.Equal(t, openssl(t, unhex(t, stated.Signature)), stated.Randomness)
+	require.Equal(t, openssl(t, append(unhex(t, stated.Root), unhex(t, stated.Randomness)...)), stated.Seed)
 
 	var drawn [][]string // hmac, account, group
 	for _, one := range entries {
-		drawn = append(drawn, []string{openssl(t, []byte(one[0]), "-mac", "HMAC", "-macopt", "hexkey:"+said.Seed), one[0], one[1]})
+		drawn = append(drawn, []string{openssl(t, []byte(one[0]), "-mac", "HMAC", "-macopt", "hexkey:"+stated.Seed), one[0], one[1]})
 	}
 	slices.SortFunc(drawn, func(a, b []string) int { return strings.Compare(a[0], b[0]) })
 
 	var early, late []int64 // opening instants, one for each place
-	for opens := said.Opens.Unix(); opens+said.Length <= said.Closes.Unix(); opens += said.Step {
-		for range said.Places {
-			if opens < said.Opens.Unix()+said.Days*86400 {
+	for opens := stated.Opens.Unix(); opens+stated.Length <= stated.Closes.Unix(); opens += stated.Step {
+		for range stated.Places {
+			if opens < stated.Opens.Unix()+stated.Days*86400 {
 				early = append(early, opens)
 			} else {
 				late = append(late, opens)
@@ -327,15 +327,15 @@ func TestDrawRecomputedWithOpenSSL(t *testing.T) {
 	for i, one := range drawn {
 		line := []string{strconv.Itoa(i + 1), one[1], one[2], one[0], "", "", "", "false"}
 		places := &late
-		if one[2] == said.Group && len(early) > 0 {
+		if one[2] == stated.Group && len(early) > 0 {
 			places, line[7] = &early, "true"
 		}
 		if len(*places) > 0 {
 			opens := (*places)[0]
 			*places = (*places)[1:]
-			line[4] = strconv.FormatInt((opens-said.Opens.Unix())/said.Step, 10)
+			line[4] = strconv.FormatInt((opens-stated.Opens.Unix())/stated.Step, 10)
 			line[5] = time.Unix(opens, 0).UTC().Format(time.RFC3339)
-			line[6] = time.Unix(opens+said.Length, 0).UTC().Format(time.RFC3339)
+			line[6] = time.Unix(opens+stated.Length, 0).UTC().Format(time.RFC3339)
 		}
 		want = append(want, line)
 	}
@@ -344,7 +344,7 @@ func TestDrawRecomputedWithOpenSSL(t *testing.T) {
 	require.Equal(t, want, got)
 }
 
-// Whatever bytes stand in the place of some bytes of a file: refused, unless they are the same bytes.
+// Replacing bytes of a file by other bytes is refused.
 func FuzzVerify(f *testing.F) {
 	files := export(f, smallDraw(f))
 	f.Add(uint8(0), uint16(0), []byte("#"), false)
@@ -376,7 +376,7 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// What the parser of entries takes, it takes again in canonical form, and in no other.
+// Entries that are parsed can be written in canonical form and parsed again.
 func FuzzParseEntries(f *testing.F) {
 	f.Add([]byte("account,group\na,\nb,club\n"))
 	f.Add([]byte("account,group\nb,family\na,club\n"))

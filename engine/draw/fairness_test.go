@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// chiSquareTail returns the chance that a chi-square variable with df degrees of freedom exceeds x: one minus the regularized
-// lower incomplete gamma function of (df/2, x/2), by its power series (Abramowitz and Stegun 6.5.29).
+// chiSquareTail returns the probability that a chi-square variable with df degrees of freedom exceeds x: one minus the
+// regularized lower incomplete gamma function of (df/2, x/2), by its power series (Abramowitz and Stegun 6.5.29).
 func chiSquareTail(x float64, df int) float64 {
 	a, z := float64(df)/2, x/2
 	term := 1 / a
@@ -20,7 +20,7 @@ func chiSquareTail(x float64, df int) float64 {
 		sum += term
 	}
 	logGamma, _ := math.Lgamma(a)
-	return max(0, 1-math.Exp(a*math.Log(z)-z-logGamma)*sum) // what rounding takes below zero is zero
+	return max(0, 1-math.Exp(a*math.Log(z)-z-logGamma)*sum) // rounding may yield less than zero
 }
 
 // Upper critical values from the NIST/SEMATECH e-Handbook of Statistical Methods, section 1.3.6.7.4.
@@ -29,27 +29,31 @@ func TestChiSquareTail(t *testing.T) {
 		df       int
 		critical float64
 		tail     float64
-	}{{1, 3.841, 0.05}, {10, 18.307, 0.05}, {10, 29.588, 0.001}, {30, 59.703, 0.001}, {100, 124.342, 0.05}, {100, 149.449, 0.001}} {
+	}{{1, 3.841, 0.05}, {10, 18.307, 0.05}, {10, 29.588, 0.001}, {30, 59.703, 0.001}, {100, 124.342, 0.05},
+		{100, 149.449, 0.001}} {
 		require.InEpsilon(t, c.tail, chiSquareTail(c.critical, c.df), 0.002, "df %d, x %v", c.df, c.critical)
 	}
 }
 
 const (
 	fairSeeds  = 1000
-	fairLevel  = 0.001 // a fair draw fails with this chance; the seeds are fixed, so it either never or always does
-	fairCrowd  = 24    // of them
-	fairMember = 8     // are members
+	fairLevel  = 0.001 // the probability that a fair draw fails; with fixed seeds it either always or never fails
+	fairCrowd  = 24    // entries
+	fairMember = 8     // of them are members of the priority group
 )
 
-// fairRule has a priority slot and two others of four places: 4 of 8 members win early, 8 of the other 20 entries later.
+// fairRule has one priority slot and two others, of four places each: 4 of 8 members get the first, and 8 of the other
+// 20 entries get the others.
 func fairRule() SlotRule {
 	opens := time.Date(2023, 2, 15, 9, 0, 0, 0, time.UTC)
 	return SlotRule{
-		OpensAt: opens, ClosesAt: opens.Add(120 * time.Hour), Length: 24 * time.Hour, Step: 48 * time.Hour, Places: 4, PriorityDays: 2, Group: "club",
+		OpensAt: opens, ClosesAt: opens.Add(120 * time.Hour), Length: 24 * time.Hour, Step: 48 * time.Hour,
+		Places: 4, PriorityDays: 2, Group: "club",
 	}
 }
 
-// fairTables counts, over all seeds, who got which rank and which slot (the last column: none), when rank decides.
+// fairTables counts over all seeds which account gets which rank and which slot, with rank as the ranking. The last
+// column of slots is none.
 func fairTables(t *testing.T, rank func(*Entries, Digest) []uint32) (ranks, slots [][]int) {
 	entries := make([]entry, fairCrowd)
 	for i := range entries {
@@ -68,25 +72,25 @@ func fairTables(t *testing.T, rank func(*Entries, Digest) []uint32) (ranks, slot
 	}
 	for i := range fairSeeds {
 		byRank := rank(frozen, sha(fmt.Appendf(nil, "fairness %d", i)))
-		for place, position := range byRank {
-			ranks[frozen.order[position]][place]++
+		for i, position := range byRank {
+			ranks[frozen.order[position]][i]++
 		}
 		for account, slot := range plan.assign(frozen, byRank) {
 			if slot < 0 {
 				slot = plan.slots
 			}
 			slots[account][slot]++
-			require.False(t, slot == 0 && account >= fairMember, "seed %d: a non-member in the priority days", i)
+			require.False(t, slot == 0 && account >= fairMember, "seed %d: a non-member in a priority slot", i)
 		}
 	}
 	return ranks, slots
 }
 
-// fairness returns the chance that counts as uneven as these come from a fair draw. Each row is an account, each column
-// a place; in every draw each account has one column and each column the same number of accounts. Dealing n accounts
-// without replacement correlates them, and Pearson's statistic times (n-1)/n is then chi-square with (rows-1)(columns-1)
-// degrees of freedom. How many of the members come late varies from draw to draw, which makes their statistic a little smaller
-// still: the test does not fail more often than it says.
+// fairness returns the probability that a fair draw gives counts at least as uneven as these. Each row is an account
+// and each column a rank or slot; in every draw each account has one column and each column the same number of
+// accounts. Dealing n accounts without replacement correlates them: Pearson's statistic times (n-1)/n is then
+// chi-square with (rows-1)(columns-1) degrees of freedom. The number of members after the priority slot varies from
+// draw to draw, which makes their statistic slightly smaller, so the test does not fail more often than stated.
 func fairness(table [][]int) float64 {
 	rows, columns := len(table), len(table[0])
 	statistic := 0.0
@@ -96,7 +100,7 @@ func fairness(table [][]int) float64 {
 		for row := range rows {
 			total += table[row][column]
 		}
-		if total == 0 { // a column nobody of these rows may have
+		if total == 0 { // a column that none of these rows can have
 			df -= rows - 1
 			continue
 		}
@@ -109,8 +113,8 @@ func fairness(table [][]int) float64 {
 	return chiSquareTail(statistic*float64(rows-1)/float64(rows), df)
 }
 
-// Over 1,000 seeds every account has every rank equally often, members have equal chances at the priority slot and after it, and so
-// have the others at the slots after it.
+// Over 1,000 seeds every account gets every rank equally often, all members have equal chances at the priority slot and
+// at the slots after it, and all others have equal chances at the latter.
 func TestFairness(t *testing.T) {
 	ranks, slots := fairTables(t, rank)
 	for _, c := range []struct {
@@ -126,14 +130,14 @@ func TestFairness(t *testing.T) {
 	}
 }
 
-// The same test finds a draw that favours one account a little: in every second draw a late rank of
-// its is mirrored to an early one.
-func TestFairnessFindsAFavourite(t *testing.T) {
+// The same test detects a draw that slightly favours one account: in every second draw, if its rank is in the second
+// half, it swaps that rank for the mirrored one in the first half.
+func TestFairnessDetectsAFavourite(t *testing.T) {
 	biased := func(entries *Entries, seed Digest) []uint32 {
 		byRank := rank(entries, seed)
-		for place, position := range byRank {
-			if position == 3 && seed[0]%2 == 0 && place >= fairCrowd/2 {
-				byRank[place], byRank[fairCrowd-1-place] = byRank[fairCrowd-1-place], byRank[place]
+		for i, position := range byRank {
+			if position == 3 && seed[0]%2 == 0 && i >= fairCrowd/2 {
+				byRank[i], byRank[fairCrowd-1-i] = byRank[fairCrowd-1-i], byRank[i]
 				break
 			}
 		}

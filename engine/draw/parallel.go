@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// inParallel splits 0..n into spans of step, of which the last may be shorter, and has them worked on by GOMAXPROCS
-// goroutines, each with a work function of its own from worker. It returns when all spans are done.
+// inParallel splits 0..n into spans of step, the last of which may be shorter, and processes them on up to GOMAXPROCS
+// goroutines. Each goroutine calls worker once for its own work function. inParallel returns when all spans are done.
 func inParallel(n, step int, worker func() func(first, end int)) {
 	var next atomic.Int64
 	var done sync.WaitGroup

@@ -15,8 +15,8 @@ func SeedOf(root, randomness Digest) Digest {
 	return sha256.Sum256(append(root[:], randomness[:]...))
 }
 
-// ticket computes HMAC-SHA256(seed, account) for one account after another. After its first Reset the hash starts each
-// from the states that follow the padded key, which halves the work.
+// ticket computes HMAC-SHA256(seed, account) for one account after another. It reuses one hash, because after the first
+// Reset the hash starts from the saved states after the padded key, which halves the work.
 type ticket struct {
 	mac hash.Hash
 	sum []byte
@@ -26,7 +26,7 @@ func newTicket(seed Digest) *ticket {
 	return &ticket{mac: hmac.New(sha256.New, seed[:]), sum: make([]byte, 0, sha256.Size)}
 }
 
-// of returns the 32 bytes that rank the account. They are valid until the next call.
+// of returns the 32 bytes that determine the rank of the account. They are valid until the next call.
 func (t *ticket) of(account []byte) []byte {
 	t.mac.Reset()
 	t.mac.Write(account) // a hash.Hash never returns an error
@@ -34,8 +34,8 @@ func (t *ticket) of(account []byte) []byte {
 	return t.sum
 }
 
-// rank returns the positions of the entries in ascending order of HMAC-SHA256(seed, account), compared as bytes. Should two be
-// equal, which takes a collision of SHA-256, the account that sorts first is first.
+// rank returns the positions of the entries in ascending order of HMAC-SHA256(seed, account), compared as bytes. Two
+// equal values, which require a collision of SHA-256, are ordered by account.
 func rank(entries *Entries, seed Digest) []uint32 {
 	keys := make([]keyed, entries.Len())
 	inParallel(len(keys), 4096, func() func(first, end int) {
@@ -50,25 +50,18 @@ func rank(entries *Entries, seed Digest) []uint32 {
 	mac := newTicket(seed)
 	breakTies(keys, func(position uint32) []byte { return bytes.Clone(mac.of(entries.Account(int(position)))) })
 	byRank := make([]uint32, len(keys))
-	for place := range keys {
-		byRank[place] = keys[place].entry
+	for i := range keys {
+		byRank[i] = keys[i].entry
 	}
 	return byRank
 }
 
-// breakTies sorts the runs of entries whose keys are equal by the whole value that the key is the beginning of, and then by
-// position. Among four million there is such a run once in two million draws.
+// breakTies sorts runs of entries with equal keys by the whole value, of which the key is the first eight bytes, and
+// then by position. With four million entries such a run occurs once in two million draws.
 func breakTies(keys []keyed, whole func(position uint32) []byte) {
-	for first := 0; first < len(keys); {
-		end := first + 1
-		for end < len(keys) && keys[end].key == keys[first].key {
-			end++
-		}
-		if end-first > 1 {
-			slices.SortFunc(keys[first:end], func(a, b keyed) int {
-				return cmp.Or(bytes.Compare(whole(a.entry), whole(b.entry)), cmp.Compare(a.entry, b.entry))
-			})
-		}
-		first = end
-	}
+	eachTie(keys, func(first, end int) {
+		slices.SortFunc(keys[first:end], func(a, b keyed) int {
+			return cmp.Or(bytes.Compare(whole(a.entry), whole(b.entry)), cmp.Compare(a.entry, b.entry))
+		})
+	})
 }

@@ -5,7 +5,8 @@ import (
 	"fmt"
 )
 
-// writeReadme writes README.md, for somebody who has the directory and nothing else of ours.
+// writeReadme writes README.md for a reader who has only the exported directory. Its text is part of format 1 of an
+// export: Verify compares every byte, so it cannot be reworded.
 func (r *Result) writeReadme(w *bufio.Writer) {
 	fmt.Fprintf(w, readme, r.Terms.Draw, r.Terms.Draw, r.Terms.Phase)
 	if r.Terms.StandIn {

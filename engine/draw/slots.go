@@ -1,49 +1,49 @@
 package draw
 
 import (
-	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
-// Limits of a slot rule. They keep every sum of durations far from overflow.
+// Limits of a slot rule. With them no sum of durations can overflow.
 const (
 	maxSlots = 1 << 20 // one a minute for almost two years
 	maxDays  = 3650    // of a phase, and so of its slots
 	day      = 24 * time.Hour
 )
 
-// What a slot rule is refused for.
+// The ways in which a slot rule can be invalid.
 var (
-	ErrSlotRule = errors.New("draw: slot rule")
-	ErrNoSlot   = errors.New("draw: no access slot fits into the phase")
-	ErrNoPlaces = errors.New("draw: access slots without places")
+	errSlotRule = fmt.Errorf("%w: slot rule", ErrTerms)
+	errNoSlot   = fmt.Errorf("%w: no access slot fits into the phase", ErrTerms)
+	errNoPlaces = fmt.Errorf("%w: access slots need at least one place each", ErrTerms)
 )
 
-// SlotRule says how the access slots of a phase follow one another. Times and durations are whole seconds.
+// SlotRule lays out the access slots of a phase. Times and durations are whole seconds.
 //
-// Slot k opens at OpensAt + k*Step and lasts for Length. Only slots that lie inside the phase whole exist, that is,
-// end at ClosesAt or before.
+// Slot k opens at OpensAt + k*Step and lasts for Length. The slots of the phase are those that close at ClosesAt or
+// before.
 //
-// The priority days hold the slots that open before OpensAt + PriorityDays*24h; a slot that opens within them and ends
-// after them belongs to them, one that opens at that instant does not. Their places go to members of Group alone, in the
-// order of their ranks, and stay empty when there are too few. Members beyond them and everyone else share the
-// slots after, again in the order of their ranks.
+// Priority slots are those that open before OpensAt + PriorityDays*24h, even if they close after that instant. Their
+// places are reserved for members of Group, in the order of their ranks, and stay empty if there are too few members.
+// The remaining members and all other entries share the slots after the priority slots, again in the order of their
+// ranks.
 type SlotRule struct {
 	OpensAt      time.Time     // of the phase
 	ClosesAt     time.Time     // of the phase: the first instant at which it is closed
-	Length       time.Duration // of a slot
-	Step         time.Duration // from one slot's opening to the next one's
-	Places       int           // winners a slot
-	PriorityDays int           // of 24 hours; 0 without a priority group
+	Length       time.Duration // of a slot: 1 second to 3650 days
+	Step         time.Duration // from the opening of one slot to that of the next: 1 second to 3650 days
+	Places       int           // winners per slot: 1 to [MaxEntries]
+	PriorityDays int           // of 24 hours, 1 to 3650; 0 without a priority group
 	Group        string        // name of the priority group; "" without one
 }
 
-// schedule is a slot rule worked out.
+// schedule is a slot rule with the numbers of slots that follow from it.
 type schedule struct {
 	rule     SlotRule
-	slots    int32 // how many there are
-	priority int32 // how many of them, from the first on, belong to the priority group
+	slots    int32 // of the phase
+	priority int32 // the first ones, reserved for the priority group
 }
 
 func (r SlotRule) schedule() (schedule, error) {
@@ -52,37 +52,39 @@ func (r SlotRule) schedule() (schedule, error) {
 	}
 	window := r.ClosesAt.Sub(r.OpensAt)
 	if window < r.Length {
-		return schedule{}, fmt.Errorf("%w: the phase from %s to %s is shorter than a slot of %s", ErrNoSlot,
+		return schedule{}, fmt.Errorf("%w: the phase from %s to %s is shorter than a slot of %s", errNoSlot,
 			r.OpensAt.UTC().Format(time.RFC3339), r.ClosesAt.UTC().Format(time.RFC3339), r.Length)
 	}
 	slots := (window-r.Length)/r.Step + 1
 	if slots > maxSlots {
-		return schedule{}, fmt.Errorf("%w: %d slots of at most %d", ErrSlotRule, slots, maxSlots)
+		return schedule{}, fmt.Errorf("%w: %d slots of at most %d", errSlotRule, slots, maxSlots)
 	}
 	priority := min(slots, (time.Duration(r.PriorityDays)*day+r.Step-1)/r.Step)
 	return schedule{rule: r, slots: int32(slots), priority: int32(priority)}, nil
 }
 
 func (r *SlotRule) check() error {
+	longest := maxDays * day
 	switch {
 	case !isWholeSecond(r.OpensAt) || !isWholeSecond(r.ClosesAt):
-		return fmt.Errorf("%w: the phase from %v to %v is not in whole seconds of the years 1970 to 9999", ErrSlotRule, r.OpensAt, r.ClosesAt)
-	case r.ClosesAt.Sub(r.OpensAt) > maxDays*day:
-		return fmt.Errorf("%w: the phase from %v to %v is longer than %d days", ErrSlotRule, r.OpensAt, r.ClosesAt, maxDays)
-	case r.Length < time.Second || r.Length > maxDays*day || r.Length%time.Second != 0:
-		return fmt.Errorf("%w: a length of %s is not in whole seconds from 1s to %d days", ErrSlotRule, r.Length, maxDays)
-	case r.Step < time.Second || r.Step > maxDays*day || r.Step%time.Second != 0:
-		return fmt.Errorf("%w: a step of %s is not in whole seconds from 1s to %d days", ErrSlotRule, r.Step, maxDays)
+		return fmt.Errorf("%w: the phase must open and close on a %s, not from %v to %v", errSlotRule, secondRule, r.OpensAt,
+			r.ClosesAt)
+	case r.ClosesAt.Sub(r.OpensAt) > longest:
+		return fmt.Errorf("%w: the phase must last at most %d days, not from %v to %v", errSlotRule, maxDays, r.OpensAt, r.ClosesAt)
+	case r.Length < time.Second || r.Length > longest || r.Length%time.Second != 0:
+		return fmt.Errorf("%w: the length must be whole seconds from 1s to %d days, not %s", errSlotRule, maxDays, r.Length)
+	case r.Step < time.Second || r.Step > longest || r.Step%time.Second != 0:
+		return fmt.Errorf("%w: the step must be whole seconds from 1s to %d days, not %s", errSlotRule, maxDays, r.Step)
 	case r.Places < 1:
-		return fmt.Errorf("%w: %d a slot", ErrNoPlaces, r.Places)
+		return fmt.Errorf("%w, not %d", errNoPlaces, r.Places)
 	case r.Places > MaxEntries:
-		return fmt.Errorf("%w: %d places a slot, of at most %d", ErrSlotRule, r.Places, MaxEntries)
+		return fmt.Errorf("%w: a slot must have at most %d places, not %d", errSlotRule, MaxEntries, r.Places)
 	case r.PriorityDays < 0 || r.PriorityDays > maxDays:
-		return fmt.Errorf("%w: %d priority days, not 0 to %d", ErrSlotRule, r.PriorityDays, maxDays)
+		return fmt.Errorf("%w: priority days must be 0 to %d, not %d", errSlotRule, maxDays, r.PriorityDays)
 	case r.Group != "" && !IsName([]byte(r.Group)):
-		return fmt.Errorf("%w: the priority group's name %q is not 1 to 64 of A-Z a-z 0-9 . _ : @ -", ErrSlotRule, r.Group)
+		return fmt.Errorf("%w: the name of the priority group must be %s, not %q", errSlotRule, nameRule, r.Group)
 	case (r.PriorityDays == 0) != (r.Group == ""):
-		return fmt.Errorf("%w: %d priority days for the group %q; a group needs days, and days need a group", ErrSlotRule, r.PriorityDays, r.Group)
+		return fmt.Errorf("%w: %d priority days for the group %q; set both or neither", errSlotRule, r.PriorityDays, r.Group)
 	}
 	return nil
 }
@@ -92,18 +94,13 @@ func (s *schedule) opensAt(slot int32) time.Time {
 	return s.rule.OpensAt.UTC().Add(time.Duration(slot) * s.rule.Step)
 }
 
-// assign hands out the places in the order of the ranks and returns the slots by the caller's entry index, -1 for
-// none.
+// assign gives the places to the entries in the order of their ranks. It returns the slots by the caller's entry index,
+// -1 for none.
 func (s *schedule) assign(entries *Entries, byRank []uint32) []int32 {
-	member := uint8(0)
-	for i, name := range entries.groups {
-		if name == s.rule.Group {
-			member = uint8(i) + 1
-		}
-	}
+	member := uint8(slices.Index(entries.groups, s.rule.Group) + 1) // 0 without a priority group
 	places := int64(s.rule.Places)
-	reserved, rest := int64(s.priority)*places, int64(s.slots)*places
-	nextReserved, next := int64(0), reserved
+	reserved, total := int64(s.priority)*places, int64(s.slots)*places
+	nextReserved, next := int64(0), reserved // the next free place among the reserved ones, and among the others
 	slot := make([]int32, entries.Len())
 	for _, position := range byRank {
 		at := int32(-1)
@@ -111,7 +108,7 @@ func (s *schedule) assign(entries *Entries, byRank []uint32) []int32 {
 		case member != 0 && entries.group[position] == member && nextReserved < reserved:
 			at = int32(nextReserved / places)
 			nextReserved++
-		case next < rest:
+		case next < total:
 			at = int32(next / places)
 			next++
 		}

@@ -13,8 +13,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// naiveDraw ranks and assigns as the text of the rule has it: sort by HMAC, then walk the ranks and look for the first slot
-// with a place left, opening instant by opening instant.
+// naiveDraw ranks and assigns literally as the rule is written: sort by HMAC, then give each rank the first slot with a
+// free place, in the order of the opening instants.
 func naiveDraw(entries []entry, seed Digest, rule SlotRule) (rank []uint32, slot []int32) {
 	mac := func(i int) string {
 		h := hmac.New(sha256.New, seed[:])
@@ -58,8 +58,9 @@ func naiveDraw(entries []entry, seed Digest, rule SlotRule) (rank []uint32, slot
 	return rank, slot
 }
 
-// For any rule and any entries the draw agrees with the naive one, no slot is overfilled, and no non-member is in the priority days.
-func TestDrawAgreesWithTheNaiveOne(t *testing.T) {
+// For any rule and any entries the draw equals the naive one, no slot is overfilled, and no non-member gets a priority
+// slot.
+func TestDrawEqualsTheNaiveDraw(t *testing.T) {
 	beacon := published(t, 1000)
 	rapid.Check(t, func(t *rapid.T) {
 		var entries []entry
@@ -81,8 +82,8 @@ func anyRule(t *rapid.T) SlotRule {
 	hour := rapid.Int64Range(1, 60)
 	opens := time.Date(2023, 2, 15, 9, 0, 0, 0, time.UTC)
 	rule := SlotRule{
-		OpensAt: opens, Length: time.Duration(hour.Draw(t, "length")) * time.Hour, Step: time.Duration(hour.Draw(t, "step")) * time.Hour,
-		Places: rapid.IntRange(1, 5).Draw(t, "places"),
+		OpensAt: opens, Length: time.Duration(hour.Draw(t, "length")) * time.Hour,
+		Step: time.Duration(hour.Draw(t, "step")) * time.Hour, Places: rapid.IntRange(1, 5).Draw(t, "places"),
 	}
 	rule.ClosesAt = opens.Add(rule.Length + time.Duration(rapid.Int64Range(0, 300).Draw(t, "room"))*time.Hour)
 	if rapid.Bool().Draw(t, "priority") {
@@ -94,7 +95,7 @@ func anyRule(t *rapid.T) SlotRule {
 func checkWinners(t require.TestingT, entries []entry, result *Result) {
 	rule, filled, last := result.Terms.Slots, map[int32]int{}, uint32(0)
 	for access := range result.Winners {
-		require.Greater(t, access.Rank, last, "winners come by rank")
+		require.Greater(t, access.Rank, last, "winners are ordered by rank")
 		last = access.Rank
 		filled[access.Slot]++
 		require.LessOrEqual(t, filled[access.Slot], rule.Places)
@@ -104,7 +105,7 @@ func checkWinners(t require.TestingT, entries []entry, result *Result) {
 		early := access.OpensAt.Before(rule.OpensAt.Add(time.Duration(rule.PriorityDays) * 24 * time.Hour))
 		require.Equal(t, early, access.Priority)
 		if early {
-			require.Equal(t, rule.Group, entries[access.Entry].group, "a non-member in the priority days")
+			require.Equal(t, rule.Group, entries[access.Entry].group, "a non-member in a priority slot")
 		}
 		again, won := result.Access(access.Entry)
 		require.True(t, won)
@@ -123,7 +124,8 @@ func checkWinners(t require.TestingT, entries []entry, result *Result) {
 	require.Equal(t, won, total)
 }
 
-// In the Paris rule, slots every six hours, the sixteenth opens at hour 90 and is the Club's; the one at hour 96 is not.
+// With the Paris rule and a slot every six hours, the sixteenth slot opens at hour 90 and is reserved for the Club. The
+// next one, at hour 96, is not.
 func TestFirstFourDays(t *testing.T) {
 	terms := paris()
 	plan, err := terms.Slots.schedule()
@@ -155,21 +157,21 @@ func TestTermsAreRefused(t *testing.T) {
 		{"period of half a second", func(t *Terms) { t.Chain.Period = time.Second / 2 }, ErrTerms},
 		{"round 0", func(t *Terms) { t.Round = 0 }, ErrTerms},
 		{"round past the calendar", func(t *Terms) { t.Round = maxRound }, ErrTerms},
-		{"public key", func(t *Terms) { t.Chain.PublicKey = "00" }, ErrPublicKey},
-		{"round before the close", func(t *Terms) { t.StandIn, t.ClosesAt = false, t.Chain.RoundTime(1000) }, ErrRoundBeforeClose},
-		{"phase shorter than a slot", func(t *Terms) { t.Slots.ClosesAt = t.Slots.OpensAt.Add(48*time.Hour - time.Second) }, ErrNoSlot},
-		{"phase ends before it begins", func(t *Terms) { t.Slots.ClosesAt = t.Slots.OpensAt.Add(-time.Hour) }, ErrNoSlot},
-		{"no places", func(t *Terms) { t.Slots.Places = 0 }, ErrNoPlaces},
-		{"too many places", func(t *Terms) { t.Slots.Places = MaxEntries + 1 }, ErrSlotRule},
-		{"no step", func(t *Terms) { t.Slots.Step = 0 }, ErrSlotRule},
-		{"no length", func(t *Terms) { t.Slots.Length = 0 }, ErrSlotRule},
-		{"a century", func(t *Terms) { t.Slots.ClosesAt = t.Slots.OpensAt.AddDate(100, 0, 0) }, ErrSlotRule},
-		{"a slot a second", func(t *Terms) { t.Slots.Step = time.Second }, ErrSlotRule},
-		{"days without a group", func(t *Terms) { t.Slots.Group = "" }, ErrSlotRule},
-		{"a group without days", func(t *Terms) { t.Slots.PriorityDays = 0 }, ErrSlotRule},
-		{"negative days", func(t *Terms) { t.Slots.PriorityDays = -1 }, ErrSlotRule},
-		{"group to be quoted", func(t *Terms) { t.Slots.Group = "a,b" }, ErrSlotRule},
-		{"phase in nanoseconds", func(t *Terms) { t.Slots.OpensAt = t.Slots.OpensAt.Add(1) }, ErrSlotRule},
+		{"public key", func(t *Terms) { t.Chain.PublicKey = "00" }, errPublicKey},
+		{"round before the close", func(t *Terms) { t.StandIn, t.ClosesAt = false, t.Chain.RoundTime(1000) }, errRoundBeforeClose},
+		{"phase shorter than a slot", func(t *Terms) { t.Slots.ClosesAt = t.Slots.OpensAt.Add(48*time.Hour - time.Second) }, errNoSlot},
+		{"phase ends before it begins", func(t *Terms) { t.Slots.ClosesAt = t.Slots.OpensAt.Add(-time.Hour) }, errNoSlot},
+		{"no places", func(t *Terms) { t.Slots.Places = 0 }, errNoPlaces},
+		{"too many places", func(t *Terms) { t.Slots.Places = MaxEntries + 1 }, errSlotRule},
+		{"no step", func(t *Terms) { t.Slots.Step = 0 }, errSlotRule},
+		{"no length", func(t *Terms) { t.Slots.Length = 0 }, errSlotRule},
+		{"a century", func(t *Terms) { t.Slots.ClosesAt = t.Slots.OpensAt.AddDate(100, 0, 0) }, errSlotRule},
+		{"a slot a second", func(t *Terms) { t.Slots.Step = time.Second }, errSlotRule},
+		{"days without a group", func(t *Terms) { t.Slots.Group = "" }, errSlotRule},
+		{"a group without days", func(t *Terms) { t.Slots.PriorityDays = 0 }, errSlotRule},
+		{"negative days", func(t *Terms) { t.Slots.PriorityDays = -1 }, errSlotRule},
+		{"group to be quoted", func(t *Terms) { t.Slots.Group = "a,b" }, errSlotRule},
+		{"phase in nanoseconds", func(t *Terms) { t.Slots.OpensAt = t.Slots.OpensAt.Add(1) }, errSlotRule},
 	} {
 		terms := paris()
 		c.change(&terms)
@@ -178,7 +180,7 @@ func TestTermsAreRefused(t *testing.T) {
 	}
 }
 
-// Equal values of 64 bits are told apart by the whole value, and equal whole values by the account.
+// Equal keys are ordered by the whole value, and equal whole values by the account.
 func TestTies(t *testing.T) {
 	whole := map[uint32][]byte{4: {1, 9}, 0: {1, 7}, 2: {1, 8}, 3: {1, 7}, 1: {2}, 5: {0}}
 	keys := []keyed{{0, 5}, {1, 4}, {1, 3}, {1, 2}, {1, 0}, {2, 1}}
@@ -186,7 +188,7 @@ func TestTies(t *testing.T) {
 	require.Equal(t, []keyed{{0, 5}, {1, 0}, {1, 3}, {1, 2}, {1, 4}, {2, 1}}, keys)
 }
 
-// The radix sort, which only larger draws reach, is stable and sorts as a comparing one does.
+// The radix sort, which only larger draws use, is stable and equals a comparison sort.
 func TestSortKeys(t *testing.T) {
 	for _, bits := range []int{64, 40, 11, 3, 0} {
 		keys := make([]keyed, 10_000)
@@ -208,7 +210,7 @@ func TestSortKeys(t *testing.T) {
 	}
 }
 
-// No entries: the root is the hash of nothing, and nobody wins.
+// Without entries, the root is the hash of the empty string, and there are no winners.
 func TestEmptyDraw(t *testing.T) {
 	result, err := Run(freezeAs(t, nil, nil), paris(), published(t, 1000))
 	require.NoError(t, err)

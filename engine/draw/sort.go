@@ -6,14 +6,14 @@ import (
 	"slices"
 )
 
-// keyed is an entry with eight bytes to sort it by, so that most comparisons need not fetch its account.
+// keyed is an entry with the eight bytes to sort it by, so that most comparisons do not load its account.
 type keyed struct {
 	key   uint64
 	entry uint32
 }
 
-// sortAccounts returns the indices of unsorted entries in ascending order of their accounts' bytes. When an account
-// occurs twice, twin is a place in that order whose successor has the same account; otherwise it is -1.
+// sortAccounts returns the indices of unsorted entries in ascending order of their accounts' bytes. If an account
+// occurs twice, twin is a position in that order whose successor has the same account; otherwise it is -1.
 func sortAccounts(unsorted *Entries) (order []uint32, twin int) {
 	keys := make([]keyed, unsorted.Len())
 	for i := range keys {
@@ -22,45 +22,53 @@ func sortAccounts(unsorted *Entries) (order []uint32, twin int) {
 	sortFrom(unsorted, keys, make([]keyed, len(keys)), 0)
 	order = make([]uint32, len(keys))
 	twin = -1
-	for place := range keys {
-		order[place] = keys[place].entry
-		if place > 0 && keys[place].key == twinKey {
-			twin = place - 1
+	for i := range keys {
+		order[i] = keys[i].entry
+		if i > 0 && keys[i].key == twinKey {
+			twin = i - 1
 		}
 	}
 	return order, twin
 }
 
-// twinKey marks, after sorting, an entry whose account equals that of the entry before. No eight bytes of a name are
-// all 0xff, so no account has this key.
+// twinKey marks, after sorting, an entry whose account equals that of the previous entry. No name contains the byte
+// 0xff, so no account has this key.
 const twinKey = ^uint64(0)
 
-// sortFrom sorts entries that agree in all bytes before depth: by the next eight bytes, and then each run that
-// agrees in these by the ones after. Names hold no zero byte, so a shorter name padded with zeros sorts before a longer one,
-// and a run whose key ends in zero consists of equal names.
+// sortFrom sorts entries that agree in all bytes before depth: by the next eight bytes, and then each run that agrees
+// in these by the following bytes. Names contain no zero byte. A shorter name, padded with zeros, therefore sorts
+// before a longer one, and a run whose key ends in zero consists of equal names.
 func sortFrom(unsorted *Entries, keys, scratch []keyed, depth int) {
 	for i := range keys {
 		keys[i].key = eightBytes(unsorted.Account(int(keys[i].entry)), depth)
 	}
 	sortKeys(keys, scratch)
+	eachTie(keys, func(first, end int) {
+		if byte(keys[first].key) != 0 {
+			sortFrom(unsorted, keys[first:end], scratch[first:end], depth+8)
+			return
+		}
+		for i := first + 1; i < end; i++ {
+			keys[i].key = twinKey
+		}
+	})
+}
+
+// eachTie calls do for each run of two or more equal keys. do may reorder the run and change its keys.
+func eachTie(keys []keyed, do func(first, end int)) {
 	for first := 0; first < len(keys); {
 		key, end := keys[first].key, first+1
 		for end < len(keys) && keys[end].key == key {
 			end++
 		}
-		if run := keys[first:end]; len(run) > 1 && byte(key) == 0 {
-			for i := range run[1:] {
-				run[i+1].key = twinKey
-			}
-		} else if len(run) > 1 {
-			sortFrom(unsorted, run, scratch[first:end], depth+8)
+		if end-first > 1 {
+			do(first, end)
 		}
 		first = end
 	}
 }
 
-// eightBytes returns bytes depth to depth+7 of a name as a number that compares as they do; what is past the end
-// counts as zero.
+// eightBytes returns bytes depth to depth+7 of a name as a number that sorts as they do. Bytes after the end are zero.
 func eightBytes(name []byte, depth int) uint64 {
 	if len(name) >= depth+8 {
 		return binary.BigEndian.Uint64(name[depth:])
@@ -76,8 +84,8 @@ const (
 	radix     = 1 << digitBits
 )
 
-// sortKeys sorts by key and keeps the order of entries with equal keys. Large inputs go through a least-significant-digit radix
-// sort, six passes without a comparison, of which those are left out whose digit all keys share.
+// sortKeys is a stable sort by key. Large inputs use a least-significant-digit radix sort: up to six passes without
+// comparisons, skipping each digit that is the same in all keys.
 func sortKeys(keys, scratch []keyed) {
 	if len(keys) < 2*radix {
 		slices.SortStableFunc(keys, func(a, b keyed) int { return cmp.Compare(a.key, b.key) })

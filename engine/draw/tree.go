@@ -6,33 +6,32 @@ import (
 	"math/bits"
 )
 
-// The hash prefixes of RFC 6962, section 2.1. They keep a leaf from being passed off as a node.
+// The hash prefixes of RFC 6962, section 2.1. With them a leaf cannot be presented as a node.
 const (
 	leafPrefix = 0x00
 	nodePrefix = 0x01
 )
 
-// chunkLeaves is how many leaves the tree keeps one hash for. A proof hashes the leaves of its chunk again, some 30 µs,
-// and in return the tree of four million leaves takes 1 MB instead of 256 MB. It is a power of two, so a chunk is
-// a subtree of the RFC's tree.
+// chunkLeaves is the number of leaves for which the tree keeps one hash. A proof hashes the leaves of its chunk again,
+// which takes about 30 µs; in return the tree of four million leaves takes 1 MB instead of 256 MB. It is a power of
+// two, so a chunk is a subtree of the RFC's tree.
 const chunkLeaves = 256
 
-// tree is an RFC 6962 Merkle tree over leaves that somebody else keeps.
+// tree is an RFC 6962 Merkle tree over leaves that are stored elsewhere.
 //
-// The RFC splits n leaves at the largest power of two below n. Level by level that is the same as hashing neighbours in
-// pairs and taking an unpaired last node to the next level as it is.
+// The RFC splits n leaves at the largest power of two below n. This is equivalent to hashing each level in pairs and
+// moving an unpaired last node up unchanged.
 type tree struct {
 	size   int
-	levels [][]Digest // from the roots of the chunks up to the one root
+	levels [][]Digest // from the roots of the chunks up to the root
 	leaves leafHasher
 }
 
-// leafHasher writes the hashes of the leaves from first on into a slice, as many as it is long. It is called
-// by several goroutines at once.
+// leafHasher fills into with the hashes of the leaves from first on. It must be safe for concurrent use.
 type leafHasher func(first int, into []Digest)
 
-// growTree hashes all leaves. The tree keeps the leafHasher for its proofs.
-func growTree(size int, leaves leafHasher) tree {
+// newTree hashes all leaves. The tree keeps the leafHasher for its proofs.
+func newTree(size int, leaves leafHasher) tree {
 	if size == 0 {
 		return tree{levels: [][]Digest{{sha256.Sum256(nil)}}, leaves: leaves}
 	}
@@ -50,15 +49,15 @@ func growTree(size int, leaves leafHasher) tree {
 			}
 		}
 	})
-	grown := tree{size: size, levels: [][]Digest{chunks}, leaves: leaves}
+	built := tree{size: size, levels: [][]Digest{chunks}, leaves: leaves}
 	for level := chunks; len(level) > 1; {
 		level = parents(level, make([]Digest, (len(level)+1)/2))
-		grown.levels = append(grown.levels, level)
+		built.levels = append(built.levels, level)
 	}
-	return grown
+	return built
 }
 
-// parents hashes a level into the one above, which it returns. Both may share their memory.
+// parents hashes a level into the level above and returns that. Both may share their memory.
 func parents(level, into []Digest) []Digest {
 	above := into[:(len(level)+1)/2]
 	for i := range len(level) / 2 {
@@ -83,6 +82,7 @@ func (t *tree) root() Digest { return t.levels[len(t.levels)-1][0] }
 // path returns the audit path of RFC 6962, section 2.1.1, from the leaf's sibling upwards.
 func (t *tree) path(leaf int) []Digest {
 	path := make([]Digest, 0, bits.Len(uint(t.size)))
+	// Below the chunks: hash the leaves of the chunk again.
 	first := leaf - leaf%chunkLeaves
 	level := make([]Digest, min(chunkLeaves, t.size-first))
 	t.leaves(first, level)
@@ -93,6 +93,7 @@ func (t *tree) path(leaf int) []Digest {
 		}
 		level, at = parents(level, level), at/2
 	}
+	// From the chunks upwards: the levels are kept.
 	at = leaf / chunkLeaves
 	for _, level := range t.levels {
 		if sibling := at ^ 1; sibling < len(level) {
@@ -103,15 +104,15 @@ func (t *tree) path(leaf int) []Digest {
 	return path
 }
 
-// Proof shows that one entry is among the frozen ones. Together with the account and its group it leads to the root.
+// Proof is an inclusion proof: with it, the account and its group, anyone can compute the root that was published.
 type Proof struct {
-	Leaf uint64   // position of the entry in the order of the accounts; 0 is the first
+	Leaf uint64   // position of the entry in the sorted order, from 0
 	Size uint64   // how many entries were frozen
-	Path []Digest // the hashes beside the way from the leaf to the root, the lowest first
+	Path []Digest // the siblings of the nodes from the leaf to the root, the lowest first
 }
 
-// Verify reports whether the proof leads from the entry to the root. A group of "" is an entry without one.
-// The check is that of RFC 9162, section 2.1.3.2.
+// Verify reports whether the proof leads from the entry to the root. The group is "" for an entry without one. The
+// algorithm is that of RFC 9162, section 2.1.3.2.
 func (p *Proof) Verify(root Digest, account, group string) bool {
 	if p.Leaf >= p.Size || !IsName([]byte(account)) || group != "" && !IsName([]byte(group)) {
 		return false

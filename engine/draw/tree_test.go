@@ -12,7 +12,7 @@ import (
 
 func sha(data ...[]byte) Digest { return sha256.Sum256(bytes.Join(data, nil)) }
 
-// naiveRoot is RFC 6962, section 2.1, word by word.
+// naiveRoot follows RFC 6962, section 2.1, literally.
 func naiveRoot(leaves [][]byte) Digest {
 	switch len(leaves) {
 	case 0:
@@ -28,7 +28,7 @@ func naiveRoot(leaves [][]byte) Digest {
 	return sha([]byte{1}, left[:], right[:])
 }
 
-// naivePath is RFC 6962, section 2.1.1, word by word.
+// naivePath follows RFC 6962, section 2.1.1, literally.
 func naivePath(m int, leaves [][]byte) []Digest {
 	if len(leaves) == 1 {
 		return []Digest{}
@@ -44,17 +44,19 @@ func naivePath(m int, leaves [][]byte) []Digest {
 }
 
 func treeOf(leaves [][]byte) tree {
-	return growTree(len(leaves), func(first int, into []Digest) {
+	return newTree(len(leaves), func(first int, into []Digest) {
 		for i := range into {
 			into[i] = sha([]byte{leafPrefix}, leaves[first+i])
 		}
 	})
 }
 
-// The leaves and roots of Certificate Transparency's reference tests: certificate-transparency/cpp/merkletree/merkle_tree_test.cc.
+// The leaves and roots are those of Certificate Transparency's reference tests:
+// certificate-transparency/cpp/merkletree/merkle_tree_test.cc.
 func TestCertificateTransparencyVectors(t *testing.T) {
 	var leaves [][]byte
-	for _, leaf := range []string{"", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"} {
+	for _, leaf := range []string{"", "00", "10", "2021", "3031", "40414243", "5051525354555657",
+		"606162636465666768696a6b6c6d6e6f"} {
 		data, err := hex.DecodeString(leaf)
 		require.NoError(t, err)
 		leaves = append(leaves, data)
@@ -70,15 +72,15 @@ func TestCertificateTransparencyVectors(t *testing.T) {
 		"ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
 		"5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
 	} {
-		grown := treeOf(leaves[:size])
-		require.Equal(t, root, grown.root().String(), "%d leaves", size)
+		built := treeOf(leaves[:size])
+		require.Equal(t, root, built.root().String(), "%d leaves", size)
 	}
-	grown := treeOf(leaves)
+	built := treeOf(leaves)
 	require.Equal(t, []string{
 		"bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
 		"ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
 		"d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
-	}, texts(grown.path(5)))
+	}, texts(built.path(5)))
 }
 
 func texts(path []Digest) []string {
@@ -89,8 +91,8 @@ func texts(path []Digest) []string {
 	return all
 }
 
-// Roots and every proof agree with the RFC's recursion across the sizes at which chunks and levels begin and end.
-func TestTreeAgreesWithTheRecursion(t *testing.T) {
+// Roots and proofs equal those of the RFC's recursion for sizes around the boundaries of chunks and levels.
+func TestTreeEqualsTheRecursion(t *testing.T) {
 	leaves := make([][]byte, 4*chunkLeaves+3)
 	for i := range leaves {
 		leaves[i] = fmt.Appendf(nil, "leaf %d", i)
@@ -101,18 +103,19 @@ func TestTreeAgreesWithTheRecursion(t *testing.T) {
 		sizes = append(sizes, size)
 	}
 	for _, size := range sizes {
-		grown, root := treeOf(leaves[:size]), naiveRoot(leaves[:size])
-		require.Equal(t, root, grown.root(), "%d leaves", size)
+		built, root := treeOf(leaves[:size]), naiveRoot(leaves[:size])
+		require.Equal(t, root, built.root(), "%d leaves", size)
 		step := 1 + size/60
 		for leaf := 0; leaf < size; leaf += step {
-			path := grown.path(leaf)
+			path := built.path(leaf)
 			require.Equal(t, naivePath(leaf, leaves[:size]), path, "leaf %d of %d", leaf, size)
-			checkProof(t, Proof{Leaf: uint64(leaf), Size: uint64(size), Path: path}, root, sha([]byte{leafPrefix}, leaves[leaf]))
+			proof := Proof{Leaf: uint64(leaf), Size: uint64(size), Path: path}
+			checkProof(t, proof, root, sha([]byte{leafPrefix}, leaves[leaf]))
 		}
 	}
 }
 
-// checkProof requires a proof to hold, and not to hold after any of its parts is changed.
+// checkProof requires a proof to verify, and not to verify after any of its parts has changed.
 func checkProof(t *testing.T, proof Proof, root, leaf Digest) {
 	require.True(t, proof.leadsTo(root, leaf))
 	wrong := root

@@ -3,23 +3,25 @@ package draw
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
 )
 
-// ErrRefused is why [Verify] does not accept a directory: it is not byte for byte what [Result.Export] writes for the entries,
-// the beacon and the terms in it. Errors of the draw's parts, such as [ErrSignature], are wrapped with it.
+// ErrRefused is the error of [Verify] for a directory that differs from what [Result.Export] writes for the entries,
+// the beacon and the terms in it. It also wraps the error of the part at fault, such as [ErrSignature].
 var ErrRefused = errors.New("draw: export refused")
 
-// Summary is what a verified export says. A directory that somebody made up whole, with a beacon chain of his own, is
-// consistent too. So a verifier compares Root with what was published when registration closed, and Terms, above all the chain's
-// public key, the round and StandIn, with the sale definition.
+// Summary describes a verified export. A directory that was forged as a whole, with a beacon chain of the forger, is
+// consistent as well. A verifier must therefore compare Root with the root published when registration closed, and
+// Terms, above all the chain's public key, the round and StandIn, with the sale definition.
 type Summary struct {
 	Terms      Terms
 	Entries    int
@@ -28,15 +30,15 @@ type Summary struct {
 	Seed       Digest
 	Slots      int // of the phase
 	Winners    int // entries with a slot
-	Priority   int // winners with a slot of the priority days
+	Priority   int // winners with a slot reserved for the priority group
 }
 
-// Verify recomputes an exported draw from its entries and its beacon and compares every byte of every file with
-// what it ought to be. It accepts exactly what [Result.Export] writes: an export is refused after any change to any file,
-// be it a space, a line ending or a case, and so is a directory with other files in it. The error, an [ErrRefused], tells
-// the file and the line; errors of the file system are returned as they are.
+// Verify recomputes an exported draw from its entries and its beacon and compares every byte of every file. It accepts
+// exactly what [Result.Export] writes: any change to a file, even of a space, a line ending or the case of a letter, is
+// refused, and so is an additional file. The error is an [ErrRefused] that names file and line; errors of the file
+// system are returned unchanged.
 //
-// Four million entries take 7 to 10 seconds on two cores and less than 1 GiB: BenchmarkVerify.
+// Four million entries take 7 to 10 seconds on two cores and less than 1 GiB: see BenchmarkVerify.
 func Verify(export fs.FS) (Summary, error) {
 	if err := checkSums(export); err != nil {
 		return Summary{}, err
@@ -50,7 +52,8 @@ func Verify(export fs.FS) (Summary, error) {
 		return Summary{}, err
 	}
 	if root := entries.Root(); root != claim.root {
-		return Summary{}, fmt.Errorf("%w: %s has the root %s, %s says %s", ErrRefused, entriesFile, root, drawFile, claim.root)
+		return Summary{}, fmt.Errorf("%w: %s has the root %s, but %s states %s", ErrRefused, entriesFile, root, drawFile,
+			claim.root)
 	}
 	result, err := Run(entries, claim.terms, claim.beacon)
 	if err != nil {
@@ -83,7 +86,7 @@ func (r *Result) summary() Summary {
 	return s
 }
 
-// checkSums compares the files with SHA256SUMS, so that damage is found and named before anything is computed.
+// checkSums compares the files with SHA256SUMS, so that damage is reported before the draw is recomputed.
 func checkSums(export fs.FS) error {
 	found, err := fs.ReadDir(export, ".")
 	if err != nil {
@@ -95,9 +98,9 @@ func checkSums(export fs.FS) error {
 		case i >= len(found) || i < len(want) && found[i].Name() > want[i]:
 			return fmt.Errorf("%w: %s is missing", ErrRefused, want[i])
 		case i >= len(want) || found[i].Name() < want[i]:
-			return fmt.Errorf("%w: %s does not belong to an export", ErrRefused, found[i].Name())
+			return fmt.Errorf("%w: %s is not a file of an export; remove it", ErrRefused, found[i].Name())
 		case !found[i].Type().IsRegular():
-			return fmt.Errorf("%w: %s is no regular file", ErrRefused, want[i])
+			return fmt.Errorf("%w: %s is not a regular file", ErrRefused, want[i])
 		}
 	}
 	var sums []byte
@@ -117,49 +120,53 @@ func checkSums(export fs.FS) error {
 	}
 	for i, line := range bytes.SplitAfter(sums, []byte("\n")) {
 		if !bytes.HasPrefix(listed, line) {
-			return fmt.Errorf("%w: %s, line %d, is not %q", ErrRefused, sumsFile, i+1, bytes.TrimSpace(line))
+			return fmt.Errorf("%w: %s, line %d, must be %q", ErrRefused, sumsFile, i+1, bytes.TrimSpace(line))
 		}
 		listed = listed[len(line):]
 	}
-	return fmt.Errorf("%w: %s goes on after its last line", ErrRefused, sumsFile)
+	return fmt.Errorf("%w: %s continues after its last line", ErrRefused, sumsFile)
 }
 
-func digestOf(export fs.FS, name string) (digest Digest, err error) {
+// readFile opens a file, has it read and closes it.
+func readFile(export fs.FS, name string, read func(file io.Reader) error) error {
 	file, err := export.Open(name)
 	if err != nil {
-		return Digest{}, err
+		return err
 	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, file); err != nil {
-		return Digest{}, err
-	}
-	return sumOf(sum), nil
+	return errors.Join(read(file), file.Close())
 }
 
-// readSmall reads draw.json or SHA256SUMS, which have a few lines.
+func digestOf(export fs.FS, name string) (Digest, error) {
+	sum := sha256.New()
+	err := readFile(export, name, func(file io.Reader) error {
+		_, err := io.Copy(sum, file)
+		return err
+	})
+	return sumOf(sum), err
+}
+
+// readSmall reads a file of a few lines: draw.json or SHA256SUMS.
 func readSmall(export fs.FS, name string) (data []byte, err error) {
 	const most = 1 << 14
-	file, err := export.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	data, err = io.ReadAll(io.LimitReader(file, most+1))
+	err = readFile(export, name, func(file io.Reader) (err error) {
+		data, err = io.ReadAll(io.LimitReader(file, most+1))
+		return err
+	})
 	if err == nil && len(data) > most {
-		err = fmt.Errorf("%w: %s has more than %d bytes", ErrRefused, name, most)
+		err = fmt.Errorf("%w: %s exceeds %d bytes", ErrRefused, name, most)
 	}
 	return data, err
 }
 
-// claim is what draw.json says, as far as the rest is not computed from it.
+// claim is what draw.json states and Verify does not compute.
 type claim struct {
 	terms  Terms
 	root   Digest
 	beacon Beacon
 }
 
-// readDraw takes the terms and the beacon from draw.json. What it does not look at here, the comparison of the whole file does.
+// readDraw reads the terms, the root and the beacon from draw.json. The other members, and the syntax, are checked when
+// the whole file is compared.
 func readDraw(export fs.FS) (claim, error) {
 	data, err := readSmall(export, drawFile)
 	if err != nil {
@@ -201,45 +208,42 @@ func parseDraw(data []byte) (claim, error) {
 		beacon: Beacon{Round: text.Round},
 		terms: Terms{
 			Draw: text.Draw, ClosesAt: text.ClosesAt, Round: text.Round, StandIn: text.StandIn, Phase: text.Phase,
-			Chain: Chain{Hash: text.ChainHash, PublicKey: text.PublicKey, Genesis: text.Genesis, Period: time.Duration(text.Period) * time.Second},
+			Chain: Chain{
+				Hash: text.ChainHash, PublicKey: text.PublicKey, Genesis: text.Genesis,
+				Period: time.Duration(text.Period) * time.Second,
+			},
 			Slots: SlotRule{
-				OpensAt: text.PhaseOpensAt, ClosesAt: text.PhaseClosesAt, Length: time.Duration(text.Length) * time.Second,
-				Step: time.Duration(text.Step) * time.Second, Places: int(text.Places), PriorityDays: int(text.PriorityDays), Group: text.Group,
+				OpensAt: text.PhaseOpensAt, ClosesAt: text.PhaseClosesAt, Places: int(text.Places), Group: text.Group,
+				Length: time.Duration(text.Length) * time.Second, Step: time.Duration(text.Step) * time.Second,
+				PriorityDays: int(text.PriorityDays),
 			},
 		},
 	}
-	switch {
-	case !decodeHex(claimed.root[:], text.Root):
-		return claim{}, errors.New("the root is not 64 lower-case hexadecimal digits")
-	case !decodeHex(claimed.beacon.Randomness[:], text.Randomness):
-		return claim{}, errors.New("the randomness is not 64 lower-case hexadecimal digits")
-	case !decodeHex(claimed.beacon.Signature[:], text.Signature):
-		return claim{}, errors.New("the signature is not 96 lower-case hexadecimal digits")
-	}
-	return claimed, nil
+	return claimed, cmp.Or(
+		parseHex("root", claimed.root[:], text.Root),
+		parseHex("randomness", claimed.beacon.Randomness[:], text.Randomness),
+		parseHex("signature", claimed.beacon.Signature[:], text.Signature))
 }
 
-// readEntries freezes entries.csv. The priority group is among the groups even when it has no member.
+// readEntries freezes the entries of entries.csv. The priority group is one of the groups even if it has no member.
 func readEntries(export fs.FS, priority string) (entries *Entries, err error) {
-	file, err := export.Open(entriesFile)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	entries, err = parseEntries(file, priority)
+	err = readFile(export, entriesFile, func(file io.Reader) (err error) {
+		entries, err = parseEntries(file, priority)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", entriesFile, err)
 	}
 	return entries, nil
 }
 
-// parseEntries reads lines of account and group, in any order: the comparison of the whole file judges that.
+// parseEntries reads lines of account and group in any order. The order is checked when the whole file is compared.
 func parseEntries(file io.Reader, priority string) (*Entries, error) {
 	listed := new(Entries)
 	if _, err := listed.memberOf([]byte(priority)); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
-	lines := bufio.NewReader(file) // whose 4,096 bytes are more than a line can have
+	lines := bufio.NewReader(file) // its buffer of 4,096 bytes is longer than any valid line
 	for number := 1; ; number++ {
 		line, err := lines.ReadSlice('\n')
 		switch {
@@ -250,7 +254,7 @@ func parseEntries(file io.Reader, priority string) (*Entries, error) {
 			}
 			return entries, nil
 		case err == io.EOF || err == bufio.ErrBufferFull:
-			return nil, fmt.Errorf("%w: line %d does not end", ErrRefused, number)
+			return nil, fmt.Errorf("%w: line %d does not end in a line feed", ErrRefused, number)
 		case err != nil:
 			return nil, err
 		case number > 1:
@@ -258,7 +262,7 @@ func parseEntries(file io.Reader, priority string) (*Entries, error) {
 				return nil, fmt.Errorf("%w: line %d: %w", ErrRefused, number, err)
 			}
 		case string(line) != entriesHeader:
-			return nil, fmt.Errorf("%w: the first line is not %q", ErrRefused, entriesHeader)
+			return nil, fmt.Errorf("%w: the first line must be %q", ErrRefused, entriesHeader)
 		}
 	}
 }
@@ -267,9 +271,9 @@ func (e *Entries) addLine(line []byte) error {
 	account, name, found := bytes.Cut(line, []byte(","))
 	switch {
 	case !found || !IsName(account):
-		return fmt.Errorf("%w: %q", ErrAccount, line)
+		return fmt.Errorf("%w: %q", errAccount, line)
 	case e.Len() == MaxEntries:
-		return ErrTooManyEntries
+		return errTooManyEntries
 	}
 	member, err := e.memberOf(name)
 	if err != nil {
@@ -279,32 +283,30 @@ func (e *Entries) addLine(line []byte) error {
 	return nil
 }
 
-// memberOf returns the number of a group, a new one for a new name.
+// memberOf returns the number of a group and adds a new group.
 func (e *Entries) memberOf(name []byte) (uint8, error) {
 	if len(name) == 0 {
 		return 0, nil
 	}
-	for i := range e.groups {
-		if e.groups[i] == string(name) {
-			return uint8(i) + 1, nil
-		}
+	if i := slices.Index(e.groups, string(name)); i >= 0 {
+		return uint8(i) + 1, nil
 	}
 	if !IsName(name) || len(e.groups) == MaxGroups {
-		return 0, fmt.Errorf("%w: %q", ErrGroup, name)
+		return 0, fmt.Errorf("%w: %q", errGroup, name)
 	}
 	e.groups = append(e.groups, string(name))
 	return uint8(len(e.groups)), nil
 }
 
-// comparison is a writer that takes only the bytes a file already has.
+// comparison is a writer that accepts only the bytes that a file already has.
 type comparison struct {
 	name   string
 	file   fs.File
-	actual []byte // of the file, as many as are written at a time
-	line   int    // that the next byte belongs to
+	actual []byte // bytes of the file, as many as are written at a time
+	line   int    // of the next byte
 }
 
-// Write refuses bytes that differ from the file's next ones.
+// Write refuses bytes that differ from the next bytes of the file.
 func (c *comparison) Write(expected []byte) (int, error) {
 	if len(c.actual) < len(expected) {
 		c.actual = make([]byte, len(expected))
@@ -324,17 +326,17 @@ func (c *comparison) Write(expected []byte) (int, error) {
 	case same == len(expected):
 		return same, nil
 	case same == read:
-		return same, fmt.Errorf("%w: %s ends in line %d", ErrRefused, c.name, c.line)
+		return same, fmt.Errorf("%w: %s ends early, in line %d", ErrRefused, c.name, c.line)
 	}
-	return same, fmt.Errorf("%w: %s is not what the draw gives, from line %d on", ErrRefused, c.name, c.line)
+	return same, fmt.Errorf("%w: %s differs from the recomputed draw from line %d on", ErrRefused, c.name, c.line)
 }
 
-// Close refuses a file that goes on.
+// Close refuses a file that has more bytes.
 func (c *comparison) Close() error {
 	_, err := io.ReadFull(c.file, make([]byte, 1))
 	switch err {
 	case nil:
-		err = fmt.Errorf("%w: %s goes on after line %d", ErrRefused, c.name, c.line)
+		err = fmt.Errorf("%w: %s continues after line %d", ErrRefused, c.name, c.line)
 	case io.EOF:
 		err = nil
 	}
