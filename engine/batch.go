@@ -102,11 +102,11 @@ func (e *Engine) decideOp(op *Op) {
 func (e *Engine) answerOp(ctx context.Context, op *Op) {
 	switch {
 	case op.Kind != OpReserve && op.Err == nil:
-		op.Err = e.tellEnd(ctx, op.Kind.call(), &op.ended, &op.Result)
+		op.Err = e.answerEnd(ctx, op.Kind.call(), &op.ended, &op.Result)
 	case op.seq != 0:
-		if err := e.settle(ctx, op.seq, &op.Result); err != nil {
+		if err := e.awaitDurable(ctx, op.seq, &op.Result); err != nil {
 			if op.Err == nil && !op.Result.Repeated {
-				e.counts.untold[callReserve].Add(1)
+				e.counts.unacknowledged[callReserve].Add(1)
 			}
 			op.Err = err
 		}

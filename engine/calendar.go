@@ -1,10 +1,6 @@
 package engine
 
-import (
-	"time"
-
-	"github.com/seathold/seathold/engine/catalog"
-)
+import "github.com/seathold/seathold/engine/catalog"
 
 // calendar answers which phase applies.
 type calendar struct {
@@ -132,6 +128,3 @@ func (e *Engine) checkAccess(account string, phase int, now int64, r *Reservatio
 	}
 	return nil
 }
-
-// instant turns the engine's milliseconds into a time.
-func instant(ms int64) time.Time { return time.UnixMilli(ms).UTC() }

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/seathold/seathold/engine/inventory"
@@ -10,33 +11,49 @@ import (
 	"github.com/seathold/seathold/engine/record"
 )
 
-// CheckpointReport tells about a finished checkpoint.
+// CheckpointReport describes a finished checkpoint.
 type CheckpointReport struct {
-	Start        uint64 // it stands for all records up to this one
+	Start        uint64 // it replaces all records up to this one
 	Reservations int
 	Bytes        int64
 	Took         time.Duration
-	At           time.Time // wall time of its end
-	Err          error     // why it failed; the older ones still stand
+	At           time.Time // wall time at its end
+	Err          error     // why it failed; older checkpoints are still valid
+}
+
+// checkpointCounts are the numbers of checkpoints since the start.
+type checkpointCounts struct {
+	complete, failed atomic.Uint64
+	last             atomic.Pointer[CheckpointReport] // the last complete one
+}
+
+func (c *checkpointCounts) note(r *CheckpointReport) {
+	if r.Err != nil {
+		c.failed.Add(1)
+		return
+	}
+	c.complete.Add(1)
+	c.last.Store(r)
 }
 
 // chunkBytes is how much of a checkpoint is written at once: large enough for the disk, small enough to pause after.
 const chunkBytes = 32 << 10
 
-// Checkpoint writes one now, while the sale goes on, and returns when it is durable. Nothing is stopped for it: it notes
-// where the journal stands, dumps the reservations as far as their outcomes have been logged, and is complete when the
-// journal is durable up to the last outcome it may hold. Replay begins at the noted place; records are absolute, so those
-// that the dump already holds change nothing.
+// Checkpoint writes a checkpoint while the sale runs, and returns when it is durable. Calls are not stopped for it.
+//
+// It notes the journal's last durable record, writes the reservations as far as their outcomes are logged, and is complete
+// when the journal is durable up to the last outcome that it may contain. Replay starts at the noted record. Records are
+// absolute, so those that the checkpoint already contains change nothing.
 func (e *Engine) Checkpoint(ctx context.Context) (CheckpointReport, error) {
 	t := e.term.Load()
 	if t == nil || t.writer == nil {
-		return CheckpointReport{}, errors.New("no journal is written here")
+		return CheckpointReport{}, errors.New("this engine writes no journal")
 	}
 	e.checkpointLock.Lock()
 	defer e.checkpointLock.Unlock()
 	began := time.Now()
 	report := CheckpointReport{Start: t.writer.Durable()}
-	report.Err = e.dump(ctx, t.writer, &report)
+	report.Err = e.writeCheckpoint(ctx, t.writer, &report)
 	report.Took, report.At = time.Since(began), time.Now()
 	e.lastCheckpoint.Store(&report)
 	e.checkpoints.note(&report)
@@ -52,72 +69,83 @@ func (e *Engine) LastCheckpoint() (CheckpointReport, bool) {
 	return CheckpointReport{}, false
 }
 
-func (e *Engine) dump(ctx context.Context, writer *journal.Writer, report *CheckpointReport) error {
+func (e *Engine) writeCheckpoint(ctx context.Context, writer *journal.Writer, report *CheckpointReport) error {
 	c, err := e.o.Journal.Checkpoint(ctx, report.Start)
 	if err != nil {
 		return err
 	}
 	defer c.Abort()
-	d := dumping{e: e, ctx: ctx, to: c, report: report, began: time.Now()}
+	w := checkpointWriter{e: e, ctx: ctx, to: c, report: report, began: time.Now()}
 	definition := record.DefinitionOf(e.sale)
-	d.run = definition.Append(d.run)
-	for i, b := range e.ballots {
-		if err := b.dump(e, i, func(f *record.Draw, kind record.Kind) error {
-			d.run = f.Append(d.run, kind)
-			return d.flush(chunkBytes)
-		}); err != nil {
+	w.run = definition.Append(w.run)
+	for _, b := range e.ballots {
+		if err := b.Write(w.draw); err != nil {
 			return err
 		}
 	}
-	forget := e.nowMs() - e.o.Forget.Milliseconds()
-	var s inventory.Snapshot
-	for row := uint32(1); row < e.inventory.Rows(); row++ {
-		if !e.inventory.ReadLogged(row, &s) || s.State != Held && s.State != Confirmed && s.ExpiresMs < forget {
-			continue
-		}
-		d.run = record.AppendReservation(d.run, &s)
-		report.Reservations++
-		if err := d.flush(chunkBytes); err != nil {
-			return err
-		}
-	}
-	if err := d.flush(1); err != nil {
+	if err := w.reservations(); err != nil {
 		return err
 	}
-	end := e.inventory.Placed() // Drained would be one group behind what a drain under way has already shown
+	if err := w.flush(1); err != nil {
+		return err
+	}
+	// What is drained would be too little: a drain in progress has already shown its outcomes to the rows.
+	end := e.inventory.Placed()
 	if err := writer.Wait(ctx, end); err != nil {
 		return err
 	}
 	return c.Commit(end)
 }
 
-// dumping is a checkpoint under way.
-type dumping struct {
+// checkpointWriter writes a checkpoint piece by piece.
+type checkpointWriter struct {
 	e      *Engine
 	ctx    context.Context
 	to     journal.Checkpoint
 	report *CheckpointReport
 	run    []byte
-	began  time.Time // of the piece that is being made
+	began  time.Time // of the present piece
 }
 
-// flush writes what has come together when it is at least so many bytes, and then leaves the processors to others.
-func (d *dumping) flush(least int) error {
-	if len(d.run) < least {
+func (w *checkpointWriter) draw(f *record.Draw, kind record.Kind) error {
+	w.run = f.Append(w.run, kind)
+	return w.flush(chunkBytes)
+}
+
+func (w *checkpointWriter) reservations() error {
+	forget := w.e.nowMs() - w.e.o.Forget.Milliseconds()
+	var s inventory.Snapshot
+	for row := uint32(1); row < w.e.inventory.Rows(); row++ {
+		if !w.e.inventory.ReadLogged(row, &s) || s.State != Held && s.State != Confirmed && s.ExpiresMs < forget {
+			continue
+		}
+		w.run = record.AppendReservation(w.run, &s)
+		w.report.Reservations++
+		if err := w.flush(chunkBytes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flush writes the run if it has at least so many bytes, and then yields.
+func (w *checkpointWriter) flush(least int) error {
+	if len(w.run) < least {
 		return nil
 	}
-	if err := d.to.Write(d.run); err != nil {
+	if err := w.to.Write(w.run); err != nil {
 		return err
 	}
-	d.report.Bytes += int64(len(d.run))
-	d.run = d.run[:0]
-	err := d.e.breathe(d.ctx, time.Since(d.began))
-	d.began = time.Now()
+	w.report.Bytes += int64(len(w.run))
+	w.run = w.run[:0]
+	err := w.e.yieldAfter(w.ctx, time.Since(w.began))
+	w.began = time.Now()
 	return err
 }
 
-// breathe leaves processors, disk and journal to the callers fourteen times as long as a piece of the checkpoint took.
-func (e *Engine) breathe(ctx context.Context, took time.Duration) error {
+// yieldAfter leaves processors, disk and journal to the callers for fourteen times as long as a piece of background work
+// took.
+func (e *Engine) yieldAfter(ctx context.Context, took time.Duration) error {
 	select {
 	case <-time.After(14 * took):
 		return nil
@@ -140,19 +168,4 @@ func (e *Engine) checkpointLoop() {
 			e.o.Log.Error("checkpoint failed", "error", err)
 		}
 	})
-}
-
-// everySecond is a goroutine of the engine's that does something each second until the engine stops.
-func (e *Engine) everySecond(do func()) {
-	defer e.background.Done()
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-e.stop:
-			return
-		case <-tick.C:
-		}
-		do()
-	}
 }

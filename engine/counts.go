@@ -64,8 +64,8 @@ type counts struct {
 	began   time.Time // what instants are measured from
 	stripes []countStripe
 
-	// untold counts outcomes whose callers could not be told of them: they are missing under codeOK.
-	untold [calls]atomic.Uint64
+	// unacknowledged counts outcomes whose callers stopped waiting for the journal. They are not counted under codeOK.
+	unacknowledged [calls]atomic.Uint64
 	// base is how many reservations of each state there were when this engine began to lead.
 	base atomic.Pointer[map[State]uint64]
 }
@@ -164,4 +164,4 @@ func (c *counts) sum(of call, result int) uint64 {
 }
 
 // changed is how many reservations a call has changed since the engine leads.
-func (c *counts) changed(of call) uint64 { return c.sum(of, countOK) + c.untold[of].Load() }
+func (c *counts) changed(of call) uint64 { return c.sum(of, countOK) + c.unacknowledged[of].Load() }

@@ -307,7 +307,7 @@ func TestSaleThatShrank(t *testing.T) {
 	require.ErrorContains(t, open(without(func(d *spec.Definition) { d.Phases = d.Phases[:1] })), `no longer has the phase "b"`)
 	require.ErrorContains(t, open(without(func(d *spec.Definition) { d.Sessions[0].Places = []int{5} })), "no longer has session S1, category B")
 	require.ErrorContains(t, open(without(func(d *spec.Definition) { d.Sessions = d.Sessions[1:] })), "no longer has session S1, category B")
-	require.ErrorContains(t, open(without(func(d *spec.Definition) { d.Sessions[0].Places = []int{5, 2} })), "session S1, category B has 2 places on sale, but the journal has 3 taken")
+	require.ErrorContains(t, open(without(func(d *spec.Definition) { d.Sessions[0].Places = []int{5, 2} })), "session S1, category B has 2 seats on sale, but the journal has 3 taken")
 	require.NoError(t, open(without(func(d *spec.Definition) { d.Sessions = d.Sessions[:1] })), "nothing of S2 was taken")
 	require.NoError(t, open(without(func(d *spec.Definition) { slices.Reverse(d.Sessions); slices.Reverse(d.Phases) })), "in another order")
 	require.NoError(t, open(without(func(d *spec.Definition) { d.Sessions[0].Places = []int{1, 3} })), "just enough")

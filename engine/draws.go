@@ -5,158 +5,165 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
-	"sync/atomic"
 
-	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/ballot"
 	"github.com/seathold/seathold/engine/draw"
 	"github.com/seathold/seathold/engine/record"
 )
 
-// ballot is one draw of the sale while it runs.
-type ballot struct {
-	register *register
-	terms    draw.Terms
+// DrawState is how far a draw has got.
+type DrawState = ballot.State
 
-	// gate keeps entries and the freeze apart: an entry is made under a shared lock, the freeze under the exclusive one. So
-	// the journal has every entry before the record that freezes them. Reads take neither.
-	gate    sync.RWMutex
-	frozen  atomic.Pointer[frozenEntries]
-	drawn   atomic.Pointer[drawnBallot]
-	count   atomic.Int64 // entries
-	durable atomic.Int64 // those of them that are; the writer's goroutine counts them
-	ranked  int          // entries restored with their rank; recovery alone uses it
-
-	sorting sync.Mutex // held while sorted is made
-	sorted  atomic.Pointer[sortedEntries]
-}
-
-// sortedEntries are what proofs and exports are made from. A restart loses them; they are made again from the register.
-type sortedEntries struct {
-	*draw.Entries
-	rows []uint32 // the account's row of each entry, as the register numbers them
-}
-
-// frozenEntries is published at the close of registration; drawnBallot when the beacon has decided. Each is kept before
-// its record is placed, and told to nobody before the record is durable (I5).
-type frozenEntries struct {
-	size   int
-	root   draw.Digest
-	record announcement
-}
-
-type drawnBallot struct {
-	beacon draw.Beacon
-	seed   draw.Digest
-	record announcement
-}
-
-// announcement is where the record of an outcome stands. The caller that places it says so, and so does the writer that
-// drains it: a checkpoint must have what lies before its beginning, even while that caller is stalled, and must not have
-// what has no place yet.
-type announcement struct {
-	placed atomic.Bool
-	seq    atomic.Uint64 // 0 until the caller knows it, and for good where a journal gave the outcome back
-	known  atomic.Bool   // seq is set
-}
-
-func (a *announcement) settle(seq uint64) {
-	a.seq.Store(seq)
-	a.known.Store(true)
-	a.placed.Store(true)
-}
-
-// DrawState is how far a draw has come.
-type DrawState string
-
+// The states of a draw, in their order.
 const (
-	DrawAnnounced    DrawState = "announced"    // registration has not opened
-	DrawRegistration DrawState = "registration" // entries are taken
-	DrawClosed       DrawState = "closed"       // registration is over, the entries are about to be frozen
-	DrawFrozen       DrawState = "frozen"       // the root is published, the beacon's round is awaited
-	DrawDrawn        DrawState = "drawn"
+	DrawAnnounced    = ballot.Announced    // registration has not opened
+	DrawRegistration = ballot.Registration // entries are accepted
+	DrawClosed       = ballot.Closed       // registration is over, the entries are about to be frozen
+	DrawFrozen       = ballot.Frozen       // the root is published; the draw waits for the beacon's round
+	DrawDrawn        = ballot.Drawn
 )
 
-// DrawStatus is what is public about a draw.
-type DrawStatus struct {
-	Draw    string
-	State   DrawState
-	Entries int
-	Terms   draw.Terms
-	Root    draw.Digest // from DrawFrozen on
-	Beacon  draw.Beacon // from DrawDrawn on
-	Seed    draw.Digest // from DrawDrawn on
-}
+// DrawStatus is the public state of a draw: its terms, the number of entries, their root once they are frozen, and the
+// beacon and the seed once it was run.
+type DrawStatus = ballot.Status
 
-// Errors of FreezeDraw and RunDraw, for the operator. Nothing is changed.
+// Entry is an account's registration for a draw. Once the draw was run, it has the account's rank, its access slot if any,
+// and the proof that it was among the entries.
+type Entry = ballot.Entry
+
+// AccessSlot is the window in which a drawn account may buy in a phase: [OpensAt, ClosesAt).
+type AccessSlot = ballot.AccessSlot
+
+// Errors of FreezeDraw and RunDraw, for the operator. Nothing has changed.
 var (
-	ErrRegistrationOpen = errors.New("registration has not closed yet")
-	ErrAlreadyDrawn     = errors.New("the draw was run before; its result stands")
+	ErrRegistrationOpen = ballot.ErrRegistrationOpen
+	ErrAlreadyDrawn     = ballot.ErrAlreadyDrawn
 )
 
-var errNoNote = errors.New("no room for a note in the journal")
-
-func newBallots(s *catalog.Sale, accounts int) []*ballot {
-	var all []*ballot
-	for i := range s.Draws {
-		all = append(all, &ballot{register: newRegister(accounts), terms: record.DrawTerms(s, i)})
-	}
-	return all
+func (e *Engine) newBallots() []*ballot.Ballot {
+	return ballot.New(&ballot.Host{Sale: e.sale, Inventory: e.inventory, Accounts: e.o.MaxAccounts, Sync: e.o.Durability == Sync,
+		Now: e.Now, Visible: e.visible, Pause: pause,
+		Place: func(kind record.Kind, draw int, accountRow uint32) (seq uint64, ok bool) {
+			return e.inventory.Note(noteOf(kind, draw, accountRow))
+		}})
 }
 
 // ballotOf returns the draw with the id.
-func (e *Engine) ballotOf(id string) (int, *ballot, error) {
+func (e *Engine) ballotOf(id string) (*ballot.Ballot, error) {
 	i, ok := e.sale.DrawByID(id)
 	if !ok {
-		return 0, nil, &Refusal{Code: DrawNotFound, Where: id}
+		return nil, &Refusal{Code: DrawNotFound, Where: id}
 	}
-	return i, e.ballots[i], nil
+	return e.ballots[i], nil
 }
 
-// Draw tells how far a draw has come. Errors are *Refusal with DrawNotFound.
+// drawRefusal turns an error of package ballot into a refusal where it is one.
+func (e *Engine) drawRefusal(id string, err error) error {
+	switch {
+	case errors.Is(err, ballot.ErrClosed):
+		i, _ := e.sale.DrawByID(id)
+		d := &e.sale.Draws[i]
+		return &Refusal{Code: RegistrationClosed, OpensAt: d.RegistrationOpens, ClosesAt: d.RegistrationCloses}
+	case errors.Is(err, ballot.ErrOverloaded):
+		return &Refusal{Code: Overloaded}
+	case errors.Is(err, ballot.ErrNoEntry):
+		return &Refusal{Code: EntryNotFound}
+	case errors.Is(err, ballot.ErrNotRun):
+		return &Refusal{Code: DrawNotRun}
+	}
+	return err
+}
+
+// Draw returns how far a draw has got. Errors are *Refusal with DrawNotFound.
 func (e *Engine) Draw(id string) (DrawStatus, error) {
-	i, b, err := e.ballotOf(id)
+	b, err := e.ballotOf(id)
 	if err != nil {
 		return DrawStatus{}, err
 	}
-	return e.drawStatus(i, b), nil
+	return b.Status(), nil
 }
 
-func (e *Engine) drawStatus(i int, b *ballot) DrawStatus {
-	d, now := &e.sale.Draws[i], e.Now()
-	s := DrawStatus{Draw: d.ID, Terms: b.terms, Entries: int(b.count.Load())}
-	if e.o.Durability == Sync {
-		s.Entries = int(b.durable.Load())
-	}
-	switch {
-	case now.Before(d.RegistrationOpens):
-		s.State = DrawAnnounced
-	case now.Before(d.RegistrationCloses):
-		s.State = DrawRegistration
-	default:
-		s.State = DrawClosed
-	}
-	if f := b.frozen.Load(); f != nil && e.told(&f.record) {
-		s.State, s.Root, s.Entries = DrawFrozen, f.root, f.size
-	}
-	if r := b.drawn.Load(); r != nil && e.told(&r.record) {
-		s.State, s.Beacon, s.Seed = DrawDrawn, r.beacon, r.seed
-	}
-	return s
-}
-
-// told reports whether the outcome may be told.
-func (e *Engine) told(a *announcement) bool {
-	t := e.term.Load()
-	return a.known.Load() && (t == nil || t.writer == nil || e.o.Durability == Async || t.writer.Durable() >= a.seq.Load())
-}
-
-// FreezeDraw ends the registration of a draw for good, when its time is over, and publishes the root of its entries. The
-// engine does so by itself at the close. Freezing again changes nothing. Four million entries take some two seconds.
+// Enter registers an account for a draw, with the id of its priority group or "". An account has one entry: entering again
+// changes nothing, not even the group, and sets Entry.Repeated.
 //
-// Errors: ErrRegistrationOpen, *Refusal with DrawNotFound, JournalUnavailable or NotLeader, or ctx's.
+// Errors are *Refusal with DrawNotFound, RegistrationClosed, MalformedRequest, Overloaded, JournalUnavailable or
+// NotLeader, or ctx's.
+func (e *Engine) Enter(ctx context.Context, id, account, group string) (Entry, error) {
+	var r Reservation
+	began := e.counts.begin(&r)
+	entry, err := e.enter(ctx, id, account, group, &r)
+	r.Repeated = entry.Repeated
+	return entry, e.counts.end(callEnter, began, &r, err)
+}
+
+func (e *Engine) enter(ctx context.Context, id, account, group string, r *Reservation) (Entry, error) {
+	b, err := e.ballotOf(id)
+	if err != nil {
+		return Entry{}, err
+	}
+	if !ValidAccount(account) {
+		return Entry{}, r.refuse(Refusal{Code: MalformedRequest, Where: accountRule})
+	}
+	code := 0
+	if group != "" {
+		g, ok := e.sale.GroupByID(group)
+		if !ok {
+			return Entry{}, r.refuse(Refusal{Code: MalformedRequest, Where: "priority_group: the sale has no group " + quoted(group)})
+		}
+		code = g + 1
+	}
+	if err := e.admit(r); err != nil {
+		return Entry{}, err
+	}
+	entry, seq, err := b.Enter(account, code)
+	if err != nil {
+		return Entry{}, e.drawRefusal(id, err)
+	}
+	if err := e.awaitDurable(ctx, seq, r); err != nil {
+		return Entry{}, err
+	}
+	return entry, nil
+}
+
+// Entry returns an account's entry for a draw that was run: its rank, its access slot, and the proof that it was among the
+// entries.
+//
+// Errors are *Refusal with DrawNotFound, EntryNotFound, DrawNotRun or JournalUnavailable, or ctx's.
+func (e *Engine) Entry(ctx context.Context, id, account string) (Entry, error) {
+	var r Reservation
+	began := e.counts.begin(&r)
+	entry, err := e.readEntry(ctx, id, account)
+	return entry, e.counts.end(callEntry, began, &r, err)
+}
+
+func (e *Engine) readEntry(ctx context.Context, id, account string) (Entry, error) {
+	b, err := e.ballotOf(id)
+	if err != nil {
+		return Entry{}, err
+	}
+	entry, err := b.Entry(account)
+	if errors.Is(err, ballot.ErrNotRun) {
+		// The existence of an entry is an outcome too (I5).
+		var r Reservation
+		if err := e.awaitDurable(ctx, e.inventory.Placed(), &r); err != nil {
+			return Entry{}, err
+		}
+	}
+	return entry, e.drawRefusal(id, err)
+}
+
+// access returns the account's slot for a phase with access slots.
+func (e *Engine) access(accountRow uint32, phase int) (AccessSlot, bool) {
+	return e.ballots[e.sale.Phases[phase].Draw].AccessSlot(accountRow)
+}
+
+// FreezeDraw ends the registration of a draw for good, once its time is over, and publishes the root of its entries. The
+// engine does so by itself at the close, see Options.SweepEvery. Freezing again changes nothing. Four million entries take
+// about two seconds.
+//
+// Errors are ErrRegistrationOpen, *Refusal with DrawNotFound, JournalUnavailable or NotLeader, or ctx's.
 func (e *Engine) FreezeDraw(ctx context.Context, id string) (DrawStatus, error) {
-	i, b, err := e.ballotOf(id)
+	b, err := e.ballotOf(id)
 	if err != nil {
 		return DrawStatus{}, err
 	}
@@ -164,251 +171,70 @@ func (e *Engine) FreezeDraw(ctx context.Context, id string) (DrawStatus, error) 
 	if err := e.admit(&r); err != nil {
 		return DrawStatus{}, err
 	}
-	if b.frozen.Load() == nil && e.Now().Before(e.sale.Draws[i].RegistrationCloses) {
-		return DrawStatus{}, fmt.Errorf("draw %s: %w: it closes at %s", id, ErrRegistrationOpen, stamp(e.sale.Draws[i].RegistrationCloses))
-	}
-	seq, err := e.freeze(i, b)
+	seq, err := b.Freeze()
 	if err == nil {
-		err = e.await(ctx, seq)
+		err = e.awaitDurable(ctx, seq, &r)
 	}
 	if err != nil {
 		return DrawStatus{}, fmt.Errorf("draw %s: %w", id, err)
 	}
-	return e.drawStatus(i, b), nil
+	return b.Status(), nil
 }
 
-func (e *Engine) freeze(i int, b *ballot) (seq uint64, err error) {
-	b.gate.Lock()
-	defer b.gate.Unlock()
-	if f := b.frozen.Load(); f != nil {
-		return f.record.seq.Load(), nil
-	}
-	sorted, err := e.freezeEntries(b.register)
-	if err != nil {
-		return 0, err
-	}
-	f := &frozenEntries{size: sorted.Len(), root: sorted.Root()}
-	b.frozen.Store(f)
-	seq, ok := e.inventory.Note(noteOf(noteFrozen, i, 0))
-	if !ok {
-		b.frozen.Store(nil)
-		return 0, errNoNote
-	}
-	f.record.settle(seq)
-	b.sorted.Store(sorted)
-	return seq, nil
-}
-
-// RunDraw decides a draw by the beacon of its round: it verifies the beacon, freezes the entries where that has not
-// happened, and gives every entry its rank and, as far as the places reach, its access slot. A draw runs once. Four
-// million entries take some five seconds.
+// RunDraw decides a draw by the beacon of its round. It verifies the beacon, freezes the entries if necessary, ranks all
+// entries, and assigns the access slots in the order of the ranks until none is left. A draw runs once. Four million
+// entries take about five seconds.
 //
-// Errors: ErrRegistrationOpen, ErrAlreadyDrawn, those of draw.Chain.Verify and draw.Run, *Refusal with DrawNotFound,
+// Errors are ErrRegistrationOpen, ErrAlreadyDrawn, those of draw.Chain.Verify and draw.Run, *Refusal with DrawNotFound,
 // JournalUnavailable or NotLeader, or ctx's.
 func (e *Engine) RunDraw(ctx context.Context, id string, beacon draw.Beacon) (DrawStatus, error) {
-	i, b, err := e.ballotOf(id)
+	b, err := e.ballotOf(id)
 	if err != nil {
 		return DrawStatus{}, err
 	}
-	// A beacon that is refused leaves even the entries as they were.
-	if e.drawStatus(i, b).State == DrawClosed {
-		if err := b.terms.Chain.Verify(b.terms.Round, beacon); err != nil {
-			return DrawStatus{}, fmt.Errorf("draw %s: %w", id, err)
-		}
+	if err := b.CheckBeacon(beacon); err != nil {
+		return DrawStatus{}, fmt.Errorf("draw %s: %w", id, err)
 	}
 	if _, err := e.FreezeDraw(ctx, id); err != nil {
 		return DrawStatus{}, err
 	}
-	seq, err := e.runDraw(i, b, beacon)
-	if err == nil || errors.Is(err, ErrAlreadyDrawn) { // that the draw has run is an outcome, too (I5)
-		if failure := e.await(ctx, seq); failure != nil {
+	seq, err := b.Run(beacon)
+	if err == nil || errors.Is(err, ErrAlreadyDrawn) { // that the draw was run is an outcome too (I5)
+		var r Reservation
+		if failure := e.awaitDurable(ctx, seq, &r); failure != nil {
 			err = failure
 		}
 	}
 	if err != nil {
 		return DrawStatus{}, fmt.Errorf("draw %s: %w", id, err)
 	}
-	return e.drawStatus(i, b), nil
+	return b.Status(), nil
 }
 
-func (e *Engine) runDraw(i int, b *ballot, beacon draw.Beacon) (seq uint64, err error) {
-	b.gate.Lock()
-	defer b.gate.Unlock()
-	if d := b.drawn.Load(); d != nil {
-		return d.record.seq.Load(), ErrAlreadyDrawn
-	}
-	seed, err := e.decide(b, beacon)
-	if err != nil {
-		return 0, err
-	}
-	d := &drawnBallot{beacon: beacon, seed: seed}
-	b.drawn.Store(d)
-	seq, ok := e.inventory.Note(noteOf(noteDrawn, i, 0))
-	if !ok {
-		b.drawn.Store(nil)
-		return 0, errNoNote
-	}
-	d.record.settle(seq)
-	return seq, nil
-}
-
-// decide computes the result and gives it to the register.
-func (e *Engine) decide(b *ballot, beacon draw.Beacon) (seed draw.Digest, err error) {
-	sorted, err := e.frozenOf(b)
-	if err != nil {
-		return seed, err
-	}
-	result, err := draw.Run(sorted.Entries, b.terms, beacon)
-	if err != nil {
-		return seed, err
-	}
-	for at, row := range sorted.rows {
-		b.register.drew(row, result.Rank[at], slotCode(result.Slot[at]))
-	}
-	return result.Seed, nil
-}
-
-// frozenOf returns the frozen entries, sorting them again where a restart has lost them.
-func (e *Engine) frozenOf(b *ballot) (*sortedEntries, error) {
-	if sorted := b.sorted.Load(); sorted != nil {
-		return sorted, nil
-	}
-	b.sorting.Lock()
-	defer b.sorting.Unlock()
-	if sorted := b.sorted.Load(); sorted != nil {
-		return sorted, nil
-	}
-	sorted, err := e.freezeEntries(b.register)
-	if err != nil {
-		return nil, err
-	}
-	if f := b.frozen.Load(); f.root != sorted.Root() || f.size != sorted.Len() {
-		return nil, fmt.Errorf("draw %s: its %d entries have the root %s; published were %d and %s", b.terms.Draw,
-			sorted.Len(), sorted.Root(), f.size, f.root)
-	}
-	b.sorted.Store(sorted)
-	return sorted, nil
-}
-
-// restoreEntry puts an entry of the journal back; once is enough.
-func (b *ballot) restoreEntry(row uint32, f *record.Draw) {
-	if b.register.enter(row, f.Group) {
-		b.register.placed(row)
-		b.count.Add(1)
-		b.durable.Add(1)
-	}
-	if f.Rank > 0 {
-		b.register.drew(row, f.Rank, f.Slot)
-		b.ranked++
-	}
-}
-
-// restoreFrozen puts the freeze back, if the draw is still the one whose root was published.
-func (b *ballot) restoreFrozen(f *record.Draw) error {
-	if f.Terms != record.TermsDigest(&b.terms) {
-		return fmt.Errorf("draw %s: its entries were frozen under other terms; its closing time, beacon, phase and slots must stay in the "+
-			"sale definition what they were then", b.terms.Draw)
-	}
-	if b.frozen.Load() == nil {
-		frozen := &frozenEntries{size: f.Size, root: f.Root}
-		frozen.record.settle(0)
-		b.frozen.Store(frozen)
-	}
-	return nil
-}
-
-// restoreDrawn puts the outcome of a draw back: from the ranks of a checkpoint where it had them, else by computing it
-// again.
-func (e *Engine) restoreDrawn(b *ballot, f *record.Draw) error {
-	if b.drawn.Load() != nil {
-		return nil
-	}
-	frozen := b.frozen.Load()
-	if frozen == nil {
-		return fmt.Errorf("%w: draw %s is drawn before it is frozen", record.ErrInvalid, b.terms.Draw)
-	}
-	seed := draw.SeedOf(frozen.root, f.Beacon.Randomness)
-	if b.ranked < frozen.size {
-		var err error
-		if seed, err = e.decide(b, f.Beacon); err != nil {
-			return fmt.Errorf("draw %s: %w", b.terms.Draw, err)
-		}
-	}
-	drawn := &drawnBallot{beacon: f.Beacon, seed: seed}
-	drawn.record.settle(0)
-	b.drawn.Store(drawn)
-	return nil
-}
-
-// dump appends the ballot's records to a checkpoint, flushing between them. What has been frozen or drawn is asked first:
-// if the draw runs meanwhile, its record comes later in the journal.
-func (b *ballot) dump(e *Engine, i int, add func(f *record.Draw, kind record.Kind) error) error {
-	drawn, frozen := b.drawn.Load(), b.frozen.Load()
-	isDrawn, isFrozen := drawn != nil && drawn.record.placed.Load(), frozen != nil && frozen.record.placed.Load()
-	end := e.inventory.Accounts()
-	for row := uint32(1); row < end; row++ {
-		p := b.register.of(row)
-		if !p.placed {
-			continue
-		}
-		f, kind := record.Draw{Index: i, Group: p.group, Account: e.inventory.AccountName(row)}, record.KindEntry
-		if isDrawn {
-			kind, f.Rank, f.Slot = record.KindRanked, p.rank, p.slot
-		}
-		if err := add(&f, kind); err != nil {
-			return err
-		}
-	}
-	var err error
-	if isFrozen {
-		err = add(&record.Draw{Index: i, Size: frozen.size, Root: frozen.root, Terms: record.TermsDigest(&b.terms)}, record.KindFrozen)
-	}
-	if err == nil && isDrawn {
-		err = add(&record.Draw{Index: i, Beacon: drawn.beacon}, record.KindDrawn)
-	}
-	return err
-}
-
-// ExportDraw writes a draw that has been run as files, see draw.Result.Export. Errors: *Refusal with DrawNotFound or
+// ExportDraw writes the files of a draw that was run, see draw.Result.Export. Errors are *Refusal with DrawNotFound or
 // DrawNotRun, and create's.
 func (e *Engine) ExportDraw(id string, create func(name string) (io.WriteCloser, error)) error {
-	i, b, err := e.ballotOf(id)
+	b, err := e.ballotOf(id)
 	if err != nil {
 		return err
 	}
-	if e.drawStatus(i, b).State != DrawDrawn {
-		return &Refusal{Code: DrawNotRun}
-	}
-	sorted, err := e.frozenOf(b)
-	if err != nil {
-		return err
-	}
-	result, err := draw.Run(sorted.Entries, b.terms, b.drawn.Load().beacon)
-	if err != nil {
-		return err
-	}
-	return result.Export(create)
-}
-
-// await waits until the outcome may be told, for calls that fill no reservation.
-func (e *Engine) await(ctx context.Context, seq uint64) error {
-	var r Reservation
-	return e.settle(ctx, seq, &r)
+	return e.drawRefusal(id, b.Export(create))
 }
 
 // freezeLoop freezes each draw at the close of its registration.
 func (e *Engine) freezeLoop() {
 	e.everySecond(func() {
-		for i, b := range e.ballots {
-			if b.frozen.Load() != nil || e.Now().Before(e.sale.Draws[i].RegistrationCloses) || e.Ready() != nil {
+		for _, b := range e.ballots {
+			if !b.FreezeDue() || e.Ready() != nil {
 				continue
 			}
-			status, err := e.FreezeDraw(context.Background(), b.terms.Draw)
+			status, err := e.FreezeDraw(context.Background(), b.ID())
 			if err != nil {
-				e.o.Log.Error("freezing a draw failed", "draw", b.terms.Draw, "error", err)
+				e.o.Log.Error("freezing a draw failed", "draw", b.ID(), "error", err)
 				continue
 			}
-			e.o.Log.Info("registration closed", "draw", status.Draw, "entries", status.Entries, "root", status.Root.String(), "round", b.terms.Round)
+			e.o.Log.Info("registration closed", "draw", status.Draw, "entries", status.Entries, "root", status.Root.String(),
+				"round", status.Terms.Round)
 		}
 	})
 }

@@ -53,10 +53,10 @@ func (e *Engine) end(ctx context.Context, of call, id ID, r *Reservation, decide
 	if err != nil {
 		return err
 	}
-	return e.tellEnd(ctx, of, &res, r)
+	return e.answerEnd(ctx, of, &res, r)
 }
 
-// decideEnd decides the end of a reservation, and fills r where it ends or had ended so. Where there is no error, tellEnd has
+// decideEnd decides the end of a reservation, and fills r where it ends or had ended so. Where there is no error, answerEnd has
 // the answer.
 func (e *Engine) decideEnd(id ID, r *Reservation, decide func(row uint32, now int64) inventory.Result) (res inventory.Result, err error) {
 	if err := e.admit(r); err != nil {
@@ -77,12 +77,12 @@ func (e *Engine) decideEnd(id ID, r *Reservation, decide func(row uint32, now in
 	return res, nil
 }
 
-// tellEnd gives the answer when it may be told.
-func (e *Engine) tellEnd(ctx context.Context, of call, res *inventory.Result, r *Reservation) error {
+// answerEnd gives the answer when it may be told.
+func (e *Engine) answerEnd(ctx context.Context, of call, res *inventory.Result, r *Reservation) error {
 	// A refusal, too, tells of an outcome here: it waits for it (I5).
-	if err := e.settle(ctx, res.Seq, r); err != nil {
+	if err := e.awaitDurable(ctx, res.Seq, r); err != nil {
 		if res.Verdict == inventory.Done {
-			e.counts.untold[of].Add(1)
+			e.counts.unacknowledged[of].Add(1)
 		}
 		return err
 	}

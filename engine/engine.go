@@ -3,124 +3,18 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/seathold/seathold/engine/ballot"
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/journal"
 )
 
-// Durability says when a call is answered.
-type Durability uint8
-
-const (
-	Sync  Durability = iota // after its outcome is durable (I5)
-	Async                   // before: a crash may take back the last moments
-	None                    // no journal at all
-)
-
-// Options configure an engine. Sale is required, and Journal unless Durability is None.
-type Options struct {
-	Sale       *catalog.Sale
-	Journal    journal.Backend // not yet recovered; the engine closes it
-	Durability Durability
-
-	TTL time.Duration // how long a hold lasts unless the request asks for less, in whole seconds; default 17 minutes
-
-	// Clock makes the sale clock. It is called once, after recovery, with the latest instant that the journal mentions
-	// (zero for an empty one), so that a simulated clock goes on from there. Default: wall time.
-	Clock func(latest time.Time) (now func() time.Time)
-
-	// SweepEvery is the wall time between two looks for reservations whose time is over; default 100 ms. Negative: only
-	// ExpireDue looks, and only FreezeDraw freezes draws.
-	SweepEvery time.Duration
-	// Patience is how long a call waits for the journal before it is sent away with JournalUnavailable; default 5 s.
-	Patience time.Duration
-	// Backlog is how many outcomes may wait for the journal before further calls are refused; default 65,536.
-	Backlog int
-	// CheckpointAfter is how many records must follow a checkpoint before the next is written; default one million, and
-	// never fewer than twice the reservations known. Negative: only Checkpoint writes one.
-	CheckpointAfter int
-	// Forget is how long after its time a reservation that was released or expired can still be asked for; default 24
-	// hours on the sale clock. It is forgotten at the first start after that. Confirmed ones are kept for ever.
-	Forget time.Duration
-
-	// Standby follows the leader of a journal.Shared and takes over when it has been silent for TakeoverAfter (default 3 s).
-	// Address is how clients reach this server; the journal tells it to the others.
-	Standby       bool
-	TakeoverAfter time.Duration
-	Address       string
-
-	MaxReservations int // default 33,554,432; each takes 112 bytes and some for the index
-	MaxAccounts     int // default 16,777,216
-	ExpectAccounts  int // sizes tables from the start; they grow by themselves all the same
-
-	// Timed makes Stats tell how long calls took. It costs each call two or three readings of the monotonic clock.
-	Timed bool
-	// CheckEvery is the wall time between two checks of I1 and I2 on the live sale, see CheckConservation; default 10 s.
-	// Negative: only CheckConservation checks.
-	CheckEvery time.Duration
-
-	Log *slog.Logger // default: discards
-}
-
-func (o *Options) setDefaults() error {
-	switch {
-	case o.Sale == nil:
-		return errors.New("no sale definition")
-	case o.Journal == nil && o.Durability != None:
-		return errors.New("no journal")
-	case o.Journal != nil && o.Durability == None:
-		return errors.New("a journal where none is to be kept")
-	case o.Standby && o.shared() == nil:
-		return errors.New("a standby needs a journal that several servers share")
-	case o.TTL < 0 || o.TTL%time.Second != 0 || o.TTL > maxTTL:
-		return fmt.Errorf("a hold of %v: whole seconds up to %v", o.TTL, maxTTL)
-	}
-	fill := func(field *time.Duration, value time.Duration) {
-		if *field == 0 {
-			*field = value
-		}
-	}
-	fill(&o.TTL, 17*time.Minute)
-	fill(&o.SweepEvery, 100*time.Millisecond)
-	fill(&o.Patience, 5*time.Second)
-	fill(&o.Forget, 24*time.Hour)
-	fill(&o.CheckEvery, 10*time.Second)
-	fill(&o.TakeoverAfter, 3*time.Second)
-	if o.MaxAccounts == 0 {
-		o.MaxAccounts = 1 << 24
-	}
-	if o.Backlog == 0 {
-		o.Backlog = 1 << 16
-	}
-	if o.CheckpointAfter == 0 {
-		o.CheckpointAfter = 1_000_000
-	}
-	if o.Clock == nil {
-		o.Clock = func(time.Time) func() time.Time { return time.Now }
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	return nil
-}
-
-// shared returns the journal as one that several processes share; nil where it is not.
-func (o *Options) shared() journal.Shared {
-	s, _ := o.Journal.(journal.Shared)
-	return s
-}
-
-// maxTTL bounds a hold. Nobody needs a year to pay.
-const maxTTL = 366 * 24 * time.Hour
-
-// Engine is a sale. All methods may be called by any number of goroutines.
+// Engine runs a sale. All methods may be called by any number of goroutines, except Close.
 type Engine struct {
 	sale      *catalog.Sale
 	o         Options
@@ -128,23 +22,23 @@ type Engine struct {
 	calendar  calendar
 	rules     *ruleTexts
 	clock     func() time.Time
-	ahead     atomic.Int64 // ms that the sale clock was put forward when a standby took over
+	ahead     atomic.Int64 // ms by which the sale clock was advanced when a standby took over
 
 	term     atomic.Pointer[term] // nil while another server leads
 	leader   atomic.Pointer[string]
 	deposed  chan struct{}
 	fault    atomic.Pointer[error] // why a standby no longer follows
-	ballots  []*ballot             // by draw
+	ballots  []*ballot.Ballot      // by draw
 	recovery Recovery
 
 	counts       *counts
-	heardAt      atomic.Int64 // when a standby last heard of the leader, in nanoseconds since counts.began
-	conservation watchman     // of I1 and I2
+	caughtUpAt   atomic.Int64 // when a standby last had all that the leader had made durable, in ns since counts.began
+	conservation conservationCheck
 
 	sweepLock      sync.Mutex
 	sweep          *inventory.Sweep
 	checkpointLock sync.Mutex
-	checkpointedAt atomic.Uint64 // record at which the last checkpoint began
+	checkpointedAt atomic.Uint64 // record at which the last checkpoint starts
 	checkpoints    checkpointCounts
 	lastCheckpoint atomic.Pointer[CheckpointReport]
 	background     sync.WaitGroup
@@ -152,14 +46,9 @@ type Engine struct {
 	closed         atomic.Bool
 }
 
-// term is the time during which this engine leads: it takes calls and writes the journal.
-type term struct {
-	writer   *journal.Writer // nil without a journal
-	outcomes *outcomes       // what the writer feeds on; nil likewise
-}
-
-// Open recovers the sale from its journal and starts it; a standby is returned at once and follows in the background. ctx
-// bounds the recovery only.
+// Open recovers the sale from its journal and starts it. A standby is returned at once and follows in the background. ctx
+// bounds the recovery only. Errors are those of Options, of the journal, and of a sale definition that no longer has what
+// the journal's reservations name. The journal is closed then.
 func Open(ctx context.Context, o Options) (*Engine, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
@@ -175,7 +64,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	e.sweep = v.NewSweep()
 	e.conservation.census = v.NewCensus()
 	e.counts = newCounts(o.Timed)
-	e.ballots = newBallots(o.Sale, o.MaxAccounts)
+	e.ballots = e.newBallots()
 	switch {
 	case o.Durability == None:
 		e.clock = o.Clock(time.Time{})
@@ -208,7 +97,8 @@ func (e *Engine) inventoryConfig() inventory.Config {
 		c.Caps = append(c.Caps, s.Programmes[i].AccountCap)
 	}
 	for i := range s.Sessions {
-		c.Sessions = append(c.Sessions, inventory.SessionConfig{Programme: uint8(s.Sessions[i].Programme), Limit: s.Sessions[i].Limit})
+		session := &s.Sessions[i]
+		c.Sessions = append(c.Sessions, inventory.SessionConfig{Programme: uint8(session.Programme), Limit: session.Limit})
 	}
 	for i := range s.Pools {
 		p := &s.Pools[i]
@@ -217,9 +107,9 @@ func (e *Engine) inventoryConfig() inventory.Config {
 	return c
 }
 
-// pause waits before looking again at something another caller is about to decide. It yields first, since that caller
-// may be waiting for a processor, and then sleeps, since its thread may have been taken off one; after some 100 ms it
-// gives up.
+// pause waits before another attempt at something that another caller is about to decide. It first yields, since that
+// caller may be waiting for a processor. Then it sleeps, since the caller's thread may have been preempted. It returns
+// false after about 100 ms.
 func pause(attempt int) bool {
 	const yields, sleeps = 256, 400
 	switch {
@@ -233,7 +123,7 @@ func pause(attempt int) bool {
 	return true
 }
 
-// start begins what goes on by itself while this engine leads.
+// start starts the goroutines that work in the background while this engine leads.
 func (e *Engine) start() {
 	e.counts.countBase(e.inventory)
 	if e.o.CheckEvery > 0 {
@@ -251,8 +141,8 @@ func (e *Engine) start() {
 	}
 }
 
-// Close ends the engine: outcomes that have been placed are made durable and their callers answered. No call may be made
-// at the same time or after.
+// Close makes placed outcomes durable, answers the callers that wait for them, and closes the journal. No call may be made
+// concurrently or later. Closing again returns nil.
 func (e *Engine) Close() error {
 	if e.closed.Swap(true) {
 		return nil
@@ -264,11 +154,9 @@ func (e *Engine) Close() error {
 	}
 	var err error
 	if t := e.term.Load(); t != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), e.o.Patience)
+		ctx, cancel := context.WithTimeout(context.Background(), e.o.JournalTimeout)
 		defer cancel()
-		if err = t.writer.Close(ctx); err == nil && e.o.shared() != nil {
-			err = e.o.shared().StepDown(ctx)
-		}
+		err = t.close(ctx)
 	}
 	return errors.Join(err, e.o.Journal.Close())
 }
@@ -279,12 +167,15 @@ func (e *Engine) Sale() *catalog.Sale { return e.sale }
 // TTL returns how long a hold lasts unless the request asks for less.
 func (e *Engine) TTL() time.Duration { return e.o.TTL }
 
-// Now returns the instant on the sale clock.
+// Now returns the instant on the sale clock, in UTC.
 func (e *Engine) Now() time.Time { return instant(e.nowMs()) }
 
 func (e *Engine) nowMs() int64 { return e.clock().UnixMilli() + e.ahead.Load() }
 
-// Ready tells whether reservations are accepted: this engine leads, the journal is replayed and answers. The error says
+// instant returns the time of the engine's milliseconds.
+func instant(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+
+// Ready reports whether reservations are accepted: this engine leads, the journal is replayed and responds. The error is
 // why not.
 func (e *Engine) Ready() error {
 	if e.closed.Load() {
@@ -292,58 +183,25 @@ func (e *Engine) Ready() error {
 	}
 	t := e.term.Load()
 	if t == nil {
-		return e.following()
+		if fault := e.fault.Load(); fault != nil {
+			return *fault
+		}
+		return errFollowing
 	}
 	return t.err()
 }
 
-// err returns why nothing becomes durable now.
-func (t *term) err() error {
-	if t.writer == nil {
-		return nil
+// everySecond runs do each second until the engine stops. It is the body of a background goroutine.
+func (e *Engine) everySecond(do func()) {
+	defer e.background.Done()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-e.stop:
+			return
+		case <-tick.C:
+		}
+		do()
 	}
-	return t.writer.Err()
-}
-
-// admit refuses a call that the journal could not follow.
-func (e *Engine) admit(r *Reservation) error {
-	t := e.term.Load()
-	switch {
-	case t == nil:
-		return r.refuse(e.notLeader())
-	case t.writer == nil:
-		return nil
-	case t.writer.Err() != nil || e.backlog(t) > e.o.Backlog:
-		return r.refuse(Refusal{Code: JournalUnavailable})
-	}
-	return nil
-}
-
-// backlog returns how many outcomes wait for the journal.
-func (e *Engine) backlog(t *term) int {
-	durable := t.writer.Durable() // first: what is placed never lies behind it
-	return int(e.inventory.Placed() - durable)
-}
-
-// settle waits until the outcome may be told (I5).
-func (e *Engine) settle(ctx context.Context, seq uint64, r *Reservation) error {
-	t := e.term.Load()
-	if t == nil || t.writer == nil || e.o.Durability == Async {
-		return nil // what a standby has is durable
-	}
-	if t.writer.Durable() >= seq {
-		return nil
-	}
-	r.waitedFrom = e.counts.instant()
-	err := t.writer.Wait(ctx, seq)
-	if err == nil || ctx.Err() != nil {
-		return err
-	}
-	return r.refuse(Refusal{Code: JournalUnavailable})
-}
-
-// refuse keeps the refusal in the caller's reservation, so that it costs no allocation.
-func (r *Reservation) refuse(refusal Refusal) error {
-	r.refusal = refusal
-	return &r.refusal
 }

@@ -81,6 +81,6 @@ func Example() {
 	// Output:
 	// held 6 tickets in phase all-venues until 09:17:00
 	// confirmed with payment 4711
-	// session_limit_exceeded - an account may have 6 tickets for session SWM03; it has 0 held and 4 confirmed, 3 more were requested
+	// session_limit_exceeded - an account may have 6 tickets for session SWM03; it has 0 held and 4 confirmed, and requests 3 more
 	// after a restart: 6 of 30 olympic tickets
 }

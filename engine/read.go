@@ -38,7 +38,7 @@ func (e *Engine) readReservation(ctx context.Context, id ID, r *Reservation) err
 		}
 		attempt++
 	}
-	if err := e.settle(ctx, r.snapshot.Seq, r); err != nil {
+	if err := e.awaitDurable(ctx, r.snapshot.Seq, r); err != nil {
 		return err
 	}
 	e.fill(r)
@@ -93,7 +93,7 @@ func (e *Engine) readAccount(ctx context.Context, account string, refused *Reser
 			t.Confirmed += r.Tickets
 		}
 	}
-	if err := e.settle(ctx, placed, refused); err != nil {
+	if err := e.awaitDurable(ctx, placed, refused); err != nil {
 		return Account{}, err
 	}
 	return a, nil

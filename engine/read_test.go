@@ -19,7 +19,7 @@ func TestReadsOfOverdueHolds(t *testing.T) {
 	require.NoError(t, err)
 	kept := newStore()
 	s := newSeller(sale, func() (journal.Backend, error) { return kept.open(), nil })
-	s.options.Patience = 20 * time.Millisecond
+	s.options.JournalTimeout = 20 * time.Millisecond
 	s.clock.set(time.Date(2024, 5, 2, 10, 0, 0, 0, time.UTC))
 	require.NoError(t, s.start())
 	var r engine.Reservation

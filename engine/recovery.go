@@ -11,30 +11,19 @@ import (
 	"github.com/seathold/seathold/engine/record"
 )
 
-// Recovery tells what was found in the journal at the start.
+// Recovery describes what the journal contained at the start.
 type Recovery struct {
 	journal.Recovered
 	Reservations int
 	Accounts     int
-	Latest       time.Time // the latest instant on the sale clock that the journal mentions; zero for none
+	Latest       time.Time // the latest instant on the sale clock in the journal; zero for none
 	Took         time.Duration
 }
 
-// Recovery returns what was found in the journal at the start.
+// Recovery returns what the journal contained at the start; the zero value without a journal and on a standby.
 func (e *Engine) Recovery() Recovery { return e.recovery }
 
-// replay rebuilds the inventory from a checkpoint and the groups behind it.
-type replay struct {
-	e       *Engine
-	decoder *record.Decoder
-	end     uint64 // last record of which the checkpoint may hold an effect
-	seq     uint64 // last record applied
-	settled bool
-	latest  int64
-}
-
-func newReplay(e *Engine) *replay { return &replay{e: e, decoder: record.NewDecoder(e.sale)} }
-
+// recover replays the journal and begins the term.
 func (e *Engine) recover(ctx context.Context) error {
 	began := time.Now()
 	p := newReplay(e)
@@ -42,13 +31,8 @@ func (e *Engine) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	last := found.Last
-	if shared := e.o.shared(); shared != nil {
-		if last, err = shared.Claim(ctx, e.o.Address, p.into(ctx)); err != nil {
-			return err
-		}
-	}
-	if err := p.settle(); err != nil {
+	t, err := e.claim(ctx, p, found)
+	if err != nil {
 		return err
 	}
 	latest := time.Time{}
@@ -58,10 +42,22 @@ func (e *Engine) recover(ctx context.Context) error {
 	e.recovery = Recovery{Recovered: found, Reservations: int(e.inventory.Rows()) - 1, Accounts: int(e.inventory.Accounts()) - 1,
 		Latest: latest, Took: time.Since(began)}
 	e.clock = e.o.Clock(latest)
-	return e.lead(ctx, p, found.Checkpoint.Start, last)
+	return t.begin(ctx)
 }
 
-// into is where a backend delivers to this replay.
+// replay rebuilds the inventory from a checkpoint and the groups after it.
+type replay struct {
+	e       *Engine
+	decoder *record.Decoder
+	end     uint64 // last record that the checkpoint may contain
+	seq     uint64 // last record applied
+	counted bool   // the stock is counted
+	latest  int64
+}
+
+func newReplay(e *Engine) *replay { return &replay{e: e, decoder: record.NewDecoder(e.sale)} }
+
+// into returns the callbacks by which a backend delivers to this replay.
 func (p *replay) into(ctx context.Context) journal.Recovery {
 	return journal.Recovery{
 		Begin: func(c journal.CheckpointInfo) error {
@@ -73,39 +69,11 @@ func (p *replay) into(ctx context.Context) journal.Recovery {
 	}
 }
 
-// lead makes this engine the one that takes calls, with the journal replayed up to last.
-func (e *Engine) lead(ctx context.Context, p *replay, checkpointStart, last uint64) error {
-	e.inventory.Resume(last)
-	t := &term{outcomes: newOutcomes(e.inventory, e.ballots, record.DefinitionOf(e.sale))}
-	t.outcomes.restore()
-	e.checkpointedAt.Store(checkpointStart)
-	t.writer = journal.NewWriter(e.o.Journal, journal.Feed{Fill: t.outcomes.fill, Durable: t.outcomes.made}, last, e.o.Patience)
-	e.term.Store(t)
-	e.background.Add(1)
-	go e.watch(t)
-	if !p.decoder.Current() {
-		return e.noteDefinition(ctx, t)
-	}
-	return nil
-}
-
-// noteDefinition makes the present sale's names the ones that the records from here on mean.
-func (e *Engine) noteDefinition(ctx context.Context, t *term) error {
-	seq, ok := e.inventory.Note(noteDefinition)
-	if !ok {
-		return errors.New("no room for a note in the journal")
-	}
-	if err := t.writer.Wait(ctx, seq); err != nil {
-		return errors.Join(err, t.writer.Close(ctx))
-	}
-	return nil
-}
-
 func (p *replay) group(g journal.Group) error {
 	p.seq = g.First - 1
 	return record.Each(g.Records, func(b []byte) error {
 		if p.seq >= p.end {
-			if err := p.settle(); err != nil {
+			if err := p.countStock(); err != nil {
 				return err
 			}
 		}
@@ -117,20 +85,20 @@ func (p *replay) group(g journal.Group) error {
 	})
 }
 
-// settle counts the stock once the state must be a consistent one.
-func (p *replay) settle() error {
-	if p.settled {
+// countStock counts the stock, once, when the checkpoint's end is reached. Only from there on is the state consistent.
+func (p *replay) countStock() error {
+	if p.counted {
 		return nil
 	}
-	p.settled = true
+	p.counted = true
 	return p.named(p.e.inventory.CountStock())
 }
 
-// named says of a pool that is oversold how the sale calls it.
+// named adds the sale's names to the error of an oversold pool.
 func (p *replay) named(err error) error {
 	if over := (*inventory.OversoldError)(nil); errors.As(err, &over) {
 		pool := &p.e.sale.Pools[over.Pool]
-		return fmt.Errorf("session %s, category %s has %d places on sale, but the journal has %d taken",
+		return fmt.Errorf("session %s, category %s has %d seats on sale, but the journal has %d taken",
 			p.e.sale.Sessions[pool.Session].ID, pool.Category, over.Units, over.Taken)
 	}
 	return err
@@ -155,20 +123,20 @@ func (p *replay) apply(b []byte) error {
 
 func (p *replay) drawRecord(r *record.Record) error {
 	f := &r.Draw
-	b := p.e.ballots[f.Index]
+	b, d := p.e.ballots[f.Index], &p.e.sale.Draws[f.Index]
 	switch r.Kind {
 	case record.KindEntry, record.KindRanked:
 		row, ok := p.e.inventory.EnsureAccount(f.Account)
 		if !ok {
 			return fmt.Errorf("no room for more than %d accounts", p.e.o.MaxAccounts)
 		}
-		b.restoreEntry(row, f)
-		p.latest = max(p.latest, p.e.sale.Draws[f.Index].RegistrationOpens.UnixMilli())
+		b.RestoreEntry(row, f)
+		p.latest = max(p.latest, d.RegistrationOpens.UnixMilli())
 	case record.KindFrozen:
-		p.latest = max(p.latest, p.e.sale.Draws[f.Index].RegistrationCloses.UnixMilli())
-		return b.restoreFrozen(f)
+		p.latest = max(p.latest, d.RegistrationCloses.UnixMilli())
+		return b.RestoreFrozen(f)
 	case record.KindDrawn:
-		return p.e.restoreDrawn(b, f)
+		return b.RestoreDrawn(f)
 	}
 	return nil
 }
@@ -187,8 +155,8 @@ func (p *replay) taken(r *record.Record) error {
 func (p *replay) ended(r *record.Record) error {
 	p.latest = max(p.latest, r.ConfirmedMs)
 	row := p.e.inventory.Find(r.Request.ID)
-	if row == 0 && !p.settled {
-		return nil // the checkpoint no longer contains it
+	if row == 0 && !p.counted {
+		return nil // forgotten by the checkpoint
 	}
 	if r.State == Expired && row != 0 {
 		p.latest = max(p.latest, p.e.inventory.Expires(row))

@@ -71,6 +71,12 @@ type Reservation struct {
 	waitedFrom time.Duration // instant at which the call began to wait for the journal; 0: it did not, or is not timed
 }
 
+// refuse stores the refusal in the caller's reservation, so that it costs no allocation.
+func (r *Reservation) refuse(refusal Refusal) error {
+	r.refusal = refusal
+	return &r.refusal
+}
+
 // Stock is what a pool holds at one moment. Available, Held, Sold and Withheld add up to Capacity (I1).
 type Stock struct {
 	Capacity  int
@@ -94,12 +100,4 @@ type ProgrammeTickets struct {
 	Cap       int
 	Held      int
 	Confirmed int
-}
-
-// AccessSlot is the window in which a drawn account may buy in a phase.
-type AccessSlot struct {
-	Phase    string
-	OpensAt  time.Time
-	ClosesAt time.Time
-	Priority bool // the slot belongs to a priority group
 }

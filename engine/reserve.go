@@ -28,9 +28,9 @@ func (e *Engine) reserveDurably(ctx context.Context, q *Request, r *Reservation)
 	if seq == 0 {
 		return refusal
 	}
-	if err := e.settle(ctx, seq, r); err != nil {
+	if err := e.awaitDurable(ctx, seq, r); err != nil {
 		if refusal == nil && !r.Repeated {
-			e.counts.untold[callReserve].Add(1)
+			e.counts.unacknowledged[callReserve].Add(1)
 		}
 		return err
 	}

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"sync/atomic"
 	"time"
 
 	"github.com/seathold/seathold/engine/catalog"
@@ -73,7 +72,7 @@ func (e *Engine) Stats() Stats {
 	}
 	t := e.term.Load()
 	if t == nil {
-		s.StandbyLag = time.Since(e.counts.began) - time.Duration(e.heardAt.Load())
+		s.StandbyLag = time.Since(e.counts.began) - time.Duration(e.caughtUpAt.Load())
 	} else if t.writer != nil {
 		s.Journal = e.journalStats(t.writer)
 	}
@@ -138,21 +137,6 @@ func (e *Engine) journalStats(w *journal.Writer) *JournalStats {
 		s.Behind = s.Durable - e.recovery.Checkpoint.Start
 	}
 	return s
-}
-
-// checkpointCounts is what is known of checkpoints since the start.
-type checkpointCounts struct {
-	complete, failed atomic.Uint64
-	last             atomic.Pointer[CheckpointReport] // the last complete one
-}
-
-func (c *checkpointCounts) note(r *CheckpointReport) {
-	if r.Err != nil {
-		c.failed.Add(1)
-		return
-	}
-	c.complete.Add(1)
-	c.last.Store(r)
 }
 
 // openSlots counts the access slots that are open now.

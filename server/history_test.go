@@ -65,7 +65,7 @@ func newStage(t testing.TB, random *rand.Rand, cells int) *stage {
 // serve starts a server on the journal.
 func (s *stage) serve(j journal.Backend, patience time.Duration) {
 	e := newEngine(s.t, s.clock, func(o *engine.Options) {
-		o.Sale, o.Journal, o.Durability, o.Patience = s.rules.Sale, j, engine.Sync, patience
+		o.Sale, o.Journal, o.Durability, o.JournalTimeout = s.rules.Sale, j, engine.Sync, patience
 		o.SweepEvery = -1        // the histories ask for sweeps themselves
 		o.CheckpointAfter = 1000 // so that checkpoints are taken beside them
 		o.MaxReservations, o.MaxAccounts = 1<<16, 1<<16

@@ -169,7 +169,7 @@ func startGated(t *testing.T) (*fixture, *gatedJournal) {
 	noLeaks(t)
 	clock := clockAt(instantOf(t, early))
 	gate := &gatedJournal{open: make(chan struct{}), failingJournal: failingJournal{from: 1 << 60}}
-	e := newEngine(t, clock, func(o *engine.Options) { o.Durability, o.Journal, o.Patience = engine.Sync, gate, time.Minute })
+	e := newEngine(t, clock, func(o *engine.Options) { o.Durability, o.Journal, o.JournalTimeout = engine.Sync, gate, time.Minute })
 	return startWith(t, clock, e, nil), gate
 }
 

@@ -118,7 +118,7 @@ func (r *rehearsal) open(ctx context.Context) error {
 	r.report.describe(&r.o)
 	e, err := engine.Open(ctx, engine.Options{
 		Sale: r.sale, Journal: r.o.Journal, Durability: r.o.Durability, Clock: r.clock.start,
-		SweepEvery: -1, CheckpointAfter: -1, Patience: time.Minute, Backlog: backlog, ExpectAccounts: r.crowd.entrants,
+		SweepEvery: -1, CheckpointAfter: -1, JournalTimeout: time.Minute, Backlog: backlog, ExpectAccounts: r.crowd.entrants,
 	})
 	if err != nil {
 		return err

@@ -1,0 +1,190 @@
+package ballot
+
+import (
+	"time"
+
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/draw"
+	"github.com/seathold/seathold/engine/record"
+)
+
+// Entry is an account's registration for a draw and its result.
+type Entry struct {
+	Draw     string
+	Account  string
+	Group    string // priority group, empty for none
+	Repeated bool   // Enter changed nothing: the account had entered before
+
+	// Set once the draw was run.
+	Rank  uint32      // 1 is the first
+	Slot  *AccessSlot // nil if no slot was left for this rank
+	Root  draw.Digest // of all entries
+	Seed  draw.Digest
+	Proof draw.Proof // that this entry is one of them
+}
+
+// AccessSlot is the window in which a drawn account may buy in a phase.
+type AccessSlot struct {
+	Phase    string
+	OpensAt  time.Time
+	ClosesAt time.Time
+	Priority bool // the slot is reserved for a priority group
+}
+
+// Enter registers an account with a group, 0 for none or 1 + the group's index. If the account has an entry, that entry is
+// returned unchanged, with Repeated set. The entry is visible once the outcome with the returned sequence is durable.
+// Errors are ErrClosed and ErrOverloaded.
+func (b *Ballot) Enter(account string, group int) (entry Entry, seq uint64, err error) {
+	entry = Entry{Draw: b.draw.ID, Account: account}
+	for attempt := 0; ; attempt++ {
+		p := b.entryOf(b.host.Inventory.FindAccount(account))
+		switch now := b.host.Now(); {
+		case p.placed:
+			entry.Group, entry.Repeated = b.groupName(p.group), true
+			// The entry's own sequence is not kept. Everything placed so far includes it.
+			return entry, b.host.Inventory.Placed(), nil
+		case p.entered:
+			// Another call of this account is about to place the entry or to fail. This one depends on it (I7).
+			if !b.host.Pause(attempt) {
+				return Entry{}, 0, ErrOverloaded
+			}
+			continue
+		case now.Before(b.draw.RegistrationOpens) || !now.Before(b.draw.RegistrationCloses) || b.frozen.Load() != nil:
+			return Entry{}, 0, ErrClosed
+		}
+		// The lock is taken for new entries only, so repeats and late calls never wait for the freeze.
+		b.freezeLock.RLock()
+		seq, verdict := b.enterNew(account, group)
+		b.freezeLock.RUnlock()
+		switch verdict {
+		case enteredNow:
+			entry.Group = b.groupName(group)
+			return entry, seq, nil
+		case enterClosed:
+			return Entry{}, 0, ErrClosed
+		case enterFull:
+			return Entry{}, 0, ErrOverloaded
+		}
+	}
+}
+
+type enterVerdict int
+
+const (
+	enteredNow    enterVerdict = iota
+	enteredBefore              // by another call
+	enterClosed
+	enterFull
+)
+
+// enterNew makes an entry. The caller holds freezeLock.
+func (b *Ballot) enterNew(account string, group int) (seq uint64, verdict enterVerdict) {
+	if b.frozen.Load() != nil {
+		return 0, enterClosed
+	}
+	row, ok := b.host.Inventory.EnsureAccount(account)
+	if !ok {
+		return 0, enterFull
+	}
+	// Decides which call makes the entry, and with which group.
+	if !b.register.enter(row, group) {
+		return 0, enteredBefore
+	}
+	seq, ok = b.host.Place(record.KindEntry, b.index, row)
+	if !ok {
+		b.register.withdraw(row)
+		return 0, enterFull
+	}
+	b.register.markPlaced(row)
+	b.count.Add(1)
+	return seq, enteredNow
+}
+
+// entryOf returns an account's entry; the zero value for an unknown account.
+func (b *Ballot) entryOf(accountRow uint32) entryState {
+	if accountRow == 0 {
+		return entryState{}
+	}
+	return b.register.of(accountRow)
+}
+
+func (b *Ballot) groupName(code int) string {
+	if code == 0 {
+		return ""
+	}
+	return b.host.Sale.Groups[code-1].ID
+}
+
+// Entry returns an account's entry and its result. Errors are ErrNoEntry, and ErrNotRun for an entry that was placed; that
+// it exists is visible once everything placed so far is durable.
+func (b *Ballot) Entry(account string) (Entry, error) {
+	row := b.host.Inventory.FindAccount(account)
+	if !b.entryOf(row).placed {
+		return Entry{}, ErrNoEntry
+	}
+	status := b.Status()
+	if status.State != Drawn {
+		return Entry{}, ErrNotRun
+	}
+	entries, err := b.sortedAgain()
+	if err != nil {
+		return Entry{}, err
+	}
+	position, ok := entries.Find([]byte(account))
+	if !ok {
+		panic("BUG: an entry of a frozen draw is not among its entries")
+	}
+	p := b.register.of(row) // read after the draw, so with its rank
+	entry := Entry{Draw: b.draw.ID, Account: account, Group: b.groupName(p.group), Rank: p.rank, Root: status.Root,
+		Seed: status.Seed, Proof: entries.Proof(position)}
+	if slot, ok := b.slotOf(p); ok {
+		entry.Slot = &slot
+	}
+	return entry, nil
+}
+
+func (b *Ballot) slotOf(p entryState) (AccessSlot, bool) {
+	if p.slot == 0 {
+		return AccessSlot{}, false
+	}
+	phase := &b.host.Sale.Phases[b.draw.Phase]
+	opens, closes := phase.Slot(p.slot - 1)
+	return AccessSlot{Phase: phase.ID, OpensAt: opens, ClosesAt: closes, Priority: p.slot <= phase.PrioritySlotCount()}, true
+}
+
+// AccessSlot returns the slot of an account, by its row; false if it has none, or if the result is not yet visible.
+func (b *Ballot) AccessSlot(accountRow uint32) (AccessSlot, bool) {
+	if accountRow == 0 || !b.isVisiblyDrawn() {
+		return AccessSlot{}, false
+	}
+	return b.slotOf(b.register.of(accountRow))
+}
+
+func (b *Ballot) isVisiblyDrawn() bool {
+	d := b.drawn.Load()
+	return d != nil && b.visible(&d.record)
+}
+
+// Winners returns a count for each access slot, by phase, and the function that adds an account's slots to the counts.
+// A phase without access slots, or whose draw has no visible result, has nil. visit is nil if all phases have nil.
+func Winners(sale *catalog.Sale, all []*Ballot) (winners [][]int, visit func(accountRow uint32)) {
+	winners = make([][]int, len(sale.Phases))
+	for i := range sale.Phases {
+		p := &sale.Phases[i]
+		if p.Access != catalog.Slots || !all[p.Draw].isVisiblyDrawn() {
+			continue
+		}
+		winners[i] = make([]int, p.SlotCount())
+		visit = func(row uint32) {
+			for i, slots := range winners {
+				if slots == nil {
+					continue
+				}
+				if p := all[sale.Phases[i].Draw].register.of(row); p.slot > 0 {
+					slots[p.slot-1]++
+				}
+			}
+		}
+	}
+	return winners, visit
+}

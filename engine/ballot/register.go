@@ -1,0 +1,100 @@
+package ballot
+
+import "sync/atomic"
+
+// register has the entries of one draw: a word for each account of the inventory, by its row, in chunks that never move.
+// A call changes only its own account's word; reads need no synchronization.
+//
+//	63        62       61          54 53          32 31          0
+//	+---------+--------+-------------+--------------+-------------+
+//	| entered | placed |    group    |     slot     |    rank     |   group 0 and slot 0: none; rank 0: not drawn yet
+//	+---------+--------+-------------+--------------+-------------+
+//
+// An entry that is entered and not yet placed belongs to a call that has set the word and is about to place its record in
+// the journal. The call may still fail. Such an entry is not visible to any reader, and no checkpoint contains it.
+type register struct {
+	chunks []atomic.Pointer[[registerChunk]atomic.Uint64]
+}
+
+const registerChunk = 1 << 14
+
+// entryState is one account's word, unpacked.
+type entryState struct {
+	entered bool
+	placed  bool // in the journal
+	group   int  // 0 for none, or 1 + the index of the group
+	slot    int  // 0 for none, or 1 + the number of the slot
+	rank    uint32
+}
+
+const (
+	enteredBit = 1 << 63
+	placedBit  = 1 << 62
+)
+
+func (p entryState) pack() uint64 {
+	w := uint64(p.group)<<54 | uint64(p.slot)<<32 | uint64(p.rank)
+	if p.entered {
+		w |= enteredBit
+	}
+	if p.placed {
+		w |= placedBit
+	}
+	return w
+}
+
+func unpackEntry(w uint64) entryState {
+	return entryState{entered: w&enteredBit != 0, placed: w&placedBit != 0, group: int(w >> 54 & 0xff), slot: int(w >> 32 & (1<<22 - 1)),
+		rank: uint32(w)}
+}
+
+func newRegister(accounts int) *register {
+	return &register{chunks: make([]atomic.Pointer[[registerChunk]atomic.Uint64], accounts/registerChunk+1)}
+}
+
+// of returns the entry of the account in this row.
+func (r *register) of(row uint32) entryState {
+	chunk := r.chunks[row/registerChunk].Load()
+	if chunk == nil {
+		return entryState{}
+	}
+	return unpackEntry(chunk[row%registerChunk].Load())
+}
+
+// word returns the account's word. It allocates the chunk if there is none.
+func (r *register) word(row uint32) *atomic.Uint64 {
+	at := &r.chunks[row/registerChunk]
+	if at.Load() == nil {
+		at.CompareAndSwap(nil, new([registerChunk]atomic.Uint64))
+	}
+	return &at.Load()[row%registerChunk]
+}
+
+// enter makes an entry; false if the account has one. The compare-and-swap decides which call makes it, and its group.
+func (r *register) enter(row uint32, group int) bool {
+	return r.word(row).CompareAndSwap(0, entryState{entered: true, group: group}.pack())
+}
+
+// markPlaced marks the entry as placed. Both the call that entered and the writer that drains the record do so: a
+// checkpoint must contain every entry before its start, even while the call is stalled.
+func (r *register) markPlaced(row uint32) { r.word(row).Or(placedBit) }
+
+// withdraw removes an entry that could not be placed.
+func (r *register) withdraw(row uint32) { r.word(row).Store(0) }
+
+// drew stores the result of an account. No other goroutine changes the word then: the entries are frozen and placed.
+func (r *register) drew(row uint32, rank uint32, slot int) {
+	w := r.word(row)
+	p := unpackEntry(w.Load())
+	p.rank, p.slot = rank, slot
+	w.Store(p.pack())
+}
+
+// each calls visit for every account before end whose entry is placed, by row.
+func (r *register) each(end uint32, visit func(row uint32, p entryState)) {
+	for row := uint32(1); row < end; row++ {
+		if p := r.of(row); p.placed {
+			visit(row, p)
+		}
+	}
+}

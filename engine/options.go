@@ -1,0 +1,129 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/journal"
+)
+
+// Durability determines when a call returns.
+type Durability uint8
+
+const (
+	Sync  Durability = iota // after its outcome is durable (I5)
+	Async                   // before: a crash may lose the last outcomes
+	None                    // there is no journal
+)
+
+// Options configure an engine. Sale is required, and Journal unless Durability is None. A zero value means the default.
+type Options struct {
+	// What is sold, and where outcomes are kept.
+
+	Sale       *catalog.Sale
+	Journal    journal.Backend // not yet recovered; the engine closes it
+	Durability Durability      // default Sync
+
+	// Holds and time.
+
+	// TTL is how long a hold lasts unless the request asks for less, in whole seconds; default 17 minutes.
+	TTL time.Duration
+	// Clock returns the sale clock. It is called once, after recovery, with the latest instant in the journal (zero for an
+	// empty one), so that a simulated clock can continue from there. Default: wall time.
+	Clock func(latest time.Time) (now func() time.Time)
+	// SweepEvery is the wall time between two sweeps for expired reservations; default 100 ms. If it is negative, only
+	// ExpireDue sweeps, and only FreezeDraw freezes draws.
+	SweepEvery time.Duration
+	// Forget is how long after its expiry a released or expired reservation can still be read; default 24 hours on the sale
+	// clock. It is forgotten at the first start after that. Confirmed reservations are kept for ever.
+	Forget time.Duration
+
+	// The journal.
+
+	// JournalTimeout is how long a call waits for the journal before it is refused with JournalUnavailable; default 5 s.
+	JournalTimeout time.Duration
+	// Backlog is how many outcomes may wait for the journal before further calls are refused; default 65,536.
+	Backlog int
+	// CheckpointAfter is how many records follow a checkpoint before the next one is written; default one million, and
+	// never fewer than twice the number of reservations. If it is negative, only Checkpoint writes one.
+	CheckpointAfter int
+
+	// A standby.
+
+	// Standby makes the engine follow the leader of a journal.Shared. It takes over when the leader was silent for
+	// TakeoverAfter, default 3 s.
+	Standby       bool
+	TakeoverAfter time.Duration
+	// Address is where clients reach this server. The journal passes it to the standbys, see Leader.
+	Address string
+
+	// Limits of the tables (I10).
+
+	MaxReservations int // default 33,554,432; each takes 112 bytes plus its share of the index
+	MaxAccounts     int // default 16,777,216
+	ExpectAccounts  int // initial size of the tables; they grow when needed
+
+	// Observation.
+
+	// Timed makes Stats include how long calls took. A call then reads the monotonic clock two or three times.
+	Timed bool
+	// CheckEvery is the wall time between two checks of I1 and I2 on the live sale, see CheckConservation; default 10 s. If
+	// it is negative, only CheckConservation checks.
+	CheckEvery time.Duration
+	// Log receives what an operator should know; default: nothing is logged.
+	Log *slog.Logger
+}
+
+func (o *Options) setDefaults() error {
+	switch {
+	case o.Sale == nil:
+		return errors.New("no sale definition")
+	case o.Journal == nil && o.Durability != None:
+		return errors.New("no journal")
+	case o.Journal != nil && o.Durability == None:
+		return errors.New("a journal is given, but the durability is none")
+	case o.Standby && o.shared() == nil:
+		return errors.New("a standby needs a journal that several servers share")
+	case o.TTL < 0 || o.TTL%time.Second != 0 || o.TTL > maxTTL:
+		return fmt.Errorf("a hold of %v: use whole seconds up to %v", o.TTL, maxTTL)
+	}
+	fill := func(field *time.Duration, value time.Duration) {
+		if *field == 0 {
+			*field = value
+		}
+	}
+	fill(&o.TTL, 17*time.Minute)
+	fill(&o.SweepEvery, 100*time.Millisecond)
+	fill(&o.JournalTimeout, 5*time.Second)
+	fill(&o.Forget, 24*time.Hour)
+	fill(&o.CheckEvery, 10*time.Second)
+	fill(&o.TakeoverAfter, 3*time.Second)
+	if o.MaxAccounts == 0 {
+		o.MaxAccounts = 1 << 24
+	}
+	if o.Backlog == 0 {
+		o.Backlog = 1 << 16
+	}
+	if o.CheckpointAfter == 0 {
+		o.CheckpointAfter = 1_000_000
+	}
+	if o.Clock == nil {
+		o.Clock = func(time.Time) func() time.Time { return time.Now }
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+// shared returns the journal if several processes can share it, otherwise nil.
+func (o *Options) shared() journal.Shared {
+	s, _ := o.Journal.(journal.Shared)
+	return s
+}
+
+// maxTTL bounds a hold; no payment takes a year.
+const maxTTL = 366 * 24 * time.Hour
