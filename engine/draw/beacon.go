@@ -27,8 +27,8 @@ const maxRound = 1 << 40
 var (
 	ErrBeaconSyntax = errors.New("draw: not a drand beacon")
 	ErrOtherRound   = errors.New("draw: beacon of another round")
-	ErrRandomness   = errors.New("draw: the randomness of the beacon is not the SHA-256 of its signature")
-	ErrSignature    = errors.New("draw: the signature of the beacon is not by the chain")
+	ErrRandomness   = errors.New("draw: the beacon's randomness is not the SHA-256 of its signature")
+	ErrSignature    = errors.New("draw: the beacon's signature is not by the chain")
 )
 
 // Errors of a chain.
