@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// outcomes returns a group of records of 60 bytes, about what an outcome takes.
+// outcomes returns a group of records of 60 bytes, about the size of an outcome.
 func outcomes(first uint64, count int) journal.Group {
 	g := journal.Group{First: first, Count: count}
 	for i := range count {
@@ -19,7 +19,7 @@ func outcomes(first uint64, count int) journal.Group {
 	return g
 }
 
-// TestAppendAllocatesNothing once its buffer has grown, apart from the change to a new segment.
+// TestAppendAllocatesNothing: an Append allocates nothing once its buffer has grown, unless it begins a segment.
 func TestAppendAllocatesNothing(t *testing.T) {
 	j := recovered(t, filepath.Join(t.TempDir(), "journal"), Options{PrepareAfter: -1})
 	g := outcomes(1, 1024)
@@ -31,7 +31,7 @@ func TestAppendAllocatesNothing(t *testing.T) {
 	}))
 }
 
-// BenchmarkAppend makes groups of records of 60 bytes durable on the disk of the temporary directory.
+// BenchmarkAppend makes groups of records of 60 bytes durable on the disk that holds the temporary directory.
 func BenchmarkAppend(b *testing.B) {
 	for _, records := range []int{1, 64, 1024} {
 		b.Run(fmt.Sprintf("records=%d", records), func(b *testing.B) {
@@ -50,7 +50,7 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
-// BenchmarkRecover reads three million records of 60 bytes, as groups behind no checkpoint and as a checkpoint.
+// BenchmarkRecover reads three million records of 60 bytes, as groups without a checkpoint and as a checkpoint.
 func BenchmarkRecover(b *testing.B) {
 	const records, perGroup = 3_000_000, 1000
 	for _, from := range []string{"groups", "checkpoint"} {

@@ -10,24 +10,24 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 )
 
-// checkpointSyncBytes is how much of a checkpoint is written between two syncs, so that the sync of a group never has to
-// wait until much of a checkpoint has reached the disk: beside one of 180 MB on ext4, the slowest of some hundred groups
-// took 43 ms with one sync at the end and 21 ms with one every 2 MiB.
+// checkpointSyncBytes is how much of a checkpoint is written between two syncs. With small pieces the sync of a group
+// never waits for much of a checkpoint to reach the disk: during a checkpoint of 180 MB on ext4, the slowest of some
+// hundred groups took 43 ms with one sync at the end and 21 ms with one every 2 MiB.
 const checkpointSyncBytes = 128 << 10
 
-// checkpointsKept is how many complete checkpoints stay: the newest, and one to fall back to when it is damaged.
+// checkpointsKept is how many complete checkpoints are kept: the newest, and one to fall back to when that is damaged.
 const checkpointsKept = 2
 
-// writeBytes is how much of a checkpoint is collected before it is written.
+// writeBytes is how much of a checkpoint is buffered before it is written.
 const writeBytes = 256 << 10
 
-// checkpoint is one being written, into a temporary file that Commit gives its name. It is a journal.Checkpoint.
+// checkpoint is a checkpoint being written, in a temporary file that Commit renames. It is a journal.Checkpoint.
 type checkpoint struct {
 	journal *Journal
 	start   uint64
 
-	mu       sync.Mutex // against Close
-	ended    error      // why nothing can be written any more; nil while the file is open
+	mu       sync.Mutex // against Journal.Close
+	ended    error      // why nothing more can be written; nil while the file is open
 	out      file
 	buffer   []byte
 	offset   int64 // of buffer in the file
@@ -42,8 +42,9 @@ var (
 	errAborted   = errors.New("the checkpoint was aborted")
 )
 
-// Checkpoint begins a checkpoint of all records up to start, which must be durable and not before the newest checkpoint's
-// start. One is written at a time. An error while it is written does not touch the journal: groups can still be appended.
+// Checkpoint begins a checkpoint of all records up to start, which must be durable and not before the newest
+// checkpoint's start. Only one can be written at a time. A failure of the checkpoint does not fail the journal: groups
+// can still be appended.
 func (j *Journal) Checkpoint(ctx context.Context, start uint64) (journal.Checkpoint, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -57,7 +58,8 @@ func (j *Journal) Checkpoint(ctx context.Context, start uint64) (journal.Checkpo
 		return nil, errCheckpoints
 	}
 	if start > j.last || len(j.intact) > 0 && start < j.intact[len(j.intact)-1].sequence {
-		return nil, fmt.Errorf("BUG: a checkpoint at record %d, with the last record %d and %d checkpoints", start, j.last, len(j.intact))
+		return nil, fmt.Errorf("BUG: a checkpoint at record %d, with the last record %d and %d checkpoints",
+			start, j.last, len(j.intact))
 	}
 	out, err := j.dir.fs.create(j.dir.join(temporaryCheckpoint))
 	if err != nil {
@@ -68,7 +70,7 @@ func (j *Journal) Checkpoint(ctx context.Context, start uint64) (journal.Checkpo
 	return j.checkpoint, nil
 }
 
-// Write adds a run of records of at most 64 MiB. After an error the checkpoint is dropped; a new one may succeed.
+// Write adds a run of records of at most 64 MiB. An error drops the checkpoint; a new one may succeed.
 func (c *checkpoint) Write(chunk []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -76,7 +78,7 @@ func (c *checkpoint) Write(chunk []byte) error {
 		return c.ended
 	}
 	if len(chunk) > maxRunBytes {
-		return fmt.Errorf("BUG: a chunk of %d bytes; at most %d are possible", len(chunk), maxRunBytes)
+		return fmt.Errorf("BUG: a chunk of %d bytes; the limit is %d", len(chunk), maxRunBytes)
 	}
 	var header [chunkHeaderBytes]byte
 	c.sum = putChunkHeader(header[:], chunk, c.sum)
@@ -92,7 +94,7 @@ func (c *checkpoint) Write(chunk []byte) error {
 	return nil
 }
 
-// flush writes what is collected.
+// flush writes the buffer, and syncs once enough is unsynced.
 func (c *checkpoint) flush() error {
 	if _, err := c.out.writeAt(c.buffer, c.offset); err != nil {
 		return err
@@ -107,14 +109,13 @@ func (c *checkpoint) flush() error {
 	return c.out.sync()
 }
 
-// named says which checkpoint failed.
+// named adds which checkpoint failed.
 func (c *checkpoint) named(err error) error {
 	return fmt.Errorf("checkpoint at record %d: %w", c.start, storageError(err))
 }
 
-// drop ends an uncommitted checkpoint for the given reason, which it returns. What cannot be removed here is overwritten
-// by the next checkpoint or removed by the next Recover, and nothing ever reads it, so errors of the removal are of no
-// consequence. Callers hold mu.
+// drop ends an uncommitted checkpoint for the given reason, which it returns. Errors of the removal are ignored:
+// nothing reads the file, and the next checkpoint overwrites it or the next Recover removes it. The caller holds mu.
 func (c *checkpoint) drop(reason error) error {
 	c.ended = reason
 	_ = c.out.close()
@@ -123,8 +124,8 @@ func (c *checkpoint) drop(reason error) error {
 	return reason
 }
 
-// Commit makes the checkpoint the newest. When it returns an error, the checkpoint may or may not be found by the next
-// Recover. If a name could not be made durable, which leaves every later name in doubt as well, Append fails from then on.
+// Commit makes the checkpoint the newest. After an error the next Recover may or may not find the checkpoint. When its
+// name could not be made durable, every later name is in doubt as well, and Append fails from then on.
 func (c *checkpoint) Commit(end uint64) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -157,11 +158,11 @@ func (c *checkpoint) end(reason error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended == nil {
-		_ = c.drop(reason) // it returns the reason for callers that pass it on
+		_ = c.drop(reason) // the result is reason
 	}
 }
 
-// checkpointEnded lets the next checkpoint begin.
+// checkpointEnded allows the next checkpoint to begin.
 func (j *Journal) checkpointEnded() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -180,7 +181,7 @@ func (j *Journal) mayCommit(start, end uint64) error {
 	return nil
 }
 
-// commit gives the complete temporary file its name and then removes what no checkpoint needs any more.
+// commit renames the complete temporary file and then removes the files that no checkpoint needs.
 func (j *Journal) commit(c numbered) error {
 	if err := j.dir.publish(temporaryCheckpoint, c.name); err != nil {
 		j.mu.Lock()
@@ -190,16 +191,16 @@ func (j *Journal) commit(c numbered) error {
 	j.adopt(c)
 	for len(j.obsolete) > 0 {
 		if err := j.dir.fs.remove(j.dir.join(j.obsolete[0].name)); err != nil {
-			return fmt.Errorf("checkpoint at record %d is complete, but an older file stays: %w", c.sequence, err)
+			return fmt.Errorf("checkpoint at record %d is complete, but an obsolete file cannot be removed: %w", c.sequence, err)
 		}
 		j.obsolete = j.obsolete[1:]
 	}
 	return nil
 }
 
-// adopt enters the new checkpoint and moves what it makes superfluous to obsolete: damaged checkpoints, all but two of the
-// intact ones, and segments that end before the older of the two starts. The newest segment always stays, and with it the
-// sequence of the last record.
+// adopt adds the new checkpoint and moves what it makes obsolete to j.obsolete: damaged checkpoints, all but two of the
+// intact ones, and segments that end before the older of the two starts. The newest segment is always kept, and with it
+// the sequence of the last record.
 func (j *Journal) adopt(c numbered) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

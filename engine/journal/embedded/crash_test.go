@@ -18,20 +18,21 @@ import (
 
 const crashDir = "/journal"
 
-// tinySegments makes two or three groups of the crash tests fill a segment; a frame takes one to four sectors.
+// tinySegments makes segments that two or three groups of the crash tests fill. A frame takes one to four sectors.
 var tinySegments = Options{SegmentBytes: 4 << 10, PrepareAfter: -1}
 
-// tinyPrepared has each next segment prepared while there is one group in this one.
+// tinyPrepared has the next segment prepared once the current one holds a group.
 var tinyPrepared = Options{SegmentBytes: 4 << 10, PrepareAfter: 1 << 10}
 
-// growingAndPrepared runs a test once with segments that grow and once with prepared ones.
+// growingAndPrepared runs a test with segments that grow and again with prepared ones.
 func growingAndPrepared(t *testing.T, test func(t *testing.T, segments Options)) {
 	t.Run("growing", func(t *testing.T) { test(t, tinySegments) })
 	t.Run("prepared", func(t *testing.T) { test(t, tinyPrepared) })
 }
 
-// scriptGroup returns the group that begins with the record first in the given run of a journal. Runs differ in the
-// sizes of their groups, so that one run's group never covers what another's left unfinished at the same place.
+// scriptGroup returns the group that begins with the record first in the given run of a journal. The sizes of groups
+// differ between runs, so that the group of one run never covers exactly an unfinished group of another at the same
+// offset.
 func scriptGroup(first, run uint64) journal.Group {
 	g := journal.Group{First: first, Count: 1 + int((first+3*run)%4)}
 	for i := range uint64(g.Count) {
@@ -42,14 +43,14 @@ func scriptGroup(first, run uint64) journal.Group {
 	return g
 }
 
-// runOf returns the run that a group of scriptGroup says it is from.
+// runOf returns the run that wrote a group of scriptGroup.
 func runOf(t *testing.T, g journal.Group) uint64 {
 	record, _, err := journal.Next(g.Records)
 	require.NoError(t, err)
 	return binary.LittleEndian.Uint64(record)
 }
 
-// scriptChunks returns the chunks of every checkpoint that starts there.
+// scriptChunks returns the chunks of every checkpoint with that start.
 func scriptChunks(start uint64) [][]byte {
 	var chunks [][]byte
 	for i := range uint64(3) {
@@ -58,57 +59,57 @@ func scriptChunks(start uint64) [][]byte {
 	return chunks
 }
 
-// life is what the caller of a journal knows, over crashes.
+// life is what the caller of a journal knows, across crashes.
 type life struct {
 	fs        *crashFS
 	segments  Options
 	acked     uint64 // last record of the last group whose Append returned nil
-	tried     uint64 // last record of the last group given to Append
+	tried     uint64 // last record of the last group passed to Append
 	committed uint64 // start of the last checkpoint whose Commit returned nil
 	begun     map[uint64]bool
 	runs      uint64
-	ackedIn   map[uint64]uint64 // the run that had the group from this record acknowledged
-	told      []error           // errors the caller was given, notes too
+	ackedIn   map[uint64]uint64 // by first record: the run whose group was acknowledged
+	errs      []error           // the errors and notes that the caller received
 }
 
 func newLife(seed uint64, segments Options) *life {
 	return &life{fs: newCrashFS(seed), segments: segments, begun: map[uint64]bool{}, ackedIn: map[uint64]uint64{}}
 }
 
-// on goes on with the same knowledge on another file system.
+// on returns a life with the same knowledge on another file system.
 func (l *life) on(fs *crashFS) *life {
 	next := *l
-	next.fs, next.told = fs, nil
+	next.fs, next.errs = fs, nil
 	next.begun, next.ackedIn = maps.Clone(l.begun), maps.Clone(l.ackedIn)
 	return &next
 }
 
-// tell keeps an error and reports whether there was one.
-func (l *life) tell(err error) bool {
+// failed keeps an error and reports whether there was one.
+func (l *life) failed(err error) bool {
 	if err != nil {
-		l.told = append(l.told, err)
+		l.errs = append(l.errs, err)
 	}
 	return err != nil
 }
 
-// run is one program's run: recover, then work, each an append or a checkpoint during which groups are appended. The
-// first error that ends appending ends the run.
+// run is one run of a program. It recovers and then does the work: a letter is an append, or for c a checkpoint during
+// which a group is appended. The first error that ends appending ends the run.
 func (l *life) run(t *testing.T, work string) {
 	l.runs++
 	options := l.segments
-	options.Warn = func(err error) { l.tell(err) }
+	options.Warn = func(err error) { l.failed(err) }
 	j, err := open(crashDir, options, l.fs.seam())
-	if l.tell(err) {
+	if l.failed(err) {
 		return
 	}
-	defer func() { l.tell(j.Close()) }()
+	defer func() { l.failed(j.Close()) }()
 	var got delivered
 	sum, err := j.Recover(got.recovery())
-	if l.tell(err) {
+	if l.failed(err) {
 		return
 	}
 	for _, note := range sum.Notes {
-		l.told = append(l.told, errors.New(note))
+		l.errs = append(l.errs, errors.New(note))
 	}
 	l.check(t, got, sum)
 	for _, g := range got.groups {
@@ -128,7 +129,7 @@ func (l *life) append(t *testing.T, j *Journal) bool {
 	g := scriptGroup(l.acked+1, l.runs)
 	l.tried = max(l.tried, g.Last())
 	err := j.Append(t.Context(), g)
-	if !l.tell(err) {
+	if !l.failed(err) {
 		l.acked = g.Last()
 		l.ackedIn[g.First] = l.runs
 		return true
@@ -137,19 +138,19 @@ func (l *life) append(t *testing.T, j *Journal) bool {
 	require.Equal(t, err, j.Append(t.Context(), g), "a later group was not refused with the first error")
 	_, again := j.Checkpoint(t.Context(), l.acked)
 	require.Equal(t, err, again)
-	require.Equal(t, ops, l.fs.ops, "something was written, or tried, after a failure")
+	require.Equal(t, ops, l.fs.ops, "a write was attempted after a failure")
 	return false
 }
 
 func (l *life) checkpoint(t *testing.T, j *Journal) {
 	start := l.acked
 	c, err := j.Checkpoint(t.Context(), start)
-	if l.tell(err) {
+	if l.failed(err) {
 		return
 	}
 	l.begun[start] = true
 	for i, chunk := range scriptChunks(start) {
-		if l.tell(c.Write(chunk)) {
+		if l.failed(c.Write(chunk)) {
 			return
 		}
 		if i == 1 && !l.append(t, j) {
@@ -157,36 +158,36 @@ func (l *life) checkpoint(t *testing.T, j *Journal) {
 			return
 		}
 	}
-	if !l.tell(c.Commit(l.acked)) {
+	if !l.failed(c.Commit(l.acked)) {
 		l.committed = start
 	}
 }
 
-// check holds a recovery against what the caller knows: everything acknowledged, nothing altered, no hole, nothing that was
-// never given to Append.
+// check compares a recovery with what the caller knows: it has everything acknowledged, nothing altered, no gap, and
+// nothing that was never passed to Append.
 func (l *life) check(t *testing.T, got delivered, sum journal.Recovered) {
 	t.Helper()
 	require.GreaterOrEqual(t, sum.Last, l.acked, "an acknowledged group is lost")
-	require.LessOrEqual(t, sum.Last, l.tried, "a group was delivered that nobody appended")
+	require.LessOrEqual(t, sum.Last, l.tried, "a group was delivered that was never appended")
 	start := got.info.Start
-	if !slices.ContainsFunc(sum.Notes, func(note string) bool { return strings.Contains(note, "is passed over") }) {
+	if !slices.ContainsFunc(sum.Notes, func(note string) bool { return strings.Contains(note, "is skipped") }) {
 		require.GreaterOrEqual(t, start, l.committed, "a committed checkpoint is lost")
 	}
 	if got.begun {
-		require.True(t, l.begun[start], "a checkpoint at %d that nobody wrote", start)
+		require.True(t, l.begun[start], "a checkpoint at %d that was never written", start)
 		require.True(t, bytes.Equal(bytes.Join(scriptChunks(start), nil), got.chunks), "an altered checkpoint")
 	}
 	next := uint64(0)
 	for i, g := range got.groups {
 		if i == 0 {
-			require.LessOrEqual(t, g.First, start+1, "a hole behind the checkpoint")
+			require.LessOrEqual(t, g.First, start+1, "a gap after the checkpoint")
 		} else {
-			require.Equal(t, next, g.First, "a hole")
+			require.Equal(t, next, g.First, "a gap")
 		}
 		run := runOf(t, g)
 		require.Equal(t, scriptGroup(g.First, run), g, "an altered group")
 		if g.Last() <= l.acked {
-			require.Equal(t, l.ackedIn[g.First], run, "another group in the place of an acknowledged one")
+			require.Equal(t, l.ackedIn[g.First], run, "another group replaced an acknowledged one")
 		}
 		next = g.Last() + 1
 	}
@@ -217,26 +218,28 @@ func (d *delivered) recovery() journal.Recovery {
 	}
 }
 
-// Two lives of a journal: appends, segments that fill, three checkpoints, the last two of which remove files, a restart.
+// Two runs of a journal: appends, segments that fill, three checkpoints, the last two of which remove files, and a
+// restart.
 const (
 	firstRun  = "aaaaacaaaaacaaa"
 	secondRun = "aaacaa"
 	laterRun  = "aacaa"
 )
 
-// script runs the two lives.
+// script does the two runs.
 func script(t *testing.T, l *life) {
 	l.run(t, firstRun)
-	if len(l.told) == 0 {
+	if len(l.errs) == 0 {
 		l.run(t, secondRun)
 	}
 }
 
-// operations counts those of the script without any fault, and shows that it does all that the crash tests rely on.
+// operations counts the operations of the script without a fault, and checks that it does all that the crash tests rely
+// on.
 func operations(t *testing.T, segments Options) int {
 	l := newLife(0, segments)
 	script(t, l)
-	require.Empty(t, l.told)
+	require.Empty(t, l.errs)
 	d := directory{path: crashDir, fs: l.fs.seam()}
 	n := l.fs.ops
 	files, checkpoints, err := d.files()
@@ -249,8 +252,8 @@ func operations(t *testing.T, segments Options) int {
 	return n
 }
 
-// TestCrashAnywhere (I5) cuts the power at every operation of the script, with every kind of survival of what was not
-// synced, then at every operation of the run after that, and once more recovers.
+// TestCrashAnywhere (I5) cuts the power at every operation of the script, with every kind of survival of unsynced data,
+// then at every operation of the run after that, and recovers once more.
 func TestCrashAnywhere(t *testing.T) { growingAndPrepared(t, crashAnywhere) }
 
 func crashAnywhere(t *testing.T, segments Options) {
@@ -265,7 +268,7 @@ func crashAnywhere(t *testing.T, segments Options) {
 			clean := first.on(first.fs.afterCut(seed))
 			clean.run(t, laterRun)
 			requireNoErrors(t, clean, cut, seed)
-			if seed < 4 && (seed+uint64(cut))%2 == 0 { // half of the kinds at each operation, the other half at the next
+			if seed < 4 && (seed+uint64(cut))%2 == 0 { // half of the kinds at one operation, the others at the next
 				crashAgain(t, first, clean.fs.ops, seed)
 			}
 		}
@@ -275,7 +278,7 @@ func crashAnywhere(t *testing.T, segments Options) {
 	}
 }
 
-// crashAgain cuts the power at every operation of the run that follows the first crash.
+// crashAgain cuts the power at every operation of the run after the first crash.
 func crashAgain(t *testing.T, first *life, operations int, seed uint64) {
 	for cut := 1; cut <= operations; cut++ {
 		second := first.on(first.fs.afterCut(seed))
@@ -287,16 +290,16 @@ func crashAgain(t *testing.T, first *life, operations int, seed uint64) {
 	}
 }
 
-// requireNoErrors allows the note of a cut tail and nothing else.
+// requireNoErrors allows the note of an unfinished group and nothing else.
 func requireNoErrors(t *testing.T, l *life, cut int, seed uint64) {
 	t.Helper()
-	for _, err := range l.told {
+	for _, err := range l.errs {
 		require.Contains(t, err.Error(), "never acknowledged", "after a cut at operation %d, seed %d", cut, seed)
 	}
 }
 
-// TestKillThenPowerCut ends only the process at every operation. The next program builds on what it sees, which need not be
-// on disk; then the power is cut.
+// TestKillThenPowerCut kills only the process, at every operation. The next process builds on what it reads, which need
+// not be on disk. Then the power is cut.
 func TestKillThenPowerCut(t *testing.T) { growingAndPrepared(t, killThenPowerCut) }
 
 func killThenPowerCut(t *testing.T, segments Options) {
@@ -315,8 +318,8 @@ func killThenPowerCut(t *testing.T, segments Options) {
 	}
 }
 
-// TestEveryOperationFails lets every operation fail once. The caller is told; no group is taken after a failed one; a
-// restart, with the doubtful contents still in memory, and a power cut after it lose nothing acknowledged.
+// TestEveryOperationFails makes every operation fail once. The caller gets an error, and no group is accepted after a
+// failed one. A restart, with the doubtful content still in memory, and a power cut after it lose nothing acknowledged.
 func TestEveryOperationFails(t *testing.T) { growingAndPrepared(t, everyOperationFails) }
 
 func everyOperationFails(t *testing.T, segments Options) {
@@ -327,10 +330,10 @@ func everyOperationFails(t *testing.T, segments Options) {
 			first := newLife(uint64(failing), segments)
 			first.fs.failAt, first.fs.failWith = failing, fault
 			script(t, first)
-			require.NotEmpty(t, first.told, where)
+			require.NotEmpty(t, first.errs, where)
 			if acknowledging := first.acked < first.tried; acknowledging {
-				require.Equal(t, fault != syscall.EIO, errors.Is(first.told[0], journal.ErrFull), "%s: %v", where, first.told[0])
-				require.ErrorIs(t, first.told[0], fault)
+				require.Equal(t, fault != syscall.EIO, errors.Is(first.errs[0], journal.ErrFull), "%s: %v", where, first.errs[0])
+				require.ErrorIs(t, first.errs[0], fault)
 			}
 			second := first.on(first.fs.afterKill())
 			second.run(t, "aa")
@@ -344,16 +347,16 @@ func everyOperationFails(t *testing.T, segments Options) {
 	}
 }
 
-// TestSuiteWithCrashes runs the common suite where its crashes are real ones: a power cut that drops, or keeps a part of,
-// what was not synced.
+// TestSuiteWithCrashes runs the common suite with real crashes: power cuts that lose all or a part of what was not
+// synced.
 func TestSuiteWithCrashes(t *testing.T) {
 	var cuts uint64
 	journaltest.Run(t, func(*testing.T) journaltest.Place {
 		current := newCrashFS(0)
 		return journaltest.Place{
 			Open:            func() (journal.Backend, error) { return open(crashDir, smallSegments, current.seam()) },
-			Kept:            func() (journaltest.Kept, error) { return place(crashDir, current.seam()).Kept() },
-			SpoilCheckpoint: func() error { return place(crashDir, current.seam()).SpoilCheckpoint() },
+			Kept:            func() (journaltest.Kept, error) { return store(crashDir, current.seam()).Kept() },
+			SpoilCheckpoint: func() error { return store(crashDir, current.seam()).SpoilCheckpoint() },
 			Crash: func(journal.Backend) {
 				cuts++
 				current = current.afterCut(cuts)

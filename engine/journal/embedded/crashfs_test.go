@@ -14,25 +14,25 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 )
 
-// sectorBytes is what a disk writes whole or not at all.
+// sectorBytes is the unit that a disk writes completely or not at all.
 const sectorBytes = 512
 
-// errCut is what every operation returns from the moment of a crash on.
+// errCut is returned by every operation from the crash on.
 var errCut = errors.New("the power is cut")
 
-// crashFS is a file system in memory that keeps apart what a program sees and what is on disk. Every operation is
-// counted, and one of them can be made the last, or made to fail.
+// crashFS is a file system in memory that distinguishes what a program sees from what is on disk. It counts operations,
+// and can crash or fail at any of them.
 type crashFS struct {
 	mu       sync.Mutex
 	ops      int
-	cutAt    int // this operation and all later ones return errCut; 0 for never
-	failAt   int // this operation returns failWith; 0 for never
+	cutAt    int // this operation and all later ones return errCut; 0: never
+	failAt   int // this operation returns failWith; 0: never
 	failWith error
 	random   *rand.Rand
 
 	names   map[string]*inode // as the program sees them, by path
 	durable map[string]*inode // as they are on disk
-	pending []nameChange      // changes of names that no syncDir has covered
+	pending []nameChange      // changes of names since the last syncDir
 	locked  bool
 }
 
@@ -41,7 +41,7 @@ type inode struct {
 	dir     bool
 	content []byte // as the program sees it
 	durable []byte
-	pending []change // changes of content that no sync has covered
+	pending []change // changes of content since the last sync
 }
 
 // change is a write, or a truncation where data is nil.
@@ -50,13 +50,13 @@ type change struct {
 	data   []byte
 }
 
-// nameChange is a change of names: node leaves from and appears as to; either may be empty.
+// nameChange renames node. An empty from creates it, an empty to removes it.
 type nameChange struct {
 	from, to string
 	node     *inode
 }
 
-// dir returns the directory whose sync makes the change durable; nothing is renamed from one to another.
+// dir returns the directory whose sync makes the change durable. No file moves from one directory to another.
 func (r nameChange) dir() string {
 	if r.to != "" {
 		return filepath.Dir(r.to)
@@ -80,7 +80,7 @@ func newCrashFS(seed uint64) *crashFS {
 	}
 }
 
-// step counts an operation and tells whether it may happen.
+// step counts an operation and returns its fault, if it has one.
 func (c *crashFS) step() error {
 	c.ops++
 	if c.cutAt > 0 && c.ops >= c.cutAt {
@@ -92,14 +92,14 @@ func (c *crashFS) step() error {
 	return nil
 }
 
-// afterKill is the file system that the next program finds when only the process ended.
+// afterKill returns the file system that the next process finds when only the process was killed.
 func (c *crashFS) afterKill() *crashFS {
 	c.cutAt, c.failAt, c.locked = 0, 0, false
 	return c
 }
 
-// afterCut is the file system after the power came back. Of what was not synced, the seed decides how much survives:
-// nothing, all, a beginning that ends in a torn write, or any sectors and any names.
+// afterCut returns the file system once power is back. The seed decides how much of the unsynced data survives:
+// nothing, all, a first part that may end in a torn write, or random sectors and names.
 func (c *crashFS) afterCut(seed uint64) *crashFS {
 	next := newCrashFS(seed)
 	survives := func(i, of int) bool {
@@ -143,7 +143,7 @@ func (c *crashFS) afterCut(seed uint64) *crashFS {
 	return next
 }
 
-// sectors splits a write into what reaches the disk as one.
+// sectors splits a write into the parts that reach the disk atomically.
 func (ch change) sectors() []change {
 	if ch.data == nil {
 		return []change{ch}
@@ -192,7 +192,7 @@ func (c *crashFS) seam() fileSystem {
 	}
 }
 
-// free finds room for everything.
+// free reports room for everything.
 func (c *crashFS) free(string) (int64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -221,7 +221,7 @@ func (c *crashFS) makeDir(dir string) error {
 	return c.change(func() nameChange { return nameChange{to: dir, node: &inode{dir: true}} })
 }
 
-// change changes names, durably only behind the next syncDir.
+// change changes names. The change is durable after the next syncDir.
 func (c *crashFS) change(what func() nameChange) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -319,7 +319,7 @@ func (c *crashFS) readAt(n *inode, b []byte, offset int64) (int, error) {
 	return read, nil
 }
 
-// writeAt writes; a failing write leaves a part of itself.
+// writeAt writes. A write that fails stores a part of the data.
 func (c *crashFS) writeAt(n *inode, b []byte, offset int64) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -350,8 +350,8 @@ func (c *crashFS) truncate(n *inode, size int64) error {
 	return nil
 }
 
-// sync makes a file's content durable. A sync that fails forgets what it should have written: the program still sees it,
-// later syncs report success, and it is not on disk. That is how Linux behaves.
+// sync makes a file's content durable. A sync that fails drops what it should have written: the program still sees it
+// and later syncs succeed, but it is not on disk. Linux behaves so.
 func (c *crashFS) sync(n *inode) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// written makes a journal of groups of scriptGroup in a directory, closes it and returns its files.
+// written makes a journal of groups of scriptGroup, closes it and returns its files.
 func written(t *testing.T, dir string, groups int) (segments, checkpoints []numbered) {
 	t.Helper()
 	j, err := Open(dir, tinySegments)
@@ -56,7 +56,7 @@ func contentOf(t *testing.T, dir string) map[string]string {
 	return content
 }
 
-// edit replaces the content of a file by what change makes of it.
+// edit applies change to the content of a file.
 func edit(t *testing.T, path string, change func(b []byte) []byte) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(path, change(readFile(t, path)), 0o600))
@@ -83,8 +83,8 @@ func frameOffset(b []byte, n int) int {
 type spoiling struct {
 	name   string
 	damage func(t *testing.T, dir string, s []numbered)
-	file   int // segment that is named
-	frame  int // whose offset is named; -1 for the beginning of the file
+	file   int // the segment that the error names
+	frame  int // the frame whose offset the error names; -1 for the beginning of the file
 }
 
 // spoilings are done to three segments with three, three and two groups.
@@ -92,7 +92,9 @@ func spoilings() []spoiling {
 	const middle, newest = 1, 2
 	return []spoiling{
 		{"records of an older segment", func(t *testing.T, dir string, s []numbered) {
-			edit(t, filepath.Join(dir, s[middle].name), func(b []byte) []byte { return flip(frameOffset(b, 1) + headerBytes + 9)(b) })
+			edit(t, filepath.Join(dir, s[middle].name), func(b []byte) []byte {
+				return flip(frameOffset(b, 1) + headerBytes + 9)(b)
+			})
 		}, middle, 1},
 		{"a frame's header in an older segment", func(t *testing.T, dir string, s []numbered) {
 			edit(t, filepath.Join(dir, s[middle].name), func(b []byte) []byte { return flip(frameOffset(b, 1) + 5)(b) })
@@ -109,10 +111,11 @@ func spoilings() []spoiling {
 		{"a segment cut within its header", func(t *testing.T, dir string, s []numbered) {
 			edit(t, filepath.Join(dir, s[newest].name), func(b []byte) []byte { return b[:headerBytes-1] })
 		}, newest, -1},
-		{"records with a frame behind them in the newest segment", func(t *testing.T, dir string, s []numbered) {
-			edit(t, filepath.Join(dir, s[newest].name), flip(frameOffset(readFile(t, filepath.Join(dir, s[newest].name)), 0)+100))
+		{"records with a frame after them in the newest segment", func(t *testing.T, dir string, s []numbered) {
+			path := filepath.Join(dir, s[newest].name)
+			edit(t, path, flip(frameOffset(readFile(t, path), 0)+100))
 		}, newest, 0},
-		{"a frame's header with a frame behind it in the newest segment", func(t *testing.T, dir string, s []numbered) {
+		{"a frame's header with a frame after it in the newest segment", func(t *testing.T, dir string, s []numbered) {
 			edit(t, filepath.Join(dir, s[newest].name), flip(headerBytes+30))
 		}, newest, 0},
 		{"zeros over a frame's beginning in the newest segment", func(t *testing.T, dir string, s []numbered) {
@@ -121,12 +124,12 @@ func spoilings() []spoiling {
 				return b
 			})
 		}, newest, 0},
-		{"an old frame behind the last one", func(t *testing.T, dir string, s []numbered) {
+		{"an old frame after the last one", func(t *testing.T, dir string, s []numbered) {
 			edit(t, filepath.Join(dir, s[newest].name), func(b []byte) []byte {
 				return append(b, b[headerBytes:frameOffset(b, 1)]...)
 			})
 		}, newest, 2},
-		{"more bytes behind the last frame than one group has", func(t *testing.T, dir string, s []numbered) {
+		{"more bytes after the last frame than one group has", func(t *testing.T, dir string, s []numbered) {
 			f, err := os.OpenFile(filepath.Join(dir, s[newest].name), os.O_WRONLY, 0)
 			require.NoError(t, err)
 			_, err = f.WriteAt([]byte{1}, s[newest].bytes+headerBytes+maxRunBytes)
@@ -154,8 +157,8 @@ func spoilings() []spoiling {
 	}
 }
 
-// TestDamageIsNamed does each damage to a journal of its own. Every time the start must be refused with the file and the
-// offset, for writers and readers alike, and the directory stay as it is.
+// TestDamageIsNamed damages a journal in each way. Recover must fail with the file and the offset, for writers and
+// readers alike, and leave the directory unchanged.
 func TestDamageIsNamed(t *testing.T) {
 	for _, c := range spoilings() {
 		t.Run(c.name, func(t *testing.T) { damageIsNamed(t, c, 0) })
@@ -163,7 +166,7 @@ func TestDamageIsNamed(t *testing.T) {
 	}
 }
 
-// damageIsNamed does one damage and then puts zeros behind every segment, as a prepared one has them.
+// damageIsNamed damages a journal and then appends zeros to every segment, as prepared ones have them.
 func damageIsNamed(t *testing.T, c spoiling, zeros int) {
 	dir := filepath.Join(t.TempDir(), "journal")
 	segments, _ := written(t, dir, 8)
@@ -180,7 +183,7 @@ func damageIsNamed(t *testing.T, c spoiling, zeros int) {
 	requireDamage(t, dir, segments[c.file].name, offset)
 }
 
-// requireDamage requires that every way to read the directory names the damage and changes nothing.
+// requireDamage requires that a writer and a reader report the damage and change nothing.
 func requireDamage(t *testing.T, dir, file string, offset int64) {
 	t.Helper()
 	before := contentOf(t, dir)
@@ -209,8 +212,8 @@ func damageLine(dir string, d *damage) string {
 	return "journal directory " + dir + ": " + d.Error()
 }
 
-// TestLossThatOnlyACheckpointKnowsOf: without its newest segment a journal looks shorter but whole.
-func TestLossThatOnlyACheckpointKnowsOf(t *testing.T) {
+// TestLossThatOnlyACheckpointShows: without its newest segment a journal looks shorter but intact.
+func TestLossThatOnlyACheckpointShows(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "journal")
 	segments, _ := written(t, dir, 8)
 	j := recovered(t, dir, tinySegments)
@@ -222,8 +225,8 @@ func TestLossThatOnlyACheckpointKnowsOf(t *testing.T) {
 	requireDamage(t, dir, segments[1].name, segments[1].bytes)
 }
 
-// TestUnfinishedGroupIsCut leaves at the end of the newest segment what a crash can leave there. It is reported and cut, a
-// reader leaves it, and the journal goes on.
+// TestUnfinishedGroupIsCut puts at the end of the newest segment what a crash can leave there. A writer reports it,
+// cuts it off and continues; a reader only reports it.
 func TestUnfinishedGroupIsCut(t *testing.T) {
 	const seed = 20230511
 	t.Logf("seed %d", seed)
@@ -233,24 +236,26 @@ func TestUnfinishedGroupIsCut(t *testing.T) {
 		noise[i] = byte(random.IntN(256))
 	}
 	foreignFrame := make([]byte, headerBytes+60)
-	frameHeader{length: 60, first: 1 << 30, count: 1, records: crc32.Checksum(foreignFrame[headerBytes:], castagnoli)}.put(foreignFrame, saltOf(1))
+	foreign := frameHeader{length: 60, first: 1 << 30, count: 1}
+	foreign.records = crc32.Checksum(foreignFrame[headerBytes:], castagnoli)
+	foreign.put(foreignFrame, saltOf(1))
 	wrongLength := func(frame []byte) []byte {
 		binary.LittleEndian.PutUint32(frame[4:], 0xfffffff0)
 		return frame
 	}
 	tails := map[string]func(frame []byte) []byte{
-		"one byte":                           func(frame []byte) []byte { return frame[:1] },
-		"half a header":                      func(frame []byte) []byte { return frame[:16] },
-		"a header alone":                     func(frame []byte) []byte { return frame[:headerBytes] },
-		"half the records":                   func(frame []byte) []byte { return frame[:len(frame)/2] },
-		"all but the last byte":              func(frame []byte) []byte { return frame[:len(frame)-1] },
-		"the size without the content":       func(frame []byte) []byte { return make([]byte, len(frame)) },
-		"a sector missing within":            func(frame []byte) []byte { clear(frame[100:200]); return frame },
-		"a beginning missing":                func(frame []byte) []byte { clear(frame[:100]); return frame },
-		"a length that is garbage":           wrongLength,
-		"noise":                              func([]byte) []byte { return noise },
-		"what a client thinks is a frame":    func([]byte) []byte { return append(bytes.Clone(noise[:50]), foreignFrame...) },
-		"the letters that a frame begins by": func([]byte) []byte { return bytes.Repeat([]byte(frameMagic), 100) },
+		"one byte":                             func(frame []byte) []byte { return frame[:1] },
+		"half a header":                        func(frame []byte) []byte { return frame[:16] },
+		"a header alone":                       func(frame []byte) []byte { return frame[:headerBytes] },
+		"half the records":                     func(frame []byte) []byte { return frame[:len(frame)/2] },
+		"all but the last byte":                func(frame []byte) []byte { return frame[:len(frame)-1] },
+		"the size without the content":         func(frame []byte) []byte { return make([]byte, len(frame)) },
+		"a missing sector in the middle":       func(frame []byte) []byte { clear(frame[100:200]); return frame },
+		"a missing beginning":                  func(frame []byte) []byte { clear(frame[:100]); return frame },
+		"a garbage length":                     wrongLength,
+		"noise":                                func([]byte) []byte { return noise },
+		"a frame made up by a client":          func([]byte) []byte { return slices.Concat(noise[:50], foreignFrame) },
+		"the letters that a frame begins with": func([]byte) []byte { return bytes.Repeat([]byte(frameMagic), 100) },
 	}
 	for name, tail := range tails {
 		t.Run(name, func(t *testing.T) { unfinishedGroupIsCut(t, tail, 0) })
@@ -258,7 +263,8 @@ func TestUnfinishedGroupIsCut(t *testing.T) {
 	}
 }
 
-// unfinishedGroupIsCut has zeros behind the unfinished group. Zeros that end a group are not told from them, and stay.
+// unfinishedGroupIsCut appends zeros to the unfinished group. Zeros at the end of a group cannot be distinguished from
+// those, and are kept.
 func unfinishedGroupIsCut(t *testing.T, tail func(frame []byte) []byte, zeros int) {
 	dir := filepath.Join(t.TempDir(), "journal")
 	segments, _ := written(t, dir, 8)
@@ -280,7 +286,7 @@ func unfinishedGroupIsCut(t *testing.T, tail func(frame []byte) []byte, zeros in
 	require.NoError(t, err)
 	require.NoError(t, o.Close())
 	require.EqualValues(t, written, sum.TornBytes)
-	require.Equal(t, found, readFile(t, newest), "a reader has cut it")
+	require.Equal(t, found, readFile(t, newest), "a reader has cut it off")
 
 	j, err = Open(dir, tinySegments)
 	require.NoError(t, err)
@@ -302,7 +308,7 @@ func unfinishedGroupIsCut(t *testing.T, tail func(frame []byte) []byte, zeros in
 	require.Equal(t, 11, countGroups(t, j))
 }
 
-// countGroups counts the groups in a closed copy of what j recovered.
+// countGroups closes j and counts the groups in its directory.
 func countGroups(t *testing.T, j *Journal) int {
 	t.Helper()
 	require.NoError(t, j.Close())
@@ -314,7 +320,7 @@ func countGroups(t *testing.T, j *Journal) int {
 	return sum.Groups
 }
 
-// TestDamagedCheckpoints spoils checkpoints at every byte in turn, one then both.
+// TestDamagedCheckpoints damages the newest checkpoint at each byte in turn, and then both.
 func TestDamagedCheckpoints(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "journal")
 	_, _ = written(t, dir, 2)
@@ -334,7 +340,7 @@ func TestDamagedCheckpoints(t *testing.T) {
 
 	for i := range whole {
 		if i >= 4 && i < 8 {
-			continue // the version, which the header's checksum covers like the rest
+			continue // the version, which has an error of its own
 		}
 		require.NoError(t, os.WriteFile(newest, flip(i)(bytes.Clone(whole)), 0o600))
 		require.Equal(t, starts[0], checkpointStart(t, dir, 1), "byte %d", i)
@@ -361,7 +367,7 @@ func checkpointStart(t *testing.T, dir string, notes int) uint64 {
 	return sum.Checkpoint.Start
 }
 
-// TestRepeatedStartIsOneCheckpoint: a checkpoint that replaces one of the same start must not push the older one out.
+// TestRepeatedStartIsOneCheckpoint: a checkpoint that replaces one of the same start must not evict the older one.
 func TestRepeatedStartIsOneCheckpoint(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "journal")
 	written(t, dir, 2)
@@ -379,7 +385,7 @@ func TestRepeatedStartIsOneCheckpoint(t *testing.T) {
 	require.Equal(t, starts[0], checkpointStart(t, dir, 1))
 }
 
-// TestStartWithinAGroup: the group that holds the first record behind a checkpoint is delivered whole.
+// TestStartWithinAGroup: the group that holds the first record after a checkpoint is delivered completely.
 func TestStartWithinAGroup(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "journal")
 	written(t, dir, 3) // records 1-2, 3-6, 7-10
@@ -397,8 +403,8 @@ func TestStartWithinAGroup(t *testing.T) {
 	require.EqualValues(t, 3, got.groups[0].First)
 }
 
-// TestCheckpointOverADamagedOne: a checkpoint that takes the name of a damaged one stays, and the damaged one is removed
-// once, not again with the next checkpoint.
+// TestCheckpointOverADamagedOne: a checkpoint that takes the name of a damaged one is kept. The next checkpoint does
+// not remove it in place of the damaged one.
 func TestCheckpointOverADamagedOne(t *testing.T) {
 	for _, more := range []int{0, 1} {
 		dir := filepath.Join(t.TempDir(), "journal")
@@ -438,7 +444,7 @@ func namesOf(files []numbered) []string {
 	return names
 }
 
-// checkpointStartOfCopy reads a copy, since the directory itself has a writer.
+// checkpointStartOfCopy reads a copy, since a writer has the directory locked.
 func checkpointStartOfCopy(t *testing.T, dir string) uint64 {
 	t.Helper()
 	copied := filepath.Join(t.TempDir(), "copied")
@@ -446,7 +452,7 @@ func checkpointStartOfCopy(t *testing.T, dir string) uint64 {
 	return checkpointStart(t, copied, 0)
 }
 
-// TestTemporaryFiles: a writer drops what a crash left unfinished, a reader leaves it.
+// TestTemporaryFiles: a writer removes the unfinished files of a crash, a reader does not.
 func TestTemporaryFiles(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "journal")
 	written(t, dir, 1)
@@ -460,8 +466,8 @@ func TestTemporaryFiles(t *testing.T) {
 	require.Len(t, contentOf(t, dir), len(before)-4)
 }
 
-// TestUnreadableCheckpoint: a disk that cannot read a checkpoint has lost it. A program that may not open one more file has
-// not, and the next start will read it.
+// TestUnreadableCheckpoint: a checkpoint that the disk cannot read is lost. One that could not be opened, because too
+// many files are open, is not: the next start will read it.
 func TestUnreadableCheckpoint(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "journal")
 	written(t, dir, 2)

@@ -111,8 +111,8 @@ func (d *directory) readMarker() (marked bool, err error) {
 	return true, nil
 }
 
-// initialise makes an empty journal. It writes the marker last: a directory without a marker is foreign or holds no record
-// yet, and a directory with a marker but without a segment has lost the segment.
+// initialise makes an empty journal. It writes the marker last: a directory without a marker is foreign or holds no
+// record yet, and a directory with a marker but without a segment has lost the segment.
 func (d *directory) initialise() error {
 	entries, err := d.fs.list(d.path)
 	if err != nil {
@@ -158,8 +158,8 @@ func (d *directory) createSegment(first uint64, chain uint32, prepared bool) (su
 	return sum, d.install(d.fs.createDurable, temporarySegment, segmentName(first), header)
 }
 
-// install opens the temporary file, writes content at its beginning and gives it its name, so that the name is never seen
-// without the content. Both are durable when it returns.
+// install opens the temporary file, writes content at its beginning and gives it its name, so that the name is never
+// seen without the content. Both are durable when it returns.
 func (d *directory) install(open func(path string) (file, error), temporary, name string, content []byte) error {
 	f, err := open(d.join(temporary))
 	if err != nil {

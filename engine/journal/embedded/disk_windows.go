@@ -32,8 +32,8 @@ func rename(from, to string) error {
 	return nil
 }
 
-// syncDir is a no-op: Windows has no call that syncs a directory. Names rest on rename's write-through and on the log of
-// NTFS, which keeps changes of names in their order.
+// syncDir is a no-op: Windows has no call that syncs a directory. Names rest on rename's write-through and on the log
+// of NTFS, which keeps changes of names in their order.
 func syncDir(string) error { return nil }
 
 func freeBytes(dir string) (int64, error) {

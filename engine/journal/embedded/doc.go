@@ -1,69 +1,91 @@
-// Package embedded keeps a journal in a directory, in files of its own.
+// Package embedded stores a journal in a directory, in files of its own.
 //
-//	seathold-journal                  the marker: this is a journal, its format version, its id
-//	LOCK                              locked by the one program that writes, or shared by those that only look
-//	segment-00000000000000000001      groups, one frame each, from the record of that sequence on
+//	seathold-journal                  the marker: names the directory a journal, with its format version and its id
+//	LOCK                              locked by the one process that writes, or shared by those that only read
+//	segment-00000000000000000001      groups, one frame each; the name is the sequence of the first record
 //	segment-00000000000000912345
 //	checkpoint-00000000000000800000   a checkpoint that starts at that record; two are kept
 //	checkpoint-00000000000000900000
-//	prepared.tmp                      the next segment, filled with zeros while this one is written
-//	*.tmp                             a file on its way to a name, dropped by the next Recover
+//	prepared.tmp                      the next segment, filled with zeros while the current one is written
+//	*.tmp                             an unfinished file, removed by the next Recover
 //
-// # What is promised
+// # What is guaranteed
 //
-// A group is acknowledged when its frame is on disk: segments are written with O_DSYNC, one write a group. A segment, a
-// checkpoint and the marker are complete and synced under a temporary name before they are renamed, and the directory is
-// synced behind the rename. A segment is therefore never without its header, and a checkpoint never half there. One group
-// is written at a time, so that at most the last frame of the newest segment can be unfinished. Zeros behind the last frame
-// are nothing: those of a prepared segment, or of a write that never came.
+// A group is acknowledged once its frame is on disk. Each group is one durable write. A segment, a checkpoint and the
+// marker are complete and synced under a temporary name before they are renamed, and the directory is synced after the
+// rename. So a segment never lacks its header, and a checkpoint is never partial. One group is written at a time, so at
+// most the last frame of the newest segment can be unfinished. Zeros after the last frame mean nothing: they are those
+// of a prepared segment, or of a write that never reached the disk.
 //
-//	crash                                              what the next Recover finds, and does
-//	while the journal is made, before the marker       nothing but files of ours with no record: makes it anew
-//	within the write of a group                        a frame that does not hold, and only zeros behind: cuts it
-//	between that write and its acknowledgement         a whole frame: delivers it, nobody was told
-//	within the cutting                                 the same or a shorter unfinished frame: cuts it
-//	before a new segment has its name, or lost with it segment.tmp, prepared.tmp or nothing; all groups are in the older ones
-//	between a new segment and its first group          a segment without frames: appends to it
-//	within a checkpoint, or before it has its name     checkpoint.tmp: drops it, the older checkpoints stand
-//	between the checkpoint's name and the removals     more files than needed: the next Commit removes them
-//	within the removals, in any order                  holes before the older checkpoint's start: not looked at
-//	within Recover                                     what the crash before it left
+//	crash                              the next Recover finds               and does
+//	---------------------------------  -----------------------------------  -----------------------------------
+//	before the marker is written       only files of ours, without records  makes the journal anew
+//	during the write of a group        an invalid frame, then only zeros    cuts the frame off
+//	after that write, before its       a complete frame                     delivers it, though it was not
+//	  acknowledgement                                                         acknowledged
+//	during the cut                     the same or a shorter invalid frame  cuts the frame off
+//	before a new segment is renamed,   segment.tmp, prepared.tmp, neither;  removes them
+//	  or before the rename is durable    all groups in older segments
+//	after a new segment, before its    a segment without frames             appends to it
+//	  first group
+//	during a checkpoint, or before     checkpoint.tmp; the older            removes it
+//	  it is renamed                      checkpoints
+//	after the checkpoint is renamed,   files that nothing needs             leaves them to the next Commit
+//	  before the removals
+//	during the removals, in any order  gaps before the older checkpoint's   ignores them
+//	                                     start
+//	during Recover                     what the crash before it left        the same again
 //
-// A kill of the process alone is different: the next program then reads from the kernel's memory what need not be on disk
-// yet, and after a failed sync never will be unless it is written again. Recover therefore syncs the directory and
-// writes the last frame once more, in place, with the same bytes, before anything is built on it.
+// When only the process is killed, the next one may read from the kernel's memory what is not yet on disk, and what,
+// after a failed sync, never will be unless it is written again. So Recover syncs the directory and writes the last
+// frame once more, in place and with the same bytes, before the journal continues.
 //
-// Whatever does not hold elsewhere is a Damage, which names file and offset, and nothing is changed: a frame in an older
-// segment, a frame with another frame behind it, a missing segment, records that a checkpoint knows of and no segment has.
-// Only a damaged checkpoint is survived, by the older one and a longer replay, and noted. What cannot be told apart from
-// an unfinished group is damage to the very last frame, unless a checkpoint knows of its records.
+// Any other invalid content is an error that wraps journal.ErrDamaged and names the file and the offset: an invalid
+// frame in an older segment or before another frame, a missing segment, records that a checkpoint covers and no segment
+// has. No file is changed then. Only a damaged checkpoint is survived, by the older one and a longer replay, and
+// reported as a note. Damage to the very last frame cannot be distinguished from an unfinished group, unless a
+// checkpoint shows that the records were durable.
 //
-// After a failed write nothing is appended any more: the state of what a failed sync should have written is unknown, and
-// a second sync may report a success that means nothing. What was read stays readable; the caller goes on serving reads.
+// After a failed write nothing more is appended. What the failed sync has stored is unknown, and a second sync may
+// report a success that means nothing. The caller can still serve reads of what it has in memory.
+//
+// # Operating systems
+//
+//	           a durable write                a durable name              the lock
+//	---------  -----------------------------  --------------------------  -------------------
+//	Linux      one write with O_DSYNC         rename, directory fsync     flock
+//	macOS      write, then F_FULLFSYNC        rename, directory fsync     flock
+//	           (O_DSYNC does not reach the      by F_FULLFSYNC
+//	           disk there)
+//	FreeBSD    write, then fsync              rename, directory fsync     flock
+//	Windows    write, then FlushFileBuffers   MoveFileEx, write-through   LockFileEx
+//
+// Windows cannot sync a directory. There a name is as durable as MOVEFILE_WRITE_THROUGH and the log of NTFS make it.
+// The crash tests simulate a file system and run anywhere; only Linux was tested with real disks.
 //
 // # Why files of its own
 //
-// A kept store was measured first, Pebble v2.1.7: three million records of 60 bytes in groups of 1,000, each group synced,
-// on two cores and ext4; then the build of a program that only opens the store, with an empty GOCACHE.
+// An existing store was measured first, Pebble v2.1.7: three million records of 60 bytes in groups of 1,000, each group
+// synced, on two cores and ext4; then the build of a program that only opens the store, with an empty GOCACHE.
 //
 //	                          records/s    CPU s per million records    cold build    program
 //	Pebble, a record a key    3.4 million  0.30                         35 s          27 MB
 //	Pebble, a group a key     4.1 million  0.17                         35 s          27 MB
 //	these files               5.0 million  0.10                         4.4 s         2.4 MB
 //
-// The journal appends, reads all of it once and deletes from the front; of what a sorted store does beyond that, nothing
-// is needed, and its price would be paid by every build. The decisive difference is another one: Pebble's answer to a
-// failed write of its log is to end the process, where a seller must go on answering reads and say why it refuses.
+// The journal appends, is read once from start to end, and is deleted from the front. It needs nothing else of a sorted
+// store, and every build would pay for the rest. The decisive difference is another one: Pebble ends the process when a
+// write of its log fails, where a seller must continue to serve reads and say why it refuses.
 //
-// How a group reaches the disk was measured too, in microseconds a group of 4 KB and of 61 KB: write and fdatasync 202
-// and 188; the same in space preallocated with FALLOC_FL_KEEP_SIZE 141 and 181; write with O_DSYNC 148 and 189, which needs
-// nothing prepared. What is written over zeros that are on disk changes neither the file's size nor its place there, and a
-// file system has nothing of its own to write: on another day a group of 15 KB took 218 with O_DSYNC in a growing file, 208
-// in space preallocated with fallocate, 114 over zeros; of 120 bytes 172, 119 and 127. So the next segment is filled with
-// zeros beside the groups, in small pieces, and used as soon as it is ready. With 1,024 callers a group took 360 to 400 in
-// a growing file, 160 to 260 over zeros.
+// Ways to write a group were measured too, in microseconds for a group of 4 KB and of 61 KB: write and fdatasync took
+// 202 and 188; the same in space preallocated with FALLOC_FL_KEEP_SIZE 141 and 181; write with O_DSYNC 148 and 189,
+// without any preparation. Overwriting zeros that are on disk changes neither the file's size nor its location, so the
+// file system has no metadata to write. On another day a group of 15 KB took 218 with O_DSYNC in a growing file, 208 in
+// space preallocated with fallocate, 114 over zeros; a group of 120 bytes took 172, 119 and 127. So the next segment is
+// filled with zeros while groups are written, in small pieces, and is used as soon as it is ready. With 1,024 callers a
+// group took 360 to 400 in a growing file, 160 to 260 over zeros.
 //
 //	go test -bench . ./engine/journal/embedded
 //
-// prints what it comes to on the disk at hand.
+// prints the figures for the disk at hand.
 package embedded

@@ -8,8 +8,8 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 )
 
-// formatVersion stands in the marker and in the header of every file. A change of any layout below is a new version, with
-// golden bytes of its own in testdata.
+// formatVersion is written in the marker and in the header of every file. Any change of a layout below is a new
+// version, with golden bytes of its own in testdata.
 const formatVersion = 1
 
 const (
@@ -21,11 +21,12 @@ const (
 	chunkHeaderBytes = 8
 	footerBytes      = 36
 
-	// maxRunBytes bounds the records of one group and of one chunk. It leaves room for a few records of the largest size.
+	// maxRunBytes is the limit for the records of one group and of one chunk. It has room for a few of the largest
+	// records.
 	maxRunBytes = 64 << 20
 )
 
-// castagnoli is the polynomial that processors compute by themselves.
+// castagnoli is the polynomial for which processors have an instruction.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // A fileHeader begins every segment and every checkpoint. All numbers are little-endian.
@@ -37,7 +38,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 //
 //	sequence  segment: the first record it holds; checkpoint: its start
 //	chain     segment: the sum of the frame before its first one, 0 before record 1; checkpoint: 0
-//	sum       CRC-32C of the 28 bytes before it; where it stands never changes from version to version
+//	sum       CRC-32C of the 28 bytes before it; its offset is the same in every version
 type fileHeader struct {
 	magic    string
 	id       uint64
@@ -57,17 +58,18 @@ func (h fileHeader) encode() ([]byte, uint32) {
 	return binary.LittleEndian.AppendUint32(b, sum), sum
 }
 
-// decodeFileHeader reads the header of the file called name, which must be one of the journal id and of the given kind.
+// decodeFileHeader reads the header of the file called name, which must have the given magic and journal id.
 func decodeFileHeader(name, magic string, id uint64, b []byte) (h fileHeader, sum uint32, err error) {
 	if len(b) < headerBytes {
 		return h, 0, &damage{file: name, reason: fmt.Sprintf("the file ends within its header, after %d bytes", len(b))}
 	}
 	sum = binary.LittleEndian.Uint32(b[28:])
 	if string(b[:4]) != magic || sum != crc32.Checksum(b[:28], castagnoli) {
-		return h, 0, &damage{file: name, reason: "its header does not hold"}
+		return h, 0, &damage{file: name, reason: "its header is invalid"}
 	}
 	if v := binary.LittleEndian.Uint32(b[4:]); v != formatVersion {
-		return h, 0, fmt.Errorf("%w: %s has format version %d, this program reads %d", journal.ErrForeign, name, v, formatVersion)
+		return h, 0, fmt.Errorf("%w: %s has format version %d, this program reads %d",
+			journal.ErrForeign, name, v, formatVersion)
 	}
 	h = fileHeader{
 		magic:    magic,
@@ -81,21 +83,21 @@ func decodeFileHeader(name, magic string, id uint64, b []byte) (h fileHeader, su
 	return h, sum, nil
 }
 
-// A frameHeader stands before the records of a group in a segment.
+// A frameHeader precedes the records of a group in a segment.
 //
 //	 0        4        8                16       20       24       28       32
 //	 +--------+--------+----------------+--------+--------+--------+--------+---------
 //	 | magic  | length | first          | count  | chain  | records| sum    | records
 //	 +--------+--------+----------------+--------+--------+--------+--------+---------
 //
-//	length   bytes of records behind the header, 1 to maxRunBytes
+//	length   bytes of records after the header, 1 to maxRunBytes
 //	first    sequence of the first record
 //	count    number of records, at least 1
-//	chain    the sum of the frame before it, or of the segment's header: no frame can be missing or be an old one
+//	chain    the sum of the previous frame, or of the segment's header: a missing or an old frame breaks the chain
 //	records  CRC-32C of the records
 //	sum      CRC-32C of the journal's id and of the 28 bytes before it
 //
-// The id is a random number that no client knows, so that bytes a client can place in a record never pass for a frame
+// The id is a random number that no client knows. So bytes that a client puts into a record are never taken for a frame
 // when the end of a segment is searched for one.
 type frameHeader struct {
 	length  uint32
@@ -118,7 +120,7 @@ func (h frameHeader) put(b []byte, salt uint32) uint32 {
 	return sum
 }
 
-// decodeFrameHeader reports ok only for a header that this journal wrote.
+// decodeFrameHeader returns ok only for a header that this journal wrote.
 func decodeFrameHeader(b []byte, salt uint32) (h frameHeader, sum uint32, ok bool) {
 	if len(b) < headerBytes || string(b[:4]) != frameMagic {
 		return h, 0, false
@@ -136,7 +138,7 @@ func decodeFrameHeader(b []byte, salt uint32) (h frameHeader, sum uint32, ok boo
 	}, sum, true
 }
 
-// saltOf is what the sums of a journal's frames begin with.
+// saltOf returns the initial value for the checksums of a journal's frames.
 func saltOf(id uint64) uint32 {
 	return crc32.Checksum(binary.LittleEndian.AppendUint64(nil, id), castagnoli)
 }
@@ -148,12 +150,12 @@ func saltOf(id uint64) uint32 {
 //	        | length | sum    | records                     | 0      | chunks | bytes  | start  | end    | sum    |
 //	        +--------+--------+----------                   +--------+--------+--------+--------+--------+--------+
 //
-//	length  bytes of records behind the chunk's header, 1 to maxRunBytes; 0 says that this is the footer
-//	sum     CRC-32C that goes on from the sum before it (the first from the header's) over the length and the records,
-//	        or over the 32 bytes of the footer: no chunk can be missing, doubled or moved
+//	length  bytes of records after the chunk's header, 1 to maxRunBytes; 0 marks the footer
+//	sum     CRC-32C continued from the previous sum (for the first chunk, the header's) over the length and the records,
+//	        or over the first 32 bytes of the footer: a missing, repeated or moved chunk breaks it
 //	bytes   of records in all chunks
 //	start   as in the header
-//	end     the last record of which a chunk may hold an effect
+//	end     the last record whose effects a chunk may hold
 
 // putChunkHeader writes the header of a chunk over the first bytes of b and returns its sum.
 func putChunkHeader(b, records []byte, before uint32) uint32 {
@@ -167,7 +169,7 @@ func chunkSum(header, records []byte, before uint32) uint32 {
 	return crc32.Update(crc32.Update(before, castagnoli, header[:4]), castagnoli, records)
 }
 
-// footer ends a checkpoint and shows that all of it was written.
+// footer ends a checkpoint and proves that all of it was written.
 type footer struct {
 	chunks uint32
 	bytes  uint64
@@ -184,7 +186,7 @@ func (f footer) encode(before uint32) []byte {
 	return binary.LittleEndian.AppendUint32(b, crc32.Update(before, castagnoli, b))
 }
 
-// decodeFooter reports ok only for the footer that follows the sum before.
+// decodeFooter returns ok only for the footer that follows the sum before.
 func decodeFooter(b []byte, before uint32) (f footer, ok bool) {
 	if len(b) != footerBytes || binary.LittleEndian.Uint32(b) != 0 {
 		return f, false
@@ -200,7 +202,7 @@ func decodeFooter(b []byte, before uint32) (f footer, ok bool) {
 	}, true
 }
 
-// encodeMarker returns the content of the marker: one line for people and for decodeMarker.
+// encodeMarker returns the content of the marker, one line that people can read too.
 func encodeMarker(id uint64) []byte {
 	line := fmt.Sprintf("Seathold journal, format %d, id %016x", formatVersion, id)
 	return fmt.Appendf(nil, "%s, sum %08x\n", line, crc32.Checksum([]byte(line), castagnoli))
@@ -210,16 +212,17 @@ func encodeMarker(id uint64) []byte {
 func decodeMarker(content []byte) (id uint64, err error) {
 	var version int
 	if _, err := fmt.Sscanf(string(content), "Seathold journal, format %d", &version); err != nil {
-		return 0, fmt.Errorf("%w: the file %s says something else", journal.ErrForeign, markerName)
+		return 0, fmt.Errorf("%w: the file %s has other content", journal.ErrForeign, markerName)
 	}
 	if version != formatVersion {
-		return 0, fmt.Errorf("%w: it has format version %d, this program reads %d", journal.ErrForeign, version, formatVersion)
+		return 0, fmt.Errorf("%w: it has format version %d, this program reads %d",
+			journal.ErrForeign, version, formatVersion)
 	}
 	if _, err := fmt.Sscanf(string(content), "Seathold journal, format 1, id %16x", &id); err != nil {
 		return 0, &damage{file: markerName, reason: "it has no id"}
 	}
 	if string(encodeMarker(id)) != string(content) {
-		return 0, &damage{file: markerName, reason: "its checksum does not hold"}
+		return 0, &damage{file: markerName, reason: "its checksum is wrong"}
 	}
 	return id, nil
 }

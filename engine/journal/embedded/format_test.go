@@ -13,11 +13,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var writeGolden = flag.Bool("write-golden", false, "write testdata of a new format version instead of comparing with it")
+var writeGolden = flag.Bool("write-golden", false, "write the testdata of a new format version")
 
 const goldenDir, goldenID = "testdata/v1", 0x0123456789abcdef
 
-// TestGoldenBytes holds what is written against the bytes kept for this format version, then reads those.
+// TestGoldenBytes compares what is written with the golden bytes of this format version, then reads those.
 func TestGoldenBytes(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "journal")
 	writeGoldenJournal(t, dir)
@@ -73,8 +73,8 @@ func goldenChunks() []byte {
 	return journal.AppendRecord(journal.AppendRecord(nil, []byte("confirmed")), []byte("released :"))
 }
 
-// FuzzSegment reads any bytes as the frames of a segment. With fix the first header gets the checksum it should have, so
-// that lengths and counts are not shielded by it.
+// FuzzSegment reads any bytes as the frames of a segment. With fix the first header gets the right checksum, so that
+// its lengths and counts are tested too.
 func FuzzSegment(f *testing.F) {
 	segments, err := filepath.Glob(goldenDir + "/segment-*")
 	require.NoError(f, err)
@@ -114,23 +114,23 @@ func FuzzSegment(f *testing.F) {
 			again.Write(header)
 			again.Write(g.Records)
 		}
-		require.True(t, bytes.Equal(data[:s.offset], again.Bytes()), "what was read is not what would be written")
+		require.True(t, bytes.Equal(data[:s.offset], again.Bytes()), "the frames read are not those that would be written")
 		require.True(t, newest || s.offset >= s.written, "an older segment ended early")
 	})
 }
 
-// headerOf reads a frame's fields without checking them.
+// headerOf reads a frame's fields without checking its checksum.
 func headerOf(b []byte) frameHeader {
 	fixed := bytes.Clone(b[:headerBytes])
 	binary.LittleEndian.PutUint32(fixed[28:], crc32.Update(saltOf(goldenID), castagnoli, fixed[:28]))
 	h, _, ok := decodeFrameHeader(fixed, saltOf(goldenID))
 	if !ok {
-		panic("BUG: a header with its own checksum is refused")
+		panic("BUG: a header with the right checksum is refused")
 	}
 	return h
 }
 
-// FuzzCheckpoint reads any bytes as a checkpoint, and never holds more memory than they are long.
+// FuzzCheckpoint reads any bytes as a checkpoint. The reader never allocates more than there are bytes.
 func FuzzCheckpoint(f *testing.F) {
 	whole := readFile(f, filepath.Join(goldenDir, checkpointName(3)))
 	f.Add(whole)
@@ -152,7 +152,7 @@ func FuzzCheckpoint(f *testing.F) {
 	})
 }
 
-// FuzzMarker reads any text as the marker; what is accepted is what would be written.
+// FuzzMarker reads any text as the marker. Only text that encodeMarker writes is accepted.
 func FuzzMarker(f *testing.F) {
 	f.Add(encodeMarker(goldenID))
 	f.Add([]byte("Seathold journal, format 1, id zz"))

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// frame returns the bytes of a frame whose header holds, whatever it says; change may falsify it before.
+// frame returns the bytes of a frame with a valid checksum of its header, after change has changed the header.
 func frame(g journal.Group, chain uint32, change func(h *frameHeader)) []byte {
 	h := frameHeader{length: uint32(len(g.Records)), first: g.First, count: uint32(g.Count), chain: chain,
 		records: crc32.Checksum(g.Records, castagnoli)}
@@ -23,9 +23,9 @@ func frame(g journal.Group, chain uint32, change func(h *frameHeader)) []byte {
 	return append(b, g.Records...)
 }
 
-// TestFramesThatHoldButDoNotBelong: a header with its checksum was written by this journal, so one that does not fit its
-// place is damage and never an unfinished group.
-func TestFramesThatHoldButDoNotBelong(t *testing.T) {
+// TestValidFramesInTheWrongPlace: this journal wrote every header with a valid checksum. So a header that does not fit
+// its position is damage, never an unfinished group.
+func TestValidFramesInTheWrongPlace(t *testing.T) {
 	const next, chain = 10, 77
 	g := scriptGroup(next, 0)
 	noise := bytes.Repeat([]byte("noise"), 20)
@@ -41,20 +41,22 @@ func TestFramesThatHoldButDoNotBelong(t *testing.T) {
 		{"another chain", frame(g, chain+1, nil), true},
 		{"no records", frame(g, chain, func(h *frameHeader) { h.count = 0 }), true},
 		{"no bytes", frame(g, chain, func(h *frameHeader) { h.length = 0 }), true},
-		{"more than a group may have", frame(g, chain, func(h *frameHeader) { h.length = maxRunBytes + 1 }), true},
+		{"more than the limit of a group", frame(g, chain, func(h *frameHeader) { h.length = maxRunBytes + 1 }), true},
 		{"longer than the file", frame(g, chain, func(h *frameHeader) { h.length++ }), false},
-		{"records that do not hold", spoilt, false},
-		{"records that do not hold, and something behind", append(bytes.Clone(spoilt), 1), true},
-		{"records that do not hold, and zeros behind", append(bytes.Clone(spoilt), make([]byte, 100)...), false},
+		{"a wrong checksum of records", spoilt, false},
+		{"a wrong checksum of records, and more after them", append(bytes.Clone(spoilt), 1), true},
+		{"a wrong checksum of records, and zeros after them", append(bytes.Clone(spoilt), make([]byte, 100)...), false},
 		{"zeros", make([]byte, 9000), false},
 		{"noise", noise, false},
 		{"noise and the next group", append(bytes.Clone(noise), frame(g, chain, nil)...), true},
-		{"noise and the header of a later group", append(bytes.Clone(noise), frame(scriptGroup(99, 0), 0, nil)[:headerBytes]...), true},
+		{"noise and the header of a later group",
+			append(bytes.Clone(noise), frame(scriptGroup(99, 0), 0, nil)[:headerBytes]...), true},
 		{"noise and an earlier group", append(bytes.Clone(noise), frame(scriptGroup(next-1, 0), 0, nil)...), false},
 	}
 	for _, c := range cases {
 		for _, newest := range []bool{true, false} {
-			s := segment{name: "s", data: c.data, written: withoutZeros(c.data), salt: saltOf(goldenID), next: next, chain: chain, newest: newest}
+			s := segment{name: "s", data: c.data, written: withoutZeros(c.data), salt: saltOf(goldenID), next: next,
+				chain: chain, newest: newest}
 			got, ok, err := s.group()
 			if c.name == "a frame" {
 				require.True(t, ok)
@@ -69,8 +71,8 @@ func TestFramesThatHoldButDoNotBelong(t *testing.T) {
 	}
 }
 
-// TestHeadersThatHoldButDoNotBelong puts a last segment, empty and with a valid header, behind a whole journal.
-func TestHeadersThatHoldButDoNotBelong(t *testing.T) {
+// TestValidHeadersInTheWrongPlace adds to an intact journal an empty segment with a valid header.
+func TestValidHeadersInTheWrongPlace(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "journal")
 	written(t, dir, 2)
 	j := recovered(t, dir, Options{})
@@ -82,11 +84,14 @@ func TestHeadersThatHoldButDoNotBelong(t *testing.T) {
 		line   string
 	}{
 		{"none", func(h *fileHeader) string { return segmentName(h.sequence) }, ""},
-		{"a hole before it", func(h *fileHeader) string { h.sequence++; return segmentName(h.sequence) }, "records 7 to 7"},
-		{"another sequence than its name", func(h *fileHeader) string { h.sequence++; return segmentName(h.sequence - 1) }, "begins with record 8"},
-		{"another chain", func(h *fileHeader) string { h.chain++; return segmentName(h.sequence) }, "does not follow the last group"},
+		{"a gap before it", func(h *fileHeader) string { h.sequence++; return segmentName(h.sequence) }, "records 7 to 7"},
+		{"another sequence than its name", func(h *fileHeader) string { h.sequence++; return segmentName(h.sequence - 1) },
+			"begins with record 8"},
+		{"another chain", func(h *fileHeader) string { h.chain++; return segmentName(h.sequence) },
+			"does not follow the last group"},
 		{"another journal", func(h *fileHeader) string { h.id++; return segmentName(h.sequence) }, "belongs to journal"},
-		{"a checkpoint", func(h *fileHeader) string { h.magic = checkpointMagic; return segmentName(h.sequence) }, "header does not hold"},
+		{"a checkpoint", func(h *fileHeader) string { h.magic = checkpointMagic; return segmentName(h.sequence) },
+			"its header is invalid"},
 	}
 	for _, c := range cases {
 		h := right
@@ -108,8 +113,8 @@ func TestHeadersThatHoldButDoNotBelong(t *testing.T) {
 	}
 }
 
-// TestCheckpointsThatDoNotBelong: files that are whole but another journal's, of another name, or falsely summed up.
-func TestCheckpointsThatDoNotBelong(t *testing.T) {
+// TestValidCheckpointsInTheWrongPlace: checkpoints of another journal, under another name, or with a wrong footer.
+func TestValidCheckpointsInTheWrongPlace(t *testing.T) {
 	whole := func(id, start uint64, f footer) []byte {
 		b, sum := fileHeader{magic: checkpointMagic, id: id, sequence: start}.encode()
 		header := make([]byte, chunkHeaderBytes)
@@ -119,13 +124,13 @@ func TestCheckpointsThatDoNotBelong(t *testing.T) {
 	}
 	right := footer{chunks: 1, bytes: 14, start: 2, end: 2}
 	cases := map[string][]byte{
-		"":                                 whole(goldenID, 2, right),
-		"belongs to journal":               whole(goldenID+1, 2, right),
-		"its header says that it starts":   whole(goldenID, 3, right),
-		"its footer does not hold: chunks": whole(goldenID, 2, footer{chunks: 2, bytes: 14, start: 2, end: 2}),
-		"its footer does not hold: bytes":  whole(goldenID, 2, footer{chunks: 1, bytes: 13, start: 2, end: 2}),
-		"its footer does not hold: start":  whole(goldenID, 2, footer{chunks: 1, bytes: 14, start: 1, end: 2}),
-		"its footer does not hold: end":    whole(goldenID, 2, footer{chunks: 1, bytes: 14, start: 2, end: 1}),
+		"":                              whole(goldenID, 2, right),
+		"belongs to journal":            whole(goldenID+1, 2, right),
+		"by its header it starts":       whole(goldenID, 3, right),
+		"its footer is invalid: chunks": whole(goldenID, 2, footer{chunks: 2, bytes: 14, start: 2, end: 2}),
+		"its footer is invalid: bytes":  whole(goldenID, 2, footer{chunks: 1, bytes: 13, start: 2, end: 2}),
+		"its footer is invalid: start":  whole(goldenID, 2, footer{chunks: 1, bytes: 14, start: 1, end: 2}),
+		"its footer is invalid: end":    whole(goldenID, 2, footer{chunks: 1, bytes: 14, start: 2, end: 1}),
 	}
 	for line, content := range cases {
 		r := checkpointReader{name: "c", read: bytes.NewReader(content).ReadAt, size: int64(len(content))}

@@ -50,8 +50,8 @@ var (
 	errCheckpoints  = errors.New("another checkpoint is being written")
 )
 
-// Journal is a journal in a directory, opened for writing. It is a journal.Backend. Its methods may be called by several
-// goroutines.
+// Journal is a journal in a directory, opened for writing. It is a journal.Backend. Its methods may be called by
+// several goroutines.
 type Journal struct {
 	dir     *directory
 	options Options
@@ -75,9 +75,9 @@ type Journal struct {
 	obsolete []numbered // files to remove; used only by the checkpoint that commits
 }
 
-// Open opens the journal in a directory. It makes the directory when it is missing; the parent must exist. Until Close or
-// the end of this process no other process can open the journal: Open and OpenReadOnly return journal.ErrLocked there.
-// A directory that holds other things is refused with journal.ErrForeign. The caller must call Recover next.
+// Open opens the journal in a directory. It makes the directory when it is missing; the parent must exist. Until Close
+// or the end of this process no other process can open the journal: Open and OpenReadOnly return journal.ErrLocked
+// there. A directory that holds other things is refused with journal.ErrForeign. The caller must call Recover next.
 func Open(path string, options Options) (*Journal, error) {
 	return open(path, options, disk())
 }
@@ -90,8 +90,8 @@ func open(path string, options Options, fs fileSystem) (*Journal, error) {
 	return &Journal{dir: d, options: options.withDefaults()}, nil
 }
 
-// Recover delivers all that is durable, cuts an unfinished group from the end and gets ready for Append. When it fails, no
-// file is changed, and the journal can only be closed. See journal.Reader.
+// Recover delivers all that is durable, cuts an unfinished group from the end and gets ready for Append. When it fails,
+// no file is changed, and the journal can only be closed. See journal.Reader.
 func (j *Journal) Recover(to journal.Recovery) (journal.Recovered, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -116,9 +116,9 @@ func (j *Journal) Recover(to journal.Recovery) (journal.Recovered, error) {
 
 // resume makes what was read durable and prepares the newest segment for the next group.
 //
-// A file that can be read need not be on disk: when a process is killed, or its sync fails, the kernel may hold data and
-// names in memory only. After a failed sync a second one may report success without having written. So resume syncs the
-// names, and writes the last group, the only one in doubt, once more in place with the same bytes.
+// A file that can be read need not be on disk: when a process is killed, or its sync fails, the kernel may hold data
+// and names in memory only. After a failed sync a second one may report success without having written. So resume syncs
+// the names, and writes the last group, the only one in doubt, once more in place with the same bytes.
 func (j *Journal) resume(r *recovery) error {
 	if err := j.dir.removeTemporary(); err != nil {
 		return err
@@ -148,8 +148,9 @@ func (j *Journal) resume(r *recovery) error {
 }
 
 // Append makes a group durable by one write, which returns once the disk has it. A group that does not follow the last
-// record, or is out of bounds, is refused and changes nothing. Any other error is final: every later Append returns it, and
-// only the next Open can find out whether the group is there. The error wraps journal.ErrFull when there is no room.
+// record, or is out of bounds, is refused and changes nothing. Any other error is final: every later Append returns it,
+// and only the next Open can find out whether the group is there. The error wraps journal.ErrFull when there is no
+// room.
 func (j *Journal) Append(ctx context.Context, g journal.Group) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -189,11 +190,12 @@ func (j *Journal) Append(ctx context.Context, g journal.Group) error {
 	return nil
 }
 
-// full reports whether a frame of the size belongs in a new segment: the newest one has no room for it, or would have to
-// grow while a prepared one is ready.
+// full reports whether a frame of the size belongs in a new segment: the newest one has no room for it, or would have
+// to grow while a prepared one is ready.
 func (j *Journal) full(size int64) bool {
 	if err := j.next.poll(); err != nil {
-		j.options.Warn(fmt.Errorf("journal directory %s: cannot prepare the next segment, which will grow with its groups: %w",
+		j.options.Warn(fmt.Errorf(
+			"journal directory %s: cannot prepare the next segment, which will grow with its groups: %w",
 			j.dir.path, storageError(err)))
 	}
 	if j.end == headerBytes {

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestOneWriter: a directory has one writer or any number of readers, and each refusal names it.
+// TestOneWriter: a directory has one writer or any number of readers. A refusal names the directory.
 func TestOneWriter(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "journal")
 	j, err := Open(dir, Options{})
@@ -39,7 +39,7 @@ func TestOneWriter(t *testing.T) {
 	require.NoError(t, j.Close())
 }
 
-// TestLockEndsWithItsProcess: a child holds the lock and is killed.
+// TestLockEndsWithItsProcess: the lock of a killed process is released.
 func TestLockEndsWithItsProcess(t *testing.T) {
 	const asChild = "SEATHOLD_TEST_LOCK_DIRECTORY"
 	if dir := os.Getenv(asChild); dir != "" {
@@ -65,7 +65,7 @@ func TestLockEndsWithItsProcess(t *testing.T) {
 	require.NoError(t, j.Close())
 }
 
-// TestForeignDirectories: what is not ours is refused with a line that says why, and left alone.
+// TestForeignDirectories: a directory that is no journal is refused with the reason and not changed.
 func TestForeignDirectories(t *testing.T) {
 	cases := []struct {
 		name  string
@@ -75,7 +75,7 @@ func TestForeignDirectories(t *testing.T) {
 		{"another program's", map[string]string{"photo.jpg": "x"}, "it holds photo.jpg but no file seathold-journal"},
 		{"segments without their marker", map[string]string{segmentName(1): "more than a header, as if there were groups"},
 			"it holds segment-00000000000000000001 but no file seathold-journal"},
-		{"another kind of marker", map[string]string{markerName: "hello\n"}, "the file seathold-journal says something else"},
+		{"another kind of marker", map[string]string{markerName: "hello\n"}, "the file seathold-journal has other content"},
 		{"a later version", map[string]string{markerName: "Seathold journal, format 2, and so on\n"},
 			"it has format version 2, this program reads 1"},
 	}
@@ -96,12 +96,12 @@ func TestForeignDirectories(t *testing.T) {
 	}
 }
 
-// TestDirectories: which directories are made, taken, or refused.
+// TestDirectories: which directories are made, used or refused.
 func TestDirectories(t *testing.T) {
 	parent := t.TempDir()
 	dir := filepath.Join(parent, "journal")
 	_, err := OpenReadOnly(dir)
-	require.ErrorIs(t, err, os.ErrNotExist, "a reader makes no journal")
+	require.ErrorIs(t, err, os.ErrNotExist, "a reader made a journal")
 	_, err = Open(filepath.Join(dir, "below"), Options{})
 	require.ErrorIs(t, err, os.ErrNotExist)
 
@@ -128,7 +128,7 @@ func TestDirectories(t *testing.T) {
 	require.ErrorIs(t, err, journal.ErrDamaged)
 }
 
-// TestCallsOutOfOrder: what may not be called yet, or not twice, is refused and harmless.
+// TestCallsOutOfOrder: a call that is too early, or one too many, is refused and harmless.
 func TestCallsOutOfOrder(t *testing.T) {
 	j, err := Open(filepath.Join(t.TempDir(), "journal"), Options{})
 	require.NoError(t, err)
@@ -140,7 +140,8 @@ func TestCallsOutOfOrder(t *testing.T) {
 	_, err = j.Recover(discard())
 	require.ErrorIs(t, err, errNotRecovered)
 
-	for _, g := range []journal.Group{{First: 1}, {First: 1, Count: 2, Records: []byte{0}}, {First: 1, Count: 1, Records: make([]byte, maxRunBytes+1)}} {
+	for _, g := range []journal.Group{{First: 1}, {First: 1, Count: 2, Records: []byte{0}},
+		{First: 1, Count: 1, Records: make([]byte, maxRunBytes+1)}} {
 		require.ErrorContains(t, j.Append(t.Context(), g), "BUG")
 	}
 	require.NoError(t, j.Append(t.Context(), scriptGroup(1, 0)))

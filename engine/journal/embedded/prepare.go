@@ -16,10 +16,10 @@ const (
 	prepareRoom = 4
 )
 
-// preparation makes the next segment, a file of zeros, while groups go into the current one. Overwriting zeros changes no
-// more than those bytes, where a file that grows must also store its new size and location: the package comment has what
-// that saves. No group waits for a preparation, and none depends on it: without a prepared segment the journal continues
-// in one that grows.
+// preparation makes the next segment, a file of zeros, while groups go into the current one. Overwriting zeros changes
+// no more than those bytes, where a file that grows must also store its new size and location: the package comment has
+// what that saves. No group waits for a preparation, and none depends on it: without a prepared segment the journal
+// continues in one that grows.
 //
 // The caller of its methods holds the journal's lock. The zeros are written without it.
 type preparation struct {

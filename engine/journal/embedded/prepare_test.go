@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestPreparedSegment: on a real disk, groups soon go into a prepared segment; closing leaves none behind; what was written
-// over the zeros, and they themselves, are understood by the next one to open the journal, which goes on in the segment.
+// TestPreparedSegment: on a real disk, groups soon go into a prepared segment, and Close removes the next one. The next
+// process reads the groups before the remaining zeros and continues in the same segment.
 func TestPreparedSegment(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "journal")
 	options := Options{SegmentBytes: 1 << 20, PrepareAfter: 1 << 10, Warn: func(err error) { t.Error(err) }}
@@ -37,9 +37,10 @@ func TestPreparedSegment(t *testing.T) {
 	require.Equal(t, segments, again)
 }
 
-// TestNoRoomToPrepare: where little is free, what there is belongs to records.
+// TestNoRoomToPrepare: the last room on a disk is kept for records.
 func TestNoRoomToPrepare(t *testing.T) {
-	for free, prepares := range map[int64]bool{prepareRoom * tinyPrepared.SegmentBytes: true, prepareRoom*tinyPrepared.SegmentBytes - 1: false} {
+	enough := prepareRoom * tinyPrepared.SegmentBytes
+	for free, prepares := range map[int64]bool{enough: true, enough - 1: false} {
 		fs := newCrashFS(0).seam()
 		fs.free = func(string) (int64, error) { return free, nil }
 		created := false
@@ -58,7 +59,7 @@ func TestNoRoomToPrepare(t *testing.T) {
 	}
 }
 
-// TestFreeBytes: of the disk that the tests run on, some are free, and a directory that is missing is named.
+// TestFreeBytes: some bytes of the tests' disk are free, and an error names the directory.
 func TestFreeBytes(t *testing.T) {
 	free, err := freeBytes(t.TempDir())
 	require.NoError(t, err)

@@ -7,8 +7,8 @@ import (
 	"io"
 )
 
-// readCheckpoint gives the chunks of a checkpoint to deliver and returns its footer. Every checksum on the way to a chunk
-// is checked before the chunk is given, the footer's at the end.
+// readCheckpoint delivers the chunks of a checkpoint and returns its footer. It checks a chunk's checksum before it
+// delivers the chunk, and the footer's at the end.
 func (d *directory) readCheckpoint(f numbered, deliver func(records []byte) error) (end footer, err error) {
 	in, err := d.fs.openRead(d.join(f.name))
 	if err != nil {
@@ -19,17 +19,17 @@ func (d *directory) readCheckpoint(f numbered, deliver func(records []byte) erro
 	return end, errors.Join(err, in.close())
 }
 
-// checkpointReader reads a checkpoint from its beginning, at least readBytes at a time.
+// checkpointReader reads a checkpoint from its beginning, at least readBytes at a time where the file has them.
 type checkpointReader struct {
 	name string
 	read func(b []byte, offset int64) (int, error)
 	size int64 // of the file
 
-	at     int64  // offset of the next byte that next returns
-	buffer []byte // read from the file, from at on
-	store  []byte // what buffer is a part of
+	at     int64  // offset of the next byte to return
+	buffer []byte // the bytes from at on that were read from the file
+	store  []byte // the array that buffer is a part of
 
-	sum    uint32 // of the header or chunk before
+	sum    uint32 // of the previous chunk, or of the header
 	chunks uint32
 	bytes  uint64
 }
@@ -46,7 +46,7 @@ func (r *checkpointReader) run(id, start uint64, deliver func(records []byte) er
 		return end, err
 	}
 	if header.sequence != start {
-		return end, r.damage("its header says that it starts at record %d", header.sequence)
+		return end, r.damage("by its header it starts at record %d", header.sequence)
 	}
 	r.sum = sum
 	for r.size-r.at > footerBytes {
@@ -64,7 +64,7 @@ func (r *checkpointReader) run(id, start uint64, deliver func(records []byte) er
 	}
 	end, ok := decodeFooter(b, r.sum)
 	if !ok || end.chunks != r.chunks || end.bytes != r.bytes || end.start != start || end.end < start {
-		return end, r.damage("its footer does not hold")
+		return end, r.damage("its footer is invalid")
 	}
 	return end, nil
 }
@@ -84,17 +84,17 @@ func (r *checkpointReader) chunk() (records []byte, err error) {
 	}
 	r.sum = chunkSum(header[:], records, r.sum)
 	if r.sum != binary.LittleEndian.Uint32(header[4:]) {
-		return nil, r.damage("a chunk does not hold its checksum")
+		return nil, r.damage("the checksum of a chunk is wrong")
 	}
 	r.chunks++
 	r.bytes += uint64(length)
 	return records, nil
 }
 
-// next returns the next n bytes, valid until the call after it. It never asks for more memory than the file is long.
+// next returns the next n bytes, valid until the next call. It never allocates more memory than the file is long.
 func (r *checkpointReader) next(n int) ([]byte, error) {
 	if int64(n) > r.size-r.at {
-		return nil, r.damage("the file ends where %d more bytes belong", n)
+		return nil, r.damage("the file ends where %d more bytes are expected", n)
 	}
 	if len(r.buffer) < n {
 		want := int(min(int64(max(n, readBytes)), r.size-r.at))

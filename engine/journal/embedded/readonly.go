@@ -6,13 +6,14 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 )
 
-// ReadOnly is a journal in a directory, opened for looking at it: for verify and journal dump. It changes nothing there.
+// ReadOnly is a journal in a directory, opened for reading, as verify and journal dump do. It changes nothing there. It
+// is a journal.Reader, used by one goroutine at a time.
 type ReadOnly struct {
 	dir *directory
 }
 
-// OpenReadOnly opens the journal in a directory that no program writes; a running one is reported as journal.ErrLocked.
-// Several readers may share the directory, and no writer can open it until they are closed.
+// OpenReadOnly opens the journal in a directory that no process writes; else it returns journal.ErrLocked. Several
+// readers may share the directory, and no writer can open it until they are closed.
 func OpenReadOnly(path string) (*ReadOnly, error) {
 	return openReadOnly(path, disk())
 }
@@ -25,8 +26,8 @@ func openReadOnly(path string, fs fileSystem) (*ReadOnly, error) {
 	return &ReadOnly{dir: d}, nil
 }
 
-// Recover delivers what Journal.Recover would and reports an unfinished group at the end, but leaves it there. It may be
-// called again.
+// Recover delivers what Journal.Recover would. It reports an unfinished group at the end, but does not cut it off. It
+// may be called again.
 func (o *ReadOnly) Recover(to journal.Recovery) (journal.Recovered, error) {
 	if o.dir.unlock == nil {
 		return journal.Recovered{}, journal.ErrClosed
@@ -38,7 +39,7 @@ func (o *ReadOnly) Recover(to journal.Recovery) (journal.Recovered, error) {
 	return r.sum, nil
 }
 
-// Close lets writers in again.
+// Close releases the directory.
 func (o *ReadOnly) Close() error {
 	if o.dir.unlock == nil {
 		return nil

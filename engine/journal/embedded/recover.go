@@ -9,23 +9,23 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 )
 
-// recovery is one reading of a directory. It changes nothing there.
+// recovery reads a directory once. It changes nothing there.
 type recovery struct {
 	dir         *directory
 	to          journal.Recovery
 	sum         journal.Recovered
 	segments    []numbered
-	checkpoints []numbered // in the order of their starts; behind the one that was delivered all are damaged
+	checkpoints []numbered // in ascending order of their starts; all after the delivered one are damaged
 	intact      int        // how many of checkpoints are not known to be damaged
 	tail        tail
 }
 
-// tail is where the newest segment ends and appending goes on.
+// tail is the end of the newest segment, where appending continues.
 type tail struct {
 	segment   numbered
 	bytes     int64  // of the segment, up to the end of its last frame
 	chain     uint32 // the sum of the last frame, or of the segment's header
-	lastFrame []byte // the last frame as it stands in the file; nil when the segment has none
+	lastFrame []byte // the bytes of the last frame; nil when the segment has none
 }
 
 func (r *recovery) run() error {
@@ -52,9 +52,9 @@ func (r *recovery) run() error {
 	return r.compareWithCheckpoints()
 }
 
-// chooseCheckpoint finds the newest checkpoint of which every checksum holds. It is read whole before any of it is
-// delivered: a chunk cannot be taken back. An older one is taken only where this one is known to be bad, not where it
-// could not be read for another reason, which the next start may not meet.
+// chooseCheckpoint finds the newest checkpoint whose checksums are all right. It reads a checkpoint completely before
+// any of it is delivered, since a delivered chunk cannot be revoked. It falls back to an older one only where the newer
+// is known to be damaged, not where it could not be read for another reason, which may be gone at the next start.
 func (r *recovery) chooseCheckpoint() error {
 	for r.intact = len(r.checkpoints); r.intact > 0; r.intact-- {
 		f := r.checkpoints[r.intact-1]
@@ -66,7 +66,7 @@ func (r *recovery) chooseCheckpoint() error {
 		if !errors.Is(err, journal.ErrDamaged) && !isAny(err, unreadable) {
 			return err
 		}
-		r.note("the checkpoint %s is passed over for an older one and a longer replay: %v", f.name, err)
+		r.note("the checkpoint %s is skipped for an older one and a longer replay: %v", f.name, err)
 	}
 	return nil
 }
@@ -75,8 +75,8 @@ func (r *recovery) note(format string, args ...any) {
 	r.sum.Notes = append(r.sum.Notes, fmt.Sprintf(format, args...))
 }
 
-// neededSegments returns the segments from the one that holds the first record behind the checkpoint. Those before it
-// are what a crash kept a checkpoint from removing: any of them may be gone.
+// neededSegments returns the segments from the one that holds the first record after the checkpoint. A crash kept the
+// checkpoint from removing the segments before that one, so any of those may be gone.
 func (r *recovery) neededSegments() ([]numbered, error) {
 	next := r.sum.Checkpoint.Start + 1
 	for i := len(r.segments) - 1; i >= 0; i-- {
@@ -85,10 +85,11 @@ func (r *recovery) neededSegments() ([]numbered, error) {
 		}
 	}
 	if len(r.segments) == 0 {
-		return nil, &damage{file: segmentName(next), reason: "there is no segment at all"}
+		return nil, &damage{file: segmentName(next), reason: "the directory has no segment"}
 	}
 	first := r.segments[0]
-	return nil, &damage{file: first.name, reason: fmt.Sprintf("it is the oldest segment, and records %d to %d are missing", next, first.sequence-1)}
+	return nil, &damage{file: first.name, reason: fmt.Sprintf(
+		"it is the oldest segment, and records %d to %d are missing", next, first.sequence-1)}
 }
 
 func (r *recovery) deliverCheckpoint() error {
@@ -99,7 +100,7 @@ func (r *recovery) deliverCheckpoint() error {
 	return err
 }
 
-// deliverSegments delivers every group with a record behind the checkpoint's start.
+// deliverSegments delivers every group with a record after the checkpoint's start.
 func (r *recovery) deliverSegments(needed []numbered) error {
 	var buffer []byte
 	next, chain := needed[0].sequence, uint32(0)
@@ -114,16 +115,17 @@ func (r *recovery) deliverSegments(needed []numbered) error {
 			return err
 		}
 		if header.sequence != f.sequence {
-			return &damage{file: f.name, reason: fmt.Sprintf("its header says that it begins with record %d", header.sequence)}
+			return &damage{file: f.name, reason: fmt.Sprintf("by its header it begins with record %d", header.sequence)}
 		}
 		if f.sequence != next {
-			return &damage{file: f.name, reason: fmt.Sprintf("records %d to %d, which should stand before it, are missing", next, f.sequence-1)}
+			return &damage{file: f.name, reason: fmt.Sprintf(
+				"records %d to %d, which precede it, are missing", next, f.sequence-1)}
 		}
 		if i > 0 && header.chain != chain {
 			return &damage{file: f.name, reason: "it does not follow the last group of " + needed[i-1].name}
 		}
-		s := segment{name: f.name, data: data, written: withoutZeros(data), salt: r.dir.salt, offset: headerBytes, next: next,
-			chain: sum, newest: i == len(needed)-1}
+		s := segment{name: f.name, data: data, written: withoutZeros(data), salt: r.dir.salt, offset: headerBytes,
+			next: next, chain: sum, newest: i == len(needed)-1}
 		if err := r.deliverGroups(&s); err != nil {
 			return err
 		}
@@ -157,7 +159,8 @@ func (r *recovery) endAt(f numbered, s *segment) {
 	r.sum.Last = s.next - 1
 	r.sum.TornBytes = int64(max(0, s.written-s.offset))
 	if r.sum.TornBytes > 0 {
-		r.note("%s ends in an unfinished group, which was never acknowledged: %d bytes from offset %d", f.name, r.sum.TornBytes, s.offset)
+		r.note("%s ends in an unfinished group, which was never acknowledged: %d bytes from offset %d",
+			f.name, r.sum.TornBytes, s.offset)
 	}
 	r.tail = tail{segment: f, bytes: int64(s.offset), chain: s.chain}
 	if s.last > 0 {
@@ -165,7 +168,7 @@ func (r *recovery) endAt(f numbered, s *segment) {
 	}
 }
 
-// compareWithCheckpoints refuses a journal that ends before a record of which a checkpoint knows that it was durable.
+// compareWithCheckpoints refuses a journal that ends before a record that was durable by a checkpoint's account.
 func (r *recovery) compareWithCheckpoints() error {
 	last := r.sum.Last
 	for _, c := range r.checkpoints {
@@ -183,19 +186,18 @@ func (r *recovery) compareWithCheckpoints() error {
 
 // segment is the content of a segment file that is being read.
 type segment struct {
-	name string
-	data []byte
-	// written is where the zeros begin that end the file: those of a prepared segment, or of a frame.
-	written int
+	name    string
+	data    []byte
+	written int // where the zeros that end the file begin: those of a prepared segment, or of a frame
 	salt    uint32
 	offset  int    // of the next frame
-	last    int    // offset of the frame before it; 0 when there is none
-	next    uint64 // the record that the next frame begins with
-	chain   uint32 // the sum of the frame before it
-	newest  bool   // the last segment of the journal, the only one that may end in an unfinished group
+	last    int    // offset of the previous frame; 0 when there is none
+	next    uint64 // first record of the next frame
+	chain   uint32 // the sum of the previous frame
+	newest  bool   // only the newest segment may end in an unfinished group
 }
 
-// group returns the next group; not ok means that the intact frames have ended.
+// group returns the next group. It returns ok false after the last intact frame.
 func (s *segment) group() (g journal.Group, ok bool, err error) {
 	rest := s.data[s.offset:]
 	if s.offset >= s.written {
@@ -203,10 +205,10 @@ func (s *segment) group() (g journal.Group, ok bool, err error) {
 	}
 	h, sum, intact := decodeFrameHeader(rest, s.salt)
 	if !intact {
-		return g, false, s.unfinished("a group's header does not hold")
+		return g, false, s.unfinished("a group's header is invalid")
 	}
 	if h.first != s.next || h.chain != s.chain {
-		return g, false, s.damage(s.offset, "a group from record %d stands where the one from record %d belongs", h.first, s.next)
+		return g, false, s.damage(s.offset, "a group from record %d is where the one from record %d belongs", h.first, s.next)
 	}
 	if h.length == 0 || h.length > maxRunBytes || h.count == 0 {
 		return g, false, s.damage(s.offset, "a group of %d records in %d bytes", h.count, h.length)
@@ -218,18 +220,18 @@ func (s *segment) group() (g journal.Group, ok bool, err error) {
 	records := rest[headerBytes:end:end]
 	if crc32.Checksum(records, castagnoli) != h.records {
 		if s.offset+end < s.written {
-			return g, false, s.damage(s.offset, "the records of a group do not hold their checksum, and more was written behind it")
+			return g, false, s.damage(s.offset, "the checksum of a group's records is wrong, and more was written after it")
 		}
-		return g, false, s.unfinished("the records of a group do not hold their checksum")
+		return g, false, s.unfinished("the checksum of a group's records is wrong")
 	}
 	g = journal.Group{First: h.first, Count: int(h.count), Records: records}
 	s.last, s.offset, s.next, s.chain = s.offset, s.offset+end, s.next+uint64(h.count), sum
 	return g, true, nil
 }
 
-// unfinished decides whether a frame that does not hold is one that was never completed. One group is written at a time,
-// and the next only when it is durable. So an unfinished one is in the newest segment, is no longer than a frame, and has
-// no frame behind it; anything else is damage to what was durable.
+// unfinished returns nil when an invalid frame was never completed, and an error when it is damage to durable records.
+// One group is written at a time, and the next only when it is durable. So an unfinished one is in the newest segment,
+// is not longer than a frame, and has no frame after it.
 func (s *segment) unfinished(reason string) error {
 	if !s.newest {
 		return s.damage(s.offset, "%s, and a newer segment follows", reason)

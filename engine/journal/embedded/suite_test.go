@@ -13,18 +13,18 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// smallSegments makes a few groups fill a segment, so that short tests roll and trim.
+// smallSegments makes segments that a few groups fill, so that short tests begin and remove some.
 var smallSegments = Options{SegmentBytes: 8 << 10, PrepareAfter: 2 << 10}
 
-// TestSuite runs the suite that all backends pass, on the real file system.
+// TestSuite runs the suite of all backends on the real file system.
 func TestSuite(t *testing.T) {
 	journaltest.Run(t, func(t *testing.T) journaltest.Place {
-		return place(filepath.Join(t.TempDir(), "journal"), disk())
+		return store(filepath.Join(t.TempDir(), "journal"), disk())
 	})
 }
 
-// place is a journal's place on a file system.
-func place(path string, fs fileSystem) journaltest.Place {
+// store is a journal on a file system, for the suite.
+func store(path string, fs fileSystem) journaltest.Place {
 	d := directory{path: path, fs: fs}
 	return journaltest.Place{
 		Open: func() (journal.Backend, error) { return open(path, smallSegments, fs) },
@@ -58,7 +58,7 @@ func lastRecord(path string, fs fileSystem) (uint64, error) {
 	return sum.Last, err
 }
 
-// discard is a recovery that keeps nothing.
+// discard ignores all that is delivered.
 func discard() journal.Recovery {
 	return journal.Recovery{
 		Begin: func(journal.CheckpointInfo) error { return nil },
@@ -83,7 +83,7 @@ func flipByte(fs fileSystem, path string, offset int64) error {
 	return err
 }
 
-// recovered opens a directory for writing and recovers it, which must succeed.
+// recovered opens a directory for writing and recovers it.
 func recovered(t testing.TB, path string, options Options) *Journal {
 	t.Helper()
 	j, err := Open(path, options)
