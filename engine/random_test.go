@@ -149,7 +149,7 @@ func (r *random) grow() {
 		r.def.Phases = append([]spec.DefinedPhase{p}, r.def.Phases...)
 	}
 	r.load()
-	r.model = r.model.Follow(&spec.Rules{Sale: r.sale, TTL: spec.ScenarioTTL})
+	r.model = r.model.WithRules(&spec.Rules{Sale: r.sale, TTL: spec.ScenarioTTL})
 	r.system.options.Sale = r.sale
 	require.NoError(r, r.system.Restart())
 }

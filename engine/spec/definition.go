@@ -10,7 +10,7 @@ import (
 	"github.com/seathold/seathold/engine/catalog"
 )
 
-// Definition is a small sale for tests, with the numbers of places stated.
+// Definition is a small sale for tests. It states the stock of every pool.
 type Definition struct {
 	Programmes []DefinedProgramme
 	Sessions   []DefinedSession
@@ -24,15 +24,15 @@ type DefinedProgramme struct {
 	SessionLimit int
 }
 
-// DefinedSession is a session with its pools; the categories are A, B, C and so on.
+// DefinedSession is a session with its pools. The categories are A, B, C and so on.
 type DefinedSession struct {
 	ID        string
 	Programme string
-	Places    []int // by category; none for a session that is only listed
+	Places    []int // stock by category; empty for a session that is only listed
 	Excluded  bool
 }
 
-// DefinedPhase is an open phase.
+// DefinedPhase is a phase with open access.
 type DefinedPhase struct {
 	ID           string
 	Programme    string
@@ -45,10 +45,10 @@ type DefinedPhase struct {
 // Category returns the name of a defined session's i-th category.
 func Category(i int) string { return string(rune('A' + i)) }
 
-// Load makes the sale.
+// Load returns the sale.
 func (d *Definition) Load() (*catalog.Sale, error) { return catalog.LoadFS(d.Files()) }
 
-// Files returns the four files of the sale, for a program that reads them from a directory.
+// Files returns the four files of the definition, for a program that reads them from a directory.
 func (d *Definition) Files() fs.FS {
 	sessions := &strings.Builder{}
 	sessions.WriteString("session,programme,discipline,venue,city,date,start_local,end_local,medal_session,events\n")
@@ -75,16 +75,13 @@ func (d *Definition) yaml() string {
 	for _, p := range d.Programmes {
 		fmt.Fprintf(b, "  %s: {title: %s, account_cap: %d, session_limit: %d}\n", p.ID, p.ID, p.AccountCap, p.SessionLimit)
 	}
-	excluded := false
+	var excluded []string
 	for _, s := range d.Sessions {
-		if s.Excluded && !excluded {
-			b.WriteString("exclusions:\n")
-		}
 		if s.Excluded {
-			excluded = true
-			fmt.Fprintf(b, "  - {session: %s}\n", s.ID)
+			excluded = append(excluded, s.ID)
 		}
 	}
+	writeSessions(b, "exclusions", excluded)
 	b.WriteString("stock:\n  withheld_percent: 0\n  weights: {A: 1, B: 1, C: 1, D: 1, E: 1}\nphases:\n")
 	for _, p := range d.Phases {
 		kind := "single"
@@ -92,14 +89,16 @@ func (d *Definition) yaml() string {
 			kind = fmt.Sprintf("pack\n    pack_sessions: %d", p.PackSessions)
 		}
 		const layout = "2006-01-02 15:04"
-		fmt.Fprintf(b, "  %s:\n    title: %s\n    programme: %s\n    kind: %s\n    opens_at: %s\n    closes_at: %s\n    access: open\n",
-			p.ID, p.ID, p.Programme, kind, p.OpensAt.Format(layout), p.ClosesAt.Format(layout))
-		for i, s := range p.Only {
-			if i == 0 {
-				b.WriteString("    only:\n")
-			}
-			fmt.Fprintf(b, "      - {session: %s}\n", s)
-		}
+		fmt.Fprintf(b, "  %s:\n    title: %s\n    programme: %s\n    kind: %s\n    opens_at: %s\n    closes_at: %s\n"+
+			"    access: open\n", p.ID, p.ID, p.Programme, kind, p.OpensAt.Format(layout), p.ClosesAt.Format(layout))
+		writeSessions(b, "    only", p.Only)
 	}
 	return b.String()
+}
+
+// writeSessions writes a list of sessions under a key. An empty list is omitted.
+func writeSessions(b *strings.Builder, key string, ids []string) {
+	if len(ids) > 0 {
+		fmt.Fprintf(b, "%s: [{session: %s}]\n", key, strings.Join(ids, "}, {session: "))
+	}
 }

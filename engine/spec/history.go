@@ -11,35 +11,36 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// Call is one operation of a recorded history. It took effect at some instant of the sale clock from Operation.At, read
-// before the call, to Until, read after it. A call whose answer has the code Unknown may have taken effect or not; record
-// the end of the history as the time it returned.
+// Call is one operation of a recorded history. It took effect at some instant of the sale clock between Operation.At,
+// which was read before the call, and Until, which was read after it. A call whose answer has the code Unknown may or
+// may not have taken effect; the recorder sets its return to the end of the history.
 type Call struct {
 	Operation
 	Until time.Time
 }
 
-// History says how recorded calls are judged.
+// History is the context in which recorded calls are checked.
 type History struct {
 	Start *Model // the sale before the first call
 
-	// AnyTimes leaves created_at, expires_at and confirmed_at out of the comparison: for histories whose sale clock is known
-	// only roughly.
+	// AnyTimes excludes created_at, expires_at and confirmed_at from the comparison, for histories whose sale clock is
+	// known only approximately.
 	AnyTimes bool
 
-	// EndsUnmarked is for answers that do not tell whether a confirm or a release was a repeat, as those over HTTP.
+	// EndsUnmarked is for answers that do not show whether a confirm or a release was a repeat, such as those over HTTP.
 	EndsUnmarked bool
 
-	// Crashed is for a history that goes on after a crash. Refusals for want of stock or room may then rest on outcomes that
-	// the crash has taken back (I5 lets them be answered at once), so they say nothing.
+	// Crashed is for a history that continues after a crash. Refusals for lack of stock or cap room may be due to outcomes
+	// that the crash undid, since a refusal need not be durable (I5). They are therefore always accepted.
 	Crashed bool
 
-	// told are the times that answers showed of a reservation, by id: one of a call without an answer shows up there, if at all.
-	told map[string][]time.Time
+	// seen are the times of each reservation, by id, that any answer showed. A call without an answer took effect at one
+	// of them, if its time was ever seen.
+	seen map[string][]time.Time
 }
 
-// Model wraps the sequential model for porcupine. Inputs are Call, outputs Answer. ReadStock and Sweep have no place in a
-// history: see the package documentation.
+// Model wraps the sequential model for porcupine. Inputs are of type Call, outputs of type Answer. A history must not
+// contain ReadStock and Sweep: see the package documentation.
 func (h History) Model() porcupine.Model {
 	m := porcupine.NondeterministicModel{
 		Init: func() []any { return []any{h.Start} },
@@ -62,13 +63,14 @@ func (h History) Model() porcupine.Model {
 	return m.ToModel()
 }
 
-// Check judges a history. The info is for porcupine.Visualize.
-func (h History) Check(calls []porcupine.Operation, timeout time.Duration) (porcupine.CheckResult, porcupine.LinearizationInfo) {
-	h.told = make(map[string][]time.Time)
+// Check checks whether the calls are linearizable. The info is for porcupine.Visualize.
+func (h History) Check(calls []porcupine.Operation, timeout time.Duration) (porcupine.CheckResult,
+	porcupine.LinearizationInfo) {
+	h.seen = make(map[string][]time.Time)
 	for _, c := range calls {
 		a := c.Output.(Answer)
 		for _, r := range append(slices.Clip(a.Account.Reservations), a.Reservation) {
-			h.told[r.ID] = append(h.told[r.ID], r.CreatedAt, r.ConfirmedAt)
+			h.seen[r.ID] = append(h.seen[r.ID], r.CreatedAt, r.ConfirmedAt)
 		}
 	}
 	return porcupine.CheckOperationsVerbose(h.Model(), calls, timeout)
@@ -79,7 +81,7 @@ func (h History) step(m *Model, c Call, got Answer) []*Model {
 	if got.Code == Overloaded {
 		return []*Model{m}
 	}
-	if h.Crashed && (got.Code == "sold_out" || got.Code == "account_cap_exceeded" || got.Code == "session_limit_exceeded") {
+	if h.Crashed && slices.Contains([]string{"sold_out", "account_cap_exceeded", "session_limit_exceeded"}, got.Code) {
 		return []*Model{m}
 	}
 	var next []*Model
@@ -87,7 +89,8 @@ func (h History) step(m *Model, c Call, got Answer) []*Model {
 		if got.Code == Unknown {
 			next = append(next, before)
 		}
-		for _, at := range before.instants(c, h.told[c.ID]) {
+		// The call takes effect at one of these instants.
+		for _, at := range before.instants(c, h.seen[c.ID]) {
 			after := before.Clone()
 			op := c.Operation
 			op.At = at
@@ -110,7 +113,7 @@ func (h History) step(m *Model, c Call, got Answer) []*Model {
 	return next
 }
 
-// loosen notes the earliest end of a hold whose time is not known.
+// loosen sets a hold's overAt to its earliest possible end, if the time of the reserve is unknown.
 func (m *Model) loosen(c Call, unknownTimes bool) {
 	r := m.all[c.ID]
 	if c.Kind != Reserve || !unknownTimes || r == nil {
@@ -121,7 +124,8 @@ func (m *Model) loosen(c Call, unknownTimes bool) {
 	m.all[c.ID] = &next
 }
 
-// shortIfOnlyShort lists the pools a request may be refused over when stock is the only rule it breaks.
+// shortIfOnlyShort returns the refusals of the pools with too few tickets, if stock is the only rule the request
+// violates.
 func (m *Model) shortIfOnlyShort(op Operation) []Refusal {
 	if a := m.Clone().reserve(op); a.Code != "sold_out" {
 		return nil
@@ -129,8 +133,8 @@ func (m *Model) shortIfOnlyShort(op Operation) []Refusal {
 	return m.short(op)
 }
 
-// afterExpiries returns the model with any of the holds ended whose time is over by then: a sweep, or somebody looking at
-// them, may have done so.
+// afterExpiries returns one model for every subset of the holds overdue at that instant, with that subset expired: a
+// sweep or a reading operation may have expired any of them.
 func (m *Model) afterExpiries(until time.Time) []*Model {
 	all := []*Model{m}
 	for _, id := range slices.Sorted(maps.Keys(m.all)) {
@@ -139,15 +143,16 @@ func (m *Model) afterExpiries(until time.Time) []*Model {
 		}
 		for _, before := range all {
 			ended := before.Clone()
-			ended.giveBack(id, "expired")
+			ended.end(id, "expired")
 			all = append(all, ended)
 		}
 	}
 	return all
 }
 
-// instants are those within the call that can make a difference, given the times that were told of the reservation it names.
-func (m *Model) instants(c Call, told []time.Time) []time.Time {
+// instants returns the instants during the call at which its effect can differ, given the seen times of its
+// reservation.
+func (m *Model) instants(c Call, seen []time.Time) []time.Time {
 	all := []time.Time{c.At}
 	add := func(t time.Time) {
 		if t.After(c.At) && !t.After(c.Until) && !slices.ContainsFunc(all, t.Equal) {
@@ -158,7 +163,7 @@ func (m *Model) instants(c Call, told []time.Time) []time.Time {
 		return all
 	}
 	add(c.Until)
-	for _, t := range told {
+	for _, t := range seen {
 		add(t)
 	}
 	for _, r := range m.all {
@@ -171,7 +176,7 @@ func (m *Model) instants(c Call, told []time.Time) []time.Time {
 	return all
 }
 
-// matches compares as the package documentation says.
+// matches compares two answers as the package documentation describes.
 func (h History) matches(c Call, want, got Answer) bool {
 	if want.Code != got.Code {
 		return false
@@ -187,8 +192,8 @@ func (h History) matches(c Call, want, got Answer) bool {
 		len(want.Account.Reservations) != len(got.Account.Reservations) {
 		return false
 	}
-	for i := range want.Account.Reservations {
-		if !slices.ContainsFunc(got.Account.Reservations, func(r Reservation) bool { return h.same(&want.Account.Reservations[i], &r) }) {
+	for _, w := range want.Account.Reservations {
+		if !slices.ContainsFunc(got.Account.Reservations, func(r Reservation) bool { return h.same(&w, &r) }) {
 			return false
 		}
 	}
@@ -197,11 +202,11 @@ func (h History) matches(c Call, want, got Answer) bool {
 
 func (h History) same(a, b *Reservation) bool {
 	times := a.CreatedAt.Equal(b.CreatedAt) && a.ExpiresAt.Equal(b.ExpiresAt) && a.ConfirmedAt.Equal(b.ConfirmedAt)
-	return a.ID == b.ID && a.Account == b.Account && a.Phase == b.Phase && a.State == b.State && a.Reference == b.Reference &&
-		(times || h.AnyTimes) && slices.Equal(a.Lines, b.Lines)
+	return a.ID == b.ID && a.Account == b.Account && a.Phase == b.Phase && a.State == b.State &&
+		a.Reference == b.Reference && (times || h.AnyTimes) && slices.Equal(a.Lines, b.Lines)
 }
 
-// equal compares what later answers can depend on.
+// equal compares everything that later answers can depend on.
 func (m *Model) equal(other *Model) bool {
 	if m == other {
 		return true
@@ -223,7 +228,7 @@ func (m *Model) equal(other *Model) bool {
 	return true
 }
 
-// hash does not depend on the order in which it meets the reservations.
+// hash does not depend on the map's order.
 func (m *Model) hash() uint64 {
 	sum := uint64(0)
 	h := fnv.New64a()
@@ -241,15 +246,13 @@ func (m *Model) describe() string {
 	for _, id := range slices.Sorted(maps.Keys(m.all)) {
 		r := m.all[id]
 		fmt.Fprintf(b, "%.8s %s %s", id, r.Account, r.State)
-		for _, l := range r.Lines {
-			fmt.Fprintf(b, " %s/%s:%d", l.Session, l.Category, l.Quantity)
-		}
+		writeLines(b, r.Lines)
 		b.WriteString("\n")
 	}
 	return b.String()
 }
 
-// partition splits a history into parts that have no account, session or id in common: those cannot touch each other.
+// partition splits a history into parts that have no account, session or id in common, and so cannot affect each other.
 func (h History) partition(calls []porcupine.Operation) [][]porcupine.Operation {
 	parent := map[string]string{}
 	var find func(key string) string
@@ -267,21 +270,21 @@ func (h History) partition(calls []porcupine.Operation) [][]porcupine.Operation 
 		}
 	}
 	for id, r := range h.Start.all {
-		join(touches(Operation{Kind: Reserve, ID: id, Account: r.Account, Lines: r.Lines}))
+		join(namesOf(Operation{Kind: Reserve, ID: id, Account: r.Account, Lines: r.Lines}))
 	}
 	for _, c := range calls {
-		join(touches(c.Input.(Call).Operation))
+		join(namesOf(c.Input.(Call).Operation))
 	}
 	parts := map[string][]porcupine.Operation{}
 	for _, c := range calls {
-		root := find(touches(c.Input.(Call).Operation)[0])
+		root := find(namesOf(c.Input.(Call).Operation)[0])
 		parts[root] = append(parts[root], c)
 	}
 	return slices.Collect(maps.Values(parts))
 }
 
-// touches lists what an operation names.
-func touches(op Operation) []string {
+// namesOf returns the accounts, sessions and ids that an operation names.
+func namesOf(op Operation) []string {
 	switch op.Kind {
 	case ReadAccount:
 		return []string{"account " + op.Account}

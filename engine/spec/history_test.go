@@ -8,12 +8,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// story builds a history by hand: calls are given with the times at which they began and were answered.
+// story is a handwritten history: calls with the times at which they began and returned.
 type story struct {
-	t     *testing.T
-	model *Model
-	judge History
-	calls []porcupine.Operation
+	t       *testing.T
+	model   *Model
+	history History
+	calls   []porcupine.Operation
 }
 
 var storyStart = time.Date(2024, 5, 2, 10, 0, 0, 0, time.UTC)
@@ -24,16 +24,17 @@ func newStory(t *testing.T) *story {
 	return &story{t: t, model: New(&Rules{Sale: sale, TTL: ScenarioTTL})}
 }
 
-// call adds a call that lasted from one tick to another and was told a, at the second of the sale clock.
+// call adds a call that lasted from one tick to another and returned a, at the given second of the sale clock.
 func (s *story) call(from, to int64, second int, op Operation, a Answer) *story {
 	op.At = storyStart.Add(time.Duration(second) * time.Second)
-	s.calls = append(s.calls, porcupine.Operation{ClientId: len(s.calls), Input: Call{Operation: op, Until: op.At}, Call: from, Output: a, Return: to})
+	s.calls = append(s.calls, porcupine.Operation{ClientId: len(s.calls), Input: Call{Operation: op, Until: op.At},
+		Call: from, Output: a, Return: to})
 	return s
 }
 
-func (s *story) verdict() porcupine.CheckResult {
-	s.judge.Start = s.model
-	result, _ := s.judge.Check(s.calls, time.Minute)
+func (s *story) check() porcupine.CheckResult {
+	s.history.Start = s.model
+	result, _ := s.history.Check(s.calls, time.Minute)
 	return result
 }
 
@@ -43,9 +44,10 @@ func take(id, account string, lines ...Line) Operation {
 
 func on(kind Kind, id string) Operation { return Operation{Kind: kind, ID: IDOf(id)} }
 
-// is is the answer that shows the operation's reservation in a state.
+// is returns an answer with the operation's reservation in a state.
 func is(op Operation, state string) Answer {
-	r := Reservation{ID: op.ID, Account: op.Account, Phase: "late", State: state, Lines: op.Lines, CreatedAt: storyStart, ExpiresAt: storyStart.Add(ScenarioTTL)}
+	r := Reservation{ID: op.ID, Account: op.Account, Phase: "late", State: state, Lines: op.Lines,
+		CreatedAt: storyStart, ExpiresAt: storyStart.Add(ScenarioTTL)}
 	if state == "confirmed" {
 		r.ConfirmedAt = storyStart
 	}
@@ -53,7 +55,8 @@ func is(op Operation, state string) Answer {
 }
 
 func soldOut(l Line, available int) Answer {
-	return Answer{Refusal: Refusal{Code: "sold_out", Session: l.Session, Category: l.Category, Requested: l.Quantity, Available: available}}
+	return Answer{Refusal: Refusal{Code: "sold_out", Session: l.Session, Category: l.Category, Requested: l.Quantity,
+		Available: available}}
 }
 
 func ledger(account string, held, confirmed int, reservations ...Reservation) Answer {
@@ -61,22 +64,23 @@ func ledger(account string, held, confirmed int, reservations ...Reservation) An
 		{Programme: "summer", Cap: 12, Held: held, Confirmed: confirmed}, {Programme: "winter", Cap: 4}}}}
 }
 
-// TestChecker keeps histories, good and bad, that show what the checker tells apart. On sale are SWIM A 4, B 8; JUDO A 4.
+// TestChecker has legal and illegal histories that the checker must distinguish. The stock is SWIM A 4, B 8; JUDO A 4.
 func TestChecker(t *testing.T) {
 	swim, judo := Line{"SWIM", "A", 4}, Line{"JUDO", "A", 4}
 	one := Line{"SWIM", "A", 1}
 	a, b := take("a", "ann", swim), take("b", "bob", swim)
 	pack, single := take("p", "ann", swim, judo), take("s", "bob", one)
 	twelve := take("t", "ann", Line{"ATHL", "A", 6}, Line{"SWIM", "B", 6})
-	capped := Answer{Refusal: Refusal{Code: "account_cap_exceeded", Programme: "summer", Limit: 12, Held: 12, Requested: 1}}
-	unknown := Answer{Refusal: Refusal{Code: Unknown}}
+	capped := Answer{Refusal: Refusal{Code: "account_cap_exceeded", Programme: "summer", Limit: 12, Held: 12,
+		Requested: 1}}
+	unknown, notFound := Answer{Refusal: Refusal{Code: Unknown}}, Answer{Refusal: Refusal{Code: "reservation_not_found"}}
 	for title, c := range map[string]struct {
-		want porcupine.CheckResult
-		tell func(s *story)
+		want  porcupine.CheckResult
+		write func(s *story)
 	}{
 		"one after the other": {porcupine.Ok, func(s *story) {
-			s.call(0, 1, 0, a, is(a, "held")).call(2, 3, 0, b, soldOut(swim, 0)).call(4, 5, 0, on(Release, "a"), is(a, "released")).
-				call(6, 7, 0, b, is(b, "held"))
+			s.call(0, 1, 0, a, is(a, "held")).call(2, 3, 0, b, soldOut(swim, 0)).
+				call(4, 5, 0, on(Release, "a"), is(a, "released")).call(6, 7, 0, b, is(b, "held"))
 		}},
 		"both at once, either may win": {porcupine.Ok, func(s *story) {
 			s.call(0, 9, 0, a, soldOut(swim, 0)).call(1, 2, 0, b, is(b, "held"))
@@ -84,14 +88,14 @@ func TestChecker(t *testing.T) {
 		"I1: oversold": {porcupine.Illegal, func(s *story) {
 			s.call(0, 9, 0, a, is(a, "held")).call(1, 2, 0, b, is(b, "held"))
 		}},
-		"I7: a false sold out, over a pack that failed": {porcupine.Illegal, func(s *story) {
+		"I7: a false sold out, due to a pack that failed": {porcupine.Illegal, func(s *story) {
 			s.call(0, 1, 0, take("j", "cat", judo), Answer{Reservation: is(take("j", "cat", judo), "held").Reservation})
 			s.call(2, 9, 0, pack, soldOut(judo, 0)).call(3, 4, 0, single, soldOut(one, 0))
 		}},
-		"I7: sold out with a wrong number left": {porcupine.Illegal, func(s *story) {
+		"I7: sold out with a wrong number available": {porcupine.Illegal, func(s *story) {
 			s.call(0, 1, 0, single, is(single, "held")).call(2, 3, 0, a, soldOut(swim, 2))
 		}},
-		"I7: sold out over the second of two short pools": {porcupine.Ok, func(s *story) {
+		"I7: sold out due to the second of two short pools": {porcupine.Ok, func(s *story) {
 			s.call(0, 1, 0, take("x", "cat", one, Line{"JUDO", "A", 1}), is(take("x", "cat", one, Line{"JUDO", "A", 1}), "held"))
 			s.call(2, 3, 0, pack, soldOut(judo, 3))
 		}},
@@ -109,11 +113,13 @@ func TestChecker(t *testing.T) {
 		"I2: the cap holds": {porcupine.Ok, func(s *story) {
 			s.call(0, 9, 0, twelve, is(twelve, "held")).call(1, 8, 0, take("m", "ann", Line{"JUDO", "A", 1}), capped)
 		}},
-		"I7: a false cap, over a reservation that failed": {porcupine.Illegal, func(s *story) {
-			s.call(0, 9, 0, twelve, soldOut(Line{"ATHL", "A", 6}, 0)).call(1, 8, 0, take("m", "ann", Line{"JUDO", "A", 1}), capped)
+		"I7: a false cap, due to a reservation that failed": {porcupine.Illegal, func(s *story) {
+			s.call(0, 9, 0, twelve, soldOut(Line{"ATHL", "A", 6}, 0)).
+				call(1, 8, 0, take("m", "ann", Line{"JUDO", "A", 1}), capped)
 		}},
 		"I3: confirmed and released": {porcupine.Illegal, func(s *story) {
-			s.call(0, 1, 0, a, is(a, "held")).call(2, 9, 0, on(Confirm, "a"), is(a, "confirmed")).call(3, 8, 0, on(Release, "a"), is(a, "released"))
+			s.call(0, 1, 0, a, is(a, "held")).call(2, 9, 0, on(Confirm, "a"), is(a, "confirmed")).
+				call(3, 8, 0, on(Release, "a"), is(a, "released"))
 		}},
 		"I9: one id, two effects": {porcupine.Illegal, func(s *story) {
 			s.call(0, 9, 0, single, is(single, "held")).call(1, 8, 0, single, is(single, "held"))
@@ -124,93 +130,100 @@ func TestChecker(t *testing.T) {
 			s.call(0, 9, 0, single, again).call(1, 8, 0, single, is(single, "held"))
 		}},
 		"a stale read": {porcupine.Illegal, func(s *story) {
-			s.call(0, 1, 0, a, is(a, "held")).call(2, 3, 0, on(Release, "a"), is(a, "released")).call(4, 5, 0, on(ReadReservation, "a"), is(a, "held"))
+			s.call(0, 1, 0, a, is(a, "held")).call(2, 3, 0, on(Release, "a"), is(a, "released")).
+				call(4, 5, 0, on(ReadReservation, "a"), is(a, "held"))
 		}},
-		"a ledger without what another has seen": {porcupine.Illegal, func(s *story) {
+		"a ledger without a hold that another call has seen": {porcupine.Illegal, func(s *story) {
 			s.call(0, 9, 0, a, is(a, "held")).call(1, 2, 0, single, soldOut(one, 0)).
 				call(3, 4, 0, Operation{Kind: ReadAccount, Account: "ann"}, ledger("ann", 0, 0))
 		}},
-		"a ledger of two accounts' wishes": {porcupine.Ok, func(s *story) {
+		"a ledger with that hold": {porcupine.Ok, func(s *story) {
 			s.call(0, 9, 0, a, is(a, "held")).call(1, 2, 0, single, soldOut(one, 0)).
 				call(3, 4, 0, Operation{Kind: ReadAccount, Account: "ann"}, ledger("ann", 4, 0, is(a, "held").Reservation))
 		}},
-		"expiry: confirmed after its time": {porcupine.Illegal, func(s *story) {
+		"expiry: confirmed when overdue": {porcupine.Illegal, func(s *story) {
 			late := is(a, "confirmed")
 			late.Reservation.ConfirmedAt = storyStart.Add(ScenarioTTL)
 			s.call(0, 1, 0, a, is(a, "held")).call(2, 3, 17*60, on(Confirm, "a"), late)
 		}},
-		"expiry: its tickets come back some time after": {porcupine.Ok, func(s *story) {
+		"expiry: its tickets are available some time later": {porcupine.Ok, func(s *story) {
 			later := is(b, "held")
 			later.Reservation.CreatedAt, later.Reservation.ExpiresAt = storyStart.Add(ScenarioTTL), storyStart.Add(2*ScenarioTTL)
 			s.call(0, 1, 0, a, is(a, "held")).call(2, 3, 17*60, single, soldOut(one, 0)).call(4, 5, 17*60, b, later)
 		}},
-		"expiry: its tickets come back before": {porcupine.Illegal, func(s *story) {
+		"expiry: its tickets are available too early": {porcupine.Illegal, func(s *story) {
 			s.call(0, 1, 0, a, is(a, "held")).call(2, 3, 0, b, is(b, "held"))
 		}},
-		"an answer that was lost, its effect seen": {porcupine.Ok, func(s *story) {
+		"a lost answer, its effect seen": {porcupine.Ok, func(s *story) {
 			s.call(0, 9, 0, a, unknown).call(2, 3, 0, single, soldOut(one, 0))
 		}},
-		"an answer that was lost, its effect not seen": {porcupine.Ok, func(s *story) {
+		"a lost answer, its effect not seen": {porcupine.Ok, func(s *story) {
 			s.call(0, 9, 0, a, unknown).call(2, 3, 0, single, is(single, "held"))
 		}},
-		"an answer that was lost, its effect seen and then not": {porcupine.Illegal, func(s *story) {
-			s.call(0, 9, 0, a, unknown).call(2, 3, 0, single, soldOut(one, 0)).call(4, 5, 0, on(Confirm, "a"), Answer{Refusal: Refusal{Code: "reservation_not_found"}})
+		"a lost answer, its effect seen and then not": {porcupine.Illegal, func(s *story) {
+			s.call(0, 9, 0, a, unknown).call(2, 3, 0, single, soldOut(one, 0)).call(4, 5, 0, on(Confirm, "a"), notFound)
 		}},
 	} {
 		t.Run(title, func(t *testing.T) {
 			s := newStory(t)
-			c.tell(s)
-			require.Equal(t, c.want, s.verdict())
+			c.write(s)
+			require.Equal(t, c.want, s.check())
 		})
 	}
 }
 
-// TestCrashedHistory keeps what a crash may and may not take back (I5).
+// TestCrashedHistory distinguishes what a crash may undo from what it must not (I5).
 func TestCrashedHistory(t *testing.T) {
 	one := Line{"SWIM", "A", 4}
 	a, b := take("a", "ann", one), take("b", "bob", one)
+	unknown, notFound := Answer{Refusal: Refusal{Code: Unknown}}, Answer{Refusal: Refusal{Code: "reservation_not_found"}}
 	check := func(s *story) porcupine.CheckResult {
 		result, _ := History{Start: s.model, Crashed: true}.Check(s.calls, time.Minute)
 		return result
 	}
-	s := newStory(t).call(0, 5, 0, a, Answer{Refusal: Refusal{Code: Unknown}}).call(1, 2, 0, b, soldOut(one, 0)).
-		call(7, 8, 0, on(ReadReservation, "a"), Answer{Refusal: Refusal{Code: "reservation_not_found"}})
-	require.Equal(t, porcupine.Ok, check(s), "a refusal may rest on what the crash took back")
-	s = newStory(t).call(0, 5, 0, a, Answer{Refusal: Refusal{Code: Unknown}}).call(1, 2, 0, on(ReadReservation, "a"), is(a, "held")).
-		call(7, 8, 0, on(ReadReservation, "a"), Answer{Refusal: Refusal{Code: "reservation_not_found"}})
-	require.Equal(t, porcupine.Illegal, check(s), "a read may not")
+	s := newStory(t).call(0, 5, 0, a, unknown).call(1, 2, 0, b, soldOut(one, 0)).
+		call(7, 8, 0, on(ReadReservation, "a"), notFound)
+	require.Equal(t, porcupine.Ok, check(s), "a refusal may be due to an outcome that the crash undid")
+	s = newStory(t).call(0, 5, 0, a, unknown).call(1, 2, 0, on(ReadReservation, "a"), is(a, "held")).
+		call(7, 8, 0, on(ReadReservation, "a"), notFound)
+	require.Equal(t, porcupine.Illegal, check(s), "a read must not show an outcome that a crash can undo")
 }
 
-// TestUnansweredTimes: a call without an answer took effect at some instant between its two readings of the clock, which a later
-// answer may show, and at no other.
+// TestUnansweredTimes requires that a call without an answer took effect between its two readings of the clock, at the
+// instant that a later answer shows.
 func TestUnansweredTimes(t *testing.T) {
 	one := take("a", "ann", Line{"SWIM", "A", 4})
-	for second, want := range map[int]porcupine.CheckResult{-1: porcupine.Illegal, 0: porcupine.Ok, 3: porcupine.Ok, 5: porcupine.Ok, 6: porcupine.Illegal} {
+	results := map[int]porcupine.CheckResult{-1: porcupine.Illegal, 0: porcupine.Ok, 3: porcupine.Ok, 5: porcupine.Ok,
+		6: porcupine.Illegal}
+	for second, want := range results {
 		seen := is(one, "held")
 		seen.Reservation.CreatedAt = storyStart.Add(time.Duration(second) * time.Second)
 		seen.Reservation.ExpiresAt = seen.Reservation.CreatedAt.Add(ScenarioTTL)
-		s := newStory(t).call(0, 1, 0, one, Answer{Refusal: Refusal{Code: Unknown}}).call(2, 3, 9, on(ReadReservation, "a"), seen)
+		s := newStory(t).call(0, 1, 0, one, Answer{Refusal: Refusal{Code: Unknown}}).
+			call(2, 3, 9, on(ReadReservation, "a"), seen)
 		s.calls[0].Input = Call{Operation: s.calls[0].Input.(Call).Operation, Until: storyStart.Add(5 * time.Second)}
-		require.Equal(t, want, s.verdict(), "created at second %d", second)
+		require.Equal(t, want, s.check(), "created at second %d", second)
 	}
 }
 
-// TestUnmarkedEnds keeps that a second confirm may look as the first did, where answers do not tell them apart, and a second
-// reserve may not.
+// TestUnmarkedEnds requires that with EndsUnmarked a repeated confirm may have the same answer as the first one, but a
+// repeated reserve may not.
 func TestUnmarkedEnds(t *testing.T) {
 	one := take("a", "ann", Line{"SWIM", "A", 1})
 	sold := is(one, "confirmed")
-	s := newStory(t).call(0, 1, 0, one, is(one, "held")).call(2, 3, 0, on(Confirm, "a"), sold).call(4, 5, 0, on(Confirm, "a"), sold)
-	require.Equal(t, porcupine.Illegal, s.verdict())
-	s.judge.EndsUnmarked = true
-	require.Equal(t, porcupine.Ok, s.verdict())
-	require.Equal(t, porcupine.Illegal, s.call(6, 7, 0, one, sold).verdict())
+	s := newStory(t).call(0, 1, 0, one, is(one, "held")).call(2, 3, 0, on(Confirm, "a"), sold).
+		call(4, 5, 0, on(Confirm, "a"), sold)
+	require.Equal(t, porcupine.Illegal, s.check())
+	s.history.EndsUnmarked = true
+	require.Equal(t, porcupine.Ok, s.check())
+	require.Equal(t, porcupine.Illegal, s.call(6, 7, 0, one, sold).check())
 }
 
-// TestPartition: what shares nothing is judged apart, and what does is judged together.
+// TestPartition requires that calls are checked separately exactly if they have nothing in common.
 func TestPartition(t *testing.T) {
 	s := newStory(t)
-	s.call(0, 1, 0, take("a", "ann", Line{"SWIM", "A", 1}), Answer{}).call(0, 1, 0, take("b", "bob", Line{"JUDO", "A", 1}), Answer{}).
+	s.call(0, 1, 0, take("a", "ann", Line{"SWIM", "A", 1}), Answer{}).
+		call(0, 1, 0, take("b", "bob", Line{"JUDO", "A", 1}), Answer{}).
 		call(0, 1, 0, on(Confirm, "a"), Answer{}).call(0, 1, 0, take("c", "cat", Line{"SWIM", "B", 1}), Answer{})
 	sizes := func() []int {
 		var all []int

@@ -9,44 +9,47 @@ import (
 	"github.com/seathold/seathold/engine/catalog"
 )
 
-// Rules are what does not change during a sale.
+// Rules are the rules of a sale.
 type Rules struct {
 	Sale *catalog.Sale
-	TTL  time.Duration // how long a hold lasts unless the request asks for less
+	TTL  time.Duration // the duration of a hold, unless the request has a shorter one
 
-	// Access says whether the account may buy now in a phase whose access is by slots; nil: nobody has a slot.
+	// Access refuses an account that may not buy at that instant in a phase with access by slots. If it is nil, no account
+	// has a slot.
 	Access func(account, phase string, at time.Time) Refusal
 }
 
-// Model is a sale after some operations. The zero state of a sale comes from New.
+// Model is the state of a sale. New returns the initial one.
 type Model struct {
 	rules     *Rules
-	all       map[string]*reservation // by id; one is replaced, never changed
+	all       map[string]*reservation // by id; replaced, never changed in place
 	byAccount map[string][]string     // ids, oldest first
 	held      map[int]int             // tickets by pool
 	sold      map[int]int
 }
 
-// reservation is a reservation with what its request said itself.
+// reservation is a reservation and the parameters of its request.
 type reservation struct {
 	Reservation
 	phaseGiven string
 	ttlGiven   time.Duration
-	overAt     time.Time // as ExpiresAt, or the earliest it can be where that is not known
+	overAt     time.Time // ExpiresAt, or the earliest possible instant if that is not known
 }
 
-// New returns the model of a sale of which nothing is sold.
+// New returns the model of a sale in which nothing is sold yet.
 func New(rules *Rules) *Model {
-	return &Model{rules: rules, all: map[string]*reservation{}, byAccount: map[string][]string{}, held: map[int]int{}, sold: map[int]int{}}
+	return &Model{rules: rules, all: map[string]*reservation{}, byAccount: map[string][]string{},
+		held: map[int]int{}, sold: map[int]int{}}
 }
 
-// Clone returns a copy that changes on its own.
+// Clone returns an independent copy.
 func (m *Model) Clone() *Model {
-	return &Model{rules: m.rules, all: maps.Clone(m.all), byAccount: maps.Clone(m.byAccount), held: maps.Clone(m.held), sold: maps.Clone(m.sold)}
+	return &Model{rules: m.rules, all: maps.Clone(m.all), byAccount: maps.Clone(m.byAccount),
+		held: maps.Clone(m.held), sold: maps.Clone(m.sold)}
 }
 
-// Follow makes the rules of a sale that has grown the model's.
-func (m *Model) Follow(rules *Rules) *Model {
+// WithRules returns the model under the rules of a sale that has grown, which numbers its pools anew. It replaces m.
+func (m *Model) WithRules(rules *Rules) *Model {
 	next := New(rules)
 	next.all, next.byAccount = m.all, m.byAccount
 	for _, r := range m.all {
@@ -62,7 +65,7 @@ func (m *Model) Follow(rules *Rules) *Model {
 	return next
 }
 
-// Do carries out one operation.
+// Do executes one operation.
 func (m *Model) Do(op Operation) Answer {
 	switch op.Kind {
 	case Reserve:
@@ -80,10 +83,10 @@ func (m *Model) Do(op Operation) Answer {
 	case Sweep:
 		return Answer{Ended: m.sweep(op.At)}
 	}
-	panic(fmt.Sprintf("BUG: an operation of kind %d", op.Kind))
+	panic(fmt.Sprintf("BUG: unknown operation kind %d", op.Kind))
 }
 
-// Restart is part of System: what was answered outlives a restart.
+// Restart does nothing: every answered outcome survives a restart. It makes Model a System.
 func (m *Model) Restart() error { return nil }
 
 func refuse(code string) Answer { return Answer{Refusal: Refusal{Code: code}} }
@@ -92,8 +95,7 @@ func (m *Model) confirm(op Operation) Answer {
 	if !validReference(op.Reference) {
 		return refuse("malformed_request")
 	}
-	m.endIfOver(op.ID, op.At)
-	r := m.all[op.ID]
+	r := m.current(op)
 	if r == nil {
 		return refuse("reservation_not_found")
 	}
@@ -116,8 +118,7 @@ func (m *Model) confirm(op Operation) Answer {
 }
 
 func (m *Model) release(op Operation) Answer {
-	m.endIfOver(op.ID, op.At)
-	r := m.all[op.ID]
+	r := m.current(op)
 	if r == nil {
 		return refuse("reservation_not_found")
 	}
@@ -129,13 +130,12 @@ func (m *Model) release(op Operation) Answer {
 	case "released":
 		return Answer{Reservation: r.Reservation, Repeated: true}
 	}
-	m.giveBack(op.ID, "released")
+	m.end(op.ID, "released")
 	return Answer{Reservation: m.all[op.ID].Reservation}
 }
 
 func (m *Model) read(op Operation) Answer {
-	m.endIfOver(op.ID, op.At)
-	r := m.all[op.ID]
+	r := m.current(op)
 	if r == nil {
 		return refuse("reservation_not_found")
 	}
@@ -152,7 +152,7 @@ func (m *Model) account(op Operation) Answer {
 		a.Programmes = append(a.Programmes, ProgrammeTickets{Programme: p.ID, Cap: p.AccountCap})
 	}
 	for _, id := range m.byAccount[op.Account] {
-		m.endIfOver(id, op.At)
+		m.expireIfOver(id, op.At)
 		switch r := m.all[id]; r.State {
 		case "held":
 			a.Programmes[m.programme(r)].Held += r.Tickets()
@@ -171,7 +171,8 @@ func (m *Model) stock() []Stock {
 	var all []Stock
 	for i := range m.rules.Sale.Pools {
 		p := &m.rules.Sale.Pools[i]
-		all = append(all, Stock{Capacity: p.Capacity, Withheld: p.Withheld, Held: m.held[i], Sold: m.sold[i], Available: m.available(i)})
+		all = append(all, Stock{Capacity: p.Capacity, Withheld: p.Withheld, Held: m.held[i], Sold: m.sold[i],
+			Available: m.available(i)})
 	}
 	return all
 }
@@ -179,24 +180,31 @@ func (m *Model) stock() []Stock {
 func (m *Model) sweep(at time.Time) int {
 	ended := 0
 	for id := range m.all {
-		if m.endIfOver(id, at) {
+		if m.expireIfOver(id, at) {
 			ended++
 		}
 	}
 	return ended
 }
 
-// endIfOver expires a hold whose time is over.
-func (m *Model) endIfOver(id string, at time.Time) bool {
+// current returns the reservation that the operation names, expired if it is overdue; nil if there is none.
+func (m *Model) current(op Operation) *reservation {
+	m.expireIfOver(op.ID, op.At)
+	return m.all[op.ID]
+}
+
+// expireIfOver expires an overdue hold.
+func (m *Model) expireIfOver(id string, at time.Time) bool {
 	r := m.all[id]
 	if r == nil || r.State != "held" || at.Before(r.overAt) {
 		return false
 	}
-	m.giveBack(id, "expired")
+	m.end(id, "expired")
 	return true
 }
 
-func (m *Model) giveBack(id, state string) {
+// end moves a hold to its final state and gives its tickets back.
+func (m *Model) end(id, state string) {
 	next := *m.all[id]
 	next.State = state
 	m.all[id] = &next
@@ -205,18 +213,18 @@ func (m *Model) giveBack(id, state string) {
 	}
 }
 
-// available is what conservation leaves (I1).
+// available returns the number of available tickets, by conservation (I1).
 func (m *Model) available(pool int) int {
 	p := &m.rules.Sale.Pools[pool]
 	return p.Capacity - p.Withheld - m.held[pool] - m.sold[pool]
 }
 
-// pool returns the index of a line's pool, which exists.
+// pool returns the index of a line's pool, which must exist.
 func (m *Model) pool(l Line) int {
 	session, _ := m.rules.Sale.SessionByID(l.Session)
 	pool, ok := m.rules.Sale.PoolOf(session, l.Category)
 	if !ok {
-		panic(fmt.Sprintf("BUG: a reservation of the unknown %s/%s", l.Session, l.Category))
+		panic(fmt.Sprintf("BUG: a reservation of the unknown pool %s/%s", l.Session, l.Category))
 	}
 	return pool
 }
@@ -226,7 +234,7 @@ func (m *Model) programme(r *reservation) int {
 	return m.rules.Sale.Sessions[session].Programme
 }
 
-// Check holds the model itself against I1 and I2.
+// Check checks I1 and I2 of the model itself.
 func (m *Model) Check() error {
 	for i := range m.rules.Sale.Pools {
 		if m.available(i) < 0 || m.held[i] < 0 || m.sold[i] < 0 {

@@ -6,12 +6,12 @@ import (
 	"github.com/seathold/seathold/engine/catalog"
 )
 
-// choosePhase returns the phase a request is for: the one it names, which must be open, or the only open one that fits.
+// choosePhase returns the phase of a request: the one it names, which must be open, or the only open one that fits.
 //
-// To fit, a phase must be of the programme of the sessions, sell all of them, and be of the kind that such a request has:
-// any for a single phase, the right number of sessions for a pack phase. As long as some open phase meets a condition, those
-// that do not are out of the question; a condition that none meets is passed over, so that the refusal which then follows
-// says what is missing. Where no open phase sells the sessions, the first does for that refusal.
+// Three conditions narrow the open phases down, in this order: the phase belongs to the programme of the sessions; it
+// sells all of them; its kind fits, which is always so for a single phase, and for a pack phase if the request has its
+// number of sessions. A condition that no remaining phase meets ends the narrowing, so that a later rule refuses the
+// request for it. If no remaining phase sells the sessions, the first one is returned for that refusal.
 func (m *Model) choosePhase(op Operation) (*catalog.Phase, Refusal) {
 	sale := m.rules.Sale
 	if op.Phase != "" {
@@ -48,14 +48,14 @@ func (m *Model) choosePhase(op Operation) (*catalog.Phase, Refusal) {
 	}
 	for _, l := range op.Lines {
 		if r := m.known(l); r.Code != "" {
-			return nil, r // what would tell the phases apart is not known
+			return nil, r // an unknown line cannot decide between the phases
 		}
 	}
 	return nil, Refusal{Code: "phase_required"}
 }
 
-// nextPhase is the one to name when none is open: of those that sell the sessions (of all, where none does) the next to
-// open, else the last that has closed.
+// nextPhase returns the phase to report when none is open: the next to open, or else the last to have closed. It
+// considers the phases that sell the sessions, or all phases if none does.
 func (m *Model) nextPhase(op Operation) *catalog.Phase {
 	candidates := m.phases(func(p *catalog.Phase) bool { return m.sellsAll(op, p) })
 	if len(candidates) == 0 {
@@ -78,7 +78,7 @@ func (m *Model) nextPhase(op Operation) *catalog.Phase {
 	return best
 }
 
-// knownLines are the lines up to the first that names nothing that could be sold.
+// knownLines returns the lines before the first one that can never be sold.
 func (m *Model) knownLines(op Operation) []Line {
 	for i, l := range op.Lines {
 		if r := m.known(l); r.Code != "" {
@@ -88,7 +88,7 @@ func (m *Model) knownLines(op Operation) []Line {
 	return op.Lines
 }
 
-// listed returns the session at which knownLines ends when that one is only listed, without any category.
+// listed returns the session of the line at which knownLines ends, if it is only listed and has no categories.
 func (m *Model) listed(op Operation) (session int, ok bool) {
 	known := m.knownLines(op)
 	if len(known) == len(op.Lines) || m.known(op.Lines[len(known)]).Code != "not_on_sale" {

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"regexp"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -8,18 +9,17 @@ import (
 	"github.com/seathold/seathold/engine/catalog"
 )
 
-// The limits of a request, as the contract states them.
+// The limits of a request in the contract.
 const (
 	maxLines     = 30
 	maxQuantity  = 4095
-	maxAccount   = 64
-	maxReference = 64
+	maxReference = 64 // bytes
 	maxTTL       = 366 * 24 * time.Hour
 )
 
-// reserve applies the rules in the order of the contract; the first that is broken is reported: shape of the request,
-// phase, access, what is on sale, pack shape, limits and caps, stock. An id that is in use is settled before all rules of
-// the sale.
+// reserve applies the rules in the order of the contract and reports the first violation: shape of the request, phase,
+// access, what is on sale, pack shape, limits and caps, stock. A repeated id is answered before any rule of the sale is
+// applied.
 func (m *Model) reserve(op Operation) Answer {
 	if r := shape(op); r.Code != "" {
 		return Answer{Refusal: r}
@@ -59,7 +59,7 @@ func (m *Model) reserve(op Operation) Answer {
 	return Answer{Reservation: now.Reservation}
 }
 
-// shape is what no sale could accept.
+// shape refuses what no sale could accept.
 func shape(op Operation) Refusal {
 	if !validAccount(op.Account) || op.TTL < 0 || op.TTL > maxTTL || op.TTL%time.Second != 0 || len(op.Lines) == 0 {
 		return Refusal{Code: "malformed_request"}
@@ -80,17 +80,16 @@ func shape(op Operation) Refusal {
 	return Refusal{}
 }
 
-// repeat answers a request whose id is in use: the same content has the same answer, other content is refused (I9).
+// repeat answers a request whose id is in use: the same content gets the same answer, other content is refused (I9).
 func (m *Model) repeat(op Operation) Answer {
-	m.endIfOver(op.ID, op.At)
-	r := m.all[op.ID]
+	r := m.current(op)
 	if r.Account != op.Account || r.phaseGiven != op.Phase || r.ttlGiven != op.TTL || !sameLines(r.Lines, op.Lines) {
 		return refuse("id_reused")
 	}
 	return Answer{Reservation: r.Reservation, Repeated: true}
 }
 
-// access is the one place that decides who may buy in a phase.
+// access refuses an account that may not buy in the phase.
 func (m *Model) access(op Operation, phase *catalog.Phase) Refusal {
 	switch {
 	case phase.Access == catalog.Open:
@@ -101,7 +100,7 @@ func (m *Model) access(op Operation, phase *catalog.Phase) Refusal {
 	return m.rules.Access(op.Account, phase.ID, op.At)
 }
 
-// onSale refuses the first line whose session or category is unknown or not sold in the phase.
+// onSale refuses the first line whose session or category is unknown or not on sale in the phase.
 func (m *Model) onSale(op Operation, phase *catalog.Phase) Refusal {
 	for _, l := range op.Lines {
 		if r := m.known(l); r.Code != "" {
@@ -114,14 +113,14 @@ func (m *Model) onSale(op Operation, phase *catalog.Phase) Refusal {
 	return Refusal{}
 }
 
-// known refuses a line that names nothing that could ever be sold.
+// known refuses a line that can never be sold.
 func (m *Model) known(l Line) Refusal {
 	session, ok := m.rules.Sale.SessionByID(l.Session)
 	if !ok {
 		return Refusal{Code: "unknown_session", Session: l.Session}
 	}
 	if m.rules.Sale.Sessions[session].PoolCount == 0 {
-		return Refusal{Code: "not_on_sale", Session: l.Session} // listed only
+		return Refusal{Code: "not_on_sale", Session: l.Session} // only listed
 	}
 	if _, ok := m.rules.Sale.PoolOf(session, l.Category); !ok {
 		return Refusal{Code: "unknown_category", Session: l.Session, Category: l.Category}
@@ -129,7 +128,7 @@ func (m *Model) known(l Line) Refusal {
 	return Refusal{}
 }
 
-// packShape: a pack takes exactly so many different sessions.
+// packShape refuses a pack that does not have exactly the phase's number of different sessions.
 func (m *Model) packShape(op Operation, phase *catalog.Phase) Refusal {
 	if n := len(sessionsOf(op.Lines)); phase.Kind == catalog.Pack && n != phase.PackSessions {
 		return Refusal{Code: "pack_shape", Limit: phase.PackSessions, Requested: n}
@@ -137,8 +136,8 @@ func (m *Model) packShape(op Operation, phase *catalog.Phase) Refusal {
 	return Refusal{}
 }
 
-// sessionLimits: held and confirmed tickets of an account for a session, and what is asked for, within its limit (I2). The
-// lines of a session are summed first (I4).
+// sessionLimits refuses a request that would take an account's held and confirmed tickets for a session above its limit
+// (I2). The lines of a session are summed first (I4).
 func (m *Model) sessionLimits(op Operation) Refusal {
 	for _, id := range sessionsOf(op.Lines) {
 		session, _ := m.rules.Sale.SessionByID(id)
@@ -150,13 +149,15 @@ func (m *Model) sessionLimits(op Operation) Refusal {
 			}
 		}
 		if limit := m.rules.Sale.Sessions[session].Limit; held+confirmed+requested > limit {
-			return Refusal{Code: "session_limit_exceeded", Session: id, Limit: limit, Held: held, Confirmed: confirmed, Requested: requested}
+			return Refusal{Code: "session_limit_exceeded", Session: id, Limit: limit, Held: held, Confirmed: confirmed,
+				Requested: requested}
 		}
 	}
 	return Refusal{}
 }
 
-// accountCap: likewise over all phases of the programme.
+// accountCap refuses a request that would take an account's held and confirmed tickets, over all phases of the
+// programme, above its cap (I2).
 func (m *Model) accountCap(op Operation) Refusal {
 	session, _ := m.rules.Sale.SessionByID(op.Lines[0].Session)
 	programme := m.rules.Sale.Sessions[session].Programme
@@ -164,17 +165,19 @@ func (m *Model) accountCap(op Operation) Refusal {
 	held, confirmed := m.ofProgramme(op.Account, programme)
 	requested := (&Reservation{Lines: op.Lines}).Tickets()
 	if held+confirmed+requested > p.AccountCap {
-		return Refusal{Code: "account_cap_exceeded", Programme: p.ID, Limit: p.AccountCap, Held: held, Confirmed: confirmed, Requested: requested}
+		return Refusal{Code: "account_cap_exceeded", Programme: p.ID, Limit: p.AccountCap, Held: held, Confirmed: confirmed,
+			Requested: requested}
 	}
 	return Refusal{}
 }
 
-// short lists the lines of which too few tickets are available, in the order of the request.
+// short returns a refusal for each line with too few available tickets, in the order of the request.
 func (m *Model) short(op Operation) []Refusal {
 	var all []Refusal
 	for _, l := range op.Lines {
 		if available := m.available(m.pool(l)); available < l.Quantity {
-			all = append(all, Refusal{Code: "sold_out", Session: l.Session, Category: l.Category, Requested: l.Quantity, Available: available})
+			all = append(all, Refusal{Code: "sold_out", Session: l.Session, Category: l.Category, Requested: l.Quantity,
+				Available: available})
 		}
 	}
 	return all
@@ -187,7 +190,7 @@ func first(all []Refusal) Refusal {
 	return all[0]
 }
 
-// ofSession adds up what the account has of a session.
+// ofSession counts the account's tickets for a session.
 func (m *Model) ofSession(account string, session int) (held, confirmed int) {
 	return m.count(account, func(l Line) bool {
 		i, _ := m.rules.Sale.SessionByID(l.Session)
@@ -195,7 +198,7 @@ func (m *Model) ofSession(account string, session int) (held, confirmed int) {
 	})
 }
 
-// ofProgramme adds up what the account has of a programme.
+// ofProgramme counts the account's tickets for a programme.
 func (m *Model) ofProgramme(account string, programme int) (held, confirmed int) {
 	return m.count(account, func(l Line) bool {
 		i, _ := m.rules.Sale.SessionByID(l.Session)
@@ -229,16 +232,9 @@ func sessionsOf(lines []Line) []string {
 	return ids
 }
 
-func validAccount(s string) bool {
-	for _, c := range []byte(s) {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '_', c == ':', c == '@', c == '-':
-		default:
-			return false
-		}
-	}
-	return 1 <= len(s) && len(s) <= maxAccount
-}
+var accountPattern = regexp.MustCompile(`^[A-Za-z0-9._:@-]{1,64}$`)
+
+func validAccount(s string) bool { return accountPattern.MatchString(s) }
 
 func validReference(s string) bool {
 	for _, c := range s {

@@ -18,19 +18,19 @@ import (
 //go:embed testdata
 var testdata embed.FS
 
-// ScenarioTTL is how long a hold lasts in the scenarios.
+// ScenarioTTL is the duration of a hold in the scenarios.
 const ScenarioTTL = 17 * time.Minute
 
-// System is something that sells: the Model, the engine, a server.
+// System executes operations: the Model, the engine, a server.
 type System interface {
 	Do(Operation) Answer
-	// Restart ends the system and starts it again over what it has kept.
+	// Restart stops the system and starts it again from its durable state.
 	Restart() error
 }
 
-// Scenario is a story of one rule: operations and what each must be told. It is read from text:
+// Scenario demonstrates one rule by operations and their expected answers. It is read from text:
 //
-//	# a remark
+//	# a comment
 //	scenario a pack takes all or nothing
 //	at 2024-02-10T09:00:00Z
 //	reserve r1 ann SWIM/A:2 JUDO/A:1 phase=packs ttl=60 -> held tickets=3
@@ -42,11 +42,10 @@ type System interface {
 //	sweep -> ended=1
 //	restart
 //
-// Behind the arrow stand the state or the code, and then any part of the facts in any order.
+// After the arrow follow the state or the code, and then any of the facts in any order.
 type Scenario struct {
-	File  string
-	Title string
-	steps []step
+	file, title string
+	steps       []step
 }
 
 type step struct {
@@ -58,7 +57,7 @@ type step struct {
 	want    []string
 }
 
-// ScenarioSale returns the sale that the scenarios play in.
+// ScenarioSale returns the sale of the scenarios.
 func ScenarioSale() (*catalog.Sale, error) {
 	files, err := fs.Sub(testdata, "testdata/sale")
 	if err != nil {
@@ -99,9 +98,9 @@ func parseScenarios(file string, text []byte) ([]Scenario, error) {
 		switch {
 		case text == "" || word == "#":
 		case word == "scenario":
-			all = append(all, Scenario{File: file, Title: rest})
+			all = append(all, Scenario{file: file, title: rest})
 		case len(all) == 0:
-			err = errors.New("before any scenario")
+			err = errors.New("a step before the first scenario")
 		case word == "at":
 			at, err = time.Parse(time.RFC3339Nano, rest)
 		default:
@@ -119,22 +118,22 @@ func parseScenarios(file string, text []byte) ([]Scenario, error) {
 }
 
 func (s *step) parse(word, rest string, at time.Time) error {
-	asked, want, told := strings.Cut(rest, "->")
-	fields := strings.Fields(asked)
+	operation, want, arrow := strings.Cut(rest, "->")
+	fields := strings.Fields(operation)
 	s.want = strings.Fields(want)
 	s.op.At = Instant(at)
 	if word == "restart" {
 		s.restart = true
 		return nil
 	}
-	if !told || len(s.want) == 0 {
-		return errors.New("no -> with an answer")
+	if !arrow || len(s.want) == 0 {
+		return errors.New("-> and the expected answer are missing")
 	}
 	kinds := map[string]Kind{"reserve": Reserve, "confirm": Confirm, "release": Release, "read": ReadReservation,
 		"account": ReadAccount, "stock": ReadStock, "sweep": Sweep}
 	kind, ok := kinds[word]
 	if !ok {
-		return errors.New("no such operation")
+		return errors.New("unknown operation")
 	}
 	s.op.Kind = kind
 	names := map[Kind]int{Reserve: 2, Confirm: 1, Release: 1, ReadReservation: 1, ReadAccount: 1, ReadStock: 1}[kind]
@@ -171,7 +170,7 @@ func (s *step) detail(field string) error {
 			s.op.TTL = d
 			return err
 		default:
-			return fmt.Errorf("no such detail as %s", name)
+			return fmt.Errorf("unknown detail %s", name)
 		}
 		return nil
 	}
@@ -179,35 +178,35 @@ func (s *step) detail(field string) error {
 	session, category, split := strings.Cut(names, "/")
 	n, err := strconv.Atoi(quantity)
 	if !ok || !split || err != nil {
-		return fmt.Errorf("%q is no session/category:quantity", field)
+		return fmt.Errorf("%q is not session/category:quantity", field)
 	}
 	s.op.Lines = append(s.op.Lines, Line{Session: session, Category: category, Quantity: n})
 	return nil
 }
 
-// Play plays the scenario on a system that is new. The error names the first step that was answered otherwise.
+// Play plays the scenario on a new system. The error names the first step with another answer than expected.
 func (s *Scenario) Play(sale *catalog.Sale, on System) error {
 	for i := range s.steps {
 		step := &s.steps[i]
 		if step.restart {
 			if err := on.Restart(); err != nil {
-				return fmt.Errorf("%s:%d: restart: %w", s.File, step.line, err)
+				return fmt.Errorf("%s:%d: restart: %w", s.file, step.line, err)
 			}
 			continue
 		}
-		got := told(sale, step, on.Do(step.op))
+		got := answerText(sale, step, on.Do(step.op))
 		words := strings.Fields(got)
 		for i, want := range step.want {
 			if i == 0 && (len(words) == 0 || words[0] != want) || !slices.Contains(words, want) {
-				return fmt.Errorf("%s:%d: %s: no %q in the answer %q", s.File, step.line, step.text, want, got)
+				return fmt.Errorf("%s:%d: %s: no %q in the answer %q", s.file, step.line, step.text, want, got)
 			}
 		}
 	}
 	return nil
 }
 
-// told is an answer as text; of the stock the one pool asked for.
-func told(sale *catalog.Sale, s *step, a Answer) string {
+// answerText formats an answer; of the stock, only the step's pool.
+func answerText(sale *catalog.Sale, s *step, a Answer) string {
 	switch {
 	case s.op.Kind == Sweep:
 		return fmt.Sprintf("ended=%d", a.Ended)
@@ -217,8 +216,9 @@ func told(sale *catalog.Sale, s *step, a Answer) string {
 	session, _ := sale.SessionByID(s.pool.Session)
 	pool, ok := sale.PoolOf(session, s.pool.Category)
 	if !ok || pool >= len(a.Stock) {
-		return "no such pool"
+		return "unknown pool"
 	}
 	p := a.Stock[pool]
-	return fmt.Sprintf("available=%d held=%d sold=%d withheld=%d capacity=%d", p.Available, p.Held, p.Sold, p.Withheld, p.Capacity)
+	return fmt.Sprintf("available=%d held=%d sold=%d withheld=%d capacity=%d", p.Available, p.Held, p.Sold, p.Withheld,
+		p.Capacity)
 }
