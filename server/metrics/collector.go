@@ -13,28 +13,28 @@ import (
 	"github.com/seathold/seathold/server"
 )
 
-// Collector tells Prometheus about a sale. It keeps nothing: every scrape reads the counts of the engine and the server
-// where they are kept, without stopping anybody.
-type Collector struct {
+// collector collects the metrics of a sale. It keeps no counts: every scrape reads those of the engine and the server,
+// without blocking either.
+type collector struct {
 	*families
 	source func() *server.Server
 	stock  atomic.Pointer[stockLabels]
 }
 
-// NewCollector makes a collector. source returns the server that answers now, nil while there is none.
-func NewCollector(source func() *server.Server) *Collector {
-	return &Collector{families: newFamilies(), source: source}
+// newCollector makes a collector. source returns the current server, nil while there is none.
+func newCollector(source func() *server.Server) *collector {
+	return &collector{families: newFamilies(), source: source}
 }
 
-// Describe is called once, by the registry.
-func (c *Collector) Describe(to chan<- *prometheus.Desc) {
+// Describe is part of prometheus.Collector.
+func (c *collector) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range c.all {
 		to <- d
 	}
 }
 
-// Collect is called at each scrape.
-func (c *Collector) Collect(to chan<- prometheus.Metric) {
+// Collect is part of prometheus.Collector.
+func (c *collector) Collect(to chan<- prometheus.Metric) {
 	p := page{to: to}
 	s := c.source()
 	if s == nil {
@@ -54,7 +54,7 @@ func (c *Collector) Collect(to chan<- prometheus.Metric) {
 	c.conserved(p, e)
 }
 
-// page is a scrape under way.
+// page is the target of one scrape.
 type page struct{ to chan<- prometheus.Metric }
 
 func (p page) gauge(d *prometheus.Desc, value float64, labels ...string) {
@@ -80,7 +80,7 @@ func truth(is bool) float64 {
 	return 0
 }
 
-func (c *Collector) calls(p page, calls []engine.CallStats) {
+func (c *collector) calls(p page, calls []engine.CallStats) {
 	for i := range calls {
 		call := &calls[i]
 		for _, r := range call.Results {
@@ -91,7 +91,7 @@ func (c *Collector) calls(p page, calls []engine.CallStats) {
 	}
 }
 
-func (c *Collector) api(p page, s *server.Server) {
+func (c *collector) api(p page, s *server.Server) {
 	stats := s.Stats()
 	for status, n := range stats.Answers {
 		p.counter(c.answers, n, strconv.Itoa(status))
@@ -103,7 +103,7 @@ func (c *Collector) api(p page, s *server.Server) {
 	p.counter(c.admissionRefused, stats.Refused)
 }
 
-func (c *Collector) sold(p page, e *engine.Engine, stats *engine.Stats) {
+func (c *collector) sold(p page, e *engine.Engine, stats *engine.Stats) {
 	for _, state := range []engine.State{engine.Held, engine.Confirmed, engine.Released, engine.Expired} {
 		if stats.Reservations != nil {
 			p.gauge(c.reservations, float64(stats.Reservations[state]), state.String())
@@ -122,14 +122,14 @@ func (c *Collector) sold(p page, e *engine.Engine, stats *engine.Stats) {
 	c.collectTickets(p, e)
 }
 
-func (c *Collector) term(p page, s *server.Server, stats *engine.Stats) {
+func (c *collector) term(p page, s *server.Server, stats *engine.Stats) {
 	p.gauge(c.ready, truth(s.Ready() == nil))
 	p.gauge(c.leader, truth(stats.Leads))
 	p.gauge(c.epoch, float64(stats.Epoch))
 	p.gauge(c.standbyLag, seconds(stats.StandbyLag))
 }
 
-func (c *Collector) journal(p page, j *engine.JournalStats) {
+func (c *collector) journal(p page, j *engine.JournalStats) {
 	p.gauge(c.journalUp, truth(j.Err == nil))
 	p.counter(c.groups, j.Syncs.Count())
 	p.counter(c.records, j.Records)
@@ -147,10 +147,10 @@ func (c *Collector) journal(p page, j *engine.JournalStats) {
 	}
 	p.gauge(c.checkpointSize, float64(size))
 	p.gauge(c.checkpointTook, took)
-	p.gauge(c.checkpointBehind, float64(j.Behind))
+	p.gauge(c.recordsToReplay, float64(j.Behind))
 }
 
-func (c *Collector) conserved(p page, e *engine.Engine) {
+func (c *collector) conserved(p page, e *engine.Engine) {
 	last, checked := e.LastConservation()
 	p.gauge(c.difference, float64(last.StockDifference), "I1")
 	p.gauge(c.difference, float64(last.CapExcess), "I2")
@@ -172,7 +172,7 @@ func (c *Collector) conserved(p page, e *engine.Engine) {
 	}
 }
 
-// stockLabels are the labels of each session's series, one for each state. There are thousands, so they are made once.
+// stockLabels are the labels of the series of each session and state. There are thousands, so they are made once.
 type stockLabels struct {
 	of     *catalog.Sale
 	labels [][]*dto.LabelPair
@@ -187,7 +187,7 @@ const (
 	ticketStates
 )
 
-func (c *Collector) collectTickets(p page, e *engine.Engine) {
+func (c *collector) collectTickets(p page, e *engine.Engine) {
 	sale := e.Sale()
 	known := c.stock.Load()
 	if known == nil || known.of != sale {
@@ -217,8 +217,8 @@ func labelsOf(sale *catalog.Sale) [][]*dto.LabelPair {
 	pair := func(name, value string) *dto.LabelPair { return &dto.LabelPair{Name: &name, Value: &value} }
 	for i := range sale.Sessions {
 		session := &sale.Sessions[i]
-		common := []*dto.LabelPair{pair("discipline", session.Discipline), pair("programme", sale.Programmes[session.Programme].ID),
-			pair("session", session.ID)}
+		common := []*dto.LabelPair{pair("discipline", session.Discipline),
+			pair("programme", sale.Programmes[session.Programme].ID), pair("session", session.ID)}
 		for _, state := range []string{"available", "held", "sold", "withheld"} {
 			labels = append(labels, append(slices.Clip(common), pair("state", state)))
 		}

@@ -23,7 +23,7 @@ import (
 	"github.com/seathold/seathold/server/metrics"
 )
 
-// opened is a server of the bundled sale at the opening of its last phase, and its page of metrics.
+// opened is a server of the bundled sale when its last phase opens, and its page of metrics.
 type opened struct {
 	*server.Server
 	engine *engine.Engine
@@ -68,7 +68,7 @@ func BenchmarkScrape(b *testing.B) {
 	}
 }
 
-// serve answers the API on a free port until the test ends, and returns its address.
+// serve serves the API on a free port until the test ends, and returns its address.
 func (o *opened) serve(t testing.TB) string {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -102,14 +102,14 @@ func values(t testing.TB, page string) map[string]float64 {
 		at := strings.LastIndexByte(line, ' ')
 		value, err := strconv.ParseFloat(line[at+1:], 64)
 		require.NoError(t, err, line)
-		require.NotContains(t, found, line[:at], "a series stands twice")
+		require.NotContains(t, found, line[:at], "a series is repeated")
 		found[line[:at]] = value
 	}
 	return found
 }
 
-// What was done through the API stands on the page, in the right place.
-func TestPageTellsWhatHappened(t *testing.T) {
+// The page shows what was done through the API.
+func TestPageShowsWhatHappened(t *testing.T) {
 	o := open(t)
 	api := o.serve(t)
 	reserve := func(n, quantity int) int {
@@ -121,7 +121,7 @@ func TestPageTellsWhatHappened(t *testing.T) {
 	require.Equal(t, 201, reserve(2, 3))
 	require.Equal(t, 201, reserve(3, 1))
 	require.Equal(t, 409, reserve(4, 6), "session limit")
-	require.Equal(t, 422, reserve(5, 5000), "a quantity that no request may have")
+	require.Equal(t, 422, reserve(5, 5000), "a quantity above the maximum")
 	require.Equal(t, 200, call(t, http.MethodPost, api+"/v1/reservations/"+id(1)+"/confirm", ""))
 	require.Equal(t, 200, call(t, http.MethodPost, api+"/v1/reservations/"+id(2)+"/release", ""))
 	require.Equal(t, 200, call(t, http.MethodGet, api+"/v1/accounts/anna", ""))
@@ -180,7 +180,7 @@ func TestPageTellsWhatHappened(t *testing.T) {
 
 func id(n int) string { return fmt.Sprintf("018c1f6e-0000-7000-8000-%012d", n) }
 
-// Before there is a server the page says that this one does not lead.
+// Before there is a server the page shows that it does not lead.
 func TestPageBeforeTheReplay(t *testing.T) {
 	registry := metrics.NewRegistry(metrics.Build{}, func() *server.Server { return nil })
 	o := &opened{page: metrics.Page(registry)}
@@ -190,8 +190,8 @@ func TestPageBeforeTheReplay(t *testing.T) {
 	require.Zero(t, v["seathold_ready"])
 }
 
-// A scrape of the 1,026 sessions takes under 20 ms. Machines and the race detector differ, so the limit is a multiple of
-// what printing as many lines takes here and now: 20 ms are 15 times that on the machine where 20 ms were asked for.
+// A scrape of the 1,026 sessions takes less than 20 ms. Machines differ and the race detector is slow, so the limit is a
+// multiple of the time to print as many lines: 20 ms are 15 times that on the machine where 20 ms were required.
 func TestScrapeIsCheap(t *testing.T) {
 	o := open(t)
 	lines := strings.Count(o.scrape(t), "\n")
@@ -209,7 +209,8 @@ func TestScrapeIsCheap(t *testing.T) {
 	printing := fastest(func() {
 		page.Reset()
 		for i := range lines {
-			fmt.Fprintf(&page, "seathold_tickets{discipline=%q,programme=%q,session=%q,state=%q} %g\n", "Athletics", "olympic", "ATH01", "held", float64(i))
+			fmt.Fprintf(&page, "seathold_tickets{discipline=%q,programme=%q,session=%q,state=%q} %g\n",
+				"Athletics", "olympic", "ATH01", "held", float64(i))
 		}
 	})
 	t.Logf("a page of %d lines: %v, %.1f times as long as printing it", lines, scrape, float64(scrape)/float64(printing))

@@ -1,4 +1,4 @@
-// Package metrics is what Prometheus scrapes on the operator's port.
+// Package metrics exports the metrics of a server to Prometheus. README.md has the table of all metrics.
 package metrics
 
 import (
@@ -12,33 +12,35 @@ import (
 	"github.com/seathold/seathold/server"
 )
 
-// Build is what a binary knows of its own making.
+// Build identifies the running binary.
 type Build struct {
 	Version   string
 	Revision  string
 	GoVersion string
 }
 
-// runtimeMetrics picks what tells of Go's part in latency and memory out of the hundred that the runtime has.
-var runtimeMetrics = regexp.MustCompile(`^/(gc/(heap/goal|cycles/total:gc-cycles)|sched/(latencies|pauses/total/gc)|memory/classes/(heap/objects|total))`)
+// runtimeMetrics selects those of Go's hundred runtime metrics that explain latency and memory.
+var runtimeMetrics = regexp.MustCompile(
+	`^/(gc/(heap/goal|cycles/total:gc-cycles)|sched/(latencies|pauses/total/gc)|memory/classes/(heap/objects|total))`)
 
-// NewRegistry makes a registry with the sale, the Go runtime, the process and seathold_build_info in it. source returns
-// the server that answers now, nil while there is none.
+// NewRegistry makes a registry of the metrics of the sale, the Go runtime, the process, and seathold_build_info. source
+// returns the current server, nil while there is none.
 func NewRegistry(b Build, source func() *server.Server) *prometheus.Registry {
 	registry := prometheus.NewRegistry()
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "seathold_build_info",
-		Help:        "Always 1. The labels say what is running.",
+		Help:        "Always 1. The labels identify the running binary.",
 		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision, "go_version": b.GoVersion},
 	})
 	info.Set(1)
-	registry.MustRegister(NewCollector(source), info, collectors.NewGoCollector(collectors.WithGoCollectorMemStatsMetricsDisabled(),
-		collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{Matcher: runtimeMetrics})),
+	registry.MustRegister(newCollector(source), info,
+		collectors.NewGoCollector(collectors.WithGoCollectorMemStatsMetricsDisabled(),
+			collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{Matcher: runtimeMetrics})),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return registry
 }
 
-// Page answers scrapes of the registry, three at a time.
+// Page serves scrapes of the registry, at most three at a time.
 func Page(registry *prometheus.Registry) http.Handler {
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry, MaxRequestsInFlight: 3})
 }

@@ -32,13 +32,15 @@ import (
 const (
 	files   = "prometheus" // the configuration, the rules and the dashboard
 	tooLate = 60 * time.Second
-	hurry   = "1s" // in the place of the intervals and durations of the shipped files
+	short   = "1s" // replaces the intervals and durations of the shipped files
 )
 
-// The alerts and recording rules do what their unit tests say, and the configuration is one that Prometheus takes.
+// The alerts and recording rules pass their unit tests, and Prometheus accepts the configuration.
 func TestRules(t *testing.T) {
 	for _, args := range [][]string{
-		{"test", "rules", "rules_test.yml"}, {"check", "rules", "recording.yml", "alerts.yml"}, {"check", "config", "prometheus.yml"},
+		{"test", "rules", "rules_test.yml"},
+		{"check", "rules", "recording.yml", "alerts.yml"},
+		{"check", "config", "prometheus.yml"},
 	} {
 		command := exec.CommandContext(t.Context(), "promtool", args...)
 		command.Dir = files
@@ -49,8 +51,8 @@ func TestRules(t *testing.T) {
 	require.NoError(t, err)
 	for _, r := range rulesOf(t, "alerts.yml") {
 		fires := regexp.MustCompile(`alertname: ` + r + `\n +exp_alerts:`)
-		require.True(t, fires.Match(tested), "no test sees %s fire", r)
-		require.True(t, bytes.Contains(tested, []byte("alertname: "+r+"}")), "no test sees %s keep quiet", r)
+		require.True(t, fires.Match(tested), "no test expects %s to fire", r)
+		require.True(t, bytes.Contains(tested, []byte("alertname: "+r+"}")), "no test expects %s not to fire", r)
 	}
 }
 
@@ -78,14 +80,14 @@ type prometheus struct {
 	api http.Client
 }
 
-// startPrometheus starts Debian's Prometheus with the shipped files, in a hurry, on one server's page.
+// startPrometheus starts Debian's Prometheus with the shipped files, with short intervals, on one server's page.
 func startPrometheus(t *testing.T, page string) *prometheus {
 	dir := t.TempDir()
 	duration := regexp.MustCompile(`(?m)^(\s*(?:scrape_interval|scrape_timeout|evaluation_interval|for): )\S+$`)
 	for _, name := range []string{"prometheus.yml", "recording.yml", "alerts.yml"} {
 		text, err := os.ReadFile(filepath.Join(files, name))
 		require.NoError(t, err)
-		text = duration.ReplaceAll(text, []byte("${1}"+hurry))
+		text = duration.ReplaceAll(text, []byte("${1}"+short))
 		text = []byte(strings.ReplaceAll(string(text), "127.0.0.1:9090", page))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), text, 0o600))
 	}
@@ -96,7 +98,7 @@ func startPrometheus(t *testing.T, page string) *prometheus {
 	require.NoError(t, command.Start())
 	t.Cleanup(func() {
 		require.NoError(t, command.Process.Kill())
-		_ = command.Wait() // that it was killed
+		_ = command.Wait() // the error is that it was killed
 	})
 	listening := regexp.MustCompile(`Listening on" address=(\S+)`)
 	address, ready := "", false // either line may come first
@@ -109,7 +111,7 @@ func startPrometheus(t *testing.T, page string) *prometheus {
 		ready = ready || strings.Contains(lines.Text(), "Server is ready")
 		if address != "" && ready {
 			go func() {
-				for lines.Scan() { // to its end, so that it never waits for us
+				for lines.Scan() { // to its end, so that it never blocks on the pipe
 				}
 			}()
 			return &prometheus{t: t, url: "http://" + address}
@@ -119,7 +121,7 @@ func startPrometheus(t *testing.T, page string) *prometheus {
 	return nil
 }
 
-// answer is what Prometheus' API says to a query.
+// answer is the response of Prometheus' API to a query.
 type answer struct {
 	Status, Error string
 	Data          struct {
@@ -131,7 +133,8 @@ type answer struct {
 }
 
 func (p *prometheus) query(q string) answer {
-	request, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, p.url+"/api/v1/query?query="+url.QueryEscape(q), nil)
+	address := p.url + "/api/v1/query?query=" + url.QueryEscape(q)
+	request, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, address, nil)
 	require.NoError(p.t, err)
 	r, err := p.api.Do(request)
 	require.NoError(p.t, err)
@@ -141,9 +144,9 @@ func (p *prometheus) query(q string) answer {
 	return a
 }
 
-const some = -1
+const some = -1 // one result or more
 
-// until waits until a query has the wanted number of results; some stands for one or more.
+// until waits until a query has the given number of results, or any for some.
 func (p *prometheus) until(q string, results int) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.t.Context(), tooLate)
@@ -159,7 +162,7 @@ func (p *prometheus) until(q string, results int) {
 		select {
 		case <-again.C:
 		case <-ctx.Done():
-			require.Fail(p.t, "waited in vain", "%s: %d results are wanted, there are %+v", q, results, a)
+			require.Fail(p.t, "timed out", "%s: want %d results, have %+v", q, results, a)
 		}
 	}
 }
@@ -172,36 +175,37 @@ func buy(ctx context.Context, t testing.TB, api string) {
 			t.Error(err)
 			return
 		}
-		if r, err := http.DefaultClient.Do(q); err == nil { // a request that the end cuts short is no matter here
+		if r, err := http.DefaultClient.Do(q); err == nil { // the end of the test cancels the last request
 			_ = r.Body.Close()
 		}
 	}
 	for n := 0; ctx.Err() == nil; n++ {
-		post("/v1/reservations", fmt.Sprintf(`{"id":"%s","account":"b%d","lines":[{"session":"ATH02","category":"D","quantity":1}]}`, id(n), n/6))
+		post("/v1/reservations", fmt.Sprintf(
+			`{"id":"%s","account":"b%d","lines":[{"session":"ATH02","category":"D","quantity":1}]}`, id(n), n/6))
 		post("/v1/reservations/"+id(n)+"/confirm", "")
 	}
 }
 
-// gate is an embedded journal whose disk can hang.
-type gate struct {
+// stallingJournal is an embedded journal whose disk can stall.
+type stallingJournal struct {
 	journal.Backend
 	open sync.RWMutex
 }
 
-func (g *gate) Append(ctx context.Context, group journal.Group) error {
+func (g *stallingJournal) Append(ctx context.Context, group journal.Group) error {
 	g.open.RLock()
 	defer g.open.RUnlock()
 	return g.Backend.Append(ctx, group)
 }
 
-// With a real Prometheus on the real server: when the journal stops, its alert fires, and it ends when the journal goes on.
-// Before that, every query of the dashboard has its answer.
+// With a real Prometheus and a real server: the alert fires when the journal stops, and resolves when it continues. Before
+// that, every query of the dashboard has results.
 func TestAlertFiresWhenTheJournalStops(t *testing.T) {
 	t.Run("embedded", func(t *testing.T) {
 		t.Parallel()
 		b, err := embedded.Open(t.TempDir(), embedded.Options{})
 		require.NoError(t, err)
-		disk := &gate{Backend: b}
+		disk := &stallingJournal{Backend: b}
 		alertFires(t, openOn(t, disk), disk.open.Lock, disk.open.Unlock)
 	})
 	t.Run("redis", func(t *testing.T) {
@@ -213,7 +217,7 @@ func TestAlertFiresWhenTheJournalStops(t *testing.T) {
 	})
 }
 
-func alertFires(t *testing.T, o *opened, stop, goOn func()) {
+func alertFires(t *testing.T, o *opened, stop, resume func()) {
 	operator := httptest.NewServer(operator.New(operator.Options{Ready: o.Ready, Metrics: o.page}).Handler)
 	t.Cleanup(operator.Close)
 	api := o.serve(t)
@@ -234,12 +238,12 @@ func alertFires(t *testing.T, o *opened, stop, goOn func()) {
 	stop()
 	p.until(`ALERTS{alertname="SeatholdJournalDown",alertstate="firing"}`, 1)
 	require.Equal(t, http.StatusServiceUnavailable, call(t, http.MethodGet, operator.URL+"/readyz", ""))
-	goOn()
+	resume()
 	p.until(`ALERTS{alertname="SeatholdJournalDown"}`, 0)
 	require.Equal(t, http.StatusOK, call(t, http.MethodGet, operator.URL+"/readyz", ""))
 }
 
-// mayBeEmpty are the queries of the dashboard that have no results while all is well.
+// mayBeEmpty are the queries of the dashboard that have no results while the sale is healthy.
 var mayBeEmpty = []string{`ALERTS{alertstate="firing"}`}
 
 // dashboard runs every query of the dashboard.

@@ -19,12 +19,12 @@ import (
 var update = flag.Bool("update", false, "write the table of metrics into README.md")
 
 const (
-	readme     = "../../README.md"
+	readme     = "README.md"
 	tableBegin = "<!-- metrics: written by go generate ./server/metrics -->\n"
 	tableEnd   = "<!-- end of metrics -->\n"
 )
 
-// family is a metric as a scrape shows it.
+// family is a metric of a scrape.
 type family struct {
 	name, kind, help string
 	labels           []string
@@ -48,7 +48,7 @@ func families(t *testing.T, page string) []*family {
 			f.kind = rest
 			continue
 		}
-		require.True(t, strings.HasPrefix(line, f.name), "%s stands under %s", line, f.name)
+		require.True(t, strings.HasPrefix(line, f.name), "%s follows %s", line, f.name)
 		for _, found := range label.FindAllStringSubmatch(line, -1) {
 			if name := found[1]; name != "le" && name != "quantile" && !slices.Contains(f.labels, name) {
 				f.labels = append(f.labels, name)
@@ -58,21 +58,22 @@ func families(t *testing.T, page string) []*family {
 	return all
 }
 
-// table writes the families as README.md shows them.
+// table formats the families as the table in README.md.
 func table(all []*family) string {
 	var to strings.Builder
 	to.WriteString("| metric | type | labels | meaning |\n| --- | --- | --- | --- |\n")
-	slices.SortStableFunc(all, func(a, b *family) int { // the sale's own first
+	slices.SortStableFunc(all, func(a, b *family) int { // those of the sale first
 		return cmp.Compare(strings.Index(b.name, "seathold_"), strings.Index(a.name, "seathold_"))
 	})
 	for _, f := range all {
 		slices.Sort(f.labels)
-		fmt.Fprintf(&to, "| `%s` | %s | %s | %s |\n", f.name, f.kind, strings.Join(f.labels, ", "), strings.ReplaceAll(f.help, "|", `\|`))
+		help := strings.ReplaceAll(f.help, "|", `\|`)
+		fmt.Fprintf(&to, "| `%s` | %s | %s | %s |\n", f.name, f.kind, strings.Join(f.labels, ", "), help)
 	}
 	return to.String()
 }
 
-// The table in README.md names every metric of a live scrape, with its type, labels and meaning, and no other.
+// The table in README.md has every metric of a live scrape, with its type, labels and meaning, and no other.
 func TestReadmeTable(t *testing.T) {
 	o := open(t)
 	require.Equal(t, http.StatusOK, call(t, http.MethodGet, o.serve(t)+"/v1/phases", ""))
@@ -82,7 +83,7 @@ func TestReadmeTable(t *testing.T) {
 	before, rest, ok := strings.Cut(string(text), tableBegin)
 	require.True(t, ok, "README.md has no line %q", tableBegin)
 	got, after, ok := strings.Cut(rest, tableEnd)
-	require.True(t, ok, "README.md has no line %q behind the table's begin", tableEnd)
+	require.True(t, ok, "README.md has no line %q after the table's begin", tableEnd)
 	if *update {
 		require.NoError(t, os.WriteFile(readme, []byte(before+tableBegin+want+tableEnd+after), 0o644))
 		return
