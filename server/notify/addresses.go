@@ -1,60 +1,117 @@
 package notify
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"io"
 	"math"
 	"net/mail"
+	"os"
 	"strings"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/seathold/seathold/server/internal/lines"
 )
 
-// Addresses are where accounts get their mail. Four million with 40 bytes each, account and address together, take some
-// 250 MB.
+// Addresses has the mail address of each account. Four million accounts with 40 bytes of account and address take 215 MB,
+// less than half of a map of strings.
 type Addresses struct {
 	seed  maphash.Seed
 	data  []byte   // entries: length of the account, account, length of the address, address
-	slots []uint32 // open-addressed by the account's hash: 1 + where its entry begins; 0 is empty
+	slots []uint32 // open-addressed by the account's hash: 1 + the offset of its entry; 0 is empty
 	used  int
 }
 
-// What Add refuses.
 var (
-	ErrAddress   = errors.New("not a mail address")
-	ErrAmbiguous = errors.New("the account has another address in an earlier line")
+	errAddress   = errors.New("not a mail address")
+	errAmbiguous = errors.New("the account has another address in an earlier line")
 )
 
-// NewAddresses returns an empty book.
-func NewAddresses() *Addresses {
+func newAddresses() *Addresses {
 	return &Addresses{seed: maphash.MakeSeed(), slots: make([]uint32, 1<<12)}
 }
 
-// Len returns how many accounts have an address.
-func (a *Addresses) Len() int { return a.used }
+// maxComplaints bounds how many faulty lines are printed one by one.
+const maxComplaints = 20
 
-// ambiguous stands for the address of an account that has two: nobody is sent another's slot on a guess.
+// ReadAddresses reads a CSV file with the header account,email. It skips faulty lines and prints them to complaints. Their
+// accounts have no address and are listed again when a mail is due to them.
+func ReadAddresses(path string, complaints io.Writer) (a *Addresses, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	in := lines.NewReader(file)
+	header, err := in.Header()
+	if err != nil {
+		return nil, err
+	}
+	if header != "account,email" {
+		return nil, fmt.Errorf("%s: the first line must be account,email, not %q", path, lines.Clip([]byte(header)))
+	}
+	a, bad := newAddresses(), 0
+	for {
+		line, long, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := a.addLine(line, long); err != nil {
+			if bad++; bad <= maxComplaints {
+				_, _ = fmt.Fprintf(complaints, "%s, line %d: %v\n", path, in.Number, err)
+			}
+		}
+	}
+	if bad > maxComplaints {
+		_, _ = fmt.Fprintf(complaints, "%s: %s more lines are faulty\n", path, humanize.Comma(int64(bad-maxComplaints)))
+	}
+	return a, nil
+}
+
+func (a *Addresses) addLine(line []byte, long bool) error {
+	if len(bytes.TrimSpace(line)) == 0 {
+		return nil
+	}
+	if long {
+		return fmt.Errorf("longer than %d bytes", lines.Max)
+	}
+	fields := lines.Fields(line)
+	if len(fields) != 2 {
+		return fmt.Errorf("%d fields instead of 2", len(fields))
+	}
+	return a.add(string(fields[0]), string(fields[1]))
+}
+
+// ambiguous replaces the address of an account that has two: neither is used on a guess.
 const ambiguous = ""
 
-// Add enters an account's address. The same again is fine; an account with two different addresses is sent nothing.
-func (a *Addresses) Add(account, address string) error {
+// add enters an account's address. Adding the same address again changes nothing. An account with two different addresses
+// has none.
+func (a *Addresses) add(account, address string) error {
 	if len(account) < 1 || len(account) > math.MaxUint8 {
-		return fmt.Errorf("%q is no account", account)
+		return fmt.Errorf("%q is not an account", account)
 	}
-	if err := CheckAddress(address); err != nil {
+	if err := checkAddress(address); err != nil {
 		return err
 	}
-	place, found := a.find(account)
+	at, found := a.find(account)
 	if found {
-		if known := a.addressAt(a.slots[place]); known != address {
-			a.blank(a.slots[place])
-			return ErrAmbiguous
+		if known := a.addressAt(a.slots[at]); known != address {
+			a.blank(a.slots[at])
+			return errAmbiguous
 		}
 		return nil
 	}
 	if len(a.data)+len(account)+len(address)+2 >= math.MaxUint32 {
 		return errors.New("more than 4 GiB of addresses")
 	}
-	a.slots[place] = uint32(len(a.data)) + 1
+	a.slots[at] = uint32(len(a.data)) + 1
 	a.data = append(append(a.data, byte(len(account))), account...)
 	a.data = append(append(a.data, byte(len(address))), address...)
 	if a.used++; 2*a.used > len(a.slots) {
@@ -63,19 +120,20 @@ func (a *Addresses) Add(account, address string) error {
 	return nil
 }
 
-// Of returns the account's address. Errors: ErrAmbiguous, or that there is none.
-func (a *Addresses) Of(account string) (string, error) {
-	place, found := a.find(account)
+// of returns the account's address, or why it has none.
+func (a *Addresses) of(account string) (string, error) {
+	at, found := a.find(account)
 	if !found {
 		return "", errors.New("no address")
 	}
-	if address := a.addressAt(a.slots[place]); address != ambiguous {
+	if address := a.addressAt(a.slots[at]); address != ambiguous {
 		return address, nil
 	}
 	return "", errors.New("two different addresses")
 }
 
-func (a *Addresses) find(account string) (place int, found bool) {
+// find returns the index of the account's slot, or of the empty slot where it belongs.
+func (a *Addresses) find(account string) (at int, found bool) {
 	mask := uint64(len(a.slots) - 1)
 	for i := maphash.String(a.seed, account) & mask; ; i = (i + 1) & mask {
 		if a.slots[i] == 0 {
@@ -97,7 +155,7 @@ func (a *Addresses) addressAt(slot uint32) string {
 	return string(a.data[from : from+int(a.data[from-1])])
 }
 
-// blank makes the address ambiguous; its bytes stay where they are.
+// blank makes the address ambiguous. Its bytes stay in place.
 func (a *Addresses) blank(slot uint32) { a.data[int(slot)+int(a.data[slot-1])] = 0 }
 
 func (a *Addresses) grow() {
@@ -105,17 +163,17 @@ func (a *Addresses) grow() {
 	a.slots = make([]uint32, 2*len(old))
 	for _, slot := range old {
 		if slot != 0 {
-			place, _ := a.find(string(a.accountAt(slot)))
-			a.slots[place] = slot
+			at, _ := a.find(string(a.accountAt(slot)))
+			a.slots[at] = slot
 		}
 	}
 }
 
-// CheckAddress refuses what is not a plain address such as alice@example.org: at most 254 bytes of ASCII, a local part
-// without quotes, and a domain of letters, digits, hyphens and dots (punycode for others). Nothing that passes can hold a
-// line break, a second address or a display name.
-func CheckAddress(address string) error {
-	refuse := func(why string) error { return fmt.Errorf("%w: %s", ErrAddress, why) }
+// checkAddress accepts only plain addresses such as alice@example.org: at most 254 bytes of ASCII, a local part without
+// quotes, and a domain of letters, digits, hyphens and dots (punycode for others). What it accepts contains no line break,
+// no second address and no display name.
+func checkAddress(address string) error {
+	refuse := func(why string) error { return fmt.Errorf("%w: %s", errAddress, why) }
 	if len(address) > 254 {
 		return refuse("longer than 254 bytes")
 	}
@@ -125,7 +183,7 @@ func CheckAddress(address string) error {
 	}
 	for i := range len(address) {
 		if c := address[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),:;<>[\]`, c) >= 0 {
-			return refuse(fmt.Sprintf("the character %+q is not taken", rune(c)))
+			return refuse(fmt.Sprintf("the character %+q is not allowed", rune(c)))
 		}
 	}
 	for _, label := range strings.Split(address[at+1:], ".") {

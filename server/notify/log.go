@@ -7,10 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 
-	"golang.org/x/sys/unix"
+	"github.com/seathold/seathold/server/internal/statefile"
 )
 
 // sentLog is the file that notes what has been done, a line each, on disk before the next step is taken:
@@ -25,6 +24,7 @@ import (
 // dropped.
 type sentLog struct {
 	file   *os.File
+	unlock func() error
 	sent   bitset
 	count  int               // of sent
 	failed map[uint32]string // why
@@ -33,28 +33,28 @@ type sentLog struct {
 
 const logMagic = "seathold-notify 1"
 
-// ErrLog refuses a log that is not this draw's.
-var ErrLog = errors.New("log")
+// errLog refuses a log that is not this draw's.
+var errLog = errors.New("log")
 
 // openLog opens the log of a draw, or begins it. No two processes have it open at the same time.
-func openLog(path, draw, root string) (l *sentLog, err error) {
+func openLog(path, draw, root string) (_ *sentLog, err error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	l = &sentLog{file: file, failed: map[uint32]string{}}
+	l := &sentLog{file: file, failed: map[uint32]string{}}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, file.Close())
+			err = errors.Join(err, l.close())
 		}
 	}()
-	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, fmt.Errorf("%w: %s is in use by another process: %w", ErrLog, path, err)
+	if l.unlock, err = statefile.Lock(path); err != nil {
+		return nil, fmt.Errorf("%w: %w", errLog, err)
 	}
 	header := fmt.Sprintf("%s %s %s\n", logMagic, draw, root)
 	end, err := l.read(header)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrLog, path, err)
+		return nil, fmt.Errorf("%w: %s: %w", errLog, path, err)
 	}
 	if err := file.Truncate(end); err != nil {
 		return nil, err
@@ -63,17 +63,9 @@ func openLog(path, draw, root string) (l *sentLog, err error) {
 		return nil, err
 	}
 	if end == 0 {
-		err = errors.Join(l.note(header), syncDir(filepath.Dir(path)))
+		err = errors.Join(l.note(header), statefile.SyncDir(path))
 	}
 	return l, err
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // read takes in the log and returns where its last whole line ends.
@@ -154,7 +146,13 @@ func (l *sentLog) noteDeferred(w *Winner) error {
 	return l.note(fmt.Sprintf("deferred %d\n", w.Rank))
 }
 
-func (l *sentLog) close() error { return l.file.Close() }
+func (l *sentLog) close() error {
+	err := l.file.Close()
+	if l.unlock != nil {
+		err = errors.Join(err, l.unlock())
+	}
+	return err
+}
 
 // bitset is a set of ranks.
 type bitset struct{ words []uint64 }

@@ -190,7 +190,7 @@ func newSending(t *testing.T, b *mailbox) *sending {
 	s := &sending{clock: time.Unix(1_700_000_000, 0)}
 	opens := time.Date(2023, 2, 15, 9, 0, 0, 0, time.UTC)
 	s.Options = Options{
-		Draw: "draw1", Root: "00ff", Addresses: NewAddresses(), Letter: letter, From: "Tickets <tickets@example.org>",
+		Draw: "draw1", Root: "00ff", Addresses: newAddresses(), Letter: letter, From: "Tickets <tickets@example.org>",
 		Server: Server{Host: b.host, Port: b.port, Security: Plain, Timeout: 5 * time.Second}, Log: filepath.Join(t.TempDir(), "log"),
 		Rate: 100, Retries: 2, Backoff: time.Second, Failures: &s.failures,
 		Winners: func(yield func(Winner) error) error {
@@ -212,7 +212,7 @@ func newSending(t *testing.T, b *mailbox) *sending {
 	}
 	for i := range winners {
 		if i != 7 {
-			require.NoError(t, s.Addresses.Add(fmt.Sprintf("w%d", i), fmt.Sprintf("w%d@example.net", i)))
+			require.NoError(t, s.Addresses.add(fmt.Sprintf("w%d", i), fmt.Sprintf("w%d@example.net", i)))
 		}
 	}
 	return s

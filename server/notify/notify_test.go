@@ -146,7 +146,7 @@ func TestRunGoesOn(t *testing.T) {
 	require.NoError(t, os.WriteFile(s.Log, []byte(strings.TrimSuffix(string(log), " 17\n")), 0o600))
 	report, _, err := s.run(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, Report{Winners: winners, Sent: 4, Before: 15, Failed: 1, UnderWay: 1}, report)
+	require.Equal(t, Report{Winners: winners, Sent: 4, Before: 15, Failed: 1, InFlight: 1}, report)
 	once(t, b, "w16@example.net")
 	report, _, err = s.run(t.Context())
 	require.NoError(t, err)
@@ -182,7 +182,7 @@ func TestLogCutAnywhere(t *testing.T) {
 	} {
 		require.NoError(t, os.WriteFile(s.Log, []byte(content), 0o600))
 		_, _, err := s.run(t.Context())
-		require.ErrorIs(t, err, ErrLog, name)
+		require.ErrorIs(t, err, errLog, name)
 		kept, err := os.ReadFile(s.Log)
 		require.NoError(t, err)
 		require.Equal(t, content, string(kept), name)
@@ -291,10 +291,10 @@ func TestNothingIsInjected(t *testing.T) {
 	for _, address := range []string{"", "a", "@b.c", "a@", "a@b..c", "a@-b.c", "a@b.c\r\nBcc: x@y.z", "a@b.c\nx", "a@b.c>", "<a@b.c>", "A <a@b.c>", "a@b.c,d@e.f",
 		"a@b.c;d@e.f", "a b@c.d", `"a b"@c.d`, "a@[127.0.0.1]", "a@b_c.d", "ä@b.c", "a@ä.b", "a\x00@b.c", "a@b.c ", strings.Repeat("a", 65) + "@b.c",
 		"a@" + strings.Repeat("b", 64) + ".c", "a@" + strings.Repeat("b.", 130) + "c", ".a@b.c", "a..b@c.d"} {
-		require.ErrorIs(t, CheckAddress(address), ErrAddress, "%q", address)
+		require.ErrorIs(t, checkAddress(address), errAddress, "%q", address)
 	}
 	for _, address := range []string{"a@b", "a.b+c@d-e.example", "A_1'x@xn--p1ai.example", strings.Repeat("a", 64) + "@b.c"} {
-		require.NoError(t, CheckAddress(address))
+		require.NoError(t, checkAddress(address))
 	}
 	for template, says := range map[string]string{
 		"":                                             "must begin",
@@ -325,18 +325,18 @@ func TestNothingIsInjected(t *testing.T) {
 }
 
 func TestAddresses(t *testing.T) {
-	a := NewAddresses()
+	a := newAddresses()
 	for i := range 10_000 {
-		require.NoError(t, a.Add(fmt.Sprintf("account-%d", i), fmt.Sprintf("a%d@example.org", i)))
+		require.NoError(t, a.add(fmt.Sprintf("account-%d", i), fmt.Sprintf("a%d@example.org", i)))
 	}
-	require.NoError(t, a.Add("account-1", "a1@example.org"))
-	require.ErrorIs(t, a.Add("account-2", "other@example.org"), ErrAmbiguous)
-	require.ErrorIs(t, a.Add("account-2", "a2@example.org"), ErrAmbiguous)
-	require.ErrorIs(t, a.Add("account-x", "nowhere"), ErrAddress)
-	require.Error(t, a.Add("", "a@b.c"))
-	require.Equal(t, 10_000, a.Len())
+	require.NoError(t, a.add("account-1", "a1@example.org"))
+	require.ErrorIs(t, a.add("account-2", "other@example.org"), errAmbiguous)
+	require.ErrorIs(t, a.add("account-2", "a2@example.org"), errAmbiguous)
+	require.ErrorIs(t, a.add("account-x", "nowhere"), errAddress)
+	require.Error(t, a.add("", "a@b.c"))
+	require.Equal(t, 10_000, a.used)
 	for i := range 10_000 {
-		address, err := a.Of(fmt.Sprintf("account-%d", i))
+		address, err := a.of(fmt.Sprintf("account-%d", i))
 		if i == 2 {
 			require.ErrorContains(t, err, "two different addresses")
 			continue
@@ -344,6 +344,6 @@ func TestAddresses(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, fmt.Sprintf("a%d@example.org", i), address)
 	}
-	_, err := a.Of("account-x")
+	_, err := a.of("account-x")
 	require.ErrorContains(t, err, "no address")
 }

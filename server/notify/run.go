@@ -43,7 +43,7 @@ type Report struct {
 	Before   int // sent in earlier runs
 	Failed   int // winners who get no mail: no address, or refused for good, now or in an earlier run
 	Deferred int // winners whose mail met an error that may pass
-	UnderWay int // mails whose run had ended before the server's answer was noted: sent again, with the same Message-ID
+	InFlight int // mails whose run had ended before the server's answer was noted: sent again, with the same Message-ID
 }
 
 // ErrServer ends a run when the server cannot be reached, or refuses every mail. What was sent is noted.
@@ -59,7 +59,7 @@ func (o *Options) check() (*mail.Address, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the sender %q: %w", o.From, err)
 	}
-	if err := CheckAddress(from.Address); err != nil {
+	if err := checkAddress(from.Address); err != nil {
 		return nil, fmt.Errorf("the sender %q: %w", o.From, err)
 	}
 	if strings.ContainsAny(from.Name, "\r\n") {
@@ -107,7 +107,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // Run sends what has not been sent. It returns when every winner was sent a mail or is among the failures, or with the
-// error that ended it: ErrServer, ErrLog, ErrLetter, or ctx's cause; another run then goes on where this one ended.
+// error that ended it: ErrServer, a log, ErrLetter, or ctx's cause; another run then goes on where this one ended.
 func Run(ctx context.Context, o Options) (report Report, err error) {
 	from, err := o.check()
 	if err != nil {
@@ -126,7 +126,7 @@ func Run(ctx context.Context, o Options) (report Report, err error) {
 	r := &round{o: &o, from: from, log: log, post: p, failures: csv.NewWriter(o.Failures), waiting: &bitset{}}
 	r.report.Before = log.count
 	if log.tried != 0 {
-		r.report.UnderWay = 1
+		r.report.InFlight = 1
 	}
 	err = errors.Join(r.failures.Write([]string{"rank", "account", "address", "reason"}), r.all(ctx))
 	r.failures.Flush()
@@ -171,7 +171,7 @@ func (r *round) winner(ctx context.Context, w *Winner) error {
 	if r.log.sent.has(w.Rank) || !first && !r.waiting.has(w.Rank) {
 		return nil
 	}
-	address, err := r.o.Addresses.Of(w.Account)
+	address, err := r.o.Addresses.of(w.Account)
 	if err != nil {
 		return r.fail(w, "", err.Error())
 	}

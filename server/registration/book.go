@@ -49,8 +49,8 @@ const (
 )
 
 // openBook opens or creates both files and locks them: two runs over one file would corrupt them.
-func openBook(file, draw, server string) (b *book, err error) {
-	b = &book{path: file + ".register.json", saved: time.Now(), done: note{Draw: draw, Server: server}}
+func openBook(file, draw, server string) (_ *book, err error) {
+	b := &book{path: file + ".register.json", saved: time.Now(), done: note{Draw: draw, Server: server}}
 	report := file + ".refused.csv"
 	if err := b.load(file, draw, server); err != nil {
 		return nil, err // before it creates the report

@@ -1,10 +1,16 @@
-package main
+package registration
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
+	"io"
+	"log"
+	"math"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
@@ -16,42 +22,77 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/server"
+	"github.com/seathold/seathold/server/client"
+	"github.com/seathold/seathold/server/internal/lines"
 )
 
-// gate stands before a server's API and may refuse a request itself, by its number from 1.
-type gate struct {
+// fixture is a real server during the registration for draw1, behind a proxy that may answer a request itself, by its
+// number from 1.
+type fixture struct {
+	engine *engine.Engine
 	url    string
 	served atomic.Int64
-	refuse atomic.Pointer[func(n int64, w http.ResponseWriter) bool]
+	answer atomic.Pointer[func(n int64, w http.ResponseWriter) bool]
 }
 
-func newGate(t *testing.T, api string) *gate {
-	target, err := url.Parse(api)
+func start(t *testing.T) *fixture {
+	now := time.Date(2022, 12, 1, 0, 0, 0, 0, time.UTC)
+	e, err := engine.Open(t.Context(), engine.Options{Sale: catalog.Paris2024(), Durability: engine.None, MaxAccounts: 1 << 20,
+		Clock: func(time.Time) func() time.Time { return func() time.Time { return now } }})
 	require.NoError(t, err)
-	g := &gate{}
-	proxy := httputil.NewSingleHostReverseProxy(target)
+	api, err := server.New(context.Background(), server.Options{Engine: e})
+	require.NoError(t, err)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	front := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		n := g.served.Add(1)
-		if refuse := g.refuse.Load(); refuse != nil && (*refuse)(n, w) {
+	served := make(chan error, 1)
+	go func() { served <- api.Serve(ln) }()
+	f := &fixture{engine: e}
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: ln.Addr().String()})
+	proxy.ErrorLog = log.New(io.Discard, "", 0)
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := f.served.Add(1)
+		if answer := f.answer.Load(); answer != nil && (*answer)(n, w) {
 			return
 		}
 		proxy.ServeHTTP(w, r)
-	})}
-	ended := make(chan error)
-	go func() { ended <- front.Serve(ln) }()
+	}))
+	f.url = front.URL
 	t.Cleanup(func() {
-		require.NoError(t, front.Close())
-		require.ErrorIs(t, <-ended, http.ErrServerClosed)
+		front.Close()
+		require.NoError(t, api.Shutdown(context.Background()))
+		require.NoError(t, <-served)
+		require.NoError(t, e.Close())
 	})
-	g.url = "http://" + ln.Addr().String()
-	return g
+	return f
 }
 
-func (g *gate) refuseWhen(f func(n int64, w http.ResponseWriter) bool) {
-	g.served.Store(0)
-	g.refuse.Store(&f)
+func (f *fixture) answerWith(answer func(n int64, w http.ResponseWriter) bool) {
+	f.served.Store(0)
+	f.answer.Store(&answer)
+}
+
+func (f *fixture) entries(t *testing.T) int {
+	status, err := f.engine.Draw("draw1")
+	require.NoError(t, err)
+	return status.Entries
+}
+
+// options are those of a run over the file, whose client retries until its patience ends.
+func options(t *testing.T, url, file string, patience time.Duration) Options {
+	c, err := client.New(client.Options{URL: url, Attempts: math.MaxInt, Patience: patience})
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	return Options{Draw: "draw1", File: file, Server: url, Client: c, Concurrency: 5}
+}
+
+func write(t *testing.T, content string) (path string) {
+	path = filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	return path
 }
 
 func read(t *testing.T, path string) string {
@@ -60,11 +101,10 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-// Every line that is no entry is reported with its number and why, and stops nothing.
-func TestRegisterReportsWhatIsNoEntry(t *testing.T) {
-	s := newDrawServer(t, "")
-	code, _ := s.call("POST", "/v1/draws/draw1/entries", `{"account":"known","priority_group":"club"}`)
-	require.Equal(t, 201, code)
+func TestRefusedLinesAreReportedAndStopNothing(t *testing.T) {
+	f := start(t)
+	_, err := f.engine.Enter(t.Context(), "draw1", "known", "club")
+	require.NoError(t, err)
 	long := strings.Repeat("x", 3<<20)
 	roll := "\xef\xbb\xbf\"account\",priority_group\r\n" + // 1
 		"alice,\r\n" + // 2
@@ -74,7 +114,7 @@ func TestRegisterReportsWhatIsNoEntry(t *testing.T) {
 		"bob,\n" + // 6
 		"carol\n" + // 7
 		"carol,club,x\n" + // 8
-		"\"carol,club\n" + // 9: a quote that never ends takes nothing with it
+		"\"carol,club\n" + // 9: a quote that never ends affects no other line
 		"d\x00ve,\n" + // 10
 		"d\xff\xfeve,\n" + // 11
 		"päul,\n" + // 12
@@ -88,69 +128,70 @@ func TestRegisterReportsWhatIsNoEntry(t *testing.T) {
 		",\n" + // 20
 		"last,club" // 21, without an end
 	path := write(t, roll)
-	require.Contains(t, done(t, "draw", "register", "--draw", "draw1", "--file", path, "--server", s.api, "--concurrency", "3"),
-		"draw draw1: 4 entered, 1 had entered before, 14 lines refused")
+	o := options(t, f.url, path, time.Minute)
+	report, err := Run(t.Context(), o)
+	require.NoError(t, err)
+	require.Equal(t, Report{Line: 21, Entered: 4, Before: 1, Refused: 14}, report)
 	const account = "not an account: 1 to 64 characters of A-Z a-z 0-9 . _ : @ -"
 	require.Equal(t, strings.Join([]string{
 		`line,reason,text`,
-		`5,the account stands in an earlier line,"alice,"`,
-		`6,"the account stands in an earlier line, with the priority group club","bob,"`,
+		`5,the account is in an earlier line,"alice,"`,
+		`6,"the account is in an earlier line, with the priority group club","bob,"`,
 		`7,1 fields instead of 2,carol`,
 		`8,3 fields instead of 2,"carol,club,x"`,
 		`9,` + account + `,"\""carol,club"`,
 		`10,` + account + `,"d\x00ve,"`,
 		`11,` + account + `,"d\xff\xfeve,"`,
 		`12,` + account + `,"p\u00e4ul,"`,
-		`13,longer than 1024 bytes,` + long[:maxText] + `...`,
+		`13,longer than 1024 bytes,` + long[:lines.MaxText] + `...`,
 		`14,"priority_group: the sale has no group ""vip""","erin,vip"`,
 		`15,not a priority group,"frank,cl ub"`,
-		`17,"the account stands in an earlier line, with the priority group club","known,"`,
+		`17,"the account is in an earlier line, with the priority group club","known,"`,
 		`19,` + account + `,"` + strings.Repeat("z", 65) + `,"`,
 		`20,` + account + `,","`,
 	}, "\n")+"\n", read(t, path+".refused.csv"))
-
-	served := s.entries()
-	require.Equal(t, 5, served, "known, alice, bob, z… and last")
-	require.Contains(t, done(t, "draw", "register", "--draw", "draw1", "--file", path, "--server", s.api), "14 lines refused", "nothing is left to do")
-	require.NoError(t, os.WriteFile(path, []byte(roll+"\nmore,\n"), 0o600))
-	refusedWith(t, "it has changed before line 21", "draw", "register", "--draw", "draw1", "--file", path, "--server", s.api)
-	refusedWith(t, "was begun for the draw draw1", "draw", "register", "--draw", "draw2", "--file", path, "--server", s.api)
-	for _, wrong := range []string{"", "alice\n", "account,group\n", "\xff\xfea\x00c\x00", strings.Repeat("account", 1000) + "\n"} {
-		refusedWith(t, "the first line must be account or account,priority_group", "draw", "register", "--draw", "draw1", "--file", write(t, wrong),
-			"--server", s.api)
-	}
-	refusedWith(t, "is no regular file", "draw", "register", "--draw", "draw1", "--file", t.TempDir(), "--server", s.api)
-	status, err := s.engine.Draw("draw1")
+	require.Equal(t, 5, f.entries(t), "known, alice, bob, z… and last")
+	f.served.Store(0)
+	again, err := Run(t.Context(), o)
 	require.NoError(t, err)
-	require.Equal(t, served, status.Entries)
+	require.Equal(t, report, again)
+	require.Zero(t, f.served.Load(), "nothing is left to do")
+
+	require.NoError(t, os.WriteFile(path, []byte(roll+"\nmore,\n"), 0o600))
+	_, err = Run(t.Context(), o)
+	require.ErrorContains(t, err, "it has changed before line 21")
+	o.Draw = "draw2"
+	_, err = Run(t.Context(), o)
+	require.ErrorContains(t, err, "was begun for the draw draw1")
+	for _, wrong := range []string{"", "alice\n", "account,group\n", "\xff\xfea\x00c\x00", strings.Repeat("account", 1000) + "\n"} {
+		_, err = Run(t.Context(), options(t, f.url, write(t, wrong), time.Minute))
+		require.ErrorContains(t, err, "the first line must be account or account,priority_group")
+	}
+	_, err = Run(t.Context(), options(t, f.url, t.TempDir(), time.Minute))
+	require.ErrorContains(t, err, "is not a regular file")
+	require.Equal(t, 5, f.entries(t))
 }
 
-func (s *drawServer) entries() int {
-	status, err := s.engine.Draw("draw1")
-	require.NoError(s.t, err)
-	return status.Entries
-}
-
-// A run that is stopped, by a refusal or a signal, or killed, is gone on with; in the end everything is as after one run.
-func TestRegisterGoesOn(t *testing.T) {
-	s := newDrawServer(t, "")
-	g := newGate(t, s.api)
+// A run that is stopped by a refusal or its context, or killed, is continued. In the end everything is as after one run.
+func TestStoppedRunsAreContinued(t *testing.T) {
+	f := start(t)
 	roll, report := "account\n", "line,reason,text\n"
-	const lines = 2000
-	for i := range lines {
+	const count = 2000
+	for i := range count {
 		switch {
 		case i%10 == 7:
 			roll += fmt.Sprintf("no entry %d\n", i)
 			report += fmt.Sprintf("%d,not an account: 1 to 64 characters of A-Z a-z 0-9 . _ : @ -,no entry %d\n", i+2, i)
 		case i%10 == 9:
 			roll += fmt.Sprintf("a%d\n", i-9)
-			report += fmt.Sprintf("%d,the account stands in an earlier line,\"a%d,\"\n", i+2, i-9)
+			report += fmt.Sprintf("%d,the account is in an earlier line,\"a%d,\"\n", i+2, i-9)
 		default:
 			roll += fmt.Sprintf("a%d\n", i)
 		}
 	}
 	path := write(t, roll)
-	args := []string{"draw", "register", "--draw", "draw1", "--file", path, "--server", g.url, "--concurrency", "5"}
+	resumed, o := 0, options(t, f.url, path, time.Minute)
+	o.Resumed = func(line int) { resumed = line }
 	forbidden := func(w http.ResponseWriter) bool {
 		w.WriteHeader(http.StatusForbidden)
 		_, _ = w.Write([]byte(`{"code":"forbidden","detail":"enough","status":403}`))
@@ -158,34 +199,34 @@ func TestRegisterGoesOn(t *testing.T) {
 	}
 	note := func() string { return read(t, path+".register.json") }
 
-	g.refuseWhen(func(n int64, w http.ResponseWriter) bool { return n > 400 && forbidden(w) })
-	code, _, stderr := command(args...)
-	require.Equal(t, exitFailed, code)
-	require.Contains(t, stderr, "forbidden: enough; call it again to go on")
+	f.answerWith(func(n int64, w http.ResponseWriter) bool { return n > 400 && forbidden(w) })
+	stopped, err := Run(t.Context(), o)
+	require.ErrorContains(t, err, "forbidden: enough; run it again to continue")
+	require.Zero(t, resumed)
 	first := note()
 
-	// A kill leaves an older note, a report that goes on, and entries that the note does not count.
-	g.refuseWhen(func(n int64, w http.ResponseWriter) bool { return n > 300 && forbidden(w) })
-	code, _, stderr = command(args...)
-	require.Equal(t, exitFailed, code)
-	require.Contains(t, stderr, "going on behind line")
+	// A kill leaves an older note, a longer report, and entries that the note does not count.
+	f.answerWith(func(n int64, w http.ResponseWriter) bool { return n > 300 && forbidden(w) })
+	_, err = Run(t.Context(), o)
+	require.ErrorContains(t, err, "forbidden")
+	require.Equal(t, stopped.Line, resumed)
 	require.NotEqual(t, first, note())
 	require.NoError(t, os.WriteFile(path+".register.json", []byte(first), 0o600))
 
-	// A signal.
-	signals := make(chan os.Signal, 1)
-	g.refuseWhen(func(n int64, _ http.ResponseWriter) bool {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	interrupted := errors.New("interrupted")
+	f.answerWith(func(n int64, _ http.ResponseWriter) bool {
 		if n == 500 {
-			signals <- os.Interrupt
+			cancel(interrupted)
 		}
 		return false
 	})
-	var stdout, errs bytes.Buffer
-	require.Equal(t, exitFailed, run(args, &process{stdout: &stdout, stderr: &errs, signals: signals}))
-	require.Contains(t, errs.String(), "interrupted; call it again to go on")
+	_, err = Run(ctx, o)
+	require.ErrorIs(t, err, interrupted)
+	require.ErrorContains(t, err, "interrupted; run it again to continue")
 
-	// Answers that say to come back later, and connections that break.
-	g.refuseWhen(func(n int64, w http.ResponseWriter) bool {
+	// Refusals for now, and connections that break.
+	f.answerWith(func(n int64, w http.ResponseWriter) bool {
 		switch n % 20 {
 		case 3:
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -195,17 +236,33 @@ func TestRegisterGoesOn(t *testing.T) {
 		}
 		return false
 	})
-	out := done(t, args...)
-	require.Contains(t, out, "400 lines refused")
+	shown, last := 0, 0
+	o.Progress = func(stage string, done, total int, note string) {
+		require.Equal(t, "register", stage)
+		require.Equal(t, len(roll), total)
+		require.Contains(t, note, " entered, ")
+		shown, last = shown+1, done
+	}
+	whole, err := Run(t.Context(), o)
+	require.NoError(t, err)
+	require.Equal(t, count/5, whole.Refused)
+	require.Positive(t, shown)
+	require.Equal(t, len(roll), last)
 	require.Equal(t, report, read(t, path+".refused.csv"))
-	require.Equal(t, lines*8/10, s.entries())
+	require.Equal(t, count*8/10, f.entries(t))
 
-	g.refuseWhen(func(_ int64, w http.ResponseWriter) bool { w.WriteHeader(http.StatusServiceUnavailable); return true })
-	refusedWith(t, "does not take entries", "draw", "register", "--draw", "draw1", "--file", write(t, "account\nx\n"), "--server", g.url, "--patience", "1ms")
+	f.answerWith(func(_ int64, w http.ResponseWriter) bool { w.WriteHeader(http.StatusServiceUnavailable); return true })
+	_, err = Run(t.Context(), options(t, f.url, write(t, "account\nx\n"), time.Millisecond))
+	require.ErrorContains(t, err, "does not accept entries")
+	book, err := openBook(path, "draw1", f.url)
+	require.NoError(t, err)
+	_, err = Run(t.Context(), o)
+	require.ErrorContains(t, err, "in use by another process")
+	require.NoError(t, book.close())
 }
 
-// A million bad lines, and as many good ones, take no more memory than a few.
-func TestRegisterKeepsNoLines(t *testing.T) {
+// A million bad lines, and many good ones, take no more memory than a few.
+func TestLinesAreNotKept(t *testing.T) {
 	const bad = 1_000_000
 	path := filepath.Join(t.TempDir(), "roll")
 	require.NoError(t, os.WriteFile(path, append([]byte("account\n"), bytes.Repeat([]byte("!!\n"), bad)...), 0o600))
@@ -228,18 +285,21 @@ func TestRegisterKeepsNoLines(t *testing.T) {
 			}
 		}
 	}()
-	out := done(t, "draw", "register", "--draw", "draw1", "--file", path, "--server", "http://127.0.0.1:1")
+	report, err := Run(t.Context(), options(t, "http://127.0.0.1:1", path, time.Minute))
 	close(stop)
+	require.NoError(t, err)
 	require.Less(t, int64(<-most)-int64(before.HeapInuse), int64(32<<20))
-	require.Contains(t, out, "0 entered, 0 had entered before, 1,000,000 lines refused")
+	require.Equal(t, Report{Line: bad + 1, Refused: bad}, report)
 	require.Equal(t, bad+1, strings.Count(read(t, path+".refused.csv"), "\n"))
 
-	seen := newSeenAccounts()
+	seen := newAccountSet()
 	for i := range 300_000 {
-		require.False(t, seen.note(fmt.Sprintf("account-%d", i)))
+		_, found := seen.note(fmt.Sprintf("account-%d", i))
+		require.False(t, found)
 	}
 	for i := range 300_000 {
-		require.True(t, seen.note(fmt.Sprintf("account-%d", i)))
+		_, found := seen.note(fmt.Sprintf("account-%d", i))
+		require.True(t, found)
 	}
 	require.LessOrEqual(t, len(seen.slots)*8, 300_000*32)
 }

@@ -18,26 +18,26 @@ import (
 // banner says what is sold, by which clock and journal, and how to try it.
 func (s *service) banner(w io.Writer) error {
 	out := lines{w: w}
-	out.say("Seathold %s", versionOf(build()))
-	out.say("  sale       %s", describeSale(s.sale))
-	out.say("  clock      %s", s.describeClock())
-	out.say("  open now   %s", describePhases(s.engine))
-	out.say("  journal    %s", s.describeJournal())
+	out.printf("Seathold %s", versionOf(build()))
+	out.printf("  sale       %s", describeSale(s.sale))
+	out.printf("  clock      %s", s.describeClock())
+	out.printf("  open now   %s", describePhases(s.engine))
+	out.printf("  journal    %s", s.describeJournal())
 	for _, line := range s.report {
-		out.say("  redis      %s", line)
+		out.printf("  redis      %s", line)
 	}
 	if !s.engine.Leads() {
-		out.say("  role       standby: it answers reads, and takes over when the leader has been silent for %s", s.command.Standby.TakeoverAfter)
+		out.printf("  role       standby: it answers reads, and takes over when the leader has been silent for %s", s.command.Standby.TakeoverAfter)
 	} else if s.command.Durability != "none" {
-		out.say("  recovered  %s", describeRecovery(s.engine.Recovery()))
+		out.printf("  recovered  %s", describeRecovery(s.engine.Recovery()))
 		for _, note := range s.engine.Recovery().Notes {
-			out.say("  note       %s", note)
+			out.printf("  note       %s", note)
 		}
 	}
-	out.say("  holds      last %s unless the request asks for less", s.command.TTL)
-	out.say("  callers    %s", s.describeCallers())
-	out.say("  API        %s (described at /openapi.yaml)", s.url(s.api))
-	out.say("  operator   http://%s (/healthz, /readyz, /metrics, /debug/pprof/)", hostPort(s.admin))
+	out.printf("  holds      last %s unless the request asks for less", s.command.TTL)
+	out.printf("  callers    %s", s.describeCallers())
+	out.printf("  API        %s (described at /openapi.yaml)", s.url(s.api))
+	out.printf("  operator   http://%s (/healthz, /readyz, /metrics, /debug/pprof/)", hostPort(s.admin))
 	if s.engine.Leads() {
 		s.suggest(&out)
 	}
@@ -82,13 +82,13 @@ func (s *service) describeJournal() string {
 	case "none":
 		return "none is kept: everything is forgotten when the server ends"
 	case "sync":
-		if s.command.Place.Redis != "" {
-			return s.command.Place.String() + ", sync: what was answered is in the Redis"
+		if s.command.Journal.Redis != "" {
+			return s.command.Journal.String() + ", sync: what was answered is in the Redis"
 		}
 	case "async":
-		return s.command.Place.String() + ", async: answers do not wait for it, a crash may take back the last moments"
+		return s.command.Journal.String() + ", async: answers do not wait for it, a crash may take back the last moments"
 	}
-	return s.command.Place.String() + ", sync: what was answered is on disk"
+	return s.command.Journal.String() + ", sync: what was answered is on disk"
 }
 
 func describeRecovery(r engine.Recovery) string {
@@ -116,7 +116,7 @@ func (s *service) describeCallers() string {
 func (s *service) suggest(out *lines) {
 	line, account, ok := suggestion(s.engine)
 	if !ok {
-		out.say("\nNo open phase sells anything to everybody on this clock; see --clock.")
+		out.printf("\nNo open phase sells anything to everybody on this clock; see --clock.")
 		return
 	}
 	curl := "curl -sS"
@@ -131,11 +131,11 @@ func (s *service) suggest(out *lines) {
 		curl += " -H 'Authorization: Bearer KEY'"
 	}
 	url := s.url(s.api) + "/v1/reservations"
-	out.say("\nTry it. This holds tickets, again and again until a limit is reached:")
-	out.say(`  %s %s -d '{"account":"%s","lines":[{"session":"%s","category":"%s","quantity":%d}]}'`, curl, url, account,
+	out.printf("\nTry it. This holds tickets, again and again until a limit is reached:")
+	out.printf(`  %s %s -d '{"account":"%s","lines":[{"session":"%s","category":"%s","quantity":%d}]}'`, curl, url, account,
 		line.Session, line.Category, line.Quantity)
-	out.say("and this sells them, with the id of that answer for ID:")
-	out.say("  %s -X POST %s/ID/confirm", curl, url)
+	out.printf("and this sells them, with the id of that answer for ID:")
+	out.printf("  %s -X POST %s/ID/confirm", curl, url)
 }
 
 // suggestion picks the fullest pool of an open phase that sells to everybody, and an account that never bought.

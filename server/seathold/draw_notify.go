@@ -1,20 +1,15 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
-	"github.com/seathold/seathold/engine/draw"
-	"github.com/seathold/seathold/engine/record"
+	"github.com/seathold/seathold/server/internal/drawfiles"
 	"github.com/seathold/seathold/server/notify"
 )
 
@@ -33,7 +28,7 @@ type notifyCommand struct {
 	Retries     int           `default:"4" placeholder:"N" help:"Further rounds through mails that the server refused for now (default: ${default})."`
 	Backoff     time.Duration `default:"30s" help:"Pause before the first of these rounds, then twice as long each time (default: ${default})."`
 	RetryFailed bool          `help:"Send again what the server had refused for good in an earlier run."`
-	State       string        `placeholder:"FILE" help:"Where to note what was sent (default: DIR.notify.log). Call the command again with the same to go on."`
+	State       string        `placeholder:"FILE" help:"Where to record what was sent (default: DIR.notify.log). Run the command again with the same file to continue."`
 	Zone        string        `default:"Europe/Paris" placeholder:"ZONE" help:"The zone of the times in the letter (default: ${default})."`
 	Sale        string        `default:"paris2024" env:"SEATHOLD_SALE" placeholder:"NAME|DIR" help:"The sale definition that the draw belongs to (default: ${default})."`
 }
@@ -50,7 +45,7 @@ Winners who get no mail are listed in FILE.failures.csv beside --state, with the
 again, refusals for good (5xx) are not, unless --retry-failed is given.`
 }
 
-// Run sends what has not been sent.
+// Run sends the mails that earlier runs have not sent.
 func (c *notifyCommand) Run(p *process) (err error) {
 	o, total, err := c.options()
 	if err != nil {
@@ -63,194 +58,97 @@ func (c *notifyCommand) Run(p *process) (err error) {
 	}
 	defer func() { err = errors.Join(err, failures.Close()) }()
 	o.Failures = failures
-	if err := c.readAddresses(o.Addresses, p.stderr); err != nil {
+	if o.Addresses, err = notify.ReadAddresses(c.Addresses, p.stderr); err != nil {
 		return err
 	}
 	ctx, stop := p.untilSignal()
 	defer stop()
 	bar := newProgressBar(p.stderr)
-	o.Progress = func(r notify.Report) {
-		bar.show("winners", r.Winners, total, fmt.Sprintf("%s of %s: %s sent, %s before, %s without, %s waiting", count(r.Winners),
-			count(total), count(r.Sent), count(r.Before), count(r.Failed), count(r.Deferred)))
-	}
+	o.Progress = func(r notify.Report) { bar.show("winners", r.Winners, total, describe(r)) }
 	report, err := notify.Run(ctx, o)
 	bar.end()
 	out := lines{w: p.stdout}
-	out.say("draw %s: %s winners; %s sent now, %s in earlier runs, %s get no mail, %s refused for now", c.Draw, count(total),
-		count(report.Sent), count(report.Before), count(report.Failed), count(report.Deferred))
-	if report.UnderWay > 0 {
-		out.say("one mail was under way when the run before ended; if it arrives twice, both have the same Message-ID")
+	out.printf("draw %s: %s winners; %s", c.Draw, count(total), describe(report))
+	if report.InFlight > 0 {
+		out.printf("one mail was in flight when the previous run ended; if it arrives twice, both have the same Message-ID")
 	}
 	if report.Failed+report.Deferred > 0 {
-		out.say("who and why: %s", list)
+		out.printf("who and why: %s", list)
 	}
 	switch {
 	case err != nil:
-		return fmt.Errorf("stopped: %w; call it again to go on", err)
+		return fmt.Errorf("stopped: %w; run it again to continue", err)
 	case report.Deferred > 0:
-		return errors.Join(out.err, fmt.Errorf("the server still refuses %s mails for now; call it again to send them", count(report.Deferred)))
+		return errors.Join(out.err, fmt.Errorf("the server refuses %s mails for now; run it again to send them", count(report.Deferred)))
 	}
 	return out.err
 }
 
+func describe(r notify.Report) string {
+	return fmt.Sprintf("%s sent now, %s in earlier runs, %s get no mail, %s refused for now", count(r.Sent), count(r.Before),
+		count(r.Failed), count(r.Deferred))
+}
+
 // options checks everything that can be checked before a server is called.
 func (c *notifyCommand) options() (o notify.Options, winners int, err error) {
-	host, port, err := net.SplitHostPort(c.SMTP)
-	if err != nil {
-		return o, 0, usagef("--smtp: %w", err)
-	}
-	number, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || number == 0 {
-		return o, 0, usagef("--smtp: %q is no port", port)
-	}
 	if c.Retries < 0 || c.Backoff <= 0 {
-		return o, 0, usagef("--retries and --backoff cannot be negative, and --backoff not nothing")
-	}
-	zone, err := time.LoadLocation(c.Zone)
-	if err != nil {
-		return o, 0, usagef("--zone: %w", err)
+		return o, 0, usagef("--retries must not be negative, and --backoff must be positive")
 	}
 	text, err := os.ReadFile(c.Template)
 	if err != nil {
 		return o, 0, err
 	}
-	o = notify.Options{Draw: c.Draw, From: c.From, Rate: c.Rate, Retries: c.Retries, Backoff: c.Backoff, RetryFailed: c.RetryFailed,
-		Log: c.State, Addresses: notify.NewAddresses(),
-		Server: notify.Server{Host: host, Port: int(number), Security: notify.Security(c.TLS), User: c.User, Password: c.Password}}
+	o = notify.Options{Draw: c.Draw, From: c.From, Rate: c.Rate, Retries: c.Retries, Backoff: c.Backoff,
+		RetryFailed: c.RetryFailed, Log: c.State}
 	if c.Retries == 0 {
 		o.Retries = -1
 	}
 	if o.Log == "" {
 		o.Log = filepath.Clean(c.Result) + ".notify.log"
 	}
-	if o.Server.TLS, err = (&remote{CACert: c.CACert}).tls(); err != nil {
+	if o.Server, err = c.server(); err != nil {
 		return o, 0, err
 	}
 	if o.Letter, err = notify.ParseLetter(text); err != nil {
 		return o, 0, fmt.Errorf("--template %s: %w", c.Template, err)
 	}
-	winners, err = c.winners(&o, zone)
+	winners, err = c.winners(&o)
 	return o, winners, err
 }
 
-// winners verifies the export and says how to read its winners.
-func (c *notifyCommand) winners(o *notify.Options, zone *time.Location) (int, error) {
-	sale, i, err := drawOf(c.Sale, c.Draw)
+func (c *notifyCommand) server() (s notify.Server, err error) {
+	host, port, err := net.SplitHostPort(c.SMTP)
+	if err != nil {
+		return s, usagef("--smtp: %w", err)
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || number == 0 {
+		return s, usagef("--smtp: %q is not a port", port)
+	}
+	s = notify.Server{Host: host, Port: int(number), Security: notify.Security(c.TLS), User: c.User, Password: c.Password}
+	s.TLS, err = trusting(c.CACert)
+	return s, err
+}
+
+// winners verifies the export and sets how to read its winners.
+func (c *notifyCommand) winners(o *notify.Options) (int, error) {
+	zone, err := time.LoadLocation(c.Zone)
+	if err != nil {
+		return 0, usagef("--zone: %w", err)
+	}
+	sale, d, err := loadDraw(c.Sale, c.Draw)
 	if err != nil {
 		return 0, err
 	}
-	summary, err := draw.Verify(os.DirFS(c.Result))
+	summary, err := drawfiles.Verify(c.Result, sale)
 	if err != nil {
-		return 0, fmt.Errorf("%s: %w", c.Result, err)
+		return 0, err
 	}
 	if summary.Terms.Draw != c.Draw {
 		return 0, fmt.Errorf("%s is an export of the draw %s", c.Result, summary.Terms.Draw)
 	}
-	if err := compareTerms(summary.Terms, record.DrawTerms(sale, i)); err != nil {
-		return 0, fmt.Errorf("%s is not the draw of the sale %s: %w", c.Result, sale.Name, err)
-	}
 	o.Root = summary.Root.String()
-	common := notify.Winner{Draw: sale.Draws[i].Title, Phase: sale.Phases[sale.Draws[i].Phase].Title}
-	o.Winners = func(yield func(notify.Winner) error) error {
-		return eachWinner(filepath.Join(c.Result, "result.csv"), common, zone, yield)
-	}
+	titles := notify.Winner{Draw: d.Title, Phase: sale.Phases[d.Phase].Title}
+	o.Winners = notify.Winners(filepath.Join(c.Result, "result.csv"), titles, zone)
 	return summary.Winners, nil
-}
-
-// eachWinner reads the winners of a verified export, in the order of their ranks.
-func eachWinner(path string, common notify.Winner, zone *time.Location, yield func(notify.Winner) error) (err error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	in := bufio.NewScanner(file)
-	for number := 1; in.Scan(); number++ {
-		if number == 1 {
-			continue
-		}
-		w, won, err := parseWinner(in.Text(), common, zone)
-		if err != nil {
-			return fmt.Errorf("%s, line %d: %w", path, number, err)
-		}
-		if !won {
-			continue
-		}
-		if err := yield(w); err != nil {
-			return err
-		}
-	}
-	return in.Err()
-}
-
-// parseWinner reads a line of result.csv: rank, account, group, hmac, slot, opens_at, closes_at, priority.
-func parseWinner(line string, w notify.Winner, zone *time.Location) (_ notify.Winner, won bool, err error) {
-	f := strings.Split(line, ",")
-	if len(f) != 8 {
-		return w, false, fmt.Errorf("%d fields instead of 8", len(f))
-	}
-	if f[4] == "" {
-		return w, false, nil
-	}
-	rank, err := strconv.ParseUint(f[0], 10, 32)
-	if err != nil {
-		return w, false, err
-	}
-	opens, err := time.Parse(time.RFC3339, f[5])
-	if err != nil {
-		return w, false, err
-	}
-	closes, err := time.Parse(time.RFC3339, f[6])
-	w.Rank, w.Account, w.Priority = uint32(rank), f[1], f[7] == "true"
-	w.Opens, w.Closes = opens.In(zone), closes.In(zone)
-	return w, true, err
-}
-
-// readAddresses reads the addresses. A line that is none is told of and passed over; the account then has no address.
-func (c *notifyCommand) readAddresses(book *notify.Addresses, complaints io.Writer) (err error) {
-	file, err := os.Open(c.Addresses)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	in := newFileLines(file)
-	header, err := in.header()
-	if err != nil {
-		return err
-	}
-	if header != "account,email" {
-		return fmt.Errorf("%s: the first line must be account,email, not %q", c.Addresses, clipped([]byte(header)))
-	}
-	const told = 20
-	bad := 0
-	for {
-		line, long, err := in.next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		if len(bytes.TrimSpace(line)) == 0 {
-			continue
-		}
-		fields := fieldsOf(line)
-		switch {
-		case long:
-			err = fmt.Errorf("longer than %d bytes", maxLine)
-		case len(fields) != 2:
-			err = fmt.Errorf("%d fields instead of 2", len(fields))
-		default:
-			err = book.Add(string(fields[0]), string(fields[1]))
-		}
-		if err != nil {
-			if bad++; bad <= told {
-				_, _ = fmt.Fprintf(complaints, "%s, line %d: %v\n", c.Addresses, in.number, err) // they are told again as winners without an address
-			}
-		}
-	}
-	if bad > told {
-		_, _ = fmt.Fprintf(complaints, "%s: %s more lines are no addresses\n", c.Addresses, count(bad-told))
-	}
-	return nil
 }

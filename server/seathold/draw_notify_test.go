@@ -119,6 +119,6 @@ func TestNotifyWinners(t *testing.T) {
 	began := time.Now()
 	code, _, complaints = command(append(args[:len(args):len(args)], "--smtp", "127.0.0.1:1", "--state", filepath.Join(t.TempDir(), "new"), "--backoff", "1ms")...)
 	require.Equal(t, exitFailed, code)
-	require.Contains(t, complaints, "SMTP server: connecting: dial tcp 127.0.0.1:1: connect: connection refused; call it again to go on")
+	require.Contains(t, complaints, "SMTP server: connecting: dial tcp 127.0.0.1:1: connect: connection refused; run it again to continue")
 	require.Less(t, time.Since(began), 20*time.Second)
 }

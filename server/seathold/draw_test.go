@@ -337,3 +337,33 @@ func TestDrawCallsNeedAnOperator(t *testing.T) {
 	code, _, _ = command("draw", "run", "--draw", "draw1", "--admin", "127.0.0.1")
 	require.Equal(t, exitUsage, code)
 }
+
+// A file is registered in two runs: a signal ends the first one.
+func TestRegisterContinuesAfterASignal(t *testing.T) {
+	s := newDrawServer(t, "")
+	path := write(t, "account\nalice\n!!\nbob\n")
+	args := []string{"draw", "register", "--draw", "draw1", "--file", path, "--server", s.api}
+	signals := make(chan os.Signal, 1)
+	var out, errs bytes.Buffer
+	p := &process{stdout: &out, stderr: &errs, signals: signals}
+	unreachable := append(args[:len(args)-1:len(args)-1], "http://127.0.0.1:1")
+	signals <- os.Interrupt
+	require.Equal(t, exitFailed, run(unreachable, p))
+	require.Contains(t, errs.String(), "stopped after line 0 of "+path+": interrupted; run it again to continue")
+	require.NoError(t, os.Remove(path+".register.json")) // it names the other server
+	require.Equal(t, "draw draw1: 2 entered, 0 had entered before, 1 lines refused\nrefused lines and why: "+path+".refused.csv\n",
+		done(t, args...))
+	require.NoError(t, os.WriteFile(path+".register.json", []byte(strings.Replace(read(t, path+".register.json"), "\"line\": 4", "\"line\": 3", 1)), 0o600))
+	code, _, complaints := command(args...)
+	require.Equal(t, exitDone, code)
+	require.Contains(t, complaints, "continuing after line 3 of "+path)
+	code, _, complaints = command(append(args, "--concurrency", "0")...)
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, complaints, "--concurrency 0 is not from 1 to 4096")
+}
+
+func read(t *testing.T, path string) string {
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(text)
+}

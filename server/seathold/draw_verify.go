@@ -5,13 +5,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/http"
-	"os"
+	"io"
 	"strings"
 	"time"
 
+	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/draw"
-	"github.com/seathold/seathold/engine/record"
+	"github.com/seathold/seathold/server/client"
+	"github.com/seathold/seathold/server/internal/drawfiles"
 )
 
 type verifyDrawCommand struct {
@@ -22,75 +23,43 @@ type verifyDrawCommand struct {
 	Remote remote `embed:""`
 }
 
-// Run verifies an export: its files against one another, their terms against the sale definition, their root against the
+// Run verifies an export: its files against each other, their terms against the sale definition, their root against the
 // published one.
 func (c *verifyDrawCommand) Run(p *process) error {
-	if _, err := os.Stat(c.Dir); err != nil {
+	sale, err := catalog.Load(c.Sale)
+	if err != nil {
 		return err
 	}
-	summary, err := draw.Verify(os.DirFS(c.Dir))
+	summary, err := drawfiles.Verify(c.Dir, sale)
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.Dir, err)
-	}
-	sale, i, err := drawOf(c.Sale, summary.Terms.Draw)
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.Dir, err)
-	}
-	if err := compareTerms(summary.Terms, record.DrawTerms(sale, i)); err != nil {
-		return fmt.Errorf("%s is not the draw of the sale %s: %w", c.Dir, sale.Name, err)
+		return err
 	}
 	compared, err := c.compareRoot(&summary)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.Dir, err)
 	}
-	out := lines{w: p.stdout}
-	out.say("draw        %s, for the slots of %s", summary.Terms.Draw, summary.Terms.Phase)
-	out.say("entries     %s", count(summary.Entries))
-	out.say("root        %s", summary.Root)
-	out.say("            %s", compared)
-	out.say("beacon      round %d, due at %s, signed by the chain of the sale definition", summary.Terms.Round,
-		summary.Terms.Chain.RoundTime(summary.Terms.Round).Format(time.RFC3339))
-	out.say("seed        %s", summary.Seed)
-	out.say("slots       %s", count(summary.Slots))
-	out.say("winners     %s, of them %s in the slots of the priority group", count(summary.Winners), count(summary.Priority))
-	out.say("verified    every byte of the export follows from its entries, the beacon and the sale %s", sale.Name)
-	if summary.Terms.StandIn {
-		out.say("%s", standInWarning)
+	return printSummary(p.stdout, &summary, sale, compared)
+}
+
+func printSummary(w io.Writer, s *draw.Summary, sale *catalog.Sale, compared string) error {
+	out := lines{w: w}
+	out.printf("draw        %s, for the slots of %s", s.Terms.Draw, s.Terms.Phase)
+	out.printf("entries     %s", count(s.Entries))
+	out.printf("root        %s", s.Root)
+	out.printf("            %s", compared)
+	out.printf("beacon      round %d, due at %s, signed by the chain of the sale definition", s.Terms.Round,
+		s.Terms.Chain.RoundTime(s.Terms.Round).Format(time.RFC3339))
+	out.printf("seed        %s", s.Seed)
+	out.printf("slots       %s", count(s.Slots))
+	out.printf("winners     %s, of them %s in the slots of the priority group", count(s.Winners), count(s.Priority))
+	out.printf("verified    every byte of the export follows from its entries, the beacon and the sale %s", sale.Name)
+	if s.Terms.StandIn {
+		out.printf("%s", standInWarning)
 	}
 	return out.err
 }
 
-// compareTerms compares what an export claims to have been fixed in advance with the sale definition.
-func compareTerms(export, sale draw.Terms) error {
-	instant := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-	for _, of := range []struct {
-		what         string
-		export, sale any
-	}{
-		{"registration closes at", instant(export.ClosesAt), instant(sale.ClosesAt)},
-		{"the beacon chain is", export.Chain.Hash, sale.Chain.Hash},
-		{"the chain's public key is", export.Chain.PublicKey, sale.Chain.PublicKey},
-		{"the chain's genesis is", instant(export.Chain.Genesis), instant(sale.Chain.Genesis)},
-		{"the chain's period is", export.Chain.Period, sale.Chain.Period},
-		{"the deciding round is", export.Round, sale.Round},
-		{"its being a stand-in is", export.StandIn, sale.StandIn},
-		{"the phase is", export.Phase, sale.Phase},
-		{"the phase opens at", instant(export.Slots.OpensAt), instant(sale.Slots.OpensAt)},
-		{"the phase closes at", instant(export.Slots.ClosesAt), instant(sale.Slots.ClosesAt)},
-		{"a slot's length is", export.Slots.Length, sale.Slots.Length},
-		{"the slots' step is", export.Slots.Step, sale.Slots.Step},
-		{"a slot's places are", export.Slots.Places, sale.Slots.Places},
-		{"the priority days are", export.Slots.PriorityDays, sale.Slots.PriorityDays},
-		{"the priority group is", export.Slots.Group, sale.Slots.Group},
-	} {
-		if of.export != of.sale {
-			return fmt.Errorf("%s %v there and %v in the definition", of.what, of.export, of.sale)
-		}
-	}
-	return nil
-}
-
-// compareRoot compares the root with the published one, and says what it was compared with.
+// compareRoot compares the root with the published one, and returns what it was compared with.
 func (c *verifyDrawCommand) compareRoot(s *draw.Summary) (with string, err error) {
 	root, with := strings.ToLower(c.Root), "is the one given with --root"
 	switch {
@@ -99,26 +68,35 @@ func (c *verifyDrawCommand) compareRoot(s *draw.Summary) (with string, err error
 			return "", usagef("--root %q is not 64 hexadecimal digits", root)
 		}
 	case c.Server != "":
-		o, err := newCaller("--server", c.Server, apiPath, &c.Remote)
-		if err != nil {
+		if root, err = c.publishedRoot(s.Terms.Draw); err != nil {
 			return "", err
 		}
-		defer o.client.CloseIdleConnections()
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		published, err := o.published(ctx, http.MethodGet, s.Terms.Draw, "", nil)
-		if err != nil {
-			return "", err
-		}
-		if published.Digest == "" {
-			return "", errors.New("the server has not published a root for this draw")
-		}
-		root, with = published.Digest, "is the one that "+c.Server+" has published"
+		with = "is the one that " + c.Server + " has published"
 	default:
-		return "compare it with what was published when registration closed, or give that with --root", nil
+		return "compare it with what was published when registration closed, or pass that with --root", nil
 	}
-	if given := s.Root.String(); given != root {
-		return "", fmt.Errorf("its entries have the root %s; published was %s", given, root)
+	if found := s.Root.String(); found != root {
+		return "", fmt.Errorf("its entries have the root %s; published was %s", found, root)
 	}
 	return with, nil
+}
+
+// publishedRoot reads the root from the server.
+func (c *verifyDrawCommand) publishedRoot(id string) (string, error) {
+	options, err := c.Remote.options(c.Server)
+	if err != nil {
+		return "", err
+	}
+	api, err := client.New(options)
+	if err != nil {
+		return "", usagef("--server: %w", err)
+	}
+	defer api.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	published, err := api.Draw(ctx, id)
+	if err == nil && published.Digest == "" {
+		err = errors.New("the server has not published a root for this draw")
+	}
+	return published.Digest, err
 }

@@ -16,15 +16,15 @@ import (
 
 const defaultData = "./seathold-data"
 
-// place says where the journal is kept.
-type place struct {
+// journalFlags say where the journal is kept.
+type journalFlags struct {
 	Data  string `default:"./seathold-data" env:"SEATHOLD_DATA" placeholder:"DIR" help:"The journal's directory (default: ${default})."`
 	Redis string `env:"SEATHOLD_REDIS" placeholder:"URL" help:"Keep the journal in a Redis: redis://HOST:PORT, rediss://, unix://, redis+sentinel://HOST:PORT,HOST:PORT/MASTER or redis+cluster://HOST:PORT,HOST:PORT."`
 }
 
 // openJournal opens the journal for writing.
 func (s *service) openJournal() (journal.Backend, error) {
-	where := s.command.Place
+	where := s.command.Journal
 	if where.Redis == "" {
 		return embedded.Open(where.Data, embedded.Options{Warn: func(err error) { s.log.Warn("the journal goes on", "fault", err) }})
 	}
@@ -39,11 +39,11 @@ func (s *service) openJournal() (journal.Backend, error) {
 }
 
 // look opens the journal for reading. A directory must not be in use by a server; a Redis may be.
-func (w place) look() (readable, error) {
-	if w.Redis != "" {
-		return redis.OpenReadOnly(redis.Options{Address: w.Redis})
+func (f journalFlags) look() (readable, error) {
+	if f.Redis != "" {
+		return redis.OpenReadOnly(redis.Options{Address: f.Redis})
 	}
-	return embedded.OpenReadOnly(w.Data)
+	return embedded.OpenReadOnly(f.Data)
 }
 
 // readable is a journal opened for reading.
@@ -52,12 +52,12 @@ type readable interface {
 	io.Closer
 }
 
-// String names the place without its password.
-func (w place) String() string {
-	if w.Redis == "" {
-		return w.Data
+// String names the journal, without a password.
+func (f journalFlags) String() string {
+	if f.Redis == "" {
+		return f.Data
 	}
-	address, err := url.Parse(w.Redis)
+	address, err := url.Parse(f.Redis)
 	if err != nil {
 		return "the Redis of --redis"
 	}
@@ -69,12 +69,12 @@ type journalCommand struct {
 }
 
 type dumpCommand struct {
-	Place place `embed:""`
+	Journal journalFlags `embed:""`
 }
 
 // Run prints the journal.
 func (c *dumpCommand) Run(p *process) error {
-	b, err := c.Place.look()
+	b, err := c.Journal.look()
 	if err != nil {
 		return err
 	}
@@ -82,8 +82,8 @@ func (c *dumpCommand) Run(p *process) error {
 }
 
 type verifyCommand struct {
-	Place place  `embed:""`
-	Sale  string `default:"paris2024" env:"SEATHOLD_SALE" placeholder:"NAME|DIR" help:"The sale that the journal belongs to (default: ${default})."`
+	Journal journalFlags `embed:""`
+	Sale    string       `default:"paris2024" env:"SEATHOLD_SALE" placeholder:"NAME|DIR" help:"The sale that the journal belongs to (default: ${default})."`
 }
 
 // Run verifies the journal.
@@ -92,7 +92,7 @@ func (c *verifyCommand) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	b, err := c.Place.look()
+	b, err := c.Journal.look()
 	if err != nil {
 		return err
 	}
@@ -100,33 +100,33 @@ func (c *verifyCommand) Run(p *process) error {
 	if err = errors.Join(err, b.Close()); err != nil {
 		return err
 	}
-	if err := printAudit(p.stdout, c.Place, &found); err != nil {
+	if err := printAudit(p.stdout, c.Journal, &found); err != nil {
 		return err
 	}
 	if found.Broken > 0 {
-		return fmt.Errorf("%s: %s broken invariants", c.Place, count(found.Broken))
+		return fmt.Errorf("%s: %s broken invariants", c.Journal, count(found.Broken))
 	}
 	return nil
 }
 
-func printAudit(w io.Writer, where place, a *audit.Findings) error {
+func printAudit(w io.Writer, where journalFlags, a *audit.Findings) error {
 	out := lines{w: w}
-	out.say("journal       %s", where)
-	out.say("records       %s, the last has number %s", count(a.Records), count(int(a.Last)))
+	out.printf("journal       %s", where)
+	out.printf("records       %s, the last has number %s", count(a.Records), count(int(a.Last)))
 	if a.Checkpoint.Start > 0 {
-		out.say("checkpoint    behind record %s, %s bytes", count(int(a.Checkpoint.Start)), count(int(a.Checkpoint.Bytes)))
+		out.printf("checkpoint    behind record %s, %s bytes", count(int(a.Checkpoint.Start)), count(int(a.Checkpoint.Bytes)))
 	}
 	for _, note := range a.Notes {
-		out.say("note          %s", note)
+		out.printf("note          %s", note)
 	}
-	out.say("reservations  %s of %s accounts: %s held, %s confirmed, %s released, %s expired", count(a.Reservations), count(a.Accounts),
+	out.printf("reservations  %s of %s accounts: %s held, %s confirmed, %s released, %s expired", count(a.Reservations), count(a.Accounts),
 		count(a.ByState[engine.Held]), count(a.ByState[engine.Confirmed]), count(a.ByState[engine.Released]), count(a.ByState[engine.Expired]))
-	out.say("tickets       %s held, %s confirmed", count(a.Held), count(a.Confirmed))
+	out.printf("tickets       %s held, %s confirmed", count(a.Held), count(a.Confirmed))
 	for _, problem := range a.Problems {
-		out.say("BROKEN        %s", problem)
+		out.printf("BROKEN        %s", problem)
 	}
 	if a.Broken == 0 {
-		out.say("invariants    I1, I2, I3 and I6 hold after every record")
+		out.printf("invariants    I1, I2, I3 and I6 hold after every record")
 	}
 	return out.err
 }
@@ -137,7 +137,7 @@ type lines struct {
 	err error
 }
 
-func (l *lines) say(format string, facts ...any) {
+func (l *lines) printf(format string, facts ...any) {
 	if l.err == nil {
 		_, l.err = fmt.Fprintf(l.w, format+"\n", facts...)
 	}

@@ -26,7 +26,7 @@ const drainTime = 10 * time.Second
 type serveCommand struct {
 	Addr       string        `default:"127.0.0.1:8080" env:"SEATHOLD_ADDR" placeholder:"HOST:PORT" help:"Where the API listens (default: ${default})."`
 	AdminAddr  string        `default:"127.0.0.1:9090" env:"SEATHOLD_ADMIN_ADDR" placeholder:"HOST:PORT" help:"Where the operator's port listens (default: ${default})."`
-	Place      place         `embed:""`
+	Journal    journalFlags  `embed:""`
 	Durability string        `default:"sync" enum:"sync,async,none" env:"SEATHOLD_DURABILITY" help:"Answer after the outcome is on disk (sync, the default), before it (async), or keep no journal at all (none)."`
 	Sale       string        `default:"paris2024" env:"SEATHOLD_SALE" placeholder:"NAME|DIR" help:"The sale definition: the bundled paris2024 (default), or a directory of the same files."`
 	Clock      saleClock     `env:"SEATHOLD_CLOCK" placeholder:"real|RFC3339" help:"The sale clock: wall time, or starting at that instant and running on. Default: the opening of 30 November 2023 for paris2024, real for other sales."`

@@ -34,7 +34,7 @@ func (s *service) checked(r *redis.Journal) error {
 	s.report = report.Lines
 	if s.command.Durability == "sync" && !report.Safe && !s.command.Standby.MayLose {
 		return fmt.Errorf("%s cannot keep the promise of --durability sync (%s); mend it, or start with --redis-may-lose",
-			s.command.Place, strings.Join(report.Why, "; "))
+			s.command.Journal, strings.Join(report.Why, "; "))
 	}
 	return nil
 }
@@ -46,10 +46,10 @@ const checkTime = 30 * time.Second
 const leastTakeover = time.Second
 
 func (f *standby) check(c *serveCommand) error {
-	if c.Place.Redis != "" && c.Place.Data != defaultData {
+	if c.Journal.Redis != "" && c.Journal.Data != defaultData {
 		return usagef("--data and --redis: a journal is kept in one of them")
 	}
-	if f.Standby && c.Place.Redis == "" {
+	if f.Standby && c.Journal.Redis == "" {
 		return usagef("--standby needs --redis: a directory is one server's alone")
 	}
 	if f.Standby && c.Durability == "none" {

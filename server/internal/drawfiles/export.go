@@ -1,0 +1,122 @@
+// Package drawfiles reads, checks and writes the files of draws: exports and beacons.
+package drawfiles
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/draw"
+	"github.com/seathold/seathold/engine/record"
+)
+
+// Save writes the archive of an export of the draw into a new directory dir. It unpacks and verifies it in a temporary
+// directory beside dir and then renames that, so dir is always complete.
+func Save(archive io.Reader, dir, id string) (summary draw.Summary, err error) {
+	partial, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".partial-")
+	if err != nil {
+		return summary, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(partial)) }()
+	if err := unpack(tar.NewReader(archive), partial); err != nil {
+		return summary, fmt.Errorf("the export is incomplete: %w", err)
+	}
+	if summary, err = draw.Verify(os.DirFS(partial)); err != nil {
+		return summary, fmt.Errorf("the files from the server do not verify: %w", err)
+	}
+	if summary.Terms.Draw != id {
+		return summary, fmt.Errorf("the server sent the draw %s", summary.Terms.Draw)
+	}
+	return summary, errors.Join(os.Chmod(partial, 0o755), os.Rename(partial, dir)) //nolint:gosec // it is to be published
+}
+
+// maxFiles bounds an archive. An export has fewer files.
+const maxFiles = 16
+
+// unpack writes the files of an archive. It takes only plain file names, so nothing is written outside dir. draw.Verify
+// checks the contents.
+func unpack(archive *tar.Reader, dir string) error {
+	for range maxFiles {
+		header, err := archive.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if header.Typeflag != tar.TypeReg || header.Name != filepath.Base(header.Name) || !filepath.IsLocal(header.Name) {
+			return fmt.Errorf("the archive has %q, which is not a plain file", header.Name)
+		}
+		file, err := os.OpenFile(filepath.Join(dir, header.Name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(file, archive) //nolint:gosec // the header bounds its size
+		if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("the archive has more than %d files", maxFiles)
+}
+
+// Verify checks an export against itself, and its terms against the sale definition.
+func Verify(dir string, sale *catalog.Sale) (summary draw.Summary, err error) {
+	if _, err := os.Stat(dir); err != nil {
+		return summary, err
+	}
+	if summary, err = draw.Verify(os.DirFS(dir)); err != nil {
+		return summary, fmt.Errorf("%s: %w", dir, err)
+	}
+	i, err := Find(sale, summary.Terms.Draw)
+	if err == nil {
+		err = compareTerms(summary.Terms, record.DrawTerms(sale, i))
+	}
+	if err != nil {
+		return summary, fmt.Errorf("%s is not the draw of the sale %s: %w", dir, sale.Name, err)
+	}
+	return summary, nil
+}
+
+// Find returns the index of a draw of the sale.
+func Find(sale *catalog.Sale, id string) (int, error) {
+	i, ok := sale.DrawByID(id)
+	if !ok {
+		return 0, fmt.Errorf("the sale %s has no draw %q", sale.Name, id)
+	}
+	return i, nil
+}
+
+// compareTerms compares what the export records as fixed in advance with the sale definition.
+func compareTerms(export, sale draw.Terms) error {
+	instant := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+	for _, of := range []struct {
+		what         string
+		export, sale any
+	}{
+		{"registration closes at", instant(export.ClosesAt), instant(sale.ClosesAt)},
+		{"the beacon chain is", export.Chain.Hash, sale.Chain.Hash},
+		{"the chain's public key is", export.Chain.PublicKey, sale.Chain.PublicKey},
+		{"the chain's genesis is", instant(export.Chain.Genesis), instant(sale.Chain.Genesis)},
+		{"the chain's period is", export.Chain.Period, sale.Chain.Period},
+		{"the deciding round is", export.Round, sale.Round},
+		{"stand-in is", export.StandIn, sale.StandIn},
+		{"the phase is", export.Phase, sale.Phase},
+		{"the phase opens at", instant(export.Slots.OpensAt), instant(sale.Slots.OpensAt)},
+		{"the phase closes at", instant(export.Slots.ClosesAt), instant(sale.Slots.ClosesAt)},
+		{"the length of a slot is", export.Slots.Length, sale.Slots.Length},
+		{"the step between slots is", export.Slots.Step, sale.Slots.Step},
+		{"the number of winners of a slot is", export.Slots.Places, sale.Slots.Places},
+		{"the number of priority days is", export.Slots.PriorityDays, sale.Slots.PriorityDays},
+		{"the priority group is", export.Slots.Group, sale.Slots.Group},
+	} {
+		if of.export != of.sale {
+			return fmt.Errorf("%s %v there and %v in the definition", of.what, of.export, of.sale)
+		}
+	}
+	return nil
+}
