@@ -14,9 +14,9 @@ import (
 	"github.com/seathold/seathold/engine/spec"
 )
 
-// TestAllocations: once warm, no call and no refusal allocates anything, with a journal or without one. With a journal the
-// group that carries an outcome costs the writer two allocations, however many outcomes it carries; here its first group
-// stays under way, so that only the callers are counted.
+// TestAllocations: once warm, no call and no refusal allocates anything, with a journal or without one. With a journal
+// the group that carries an outcome costs the writer two allocations, however many outcomes it carries; here its first
+// group stays under way, so that only the callers are counted.
 func TestAllocations(t *testing.T) {
 	sale, err := spec.ScenarioSale()
 	require.NoError(t, err)
@@ -83,7 +83,8 @@ func (a *allocating) id() engine.ID {
 
 func (a *allocating) sales() {
 	ctx, e := a.Context(), a.s.e
-	pack := engine.Request{Account: "ann", Phase: "late", Lines: append(append(lines("ATHL/A", 1), lines("SWIM/B", 1)...), lines("SWIM/A", 1)...)}
+	pack := engine.Request{Account: "ann", Phase: "late", Lines: append(append(lines("ATHL/A", 1), lines("SWIM/B", 1)...),
+		lines("SWIM/A", 1)...)}
 	serial := uint64(0)
 	a.none("reserve and release a pack", "", func() error {
 		serial++
@@ -149,7 +150,8 @@ func (a *allocating) refusals() {
 		{engine.SoldOut, engine.Request{Account: "fay", Lines: lines("JUDO/A", 1)}},
 		{engine.SoldOut, engine.Request{Account: "nobody-yet", Lines: lines("JUDO/A", 1)}},
 		{engine.SessionLimitExceeded, engine.Request{Account: "eve", Lines: lines("JUDO/A", 4)}},
-		{engine.AccountCapExceeded, engine.Request{Account: "gus", Phase: "late", Lines: append(append(lines("JUDO/A", 5), lines("ATHL/A", 5)...), lines("SWIM/A", 5)...)}},
+		{engine.AccountCapExceeded, engine.Request{Account: "gus", Phase: "late",
+			Lines: append(append(lines("JUDO/A", 5), lines("ATHL/A", 5)...), lines("SWIM/A", 5)...)}},
 		{engine.NotOnSale, engine.Request{Account: "eve", Lines: lines("SURF/A", 1)}},
 		{engine.UnknownSession, engine.Request{Account: "eve", Lines: lines("GONE/A", 1)}},
 		{engine.UnknownCategory, engine.Request{Account: "eve", Lines: lines("JUDO/Z", 1)}},
@@ -166,7 +168,8 @@ func (a *allocating) refusals() {
 		q.ID = a.id()
 		a.none(string(c.want), c.want, func() error { return e.Reserve(ctx, &q, &a.r) })
 	}
-	a.none("reservation_not_found", engine.ReservationNotFound, func() error { return e.Confirm(ctx, engine.ID{1, 2, 3}, "", &a.r) })
+	a.none("reservation_not_found", engine.ReservationNotFound,
+		func() error { return e.Confirm(ctx, engine.ID{1, 2, 3}, "", &a.r) })
 	a.none("a bad reference", engine.MalformedRequest, func() error { return e.Confirm(ctx, eve, "\x00", &a.r) })
 	require.NoError(a, e.Release(ctx, eve, &a.r))
 	a.none("release again", "", func() error { return e.Release(ctx, eve, &a.r) })

@@ -8,7 +8,7 @@ import (
 	"github.com/seathold/seathold/engine/inventory"
 )
 
-// OpKind is the call that an operation of a batch stands for.
+// OpKind is the call that an operation of a batch makes.
 type OpKind uint8
 
 // The kinds of operations.
@@ -20,30 +20,31 @@ const (
 
 func (k OpKind) call() call { return [...]call{callReserve, callConfirm, callRelease}[k] }
 
-// Op is one operation of a batch with its answer. A caller that uses its operations again allocates nothing.
+// Op is one operation of a batch and its answer. A caller that reuses its operations allocates nothing.
 type Op struct {
 	Kind      OpKind
 	Request   Request
 	ID        ID
 	Reference string
 
-	// The answer, exactly as the single call gives it: Err is nil, a *Refusal that belongs to Result, or the context's
+	// The answer, exactly as the single call returns it: Err is nil, a *Refusal that is part of Result, or the context's
 	// error.
 	Result Reservation
 	Err    error
 
-	seq   uint64           // the outcome that must be durable before the answer is given; 0 for none
-	ended inventory.Result // of one that was to end
-	began time.Duration    // instants at which deciding began and was done, where calls are timed
+	seq   uint64           // of OpReserve: the outcome that must be durable before the answer is shown; 0 for none
+	ended inventory.Result // of OpConfirm and OpRelease
+	began time.Duration    // when deciding began and ended, if calls are timed
 	until time.Duration
 }
 
-// Batch carries out operations that do not depend on each other: in their order, each on its own, whatever became of the
-// ones before, and each as its single call would. What the batch saves is the waiting: it waits for the journal once, for
-// all of its outcomes, and nothing of it is told before (I5). Other callers may come in between any two of its operations.
+// Batch executes independent operations in order, each like its single call, whatever the results of those before. A
+// batch waits for the journal once, for all of its outcomes; none is visible before it is durable (I5). Operations of
+// other callers may come between any two of a batch.
 //
-// It decides everything before it waits, so the longer the batch, the longer its first operation waits for its answer; a
-// thousand operations take about a millisecond. Options.Backlog bounds what may wait for the journal, of one batch too.
+// Everything is decided before the wait, so the first operation of a long batch waits longest for its answer; a
+// thousand operations take about a millisecond. Options.Backlog bounds the outcomes that wait for the journal, also
+// within a batch.
 func (e *Engine) Batch(ctx context.Context, ops []Op) {
 	now := e.counts.instant()
 	for i := range ops {
@@ -53,17 +54,17 @@ func (e *Engine) Batch(ctx context.Context, ops []Op) {
 		now = e.counts.instant()
 		ops[i].until = now
 	}
-	// From the last to the first: the outcome placed last is durable last, so the first wait is the only one.
+	// From the last to the first: the last outcome becomes durable last, so only the first call here waits.
 	for i := len(ops) - 1; i >= 0; i-- {
 		e.answerOp(ctx, &ops[i])
 	}
 	e.counts.endBatch(ops, now)
 }
 
-// aheadOps is how many operations pass between what a later one needs being asked for and being there.
+// aheadOps is how many operations are decided between a prefetch and the use of what it loads.
 const aheadOps = 8
 
-// prefetchAhead has the memory begin to bring what the operations behind the i-th will look up: first where, then what.
+// prefetchAhead prefetches what operations after the i-th will look up: first the index, then the rows that it names.
 func (e *Engine) prefetchAhead(ops []Op, i int) {
 	if ahead := i + 2*aheadOps; ahead < len(ops) {
 		e.inventory.PrefetchIndex(ops[ahead].looksUp())
@@ -73,7 +74,7 @@ func (e *Engine) prefetchAhead(ops []Op, i int) {
 	}
 }
 
-// looksUp returns the id and, for a reservation, the account that the operation begins with.
+// looksUp returns the id that the operation looks up first and, for OpReserve, the account.
 func (op *Op) looksUp() (id *inventory.ID, account string) {
 	if op.Kind == OpReserve {
 		return (*inventory.ID)(&op.Request.ID), op.Request.Account
@@ -95,7 +96,7 @@ func (e *Engine) decideOp(op *Op) {
 	case OpRelease:
 		op.ended, op.Err = e.decideEnd(op.ID, &op.Result, e.inventory.Release)
 	default:
-		panic(fmt.Sprintf("BUG: an operation of kind %d", op.Kind))
+		panic(fmt.Sprintf("BUG: a batch operation of kind %d", op.Kind))
 	}
 }
 
@@ -113,8 +114,8 @@ func (e *Engine) answerOp(ctx context.Context, op *Op) {
 	}
 }
 
-// Flush waits until all that any caller has decided so far is durable, expiries too, whatever the durability: from then on
-// every read shows it. Errors are the journal's, or ctx's.
+// Flush waits until everything decided so far by any caller is durable, including expiries, whatever Options.Durability
+// is. From then on every read shows it. Errors are the journal's and ctx's.
 func (e *Engine) Flush(ctx context.Context) error {
 	t := e.term.Load()
 	if t == nil || t.writer == nil {

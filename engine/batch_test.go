@@ -74,7 +74,8 @@ func told(r *engine.Reservation, err error) string {
 	if err != nil {
 		return err.Error()
 	}
-	return fmt.Sprint(r.ID, r.Account, r.Phase, r.State, r.Lines, r.Tickets, r.CreatedAt, r.ExpiresAt, r.ConfirmedAt, r.Reference, r.Repeated)
+	return fmt.Sprint(r.ID, r.Account, r.Phase, r.State, r.Lines, r.Tickets, r.CreatedAt, r.ExpiresAt, r.ConfirmedAt,
+		r.Reference, r.Repeated)
 }
 
 func TestBatchAnswersAsTheSingleCallsDo(t *testing.T) {

@@ -2,7 +2,7 @@ package engine
 
 import "github.com/seathold/seathold/engine/catalog"
 
-// calendar answers which phase applies.
+// calendar has the window of each phase.
 type calendar struct {
 	phases []window
 }
@@ -19,15 +19,15 @@ func newCalendar(s *catalog.Sale) calendar {
 
 func (w window) open(now int64) bool { return now >= w.opens && now < w.closes }
 
-// PhaseOpen reports whether a phase of the sale, by its index in Sale().Phases, is open now.
+// PhaseOpen reports whether a phase of the sale, by its index in Sale().Phases, is open now on the sale clock.
 func (e *Engine) PhaseOpen(phase int) bool { return e.calendar.phases[phase].open(e.nowMs()) }
 
-// choosePhase returns the phase of a request: the one it names, or else the only open one that fits.
+// choosePhase returns the phase of a request: the one that it names, or else the only open one that matches.
 //
-// Among the open phases, those of the sessions' programme are preferred, then those that sell all the sessions, then those
-// whose kind fits the number of sessions; a preference that no phase meets is dropped, so that the refusal that follows
-// says what is missing. Where several remain, the request has to say which. Where none is open, the refusal names the
-// next to open.
+// Among the open phases it prefers those of the sessions' programme, then those that sell all the sessions, then those
+// whose kind matches the number of sessions. A preference that no phase meets is dropped, so that the refusal that
+// follows names what is missing. If several phases remain, the request must name one. If none is open, the refusal
+// names the next one to open.
 func (e *Engine) choosePhase(q *Request, lines resolvedLines, unknown error, now int64, r *Reservation) (int, error) {
 	if q.Phase != "" {
 		i, ok := e.sale.PhaseByID(q.Phase)
@@ -39,7 +39,7 @@ func (e *Engine) choosePhase(q *Request, lines resolvedLines, unknown error, now
 		}
 		return i, nil
 	}
-	var choices [4]choice // by how many of the preferences are met
+	var choices [4]choice // by the number of preferences that are met
 	for i := range e.sale.Phases {
 		if !e.calendar.phases[i].open(now) {
 			continue
@@ -65,15 +65,15 @@ func (e *Engine) choosePhase(q *Request, lines resolvedLines, unknown error, now
 	switch c := choices[met]; {
 	case c.count == 0:
 		return 0, e.notOpen(e.nextPhase(lines, now), r)
-	case c.count == 1 || met < 2: // met < 2: no phase sells these sessions, which is what the refusal will say
+	case c.count == 1 || met < 2: // met < 2: no phase sells these sessions, and checkRules will refuse them
 		return c.first, nil
-	case unknown != nil: // what would tell the phases apart is not known
+	case unknown != nil: // the unknown session could decide between the phases
 		return 0, unknown
 	}
 	return 0, r.refuse(Refusal{Code: PhaseRequired})
 }
 
-// choice counts candidates and remembers the first.
+// choice counts candidates and stores the first.
 type choice struct{ count, first int }
 
 func (c *choice) add(phase int) {
@@ -83,8 +83,8 @@ func (c *choice) add(phase int) {
 	c.count++
 }
 
-// nextPhase returns the phase to name when none is open: the next to open of those that sell the sessions, else the last
-// to have closed; of all phases where none sells them.
+// nextPhase returns the phase that a refusal names if none is open: of those that sell the sessions, or of all if none
+// does, the next to open, or else the last to have closed.
 func (e *Engine) nextPhase(lines resolvedLines, now int64) int {
 	best, bestSells := 0, false
 	for i := range e.sale.Phases {
@@ -111,7 +111,7 @@ func (e *Engine) notOpen(phase int, r *Reservation) error {
 	return r.refuse(Refusal{Code: PhaseNotOpen, Phase: p.ID, OpensAt: p.OpensAt, ClosesAt: p.ClosesAt})
 }
 
-// checkAccess is the one place that decides who may buy in a phase.
+// checkAccess decides whether the account may buy in the phase now.
 func (e *Engine) checkAccess(account string, phase int, now int64, r *Reservation) error {
 	p := &e.sale.Phases[phase]
 	if p.Access == catalog.Open {

@@ -41,9 +41,9 @@ const chunkBytes = 32 << 10
 
 // Checkpoint writes a checkpoint while the sale runs, and returns when it is durable. Calls are not stopped for it.
 //
-// It notes the journal's last durable record, writes the reservations as far as their outcomes are logged, and is complete
-// when the journal is durable up to the last outcome that it may contain. Replay starts at the noted record. Records are
-// absolute, so those that the checkpoint already contains change nothing.
+// It notes the journal's last durable record, writes the reservations as far as their outcomes are logged, and is
+// complete when the journal is durable up to the last outcome that it may contain. Replay starts at the noted record.
+// Records are absolute, so those that the checkpoint already contains change nothing.
 func (e *Engine) Checkpoint(ctx context.Context) (CheckpointReport, error) {
 	t := e.term.Load()
 	if t == nil || t.writer == nil {
@@ -55,18 +55,9 @@ func (e *Engine) Checkpoint(ctx context.Context) (CheckpointReport, error) {
 	report := CheckpointReport{Start: t.writer.Durable()}
 	report.Err = e.writeCheckpoint(ctx, t.writer, &report)
 	report.Took, report.At = time.Since(began), time.Now()
-	e.lastCheckpoint.Store(&report)
 	e.checkpoints.note(&report)
 	e.checkpointedAt.Store(report.Start)
 	return report, report.Err
-}
-
-// LastCheckpoint returns the report of the last checkpoint since the start; false before the first.
-func (e *Engine) LastCheckpoint() (CheckpointReport, bool) {
-	if r := e.lastCheckpoint.Load(); r != nil {
-		return *r, true
-	}
-	return CheckpointReport{}, false
 }
 
 func (e *Engine) writeCheckpoint(ctx context.Context, writer *journal.Writer, report *CheckpointReport) error {
@@ -143,8 +134,8 @@ func (w *checkpointWriter) flush(least int) error {
 	return err
 }
 
-// yieldAfter leaves processors, disk and journal to the callers for fourteen times as long as a piece of background work
-// took.
+// yieldAfter leaves processors, disk and journal to the callers for fourteen times as long as a piece of background
+// work took.
 func (e *Engine) yieldAfter(ctx context.Context, took time.Duration) error {
 	select {
 	case <-time.After(14 * took):

@@ -22,8 +22,8 @@ import (
 	"github.com/seathold/seathold/engine/spec"
 )
 
-// A cell is three sessions with few places and three accounts with low caps: one history's own, so that one engine serves
-// hundreds of histories one after the other.
+// A cell is three sessions with few places and three accounts with low caps: one history's own, so that one engine
+// serves hundreds of histories one after the other.
 const cells = 500
 
 func cellSession(cell, i int) string { return fmt.Sprintf("C%d-%c", cell, 'X'+i) }
@@ -42,7 +42,8 @@ func cellSale(t testing.TB, cells int) *catalog.Sale {
 	}
 	for cell := range cells {
 		for i := range 3 {
-			d.Sessions = append(d.Sessions, spec.DefinedSession{ID: cellSession(cell, i), Programme: "games", Places: []int{2 + i%2, 2}})
+			d.Sessions = append(d.Sessions, spec.DefinedSession{ID: cellSession(cell, i), Programme: "games",
+				Places: []int{2 + i%2, 2}})
 		}
 	}
 	sale, err := d.Load()
@@ -63,9 +64,9 @@ type histories struct {
 	judging                           time.Duration
 }
 
-// TestLinearizable (I7, with I2, I3, I4 and I9 inside it) judges thousands of short histories: packs with opposite scarcity,
-// singles, caps, one id sent by several callers at once, confirm against release against expiry, reads of reservations and
-// accounts.
+// TestLinearizable (I7, with I2, I3, I4 and I9 inside it) judges thousands of short histories: packs with opposite
+// scarcity, singles, caps, one id sent by several callers at once, confirm against release against expiry, reads of
+// reservations and accounts.
 func TestLinearizable(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -92,7 +93,8 @@ func TestLinearizable(t *testing.T) {
 				h.next++
 			}
 			require.NoError(t, h.system.e.Close())
-			t.Logf("%d histories, %d calls, %d of them beside another, %d refused, %d overloaded; judged in %v", n, h.calls, h.raced,
+			t.Logf("%d histories, %d calls, %d of them beside another, %d refused, %d overloaded; judged in %v", n, h.calls,
+				h.raced,
 				h.refused, h.overloaded, h.judging.Round(time.Millisecond))
 			require.LessOrEqual(t, h.overloaded, h.calls/1000, "overloaded is for callers whose thread stands still")
 			require.Greater(t, h.refused, h.calls/10)
@@ -195,7 +197,8 @@ func (c *caller) calls(ticks *atomic.Int64) []porcupine.Operation {
 	if c.random.IntN(12) != 0 {
 		return []porcupine.Operation{c.call(ticks)}
 	}
-	kinds := map[spec.Kind]engine.OpKind{spec.Reserve: engine.OpReserve, spec.Confirm: engine.OpConfirm, spec.Release: engine.OpRelease}
+	kinds := map[spec.Kind]engine.OpKind{spec.Reserve: engine.OpReserve, spec.Confirm: engine.OpConfirm,
+		spec.Release: engine.OpRelease}
 	at, began := c.system.clock.now(), ticks.Add(1)
 	var asked []spec.Operation
 	var batch []engine.Op
@@ -204,14 +207,16 @@ func (c *caller) calls(ticks *atomic.Int64) []porcupine.Operation {
 		if kind, ok := kinds[op.Kind]; ok {
 			op.At = at
 			asked = append(asked, op)
-			batch = append(batch, engine.Op{Kind: kind, Request: request(op), ID: uuid.MustParse(op.ID), Reference: op.Reference})
+			batch = append(batch, engine.Op{Kind: kind, Request: request(op), ID: uuid.MustParse(op.ID),
+				Reference: op.Reference})
 		}
 	}
 	c.system.e.Batch(context.Background(), batch)
 	ended, until := ticks.Add(1), c.system.clock.now()
 	var told []porcupine.Operation
 	for i := range batch {
-		told = append(told, porcupine.Operation{ClientId: 10*c.number + i, Input: spec.Call{Operation: asked[i], Until: until}, Call: began,
+		told = append(told, porcupine.Operation{ClientId: 10*c.number + i, Input: spec.Call{Operation: asked[i],
+			Until: until}, Call: began,
 			Output: answer(asked[i], &batch[i].Result, batch[i].Err), Return: ended})
 	}
 	return told
@@ -228,7 +233,8 @@ func (c *caller) record(op spec.Operation, ticks *atomic.Int64) porcupine.Operat
 	began := ticks.Add(1)
 	a := c.system.call(op, &c.r)
 	ended := ticks.Add(1)
-	return porcupine.Operation{ClientId: c.number, Input: spec.Call{Operation: op, Until: c.system.clock.now()}, Call: began, Output: a, Return: ended}
+	return porcupine.Operation{ClientId: c.number, Input: spec.Call{Operation: op, Until: c.system.clock.now()},
+		Call: began, Output: a, Return: ended}
 }
 
 func (c *caller) draw() spec.Operation {
@@ -275,8 +281,8 @@ func (c *caller) drawLines(op *spec.Operation, id int) {
 	}
 }
 
-// moveTime lets the sale clock run on, or ends holds whose time is over. Neither stands in the history: a call carries the
-// stretch of time it fell in, and an expiry may happen at any moment.
+// moveTime lets the sale clock run on, or ends holds whose time is over. Neither stands in the history: a call carries
+// the stretch of time it fell in, and an expiry may happen at any moment.
 func (c *caller) moveTime() {
 	if c.random.IntN(2) == 0 {
 		c.system.clock.ms.Add(int64(c.random.IntN(1200)))

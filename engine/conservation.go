@@ -35,8 +35,8 @@ func (e *Engine) LastConservation() (Conservation, bool) {
 var errNotLeading = errors.New("only the leader's stock can be checked")
 
 // CheckConservation counts all pools and ledgers from the reservations, while the sale runs, and compares the sums with
-// the stock, the caps and the limits. It uses one processor for about a fifteenth of its time, and about 100 ns an account
-// and 20 ns a reservation of it. The engine calls it every Options.CheckEvery.
+// the stock, the caps and the limits. It uses one processor for about a fifteenth of its time, and about 100 ns an
+// account and 20 ns a reservation of it. The engine calls it every Options.CheckEvery.
 //
 // The error is ctx's, or that this engine does not lead. A broken invariant is in the result.
 func (e *Engine) CheckConservation(ctx context.Context) (Conservation, error) {

@@ -36,8 +36,8 @@ const (
 	codeGaveUp   Code = "gave_up"  // the caller stopped waiting for the journal; the outcome is not undone
 )
 
-// The results of a call, as indices of counts. Every refusal has a result of its own: the index of its rule, after the first
-// three.
+// The results of a call, as indices of counts. Every refusal has a result of its own: the index of its rule, after the
+// first three.
 const (
 	countOK = iota
 	countRepeated
@@ -56,24 +56,24 @@ var countedCodes = func() (codes [countedResults]Code) {
 	return codes
 }()
 
-// counts is what calls leave behind for Stats. The words they add to are spread over stripes, each a few kilobytes that
-// one caller at a time uses in most cases, so that counting costs an uncontended addition: a caller keeps to the stripe
-// that the address of its Reservation picks.
+// counts are the counters that Stats reads. They are spread over stripes of a few kilobytes. The address of the
+// caller's Reservation determines its stripe, so most stripes are used by one caller at a time and an addition is
+// uncontended.
 type counts struct {
 	timed   bool
-	began   time.Time // what instants are measured from
+	began   time.Time // the origin of instants
 	stripes []countStripe
 
 	// unacknowledged counts outcomes whose callers stopped waiting for the journal. They are not counted under codeOK.
 	unacknowledged [calls]atomic.Uint64
-	// base is how many reservations of each state there were when this engine began to lead.
+	// base is the number of reservations of each state when this engine began to lead.
 	base atomic.Pointer[map[State]uint64]
 }
 
 type countStripe struct {
 	results [calls][countedResults]atomic.Uint64
-	engine  [calls]meter.Histogram // from the call to its answer, without the waiting for the journal
-	journal [calls]meter.Histogram // the waiting, of calls that had to wait
+	engine  [calls]meter.Histogram // from the call to its answer, without waiting for the journal
+	journal [calls]meter.Histogram // waiting for the journal, of calls that had to wait
 	_       [64]byte
 }
 
@@ -85,7 +85,7 @@ func newCounts(timed bool) *counts {
 	return &counts{timed: timed, began: time.Now(), stripes: make([]countStripe, n)}
 }
 
-// instant reads the monotonic clock where calls are timed.
+// instant reads the monotonic clock if calls are timed.
 func (c *counts) instant() time.Duration {
 	if !c.timed {
 		return 0
@@ -93,7 +93,7 @@ func (c *counts) instant() time.Duration {
 	return time.Since(c.began)
 }
 
-// begin is called first by every call.
+// begin is the first step of every call.
 func (c *counts) begin(r *Reservation) (began time.Duration) {
 	r.waitedFrom = 0
 	return c.instant()
@@ -115,7 +115,7 @@ func (c *counts) end(of call, began time.Duration, r *Reservation, err error) er
 	return err
 }
 
-// endBatch counts the operations of a batch, which was decided at the instant decided and has been answered.
+// endBatch counts the operations of an answered batch. decided is the instant at which all of them were decided.
 func (c *counts) endBatch(ops []Op, decided time.Duration) {
 	waited := c.instant() - decided
 	for i := range ops {
@@ -154,7 +154,7 @@ func resultOf(r *Reservation, err error) int {
 	return countOther
 }
 
-// sum adds one result of a call up over the stripes.
+// sum returns how often a call had a result.
 func (c *counts) sum(of call, result int) uint64 {
 	n := uint64(0)
 	for i := range c.stripes {
@@ -163,5 +163,5 @@ func (c *counts) sum(of call, result int) uint64 {
 	return n
 }
 
-// changed is how many reservations a call has changed since the engine leads.
+// changed returns how many reservations a call has changed since the engine began to lead.
 func (c *counts) changed(of call) uint64 { return c.sum(of, countOK) + c.unacknowledged[of].Load() }

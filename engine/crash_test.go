@@ -28,10 +28,10 @@ type crashing struct {
 	history []porcupine.Operation
 }
 
-// TestCrashKeepsWhatWasTold (I5): callers run beside each other while the process dies before or after a sync, with everything
-// that was not synced. No answer and no read has told what is gone afterwards: one order of operations explains what was
-// heard before and after, in which calls that were not answered took effect or did not. Only refusals for want of stock or
-// room may rest on what is gone.
+// TestCrashKeepsWhatWasTold (I5): callers run beside each other while the process dies before or after a sync, with
+// everything that was not synced. No answer and no read has told what is gone afterwards: one order of operations
+// explains what was heard before and after, in which calls that were not answered took effect or did not. Only refusals
+// for want of stock or room may rest on what is gone.
 func TestCrashKeepsWhatWasTold(t *testing.T) {
 	h := &histories{TB: t, random: seeded(t), sale: cellSale(t, 1)}
 	h.start = spec.New(&spec.Rules{Sale: h.sale, TTL: spec.ScenarioTTL})
@@ -40,7 +40,8 @@ func TestCrashKeepsWhatWasTold(t *testing.T) {
 		c := &crashing{histories: h, kept: newStore()}
 		unanswered += c.run()
 	}
-	t.Logf("%d crashes, %d calls, %d of them beside another, %d unanswered; judged in %v", n, h.calls, h.raced, unanswered, h.judging)
+	t.Logf("%d crashes, %d calls, %d of them beside another, %d unanswered; judged in %v", n, h.calls, h.raced, unanswered,
+		h.judging)
 	require.Greater(t, unanswered, n/2)
 }
 
@@ -70,7 +71,8 @@ func (c *crashing) run() (unanswered int) {
 	return unanswered
 }
 
-// dieAtGroup lets the process die at the n-th group, before or after it becomes durable. Until then syncs take their time.
+// dieAtGroup lets the process die at the n-th group, before or after it becomes durable. Until then syncs take their
+// time.
 func (c *crashing) dieAtGroup(n int, durable bool) {
 	slow := rand.New(rand.NewPCG(c.random.Uint64(), 0)) // the writer's own
 	c.kept.before = func(context.Context, journal.Group) error {
@@ -117,8 +119,8 @@ func (c *crashing) callers(n, calls int) {
 	c.history = append(c.history, slices.Concat(told...)...)
 }
 
-// forget takes back every answer that came after the crash, and calls that began after it, and returns how many calls stay
-// unanswered.
+// forget takes back every answer that came after the crash, and calls that began after it, and returns how many calls
+// stay unanswered.
 func (c *crashing) forget() int {
 	at, unanswered := c.crashed.Load(), 0
 	var heard []porcupine.Operation
@@ -157,8 +159,8 @@ func (c *crashing) readAll() {
 	}
 }
 
-// TestEveryPrefixOpens (I6): a journal that is cut behind any group opens, and tells what it told when that group was the
-// last: every acknowledged outcome, and no other.
+// TestEveryPrefixOpens (I6): a journal that is cut behind any group opens, and tells what it told when that group was
+// the last: every acknowledged outcome, and no other.
 func TestEveryPrefixOpens(t *testing.T) {
 	sale := cellSale(t, 1)
 	random := seeded(t)
@@ -212,7 +214,8 @@ func TestForgetting(t *testing.T) {
 	ids := map[string]uuid.UUID{}
 	for i, name := range []string{"released", "confirmed", "expired"} {
 		ids[name] = uuid.MustParse(spec.IDOf(name))
-		q := engine.Request{ID: ids[name], Account: cellAccount(0, i), Phase: "singles", Lines: []engine.Line{{Session: cellSession(0, i), Category: "A", Quantity: 1}}}
+		q := engine.Request{ID: ids[name], Account: cellAccount(0, i), Phase: "singles",
+			Lines: []engine.Line{{Session: cellSession(0, i), Category: "A", Quantity: 1}}}
 		require.NoError(t, s.e.Reserve(t.Context(), &q, &r))
 	}
 	require.NoError(t, s.e.Release(t.Context(), ids["released"], &r))
@@ -233,7 +236,8 @@ func TestForgetting(t *testing.T) {
 	require.Equal(t, engine.ReservationNotFound, known("released"))
 	require.Equal(t, engine.ReservationNotFound, known("expired"))
 	require.Empty(t, known("confirmed"))
-	q := engine.Request{ID: ids["released"], Account: cellAccount(0, 2), Phase: "singles", Lines: []engine.Line{{Session: cellSession(0, 1), Category: "B", Quantity: 2}}}
+	q := engine.Request{ID: ids["released"], Account: cellAccount(0, 2), Phase: "singles",
+		Lines: []engine.Line{{Session: cellSession(0, 1), Category: "B", Quantity: 2}}}
 	require.NoError(t, s.e.Reserve(t.Context(), &q, &r))
 	require.NoError(t, s.e.Confirm(t.Context(), ids["released"], "", &r))
 	second := func() {
@@ -280,7 +284,8 @@ func TestSaleThatShrank(t *testing.T) {
 			Programmes: []spec.DefinedProgramme{{ID: "games", AccountCap: 5, SessionLimit: 3}},
 			Phases: []spec.DefinedPhase{{ID: "a", Programme: "games", OpensAt: saleStart, ClosesAt: saleStart.AddDate(1, 0, 0)},
 				{ID: "b", Programme: "games", OpensAt: saleStart, ClosesAt: saleStart.AddDate(1, 0, 0)}},
-			Sessions: []spec.DefinedSession{{ID: "S1", Programme: "games", Places: []int{5, 5}}, {ID: "S2", Programme: "games", Places: []int{5}}},
+			Sessions: []spec.DefinedSession{{ID: "S1", Programme: "games", Places: []int{5, 5}},
+				{ID: "S2", Programme: "games", Places: []int{5}}},
 		}
 	}
 	kept := newStore()
@@ -293,7 +298,8 @@ func TestSaleThatShrank(t *testing.T) {
 			return err
 		}
 		var r engine.Reservation
-		q := engine.Request{ID: uuid.MustParse(spec.IDOf("r")), Account: "ann", Phase: "b", Lines: []engine.Line{{Session: "S1", Category: "B", Quantity: 3}}}
+		q := engine.Request{ID: uuid.MustParse(spec.IDOf("r")), Account: "ann", Phase: "b",
+			Lines: []engine.Line{{Session: "S1", Category: "B", Quantity: 3}}}
 		require.NoError(t, s.e.Reserve(t.Context(), &q, &r))
 		require.NoError(t, s.e.Close())
 		return nil
@@ -304,11 +310,16 @@ func TestSaleThatShrank(t *testing.T) {
 		change(&d)
 		return d
 	}
-	require.ErrorContains(t, open(without(func(d *spec.Definition) { d.Phases = d.Phases[:1] })), `no longer has the phase "b"`)
-	require.ErrorContains(t, open(without(func(d *spec.Definition) { d.Sessions[0].Places = []int{5} })), "no longer has session S1, category B")
-	require.ErrorContains(t, open(without(func(d *spec.Definition) { d.Sessions = d.Sessions[1:] })), "no longer has session S1, category B")
-	require.ErrorContains(t, open(without(func(d *spec.Definition) { d.Sessions[0].Places = []int{5, 2} })), "session S1, category B has 2 seats on sale, but the journal has 3 taken")
+	require.ErrorContains(t, open(without(func(d *spec.Definition) { d.Phases = d.Phases[:1] })),
+		`no longer has the phase "b"`)
+	require.ErrorContains(t, open(without(func(d *spec.Definition) { d.Sessions[0].Places = []int{5} })),
+		"no longer has session S1, category B")
+	require.ErrorContains(t, open(without(func(d *spec.Definition) { d.Sessions = d.Sessions[1:] })),
+		"no longer has session S1, category B")
+	require.ErrorContains(t, open(without(func(d *spec.Definition) { d.Sessions[0].Places = []int{5, 2} })),
+		"session S1, category B has 2 seats on sale, but the journal has 3 taken")
 	require.NoError(t, open(without(func(d *spec.Definition) { d.Sessions = d.Sessions[:1] })), "nothing of S2 was taken")
-	require.NoError(t, open(without(func(d *spec.Definition) { slices.Reverse(d.Sessions); slices.Reverse(d.Phases) })), "in another order")
+	require.NoError(t, open(without(func(d *spec.Definition) { slices.Reverse(d.Sessions); slices.Reverse(d.Phases) })),
+		"in another order")
 	require.NoError(t, open(without(func(d *spec.Definition) { d.Sessions[0].Places = []int{1, 3} })), "just enough")
 }

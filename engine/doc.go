@@ -1,37 +1,49 @@
-// Package engine is Seathold's seat-hold engine: it holds, sells and takes back tickets of a sale, at once for everybody,
-// and acknowledges nothing that a crash could undo. A program opens an Engine over a sale definition and a journal and
-// calls Reserve, Confirm and Release from any number of goroutines; the server of this module is one such program.
+// Package engine holds, sells and takes back tickets of a sale for any number of concurrent callers, and acknowledges
+// nothing that a crash could undo. A program opens an [Engine] over a sale definition and a journal and calls
+// [Engine.Reserve], [Engine.Confirm] and [Engine.Release] from any number of goroutines. The server of this module is
+// one such program.
 //
 // # Words
 //
-// A programme is a family of sessions with an account cap of its own. A session is what people attend; a pool is the
-// countable stock of one session and price category. A reservation is the claim of one account on tickets of one or more
-// pools, line by line; it is held, and then confirmed, released or expired. A pack is a reservation that must take exactly
-// so many different sessions. A phase is a sale period with its rules; an access slot is the window in which a drawn
-// account may buy in a phase. An account's ledger is its reservations and what they add up to. The journal is the durable
-// log of outcomes.
+// A programme is a family of sessions with an account cap of its own. A session is what people attend. A pool is the
+// countable stock of one session and price category. A reservation is the claim of one account on tickets of one or
+// more pools, one line a pool; it is held, and then confirmed, released or expired. A pack is a reservation that must
+// take a fixed number of different sessions. A phase is a sale period with its rules. An access slot is the window in
+// which a drawn account may buy in a phase. An account's ledger is its reservations and their totals. The journal is
+// the durable log of outcomes.
 //
 // # Invariants
 //
-//   - I1 conservation. In every pool, capacity = available + held + sold + withheld, and none is negative. Never oversold.
-//   - I2 caps. Held and confirmed tickets never exceed the account cap or the session limit, however many requests race.
-//   - I3 one outcome. A reservation leaves held exactly once. Confirm, release and expiry may race; one wins, the others
-//     get a definite answer.
+//   - I1 conservation. In every pool, capacity = available + held + sold + withheld, and none is negative. Never
+//     oversold.
+//   - I2 caps. Held and confirmed tickets never exceed the account cap or the session limit, however many requests
+//     race.
+//   - I3 one outcome. A reservation leaves held exactly once. Confirm, release and expiry may race; one wins, the
+//     others get a definite answer.
 //   - I4 all or nothing. A reservation takes every line or none, and sums its lines per pool and per session first.
 //   - I5 acknowledged is durable. With durability sync, no answer and no read reveals an outcome that a crash at that
-//     instant could undo. A refusal for want of stock or room may be answered at once.
-//   - I6 every prefix is legal. Cut the journal after any record: the state it replays to satisfies I1 to I4. So stock and
-//     ledger room are taken before the record is placed, and given back after.
-//   - I7 linearizable. Every answer fits one order of instantaneous operations. In particular, nobody is told "sold out" or
-//     "over the cap" because of a reservation that itself fails a moment later.
+//     instant could undo. A refusal for lack of stock or room may be returned at once.
+//   - I6 every prefix is legal. Cut the journal after any record: the state that it replays to satisfies I1 to I4. So
+//     stock and ledger room are taken before the record is placed, and given back after.
+//   - I7 linearizable. Every answer fits one order of instantaneous operations. In particular, no caller is refused
+//     with "sold out" or "over the cap" because of a reservation that itself fails a moment later.
 //   - I8 one leader. A deposed leader can append nothing and acknowledges nothing.
-//   - I9 idempotent. A reservation's id is chosen by the client. The same id with the same content has one effect and one
-//     answer, however often and wherever it is sent, across restarts; with other content it is refused.
-//   - I10 bounded. Every queue, body, id, line count and table has a stated limit; past it the answer is a clear refusal.
+//   - I9 idempotent. A reservation's id is chosen by the client. The same id with the same content has one effect and
+//     one answer, however often and wherever it is sent, across restarts; with other content it is refused.
+//   - I10 bounded. Every queue, body, id, line count and table has a stated limit; beyond it the answer is a clear
+//     refusal.
 //
-// # Rooms
+// # Packages
 //
-// engine/catalog is what is sold and by which rules. engine/inventory is the lock-free core. engine/journal makes records
-// durable. engine/draw is the ballot. engine/spec is the naive model that the tests compare all of this with. This package
-// ties them together: phases, identity, time, recovery.
+// This package ties the others together: phases, identity, time, recovery, a leader's term.
+//
+//   - engine/catalog: what is sold and by which rules.
+//   - engine/inventory: the lock-free core: pools, reservations, ledgers.
+//   - engine/journal: makes records durable, in a directory or in Redis.
+//   - engine/record: the encoding of every record of the journal.
+//   - engine/draw: entries, ranks, access slots and their proofs, as pure functions.
+//   - engine/ballot: draws while they run.
+//   - engine/audit: verifies and prints a journal, checks a live sale.
+//   - engine/rehearsal: a whole sale in virtual time.
+//   - engine/spec: the sequential model that the tests compare the engine with.
 package engine

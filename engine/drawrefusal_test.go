@@ -14,7 +14,8 @@ import (
 func TestDrawRefusalCodes(t *testing.T) {
 	sale, err := catalog.Load(catalog.Bundled)
 	require.NoError(t, err)
-	e, err := Open(t.Context(), Options{Sale: sale, Durability: None, SweepEvery: -1, MaxAccounts: 1 << 10, MaxReservations: 1 << 10})
+	e, err := Open(t.Context(), Options{Sale: sale, Durability: None, SweepEvery: -1, MaxAccounts: 1 << 10,
+		MaxReservations: 1 << 10})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, e.Close()) }()
 	for from, want := range map[error]*Refusal{

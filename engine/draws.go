@@ -27,8 +27,8 @@ const (
 // beacon and the seed once it was run.
 type DrawStatus = ballot.Status
 
-// Entry is an account's registration for a draw. Once the draw was run, it has the account's rank, its access slot if any,
-// and the proof that it was among the entries.
+// Entry is an account's registration for a draw. Once the draw was run, it has the account's rank, its access slot if
+// any, and the proof that it was among the entries.
 type Entry = ballot.Entry
 
 // AccessSlot is the window in which a drawn account may buy in a phase: [OpensAt, ClosesAt).
@@ -41,8 +41,9 @@ var (
 )
 
 func (e *Engine) newBallots() []*ballot.Ballot {
-	return ballot.New(&ballot.Host{Sale: e.sale, Inventory: e.inventory, Accounts: e.o.MaxAccounts, Sync: e.o.Durability == Sync,
-		Now: e.Now, Visible: e.visible, Pause: pause,
+	return ballot.New(&ballot.Host{Sale: e.sale, Inventory: e.inventory, Accounts: e.o.MaxAccounts,
+		Sync: e.o.Durability == Sync,
+		Now:  e.Now, Visible: e.visible, Pause: pause,
 		Place: func(kind record.Kind, draw int, accountRow uint32) (seq uint64, ok bool) {
 			return e.inventory.Note(noteOf(kind, draw, accountRow))
 		}})
@@ -83,8 +84,8 @@ func (e *Engine) Draw(id string) (DrawStatus, error) {
 	return b.Status(), nil
 }
 
-// Enter registers an account for a draw, with the id of its priority group or "". An account has one entry: entering again
-// changes nothing, not even the group, and sets Entry.Repeated.
+// Enter registers an account for a draw, with the id of its priority group or "". An account has one entry: entering
+// again changes nothing, not even the group, and sets Entry.Repeated.
 //
 // Errors are *Refusal with DrawNotFound, RegistrationClosed, MalformedRequest, Overloaded, JournalUnavailable or
 // NotLeader, or ctx's.
@@ -108,7 +109,8 @@ func (e *Engine) enter(ctx context.Context, id, account, group string, r *Reserv
 	if group != "" {
 		g, ok := e.sale.GroupByID(group)
 		if !ok {
-			return Entry{}, r.refuse(Refusal{Code: MalformedRequest, Where: "priority_group: the sale has no group " + quoted(group)})
+			return Entry{}, r.refuse(Refusal{Code: MalformedRequest,
+				Where: "priority_group: the sale has no group " + quoted(group)})
 		}
 		code = g + 1
 	}
@@ -125,8 +127,8 @@ func (e *Engine) enter(ctx context.Context, id, account, group string, r *Reserv
 	return entry, nil
 }
 
-// Entry returns an account's entry for a draw that was run: its rank, its access slot, and the proof that it was among the
-// entries.
+// Entry returns an account's entry for a draw that was run: its rank, its access slot, and the proof that it was among
+// the entries.
 //
 // Errors are *Refusal with DrawNotFound, EntryNotFound, DrawNotRun or JournalUnavailable, or ctx's.
 func (e *Engine) Entry(ctx context.Context, id, account string) (Entry, error) {
@@ -157,9 +159,9 @@ func (e *Engine) access(accountRow uint32, phase int) (AccessSlot, bool) {
 	return e.ballots[e.sale.Phases[phase].Draw].AccessSlot(accountRow)
 }
 
-// FreezeDraw ends the registration of a draw for good, once its time is over, and publishes the root of its entries. The
-// engine does so by itself at the close, see Options.SweepEvery. Freezing again changes nothing. Four million entries take
-// about two seconds.
+// FreezeDraw ends the registration of a draw for good, once its time is over, and publishes the root of its entries.
+// The engine does so by itself at the close, see Options.SweepEvery. Freezing again changes nothing. Four million
+// entries take about two seconds.
 //
 // Errors are ErrRegistrationOpen, *Refusal with DrawNotFound, JournalUnavailable or NotLeader, or ctx's.
 func (e *Engine) FreezeDraw(ctx context.Context, id string) (DrawStatus, error) {
@@ -181,9 +183,9 @@ func (e *Engine) FreezeDraw(ctx context.Context, id string) (DrawStatus, error) 
 	return b.Status(), nil
 }
 
-// RunDraw decides a draw by the beacon of its round. It verifies the beacon, freezes the entries if necessary, ranks all
-// entries, and assigns the access slots in the order of the ranks until none is left. A draw runs once. Four million
-// entries take about five seconds.
+// RunDraw decides a draw by the beacon of its round. It verifies the beacon, freezes the entries if necessary, ranks
+// all entries, and assigns the access slots in the order of the ranks until none is left. A draw runs once. Four
+// million entries take about five seconds.
 //
 // Errors are ErrRegistrationOpen, ErrAlreadyDrawn, those of draw.Chain.Verify and draw.Run, *Refusal with DrawNotFound,
 // JournalUnavailable or NotLeader, or ctx's.

@@ -51,8 +51,9 @@ func (r *ballotRun) at(now time.Time) { r.now.Store(&now) }
 func (r *ballotRun) open() error {
 	j, err := embedded.Open(r.dir, embedded.Options{})
 	require.NoError(r.t, err)
-	o := engine.Options{Sale: r.sale, Journal: j, SweepEvery: -1, CheckpointAfter: -1, MaxAccounts: 1 << 16, MaxReservations: 1 << 16,
-		Clock: func(time.Time) func() time.Time { return func() time.Time { return *r.now.Load() } }}
+	o := engine.Options{Sale: r.sale, Journal: j, SweepEvery: -1, CheckpointAfter: -1, MaxAccounts: 1 << 16,
+		MaxReservations: 1 << 16,
+		Clock:           func(time.Time) func() time.Time { return func() time.Time { return *r.now.Load() } }}
 	if r.wrap != nil {
 		o.Journal = r.wrap(j)
 	}
@@ -116,9 +117,9 @@ func code(t testing.TB, err error) engine.Code {
 	return r.Code
 }
 
-// A server may end and come back at any place of a draw, with or without a checkpoint, and the draw, what it tells, and its
-// export stay the same to the byte. Of the three things that may happen at each of four places, every two meet in one of the
-// nine lives (an orthogonal array).
+// A server may end and come back at any place of a draw, with or without a checkpoint, and the draw, what it tells, and
+// its export stay the same to the byte. Of the three things that may happen at each of four places, every two meet in
+// one of the nine lives (an orthogonal array).
 func TestDrawAcrossRestarts(t *testing.T) {
 	var want string
 	for life := range 9 {
@@ -242,7 +243,8 @@ func TestDrawFollowsItsRules(t *testing.T) {
 			continue
 		}
 		opens := phase.OpensAt.Add(time.Duration(slot) * 48 * time.Hour)
-		require.Equal(t, &engine.AccessSlot{Phase: "packs", OpensAt: opens, ClosesAt: opens.Add(48 * time.Hour), Priority: slot < 2}, entry.Slot)
+		require.Equal(t, &engine.AccessSlot{Phase: "packs", OpensAt: opens, ClosesAt: opens.Add(48 * time.Hour),
+			Priority: slot < 2}, entry.Slot)
 	}
 	require.Equal(t, 2, club)
 	require.Equal(t, phase.SlotCount(), everyone)
@@ -300,10 +302,12 @@ func TestDrawRefusals(t *testing.T) {
 // Nothing that is chosen after the root was published changes the result, the sale definition included.
 func TestFrozenTermsStand(t *testing.T) {
 	for name, change := range map[string]func(d *catalog.Draw, p *catalog.Phase){
-		"another round":   func(d *catalog.Draw, _ *catalog.Phase) { d.Beacon.Round++ },
-		"another chain":   func(d *catalog.Draw, _ *catalog.Phase) { d.Beacon.PublicKey = "00" + d.Beacon.PublicKey[2:] },
-		"no stand-in":     func(d *catalog.Draw, _ *catalog.Phase) { d.Beacon.StandIn = false },
-		"an earlier end":  func(d *catalog.Draw, _ *catalog.Phase) { d.RegistrationCloses = d.RegistrationCloses.Add(-time.Hour) },
+		"another round": func(d *catalog.Draw, _ *catalog.Phase) { d.Beacon.Round++ },
+		"another chain": func(d *catalog.Draw, _ *catalog.Phase) { d.Beacon.PublicKey = "00" + d.Beacon.PublicKey[2:] },
+		"no stand-in":   func(d *catalog.Draw, _ *catalog.Phase) { d.Beacon.StandIn = false },
+		"an earlier end": func(d *catalog.Draw, _ *catalog.Phase) {
+			d.RegistrationCloses = d.RegistrationCloses.Add(-time.Hour)
+		},
 		"more places":     func(_ *catalog.Draw, p *catalog.Phase) { p.Slots.Places++ },
 		"shorter slots":   func(_ *catalog.Draw, p *catalog.Phase) { p.Slots.Length -= time.Hour },
 		"a longer phase":  func(_ *catalog.Draw, p *catalog.Phase) { p.ClosesAt = p.ClosesAt.Add(48 * time.Hour) },

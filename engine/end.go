@@ -7,10 +7,12 @@ import (
 	"github.com/seathold/seathold/engine/inventory"
 )
 
-// Confirm sells a held reservation, keeps the reference with it, and fills r. The reference is at most MaxReference bytes
-// of UTF-8 without control characters. Confirming a confirmed reservation again changes nothing, whatever the reference.
+// Confirm sells a held reservation, stores the reference with it, and fills r. The reference is at most MaxReference
+// bytes of UTF-8 without control characters. Confirming a confirmed reservation again changes nothing, whatever the
+// reference, and sets r.Repeated.
 //
-// A reservation past its time cannot be confirmed, whether or not a sweep has ended it. Errors are as for Reserve.
+// A reservation cannot be confirmed from its ExpiresAt on, whether or not a sweep has ended it. Errors are as for
+// Reserve.
 func (e *Engine) Confirm(ctx context.Context, id ID, reference string, r *Reservation) error {
 	began := e.counts.begin(r)
 	err := checkReference(reference, r)
@@ -24,7 +26,8 @@ func (e *Engine) Confirm(ctx context.Context, id ID, reference string, r *Reserv
 
 func checkReference(reference string, r *Reservation) error {
 	if !validReference(reference) {
-		return r.refuse(Refusal{Code: MalformedRequest, Where: "reference: at most 64 bytes of UTF-8 without control characters"})
+		return r.refuse(Refusal{Code: MalformedRequest,
+			Where: "reference: at most 64 bytes of UTF-8 without control characters"})
 	}
 	return nil
 }
@@ -41,24 +44,27 @@ func validReference(s string) bool {
 	return true
 }
 
-// Release gives a held reservation's tickets back and fills r. Releasing a released reservation again changes nothing; one
-// past its time has expired instead. Errors are as for Reserve.
+// Release gives back the tickets of a held reservation, and fills r. Releasing a released reservation again changes
+// nothing and sets r.Repeated. From its ExpiresAt on, a reservation is expired instead. Errors are as for Reserve.
 func (e *Engine) Release(ctx context.Context, id ID, r *Reservation) error {
 	began := e.counts.begin(r)
 	return e.counts.end(callRelease, began, r, e.end(ctx, callRelease, id, r, e.inventory.Release))
 }
 
-func (e *Engine) end(ctx context.Context, of call, id ID, r *Reservation, decide func(row uint32, now int64) inventory.Result) error {
-	res, err := e.decideEnd(id, r, decide)
+// decide is the inventory's method that ends a reservation.
+type decide func(row uint32, now int64) inventory.Result
+
+func (e *Engine) end(ctx context.Context, of call, id ID, r *Reservation, d decide) error {
+	res, err := e.decideEnd(id, r, d)
 	if err != nil {
 		return err
 	}
 	return e.answerEnd(ctx, of, &res, r)
 }
 
-// decideEnd decides the end of a reservation, and fills r where it ends or had ended so. Where there is no error, answerEnd has
-// the answer.
-func (e *Engine) decideEnd(id ID, r *Reservation, decide func(row uint32, now int64) inventory.Result) (res inventory.Result, err error) {
+// decideEnd decides the end of a reservation without waiting for the journal. It fills r if the reservation has now, or
+// had already, ended in this way. If err is nil, answerEnd returns the answer.
+func (e *Engine) decideEnd(id ID, r *Reservation, d decide) (res inventory.Result, err error) {
 	if err := e.admit(r); err != nil {
 		return res, err
 	}
@@ -66,9 +72,9 @@ func (e *Engine) decideEnd(id ID, r *Reservation, decide func(row uint32, now in
 	if row == 0 {
 		return res, r.refuse(Refusal{Code: ReservationNotFound})
 	}
-	switch res = decide(row, e.nowMs()); res.Verdict {
+	switch res = d(row, e.nowMs()); res.Verdict {
 	case inventory.Done, inventory.AlreadyDone:
-		e.fillEnded(row, &res, r) // now, while it is in the cache: an end is for good
+		e.fillEnded(row, &res, r) // an end is final, and the row is in the cache now
 	case inventory.NotFound:
 		return res, r.refuse(Refusal{Code: ReservationNotFound})
 	case inventory.Overloaded, inventory.Full:
@@ -77,9 +83,9 @@ func (e *Engine) decideEnd(id ID, r *Reservation, decide func(row uint32, now in
 	return res, nil
 }
 
-// answerEnd gives the answer when it may be told.
+// answerEnd returns the answer once it may be shown.
 func (e *Engine) answerEnd(ctx context.Context, of call, res *inventory.Result, r *Reservation) error {
-	// A refusal, too, tells of an outcome here: it waits for it (I5).
+	// A refusal reveals an outcome too, the earlier end. It waits for that (I5).
 	if err := e.awaitDurable(ctx, res.Seq, r); err != nil {
 		if res.Verdict == inventory.Done {
 			e.counts.unacknowledged[of].Add(1)
@@ -99,7 +105,7 @@ func (e *Engine) answerEnd(ctx context.Context, of call, res *inventory.Result, 
 
 func (e *Engine) fillEnded(row uint32, res *inventory.Result, r *Reservation) {
 	if !e.inventory.Read(row, &r.snapshot) {
-		panic("BUG: a reservation that ended cannot be read")
+		panic("BUG: an ended reservation cannot be read")
 	}
 	e.fill(r)
 	r.Repeated = res.Verdict == inventory.AlreadyDone

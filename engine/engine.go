@@ -40,15 +40,14 @@ type Engine struct {
 	checkpointLock sync.Mutex
 	checkpointedAt atomic.Uint64 // record at which the last checkpoint starts
 	checkpoints    checkpointCounts
-	lastCheckpoint atomic.Pointer[CheckpointReport]
 	background     sync.WaitGroup
 	stop           chan struct{}
 	closed         atomic.Bool
 }
 
-// Open recovers the sale from its journal and starts it. A standby is returned at once and follows in the background. ctx
-// bounds the recovery only. Errors are those of Options, of the journal, and of a sale definition that no longer has what
-// the journal's reservations name. The journal is closed then.
+// Open recovers the sale from its journal and starts it. A standby is returned at once and follows in the background.
+// ctx bounds the recovery only. Errors are those of Options, of the journal, and of a sale definition that no longer
+// has what the journal's reservations name. The journal is closed then.
 func Open(ctx context.Context, o Options) (*Engine, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
@@ -141,8 +140,8 @@ func (e *Engine) start() {
 	}
 }
 
-// Close makes placed outcomes durable, answers the callers that wait for them, and closes the journal. No call may be made
-// concurrently or later. Closing again returns nil.
+// Close makes placed outcomes durable, answers the callers that wait for them, and closes the journal. No call may be
+// made concurrently or later. Closing again returns nil.
 func (e *Engine) Close() error {
 	if e.closed.Swap(true) {
 		return nil
@@ -175,8 +174,8 @@ func (e *Engine) nowMs() int64 { return e.clock().UnixMilli() + e.ahead.Load() }
 // instant returns the time of the engine's milliseconds.
 func instant(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
-// Ready reports whether reservations are accepted: this engine leads, the journal is replayed and responds. The error is
-// why not.
+// Ready reports whether reservations are accepted: this engine leads, the journal is replayed and responds. The error
+// is why not.
 func (e *Engine) Ready() error {
 	if e.closed.Load() {
 		return journal.ErrClosed

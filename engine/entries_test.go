@@ -60,13 +60,14 @@ func (c *crowd) count(account string, entry engine.Entry, err error) {
 	c.groups[account] = entry.Group
 }
 
-// I5, I7: Entries race with one another, with checkpoints and with the freeze. Whoever was told of an entry is among the
-// frozen ones, nobody else is, and it is the same after a restart.
+// I5, I7: Entries race with one another, with checkpoints and with the freeze. Whoever was told of an entry is among
+// the frozen ones, nobody else is, and it is the same after a restart.
 func TestEnterRacesTheFreeze(t *testing.T) {
 	r := newBallotRun(t)
 	require.NoError(t, r.open())
 	r.at(r.draw1.RegistrationCloses.Add(-time.Second))
-	c := &crowd{t: t, e: r.e, half: make(chan struct{}), made: map[string]int{}, groups: map[string]string{}, refused: map[string]bool{}}
+	c := &crowd{t: t, e: r.e, half: make(chan struct{}), made: map[string]int{}, groups: map[string]string{},
+		refused: map[string]bool{}}
 	var entered sync.WaitGroup
 	for caller := range crowdCallers {
 		entered.Go(func() { c.enter(caller) })

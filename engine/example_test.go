@@ -47,7 +47,8 @@ func Example() {
 	request := engine.Request{
 		ID:      uuid.MustParse("018c1f3e-7a00-7000-8000-000000000001"), // the same id again has no second effect
 		Account: "ann@example.com",
-		Lines:   []engine.Line{{Session: "ATH10", Category: "A", Quantity: 2}, {Session: "SWM03", Category: "B", Quantity: 4}},
+		Lines: []engine.Line{{Session: "ATH10", Category: "A", Quantity: 2},
+			{Session: "SWM03", Category: "B", Quantity: 4}},
 	}
 	var r engine.Reservation // keep one for each caller: calls fill it and allocate nothing
 	if err := e.Reserve(ctx, &request, &r); err != nil {
@@ -60,7 +61,8 @@ func Example() {
 	}
 	fmt.Println(r.State, "with", r.Reference)
 
-	more := engine.Request{Account: "ann@example.com", Lines: []engine.Line{{Session: "SWM03", Category: "A", Quantity: 3}}}
+	more := engine.Request{Account: "ann@example.com",
+		Lines: []engine.Line{{Session: "SWM03", Category: "A", Quantity: 3}}}
 	var refusal *engine.Refusal
 	if err := e.Reserve(ctx, &more, &r); errors.As(err, &refusal) {
 		fmt.Println(refusal.Code, "-", refusal.Detail())
@@ -74,7 +76,8 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println("after a restart:", account.Programmes[0].Confirmed, "of", account.Programmes[0].Cap, account.Programmes[0].Programme, "tickets")
+	fmt.Println("after a restart:", account.Programmes[0].Confirmed, "of", account.Programmes[0].Cap,
+		account.Programmes[0].Programme, "tickets")
 	if err := e.Close(); err != nil {
 		log.Fatal(err)
 	}

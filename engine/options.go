@@ -37,8 +37,8 @@ type Options struct {
 	// SweepEvery is the wall time between two sweeps for expired reservations; default 100 ms. If it is negative, only
 	// ExpireDue sweeps, and only FreezeDraw freezes draws.
 	SweepEvery time.Duration
-	// Forget is how long after its expiry a released or expired reservation can still be read; default 24 hours on the sale
-	// clock. It is forgotten at the first start after that. Confirmed reservations are kept for ever.
+	// Forget is how long after its expiry a released or expired reservation can still be read; default 24 hours on the
+	// sale clock. It is forgotten at the first start after that. Confirmed reservations are kept for ever.
 	Forget time.Duration
 
 	// The journal.
@@ -70,8 +70,8 @@ type Options struct {
 
 	// Timed makes Stats include how long calls took. A call then reads the monotonic clock two or three times.
 	Timed bool
-	// CheckEvery is the wall time between two checks of I1 and I2 on the live sale, see CheckConservation; default 10 s. If
-	// it is negative, only CheckConservation checks.
+	// CheckEvery is the wall time between two checks of I1 and I2 on the live sale, see CheckConservation; default 10 s.
+	// If it is negative, only CheckConservation checks.
 	CheckEvery time.Duration
 	// Log receives what an operator should know; default: nothing is logged.
 	Log *slog.Logger

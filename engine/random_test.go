@@ -17,12 +17,13 @@ import (
 	"github.com/seathold/seathold/engine/spec"
 )
 
-// saleStart is when the random sales begin; their clocks do not come to the day on which ended reservations are forgotten.
+// saleStart is when the random sales begin; their clocks do not come to the day on which ended reservations are
+// forgotten.
 var saleStart = time.Date(2024, 5, 2, 10, 0, 0, 0, time.UTC)
 
 // TestRandomOperations answers random operations on random small sales by the engine and by the specification, with
-// checkpoints, restarts and a sale that grows in between. After every step the answers are the same in all their facts and
-// the stock is conserved (I1 to I4, I9); at the end the journal verifies (I6).
+// checkpoints, restarts and a sale that grows in between. After every step the answers are the same in all their facts
+// and the stock is conserved (I1 to I4, I9); at the end the journal verifies (I6).
 func TestRandomOperations(t *testing.T) {
 	for range rounds(t, 3) {
 		rapid.Check(t, func(rt *rapid.T) {
@@ -101,7 +102,8 @@ func (r *random) step() {
 	case n < 45:
 		r.same(r.drawReserve())
 	case n < 70:
-		kind := rapid.SampledFrom([]spec.Kind{spec.Confirm, spec.Confirm, spec.Release, spec.ReadReservation}).Draw(r.T, "end")
+		kind := rapid.SampledFrom([]spec.Kind{spec.Confirm, spec.Confirm, spec.Release, spec.ReadReservation}).Draw(r.T,
+			"end")
 		op := spec.Operation{Kind: kind, At: r.at, ID: drawID(r.T)}
 		if kind == spec.Confirm {
 			op.Reference = rapid.SampledFrom([]string{"", "X1", "ünï", "a\x00b"}).Draw(r.T, "reference")
@@ -110,7 +112,8 @@ func (r *random) step() {
 	case n < 78:
 		r.same(spec.Operation{Kind: spec.ReadAccount, At: r.at, Account: rapid.SampledFrom(accounts).Draw(r.T, "account")})
 	case n < 88:
-		r.at = r.at.Add(time.Duration(rapid.SampledFrom([]int{1, 999, 30_000, 60_000, 1_019_000, 1_020_000}).Draw(r.T, "ms")) * time.Millisecond)
+		r.at = r.at.Add(time.Duration(rapid.SampledFrom([]int{1, 999, 30_000, 60_000, 1_019_000, 1_020_000}).Draw(r.T,
+			"ms")) * time.Millisecond)
 	case n < 92:
 		r.same(spec.Operation{Kind: spec.Sweep, At: r.at})
 		// A sweep waits for nothing, and stock shows only what is durable: a read of who is concerned does wait.
@@ -141,7 +144,8 @@ func (r *random) grow() {
 			s.Places[i] += 2
 		}
 	case 2:
-		s := spec.DefinedSession{ID: fmt.Sprintf("NEW%d", len(r.def.Sessions)), Programme: r.def.Programmes[0].ID, Places: []int{3}}
+		s := spec.DefinedSession{ID: fmt.Sprintf("NEW%d", len(r.def.Sessions)), Programme: r.def.Programmes[0].ID,
+			Places: []int{3}}
 		r.def.Sessions = append([]spec.DefinedSession{s}, r.def.Sessions...)
 	default:
 		p := spec.DefinedPhase{ID: fmt.Sprintf("new%d", len(r.def.Phases)), Programme: r.def.Programmes[0].ID,
@@ -161,7 +165,8 @@ func drawDefinition(t *rapid.T) spec.Definition {
 	d := spec.Definition{}
 	for i := range small(1, 2, "programmes") {
 		accountCap := small(2, 9, "cap")
-		d.Programmes = append(d.Programmes, spec.DefinedProgramme{ID: fmt.Sprintf("p%d", i), AccountCap: accountCap, SessionLimit: small(1, accountCap, "limit")})
+		d.Programmes = append(d.Programmes, spec.DefinedProgramme{ID: fmt.Sprintf("p%d", i), AccountCap: accountCap,
+			SessionLimit: small(1, accountCap, "limit")})
 	}
 	// The first session of each programme is for sale, so that each may have phases.
 	for i := range len(d.Programmes) + small(1, 3, "sessions") {
@@ -195,7 +200,8 @@ func drawID(t *rapid.T) string {
 }
 
 func (r *random) drawReserve() spec.Operation {
-	op := spec.Operation{Kind: spec.Reserve, At: r.at, ID: drawID(r.T), Account: rapid.SampledFrom(accounts).Draw(r.T, "account")}
+	op := spec.Operation{Kind: spec.Reserve, At: r.at, ID: drawID(r.T), Account: rapid.SampledFrom(accounts).Draw(r.T,
+		"account")}
 	sessions := []string{"GONE"}
 	for _, s := range r.def.Sessions {
 		sessions = append(sessions, s.ID, s.ID, s.ID)
@@ -212,7 +218,8 @@ func (r *random) drawReserve() spec.Operation {
 		op.Phase = rapid.SampledFrom([]string{"f0", "f1", "f2", "f3", "new2", "gone"}).Draw(r.T, "phase")
 	}
 	if rapid.IntRange(0, 3).Draw(r.T, "asks for a time") == 0 {
-		op.TTL = rapid.SampledFrom([]time.Duration{time.Second, 30 * time.Second, time.Minute, 17 * time.Minute, 18 * time.Minute,
+		op.TTL = rapid.SampledFrom([]time.Duration{time.Second, 30 * time.Second, time.Minute, 17 * time.Minute,
+			18 * time.Minute,
 			-time.Second, time.Millisecond}).Draw(r.T, "ttl")
 	}
 	return op

@@ -7,8 +7,10 @@ import (
 	"github.com/seathold/seathold/engine/inventory"
 )
 
-// Reservation reads a reservation into r. What it shows is durable (I5); one past its time shows as expired, except on a
-// standby, whose reads trail. Errors are *Refusal with ReservationNotFound, Overloaded or JournalUnavailable, or ctx's.
+// Reservation reads a reservation into r. What it shows is durable (I5). From its ExpiresAt on, a hold is shown as
+// expired, except on a standby, whose reads lag.
+//
+// Errors are *Refusal with ReservationNotFound, Overloaded or JournalUnavailable, or ctx's.
 func (e *Engine) Reservation(ctx context.Context, id ID, r *Reservation) error {
 	began := e.counts.begin(r)
 	return e.counts.end(callReservation, began, r, e.readReservation(ctx, id, r))
@@ -20,7 +22,7 @@ func (e *Engine) readReservation(ctx context.Context, id ID, r *Reservation) err
 		return r.refuse(Refusal{Code: ReservationNotFound})
 	}
 	now := e.nowMs()
-	for attempt := 0; ; {
+	for attempt := 0; ; attempt++ {
 		if e.inventory.Read(row, &r.snapshot) {
 			if r.snapshot.State != Held || r.snapshot.ExpiresMs > now || !e.Leads() {
 				break
@@ -30,13 +32,13 @@ func (e *Engine) readReservation(ctx context.Context, id ID, r *Reservation) err
 			}
 			continue
 		}
+		// The reservation failed, or is between two states. Another one may have taken over the id of a failed one.
 		if row = e.inventory.Find(inventory.ID(id)); row == 0 {
 			return r.refuse(Refusal{Code: ReservationNotFound})
 		}
 		if !pause(attempt) {
 			return r.refuse(Refusal{Code: Overloaded})
 		}
-		attempt++
 	}
 	if err := e.awaitDurable(ctx, r.snapshot.Seq, r); err != nil {
 		return err
@@ -45,8 +47,9 @@ func (e *Engine) readReservation(ctx context.Context, id ID, r *Reservation) err
 	return nil
 }
 
-// Account reads an account's ledger as it was at one instant. An account that never reserved has an empty one. Errors are
-// *Refusal with MalformedRequest, Overloaded or JournalUnavailable, or ctx's.
+// Account reads an account's ledger as it was at one instant. An account that never reserved has an empty ledger.
+//
+// Errors are *Refusal with MalformedRequest, Overloaded or JournalUnavailable, or ctx's.
 func (e *Engine) Account(ctx context.Context, account string) (Account, error) {
 	var refused Reservation
 	began := e.counts.begin(&refused)
@@ -78,8 +81,8 @@ func (e *Engine) readAccount(ctx context.Context, account string, refused *Reser
 	if why != "" {
 		return Account{}, refused.refuse(Refusal{Code: why})
 	}
-	// What is missing from the ledger tells of outcomes as well: a release or an expiry. So all that is placed must be
-	// durable, not only what is shown (I5).
+	// A reservation that is missing from the ledger reveals an outcome too: its release or expiry. So everything placed
+	// must be durable, not only what is shown (I5).
 	placed := e.inventory.Placed()
 	a.Reservations = make([]Reservation, len(ledger))
 	for i, l := range ledger {
@@ -99,9 +102,10 @@ func (e *Engine) readAccount(ctx context.Context, account string, refused *Reser
 	return a, nil
 }
 
-// ledger returns the account's reservations that count, without holds whose time is over, or why it cannot tell.
+// ledger returns the account's reservations that count, without expired holds, or the code of the refusal. It ends
+// expired holds that no sweep has ended yet, and then reads the ledger again.
 func (e *Engine) ledger(row uint32) (ledger []inventory.LedgerRow, why Code) {
-	now := e.nowMs() // one instant for all, so that of two holds the later to end is not the one that has
+	now := e.nowMs() // one instant for all holds, so that none is shown as held after one that expires later has expired
 	for over := true; over; {
 		var ok bool
 		if ledger, ok = e.inventory.Ledger(row, ledger[:0]); !ok {
@@ -120,8 +124,8 @@ func (e *Engine) ledger(row uint32) (ledger []inventory.LedgerRow, why Code) {
 	return ledger, ""
 }
 
-// Stock reads a pool of the sale, by its index in Sale().Pools. It never blocks. With durability sync it shows what is
-// durable (I5), and includes every outcome of which a caller has been told.
+// Stock reads a pool of the sale, by its index in Sale().Pools. It never blocks. With durability Sync it shows what is
+// durable (I5), which includes every acknowledged outcome.
 func (e *Engine) Stock(pool int) Stock {
 	p := &e.sale.Pools[pool]
 	s := Stock{Capacity: p.Capacity, Withheld: p.Withheld}
@@ -135,8 +139,8 @@ func (e *Engine) Stock(pool int) Stock {
 	return s
 }
 
-// expireNow ends a hold whose time is over at now (ms). It returns false where the journal could not follow: the hold is
-// over and cannot be shown as held, and that it has expired is not durable and cannot be told either (I5).
+// expireNow ends a hold that has expired at now (ms). It returns false if the journal has failed: the hold must not be
+// shown as held, and its expiry, which is not durable, must not be shown either (I5).
 func (e *Engine) expireNow(row uint32, now int64) bool {
 	t := e.term.Load()
 	if t == nil || t.err() != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/seathold/seathold/engine/spec"
 )
 
-// TestReadsOfOverdueHolds (I5, I7): while the journal does not answer, nobody can be told that a hold has expired, and nobody
-// is told any more that it is held.
+// TestReadsOfOverdueHolds (I5, I7): while the journal does not answer, nobody can be told that a hold has expired, and
+// nobody is told any more that it is held.
 func TestReadsOfOverdueHolds(t *testing.T) {
 	sale, err := spec.ScenarioSale()
 	require.NoError(t, err)

@@ -39,8 +39,9 @@ func (e *Engine) recover(ctx context.Context) error {
 	if p.latest > 0 {
 		latest = instant(p.latest)
 	}
-	e.recovery = Recovery{Recovered: found, Reservations: int(e.inventory.Rows()) - 1, Accounts: int(e.inventory.Accounts()) - 1,
-		Latest: latest, Took: time.Since(began)}
+	e.recovery = Recovery{Recovered: found, Reservations: int(e.inventory.Rows()) - 1,
+		Accounts: int(e.inventory.Accounts()) - 1,
+		Latest:   latest, Took: time.Since(began)}
 	e.clock = e.o.Clock(latest)
 	return t.begin(ctx)
 }

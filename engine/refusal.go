@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Code names the rule that a refused request broke. The words are those of the HTTP contract; refusals has a row for each.
+// Code names the rule that a refused request broke. The words are those of the HTTP contract; refusals has a row for
+// each.
 type Code string
 
 // Shape of the request.
@@ -188,7 +189,8 @@ type Rule struct {
 	detail func(r *Refusal) string
 }
 
-// Fact is one fact of a refusal, by its name in the HTTP contract. Exactly one of the functions is set; it reads the value.
+// Fact is one fact of a refusal, by its name in the HTTP contract. Exactly one of the functions is set; it reads the
+// value.
 type Fact struct {
 	Name    string
 	Text    func(r *Refusal) string
@@ -223,11 +225,11 @@ func quoted(s string) string { return strconv.Quote(s) }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 
-// Refusal is the error of a request that broke a rule. A refused request changes nothing. The code decides which fields are
-// set: those that the facts of its rule read.
+// Refusal is the error of a request that broke a rule. A refused request changes nothing. The code decides which fields
+// are set: those that the facts of its rule read.
 //
-// JournalUnavailable is the exception: where the call took effect before the journal failed, its outcome is unknown. A retry
-// with the same id returns it.
+// JournalUnavailable is the exception: where the call took effect before the journal failed, its outcome is unknown. A
+// retry with the same id returns it.
 type Refusal struct {
 	Code      Code
 	Where     string

@@ -17,8 +17,8 @@ const (
 	MaxReference = record.MaxReference   // bytes
 )
 
-// ID is a reservation's id: a UUID that the client chooses, or the engine where the client leaves it zero. The same id
-// with the same content has one effect and one answer, however often it is sent (I9).
+// ID is a reservation's id: a UUID that the client chooses. If the client leaves it zero, the engine chooses one. The
+// same id with the same content has one effect and one answer, however often it is sent (I9).
 type ID = uuid.UUID
 
 // Line is one (session, category, quantity) of a reservation.
@@ -28,16 +28,16 @@ type Line struct {
 	Quantity int    // tickets, 1 to MaxQuantity
 }
 
-// Request asks to hold tickets.
+// Request is a request to hold tickets.
 type Request struct {
-	ID      ID            // zero: the engine makes a UUIDv7
+	ID      ID            // zero: the engine creates a UUIDv7
 	Account string        // [A-Za-z0-9._:@-]{1,64}
-	Phase   string        // empty: the only open phase that fits
-	TTL     time.Duration // how long to hold, in whole seconds, at most Options.TTL; 0: Options.TTL
+	Phase   string        // empty: the only open phase that matches the lines
+	TTL     time.Duration // how long the hold lasts, in whole seconds, at most Options.TTL; 0: Options.TTL
 	Lines   []Line        // 1 to MaxLines, of different session and category
 }
 
-// State is where a reservation stands.
+// State is the state of a reservation.
 type State = inventory.State
 
 // The states of a reservation. It leaves Held exactly once (I3).
@@ -50,7 +50,8 @@ const (
 
 // Reservation is the claim of one account on tickets of one or more pools, as read at one instant.
 //
-// Calls fill one that the caller owns and reuse its Lines, so a caller that keeps one allocates nothing.
+// The caller owns it; a call fills it and reuses its Lines. A caller that reuses one for all its calls allocates
+// nothing.
 type Reservation struct {
 	ID          ID
 	Account     string
@@ -63,12 +64,12 @@ type Reservation struct {
 	ConfirmedAt time.Time // zero unless Confirmed
 	Reference   string    // the caller's, given with the confirmation
 
-	Repeated bool // the call changed nothing: an earlier one with this id had the same effect
+	Repeated bool // the call changed nothing: an earlier call with this id had the same effect
 
 	refusal    Refusal
 	snapshot   inventory.Snapshot
 	lines      []inventory.Line
-	waitedFrom time.Duration // instant at which the call began to wait for the journal; 0: it did not, or is not timed
+	waitedFrom time.Duration // when the call began to wait for the journal; 0 if it did not wait or is not timed
 }
 
 // refuse stores the refusal in the caller's reservation, so that it costs no allocation.
@@ -77,7 +78,7 @@ func (r *Reservation) refuse(refusal Refusal) error {
 	return &r.refusal
 }
 
-// Stock is what a pool holds at one moment. Available, Held, Sold and Withheld add up to Capacity (I1).
+// Stock is a pool at one instant, in tickets. Available, Held, Sold and Withheld add up to Capacity (I1).
 type Stock struct {
 	Capacity  int
 	Available int
@@ -91,10 +92,10 @@ type Account struct {
 	Account      string
 	Programmes   []ProgrammeTickets // every programme of the sale, in its order
 	Reservations []Reservation      // those that count: held and confirmed, newest first
-	Access       []AccessSlot       // in the order of the phases
+	Access       []AccessSlot       // in the order of the phases; of draws that were run
 }
 
-// ProgrammeTickets are an account's tickets in one programme. Held and Confirmed together never exceed Cap (I2).
+// ProgrammeTickets are an account's tickets in one programme. Held plus Confirmed never exceeds Cap (I2).
 type ProgrammeTickets struct {
 	Programme string
 	Cap       int

@@ -11,13 +11,13 @@ import (
 	"github.com/seathold/seathold/engine/record"
 )
 
-// Reserve holds tickets, all lines or none (I4), and fills r. When the id is already a reservation's with the same
-// content, nothing changes and r.Repeated is set (I9).
+// Reserve holds tickets, all lines or none (I4), and fills r. If a reservation with the same id and the same content
+// exists, nothing changes and r.Repeated is set (I9).
 //
-// Errors are *Refusal, nothing has then changed, or ctx's when the caller stops waiting for the journal: the outcome
-// stands then, and the same id asks for it. A refusal belongs to r and changes with the next call that fills r. When
-// several rules are broken the first of this order is reported: shape of the request, phase, access, what is on sale,
-// pack shape, limits and caps, stock.
+// Errors are *Refusal, or ctx's if the caller stopped waiting for the journal. After a refusal nothing has changed,
+// except where Refusal notes it. After ctx's error the decision is not undone; retry with the same id to learn it. A
+// refusal is part of r, and the next call that fills r overwrites it. If several rules are broken, the first in this
+// order is reported: shape of the request, phase, access, what is on sale, pack shape, limits and caps, stock.
 func (e *Engine) Reserve(ctx context.Context, q *Request, r *Reservation) error {
 	began := e.counts.begin(r)
 	return e.counts.end(callReserve, began, r, e.reserveDurably(ctx, q, r))
@@ -37,7 +37,8 @@ func (e *Engine) reserveDurably(ctx context.Context, q *Request, r *Reservation)
 	return refusal
 }
 
-// reserve decides, and returns the outcome that must be durable before anybody hears of the decision; 0 for none.
+// reserve decides without waiting for the journal. It returns the outcome that must be durable before the decision may
+// be shown; 0 for none.
 func (e *Engine) reserve(q *Request, r *Reservation) (seq uint64, err error) {
 	if err := e.admit(r); err != nil {
 		return 0, err
@@ -49,28 +50,36 @@ func (e *Engine) reserve(q *Request, r *Reservation) (seq uint64, err error) {
 	now := e.nowMs()
 	lines, unknown := e.resolve(q, r)
 	for attempt := 0; ; attempt++ {
-		if q.ID != (ID{}) {
-			if row := e.inventory.Find(inventory.ID(q.ID)); row != 0 {
-				if seq, decided, err := e.repeat(q, row, lines, unknown == nil, now, r); decided {
-					return seq, err
-				} else if !pause(attempt) {
-					return 0, r.refuse(Refusal{Code: Overloaded})
-				}
-				continue
+		// A known id decides alone: what the first request did is the answer to its repeats, whatever the rules are now.
+		if row := e.findGiven(q.ID); row != 0 {
+			if seq, decided, err := e.repeat(q, row, lines, unknown == nil, now, r); decided {
+				return seq, err
 			}
+			if !pause(attempt) {
+				return 0, r.refuse(Refusal{Code: Overloaded})
+			}
+			continue
 		}
 		phase, err := e.checkRules(q, lines, unknown, now, r)
 		if err != nil {
 			return 0, err
 		}
 		res := e.take(q, r, phase, now)
-		if res.Verdict != inventory.Known {
+		if res.Verdict != inventory.Known { // otherwise another call has just used the id
 			return res.Seq, e.verdict(&res, r)
 		}
 	}
 }
 
-// checkShape refuses what no sale could accept.
+// findGiven returns the row of the reservation with an id that the client chose; 0 for none.
+func (e *Engine) findGiven(id ID) uint32 {
+	if id == (ID{}) {
+		return 0
+	}
+	return e.inventory.Find(inventory.ID(id))
+}
+
+// checkShape refuses what no sale accepts.
 func (e *Engine) checkShape(q *Request, r *Reservation) error {
 	malformed := func(where string) error { return r.refuse(Refusal{Code: MalformedRequest, Where: where}) }
 	if !ValidAccount(q.Account) {
@@ -103,7 +112,7 @@ func (e *Engine) badTTL(r *Reservation) error {
 	return r.refuse(Refusal{Code: MalformedRequest, Where: e.rules.ttl})
 }
 
-// ruleTexts are what refusals say of a request's shape. They are made once, so that a refusal allocates nothing.
+// ruleTexts are the texts of refusals of a request's shape. They are made once, so that a refusal allocates nothing.
 type ruleTexts struct {
 	ttl      string
 	quantity [MaxLines]string // by line
@@ -119,14 +128,15 @@ func newRuleTexts(ttl time.Duration) *ruleTexts {
 
 const accountRule = "account: 1 to 64 characters of A-Z a-z 0-9 . _ : @ -"
 
-// ValidAccount reports whether the text can name an account: 1 to 64 of A-Z a-z 0-9 . _ : @ -
+// ValidAccount reports whether the text is an account name: 1 to 64 characters of A-Z a-z 0-9 . _ : @ -
 func ValidAccount(account string) bool {
 	if len(account) < 1 || len(account) > MaxAccount {
 		return false
 	}
 	for i := range len(account) {
 		switch c := account[i]; {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '_', c == ':', c == '@', c == '-':
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
+		case c == '.', c == '_', c == ':', c == '@', c == '-':
 		default:
 			return false
 		}
@@ -134,16 +144,16 @@ func ValidAccount(account string) bool {
 	return true
 }
 
-// resolvedLines are the lines of a request as pools of the sale, as far as they are known.
+// resolvedLines are the lines of a request as pools of the sale, up to the first unknown one.
 type resolvedLines struct {
 	sale     *catalog.Sale
 	lines    []inventory.Line
 	sessions int // different ones
-	listed   int // a session of the request that is only listed, without any category; -1 for none
+	listed   int // a session of the request that is listed without any category; -1 for none
 }
 
-// resolve looks up the lines, which r.lines keeps. unknown is the refusal of the first that is not known: it is r's, and
-// comes behind those of other rules.
+// resolve looks up the lines and stores them in r.lines. unknown is the refusal of the first unknown line. It is kept
+// in r and reported after those of the phase and access rules.
 func (e *Engine) resolve(q *Request, r *Reservation) (found resolvedLines, unknown error) {
 	found = resolvedLines{sale: e.sale, lines: r.lines[:0], listed: -1}
 	for i := range q.Lines {
@@ -198,12 +208,12 @@ func (l resolvedLines) of(programme int) bool {
 	return l.listed < 0 || l.sale.Sessions[l.listed].Programme == programme
 }
 
-// checkRules applies the rules between the shape of the request and the caps, in their order.
-func (e *Engine) checkRules(q *Request, lines resolvedLines, unknown error, now int64, r *Reservation) (phase int, err error) {
+// checkRules checks the rules between the shape of the request and the caps, in the order that Reserve documents.
+func (e *Engine) checkRules(q *Request, lines resolvedLines, unknown error, now int64, r *Reservation) (int, error) {
 	if q.TTL > e.o.TTL {
 		return 0, e.badTTL(r)
 	}
-	phase, err = e.choosePhase(q, lines, unknown, now, r)
+	phase, err := e.choosePhase(q, lines, unknown, now, r)
 	if err != nil {
 		return 0, err
 	}
@@ -225,7 +235,7 @@ func (e *Engine) checkRules(q *Request, lines resolvedLines, unknown error, now 
 	return phase, nil
 }
 
-// take asks the inventory, and fills r where it says yes.
+// take reserves the stock, and fills r if it succeeds.
 func (e *Engine) take(q *Request, r *Reservation, phase int, now int64) inventory.Result {
 	id, ttl, flags := q.ID, q.TTL, uint8(0)
 	if id == (ID{}) {
@@ -239,7 +249,8 @@ func (e *Engine) take(q *Request, r *Reservation, phase int, now int64) inventor
 	} else {
 		ttl = e.o.TTL
 	}
-	request := inventory.Request{ID: inventory.ID(id), Account: q.Account, Lines: r.lines, Phase: uint16(phase), Flags: flags,
+	request := inventory.Request{ID: inventory.ID(id), Account: q.Account, Lines: r.lines, Phase: uint16(phase),
+		Flags:   flags,
 		Created: now, Expires: now + ttl.Milliseconds()}
 	res := e.inventory.Reserve(&request)
 	if res.Verdict != inventory.Done {
@@ -256,10 +267,10 @@ func (e *Engine) take(q *Request, r *Reservation, phase int, now int64) inventor
 	return res
 }
 
-// newID makes a UUIDv7 (RFC 9562) of the instant (ms): that lets a database keep ids of one moment together, and the random
-// part cannot be guessed. There is no lock in it and nothing to allocate, unlike in package uuid.
+// newID returns a UUIDv7 (RFC 9562) of the instant (ms). Ids of one moment sort together, which suits a database, and
+// the random part cannot be guessed. Unlike package uuid, it takes no lock and allocates nothing.
 func newID(now int64) (id ID) {
-	rand.Read(id[6:]) // cannot fail: without randomness it ends the program
+	rand.Read(id[6:]) // never returns an error; without randomness it ends the program
 	for i := range 6 {
 		id[i] = byte(now >> (40 - 8*i))
 	}
@@ -268,7 +279,7 @@ func newID(now int64) (id ID) {
 	return id
 }
 
-// verdict turns the inventory's answer into the engine's.
+// verdict turns the inventory's result into the engine's.
 func (e *Engine) verdict(res *inventory.Result, r *Reservation) error {
 	switch res.Verdict {
 	case inventory.Done:
@@ -286,11 +297,12 @@ func (e *Engine) verdict(res *inventory.Result, r *Reservation) error {
 	case inventory.Overloaded, inventory.Full:
 		return r.refuse(Refusal{Code: Overloaded})
 	}
-	panic(fmt.Sprintf("BUG: a reservation got the verdict %d", res.Verdict))
+	panic(fmt.Sprintf("BUG: Reserve returned the verdict %d", res.Verdict))
 }
 
-// repeat answers a request whose id is in use. It is not decided while the other reservation with the id is not.
-func (e *Engine) repeat(q *Request, row uint32, lines resolvedLines, known bool, now int64, r *Reservation) (seq uint64, decided bool, err error) {
+// repeat answers a request whose id is in use. decided is false while the reservation with that id is undecided.
+func (e *Engine) repeat(q *Request, row uint32, lines resolvedLines, known bool, now int64, r *Reservation) (
+	seq uint64, decided bool, err error) {
 	e.inventory.Expire(row, now)
 	if !e.inventory.Read(row, &r.snapshot) {
 		return 0, false, nil
@@ -303,7 +315,7 @@ func (e *Engine) repeat(q *Request, row uint32, lines resolvedLines, known bool,
 	return r.snapshot.Seq, true, nil
 }
 
-// same reports whether the request has the content of the reservation, lines in any order (I9).
+// same reports whether the request has the content of the reservation; its lines may be in any order (I9).
 func (e *Engine) same(q *Request, lines resolvedLines, s *inventory.Snapshot) bool {
 	if q.Account != s.Account || len(lines.lines) != len(s.Lines) {
 		return false
@@ -311,7 +323,8 @@ func (e *Engine) same(q *Request, lines resolvedLines, s *inventory.Snapshot) bo
 	if (q.Phase != "") != (s.Flags&record.FlagPhaseGiven != 0) || q.Phase != "" && q.Phase != e.sale.Phases[s.Phase].ID {
 		return false
 	}
-	if (q.TTL != 0) != (s.Flags&record.FlagTTLGiven != 0) || q.TTL != 0 && q.TTL.Milliseconds() != s.ExpiresMs-s.CreatedMs {
+	ttl := s.ExpiresMs - s.CreatedMs
+	if (q.TTL != 0) != (s.Flags&record.FlagTTLGiven != 0) || q.TTL != 0 && q.TTL.Milliseconds() != ttl {
 		return false
 	}
 	for _, l := range lines.lines {
@@ -326,14 +339,15 @@ func (e *Engine) same(q *Request, lines resolvedLines, s *inventory.Snapshot) bo
 	return true
 }
 
-// fill turns the snapshot in r into the reservation's public form.
+// fill sets the public fields of r from its snapshot.
 func (e *Engine) fill(r *Reservation) {
 	s := &r.snapshot
 	r.ID, r.Account, r.Phase, r.State = ID(s.ID), s.Account, e.sale.Phases[s.Phase].ID, s.State
 	r.Lines, r.Tickets = r.Lines[:0], 0
 	for _, l := range s.Lines {
 		p := &e.sale.Pools[l.Pool]
-		r.Lines = append(r.Lines, Line{Session: e.sale.Sessions[p.Session].ID, Category: p.Category, Quantity: int(l.Quantity)})
+		r.Lines = append(r.Lines, Line{Session: e.sale.Sessions[p.Session].ID, Category: p.Category,
+			Quantity: int(l.Quantity)})
 		r.Tickets += int(l.Quantity)
 	}
 	r.CreatedAt, r.ExpiresAt, r.ConfirmedAt, r.Reference = instant(s.CreatedMs), instant(s.ExpiresMs), time.Time{}, ""

@@ -8,10 +8,10 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 )
 
-// A standby replays what the leader makes durable, a moment later, and serves reads from that. When the leader is silent
-// for too long, the standby claims the next epoch, which fences the leader (I8), and leads. Its reservations, ledgers and
-// stock are those of every acknowledged outcome (I5). A fenced leader acknowledges nothing more. Its memory may contain
-// outcomes that never became durable, so it cannot follow; the server opens a new engine in its place.
+// A standby replays what the leader makes durable, a moment later, and serves reads from that. When the leader is
+// silent for too long, the standby claims the next epoch, which fences the leader (I8), and leads. Its reservations,
+// ledgers and stock are those of every acknowledged outcome (I5). A fenced leader acknowledges nothing more. Its memory
+// may contain outcomes that never became durable, so it cannot follow; the server opens a new engine in its place.
 
 // errFollowing is why a standby accepts no calls.
 var errFollowing = errors.New("this server is a standby; another one leads")
@@ -35,8 +35,8 @@ func (e *Engine) Epoch() uint64 {
 	return 0
 }
 
-// Deposed returns a channel that is closed when this engine can neither lead nor follow any more; Ready then returns why.
-// Close the engine and open a new one as a standby.
+// Deposed returns a channel that is closed when this engine can neither lead nor follow any more; Ready then returns
+// why. Close the engine and open a new one as a standby.
 func (e *Engine) Deposed() <-chan struct{} { return e.deposed }
 
 // follow replays what the leader makes durable until this engine leads or is closed.
@@ -63,8 +63,8 @@ func (e *Engine) follow() {
 	}
 }
 
-// caughtUp notes that the leader is alive and that all it had made durable is replayed here. The stock is counted as soon
-// as the replay is past its checkpoint.
+// caughtUp notes that the leader is alive and that all it had made durable is replayed here. The stock is counted as
+// soon as the replay is past its checkpoint.
 func (e *Engine) caughtUp(p *replay, leader string) {
 	e.caughtUpAt.Store(int64(time.Since(e.counts.began)))
 	if p.seq >= p.end {

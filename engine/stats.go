@@ -9,23 +9,23 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 )
 
-// Stats is what the engine has counted since it was opened, read without stopping anybody: numbers that belong together
-// may differ by what happened while they were read.
+// Stats are the engine's counts since it was opened. They are read while calls run, so related numbers may differ by
+// what happened during the read.
 type Stats struct {
 	Calls []CallStats // every call of the engine, in a fixed order
 
 	Leads        bool
-	Epoch        uint64           // this leader's term; 0 where the journal is not shared
-	StandbyLag   time.Duration    // on a standby: since all that the leader had made durable was last seen here
+	Epoch        uint64           // this leader's term number; 0 if the journal is not shared
+	StandbyLag   time.Duration    // on a standby: time since it last had all that the leader had made durable
 	Reservations map[State]uint64 // by state; nil on a standby
-	Expired      uint64           // reservations that ended because their time was over
-	Accounts     int              // that were ever named, by a reservation or an entry
+	Expired      uint64           // reservations that expired
+	Accounts     int              // named by any reservation or entry so far
 
 	Journal *JournalStats // nil without a journal, and on a standby
-	Slots   []SlotStats   // of every phase that goes by access slots
+	Slots   []SlotStats   // of every phase with access slots
 }
 
-// CallStats is what became of the calls of one method. Operations of a batch count like calls.
+// CallStats are the results of the calls of one method. An operation of a batch counts like a call.
 type CallStats struct {
 	Call    string // `reserve`, `confirm`, `release`, `reservation`, `account`, `enter`, `entry`
 	Results []ResultCount
@@ -36,36 +36,37 @@ type CallStats struct {
 // Durations is a histogram of how long calls took: Count, Sum, Quantile, and cumulative Buckets.
 type Durations = meter.Durations
 
-// ResultCount says how many calls had a result: `ok`, `repeated`, `gave_up` or a refusal's code.
+// ResultCount is the number of calls with a result: `ok`, `repeated`, `gave_up` or a refusal's code.
 type ResultCount struct {
 	Code  Code
 	Count uint64
 }
 
-// JournalStats is how the journal does.
+// JournalStats are the state of the journal and of its checkpoints.
 type JournalStats struct {
 	journal.WriterStats
-	Placed  uint64 // sequence of the last outcome that has its place in the order
+	Placed  uint64 // sequence of the last outcome that is placed
 	Durable uint64 // sequence of the last durable record
-	Err     error  // why nothing becomes durable now; nil when all is well
+	Err     error  // why nothing becomes durable now; nil if the journal works
 
 	Checkpoints       uint64            // complete ones since the start
-	CheckpointsFailed uint64            //
+	CheckpointsFailed uint64            // since the start
 	Checkpoint        *CheckpointReport // the last complete one since the start; nil before
 	CheckpointAge     time.Duration     // of the last complete one; before the first, since the start
-	Behind            uint64            // records since the last checkpoint began: what a restart would replay
+	Behind            uint64            // records after the last checkpoint's start, which a restart would replay
 }
 
-// SlotStats is what is open now of the access slots of a phase.
+// SlotStats are the access slots of a phase that are open now.
 type SlotStats struct {
 	Phase   string
-	Windows int // access slots that are open now
-	Winners int // accounts that have one of these, as of the last check of conservation
+	Windows int // open access slots
+	Winners int // accounts with one of these, as of the last check of conservation
 }
 
-// Stats reads the counts.
+// Stats returns the counts.
 func (e *Engine) Stats() Stats {
-	s := Stats{Leads: e.Leads(), Epoch: e.Epoch(), Expired: e.inventory.Expired(), Accounts: int(e.inventory.Accounts()) - 1,
+	s := Stats{Leads: e.Leads(), Epoch: e.Epoch(), Expired: e.inventory.Expired(),
+		Accounts:     int(e.inventory.Accounts()) - 1,
 		Reservations: e.counts.reservations(e.inventory), Slots: e.openSlots()}
 	for of := range call(calls) {
 		s.Calls = append(s.Calls, e.counts.stats(of))
@@ -79,7 +80,7 @@ func (e *Engine) Stats() Stats {
 	return s
 }
 
-// stats reads what a call has left.
+// stats returns the counts of a call.
 func (c *counts) stats(of call) CallStats {
 	s := CallStats{Call: of.String()}
 	for i, code := range countedCodes {
@@ -94,7 +95,8 @@ func (c *counts) stats(of call) CallStats {
 	return s
 }
 
-// awaited reports whether a result is listed before it happens for the first time: whoever watches rates would miss that.
+// awaited reports whether a result is listed while its count is 0. A rate over a count that is missing at first would
+// not include its first increment.
 func awaited(code Code) bool {
 	switch code {
 	case codeOK, codeGaveUp, SoldOut, Overloaded, JournalUnavailable:
@@ -103,21 +105,21 @@ func awaited(code Code) bool {
 	return false
 }
 
-// countBase counts the reservations that are there when this engine begins to lead. Before, it changes none.
+// countBase counts the reservations at the moment when this engine begins to lead. Until then it changes none.
 func (c *counts) countBase(v *inventory.Inventory) {
 	base := v.States()
 	c.base.Store(&base)
 }
 
-// reservations returns how many there are of each state. What calls have changed is counted when they are answered, so a
-// reservation may have ended that is not yet counted as held: the subtraction stops at 0.
+// reservations returns the number of reservations of each state. A call's change is counted when the call is answered.
+// So a reservation may be counted as ended before it is counted as held, and the subtraction is clamped to 0.
 func (c *counts) reservations(v *inventory.Inventory) map[State]uint64 {
 	base := c.base.Load()
 	if base == nil {
 		return nil
 	}
-	confirmed, released, expired, taken := c.changed(callConfirm), c.changed(callRelease), v.Expired(), c.changed(callReserve)
-	held := (*base)[Held] + taken
+	confirmed, released, expired := c.changed(callConfirm), c.changed(callRelease), v.Expired()
+	held := (*base)[Held] + c.changed(callReserve)
 	return map[State]uint64{
 		Held:      held - min(held, confirmed+released+expired),
 		Confirmed: (*base)[Confirmed] + confirmed,
@@ -139,7 +141,7 @@ func (e *Engine) journalStats(w *journal.Writer) *JournalStats {
 	return s
 }
 
-// openSlots counts the access slots that are open now.
+// openSlots returns the open access slots of each phase.
 func (e *Engine) openSlots() []SlotStats {
 	var all []SlotStats
 	now, checked := e.Now(), e.conservation.last.Load()

@@ -39,7 +39,8 @@ func TestStats(t *testing.T) {
 	e := openBatched(t, at(), engine.Sync)
 	var r engine.Reservation
 	reserve := func(n byte, quantity int) error {
-		return e.Reserve(t.Context(), &engine.Request{ID: engine.ID{15: n}, Account: "a", Lines: []engine.Line{{Session: "ATH02", Category: "A", Quantity: quantity}}}, &r)
+		return e.Reserve(t.Context(), &engine.Request{ID: engine.ID{15: n}, Account: "a",
+			Lines: []engine.Line{{Session: "ATH02", Category: "A", Quantity: quantity}}}, &r)
 	}
 	for n := range byte(4) {
 		require.NoError(t, reserve(n+1, 1))
@@ -91,7 +92,8 @@ func TestStatsOfWhatWasNotTold(t *testing.T) {
 	}
 	e := openBatched(t, s.open(), engine.Sync)
 	var r engine.Reservation
-	err := e.Reserve(t.Context(), &engine.Request{ID: engine.ID{15: 1}, Account: "a", Lines: []engine.Line{{Session: "ATH02", Category: "A", Quantity: 1}}}, &r)
+	err := e.Reserve(t.Context(), &engine.Request{ID: engine.ID{15: 1}, Account: "a",
+		Lines: []engine.Line{{Session: "ATH02", Category: "A", Quantity: 1}}}, &r)
 	require.Error(t, err)
 	stats := e.Stats()
 	require.EqualValues(t, 1, stats.Reservations[engine.Held])

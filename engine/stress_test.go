@@ -27,10 +27,12 @@ func stressSale(t testing.TB, sessions, places int) *catalog.Sale {
 		Phases:     []spec.DefinedPhase{{ID: "singles", Programme: "games", OpensAt: saleStart, ClosesAt: forever}},
 	}
 	if sessions >= 3 {
-		d.Phases = append(d.Phases, spec.DefinedPhase{ID: "packs", Programme: "games", PackSessions: 3, OpensAt: saleStart, ClosesAt: forever})
+		d.Phases = append(d.Phases, spec.DefinedPhase{ID: "packs", Programme: "games", PackSessions: 3, OpensAt: saleStart,
+			ClosesAt: forever})
 	}
 	for i := range sessions {
-		d.Sessions = append(d.Sessions, spec.DefinedSession{ID: fmt.Sprintf("S%d", i), Programme: "games", Places: []int{places}})
+		d.Sessions = append(d.Sessions, spec.DefinedSession{ID: fmt.Sprintf("S%d", i), Programme: "games",
+			Places: []int{places}})
 	}
 	sale, err := d.Load()
 	require.NoError(t, err)
@@ -85,8 +87,8 @@ func each(n int, do func(i int)) {
 	all.Wait()
 }
 
-// TestHotPool (I1): 64 callers hammering one pool of 1,000 places for single tickets sell exactly 1,000. Nobody is told sold
-// out before, and nobody is sent away over the journal, which answers at once.
+// TestHotPool (I1): 64 callers hammering one pool of 1,000 places for single tickets sell exactly 1,000. Nobody is told
+// sold out before, and nobody is sent away over the journal, which answers at once.
 func TestHotPool(t *testing.T) {
 	for range rounds(t, 3) {
 		s := stressed(t, stressSale(t, 1, 1000))
@@ -115,8 +117,8 @@ func TestHotPool(t *testing.T) {
 	}
 }
 
-// TestScarcePacks (I1, I4): of 10,000 packs of three sessions, sent in parallel over sessions with far fewer places, none is
-// half taken, and what was taken adds up.
+// TestScarcePacks (I1, I4): of 10,000 packs of three sessions, sent in parallel over sessions with far fewer places,
+// none is half taken, and what was taken adds up.
 func TestScarcePacks(t *testing.T) {
 	const sessions, places, packs, callers = 12, 100, 10_000, 32
 	s := stressed(t, stressSale(t, sessions, places))
@@ -132,7 +134,8 @@ func TestScarcePacks(t *testing.T) {
 		for n := range packs / callers {
 			q := engine.Request{Account: fmt.Sprintf("account-%d-%d", i, n)}
 			for _, session := range random.Perm(sessions)[:3] {
-				q.Lines = append(q.Lines, engine.Line{Session: fmt.Sprintf("S%d", session), Category: "A", Quantity: 1 + random.IntN(6)})
+				q.Lines = append(q.Lines, engine.Line{Session: fmt.Sprintf("S%d", session), Category: "A",
+					Quantity: 1 + random.IntN(6)})
 			}
 			q.Phase = "packs"
 			var r engine.Reservation
@@ -170,8 +173,8 @@ func TestScarcePacks(t *testing.T) {
 	}
 }
 
-// TestOneAccount (I2): an account that sends 100 reservations in parallel never holds more than 30 tickets, nor more than 6 of
-// a session, at any instant at which somebody reads it; and it gets all that the rules let it have.
+// TestOneAccount (I2): an account that sends 100 reservations in parallel never holds more than 30 tickets, nor more
+// than 6 of a session, at any instant at which somebody reads it; and it gets all that the rules let it have.
 func TestOneAccount(t *testing.T) {
 	for range rounds(t, 5) {
 		s := stressed(t, stressSale(t, 8, 1000))
@@ -199,7 +202,8 @@ func TestOneAccount(t *testing.T) {
 		var answers tally
 		each(100, func(i int) {
 			var r engine.Reservation
-			q := engine.Request{Account: "ann", Phase: "singles", Lines: []engine.Line{{Session: fmt.Sprintf("S%d", i%8), Category: "A", Quantity: 1 + i%3}}}
+			q := engine.Request{Account: "ann", Phase: "singles",
+				Lines: []engine.Line{{Session: fmt.Sprintf("S%d", i%8), Category: "A", Quantity: 1 + i%3}}}
 			got := codeOf(t, s.e.Reserve(t.Context(), &q, &r))
 			answers.add(got)
 			if got == "" && i%5 == 0 {
@@ -211,7 +215,8 @@ func TestOneAccount(t *testing.T) {
 		for quantity := 3; quantity > 0; quantity-- { // alone, so that nothing is in doubt
 			for i := range 8 {
 				var r engine.Reservation
-				q := engine.Request{Account: "ann", Phase: "singles", Lines: []engine.Line{{Session: fmt.Sprintf("S%d", i), Category: "A", Quantity: quantity}}}
+				q := engine.Request{Account: "ann", Phase: "singles",
+					Lines: []engine.Line{{Session: fmt.Sprintf("S%d", i), Category: "A", Quantity: quantity}}}
 				_ = codeOf(t, s.e.Reserve(t.Context(), &q, &r))
 			}
 		}
@@ -220,7 +225,8 @@ func TestOneAccount(t *testing.T) {
 		a, err := s.e.Account(t.Context(), "ann")
 		require.NoError(t, err)
 		require.Equal(t, 30, a.Programmes[0].Held)
-		require.Zero(t, answers.n[engine.SoldOut]+answers.n[engine.Overloaded]+answers.n[engine.JournalUnavailable], "%v", answers.n)
+		require.Zero(t, answers.n[engine.SoldOut]+answers.n[engine.Overloaded]+answers.n[engine.JournalUnavailable], "%v",
+			answers.n)
 		require.Positive(t, reads.Load())
 	}
 }
@@ -243,15 +249,17 @@ func withinLimits(t testing.TB, a *engine.Account) {
 	}
 }
 
-// TestSameRequestFromManyCallers (I9): one id sent by 50 callers at once takes effect once, and everybody is told of it.
+// TestSameRequestFromManyCallers (I9): one id sent by 50 callers at once takes effect once, and everybody is told of
+// it.
 func TestSameRequestFromManyCallers(t *testing.T) {
 	s := stressed(t, stressSale(t, 3, 10))
 	for range rounds(t, 50) {
 		id := uuid.New()
 		var first, repeated atomic.Int64
 		each(50, func(int) {
-			q := engine.Request{ID: id, Account: "ann", Phase: "packs", Lines: []engine.Line{{Session: "S0", Category: "A", Quantity: 1},
-				{Session: "S1", Category: "A", Quantity: 2}, {Session: "S2", Category: "A", Quantity: 1}}}
+			q := engine.Request{ID: id, Account: "ann", Phase: "packs",
+				Lines: []engine.Line{{Session: "S0", Category: "A", Quantity: 1},
+					{Session: "S1", Category: "A", Quantity: 2}, {Session: "S2", Category: "A", Quantity: 1}}}
 			var r engine.Reservation
 			if err := s.e.Reserve(context.Background(), &q, &r); err != nil || r.ID != id || r.State != engine.Held {
 				t.Errorf("%v %v", err, r.State)

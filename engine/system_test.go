@@ -68,7 +68,8 @@ type seller struct {
 // newSeller returns a seller that is not yet started. Its sweeps and checkpoints come only when asked for.
 func newSeller(sale *catalog.Sale, open func() (journal.Backend, error)) *seller {
 	s := &seller{clock: &clock{}, open: open}
-	s.options = engine.Options{Sale: sale, Clock: s.clock.of, SweepEvery: -1, CheckpointAfter: -1, CheckEvery: -1, TTL: spec.ScenarioTTL,
+	s.options = engine.Options{Sale: sale, Clock: s.clock.of, SweepEvery: -1, CheckpointAfter: -1, CheckEvery: -1,
+		TTL:             spec.ScenarioTTL,
 		MaxReservations: 1 << 20, MaxAccounts: 1 << 18}
 	if open == nil {
 		s.options.Durability = engine.None
@@ -163,13 +164,15 @@ func refusal(err error) spec.Refusal {
 	if r.Detail() == "" {
 		panic(fmt.Sprintf("%s has no detail", r.Code))
 	}
-	return spec.Refusal{Code: string(r.Code), Phase: r.Phase, Session: r.Session, Category: r.Category, Programme: r.Programme,
-		Limit: r.Limit, Held: r.Held, Confirmed: r.Confirmed, Requested: r.Requested, Available: r.Available,
+	return spec.Refusal{Code: string(r.Code), Phase: r.Phase, Session: r.Session, Category: r.Category,
+		Programme: r.Programme,
+		Limit:     r.Limit, Held: r.Held, Confirmed: r.Confirmed, Requested: r.Requested, Available: r.Available,
 		OpensAt: r.OpensAt, ClosesAt: r.ClosesAt}
 }
 
 func reservation(r *engine.Reservation) spec.Reservation {
-	to := spec.Reservation{ID: r.ID.String(), Account: r.Account, Phase: r.Phase, State: r.State.String(), CreatedAt: r.CreatedAt,
+	to := spec.Reservation{ID: r.ID.String(), Account: r.Account, Phase: r.Phase, State: r.State.String(),
+		CreatedAt: r.CreatedAt,
 		ExpiresAt: r.ExpiresAt, ConfirmedAt: r.ConfirmedAt, Reference: r.Reference}
 	for _, l := range r.Lines {
 		to.Lines = append(to.Lines, spec.Line(l))

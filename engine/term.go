@@ -8,8 +8,9 @@ import (
 	"github.com/seathold/seathold/engine/record"
 )
 
-// term is the time during which this engine leads: it accepts calls and writes the journal. The goroutine that opens the
-// engine, or that follows on a standby, owns its beginning: claim, then begin. Close owns its end. Each happens once.
+// term is the time during which this engine leads: it accepts calls and writes the journal. The goroutine that opens
+// the engine, or that follows on a standby, owns its beginning: claim, then begin. Close owns its end. Each happens
+// once.
 type term struct {
 	e        *Engine
 	writer   *journal.Writer // nil without a journal
@@ -17,8 +18,8 @@ type term struct {
 	note     bool            // the journal's last definition is not the present sale's
 }
 
-// claim ends the replay of a journal: it claims the next epoch where several servers share the journal, which fences every
-// older leader (I8), and counts the stock. The term has not begun.
+// claim ends the replay of a journal: it claims the next epoch where several servers share the journal, which fences
+// every older leader (I8), and counts the stock. The term has not begun.
 func (e *Engine) claim(ctx context.Context, p *replay, found journal.Recovered) (*term, error) {
 	last := found.Last
 	if shared := e.o.shared(); shared != nil {
@@ -32,7 +33,8 @@ func (e *Engine) claim(ctx context.Context, p *replay, found journal.Recovered) 
 	}
 	e.inventory.Resume(last)
 	e.checkpointedAt.Store(found.Checkpoint.Start)
-	t := &term{e: e, note: !p.decoder.Current(), outcomes: newOutcomes(e.inventory, e.ballots, record.DefinitionOf(e.sale))}
+	t := &term{e: e, note: !p.decoder.Current(), outcomes: newOutcomes(e.inventory, e.ballots,
+		record.DefinitionOf(e.sale))}
 	t.outcomes.restore()
 	t.writer = journal.NewWriter(e.o.Journal, journal.Feed{Fill: t.outcomes.fill, Durable: t.outcomes.madeDurable}, last,
 		e.o.JournalTimeout)

@@ -62,9 +62,9 @@ func (c *Check) Run() (Conservation, error) {
 		return Conservation{}, fault
 	}
 	found := Conservation{At: time.Now(), Took: time.Since(began), Busy: busy + time.Since(piece),
-		Reservations: pools.Reservations, Pools: len(c.Sale.Pools), ExactPools: pools.Exact, StockDifference: pools.Difference,
-		Accounts: ledgers.Accounts, UnsteadyLedgers: ledgers.Unsteady, CapExcess: ledgers.Excess, AccountsAtCap: ledgers.AtCap,
-		SlotWinners: winners}
+		Reservations: pools.Reservations, Pools: len(c.Sale.Pools), ExactPools: pools.Exact,
+		StockDifference: pools.Difference, Accounts: ledgers.Accounts, UnsteadyLedgers: ledgers.Unsteady,
+		CapExcess: ledgers.Excess, AccountsAtCap: ledgers.AtCap, SlotWinners: winners}
 	switch {
 	case found.StockDifference != 0:
 		p := &c.Sale.Pools[pools.Pool]

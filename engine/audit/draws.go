@@ -40,7 +40,8 @@ func (a *auditor) drawRecord(r *record.Record) error {
 		}
 		if !twice {
 			d.index[f.Account] = uint32(len(d.entries))
-			d.entries = append(d.entries, auditedEntry{account: f.Account, group: uint8(f.Group), rank: f.Rank, slot: int32(f.Slot)})
+			d.entries = append(d.entries, auditedEntry{account: f.Account, group: uint8(f.Group), rank: f.Rank,
+				slot: int32(f.Slot)})
 		}
 	case record.KindFrozen:
 		a.frozen(d, f)
@@ -88,7 +89,8 @@ func (a *auditor) drawn(d *auditedDraw, f *record.Draw) error {
 	for i := range d.entries {
 		e, rank, slot := &d.entries[i], result.Rank[i], result.Slot[i]+1
 		if e.rank != 0 && (e.rank != rank || e.slot != slot) {
-			a.problem("draw %s: a checkpoint has account %s at rank %d, slot %d; it drew %d, %d", id, e.account, e.rank, e.slot, rank, slot)
+			a.problem("draw %s: a checkpoint has account %s at rank %d, slot %d; it drew %d, %d", id, e.account, e.rank, e.slot,
+				rank, slot)
 		}
 		e.rank, e.slot = rank, slot
 	}
@@ -105,7 +107,8 @@ func (a *auditor) freezeAgain(id string, d *auditedDraw) (*draw.Entries, error) 
 		return nil, fmt.Errorf("draw %s: %w", id, err)
 	}
 	if entries.Root() != d.root || entries.Len() != d.size {
-		a.problem("draw %s: %d entries have the root %s; published were %d and %s", id, entries.Len(), entries.Root(), d.size, d.root)
+		a.problem("draw %s: %d entries have the root %s; published were %d and %s", id, entries.Len(), entries.Root(), d.size,
+			d.root)
 	}
 	return entries, nil
 }
@@ -139,7 +142,8 @@ func (a *auditor) checkAccess(r *record.Record) {
 	}
 	made := time.UnixMilli(r.Request.Created)
 	if opens, closes := p.Slot(int(d.entries[at].slot) - 1); made.Before(opens) || !made.Before(closes) {
-		a.problem("access: reservation %s of account %s in phase %s was made at %s; its slot is from %s to %s", id, r.Request.Account,
+		a.problem("access: reservation %s of account %s in phase %s was made at %s; its slot is from %s to %s", id,
+			r.Request.Account,
 			p.ID, stamp(made), stamp(opens), stamp(closes))
 	}
 }

@@ -49,7 +49,8 @@ func newDrawnJournal(t *testing.T) *drawnJournal {
 	require.NoError(t, err)
 	terms := record.DrawTerms(sale, 0)
 	names := []string{"alice", "bob"}
-	entries, err := draw.Freeze(2, func(i int) []byte { return []byte(names[i]) }, func(i int) uint8 { return uint8(1 - i) }, []string{"club"})
+	entries, err := draw.Freeze(2, func(i int) []byte { return []byte(names[i]) },
+		func(i int) uint8 { return uint8(1 - i) }, []string{"club"})
 	require.NoError(t, err)
 	beacon := draw.Beacon{Round: terms.Round}
 	_, err = hex.Decode(beacon.Signature[:], []byte(sale.Draws[0].Beacon.Signature))
@@ -61,8 +62,10 @@ func newDrawnJournal(t *testing.T) *drawnJournal {
 			"alice": {Account: "alice", Group: 1}, "bob": {Account: "bob"},
 			"frozen": {Size: 2, Root: entries.Root(), Terms: record.TermsDigest(&terms)}, "drawn": {Beacon: beacon},
 		},
-		kinds: map[string]record.Kind{"alice": record.KindEntry, "bob": record.KindEntry, "frozen": record.KindFrozen, "drawn": record.KindDrawn},
-		made:  map[string]time.Time{"alice": opens, "bob": opens.Add(6*24*time.Hour - time.Millisecond)}, // his slot opens four days later
+		kinds: map[string]record.Kind{"alice": record.KindEntry, "bob": record.KindEntry, "frozen": record.KindFrozen,
+			"drawn": record.KindDrawn},
+		made: map[string]time.Time{"alice": opens,
+			"bob": opens.Add(6*24*time.Hour - time.Millisecond)}, // his slot opens four days later
 	}
 }
 
@@ -77,8 +80,9 @@ func (d *drawnJournal) problems(order ...string) []string {
 			continue
 		}
 		account := name[len("reserve "):]
-		s := inventory.Snapshot{ID: inventory.ID{byte(i + 1)}, Account: account, State: inventory.Held, CreatedMs: d.made[account].UnixMilli(),
-			Lines: []inventory.Line{{Pool: 0, Quantity: 1}}}
+		s := inventory.Snapshot{ID: inventory.ID{byte(i + 1)}, Account: account, State: inventory.Held,
+			CreatedMs: d.made[account].UnixMilli(),
+			Lines:     []inventory.Line{{Pool: 0, Quantity: 1}}}
 		s.ExpiresMs = s.CreatedMs + 1000
 		w.records = record.AppendTaken(w.records, &s)
 	}
@@ -108,13 +112,13 @@ func TestAuditFindsWrongDraws(t *testing.T) {
 		require.Contains(t, problems[0], says)
 	}
 	for says, change := range map[string]func(d *drawnJournal){
-		"entries have the root":               func(d *drawnJournal) { d.fields["alice"].Group = 0 },
-		"under other terms than the sale's":   func(d *drawnJournal) { d.fields["frozen"].Terms[0] ^= 1 },
-		"beacon's signature is not":           func(d *drawnJournal) { d.forge() },
-		"beacon of another round":             func(d *drawnJournal) { d.fields["drawn"].Beacon.Round++ },
-		"its slot is from 2023-02-15T09":      func(d *drawnJournal) { d.made["alice"] = d.made["alice"].Add(48 * time.Hour) },
-		"its slot is from 2023-02-19T09":      func(d *drawnJournal) { d.made["bob"] = d.made["alice"] },
-		"account stranger in phase packs, in": func(d *drawnJournal) { d.made["stranger"] = d.made["alice"] },
+		"entries have the root":                 func(d *drawnJournal) { d.fields["alice"].Group = 0 },
+		"under other terms than the sale's":     func(d *drawnJournal) { d.fields["frozen"].Terms[0] ^= 1 },
+		"the signature of the beacon is not by": func(d *drawnJournal) { d.forge() },
+		"beacon of another round":               func(d *drawnJournal) { d.fields["drawn"].Beacon.Round++ },
+		"its slot is from 2023-02-15T09":        func(d *drawnJournal) { d.made["alice"] = d.made["alice"].Add(48 * time.Hour) },
+		"its slot is from 2023-02-19T09":        func(d *drawnJournal) { d.made["bob"] = d.made["alice"] },
+		"account stranger in phase packs, in":   func(d *drawnJournal) { d.made["stranger"] = d.made["alice"] },
 	} {
 		d := newDrawnJournal(t)
 		change(d)

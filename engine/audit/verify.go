@@ -32,8 +32,9 @@ const maxProblems = 20
 
 // Verify replays a journal that no process is writing into plain maps, independent of the inventory. After every record
 // it checks that the state is legal (I6): no pool is oversold (I1), no account exceeds its cap or a session limit (I2),
-// no reservation ends twice (I3), and none is taken twice (I9). It runs draws again from their entries and their beacon,
-// under the sale's terms. Every reservation in a phase with access slots must have been made within its account's slot.
+// no reservation ends twice (I3), and none is taken twice (I9). It runs draws again from their entries and their
+// beacon, under the sale's terms. Every reservation in a phase with access slots must have been made within its
+// account's slot.
 //
 // The error is for a journal that cannot be read. Broken invariants are in the findings.
 func Verify(b journal.Reader, sale *catalog.Sale) (Findings, error) {
@@ -203,7 +204,8 @@ func (a *auditor) check(r *reservation, account string) {
 func (a *auditor) checkPool(pool int) {
 	p := &a.sale.Pools[pool]
 	if units := p.Capacity - p.Withheld; a.taken[pool] > units || a.taken[pool] < 0 {
-		a.problem("I1: session %s, category %s: %d of %d taken", a.sale.Sessions[p.Session].ID, p.Category, a.taken[pool], units)
+		a.problem("I1: session %s, category %s: %d of %d taken", a.sale.Sessions[p.Session].ID, p.Category, a.taken[pool],
+			units)
 	}
 }
 

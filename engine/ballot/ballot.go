@@ -1,6 +1,6 @@
-// Package ballot runs the draws of a sale: it registers entries, freezes them at the close of registration, ranks them by
-// a beacon, and answers who has which access slot. Package draw computes the results; this package keeps them in memory,
-// places their records in the journal, and restores them.
+// Package ballot runs the draws of a sale: it registers entries, freezes them at the close of registration, ranks them
+// by a beacon, and answers who has which access slot. Package draw computes the results; this package keeps them in
+// memory, places their records in the journal, and restores them.
 package ballot
 
 import (
@@ -62,8 +62,8 @@ type sortedEntries struct {
 	rows []uint32 // of the inventory's accounts, by entry
 }
 
-// frozenEntries is published at the close of registration, drawnEntries when the beacon has decided. Each is stored before
-// its record is placed, and visible only once the record is durable (I5).
+// frozenEntries is published at the close of registration, drawnEntries when the beacon has decided. Each is stored
+// before its record is placed, and visible only once the record is durable (I5).
 type frozenEntries struct {
 	size   int
 	root   draw.Digest
@@ -76,9 +76,9 @@ type drawnEntries struct {
 	record announcement
 }
 
-// announcement tracks the record of an outcome. Both the caller that places the record and the writer that drains it mark
-// it as placed. A checkpoint must contain every outcome before its start, even while the caller is stalled, and none that
-// is not yet placed.
+// announcement tracks the record of an outcome. Both the caller that places the record and the writer that drains it
+// mark it as placed. A checkpoint must contain every outcome before its start, even while the caller is stalled, and
+// none that is not yet placed.
 type announcement struct {
 	placed atomic.Bool
 	seq    atomic.Uint64 // 0 until the caller has stored it; stays 0 for an outcome that recovery restored
@@ -210,8 +210,8 @@ func (b *Ballot) CheckBeacon(beacon draw.Beacon) error {
 	return b.terms.Chain.Verify(b.terms.Round, beacon)
 }
 
-// Run ranks the frozen entries by the beacon and assigns the access slots. The outcome is visible once the record with the
-// returned sequence is durable; this holds for ErrAlreadyDrawn too.
+// Run ranks the frozen entries by the beacon and assigns the access slots. The outcome is visible once the record with
+// the returned sequence is durable; this holds for ErrAlreadyDrawn too.
 func (b *Ballot) Run(beacon draw.Beacon) (seq uint64, err error) {
 	b.freezeLock.Lock()
 	defer b.freezeLock.Unlock()

@@ -31,9 +31,9 @@ type AccessSlot struct {
 	Priority bool // the slot is reserved for a priority group
 }
 
-// Enter registers an account with a group, 0 for none or 1 + the group's index. If the account has an entry, that entry is
-// returned unchanged, with Repeated set. The entry is visible once the outcome with the returned sequence is durable.
-// Errors are ErrClosed and ErrOverloaded.
+// Enter registers an account with a group, 0 for none or 1 + the group's index. If the account has an entry, that entry
+// is returned unchanged, with Repeated set. The entry is visible once the outcome with the returned sequence is
+// durable. Errors are ErrClosed and ErrOverloaded.
 func (b *Ballot) Enter(account string, group int) (entry Entry, seq uint64, err error) {
 	entry = Entry{Draw: b.draw.ID, Account: account}
 	for attempt := 0; ; attempt++ {
@@ -115,8 +115,8 @@ func (b *Ballot) groupName(code int) string {
 	return b.host.Sale.Groups[code-1].ID
 }
 
-// Entry returns an account's entry and its result. Errors are ErrNoEntry, and ErrNotRun for an entry that was placed; that
-// it exists is visible once everything placed so far is durable.
+// Entry returns an account's entry and its result. Errors are ErrNoEntry, and ErrNotRun for an entry that was placed;
+// that it exists is visible once everything placed so far is durable.
 func (b *Ballot) Entry(account string) (Entry, error) {
 	row := b.host.Inventory.FindAccount(account)
 	if !b.entryOf(row).placed {
@@ -149,7 +149,8 @@ func (b *Ballot) slotOf(p entryState) (AccessSlot, bool) {
 	}
 	phase := &b.host.Sale.Phases[b.draw.Phase]
 	opens, closes := phase.Slot(p.slot - 1)
-	return AccessSlot{Phase: phase.ID, OpensAt: opens, ClosesAt: closes, Priority: p.slot <= phase.PrioritySlotCount()}, true
+	return AccessSlot{Phase: phase.ID, OpensAt: opens, ClosesAt: closes,
+		Priority: p.slot <= phase.PrioritySlotCount()}, true
 }
 
 // AccessSlot returns the slot of an account, by its row; false if it has none, or if the result is not yet visible.

@@ -7,8 +7,8 @@ import (
 	"github.com/seathold/seathold/engine/record"
 )
 
-// Append appends a record that was placed to a run of records, and marks its outcome as placed. Only the journal's writer
-// calls it.
+// Append appends a record that was placed to a run of records, and marks its outcome as placed. Only the journal's
+// writer calls it.
 func (b *Ballot) Append(run []byte, kind record.Kind, accountRow uint32) []byte {
 	f := record.Draw{Index: b.index}
 	switch kind {
@@ -81,8 +81,8 @@ func (b *Ballot) RestoreEntry(accountRow uint32, f *record.Draw) {
 // RestoreFrozen restores the freeze. It fails if the sale now has other terms than those published with the root.
 func (b *Ballot) RestoreFrozen(f *record.Draw) error {
 	if f.Terms != record.TermsDigest(&b.terms) {
-		return fmt.Errorf("draw %s: its entries were frozen under other terms; its closing time, beacon, phase and slots must stay in the "+
-			"sale definition what they were then", b.draw.ID)
+		return fmt.Errorf("draw %s: its entries were frozen under other terms; restore the closing time, beacon, phase "+
+			"and slots that the sale definition had then", b.draw.ID)
 	}
 	if b.frozen.Load() == nil {
 		frozen := &frozenEntries{size: f.Size, root: f.Root}

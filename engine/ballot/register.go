@@ -2,16 +2,16 @@ package ballot
 
 import "sync/atomic"
 
-// register has the entries of one draw: a word for each account of the inventory, by its row, in chunks that never move.
-// A call changes only its own account's word; reads need no synchronization.
+// register has the entries of one draw: a word for each account of the inventory, by its row, in chunks that never
+// move. A call changes only its own account's word; reads need no synchronization.
 //
 //	63        62       61          54 53          32 31          0
 //	+---------+--------+-------------+--------------+-------------+
 //	| entered | placed |    group    |     slot     |    rank     |   group 0 and slot 0: none; rank 0: not drawn yet
 //	+---------+--------+-------------+--------------+-------------+
 //
-// An entry that is entered and not yet placed belongs to a call that has set the word and is about to place its record in
-// the journal. The call may still fail. Such an entry is not visible to any reader, and no checkpoint contains it.
+// An entry that is entered and not yet placed belongs to a call that has set the word and is about to place its record
+// in the journal. The call may still fail. Such an entry is not visible to any reader, and no checkpoint contains it.
 type register struct {
 	chunks []atomic.Pointer[[registerChunk]atomic.Uint64]
 }
@@ -44,7 +44,8 @@ func (p entryState) pack() uint64 {
 }
 
 func unpackEntry(w uint64) entryState {
-	return entryState{entered: w&enteredBit != 0, placed: w&placedBit != 0, group: int(w >> 54 & 0xff), slot: int(w >> 32 & (1<<22 - 1)),
+	return entryState{entered: w&enteredBit != 0, placed: w&placedBit != 0, group: int(w >> 54 & 0xff),
+		slot: int(w >> 32 & (1<<22 - 1)),
 		rank: uint32(w)}
 }
 

@@ -44,8 +44,8 @@ func newBallot(t *testing.T) (*Ballot, *inventory.Inventory) {
 	return New(h)[0], v
 }
 
-// I5, I7: An entry whose record is not yet placed may still fail. No reader sees it: a repeat waits until it is decided, a
-// read does not find it, a checkpoint does not contain it.
+// I5, I7: An entry whose record is not yet placed may still fail. No reader sees it: a repeat waits until it is
+// decided, a read does not find it, a checkpoint does not contain it.
 func TestEntryThatIsNotPlaced(t *testing.T) {
 	b, v := newBallot(t)
 	row, ok := v.EnsureAccount("alice")

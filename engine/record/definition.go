@@ -9,7 +9,8 @@ import (
 )
 
 // Definition names the phases, draws, groups and pools that the numbers in records mean. With it a journal is readable
-// without the sale's files, and a sale can grow: sessions, categories, phases and seats may be added between two starts.
+// without the sale's files, and a sale can grow: sessions, categories, phases and seats may be added between two
+// starts.
 type Definition struct {
 	Sale   string
 	Phases []string
@@ -157,7 +158,8 @@ func (t *translation) request(q *inventory.Request) error {
 		return fmt.Errorf("%w: phase %d of %d", ErrInvalid, q.Phase, len(t.phases))
 	}
 	if t.phases[q.Phase] < 0 {
-		return fmt.Errorf("the sale no longer has the phase %q, which reservations of the journal name", t.from.Phases[q.Phase])
+		return fmt.Errorf("the sale no longer has the phase %q, which reservations of the journal name",
+			t.from.Phases[q.Phase])
 	}
 	q.Phase = uint16(t.phases[q.Phase])
 	for i, l := range q.Lines {
@@ -166,7 +168,8 @@ func (t *translation) request(q *inventory.Request) error {
 		}
 		if t.pools[l.Pool] < 0 {
 			p := t.from.Pools[l.Pool]
-			return fmt.Errorf("the sale no longer has session %s, category %s, of which tickets are taken", p.Session, p.Category)
+			return fmt.Errorf("the sale no longer has session %s, category %s, of which tickets are taken", p.Session,
+				p.Category)
 		}
 		q.Lines[i].Pool = uint32(t.pools[l.Pool])
 	}
@@ -184,7 +187,8 @@ func (t *translation) draw(d *Draw) error {
 	if d.Group > 0 {
 		now := t.groups[d.Group-1]
 		if now < 0 {
-			return fmt.Errorf("the sale no longer has the priority group %q, which entries of the journal name", t.from.Groups[d.Group-1])
+			return fmt.Errorf("the sale no longer has the priority group %q, which entries of the journal name",
+				t.from.Groups[d.Group-1])
 		}
 		d.Group = now + 1
 	}

@@ -87,8 +87,10 @@ func DrawTerms(s *catalog.Sale, i int) draw.Terms {
 	if p.Slots.Group >= 0 {
 		group = s.Groups[p.Slots.Group].ID
 	}
-	return draw.Terms{Draw: d.ID, ClosesAt: d.RegistrationCloses, Round: d.Beacon.Round, StandIn: d.Beacon.StandIn, Phase: p.ID,
-		Chain: draw.Chain{Hash: d.Beacon.ChainHash, PublicKey: d.Beacon.PublicKey, Genesis: d.Beacon.Genesis, Period: d.Beacon.Period},
+	return draw.Terms{Draw: d.ID, ClosesAt: d.RegistrationCloses, Round: d.Beacon.Round, StandIn: d.Beacon.StandIn,
+		Phase: p.ID,
+		Chain: draw.Chain{Hash: d.Beacon.ChainHash, PublicKey: d.Beacon.PublicKey, Genesis: d.Beacon.Genesis,
+			Period: d.Beacon.Period},
 		Slots: draw.SlotRule{OpensAt: p.OpensAt, ClosesAt: p.ClosesAt, Length: p.Slots.Length, Step: p.Slots.Step,
 			Places: p.Slots.Places, PriorityDays: p.Slots.PriorityDays, Group: group}}
 }

@@ -17,7 +17,8 @@ func TestDrawRecordBytes(t *testing.T) {
 		}
 		return d
 	}
-	fields := Draw{Index: 1, Group: 2, Account: "alice", Rank: 300, Slot: 4, Size: 1000, Root: digest(0xaa), Terms: digest(0xbb),
+	fields := Draw{Index: 1, Group: 2, Account: "alice", Rank: 300, Slot: 4, Size: 1000, Root: digest(0xaa),
+		Terms:  digest(0xbb),
 		Beacon: draw.Beacon{Round: 1000, Randomness: digest(0xcc)}}
 	for kind, want := range map[Kind]string{
 		KindEntry:  "09" + "07" + "01" + "02" + "05" + "616c696365",

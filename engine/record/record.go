@@ -12,8 +12,8 @@ import (
 )
 
 // Kind is the first byte of a record. A record holds one outcome, absolute and per reservation, so replaying a record
-// twice changes nothing. Integers are unsigned varints unless a width is given. Times are milliseconds since 1970 on the
-// sale clock. A string is its length, then its bytes.
+// twice changes nothing. Integers are unsigned varints unless a width is given. Times are milliseconds since 1970 on
+// the sale clock. A string is its length, then its bytes.
 //
 //	taken       kind 2 | id 16 bytes | body
 //	confirmed   kind 3 | id 16 bytes | confirmed at | reference string
@@ -27,7 +27,8 @@ import (
 //	definition  kind 1 | version 1 byte | sale string | lists of strings, each after its count: phases, draws, groups,
 //	            pools (session and category alternate)
 //
-//	body        phase | flags 1 byte | account string | created at | time to live in ms | lines 1 byte | (pool, quantity)…
+//	body        phase | flags 1 byte | account string | created at | time to live in ms |
+//	            lines 1 byte | (pool, quantity)…
 //
 // Phases, pools, draws and groups are numbers of the last definition before the record; a checkpoint begins with a
 // definition. Group 0 means no group and groups count from 1; the same holds for slots. Reservation and ranked records
@@ -50,7 +51,8 @@ const (
 
 // String returns the kind's name, as `journal dump` prints it.
 func (k Kind) String() string {
-	names := [...]string{"", "definition", "taken", "confirmed", "released", "expired", "reservation", "entry", "frozen", "drawn", "ranked"}
+	names := [...]string{"", "definition", "taken", "confirmed", "released", "expired", "reservation",
+		"entry", "frozen", "drawn", "ranked"}
 	if k == 0 || int(k) >= len(names) {
 		return fmt.Sprintf("kind %d", byte(k))
 	}

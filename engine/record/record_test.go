@@ -36,8 +36,9 @@ func golden() []struct {
 	bare.Reference = ""
 	released, expired := s, s
 	released.State, expired.State = inventory.Released, inventory.Expired
-	d := Definition{Sale: "paris2024", Phases: []string{"packs", "singles"}, Draws: []string{"draw1"}, Groups: []string{"club"},
-		Pools: []Pool{{"ATH10", "First"}, {"ATH10", "A"}, {"SWM03", "E+"}}}
+	d := Definition{Sale: "paris2024", Phases: []string{"packs", "singles"}, Draws: []string{"draw1"},
+		Groups: []string{"club"},
+		Pools:  []Pool{{"ATH10", "First"}, {"ATH10", "A"}, {"SWM03", "E+"}}}
 	empty := Definition{Sale: "s"}
 	entry := Draw{Index: 1, Account: "ann"}
 	grouped := Draw{Index: 0, Group: 1, Account: "bob"}
@@ -120,8 +121,10 @@ func encode(r *Record) []byte {
 	case KindEntry, KindFrozen, KindDrawn, KindRanked:
 		return r.Draw.Append(nil, r.Kind)
 	}
-	s := inventory.Snapshot{ID: r.Request.ID, Account: r.Request.Account, State: r.State, Phase: r.Request.Phase, Flags: r.Request.Flags,
-		Lines: r.Request.Lines, CreatedMs: r.Request.Created, ExpiresMs: r.Request.Expires, ConfirmedMs: r.ConfirmedMs, Reference: r.Reference}
+	s := inventory.Snapshot{ID: r.Request.ID, Account: r.Request.Account, State: r.State, Phase: r.Request.Phase,
+		Flags: r.Request.Flags,
+		Lines: r.Request.Lines, CreatedMs: r.Request.Created, ExpiresMs: r.Request.Expires, ConfirmedMs: r.ConfirmedMs,
+		Reference: r.Reference}
 	return appendOutcome(nil, &s, r.Kind)
 }
 
