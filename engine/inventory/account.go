@@ -3,7 +3,6 @@ package inventory
 import (
 	"encoding/binary"
 	"hash/maphash"
-	"sync/atomic"
 	"unsafe"
 )
 
@@ -15,7 +14,7 @@ const inlineName = 55
 // account is a buyer: one cache line. The head packs a version and the account's newest reservation; the version counts
 // the reservations ever added, so a head that is unchanged says that none was (the totals can only have fallen).
 type account struct {
-	head atomic.Uint64 // version<<32 | row
+	head word64 // version<<32 | row
 	size uint8
 	name [inlineName]byte // or, for longer names, a textRef in the first 8 bytes
 }

@@ -12,7 +12,6 @@ func (v *Inventory) Confirm(row uint32, now int64, reference string) Result {
 		if !ok {
 			return Result{Verdict: Full}
 		}
-		yield()
 		// Decides the one outcome of the reservation (I3).
 		if r.state.CompareAndSwap(uint32(Held), uint32(confirming)) {
 			return v.confirm(r, row, now, ref)
@@ -24,7 +23,6 @@ func (v *Inventory) Confirm(row uint32, now int64, reference string) Result {
 // when somebody else's step stays undecided too long.
 func (v *Inventory) decided(r *reservation, row uint32, now int64) State {
 	for attempt := 0; ; {
-		yield()
 		state := State(r.state.Load())
 		switch state {
 		case Held:
@@ -72,7 +70,6 @@ func (v *Inventory) confirm(r *reservation, row uint32, now int64, reference tex
 		l := v.lineAt(r, i)
 		v.stock[l.Pool].sold.Add(uint64(l.Quantity))
 	}
-	yield()
 	r.state.Store(uint32(Confirmed))
 	return Result{Verdict: Done, Row: row, Seq: seq}
 }
@@ -84,7 +81,6 @@ func (v *Inventory) Release(row uint32, now int64) Result {
 		if state := v.decided(r, row, now); state != Held {
 			return v.tooLate(row, state, Released)
 		}
-		yield()
 		// Decides the one outcome of the reservation (I3).
 		if r.state.CompareAndSwap(uint32(Held), uint32(releasing)) {
 			return Result{Verdict: Done, Row: row, Seq: v.giveAllBack(r, row, Released)}
@@ -99,7 +95,6 @@ func (v *Inventory) Expire(row uint32, now int64) bool {
 }
 
 func (v *Inventory) expire(r *reservation, row uint32) bool {
-	yield()
 	// Decides the one outcome of the reservation (I3).
 	if !r.state.CompareAndSwap(uint32(Held), uint32(expiring)) {
 		return false
@@ -122,7 +117,6 @@ func (v *Inventory) giveAllBack(r *reservation, row uint32, to State) uint64 {
 		l := v.lineAt(r, i)
 		v.stock[l.Pool].giveBack(l.Quantity)
 	}
-	yield()
 	r.state.Store(uint32(to))
 	return seq
 }

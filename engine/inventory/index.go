@@ -19,13 +19,13 @@ type index struct {
 }
 
 type table struct {
-	slots []atomic.Uint64 // hash<<32 | row; rows are not 0
-	shift uint8           // position = hash >> shift
+	slots []word64 // hash<<32 | row; rows are not 0
+	shift uint8    // position = hash >> shift
 	next  atomic.Pointer[table]
 
-	claimed atomic.Uint64 // stripes handed out to be copied; runs on in a circle until all are done
-	copied  atomic.Uint64 // stripes done
-	done    []atomic.Bool
+	claimed word64   // stripes handed out to be copied; runs on in a circle until all are done
+	copied  word64   // stripes done
+	done    []word32 // by stripe: 1 once it is copied
 }
 
 const (
@@ -38,9 +38,9 @@ const (
 
 func newTable(slots int) *table {
 	t := &table{
-		slots: make([]atomic.Uint64, slots),
+		slots: make([]word64, slots),
 		shift: uint8(32 - bits.TrailingZeros(uint(slots))),
-		done:  make([]atomic.Bool, slots/stripe),
+		done:  make([]word32, slots/stripe),
 	}
 	if slots >= hugeSlots {
 		inHugePages(t.slots)
@@ -121,7 +121,6 @@ func (t *table) put(entry uint64, eq func(row uint32) bool) (found uint32, settl
 	for range t.slots {
 		w := t.slots[i].Load()
 		if w == emptySlot {
-			yield()
 			// Decides whose the key is: one entry, or the moving, takes the empty slot.
 			if t.slots[i].CompareAndSwap(emptySlot, entry) {
 				return 0, true
@@ -154,9 +153,9 @@ func (x *index) move(t *table) {
 	n := uint64(len(t.done))
 	if t.copied.Load() < n {
 		at := (t.claimed.Add(1) - 1) % n
-		if !t.done[at].Load() {
+		if t.done[at].Load() == 0 {
 			t.copyStripe(int(at) * stripe)
-			if t.done[at].CompareAndSwap(false, true) {
+			if t.done[at].CompareAndSwap(0, 1) {
 				t.copied.Add(1)
 			}
 		}
@@ -169,7 +168,6 @@ func (x *index) move(t *table) {
 
 func (t *table) copyStripe(from int) {
 	for i := from; i < from+stripe; i++ {
-		yield()
 		// Closes an empty slot for good: from here on its key is decided in the next table.
 		for t.slots[i].Load() == emptySlot && !t.slots[i].CompareAndSwap(emptySlot, movedSlot) {
 		}

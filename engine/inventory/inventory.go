@@ -3,7 +3,6 @@ package inventory
 import (
 	"fmt"
 	"hash/maphash"
-	"sync/atomic"
 )
 
 // PoolConfig is one pool: the session it belongs to and how many units may be sold.
@@ -67,10 +66,10 @@ type Inventory struct {
 	accountIndex index
 
 	placed  stack
-	drained atomic.Uint64 // sequence of the last outcome drained; the drainer writes it
-	order   []uint32      // the drainer's scratch
-	settled bool          // Restore methods keep the stock; set by CountStock
-	expired atomic.Uint64 // reservations that Expire, Confirm or Release ended because their time was over
+	drained word64   // sequence of the last outcome drained; the drainer writes it
+	order   []uint32 // the drainer's scratch
+	settled bool     // Restore methods keep the stock; set by CountStock
+	expired word64   // reservations that Expire, Confirm or Release ended because their time was over
 }
 
 // New returns an inventory with all units available.
@@ -145,9 +144,7 @@ type Stock struct{ Available, Held, Sold int }
 // Stock reads a pool. Units on their way from held to sold may still show as held.
 func (v *Inventory) Stock(poolIndex int) Stock {
 	p := &v.stock[poolIndex]
-	yield()
 	sold := int(p.sold.Load()) // first: what is sold has left available, so held never comes out negative
-	yield()
 	available, _ := unpackPool(p.word.Load())
 	return Stock{Available: int(available), Held: int(v.pools[poolIndex].units) - int(available) - sold, Sold: sold}
 }

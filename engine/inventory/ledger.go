@@ -50,7 +50,6 @@ func (v *Inventory) walk(head uint32, programme uint8, s *sums) {
 	}
 	var before *reservation
 	for row := head; row != 0; {
-		yield()
 		r := v.reservations.at(row)
 		next := r.next.Load()
 		state := State(r.state.Load())
@@ -151,7 +150,6 @@ func (v *Inventory) Ledger(accountRow uint32, rows []LedgerRow) ([]LedgerRow, bo
 		rows = rows[:start]
 		settled := true
 		for row := uint32(head); row != 0; {
-			yield()
 			r := v.reservations.at(row)
 			if state := State(r.state.Load()); state.counts() {
 				rows = append(rows, LedgerRow{Row: row, state: state})
@@ -180,7 +178,6 @@ func (l LedgerRow) State() State { return l.state }
 
 func (v *Inventory) unmoved(rows []LedgerRow) bool {
 	for _, l := range rows {
-		yield()
 		if State(v.reservations.at(l.Row).state.Load()) != l.state {
 			return false
 		}

@@ -1,7 +1,5 @@
 package inventory
 
-import "sync/atomic"
-
 // pool is the stock of one session and category: one word that packs what is available and what is unsettled.
 //
 //	63            32 31             0
@@ -14,9 +12,9 @@ import "sync/atomic"
 // it looks again (I7). Neither is ever negative: units leave available only by take, which checks; and what is settled or
 // given back was marked by the same caller before (I1).
 type pool struct {
-	word atomic.Uint64
-	sold atomic.Uint64 // confirmed units; what is neither available nor sold is held
-	_    [48]byte      // one pool a cache line: neighbours do not slow each other
+	word word64
+	sold word64   // confirmed units; what is neither available nor sold is held
+	_    [48]byte // one pool a cache line: neighbours do not slow each other
 }
 
 func packPool(available, unsettled uint32) uint64 { return uint64(available)<<32 | uint64(unsettled) }
@@ -54,18 +52,15 @@ func (p *pool) take(k uint32, unsettled bool) takeResult {
 
 // settle ends the doubt about k units that were taken as unsettled.
 func (p *pool) settle(k uint32) {
-	yield()
 	p.word.Add(-uint64(k))
 }
 
 // mark makes k held units unsettled: they are about to come back.
 func (p *pool) mark(k uint32) {
-	yield()
 	p.word.Add(uint64(k))
 }
 
 // giveBack makes k unsettled units available, in one step.
 func (p *pool) giveBack(k uint32) {
-	yield()
 	p.word.Add(packPool(k, 0) - uint64(k))
 }

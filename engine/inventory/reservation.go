@@ -1,7 +1,5 @@
 package inventory
 
-import "sync/atomic"
-
 // ID is a reservation's id, a UUID chosen by the client.
 type ID [16]byte
 
@@ -63,11 +61,11 @@ func (s State) dead() bool { return s == Released || s == Expired || s == void }
 // written before the row is published (state becomes pending, then the index) and never after.
 type reservation struct {
 	id        ID
-	expires   int64         // ms since 1970 on the sale clock
-	state     atomic.Uint32 // State; see there who writes it
+	expires   int64  // ms since 1970 on the sale clock
+	state     word32 // State; see there who writes it
 	account   uint32
-	next      atomic.Uint32 // the account's reservation before this one; only ever moved past dead ones
-	more      uint32        // row in overflow with the lines beyond inlineLines
+	next      word32 // the account's reservation before this one; only ever moved past dead ones
+	more      uint32 // row in overflow with the lines beyond inlineLines
 	lines     [inlineLines]uint32
 	phase     uint16
 	tickets   uint16
@@ -83,12 +81,12 @@ type overflow [MaxLines - inlineLines]uint32
 // detail is the part of a reservation that is touched once or twice in its life.
 type detail struct {
 	created   int64
-	confirmed int64         // written by the caller that confirmed, before the outcome is placed
-	reference textRef       // written likewise
-	seq       atomic.Uint64 // of the outcome placed last; set before the state that shows the outcome
-	below     [2]uint32     // links of the stack, one for Took, one for Ended
-	logged    atomic.Uint32 // 0, or 1 + the Kind of the last outcome drained; only the drainer writes it
-	successor atomic.Uint32 // for a void one: the reservation that took over its id
+	confirmed int64     // written by the caller that confirmed, before the outcome is placed
+	reference textRef   // written likewise
+	seq       word64    // of the outcome placed last; set before the state that shows the outcome
+	below     [2]uint32 // links of the stack, one for Took, one for Ended
+	logged    word32    // 0, or 1 + the Kind of the last outcome drained; only the drainer writes it
+	successor word32    // for a void one: the reservation that took over its id
 }
 
 func (v *Inventory) lineAt(r *reservation, i int) Line {

@@ -140,12 +140,10 @@ func (v *Inventory) reserve(q *Request, room []sessionSum) Result {
 	}
 	r := v.reservations.at(row)
 	if res, entered := v.enter(r, row, head, &s, programme, tickets); !entered {
-		yield()
 		r.state.Store(uint32(void))
 		return res
 	}
 	if res, took := v.takeAll(q.Lines); !took {
-		yield()
 		r.state.Store(uint32(void))
 		return res
 	}
@@ -156,7 +154,6 @@ func (v *Inventory) reserve(q *Request, room []sessionSum) Result {
 			v.stock[l.Pool].settle(l.Quantity)
 		}
 	}
-	yield()
 	r.state.Store(uint32(Held))
 	return Result{Verdict: Done, Row: row, Seq: seq}
 }
@@ -166,19 +163,16 @@ func (v *Inventory) reserve(q *Request, room []sessionSum) Result {
 // finding it free afterwards proves it was free then (I7).
 func (v *Inventory) foresee(q *Request, s *sums, accountRow uint32, programme uint8, tickets int, hash uint32) (head uint64, res Result, refused bool) {
 	for attempt := 0; ; attempt++ {
-		yield()
 		if accountRow != 0 {
 			head = v.accounts.at(accountRow).head.Load()
 		}
 		check := v.checkCaps(s, head, programme, tickets, &res)
-		yield()
 		if check == within {
 			check = v.stockCheck(q.Lines, &res)
 		}
 		if check == within {
 			return head, res, false
 		}
-		yield()
 		if check == exceeded && v.unchanged(q.Account, accountRow, head) {
 			if row := v.find(hash, &q.ID); row != 0 {
 				return head, Result{Verdict: Known, Row: row}, true
@@ -203,7 +197,6 @@ func (v *Inventory) checkCaps(s *sums, head uint64, programme uint8, tickets int
 		return check
 	}
 	marks := s.marks
-	yield()
 	v.walk(uint32(head), programme, s)
 	if s.marks != marks {
 		return inDoubt
@@ -215,7 +208,6 @@ func (v *Inventory) checkCaps(s *sums, head uint64, programme uint8, tickets int
 func (v *Inventory) stockCheck(lines []Line, res *Result) capCheck {
 	check := within
 	for _, l := range lines {
-		yield()
 		available, unsettled := unpackPool(v.stock[l.Pool].word.Load())
 		if enough(available, l.Quantity) {
 			continue
@@ -250,7 +242,6 @@ func (v *Inventory) publish(q *Request, hash, accountRow uint32) (row, other uin
 		return 0, 0, false
 	}
 	r.state.Store(uint32(pending))
-	yield()
 	// Decides whose the id is (I9).
 	other = v.byID.insert(hash, row, v.reservations.used.Load(), func(row uint32) bool { return v.reservations.at(row).id == q.ID })
 	for other != 0 {
@@ -259,7 +250,6 @@ func (v *Inventory) publish(q *Request, hash, accountRow uint32) (row, other uin
 			return 0, other, true
 		}
 		// The id's last reservation failed. Decides who takes it over.
-		yield()
 		successor := &v.details.at(other).successor
 		if successor.CompareAndSwap(0, row) {
 			break
@@ -274,7 +264,6 @@ func (v *Inventory) publish(q *Request, hash, accountRow uint32) (row, other uin
 func (v *Inventory) enter(r *reservation, row uint32, head uint64, s *sums, programme uint8, tickets int) (res Result, entered bool) {
 	word := &v.accounts.at(r.account).head
 	r.next.Store(s.live)
-	yield()
 	// Decides that the reservation counts (I2): nobody has entered since the sums were made.
 	if word.CompareAndSwap(head, (head>>32+1)<<32|uint64(row)) {
 		return res, true
@@ -284,7 +273,6 @@ func (v *Inventory) enter(r *reservation, row uint32, head uint64, s *sums, prog
 		switch v.checkCaps(s, head, programme, tickets, &res) {
 		case within:
 			r.next.Store(s.live)
-			yield()
 			// Decides that the reservation counts (I2), as above.
 			if word.CompareAndSwap(head, (head>>32+1)<<32|uint64(row)) {
 				return res, true
@@ -336,7 +324,6 @@ func (v *Inventory) takeSorted(sorted []Line) (res Result, took bool) {
 	for i, attempt := 0, 0; i < len(sorted); {
 		l := sorted[i]
 		p := &v.stock[l.Pool]
-		yield()
 		switch p.take(l.Quantity, several) {
 		case taken:
 			i++

@@ -2,7 +2,6 @@ package inventory
 
 import (
 	"fmt"
-	"sync/atomic"
 )
 
 // The Restore methods rebuild an inventory from a journal. While a checkpoint that was dumped during the sale is being
@@ -57,7 +56,7 @@ func (v *Inventory) forgotten(row uint32, q *Request) bool {
 }
 
 // unlinkDead takes dead reservations off the head of a ledger, so that an account's past does not lengthen it.
-func (v *Inventory) unlinkDead(head *atomic.Uint64) {
+func (v *Inventory) unlinkDead(head *word64) {
 	w := head.Load()
 	row := uint32(w)
 	for row != 0 && State(v.reservations.at(row).state.Load()).dead() {

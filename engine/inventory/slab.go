@@ -21,7 +21,7 @@ const regionChunks = 16
 type slab[T any] struct {
 	chunks []atomic.Pointer[[chunkRows]T]
 	limit  uint64 // rows 1 to limit-1 may be claimed
-	used   atomic.Uint64
+	used   word64
 	_      [40]byte // keeps the claims of one slab off the words of the next
 }
 
@@ -81,7 +81,7 @@ func (s *slab[T]) end() uint32 { return uint32(min(s.used.Load(), s.limit)) }
 // arena keeps strings of up to 255 bytes for good. It grows by chunks like a slab.
 type arena struct {
 	chunks []atomic.Pointer[[arenaChunk]byte]
-	used   atomic.Uint64
+	used   word64
 }
 
 const arenaChunk = 1 << 20

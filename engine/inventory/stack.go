@@ -1,7 +1,6 @@
 package inventory
 
 import (
-	"sync/atomic"
 	"unsafe"
 )
 
@@ -18,7 +17,7 @@ import (
 // The count stays when the stack is taken, so a caller knows the sequence of its outcome from its own push.
 type stack struct {
 	_   [56]byte
-	top atomic.Uint64
+	top word64
 	_   [56]byte
 }
 
@@ -68,10 +67,8 @@ func (v *Inventory) place(o Outcome) uint64 {
 	}
 	link, packed := v.below(o), uint64(o.pack())
 	for {
-		yield()
 		w := v.placed.top.Load()
 		*link = uint32(w)
-		yield()
 		count := w>>32 + 1
 		// Decides the order of this outcome among all others (I6): what is pushed later is logged later.
 		if v.placed.top.CompareAndSwap(w, count<<32|packed) {
@@ -104,7 +101,6 @@ func (v *Inventory) Drained() uint64 { return v.drained.Load() }
 // Drain takes all placed outcomes, gives them to visit in their order, and returns the sequence of the last one. Only one
 // goroutine drains.
 func (v *Inventory) Drain(visit func(Outcome)) uint64 {
-	yield()
 	w := v.placed.top.And(0xffffffff00000000) // takes the whole stack, keeps the count
 	last := v.sequence(uint32(w >> 32))
 	order := v.order[:0]
@@ -122,13 +118,11 @@ func (v *Inventory) Drain(visit func(Outcome)) uint64 {
 			v.prefetchAccount(unpackOutcome(order[i-aheadOutcomes]))
 		}
 		o := unpackOutcome(order[i])
-		yield()
 		if o.Kind != Noted {
 			v.details.at(o.Index).logged.Store(uint32(o.Kind) + 1)
 		}
 		visit(o)
 	}
-	yield()
 	v.drained.Store(last)
 	return last
 }

@@ -1,0 +1,16 @@
+//go:build !seathold_yield
+
+package inventory
+
+import "sync/atomic"
+
+// Every word that callers share is a word64 or a word32. Here they are the plain atomics and cost nothing more. With the
+// build tag seathold_yield each access yields first (word_yield.go), so that tests can run any other caller between any
+// two accesses.
+//
+// Pointers to the chunks of a slab and to the tables of an index are plain atomics in both builds: each is set once,
+// from nil, and a caller that finds nil makes the thing itself.
+type (
+	word64 = atomic.Uint64
+	word32 = atomic.Uint32
+)
