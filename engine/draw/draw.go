@@ -29,7 +29,7 @@ import (
 // the sale definition.
 var ErrTerms = errors.New("draw: invalid terms")
 
-// nameRule is what isName checks, for messages.
+// nameRule is what IsName checks, for messages.
 const nameRule = "1 to 64 characters from A-Z a-z 0-9 . _ : @ -"
 
 // Digest is a SHA-256 value.
