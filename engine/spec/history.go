@@ -86,15 +86,16 @@ func (h History) step(m *Model, c Call, got Answer) []*Model {
 	}
 	var next []*Model
 	for _, before := range m.afterExpiries(c.Until) {
-		if got.Code == Unknown {
+		if got.Code == Unknown { // it may have had no effect
 			next = append(next, before)
 		}
-		// The call takes effect at one of these instants.
+		// Otherwise it took effect at one of these instants.
 		for _, at := range before.instants(c, h.seen[c.ID]) {
 			after := before.Clone()
 			op := c.Operation
 			op.At = at
 			var want Answer
+			// sold_out may name any of the short pools: the model names the first.
 			if got.Code == "sold_out" && slices.Contains(after.shortIfOnlyShort(op), got.Refusal) {
 				want = got
 			} else {
@@ -113,7 +114,7 @@ func (h History) step(m *Model, c Call, got Answer) []*Model {
 	return next
 }
 
-// loosen sets a hold's overAt to its earliest possible end, if the time of the reserve is unknown.
+// loosen sets overAt of the hold that c made to its earliest possible end, if the time of c's effect is unknown.
 func (m *Model) loosen(c Call, unknownTimes bool) {
 	r := m.all[c.ID]
 	if c.Kind != Reserve || !unknownTimes || r == nil {

@@ -10,9 +10,10 @@ import (
 )
 
 // Append adds a group in one round trip. It retries until Redis has confirmed that the group follows all groups before
-// it, or ctx ends; the package documentation explains how a lost response is resolved. A group that does not follow the
-// last record or is out of bounds is refused and changes nothing. Every other error is final and returned by all later
-// calls: journal.ErrFenced, ErrLost, journal.ErrClosed, ctx's error, or the error that Redis returned.
+// it, or ctx ends; the package documentation explains how a lost response is resolved. Append returns an error and
+// changes nothing if the group does not follow the last record or is out of bounds, or if ctx has ended before the
+// call. Every other error is final and returned by all later calls: journal.ErrFenced, ErrLost, journal.ErrClosed,
+// ctx's error, or the error that Redis returned.
 func (j *Journal) Append(ctx context.Context, g journal.Group) error {
 	if err := j.usable(); err != nil {
 		return err
@@ -42,8 +43,8 @@ func (j *Journal) Append(ctx context.Context, g journal.Group) error {
 const beatTimeout = time.Second
 
 // Beat shows followers that this leader is alive; the appending goroutine calls it after a while without groups. It
-// also checks that the journal still ends where it should, and otherwise does what Append does. A beat that does not
-// get through is no error, since a later one may. An error is final.
+// also checks that the journal still ends where it should, and appends what is missing as Append does. If Redis does
+// not confirm a beat in time, Beat returns nil, because a later beat may succeed. Every error is final.
 func (j *Journal) Beat(ctx context.Context) error {
 	if err := j.usable(); err != nil {
 		return err
@@ -97,6 +98,7 @@ func (j *Journal) beat(ctx context.Context, kind string) error {
 	if reply == int64(1) {
 		return nil
 	}
+	// Redis found another tail. The newest entry is the one that the journal must end with.
 	newest := j.resend.newest()
 	present, err := j.reconcile(ctx, newest)
 	if err != nil || present {
@@ -120,6 +122,7 @@ func (j *Journal) put(ctx context.Context, e *entry) error {
 			}
 			continue
 		}
+		// Redis found another tail, or an id that is not below this one.
 		present, reconcileErr := j.reconcile(ctx, e)
 		if reconcileErr != nil || present {
 			return reconcileErr
@@ -160,6 +163,7 @@ func (j *Journal) reconcile(ctx context.Context, e *entry) (present bool, err er
 	if err != nil {
 		return false, err
 	}
+	// A later epoch, or another claim of this one, deposes this leader.
 	mine := j.claim.at
 	foreign := claim != mine && claim.id.epoch >= mine.id.epoch
 	if foreign || end.at.id.epoch > mine.id.epoch {
@@ -173,6 +177,7 @@ func (j *Journal) reconcile(ctx context.Context, e *entry) (present bool, err er
 	if missing == nil {
 		return true, nil
 	}
+	// The last one missing is e, which the caller sends.
 	for _, m := range missing[:len(missing)-1] {
 		if err := j.put(ctx, m); err != nil {
 			return false, err

@@ -2,7 +2,7 @@ package redis
 
 import "sort"
 
-// boundary is the end of a group: its last record and its position in the stream.
+// boundary is the position of a group or claim and the last record up to it.
 type boundary struct {
 	record uint64
 	at     position

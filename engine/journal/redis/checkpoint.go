@@ -187,6 +187,7 @@ const removeAtOnce = 64
 func (c *checkpoint) remove(ctx context.Context, id string) error {
 	l := c.journal.link
 	count := 0
+	// Count the pieces, which have no gap.
 	for found := int64(removeAtOnce); found == removeAtOnce; count += int(found) {
 		args := []any{"exists"}
 		for i := range removeAtOnce {
@@ -225,6 +226,7 @@ func (c *checkpoint) run(ctx context.Context, s *script, keys []string, args ...
 	if reply == int64(2) {
 		return errIncomplete
 	}
+	// The leader key is not ours: either another leader has claimed, or Redis lost our claim.
 	claim, address, err := l.readLeader(ctx, 0)
 	if err != nil {
 		return err

@@ -191,7 +191,7 @@ type Status struct {
 	Failed   error  // why nothing can be appended any more
 }
 
-// Status may be called at any time.
+// Status returns the current status.
 func (j *Journal) Status() Status {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -133,6 +133,7 @@ func (j *Journal) Claim(ctx context.Context, address string, to journal.Recovery
 		if err != nil {
 			return 0, j.fail(err)
 		}
+		// Read up to the claim. It is not in the stream if another program was faster or Redis lost it.
 		for n := 1; n > 0 && r.at != claim.at; {
 			if n, err = r.more(ctx); err != nil {
 				return 0, j.fail(j.link.readError(err))
@@ -166,7 +167,7 @@ func (j *Journal) claimEpoch(ctx context.Context, r *reader, address string) (*e
 	claim.at = position{at, claimSum(at, claim.leader, claim.nonce)}
 	reply, err := l.script(ctx, retryReads, claimScript, []string{l.stream, l.tail, l.leader},
 		at.String(), sumText(claim.at.sum), claim.leader, claim.nonce, "*")
-	if isRefusedID(err) {
+	if isRefusedID(err) { // another program was faster
 		return claim, nil
 	}
 	if err != nil {
