@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// checkpointWhileAppending writes checkpoints as fast as it can while another goroutine appends, as the engine does.
-func checkpointWhileAppending(t *testing.T, place Place) {
-	b, _ := open(t, place)
+// checkpointWhileAppending writes checkpoints one after another while another goroutine appends, as the engine does.
+func checkpointWhileAppending(t *testing.T, store Store) {
+	b, _ := open(t, store)
 	var durable atomic.Uint64
 	var groups []journal.Group
 	var appending sync.WaitGroup
@@ -42,14 +42,13 @@ func checkpointWhileAppending(t *testing.T, place Place) {
 	}
 	appending.Wait()
 	require.NoError(t, appendError)
-	b, got := reopen(t, place, b, true)
-	require.NoError(t, b.Close())
+	got := reread(t, store, b, true)
 	requireCheckpoint(t, start, end, chunks, got)
-	requireGroups(t, behind(groups, start), got)
+	requireGroups(t, after(groups, start), got)
 }
 
-func checkpointAndTail(t *testing.T, place Place) {
-	b, _ := open(t, place)
+func checkpointAndTail(t *testing.T, store Store) {
+	b, _ := open(t, store)
 	groups := appendGroups(t, b, 0, 10, 10, 10)
 	c, err := b.Checkpoint(t.Context(), 20)
 	require.NoError(t, err)
@@ -61,46 +60,44 @@ func checkpointAndTail(t *testing.T, place Place) {
 
 	for _, crash := range []bool{false, true} {
 		var got contents
-		b, got = reopen(t, place, b, crash)
+		b, got = reopen(t, store, b, crash)
 		requireCheckpoint(t, 20, 35, append(chunk(1, 50), chunk(2, 1)...), got)
-		requireGroups(t, behind(groups, 20), got)
+		requireGroups(t, after(groups, 20), got)
 		require.Empty(t, got.sum.Notes)
 	}
 	require.NoError(t, b.Close())
 }
 
-func emptyCheckpoint(t *testing.T, place Place) {
-	b, _ := open(t, place)
+func emptyCheckpoint(t *testing.T, store Store) {
+	b, _ := open(t, store)
 	appendGroups(t, b, 0, 3, 3)
 	writeCheckpoint(t, b, 6, 6)
-	b, got := reopen(t, place, b, false)
+	b, got := reopen(t, store, b, false)
 	requireCheckpoint(t, 6, 6, nil, got)
 	requireGroups(t, nil, got)
 	require.EqualValues(t, 6, got.sum.Last)
 	groups := appendGroups(t, b, 6, 2)
-	b, got = reopen(t, place, b, false)
-	require.NoError(t, b.Close())
+	got = reread(t, store, b, false)
 	requireCheckpoint(t, 6, 6, nil, got)
 	requireGroups(t, groups, got)
 }
 
-func repeatedStart(t *testing.T, place Place) {
-	b, _ := open(t, place)
+func repeatedStart(t *testing.T, store Store) {
+	b, _ := open(t, store)
 	groups := appendGroups(t, b, 0, 3, 3)
 	writeCheckpoint(t, b, 3, 3, chunk(1, 3))
 	writeCheckpoint(t, b, 3, 6, chunk(2, 3))
-	b, got := reopen(t, place, b, false)
+	b, got := reopen(t, store, b, false)
 	requireCheckpoint(t, 3, 6, chunk(2, 3), got)
 	requireGroups(t, groups[1:], got)
 	writeCheckpoint(t, b, 3, 6, chunk(3, 3))
-	b, got = reopen(t, place, b, true)
-	require.NoError(t, b.Close())
+	got = reread(t, store, b, true)
 	requireCheckpoint(t, 3, 6, chunk(3, 3), got)
 	requireGroups(t, groups[1:], got)
 }
 
-func unfinishedCheckpoint(t *testing.T, place Place) {
-	b, _ := open(t, place)
+func unfinishedCheckpoint(t *testing.T, store Store) {
+	b, _ := open(t, store)
 	groups := appendGroups(t, b, 0, 3, 3)
 
 	aborted, err := b.Checkpoint(t.Context(), 3)
@@ -113,7 +110,7 @@ func unfinishedCheckpoint(t *testing.T, place Place) {
 	left, err := b.Checkpoint(t.Context(), 3)
 	require.NoError(t, err)
 	require.NoError(t, left.Write(chunk(2, 1000)))
-	b, got := reopen(t, place, b, true)
+	b, got := reopen(t, store, b, true)
 	require.False(t, got.begun)
 	requireGroups(t, groups, got)
 
@@ -121,43 +118,42 @@ func unfinishedCheckpoint(t *testing.T, place Place) {
 	left, err = b.Checkpoint(t.Context(), 6)
 	require.NoError(t, err)
 	require.NoError(t, left.Write(chunk(4, 1000)))
-	b, got = reopen(t, place, b, true)
-	require.NoError(t, b.Close())
+	got = reread(t, store, b, true)
 	requireCheckpoint(t, 3, 6, chunk(3, 3), got)
 	requireGroups(t, groups[1:], got)
 }
 
-func abortAfterCommit(t *testing.T, place Place) {
-	b, _ := open(t, place)
+func abortAfterCommit(t *testing.T, store Store) {
+	b, _ := open(t, store)
 	groups := appendGroups(t, b, 0, 3, 3)
 	c, err := b.Checkpoint(t.Context(), 3)
 	require.NoError(t, err)
 	require.NoError(t, c.Write(chunk(1, 3)))
 	require.NoError(t, c.Commit(3))
 	c.Abort()
-	b, got := reopen(t, place, b, false)
-	require.NoError(t, b.Close())
+	got := reread(t, store, b, false)
 	requireCheckpoint(t, 3, 3, chunk(1, 3), got)
 	requireGroups(t, groups[1:], got)
 }
 
-func commitThenCrash(t *testing.T, place Place) {
-	b, _ := open(t, place)
+func commitThenCrash(t *testing.T, store Store) {
+	b, _ := open(t, store)
 	groups := appendGroups(t, b, 0, 8, 8)
 	writeCheckpoint(t, b, 8, 16, chunk(1, 8))
 	for range 2 {
 		var got contents
-		b, got = reopen(t, place, b, true)
+		b, got = reopen(t, store, b, true)
 		requireCheckpoint(t, 8, 16, chunk(1, 8), got)
 		requireGroups(t, groups[1:], got)
 	}
 	require.NoError(t, b.Close())
 }
 
-// trimming appends far more than a backend need keep and checkpoints on the way. A backend may keep more than it must, in
-// units of its own, but not everything, and it may not drop the groups that the older checkpoint is replayed with.
-func trimming(t *testing.T, place Place) {
-	b, _ := open(t, place)
+// trimming appends far more than a backend must keep, with checkpoints in between. A backend may keep more than it
+// must, since it removes groups in units of its own, but not everything. It must keep the groups that replay after the
+// older checkpoint.
+func trimming(t *testing.T, store Store) {
+	b, _ := open(t, store)
 	const rounds, groupsOfRound, recordsOfGroup = 12, 12, 100
 	var starts []uint64
 	last := uint64(0)
@@ -170,7 +166,7 @@ func trimming(t *testing.T, place Place) {
 		writeCheckpoint(t, b, last, last, chunk(round, 10))
 		if round%4 == 3 {
 			var got contents
-			b, got = reopen(t, place, b, round == 7)
+			b, got = reopen(t, store, b, round == 7)
 			requireCheckpoint(t, last, last, chunk(round, 10), got)
 			requireGroups(t, nil, got)
 			require.Equal(t, last, got.sum.Last)
@@ -178,46 +174,43 @@ func trimming(t *testing.T, place Place) {
 	}
 	writeCheckpoint(t, b, last, last, chunk(rounds, 10))
 	require.NoError(t, b.Close())
-	if place.Kept != nil {
-		kept, err := place.Kept()
+	if store.Kept != nil {
+		kept, err := store.Kept()
 		require.NoError(t, err)
 		require.Equal(t, last, kept.NewestRecord, "the newest group is dropped")
 		require.Greater(t, kept.OldestRecord, starts[0], "groups that no checkpoint needs are kept")
 		require.LessOrEqual(t, kept.Checkpoints, 2)
 	}
-	b, got := open(t, place)
+	b, got := open(t, store)
 	requireCheckpoint(t, last, last, chunk(rounds, 10), got)
 	require.Equal(t, last, got.sum.Last)
 	tail := appendGroups(t, b, last, 1)
-	b, got = reopen(t, place, b, true)
-	require.NoError(t, b.Close())
+	got = reread(t, store, b, true)
 	requireGroups(t, tail, got)
 }
 
-func damagedCheckpoint(t *testing.T, place Place) {
-	if place.SpoilCheckpoint == nil {
+func damagedCheckpoint(t *testing.T, store Store) {
+	if store.SpoilCheckpoint == nil {
 		return
 	}
-	b, _ := open(t, place)
+	b, _ := open(t, store)
 	groups := appendGroups(t, b, 0, 100, 100)
 	writeCheckpoint(t, b, 100, 200, chunk(1, 300))
 	groups = append(groups, appendGroups(t, b, 200, 100, 100)...)
 	writeCheckpoint(t, b, 300, 400, chunk(2, 300))
 	groups = append(groups, appendGroups(t, b, 400, 100)...)
 	require.NoError(t, b.Close())
-	require.NoError(t, place.SpoilCheckpoint())
+	require.NoError(t, store.SpoilCheckpoint())
 
 	for range 2 {
-		b, got := open(t, place)
-		require.NoError(t, b.Close())
+		got := read(t, store)
 		requireCheckpoint(t, 100, 200, chunk(1, 300), got)
-		requireGroups(t, behind(groups, 100), got)
-		require.NotEmpty(t, got.sum.Notes, "nobody is told of the damage")
+		requireGroups(t, after(groups, 100), got)
+		require.NotEmpty(t, got.sum.Notes, "the damage is not reported")
 	}
-	b, _ = open(t, place)
+	b, _ = open(t, store)
 	writeCheckpoint(t, b, 500, 500, chunk(3, 3))
-	b, got := reopen(t, place, b, true)
-	require.NoError(t, b.Close())
+	got := reread(t, store, b, true)
 	requireCheckpoint(t, 500, 500, chunk(3, 3), got)
 	requireGroups(t, nil, got)
 }

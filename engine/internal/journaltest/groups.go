@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// record returns the one content that the record of a sequence has in all tests: the sequence, then up to 112 bytes drawn
-// from a generator seeded with it. A record that is delivered in another's place is thus always seen.
+// record returns the content of the record with the sequence, the same in all tests: the sequence, then up to 112 bytes
+// from a generator seeded with it. So a record delivered in place of another is always detected.
 func record(sequence uint64) []byte {
 	random := rand.New(rand.NewPCG(sequence, 0))
 	r := binary.BigEndian.AppendUint64(nil, sequence)
@@ -19,7 +19,7 @@ func record(sequence uint64) []byte {
 	return r
 }
 
-// group returns the group of count records from first on.
+// group returns the group of count records that begins with first.
 func group(first uint64, count int) journal.Group {
 	g := journal.Group{First: first, Count: count}
 	for i := range count {
@@ -28,12 +28,12 @@ func group(first uint64, count int) journal.Group {
 	return g
 }
 
-// chunk returns a run of count records that a checkpoint may hold; salt tells chunks apart.
+// chunk returns a run of count records for a checkpoint. Chunks with different salts differ.
 func chunk(salt uint64, count int) []byte {
 	return group(salt<<32|1, count).Records
 }
 
-// appendGroups appends groups of the given counts behind last and returns them.
+// appendGroups appends groups of the given counts after last and returns them.
 func appendGroups(t tester, b journal.Backend, last uint64, counts ...int) []journal.Group {
 	t.Helper()
 	groups := make([]journal.Group, 0, len(counts))
@@ -57,8 +57,8 @@ func writeCheckpoint(t tester, b journal.Backend, start, end uint64, chunks ...[
 	require.NoError(t, c.Commit(end))
 }
 
-// behind returns the groups that a replay from start needs.
-func behind(groups []journal.Group, start uint64) []journal.Group {
+// after returns the groups that a replay from start needs.
+func after(groups []journal.Group, start uint64) []journal.Group {
 	for i, g := range groups {
 		if g.Last() > start {
 			return groups[i:]

@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// ledger is the model: all groups ever appended and the newest complete checkpoint.
+// ledger is the model: all groups that were appended, and the newest complete checkpoint.
 type ledger struct {
 	groups     []journal.Group
 	checkpoint *completeCheckpoint
@@ -26,22 +26,22 @@ func (l *ledger) last() uint64 {
 	return l.groups[len(l.groups)-1].Last()
 }
 
-// require holds a recovery against the model.
+// require compares a recovery with the model.
 func (l *ledger) require(t tester, got contents) {
 	t.Helper()
 	start := uint64(0)
 	if l.checkpoint == nil {
-		require.False(t, got.begun, "a checkpoint was found that nobody committed")
+		require.False(t, got.begun, "a checkpoint was delivered that was never committed")
 	} else {
 		start = l.checkpoint.start
 		requireCheckpoint(t, start, l.checkpoint.end, l.checkpoint.chunks, got)
 	}
-	requireGroups(t, behind(l.groups, start), got)
+	requireGroups(t, after(l.groups, start), got)
 	require.Equal(t, l.last(), got.sum.Last)
 	require.Empty(t, got.sum.Notes)
 }
 
-// drawStart draws where a checkpoint may start: at the end of a group, not before the newest checkpoint.
+// drawStart draws a start for a checkpoint: the end of a group, not before the start of the newest checkpoint.
 func (l *ledger) drawStart(t *rapid.T) uint64 {
 	ends := []uint64{l.last()}
 	for _, g := range l.groups {
@@ -52,11 +52,12 @@ func (l *ledger) drawStart(t *rapid.T) uint64 {
 	return rapid.SampledFrom(ends).Draw(t, "start")
 }
 
-// model runs random operations on a backend and on the ledger. On a failure rapid prints the seed and how to repeat it.
-func model(t *testing.T, fresh func(t *testing.T) Place) {
+// model runs random operations on a backend and on the ledger. On a failure rapid prints the seed and the command to
+// repeat it.
+func model(t *testing.T, fresh func(t *testing.T) Store) {
 	rapid.Check(t, func(rt *rapid.T) {
-		place := fresh(t)
-		b, got := open(rt, place)
+		store := fresh(t)
+		b, got := open(rt, store)
 		defer func() { b.Close() }()
 		var l ledger
 		l.require(rt, got)
@@ -90,16 +91,16 @@ func model(t *testing.T, fresh func(t *testing.T) Place) {
 				case "abort":
 					c.Abort()
 				case "leave":
-					b, got = reopen(rt, place, b, true)
+					b, got = reopen(rt, store, b, true)
 					l.require(rt, got)
 				}
 			},
 			"reopen": func(rt *rapid.T) {
-				b, got = reopen(rt, place, b, rapid.Bool().Draw(rt, "crash"))
+				b, got = reopen(rt, store, b, rapid.Bool().Draw(rt, "crash"))
 				l.require(rt, got)
 			},
 		})
-		b, got = reopen(rt, place, b, true)
+		b, got = reopen(rt, store, b, true)
 		l.require(rt, got)
 	})
 }

@@ -1,5 +1,5 @@
-// Package journaltest is the suite that every backend of package journal passes. It speaks of what the contract of
-// journal.Backend promises and of nothing else, so a directory and a Redis stream are held to the same sentences.
+// Package journaltest is the suite that every backend of package journal passes. It tests what the contract of
+// journal.Backend guarantees and nothing else, so a directory and a Redis stream pass the same cases.
 package journaltest
 
 import (
@@ -11,59 +11,59 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Place is where one journal is kept for the time of a test: a directory, a stream. Only Open is required; a case that
-// needs another function is left out for a backend that does not give it.
-type Place struct {
-	// Open opens the journal kept there, as a starting program does: the first call finds nothing, later ones find what
-	// the earlier backends left. No two backends of a place are open at once.
+// Store is where a test keeps one journal, such as a directory or a stream. Only Open is required. A case that needs
+// another function is skipped where that is nil.
+type Store struct {
+	// Open opens the journal as a starting program does. The first call finds nothing, later calls find what earlier
+	// backends wrote. No two backends of a store are open at once.
 	Open func() (journal.Backend, error)
 
-	// Crash ends a backend as kill -9 or a power cut ends its process: nothing is flushed, nothing unfinished is tidied
-	// up. What Append or Commit acknowledged must survive it. Without it the suite closes the backend instead.
+	// Crash ends a backend as kill -9 or a power cut ends its process: nothing is flushed and nothing unfinished is
+	// removed. What Append or Commit acknowledged must survive. Where Crash is nil, the suite closes the backend instead.
 	Crash func(journal.Backend)
 
-	// Kept tells what the place holds now. It is called only while no backend is open.
+	// Kept returns what the store holds now. It is called only while no backend is open.
 	Kept func() (Kept, error)
 
-	// SpoilCheckpoint damages the newest complete checkpoint so that its checksums no longer hold. It is called only while
-	// no backend is open and at least one checkpoint is complete.
+	// SpoilCheckpoint damages the newest complete checkpoint so that its checksums are wrong. It is called only while no
+	// backend is open and at least one checkpoint is complete.
 	SpoilCheckpoint func() error
 }
 
-// Kept is what a place holds, whatever a recovery would deliver of it.
+// Kept is what a store holds, which may be more than a recovery delivers.
 type Kept struct {
 	OldestRecord uint64 // sequence of the oldest record of any group; 0 when there is none
 	NewestRecord uint64 // sequence of the newest record of any group; 0 when there is none
 	Checkpoints  int    // complete ones
 }
 
-// Run runs every case of the suite, each in a place of its own. fresh returns an empty place and registers with t what
-// must be tidied up behind it; it is called with the *testing.T of the case, and often by the random one.
-func Run(t *testing.T, fresh func(t *testing.T) Place) {
+// Run runs every case of the suite, each with a store of its own. fresh returns an empty store and registers its
+// removal with t, the *testing.T of the case. The random case calls it many times.
+func Run(t *testing.T, fresh func(t *testing.T) Store) {
 	cases := []struct {
 		name string
-		run  func(t *testing.T, place Place)
+		run  func(t *testing.T, store Store)
 	}{
 		{"an empty journal delivers nothing", emptyJournal},
 		{"what was appended is recovered byte for byte", roundTrip},
-		{"groups of 1 to 1000 records keep their bounds", groupSizes},
+		{"groups of 1 to 1000 records keep their boundaries", groupSizes},
 		{"a group of several megabytes is one group", largeGroup},
-		{"records of no and of many bytes are kept", recordSizes},
-		{"a group that does not follow is refused and does no harm", sequenceMustFollow},
-		{"appending goes on behind what was recovered", appendAfterRecover},
+		{"empty and large records are recovered", recordSizes},
+		{"a group that does not follow is refused and changes nothing", sequenceMustFollow},
+		{"appending continues after what was recovered", appendAfterRecover},
 		{"a checkpoint can be written while groups are appended", checkpointWhileAppending},
-		{"replay is the newest checkpoint and the groups behind its start", checkpointAndTail},
-		{"a checkpoint with no chunk counts", emptyCheckpoint},
+		{"replay is the newest checkpoint and the groups after its start", checkpointAndTail},
+		{"a checkpoint without a chunk is a checkpoint", emptyCheckpoint},
 		{"a checkpoint of the same start replaces the earlier one", repeatedStart},
-		{"an unfinished or aborted checkpoint is never seen", unfinishedCheckpoint},
-		{"Abort behind Commit takes nothing back", abortAfterCommit},
+		{"an unfinished or aborted checkpoint is never delivered", unfinishedCheckpoint},
+		{"Abort after Commit is a no-op", abortAfterCommit},
 		{"a committed checkpoint survives a crash", commitThenCrash},
 		{"acknowledged groups survive a crash", appendThenCrash},
-		{"groups behind the older checkpoint go, never all of them", trimming},
-		{"a damaged checkpoint is passed over for the older one", damagedCheckpoint},
+		{"groups before the older checkpoint are removed, but never all groups", trimming},
+		{"a damaged checkpoint is skipped for the older one", damagedCheckpoint},
 		{"an error of a callback ends the recovery and is returned", callbackError},
-		{"a cancelled context loses and tears nothing", cancelledContext},
-		{"a closed journal refuses all with ErrClosed", closed},
+		{"a cancelled context loses and damages nothing", cancelledContext},
+		{"a closed journal returns ErrClosed from every call", closed},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) { c.run(t, fresh(t)) })
@@ -87,10 +87,10 @@ type contents struct {
 	sum        journal.Recovered
 }
 
-// open opens the place and recovers all it holds, which must succeed.
-func open(t tester, place Place) (journal.Backend, contents) {
+// open opens the store and recovers all it holds.
+func open(t tester, store Store) (journal.Backend, contents) {
 	t.Helper()
-	b, err := place.Open()
+	b, err := store.Open()
 	require.NoError(t, err)
 	c, err := recoverAll(t, b)
 	if err != nil {
@@ -100,8 +100,8 @@ func open(t tester, place Place) (journal.Backend, contents) {
 	return b, c
 }
 
-// recoverAll collects what Recover delivers and holds it against the rules of delivery: Begin before any chunk, runs of
-// records only, counts that agree.
+// recoverAll collects what Recover delivers and checks the rules of delivery: Begin comes before any chunk, every run
+// is one of records, and the counts agree.
 func recoverAll(t tester, b journal.Backend) (contents, error) {
 	t.Helper()
 	var c contents
@@ -109,13 +109,13 @@ func recoverAll(t tester, b journal.Backend) (contents, error) {
 	c.sum, err = b.Recover(journal.Recovery{
 		Begin: func(info journal.CheckpointInfo) error {
 			require.False(t, c.begun, "Begin was called twice")
-			require.Empty(t, c.groups, "Begin was called behind a group")
+			require.Empty(t, c.groups, "Begin was called after a group")
 			c.begun, c.checkpoint = true, info
 			return nil
 		},
 		Chunk: func(records []byte) error {
 			require.True(t, c.begun, "a chunk came before Begin")
-			require.Empty(t, c.groups, "a chunk came behind a group")
+			require.Empty(t, c.groups, "a chunk came after a group")
 			countRecords(t, records)
 			c.chunks = append(c.chunks, records...)
 			return nil
@@ -152,32 +152,49 @@ func countRecords(t tester, run []byte) int {
 	return n
 }
 
-// reopen closes the backend, or crashes it where crash is set and the place can, and recovers all again.
-func reopen(t tester, place Place, b journal.Backend, crash bool) (journal.Backend, contents) {
+// reopen closes the backend, or crashes it where crash is true and the store can, and recovers all again.
+func reopen(t tester, store Store, b journal.Backend, crash bool) (journal.Backend, contents) {
 	t.Helper()
-	if crash && place.Crash != nil {
-		place.Crash(b)
+	if crash && store.Crash != nil {
+		store.Crash(b)
 	} else {
 		require.NoError(t, b.Close())
 	}
-	return open(t, place)
+	return open(t, store)
 }
 
-// requireGroups holds the groups of a recovery against the expected ones: none altered, none missing, no hole.
+// read opens the store, recovers all it holds and closes it.
+func read(t tester, store Store) contents {
+	t.Helper()
+	b, c := open(t, store)
+	require.NoError(t, b.Close())
+	return c
+}
+
+// reread is reopen, and closes the backend afterwards.
+func reread(t tester, store Store, b journal.Backend, crash bool) contents {
+	t.Helper()
+	b, c := reopen(t, store, b, crash)
+	require.NoError(t, b.Close())
+	return c
+}
+
+// requireGroups compares the groups of a recovery with the expected ones: none altered, none missing, no gap.
 func requireGroups(t tester, want []journal.Group, got contents) {
 	t.Helper()
 	require.Equal(t, len(want), len(got.groups), "number of groups")
 	for i := range want {
 		require.Equal(t, want[i].First, got.groups[i].First, "first record of group %d", i)
 		require.Equal(t, want[i].Count, got.groups[i].Count, "records of group %d", i)
-		require.True(t, bytes.Equal(want[i].Records, got.groups[i].Records), "bytes of group %d, from record %d", i, want[i].First)
+		require.True(t, bytes.Equal(want[i].Records, got.groups[i].Records), "bytes of group %d, from record %d",
+			i, want[i].First)
 	}
 	if len(want) > 0 {
 		require.Equal(t, want[len(want)-1].Last(), got.sum.Last, "Recovered.Last")
 	}
 }
 
-// requireCheckpoint holds the checkpoint of a recovery against the expected one.
+// requireCheckpoint compares the checkpoint of a recovery with the expected one.
 func requireCheckpoint(t tester, start, end uint64, chunks []byte, got contents) {
 	t.Helper()
 	require.True(t, got.begun, "no checkpoint was found")

@@ -351,9 +351,9 @@ func everyOperationFails(t *testing.T, segments Options) {
 // synced.
 func TestSuiteWithCrashes(t *testing.T) {
 	var cuts uint64
-	journaltest.Run(t, func(*testing.T) journaltest.Place {
+	journaltest.Run(t, func(*testing.T) journaltest.Store {
 		current := newCrashFS(0)
-		return journaltest.Place{
+		return journaltest.Store{
 			Open:            func() (journal.Backend, error) { return open(crashDir, smallSegments, current.seam()) },
 			Kept:            func() (journaltest.Kept, error) { return store(crashDir, current.seam()).Kept() },
 			SpoilCheckpoint: func() error { return store(crashDir, current.seam()).SpoilCheckpoint() },

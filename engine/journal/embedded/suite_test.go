@@ -18,15 +18,15 @@ var smallSegments = Options{SegmentBytes: 8 << 10, PrepareAfter: 2 << 10}
 
 // TestSuite runs the suite of all backends on the real file system.
 func TestSuite(t *testing.T) {
-	journaltest.Run(t, func(t *testing.T) journaltest.Place {
+	journaltest.Run(t, func(t *testing.T) journaltest.Store {
 		return store(filepath.Join(t.TempDir(), "journal"), disk())
 	})
 }
 
 // store is a journal on a file system, for the suite.
-func store(path string, fs fileSystem) journaltest.Place {
+func store(path string, fs fileSystem) journaltest.Store {
 	d := directory{path: path, fs: fs}
-	return journaltest.Place{
+	return journaltest.Store{
 		Open: func() (journal.Backend, error) { return open(path, smallSegments, fs) },
 		Kept: func() (journaltest.Kept, error) {
 			segments, checkpoints, err := d.files()

@@ -61,7 +61,7 @@ func TestSuiteWithFaults(t *testing.T) {
 				injected, since = injected+1, 0
 				return f.fault(p)
 			})
-			journaltest.Run(t, func(t *testing.T) journaltest.Place {
+			journaltest.Run(t, func(t *testing.T) journaltest.Store {
 				p := placeIn(t, s, proxy.URL(), freshName(), faultyTimeout)
 				p.Crash = func(b journal.Backend) { abandon(b.(claiming).Journal) }
 				return p

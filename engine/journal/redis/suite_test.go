@@ -62,7 +62,7 @@ func freshName() string { return fmt.Sprintf("test-%d", journals.Add(1)) }
 // without any cleanup.
 func TestSuite(t *testing.T) {
 	s := redistest.Start(t)
-	journaltest.Run(t, func(t *testing.T) journaltest.Place {
+	journaltest.Run(t, func(t *testing.T) journaltest.Store {
 		p := placeIn(t, s, s.URL(), freshName(), 0)
 		p.Crash = func(b journal.Backend) { abandon(b.(claiming).Journal) }
 		return p
@@ -86,8 +86,8 @@ func (c claiming) Recover(to journal.Recovery) (journal.Recovered, error) {
 func abandon(j *Journal) { j.link.close() }
 
 // placeIn returns the suite's access to a journal in a server, with backends that connect to the given URL.
-func placeIn(t testing.TB, s *redistest.Server, url, name string, timeout time.Duration) journaltest.Place {
-	return journaltest.Place{
+func placeIn(t testing.TB, s *redistest.Server, url, name string, timeout time.Duration) journaltest.Store {
+	return journaltest.Store{
 		Open: func() (journal.Backend, error) {
 			j, err := Open(Options{Address: url, Name: name, Timeout: timeout})
 			return claiming{j}, err
