@@ -10,15 +10,12 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 )
 
-// checkpointSyncBytes is how much of a checkpoint is written between two syncs. With small pieces the sync of a group
-// never waits for much of a checkpoint to reach the disk: during a checkpoint of 180 MB on ext4, the slowest of some
-// hundred groups took 43 ms with one sync at the end and 21 ms with one every 2 MiB.
-const checkpointSyncBytes = 128 << 10
-
 // checkpointsKept is how many complete checkpoints are kept: the newest, and one to fall back to when that is damaged.
 const checkpointsKept = 2
 
-// writeBytes is how much of a checkpoint is buffered before it is written.
+// writeBytes is how much of a checkpoint is buffered, and then written and synced. With small pieces the sync of a
+// group never waits for much of a checkpoint to reach the disk: during a checkpoint of 180 MB on ext4, the slowest of
+// some hundred groups took 43 ms with one sync at the end and 21 ms with one every 2 MiB.
 const writeBytes = 256 << 10
 
 // checkpoint is a checkpoint being written, in a temporary file that Commit renames. It is a journal.Checkpoint.
@@ -26,15 +23,14 @@ type checkpoint struct {
 	journal *Journal
 	start   uint64
 
-	mu       sync.Mutex // against Journal.Close
-	ended    error      // why nothing more can be written; nil while the file is open
-	out      file
-	buffer   []byte
-	offset   int64 // of buffer in the file
-	unsynced int64
-	sum      uint32 // of the last chunk, or of the header
-	chunks   uint32
-	bytes    uint64
+	mu     sync.Mutex // against Journal.Close
+	ended  error      // why nothing more can be written; nil while the file is open
+	out    file
+	buffer []byte
+	offset int64  // of buffer in the file
+	sum    uint32 // of the last chunk, or of the header
+	chunks uint32
+	bytes  uint64
 }
 
 var (
@@ -94,18 +90,13 @@ func (c *checkpoint) Write(chunk []byte) error {
 	return nil
 }
 
-// flush writes the buffer, and syncs once enough is unsynced.
+// flush writes and syncs the buffer.
 func (c *checkpoint) flush() error {
 	if _, err := c.out.writeAt(c.buffer, c.offset); err != nil {
 		return err
 	}
 	c.offset += int64(len(c.buffer))
-	c.unsynced += int64(len(c.buffer))
 	c.buffer = c.buffer[:0]
-	if c.unsynced < checkpointSyncBytes {
-		return nil
-	}
-	c.unsynced = 0
 	return c.out.sync()
 }
 
@@ -136,11 +127,7 @@ func (c *checkpoint) Commit(end uint64) error {
 		return err
 	}
 	c.buffer = append(c.buffer, footer{chunks: c.chunks, bytes: c.bytes, start: c.start, end: end}.encode(c.sum)...)
-	err := c.flush()
-	if err == nil {
-		err = c.out.sync()
-	}
-	if err != nil {
+	if err := c.flush(); err != nil {
 		return c.drop(c.named(err))
 	}
 	c.ended = errCommitted

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -187,29 +189,23 @@ func damageIsNamed(t *testing.T, c spoiling, zeros int) {
 func requireDamage(t *testing.T, dir, file string, offset int64) {
 	t.Helper()
 	before := contentOf(t, dir)
-	var found *damage
+	where := fmt.Sprintf("journal directory %s: the journal is damaged: %s at offset %d: ", dir, file, offset)
 	for range 2 {
 		j, err := Open(dir, tinySegments)
 		require.NoError(t, err)
-		_, err = j.Recover(discard())
-		require.ErrorIs(t, err, journal.ErrDamaged)
-		require.ErrorAs(t, err, &found)
-		require.Equal(t, file, found.file, "%v", err)
-		require.Equal(t, offset, found.offset, "%v", err)
+		_, refusal := j.Recover(discard())
+		require.ErrorIs(t, refusal, journal.ErrDamaged)
+		require.True(t, strings.HasPrefix(refusal.Error(), where), "%v is not at %q", refusal, where)
 		require.ErrorIs(t, j.Append(t.Context(), scriptGroup(1, 0)), journal.ErrDamaged)
 		require.NoError(t, j.Close())
 
 		o, err := OpenReadOnly(dir)
 		require.NoError(t, err)
 		_, again := o.Recover(discard())
-		require.EqualError(t, again, damageLine(dir, found))
+		require.EqualError(t, again, refusal.Error())
 		require.NoError(t, o.Close())
 	}
 	require.True(t, maps.Equal(before, contentOf(t, dir)), "the directory was changed")
-}
-
-func damageLine(dir string, d *damage) string {
-	return "journal directory " + dir + ": " + d.Error()
 }
 
 // TestLossThatOnlyACheckpointShows: without its newest segment a journal looks shorter but intact.

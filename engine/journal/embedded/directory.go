@@ -31,18 +31,10 @@ const (
 	lostAndFound = "lost+found"
 )
 
-// damage says where durable records are missing or unreadable. It wraps journal.ErrDamaged.
-type damage struct {
-	file   string // within the journal's directory
-	offset int64  // in bytes
-	reason string
+// damaged returns an error that says where durable records are missing or unreadable.
+func damaged(file string, offset int64, reason string, args ...any) error {
+	return fmt.Errorf("%w: %s at offset %d: %s", journal.ErrDamaged, file, offset, fmt.Sprintf(reason, args...))
 }
-
-func (d *damage) Error() string {
-	return fmt.Sprintf("%v: %s at offset %d: %s", journal.ErrDamaged, d.file, d.offset, d.reason)
-}
-
-func (d *damage) Unwrap() error { return journal.ErrDamaged }
 
 // directory is the locked directory of a journal.
 type directory struct {
@@ -63,9 +55,9 @@ func openDirectory(path string, fs fileSystem) (*directory, error) {
 	return lockDirectory(path, fs, false, (*directory).initialise)
 }
 
-// openDirectoryShared locks a directory shared with other readers, and changes nothing in it.
+// openDirectoryShared locks a directory shared with other readers, and changes nothing else in it.
 func openDirectoryShared(path string, fs fileSystem) (*directory, error) {
-	if _, err := fs.list(path); err != nil { // before lock, which would make the file LOCK
+	if _, err := fs.list(path); err != nil { // a missing directory; lock would report the file LOCK instead
 		return nil, err
 	}
 	return lockDirectory(path, fs, true, func(*directory) error {

@@ -61,11 +61,11 @@ func (h fileHeader) encode() ([]byte, uint32) {
 // decodeFileHeader reads the header of the file called name, which must have the given magic and journal id.
 func decodeFileHeader(name, magic string, id uint64, b []byte) (h fileHeader, sum uint32, err error) {
 	if len(b) < headerBytes {
-		return h, 0, &damage{file: name, reason: fmt.Sprintf("the file ends within its header, after %d bytes", len(b))}
+		return h, 0, damaged(name, 0, "the file ends within its header, after %d bytes", len(b))
 	}
 	sum = binary.LittleEndian.Uint32(b[28:])
 	if string(b[:4]) != magic || sum != crc32.Checksum(b[:28], castagnoli) {
-		return h, 0, &damage{file: name, reason: "its header is invalid"}
+		return h, 0, damaged(name, 0, "its header is invalid")
 	}
 	if v := binary.LittleEndian.Uint32(b[4:]); v != formatVersion {
 		return h, 0, fmt.Errorf("%w: %s has format version %d, this program reads %d",
@@ -78,7 +78,7 @@ func decodeFileHeader(name, magic string, id uint64, b []byte) (h fileHeader, su
 		chain:    binary.LittleEndian.Uint32(b[24:]),
 	}
 	if h.id != id {
-		return h, 0, &damage{file: name, reason: fmt.Sprintf("it belongs to journal %016x, not to %016x", h.id, id)}
+		return h, 0, damaged(name, 0, "it belongs to journal %016x, not to %016x", h.id, id)
 	}
 	return h, sum, nil
 }
@@ -219,10 +219,10 @@ func decodeMarker(content []byte) (id uint64, err error) {
 			journal.ErrForeign, version, formatVersion)
 	}
 	if _, err := fmt.Sscanf(string(content), "Seathold journal, format 1, id %16x", &id); err != nil {
-		return 0, &damage{file: markerName, reason: "it has no id"}
+		return 0, damaged(markerName, 0, "it has no id")
 	}
 	if string(encodeMarker(id)) != string(content) {
-		return 0, &damage{file: markerName, reason: "its checksum is wrong"}
+		return 0, damaged(markerName, 0, "its checksum is wrong")
 	}
 	return id, nil
 }

@@ -3,7 +3,6 @@ package embedded
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 )
 
@@ -46,7 +45,7 @@ func (r *checkpointReader) run(id, start uint64, deliver func(records []byte) er
 		return end, err
 	}
 	if header.sequence != start {
-		return end, r.damage("by its header it starts at record %d", header.sequence)
+		return end, damaged(r.name, r.at, "by its header it starts at record %d", header.sequence)
 	}
 	r.sum = sum
 	for r.size-r.at > footerBytes {
@@ -64,7 +63,7 @@ func (r *checkpointReader) run(id, start uint64, deliver func(records []byte) er
 	}
 	end, ok := decodeFooter(b, r.sum)
 	if !ok || end.chunks != r.chunks || end.bytes != r.bytes || end.start != start || end.end < start {
-		return end, r.damage("its footer is invalid")
+		return end, damaged(r.name, r.at, "its footer is invalid")
 	}
 	return end, nil
 }
@@ -77,14 +76,14 @@ func (r *checkpointReader) chunk() (records []byte, err error) {
 	header := [chunkHeaderBytes]byte(b)
 	length := binary.LittleEndian.Uint32(header[:])
 	if length == 0 || length > maxRunBytes {
-		return nil, r.damage("a chunk of %d bytes", length)
+		return nil, damaged(r.name, r.at, "a chunk of %d bytes", length)
 	}
 	if records, err = r.next(int(length)); err != nil {
 		return nil, err
 	}
 	r.sum = chunkSum(header[:], records, r.sum)
 	if r.sum != binary.LittleEndian.Uint32(header[4:]) {
-		return nil, r.damage("the checksum of a chunk is wrong")
+		return nil, damaged(r.name, r.at, "the checksum of a chunk is wrong")
 	}
 	r.chunks++
 	r.bytes += uint64(length)
@@ -94,7 +93,7 @@ func (r *checkpointReader) chunk() (records []byte, err error) {
 // next returns the next n bytes, valid until the next call. It never allocates more memory than the file is long.
 func (r *checkpointReader) next(n int) ([]byte, error) {
 	if int64(n) > r.size-r.at {
-		return nil, r.damage("the file ends where %d more bytes are expected", n)
+		return nil, damaged(r.name, r.at, "the file ends where %d more bytes are expected", n)
 	}
 	if len(r.buffer) < n {
 		want := int(min(int64(max(n, readBytes)), r.size-r.at))
@@ -105,7 +104,7 @@ func (r *checkpointReader) next(n int) ([]byte, error) {
 		read, err := r.read(r.store[kept:want], r.at+int64(kept))
 		if read < want-kept {
 			if err == nil || errors.Is(err, io.EOF) {
-				err = r.damage("the file became shorter while it was read")
+				err = damaged(r.name, r.at, "the file became shorter while it was read")
 			}
 			return nil, err
 		}
@@ -115,8 +114,4 @@ func (r *checkpointReader) next(n int) ([]byte, error) {
 	r.buffer = r.buffer[n:]
 	r.at += int64(n)
 	return b, nil
-}
-
-func (r *checkpointReader) damage(format string, args ...any) error {
-	return &damage{file: r.name, offset: r.at, reason: fmt.Sprintf(format, args...)}
 }

@@ -85,11 +85,11 @@ func (r *recovery) neededSegments() ([]numbered, error) {
 		}
 	}
 	if len(r.segments) == 0 {
-		return nil, &damage{file: segmentName(next), reason: "the directory has no segment"}
+		return nil, damaged(segmentName(next), 0, "the directory has no segment")
 	}
 	first := r.segments[0]
-	return nil, &damage{file: first.name, reason: fmt.Sprintf(
-		"it is the oldest segment, and records %d to %d are missing", next, first.sequence-1)}
+	return nil, damaged(first.name, 0,
+		"it is the oldest segment, and records %d to %d are missing", next, first.sequence-1)
 }
 
 func (r *recovery) deliverCheckpoint() error {
@@ -115,14 +115,13 @@ func (r *recovery) deliverSegments(needed []numbered) error {
 			return err
 		}
 		if header.sequence != f.sequence {
-			return &damage{file: f.name, reason: fmt.Sprintf("by its header it begins with record %d", header.sequence)}
+			return damaged(f.name, 0, "by its header it begins with record %d", header.sequence)
 		}
 		if f.sequence != next {
-			return &damage{file: f.name, reason: fmt.Sprintf(
-				"records %d to %d, which precede it, are missing", next, f.sequence-1)}
+			return damaged(f.name, 0, "records %d to %d, which precede it, are missing", next, f.sequence-1)
 		}
 		if i > 0 && header.chain != chain {
-			return &damage{file: f.name, reason: "it does not follow the last group of " + needed[i-1].name}
+			return damaged(f.name, 0, "it does not follow the last group of %s", needed[i-1].name)
 		}
 		s := segment{name: f.name, data: data, written: withoutZeros(data), salt: r.dir.salt, offset: headerBytes,
 			next: next, chain: sum, newest: i == len(needed)-1}
@@ -177,8 +176,8 @@ func (r *recovery) compareWithCheckpoints() error {
 			known = max(known, r.sum.Checkpoint.End)
 		}
 		if known > last {
-			return &damage{file: r.tail.segment.name, offset: r.tail.bytes, reason: fmt.Sprintf(
-				"the last record found is %d, but %s was written when record %d was durable", last, c.name, known)}
+			return damaged(r.tail.segment.name, r.tail.bytes,
+				"the last record found is %d, but %s was written when record %d was durable", last, c.name, known)
 		}
 	}
 	return nil
@@ -208,10 +207,10 @@ func (s *segment) group() (g journal.Group, ok bool, err error) {
 		return g, false, s.unfinished("a group's header is invalid")
 	}
 	if h.first != s.next || h.chain != s.chain {
-		return g, false, s.damage(s.offset, "a group from record %d is where the one from record %d belongs", h.first, s.next)
+		return g, false, s.damaged("a group from record %d is where the one from record %d belongs", h.first, s.next)
 	}
 	if h.length == 0 || h.length > maxRunBytes || h.count == 0 {
-		return g, false, s.damage(s.offset, "a group of %d records in %d bytes", h.count, h.length)
+		return g, false, s.damaged("a group of %d records in %d bytes", h.count, h.length)
 	}
 	end := headerBytes + int(h.length)
 	if end > len(rest) {
@@ -220,7 +219,7 @@ func (s *segment) group() (g journal.Group, ok bool, err error) {
 	records := rest[headerBytes:end:end]
 	if crc32.Checksum(records, castagnoli) != h.records {
 		if s.offset+end < s.written {
-			return g, false, s.damage(s.offset, "the checksum of a group's records is wrong, and more was written after it")
+			return g, false, s.damaged("the checksum of a group's records is wrong, and more was written after it")
 		}
 		return g, false, s.unfinished("the checksum of a group's records is wrong")
 	}
@@ -234,11 +233,11 @@ func (s *segment) group() (g journal.Group, ok bool, err error) {
 // is not longer than a frame, and has no frame after it.
 func (s *segment) unfinished(reason string) error {
 	if !s.newest {
-		return s.damage(s.offset, "%s, and a newer segment follows", reason)
+		return s.damaged("%s, and a newer segment follows", reason)
 	}
 	rest := s.data[s.offset:s.written]
 	if len(rest) > headerBytes+maxRunBytes {
-		return s.damage(s.offset, "%s, and %d bytes follow, more than one group has", reason, len(rest))
+		return s.damaged("%s, and %d bytes follow, more than one group has", reason, len(rest))
 	}
 	for at := 1; ; at++ {
 		found := bytes.Index(rest[at:], []byte(frameMagic))
@@ -247,7 +246,7 @@ func (s *segment) unfinished(reason string) error {
 		}
 		at += found
 		if h, _, ok := decodeFrameHeader(rest[at:], s.salt); ok && h.first >= s.next {
-			return s.damage(s.offset, "%s, and the group from record %d follows at offset %d", reason, h.first, s.offset+at)
+			return s.damaged("%s, and the group from record %d follows at offset %d", reason, h.first, s.offset+at)
 		}
 	}
 }
@@ -262,6 +261,6 @@ func withoutZeros(b []byte) int {
 	return len(bytes.TrimRight(b, "\x00"))
 }
 
-func (s *segment) damage(offset int, format string, args ...any) error {
-	return &damage{file: s.name, offset: int64(offset), reason: fmt.Sprintf(format, args...)}
+func (s *segment) damaged(reason string, args ...any) error {
+	return damaged(s.name, int64(s.offset), reason, args...)
 }
