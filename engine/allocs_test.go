@@ -14,9 +14,8 @@ import (
 	"github.com/seathold/seathold/engine/spec"
 )
 
-// TestAllocations: once warm, no call and no refusal allocates anything, with a journal or without one. With a journal
-// the group that carries an outcome costs the writer two allocations, however many outcomes it carries; here its first
-// group stays under way, so that only the callers are counted.
+// Once warm, no call and no refusal allocates, with or without a journal. The journal's writer makes two allocations a
+// group, whatever its size. Here the first group stays in flight, so that only the callers' allocations are counted.
 func TestAllocations(t *testing.T) {
 	sale, err := spec.ScenarioSale()
 	require.NoError(t, err)
@@ -60,7 +59,7 @@ type allocating struct {
 	next byte
 }
 
-// none requires that the call, already made a few times, allocates nothing and answers as expected.
+// none requires that the call, after a few warm-up calls, allocates nothing and returns the expected code.
 func (a *allocating) none(what string, want engine.Code, call func() error) {
 	a.Helper()
 	const runs = 50
@@ -97,7 +96,7 @@ func (a *allocating) sales() {
 	})
 	single := engine.Request{Account: "bob", Lines: lines("ATHL/A", 1)}
 	if !raced {
-		a.none("reserve and release a single, with an id of the engine's", "", func() error {
+		a.none("reserve and release a single ticket, with an id that the engine chose", "", func() error {
 			if err := e.Reserve(ctx, &single, &a.r); err != nil {
 				return err
 			}
@@ -148,7 +147,7 @@ func (a *allocating) refusals() {
 		q    engine.Request
 	}{
 		{engine.SoldOut, engine.Request{Account: "fay", Lines: lines("JUDO/A", 1)}},
-		{engine.SoldOut, engine.Request{Account: "nobody-yet", Lines: lines("JUDO/A", 1)}},
+		{engine.SoldOut, engine.Request{Account: "new-account", Lines: lines("JUDO/A", 1)}},
 		{engine.SessionLimitExceeded, engine.Request{Account: "eve", Lines: lines("JUDO/A", 4)}},
 		{engine.AccountCapExceeded, engine.Request{Account: "gus", Phase: "late",
 			Lines: append(append(lines("JUDO/A", 5), lines("ATHL/A", 5)...), lines("SWIM/A", 5)...)}},

@@ -16,7 +16,7 @@ import (
 	"github.com/seathold/seathold/engine/journal/embedded"
 )
 
-// batched is an engine over the bundled sale whose clock the test moves.
+// batched is an engine over the bundled sale with a clock that the test moves.
 type batched struct {
 	*engine.Engine
 	ms atomic.Int64
@@ -41,7 +41,7 @@ func directory(t *testing.T) *embedded.Journal {
 	return b
 }
 
-// randomOp makes operations of which many repeat, collide, come too late or ask for what is not there.
+// randomOp returns an operation. Many of them repeat, collide, come too late, or name what does not exist.
 func randomOp(dice *rand.Rand, op *engine.Op) {
 	id := func() engine.ID { return engine.ID{6: 0x80, 8: 0x80, 15: byte(dice.IntN(200))} }
 	categories := []string{"First", "A", "B", "C", "Z"}
@@ -58,7 +58,7 @@ func randomOp(dice *rand.Rand, op *engine.Op) {
 	}
 }
 
-// alone carries the operation out by the call that it stands for.
+// alone executes the operation by its single call.
 func alone(ctx context.Context, e *batched, op *engine.Op, r *engine.Reservation) error {
 	switch op.Kind {
 	case engine.OpReserve:
@@ -69,8 +69,8 @@ func alone(ctx context.Context, e *batched, op *engine.Op, r *engine.Reservation
 	return e.Release(ctx, op.ID, r)
 }
 
-// told is what a caller sees of an answer.
-func told(r *engine.Reservation, err error) string {
+// shown returns what a caller sees of an answer.
+func shown(r *engine.Reservation, err error) string {
 	if err != nil {
 		return err.Error()
 	}
@@ -92,9 +92,9 @@ func TestBatchAnswersAsTheSingleCallsDo(t *testing.T) {
 		many.Batch(t.Context(), ops)
 		for i := range ops {
 			var r engine.Reservation
-			expected := told(&r, alone(t.Context(), one, &ops[i], &r))
-			// A confirmation is read when it is told, and so may show what followed in its batch; ends are final, so it cannot.
-			require.Equal(t, expected, told(&ops[i].Result, ops[i].Err))
+			expected := shown(&r, alone(t.Context(), one, &ops[i], &r))
+			// An answer is read when it is decided and an end is final, so later operations of the batch cannot change it.
+			require.Equal(t, expected, shown(&ops[i].Result, ops[i].Err))
 			answers[r.State.String()]++
 		}
 		one.ms.Add(int64(5 * time.Minute / time.Millisecond))
@@ -113,7 +113,7 @@ func TestBatchAnswersAsTheSingleCallsDo(t *testing.T) {
 	require.NoError(t, many.Close())
 }
 
-// gated is a journal whose groups wait at a gate.
+// gated is a journal whose groups wait for a test.
 type gated struct {
 	*embedded.Journal
 	gate    chan struct{}
@@ -126,7 +126,7 @@ func (g *gated) Append(ctx context.Context, group journal.Group) error {
 	return g.Journal.Append(ctx, group)
 }
 
-func TestBatchTellsNothingBeforeAllOfItIsDurable(t *testing.T) { // I5
+func TestBatchRevealsNothingBeforeItIsDurable(t *testing.T) { // I5
 	g := &gated{Journal: directory(t), gate: make(chan struct{}), arrived: make(chan int, 64)}
 	go func() { g.gate <- struct{}{} }() // for the definition
 	e := openBatched(t, g, engine.Sync)
@@ -146,10 +146,10 @@ func TestBatchTellsNothingBeforeAllOfItIsDurable(t *testing.T) { // I5
 		inFlight := <-g.arrived
 		select {
 		case <-ended:
-			t.Fatal("the batch was told before its last group was durable")
+			t.Fatal("the batch was answered before its last group was durable")
 		default:
 		}
-		require.Equal(t, durable, e.Stock(pool).Held, "a read tells of an outcome in flight")
+		require.Equal(t, durable, e.Stock(pool).Held, "a read shows an outcome in flight")
 		g.gate <- struct{}{}
 		durable += inFlight
 	}
@@ -185,11 +185,11 @@ func TestBatchIsSentAwayWhenTheCallerStopsWaiting(t *testing.T) {
 	require.ErrorIs(t, ops[0].Err, context.Canceled)
 	var refusal *engine.Refusal
 	require.ErrorAs(t, ops[1].Err, &refusal)
-	require.Equal(t, engine.ReservationNotFound, refusal.Code, "what has no outcome waits for none")
+	require.Equal(t, engine.ReservationNotFound, refusal.Code, "an operation without an outcome does not wait")
 	close(g.gate)
 	require.NoError(t, e.Flush(t.Context()))
 	var r engine.Reservation
-	require.NoError(t, e.Reservation(t.Context(), engine.ID{15: 1}, &r), "the outcome stands all the same")
+	require.NoError(t, e.Reservation(t.Context(), engine.ID{15: 1}, &r), "the outcome is not undone")
 	require.NoError(t, e.Close())
 }
 

@@ -22,15 +22,15 @@ import (
 	"github.com/seathold/seathold/engine/spec"
 )
 
-// A cell is three sessions with few places and three accounts with low caps: one history's own, so that one engine
-// serves hundreds of histories one after the other.
+// A cell is three sessions with few seats and three accounts with low caps. Each history has its own cell, so that one
+// engine serves hundreds of histories in turn.
 const cells = 500
 
 func cellSession(cell, i int) string { return fmt.Sprintf("C%d-%c", cell, 'X'+i) }
 
 func cellAccount(cell, i int) string { return fmt.Sprintf("account-%d-%d", cell, i) }
 
-// cellSale returns a sale of cells; packs are of two sessions.
+// cellSale returns a sale of cells with packs of two sessions.
 func cellSale(t testing.TB, cells int) *catalog.Sale {
 	forever := saleStart.Add(1000 * 24 * time.Hour)
 	d := spec.Definition{
@@ -51,7 +51,7 @@ func cellSale(t testing.TB, cells int) *catalog.Sale {
 	return sale
 }
 
-// histories runs concurrent callers, records what they were told, and judges it.
+// histories runs concurrent callers, records their answers, and checks them.
 type histories struct {
 	testing.TB
 	random *rand.Rand
@@ -64,9 +64,9 @@ type histories struct {
 	judging                           time.Duration
 }
 
-// TestLinearizable (I7, with I2, I3, I4 and I9 inside it) judges thousands of short histories: packs with opposite
-// scarcity, singles, caps, one id sent by several callers at once, confirm against release against expiry, reads of
-// reservations and accounts.
+// I7, which includes I2, I3, I4 and I9: Thousands of short histories are linearizable. They mix packs that are short of
+// different sessions, single tickets, caps, one id sent by several callers at once, confirm against release against
+// expiry, and reads of reservations and accounts.
 func TestLinearizable(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -80,7 +80,7 @@ func TestLinearizable(t *testing.T) {
 		}, 1000},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			// More threads than processors: the system takes a caller off at any instruction.
+			// With more threads than processors, the system preempts a caller at any instruction.
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4 * runtime.NumCPU()))
 			h := &histories{TB: t, random: seeded(t), sale: cellSale(t, cells), next: cells}
 			h.start = spec.New(&spec.Rules{Sale: h.sale, TTL: spec.ScenarioTTL})
@@ -93,10 +93,10 @@ func TestLinearizable(t *testing.T) {
 				h.next++
 			}
 			require.NoError(t, h.system.e.Close())
-			t.Logf("%d histories, %d calls, %d of them beside another, %d refused, %d overloaded; judged in %v", n, h.calls,
+			t.Logf("%d histories, %d calls, %d of them concurrent, %d refused, %d overloaded; judged in %v", n, h.calls,
 				h.raced,
 				h.refused, h.overloaded, h.judging.Round(time.Millisecond))
-			require.LessOrEqual(t, h.overloaded, h.calls/1000, "overloaded is for callers whose thread stands still")
+			require.LessOrEqual(t, h.overloaded, h.calls/1000, "only callers that wait for a preempted thread")
 			require.Greater(t, h.refused, h.calls/10)
 		})
 	}
@@ -112,7 +112,7 @@ func (h *histories) restart(open func() (journal.Backend, error)) {
 	h.next = 0
 }
 
-// one runs and judges one history.
+// one runs and checks one history.
 func (h *histories) one() {
 	callers := 3 + h.random.IntN(4)
 	each := 4 + h.random.IntN(4)
@@ -123,7 +123,7 @@ func (h *histories) one() {
 	var ticks atomic.Int64
 	var all sync.WaitGroup
 	begin := make(chan struct{})
-	told := make([][]porcupine.Operation, callers)
+	answered := make([][]porcupine.Operation, callers)
 	for i := range callers {
 		all.Go(func() {
 			c := caller{histories: h, random: rand.New(rand.NewPCG(seeds[i], 0)), number: i, cell: h.next}
@@ -133,14 +133,14 @@ func (h *histories) one() {
 					c.moveTime()
 					continue
 				}
-				told[i] = append(told[i], c.calls(&ticks)...)
+				answered[i] = append(answered[i], c.calls(&ticks)...)
 			}
 		})
 	}
 	close(begin)
 	all.Wait()
 	var history []porcupine.Operation
-	for _, of := range told {
+	for _, of := range answered {
 		history = append(history, of...)
 	}
 	h.count(history)
@@ -165,7 +165,7 @@ func (h *histories) count(history []porcupine.Operation) {
 	}
 }
 
-// judge fails the test with a page that shows the history unless it is linearizable.
+// judge fails the test, with a page that shows the history, unless it is linearizable.
 func (h *histories) judge(by spec.History, history []porcupine.Operation) {
 	began := time.Now()
 	result, info := by.Check(history, time.Minute)
@@ -192,7 +192,7 @@ type caller struct {
 	r      engine.Reservation
 }
 
-// calls makes one random call, or several as a batch: those stand in the history beside each other.
+// calls makes one random call, or several as a batch. Those of a batch are concurrent in the history.
 func (c *caller) calls(ticks *atomic.Int64) []porcupine.Operation {
 	if c.random.IntN(12) != 0 {
 		return []porcupine.Operation{c.call(ticks)}
@@ -213,13 +213,13 @@ func (c *caller) calls(ticks *atomic.Int64) []porcupine.Operation {
 	}
 	c.system.e.Batch(context.Background(), batch)
 	ended, until := ticks.Add(1), c.system.clock.now()
-	var told []porcupine.Operation
+	var answered []porcupine.Operation
 	for i := range batch {
-		told = append(told, porcupine.Operation{ClientId: 10*c.number + i, Input: spec.Call{Operation: asked[i],
+		answered = append(answered, porcupine.Operation{ClientId: 10*c.number + i, Input: spec.Call{Operation: asked[i],
 			Until: until}, Call: began,
 			Output: answer(asked[i], &batch[i].Result, batch[i].Err), Return: ended})
 	}
-	return told
+	return answered
 }
 
 // call makes one random call.
@@ -227,7 +227,7 @@ func (c *caller) call(ticks *atomic.Int64) porcupine.Operation {
 	return c.record(c.draw(), ticks)
 }
 
-// record makes a call and returns it with what it was told, when, and in which stretch of the sale clock.
+// record makes a call and returns it with its answer, its times, and the interval of the sale clock that it ran in.
 func (c *caller) record(op spec.Operation, ticks *atomic.Int64) porcupine.Operation {
 	op.At = c.system.clock.now()
 	began := ticks.Add(1)
@@ -238,14 +238,14 @@ func (c *caller) record(op spec.Operation, ticks *atomic.Int64) porcupine.Operat
 }
 
 func (c *caller) draw() spec.Operation {
-	// Six ids for all: most are used by several callers, some with other content.
+	// Six ids for all callers: most are used by several of them, some with other content.
 	id := c.random.IntN(6)
 	op := spec.Operation{ID: spec.IDOf(fmt.Sprintf("%d-%d", c.cell, id)), Account: cellAccount(c.cell, c.random.IntN(3))}
 	switch n := c.random.IntN(20); {
 	case n < 10:
 		op.Kind = spec.Reserve
 		if c.random.IntN(4) != 0 {
-			op.Account = cellAccount(c.cell, id%3) // so that the same id mostly means the same
+			op.Account = cellAccount(c.cell, id%3) // so that an id mostly has the same content
 		}
 		c.drawLines(&op, id)
 		if c.random.IntN(3) == 0 {
@@ -281,8 +281,8 @@ func (c *caller) drawLines(op *spec.Operation, id int) {
 	}
 }
 
-// moveTime lets the sale clock run on, or ends holds whose time is over. Neither stands in the history: a call carries
-// the stretch of time it fell in, and an expiry may happen at any moment.
+// moveTime advances the sale clock, or ends expired holds. Neither is part of the history: a call has the interval of
+// time that it ran in, and an expiry may happen at any instant.
 func (c *caller) moveTime() {
 	if c.random.IntN(2) == 0 {
 		c.system.clock.ms.Add(int64(c.random.IntN(1200)))

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Every code that refusal.go declares has a count of its own.
+// Every code that refusal.go declares has its own count.
 func TestEveryCodeIsCounted(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "refusal.go", nil, 0)
 	require.NoError(t, err)
@@ -30,10 +30,10 @@ func TestEveryCodeIsCounted(t *testing.T) {
 		}
 		return true
 	})
-	require.Greater(t, declared, 25, "the codes are not where this test looks")
+	require.Greater(t, declared, 25, "refusal.go no longer declares the codes in the form that this test reads")
 }
 
-// What counting adds to a call, beside what it counts.
+// The cost that counting adds to a call.
 func BenchmarkCount(b *testing.B) {
 	for _, timed := range []bool{false, true} {
 		b.Run(fmt.Sprintf("timed=%v", timed), func(b *testing.B) {

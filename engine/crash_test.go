@@ -18,21 +18,21 @@ import (
 	"github.com/seathold/seathold/engine/spec"
 )
 
-// crashing is one history with a crash in it: what was told before the crash has to agree with what is told after it.
+// crashing is one history with a crash. The answers before the crash must agree with those after it.
 type crashing struct {
 	*histories
 	kept    *store
 	next    *memory // the journal of the life after the crash
 	ticks   atomic.Int64
-	crashed atomic.Int64 // tick of the crash; nothing answered later was heard
+	crashed atomic.Int64 // tick of the crash; no caller received a later answer
 	history []porcupine.Operation
 }
 
-// TestCrashKeepsWhatWasTold (I5): callers run beside each other while the process dies before or after a sync, with
-// everything that was not synced. No answer and no read has told what is gone afterwards: one order of operations
-// explains what was heard before and after, in which calls that were not answered took effect or did not. Only refusals
-// for want of stock or room may rest on what is gone.
-func TestCrashKeepsWhatWasTold(t *testing.T) {
+// I5: Concurrent callers run while the process crashes before or after a sync, and loses everything that was not
+// synced. No answer and no read has shown an outcome that is lost: one order of operations explains all answers before
+// and after the crash. In that order an unanswered call took effect or did not. Only refusals for lack of stock or room
+// may depend on a lost outcome.
+func TestCrashKeepsAcknowledgedOutcomes(t *testing.T) {
 	h := &histories{TB: t, random: seeded(t), sale: cellSale(t, 1)}
 	h.start = spec.New(&spec.Rules{Sale: h.sale, TTL: spec.ScenarioTTL})
 	unanswered, n := 0, rounds(t, 400)
@@ -40,7 +40,7 @@ func TestCrashKeepsWhatWasTold(t *testing.T) {
 		c := &crashing{histories: h, kept: newStore()}
 		unanswered += c.run()
 	}
-	t.Logf("%d crashes, %d calls, %d of them beside another, %d unanswered; judged in %v", n, h.calls, h.raced, unanswered,
+	t.Logf("%d crashes, %d calls, %d of them concurrent, %d unanswered; judged in %v", n, h.calls, h.raced, unanswered,
 		h.judging)
 	require.Greater(t, unanswered, n/2)
 }
@@ -71,10 +71,10 @@ func (c *crashing) run() (unanswered int) {
 	return unanswered
 }
 
-// dieAtGroup lets the process die at the n-th group, before or after it becomes durable. Until then syncs take their
-// time.
+// dieAtGroup makes the process crash at the n-th group, before or after the group becomes durable. Until then syncs are
+// slow.
 func (c *crashing) dieAtGroup(n int, durable bool) {
-	slow := rand.New(rand.NewPCG(c.random.Uint64(), 0)) // the writer's own
+	slow := rand.New(rand.NewPCG(c.random.Uint64(), 0)) // used by the writer only
 	c.kept.before = func(context.Context, journal.Group) error {
 		for range slow.IntN(60) {
 			runtime.Gosched()
@@ -93,16 +93,16 @@ func (c *crashing) dieAtGroup(n int, durable bool) {
 	}
 }
 
-// die begins the next life: from here on nothing that this one appends is kept.
+// die begins the next life. From here on appends of this one have no effect.
 func (c *crashing) die() {
 	c.next = c.kept.open()
 	c.crashed.Store(c.ticks.Add(1))
 }
 
-// callers runs some callers beside each other and records what they were told.
+// callers runs n concurrent callers and records their answers.
 func (c *crashing) callers(n, calls int) {
 	var all sync.WaitGroup
-	told := make([][]porcupine.Operation, n)
+	answered := make([][]porcupine.Operation, n)
 	for i := range n {
 		caller := caller{histories: c.histories, random: rand.New(rand.NewPCG(c.random.Uint64(), 0)), number: i}
 		all.Go(func() {
@@ -110,20 +110,20 @@ func (c *crashing) callers(n, calls int) {
 				if caller.random.IntN(12) == 0 {
 					caller.moveTime()
 				} else {
-					told[i] = append(told[i], caller.calls(&c.ticks)...)
+					answered[i] = append(answered[i], caller.calls(&c.ticks)...)
 				}
 			}
 		})
 	}
 	all.Wait()
-	c.history = append(c.history, slices.Concat(told...)...)
+	c.history = append(c.history, slices.Concat(answered...)...)
 }
 
-// forget takes back every answer that came after the crash, and calls that began after it, and returns how many calls
-// stay unanswered.
+// forget removes the answers that came after the crash and the calls that began after it. It returns how many calls are
+// unanswered.
 func (c *crashing) forget() int {
 	at, unanswered := c.crashed.Load(), 0
-	var heard []porcupine.Operation
+	var kept []porcupine.Operation
 	for _, o := range c.history {
 		if o.Call > at {
 			continue
@@ -135,13 +135,13 @@ func (c *crashing) forget() int {
 			o.Return = at
 			unanswered++
 		}
-		heard = append(heard, o)
+		kept = append(kept, o)
 	}
-	c.history = heard
+	c.history = kept
 	return unanswered
 }
 
-// readAll reads every account and every reservation that was ever mentioned.
+// readAll reads every account and every reservation that any call named.
 func (c *crashing) readAll() {
 	caller := caller{histories: c.histories, number: 9}
 	ops := make(map[string]spec.Operation)
@@ -159,8 +159,8 @@ func (c *crashing) readAll() {
 	}
 }
 
-// TestEveryPrefixOpens (I6): a journal that is cut behind any group opens, and tells what it told when that group was
-// the last: every acknowledged outcome, and no other.
+// I6: A journal that is cut after any group opens, and its reads return what they returned when that group was the
+// last: every acknowledged outcome, and no other.
 func TestEveryPrefixOpens(t *testing.T) {
 	sale := cellSale(t, 1)
 	random := seeded(t)
@@ -182,7 +182,7 @@ func TestEveryPrefixOpens(t *testing.T) {
 	}
 	require.NoError(t, s.e.Close())
 	groups := slices.Clone(kept.groups)
-	require.Greater(t, len(after), 2, "hardly anything was journalled: the test says nothing")
+	require.Greater(t, len(after), 2, "too few groups for this test to be meaningful")
 	for n, model := range after {
 		kept := newStore()
 		kept.groups = slices.Clone(groups[:n])
@@ -194,16 +194,16 @@ func TestEveryPrefixOpens(t *testing.T) {
 		at := s.clock.now()
 		for i := range 3 {
 			op := spec.Operation{Kind: spec.ReadAccount, Account: cellAccount(0, i), At: at}
-			require.Empty(t, model.Do(op).Diff(again.call(op, &caller.r)), "behind group %d", n)
+			require.Empty(t, model.Do(op).Diff(again.call(op, &caller.r)), "after group %d", n)
 		}
 		op := spec.Operation{Kind: spec.ReadStock, At: at}
-		require.Empty(t, model.Do(op).Diff(again.call(op, &caller.r)), "behind group %d", n)
+		require.Empty(t, model.Do(op).Diff(again.call(op, &caller.r)), "after group %d", n)
 		require.NoError(t, again.e.Close())
 	}
 }
 
-// TestForgetting: reservations that were released or expired are forgotten at the first start after their time, with a
-// checkpoint; confirmed ones and what is held are not. A forgotten id is free again.
+// Released and expired reservations are forgotten at the first start after their time, if there is a checkpoint.
+// Confirmed and held ones are not. A forgotten id is free again.
 func TestForgetting(t *testing.T) {
 	sale := cellSale(t, 1)
 	kept := newStore()
@@ -230,7 +230,7 @@ func TestForgetting(t *testing.T) {
 	s.clock.set(r.ExpiresAt)
 	require.Equal(t, 1, s.e.ExpireDue())
 	restart()
-	require.Empty(t, known("expired"), "its day is not over")
+	require.Empty(t, known("expired"), "it expired less than a day ago")
 	s.clock.set(r.ExpiresAt.Add(24*60*60*1e9 + 1e6))
 	restart()
 	require.Equal(t, engine.ReservationNotFound, known("released"))
@@ -248,7 +248,7 @@ func TestForgetting(t *testing.T) {
 	}
 	require.NoError(t, s.Restart())
 	second()
-	// The newest checkpoint is lost: the one before still knows the id's first reservation (I5).
+	// The newest checkpoint is lost. The one before still has the id's first reservation (I5).
 	require.Len(t, kept.checkpoints, 2)
 	kept.checkpoints = kept.checkpoints[:1]
 	require.NoError(t, s.Restart())
@@ -261,8 +261,8 @@ func TestForgetting(t *testing.T) {
 	verify(t, kept.open(), sale)
 }
 
-// TestOpenThatIsGivenUp: an Open whose caller gives up in the middle of it leaves nothing running (TestMain looks).
-func TestOpenThatIsGivenUp(t *testing.T) {
+// An Open whose context is cancelled during recovery leaves no goroutine running, which TestMain checks.
+func TestCancelledOpen(t *testing.T) {
 	sale := cellSale(t, 1)
 	for range 20 {
 		kept := newStore()
@@ -277,7 +277,7 @@ func TestOpenThatIsGivenUp(t *testing.T) {
 	}
 }
 
-// TestSaleThatShrank: a sale that lacks what the journal's reservations name does not start, and says what is missing.
+// A sale that lacks what the journal's reservations name does not start, and the error names what is missing.
 func TestSaleThatShrank(t *testing.T) {
 	full := func() spec.Definition {
 		return spec.Definition{
@@ -318,7 +318,7 @@ func TestSaleThatShrank(t *testing.T) {
 		"no longer has session S1, category B")
 	require.ErrorContains(t, open(without(func(d *spec.Definition) { d.Sessions[0].Places = []int{5, 2} })),
 		"session S1, category B has 2 seats on sale, but the journal has 3 taken")
-	require.NoError(t, open(without(func(d *spec.Definition) { d.Sessions = d.Sessions[:1] })), "nothing of S2 was taken")
+	require.NoError(t, open(without(func(d *spec.Definition) { d.Sessions = d.Sessions[:1] })), "S2 has no reservation")
 	require.NoError(t, open(without(func(d *spec.Definition) { slices.Reverse(d.Sessions); slices.Reverse(d.Phases) })),
 		"in another order")
 	require.NoError(t, open(without(func(d *spec.Definition) { d.Sessions[0].Places = []int{1, 3} })), "just enough")

@@ -10,7 +10,7 @@ import (
 	"github.com/seathold/seathold/engine/catalog"
 )
 
-// Every error of a ballot that is about a rule has its code; others stay as they are.
+// Every error of a ballot that is a refusal has its code; other errors are returned unchanged.
 func TestDrawRefusalCodes(t *testing.T) {
 	sale, err := catalog.Load(catalog.Bundled)
 	require.NoError(t, err)

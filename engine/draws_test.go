@@ -25,7 +25,7 @@ import (
 	"github.com/seathold/seathold/engine/journal/embedded"
 )
 
-// ballotRun is an engine on a journal of its own around the first draw of Paris 2024, with one place a slot.
+// ballotRun is an engine with a journal of its own for the first draw of Paris 2024, with one winner a slot.
 type ballotRun struct {
 	t     testing.TB
 	sale  *catalog.Sale
@@ -89,7 +89,7 @@ func (r *ballotRun) audit() audit.Findings {
 	return found
 }
 
-// standIn is the beacon that the sale definition has for a draw.
+// standIn returns the beacon that the sale definition has for a draw.
 func standIn(t testing.TB, d *catalog.Draw) draw.Beacon {
 	b := draw.Beacon{Round: d.Beacon.Round}
 	_, err := hex.Decode(b.Signature[:], []byte(d.Beacon.Signature))
@@ -98,7 +98,7 @@ func standIn(t testing.TB, d *catalog.Draw) draw.Beacon {
 	return b
 }
 
-// entrants are sixteen accounts, four of them of the Club; the places reach for eleven of the others and two of those.
+// entrants are sixteen accounts, four of them of the Club. There are fewer slots than accounts.
 func entrants() map[string]string {
 	all := map[string]string{}
 	for i := range 16 {
@@ -117,9 +117,9 @@ func code(t testing.TB, err error) engine.Code {
 	return r.Code
 }
 
-// A server may end and come back at any place of a draw, with or without a checkpoint, and the draw, what it tells, and
-// its export stay the same to the byte. Of the three things that may happen at each of four places, every two meet in
-// one of the nine lives (an orthogonal array).
+// A server may restart at any point of a draw, with or without a checkpoint, and all that the draw shows and exports
+// stays the same to the byte. At each of four points one of three things happens; nine runs cover all pairs (an
+// orthogonal array).
 func TestDrawAcrossRestarts(t *testing.T) {
 	var want string
 	for life := range 9 {
@@ -146,8 +146,8 @@ func TestDrawAcrossRestarts(t *testing.T) {
 	}
 }
 
-// play goes through the whole draw and returns all that it tells.
-func (r *ballotRun) play(between func()) (told string) {
+// play runs the whole draw and returns all that it shows.
+func (r *ballotRun) play(between func()) (shown string) {
 	ctx := r.t.Context()
 	accounts := slices.Sorted(maps.Keys(entrants()))
 	for i, account := range accounts {
@@ -172,7 +172,7 @@ func (r *ballotRun) play(between func()) (told string) {
 	again, err = r.e.Draw("draw1")
 	require.NoError(r.t, err)
 	require.Equal(r.t, drawn, again)
-	told = fmt.Sprintf("%+v\n", drawn)
+	shown = fmt.Sprintf("%+v\n", drawn)
 	for _, account := range accounts {
 		entry, err := r.e.Entry(ctx, "draw1", account)
 		require.NoError(r.t, err)
@@ -183,10 +183,10 @@ func (r *ballotRun) play(between func()) (told string) {
 			require.Empty(r.t, ledger.Access)
 		} else {
 			require.Equal(r.t, []engine.AccessSlot{*entry.Slot}, ledger.Access)
-			told += fmt.Sprintf("%+v ", *entry.Slot)
+			shown += fmt.Sprintf("%+v ", *entry.Slot)
 		}
 		entry.Slot = nil
-		told += fmt.Sprintf("%+v\n", entry)
+		shown += fmt.Sprintf("%+v\n", entry)
 	}
 	files := fstest.MapFS{}
 	require.NoError(r.t, r.e.ExportDraw("draw1", func(name string) (io.WriteCloser, error) {
@@ -196,7 +196,7 @@ func (r *ballotRun) play(between func()) (told string) {
 	summary, err := draw.Verify(files)
 	require.NoError(r.t, err)
 	require.Equal(r.t, drawn.Root, summary.Root)
-	return told + fmt.Sprintf("%+v\n%s", summary, files["SHA256SUMS"].Data)
+	return shown + fmt.Sprintf("%+v\n%s", summary, files["SHA256SUMS"].Data)
 }
 
 type mapFile struct{ file *fstest.MapFile }
@@ -207,7 +207,7 @@ func (m *mapFile) Write(data []byte) (int, error) {
 }
 func (m *mapFile) Close() error { return nil }
 
-// The ranks and slots that the engine gives are those that follow from the rules, computed here from nothing but them.
+// The engine's ranks and slots are those that follow from the rules, which this test computes independently.
 func TestDrawFollowsItsRules(t *testing.T) {
 	r := newBallotRun(t)
 	require.NoError(t, r.open())
@@ -250,7 +250,7 @@ func TestDrawFollowsItsRules(t *testing.T) {
 	require.Equal(t, phase.SlotCount(), everyone)
 }
 
-// What must not be, is refused with a clear error, and nothing is changed.
+// Calls against the rules are refused with a clear error and change nothing.
 func TestDrawRefusals(t *testing.T) {
 	r := newBallotRun(t)
 	require.NoError(t, r.open())
@@ -271,7 +271,7 @@ func TestDrawRefusals(t *testing.T) {
 	r.at(r.draw1.RegistrationOpens)
 	require.Equal(t, engine.DrawNotFound, enter("draw9", "alice", ""))
 	require.Equal(t, engine.MalformedRequest, enter("draw1", "al ice", ""))
-	require.Equal(t, engine.MalformedRequest, enter("draw1", "alice", "nobody"))
+	require.Equal(t, engine.MalformedRequest, enter("draw1", "alice", "unknown"))
 	r.enter("alice", "")
 	_, err := r.e.Entry(ctx, "draw1", "alice")
 	require.Equal(t, engine.DrawNotRun, code(t, err))
@@ -289,7 +289,7 @@ func TestDrawRefusals(t *testing.T) {
 		draw.ErrSignature:  {Round: good.Round, Signature: other.Signature, Randomness: other.Randomness},
 	} {
 		require.ErrorIs(t, run(bad), want)
-		require.Equal(t, engine.DrawClosed, state(), "a wrong beacon does not even freeze")
+		require.Equal(t, engine.DrawClosed, state(), "a wrong beacon does not freeze the entries")
 	}
 	require.Equal(t, engine.DrawNotRun, code(t, r.e.ExportDraw("draw1", nil)))
 	require.Equal(t, engine.RegistrationClosed, enter("draw1", "bob", ""))
@@ -299,8 +299,8 @@ func TestDrawRefusals(t *testing.T) {
 	require.Equal(t, 1, r.audit().Entries[0])
 }
 
-// Nothing that is chosen after the root was published changes the result, the sale definition included.
-func TestFrozenTermsStand(t *testing.T) {
+// Nothing that is chosen after the root was published can change the result, not even the sale definition.
+func TestFrozenTermsAreFinal(t *testing.T) {
 	for name, change := range map[string]func(d *catalog.Draw, p *catalog.Phase){
 		"another round": func(d *catalog.Draw, _ *catalog.Phase) { d.Beacon.Round++ },
 		"another chain": func(d *catalog.Draw, _ *catalog.Phase) { d.Beacon.PublicKey = "00" + d.Beacon.PublicKey[2:] },
@@ -331,7 +331,7 @@ func TestFrozenTermsStand(t *testing.T) {
 	}
 }
 
-// The access slot decides who may reserve when, and nothing else: a hold taken in time outlives the slot.
+// The access slot decides when an account may reserve, and nothing else: a hold made in time outlives the slot.
 func TestAccessSlots(t *testing.T) {
 	r := newBallotRun(t)
 	require.NoError(t, r.open())
@@ -380,7 +380,7 @@ func TestAccessSlots(t *testing.T) {
 	require.Equal(t, engine.NoAccessSlot, refusedAs(loser))
 }
 
-// packOf is one ticket each of three sessions that the packs phase sells.
+// packOf returns one ticket each of three sessions that the packs phase sells.
 func packOf(sale *catalog.Sale) (lines []engine.Line) {
 	phase, _ := sale.PhaseByID("packs")
 	for i := range sale.Sessions {

@@ -15,16 +15,16 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 )
 
-// crowd enters accounts from many goroutines, each account from two of them and with different groups, and counts what
-// they are told.
+// crowd enters accounts from many goroutines, each account from two of them and with different groups, and counts the
+// answers.
 type crowd struct {
 	t       *testing.T
 	e       *engine.Engine
 	begun   atomic.Int64
-	half    chan struct{} // closed when half of the calls have been answered
+	half    chan struct{} // closed when half of the calls are answered
 	mu      sync.Mutex
-	made    map[string]int    // answers that an account has entered now
-	groups  map[string]string // of the accounts that have entered
+	made    map[string]int    // answers by which the account has just entered
+	groups  map[string]string // of the accounts that entered
 	refused map[string]bool
 }
 
@@ -54,14 +54,14 @@ func (c *crowd) count(account string, entry engine.Entry, err error) {
 	if !entry.Repeated {
 		c.made[account]++
 	}
-	if was, told := c.groups[account]; told && was != entry.Group {
+	if was, known := c.groups[account]; known && was != entry.Group {
 		c.t.Errorf("%s has the group %q and the group %q", account, was, entry.Group)
 	}
 	c.groups[account] = entry.Group
 }
 
-// I5, I7: Entries race with one another, with checkpoints and with the freeze. Whoever was told of an entry is among
-// the frozen ones, nobody else is, and it is the same after a restart.
+// I5, I7: Entries race with each other, with checkpoints and with the freeze. The frozen entries are exactly those that
+// were acknowledged, before and after a restart.
 func TestEnterRacesTheFreeze(t *testing.T) {
 	r := newBallotRun(t)
 	require.NoError(t, r.open())
@@ -119,12 +119,12 @@ func checkpointUntil(e *engine.Engine, stop <-chan struct{}) error {
 	}
 }
 
-// heldJournal lets no group through while it is held; broken, it fails instead.
+// heldJournal blocks every group while it is held; once broken, it fails instead.
 type heldJournal struct {
 	journal.Backend
 	mu        sync.Mutex
 	broken    atomic.Bool
-	appending chan struct{} // told of every group that came
+	appending chan struct{} // receives a value for every group
 }
 
 func (h *heldJournal) Append(ctx context.Context, g journal.Group) error {
@@ -137,8 +137,8 @@ func (h *heldJournal) Append(ctx context.Context, g journal.Group) error {
 	return h.Backend.Append(ctx, g)
 }
 
-// I5: Until its record is durable, nobody hears of an entry, a root or a result, and a crash takes it back.
-func TestDrawTellsNothingEarly(t *testing.T) {
+// I5: Until its record is durable, an entry, a root or a result is not visible, and a crash undoes it.
+func TestDrawRevealsNothingEarly(t *testing.T) {
 	r := newBallotRun(t)
 	held := &heldJournal{appending: make(chan struct{}, 100)}
 	r.wrap = func(b journal.Backend) journal.Backend { held.Backend = b; return held }

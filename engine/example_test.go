@@ -16,7 +16,7 @@ import (
 	"github.com/seathold/seathold/engine/journal/embedded"
 )
 
-// A program sells Paris 2024 from its own memory, with a journal in a directory: hold, confirm, refuse, start again.
+// A program sells Paris 2024 in its own process, with a journal in a directory: reserve, confirm, a refusal, a restart.
 func Example() {
 	dir, err := os.MkdirTemp("", "seathold-")
 	if err != nil {
@@ -25,7 +25,7 @@ func Example() {
 	defer os.RemoveAll(dir)
 	ctx := context.Background()
 
-	// The sale clock stands at the opening of the sale of 30 November 2023, so that the example always says the same.
+	// The sale clock is fixed at the opening of the sale of 30 November 2023, so that the output is always the same.
 	opening := time.Date(2023, 11, 30, 9, 0, 0, 0, time.UTC)
 	open := func() *engine.Engine {
 		journal, err := embedded.Open(filepath.Join(dir, "journal"), embedded.Options{})
@@ -45,12 +45,12 @@ func Example() {
 
 	e := open()
 	request := engine.Request{
-		ID:      uuid.MustParse("018c1f3e-7a00-7000-8000-000000000001"), // the same id again has no second effect
+		ID:      uuid.MustParse("018c1f3e-7a00-7000-8000-000000000001"), // a retry with the same id has no second effect
 		Account: "ann@example.com",
 		Lines: []engine.Line{{Session: "ATH10", Category: "A", Quantity: 2},
 			{Session: "SWM03", Category: "B", Quantity: 4}},
 	}
-	var r engine.Reservation // keep one for each caller: calls fill it and allocate nothing
+	var r engine.Reservation // reuse one for each caller: calls fill it and allocate nothing
 	if err := e.Reserve(ctx, &request, &r); err != nil {
 		log.Fatal(err)
 	}

@@ -2,5 +2,5 @@
 
 package engine_test
 
-// raced: the race detector lets crypto/rand allocate, whose pools it empties at random.
+// raced reports that the race detector is on. It empties the pools of crypto/rand at random, which then allocates.
 const raced = true

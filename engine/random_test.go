@@ -17,13 +17,13 @@ import (
 	"github.com/seathold/seathold/engine/spec"
 )
 
-// saleStart is when the random sales begin; their clocks do not come to the day on which ended reservations are
+// saleStart is when the random sales begin. Their clocks never reach the time at which ended reservations are
 // forgotten.
 var saleStart = time.Date(2024, 5, 2, 10, 0, 0, 0, time.UTC)
 
-// TestRandomOperations answers random operations on random small sales by the engine and by the specification, with
-// checkpoints, restarts and a sale that grows in between. After every step the answers are the same in all their facts
-// and the stock is conserved (I1 to I4, I9); at the end the journal verifies (I6).
+// Random operations on random small sales, with checkpoints, restarts and a growing sale in between, are executed by
+// the engine and by the specification. After every step the answers are equal in every field and the stock is conserved
+// (I1 to I4, I9). At the end the journal verifies (I6).
 func TestRandomOperations(t *testing.T) {
 	for range rounds(t, 3) {
 		rapid.Check(t, func(rt *rapid.T) {
@@ -34,7 +34,7 @@ func TestRandomOperations(t *testing.T) {
 	}
 }
 
-// TestRandomOperationsOnDisk does so with the embedded journal.
+// The same with the embedded journal.
 func TestRandomOperationsOnDisk(t *testing.T) {
 	parent := t.TempDir()
 	for range rounds(t, 1) {
@@ -72,7 +72,7 @@ func runRandomly(t *rapid.T, steps int, open func() (journal.Backend, error), ve
 	r.model = spec.New(&spec.Rules{Sale: r.sale, TTL: spec.ScenarioTTL})
 	r.system = newSeller(r.sale, open)
 	require.NoError(t, r.system.start())
-	defer func() { require.NoError(t, r.system.e.Close()) }() // rapid may give a run up in the middle
+	defer func() { require.NoError(t, r.system.e.Close()) }() // rapid may end a run early
 	for range steps {
 		r.step()
 		r.same(spec.Operation{Kind: spec.ReadStock, At: r.at})
@@ -91,7 +91,7 @@ func (r *random) load() {
 	r.sale = sale
 }
 
-// same carries out the operation on both sides.
+// same executes the operation on both sides and compares the answers.
 func (r *random) same(op spec.Operation) {
 	want := r.model.Do(op)
 	require.Empty(r, want.Diff(r.system.Do(op)), "%s at %s", op, op.At)
@@ -116,7 +116,7 @@ func (r *random) step() {
 			"ms")) * time.Millisecond)
 	case n < 92:
 		r.same(spec.Operation{Kind: spec.Sweep, At: r.at})
-		// A sweep waits for nothing, and stock shows only what is durable: a read of who is concerned does wait.
+		// A sweep does not wait for the journal, and stock shows durable outcomes only. Reading the reservations waits.
 		for _, account := range accounts {
 			r.same(spec.Operation{Kind: spec.ReadAccount, Account: account, At: r.at})
 		}
@@ -131,12 +131,12 @@ func (r *random) step() {
 	}
 }
 
-// grow restarts with a sale that has more of something.
+// grow restarts with a larger sale.
 func (r *random) grow() {
 	switch rapid.IntRange(0, 3).Draw(r.T, "grow") {
 	case 0:
 		s := &r.def.Sessions[rapid.IntRange(0, len(r.def.Sessions)-1).Draw(r.T, "session")]
-		s.Places = append(slices.Clone(s.Places), 2) // a category, perhaps of a session that was only listed
+		s.Places = append(slices.Clone(s.Places), 2) // a new category, perhaps of a session without any
 	case 1:
 		s := &r.def.Sessions[rapid.IntRange(0, len(r.def.Sessions)-1).Draw(r.T, "session")]
 		s.Places = slices.Clone(s.Places)
@@ -168,7 +168,7 @@ func drawDefinition(t *rapid.T) spec.Definition {
 		d.Programmes = append(d.Programmes, spec.DefinedProgramme{ID: fmt.Sprintf("p%d", i), AccountCap: accountCap,
 			SessionLimit: small(1, accountCap, "limit")})
 	}
-	// The first session of each programme is for sale, so that each may have phases.
+	// The first session of each programme is on sale, so that the programme can have phases.
 	for i := range len(d.Programmes) + small(1, 3, "sessions") {
 		s := spec.DefinedSession{ID: fmt.Sprintf("S%d", i), Programme: d.Programmes[i%len(d.Programmes)].ID}
 		if i >= len(d.Programmes) {
@@ -217,7 +217,7 @@ func (r *random) drawReserve() spec.Operation {
 	if rapid.IntRange(0, 3).Draw(r.T, "names a phase") == 0 {
 		op.Phase = rapid.SampledFrom([]string{"f0", "f1", "f2", "f3", "new2", "gone"}).Draw(r.T, "phase")
 	}
-	if rapid.IntRange(0, 3).Draw(r.T, "asks for a time") == 0 {
+	if rapid.IntRange(0, 3).Draw(r.T, "has a ttl") == 0 {
 		op.TTL = rapid.SampledFrom([]time.Duration{time.Second, 30 * time.Second, time.Minute, 17 * time.Minute,
 			18 * time.Minute,
 			-time.Second, time.Millisecond}).Draw(r.T, "ttl")

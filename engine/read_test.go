@@ -12,8 +12,7 @@ import (
 	"github.com/seathold/seathold/engine/spec"
 )
 
-// TestReadsOfOverdueHolds (I5, I7): while the journal does not answer, nobody can be told that a hold has expired, and
-// nobody is told any more that it is held.
+// I5, I7: While the journal does not respond, an overdue hold is shown neither as held nor as expired.
 func TestReadsOfOverdueHolds(t *testing.T) {
 	sale, err := spec.ScenarioSale()
 	require.NoError(t, err)

@@ -11,7 +11,7 @@ import (
 	"github.com/seathold/seathold/engine/spec"
 )
 
-// TestScenarios plays the scenarios of the rules on the engine, without a journal and with each kind of it.
+// The engine passes the scenarios of the rules, without a journal and with each kind of journal.
 func TestScenarios(t *testing.T) {
 	sale, err := spec.ScenarioSale()
 	require.NoError(t, err)

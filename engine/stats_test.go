@@ -13,7 +13,7 @@ import (
 	"github.com/seathold/seathold/engine/journal/embedded"
 )
 
-// counted returns how many calls of a kind had a result.
+// counted returns how many calls of a method had a result.
 func counted(s engine.Stats, call string, code engine.Code) uint64 {
 	for _, c := range s.Calls {
 		if c.Call != call {
@@ -28,7 +28,7 @@ func counted(s engine.Stats, call string, code engine.Code) uint64 {
 	return 0
 }
 
-// The counts follow what happens, and the states of reservations outlive a restart.
+// The counts match the calls, and the states of reservations are restored by a restart.
 func TestStats(t *testing.T) {
 	dir := t.TempDir()
 	at := func() journal.Backend {
@@ -72,7 +72,7 @@ func TestStats(t *testing.T) {
 	e = openBatched(t, at(), engine.Sync)
 	s = e.Stats()
 	require.Equal(t, states, s.Reservations)
-	require.Zero(t, s.Expired, "counts begin anew")
+	require.Zero(t, s.Expired, "counts start at 0")
 	c, err := e.CheckConservation(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, c.Problem)
@@ -80,8 +80,8 @@ func TestStats(t *testing.T) {
 	require.NoError(t, e.Close())
 }
 
-// An outcome that was decided and could not be told stands among the states, and not among the results that were told.
-func TestStatsOfWhatWasNotTold(t *testing.T) {
+// An outcome that could not be acknowledged is counted among the states, and not among the successful results.
+func TestStatsOfUnacknowledgedOutcomes(t *testing.T) {
 	s := newStore()
 	failing := errors.New("the disk is gone")
 	s.before = func(_ context.Context, g journal.Group) error {

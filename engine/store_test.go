@@ -9,18 +9,18 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 )
 
-// errCrashed is what a journal answers once its process is gone.
+// errCrashed is what a journal returns once its process has crashed.
 var errCrashed = errors.New("the process has crashed")
 
-// store is what a journal in memory has made durable. It outlives the backends opened on it, one after another.
+// store is the durable part of a journal in memory. Backends are opened on it one after another; it outlives them.
 type store struct {
 	mu          sync.Mutex
 	groups      []journal.Group
 	checkpoints []storedCheckpoint
 	life        int // backends of earlier lives can no longer write
 
-	// before is called with each group before it becomes durable, and after once it is but nobody has been told; an error
-	// is Append's. Either may wait.
+	// before is called with each group before it becomes durable, after when it is durable and not yet acknowledged. Their
+	// errors are returned by Append. Either may block.
 	before, after func(ctx context.Context, g journal.Group) error
 }
 
@@ -34,7 +34,7 @@ func newStore() *store {
 	return &store{before: nothing, after: nothing}
 }
 
-// open begins a life; the one before can write no more.
+// open begins a life. The one before can no longer write.
 func (s *store) open() *memory {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -19,7 +19,7 @@ import (
 	"github.com/seathold/seathold/engine/spec"
 )
 
-// stressSale has so many sessions of so many places, caps as in Paris, a phase for singles and one for packs of three.
+// stressSale returns a sale with caps as in Paris, a phase for single tickets and one for packs of three.
 func stressSale(t testing.TB, sessions, places int) *catalog.Sale {
 	forever := saleStart.Add(1000 * 24 * time.Hour)
 	d := spec.Definition{
@@ -39,7 +39,7 @@ func stressSale(t testing.TB, sessions, places int) *catalog.Sale {
 	return sale
 }
 
-// stressed opens an engine on a journal in memory; its journal is verified at the end of the test.
+// stressed opens an engine with a journal in memory, which is verified at the end of the test.
 func stressed(t testing.TB, sale *catalog.Sale) *seller {
 	kept := newStore()
 	s := newSeller(sale, func() (journal.Backend, error) { return kept.open(), nil })
@@ -52,7 +52,7 @@ func stressed(t testing.TB, sale *catalog.Sale) *seller {
 	return s
 }
 
-// codeOf returns a refusal's code; empty for success.
+// codeOf returns a refusal's code, or "" for success.
 func codeOf(t testing.TB, err error) engine.Code {
 	var refusal *engine.Refusal
 	if err != nil && !errors.As(err, &refusal) {
@@ -87,8 +87,8 @@ func each(n int, do func(i int)) {
 	all.Wait()
 }
 
-// TestHotPool (I1): 64 callers hammering one pool of 1,000 places for single tickets sell exactly 1,000. Nobody is told
-// sold out before, and nobody is sent away over the journal, which answers at once.
+// I1: 64 concurrent callers sell exactly 1,000 single tickets of a pool with 1,000 seats. No call is refused as sold
+// out before, and none because of the journal, which responds at once.
 func TestHotPool(t *testing.T) {
 	for range rounds(t, 3) {
 		s := stressed(t, stressSale(t, 1, 1000))
@@ -117,8 +117,8 @@ func TestHotPool(t *testing.T) {
 	}
 }
 
-// TestScarcePacks (I1, I4): of 10,000 packs of three sessions, sent in parallel over sessions with far fewer places,
-// none is half taken, and what was taken adds up.
+// I1, I4: Of 10,000 concurrent requests for packs of three sessions with far fewer seats, none is taken in part, and
+// the sums match.
 func TestScarcePacks(t *testing.T) {
 	const sessions, places, packs, callers = 12, 100, 10_000, 32
 	s := stressed(t, stressSale(t, sessions, places))
@@ -147,7 +147,7 @@ func TestScarcePacks(t *testing.T) {
 			taken[i] = append(taken[i], r)
 			if random.IntN(3) == 0 {
 				last := random.IntN(len(taken[i]))
-				var released engine.Reservation // r's lines are kept
+				var released engine.Reservation // r's lines are still needed
 				if err := s.e.Release(t.Context(), taken[i][last].ID, &released); err != nil {
 					t.Errorf("release: %v", err)
 				}
@@ -173,8 +173,8 @@ func TestScarcePacks(t *testing.T) {
 	}
 }
 
-// TestOneAccount (I2): an account that sends 100 reservations in parallel never holds more than 30 tickets, nor more
-// than 6 of a session, at any instant at which somebody reads it; and it gets all that the rules let it have.
+// I2: An account that sends 100 reservations concurrently never has more than 30 tickets, nor more than 6 of a session,
+// in any read. In the end it has as many as the rules allow.
 func TestOneAccount(t *testing.T) {
 	for range rounds(t, 5) {
 		s := stressed(t, stressSale(t, 8, 1000))
@@ -186,7 +186,7 @@ func TestOneAccount(t *testing.T) {
 				for done := false; !done; {
 					select {
 					case <-stop:
-						done = true // and one more look
+						done = true // and one more read
 					default:
 					}
 					a, err := s.e.Account(t.Context(), "ann")
@@ -212,7 +212,7 @@ func TestOneAccount(t *testing.T) {
 				}
 			}
 		})
-		for quantity := 3; quantity > 0; quantity-- { // alone, so that nothing is in doubt
+		for quantity := 3; quantity > 0; quantity-- { // one at a time, so that no other call is undecided
 			for i := range 8 {
 				var r engine.Reservation
 				q := engine.Request{Account: "ann", Phase: "singles",
@@ -249,8 +249,7 @@ func withinLimits(t testing.TB, a *engine.Account) {
 	}
 }
 
-// TestSameRequestFromManyCallers (I9): one id sent by 50 callers at once takes effect once, and everybody is told of
-// it.
+// I9: One id sent by 50 callers at once takes effect once, and every caller gets that outcome.
 func TestSameRequestFromManyCallers(t *testing.T) {
 	s := stressed(t, stressSale(t, 3, 10))
 	for range rounds(t, 50) {

@@ -65,7 +65,7 @@ type seller struct {
 	options engine.Options
 }
 
-// newSeller returns a seller that is not yet started. Its sweeps and checkpoints come only when asked for.
+// newSeller returns a seller that is not yet started. It sweeps and writes checkpoints only on request.
 func newSeller(sale *catalog.Sale, open func() (journal.Backend, error)) *seller {
 	s := &seller{clock: &clock{}, open: open}
 	s.options = engine.Options{Sale: sale, Clock: s.clock.of, SweepEvery: -1, CheckpointAfter: -1, CheckEvery: -1,
@@ -101,14 +101,14 @@ func (s *seller) Restart() error {
 	return errors.Join(s.e.Close(), s.start())
 }
 
-// Do is part of spec.System: one call after the other, each at its instant.
+// Do is part of spec.System. It makes one call at a time, each at its instant.
 func (s *seller) Do(op spec.Operation) spec.Answer {
 	s.clock.set(op.At)
 	var r engine.Reservation
 	return s.call(op, &r)
 }
 
-// call makes the call at whatever the clock shows. Any number may run at once, each with its own r.
+// call makes the call at the clock's present time. Any number may run concurrently, each with its own r.
 func (s *seller) call(op spec.Operation, r *engine.Reservation) spec.Answer {
 	ctx := context.Background()
 	var err error
@@ -148,7 +148,7 @@ func request(op spec.Operation) engine.Request {
 	return q
 }
 
-// answer is what a call about a reservation was told.
+// answer returns the answer of a call about a reservation.
 func answer(op spec.Operation, r *engine.Reservation, err error) spec.Answer {
 	if err != nil {
 		return spec.Answer{Refusal: refusal(err)}
@@ -194,7 +194,7 @@ func account(a *engine.Account) spec.Account {
 	return to
 }
 
-// verify requires that the journal is content with itself (I1 to I4, I6, I9).
+// verify requires that the journal satisfies I1 to I4, I6 and I9.
 func verify(t testing.TB, b journal.Reader, sale *catalog.Sale) audit.Findings {
 	found, err := audit.Verify(b, sale)
 	require.NoError(t, err)
