@@ -3,46 +3,39 @@ package peers
 import (
 	"slices"
 	"sync"
+
+	"github.com/seathold/seathold/engine/inventory"
 )
 
-// ID is a reservation's id.
-type ID [16]byte
-
-// Line is a quantity of one pool.
-type Line struct {
-	Pool     uint32
-	Quantity uint32
-}
-
-// The rules that all peers keep.
+// The limits of all peers, in tickets.
 const (
-	AccountCap   = 30
-	SessionLimit = 6
+	accountCap   = 30
+	sessionLimit = 6
 )
 
-// Verdict is the answer to an operation.
-type Verdict string
+// verdict is the result of an operation.
+type verdict string
 
-// The verdicts. Seathold has the same, and some more.
+// The verdicts, a subset of those of Seathold.
 const (
-	Done          Verdict = "done"
-	Repeated      Verdict = "repeated"  // the call had this effect before
-	Reused        Verdict = "id_reused" // the id was used with other content
-	CapExceeded   Verdict = "account_cap_exceeded"
-	LimitExceeded Verdict = "session_limit_exceeded"
-	SoldOut       Verdict = "sold_out"
-	NotFound      Verdict = "reservation_not_found"
-	Expired       Verdict = "reservation_expired"
+	done          verdict = "done"
+	repeated      verdict = "repeated"  // an earlier call with the same content took effect
+	reused        verdict = "id_reused" // the id was used with other content
+	capExceeded   verdict = "account_cap_exceeded"
+	limitExceeded verdict = "session_limit_exceeded"
+	soldOut       verdict = "sold_out"
+	notFound      verdict = "reservation_not_found"
+	expired       verdict = "reservation_expired"
 )
 
-// Baseline is the job in plain Go: maps, and one mutex around all of them. It is what most people would write first, and
-// what most would keep.
+// Baseline is the job in plain Go: maps, and one mutex around all of them. It is what most programmers would write
+// first, and what most would keep.
 type Baseline struct {
 	mu           sync.Mutex
 	available    []uint32 // by pool
 	session      []uint32 // by pool
 	accounts     map[string]*baselineLedger
-	reservations map[ID]*baselineReservation
+	reservations map[inventory.ID]*baselineReservation
 }
 
 type baselineLedger struct {
@@ -52,20 +45,20 @@ type baselineLedger struct {
 
 type baselineReservation struct {
 	account   *baselineLedger
-	lines     []Line
+	lines     []inventory.Line
 	expires   int64
 	confirmed bool
 	over      bool
 }
 
-// NewBaseline makes a sale of pools, each with its session and its places.
-func NewBaseline(session, places []uint32) *Baseline {
-	return &Baseline{available: slices.Clone(places), session: session,
-		accounts: map[string]*baselineLedger{}, reservations: map[ID]*baselineReservation{}}
+// newBaseline makes a sale of pools with the given sessions and tickets.
+func newBaseline(session, tickets []uint32) *Baseline {
+	return &Baseline{available: slices.Clone(tickets), session: session,
+		accounts: map[string]*baselineLedger{}, reservations: map[inventory.ID]*baselineReservation{}}
 }
 
-// Enrol makes an account.
-func (s *Baseline) Enrol(account string) {
+// enrol makes an account.
+func (s *Baseline) enrol(account string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ledger(account)
@@ -80,36 +73,36 @@ func (s *Baseline) ledger(account string) *baselineLedger {
 	return l
 }
 
-// Reserve holds all lines or none until expires (ms).
-func (s *Baseline) Reserve(id ID, account string, lines []Line, expires int64) Verdict {
+// reserve holds all lines or none until expires (ms).
+func (s *Baseline) reserve(id inventory.ID, account string, lines []inventory.Line, expires int64) verdict {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.ledger(account)
 	if other := s.reservations[id]; other != nil {
 		if other.account == l && slices.Equal(other.lines, lines) {
-			return Repeated
+			return repeated
 		}
-		return Reused
+		return reused
 	}
 	tickets := l.tickets
 	for i, line := range lines {
-		session, asked := s.session[line.Pool], uint32(0)
+		session, requested := s.session[line.Pool], uint32(0)
 		for _, other := range lines[:i+1] {
 			if s.session[other.Pool] == session {
-				asked += other.Quantity
+				requested += other.Quantity
 			}
 		}
-		if l.bySession[session]+asked > SessionLimit {
-			return LimitExceeded
+		if l.bySession[session]+requested > sessionLimit {
+			return limitExceeded
 		}
 		tickets += line.Quantity
 	}
-	if tickets > AccountCap {
-		return CapExceeded
+	if tickets > accountCap {
+		return capExceeded
 	}
 	for _, line := range lines {
 		if s.available[line.Pool] < line.Quantity {
-			return SoldOut
+			return soldOut
 		}
 	}
 	if l.bySession == nil {
@@ -121,36 +114,30 @@ func (s *Baseline) Reserve(id ID, account string, lines []Line, expires int64) V
 	}
 	l.tickets = tickets
 	s.reservations[id] = &baselineReservation{account: l, lines: slices.Clone(lines), expires: expires}
-	return Done
+	return done
 }
 
-// Confirm sells what is held, unless its time is over at now (ms).
-func (s *Baseline) Confirm(id ID, now int64) Verdict {
+// confirm sells what is held, unless the hold has expired at now (ms).
+func (s *Baseline) confirm(id inventory.ID, now int64) verdict {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.reservations[id]
 	switch {
 	case r == nil:
-		return NotFound
+		return notFound
 	case r.confirmed:
-		return Repeated
+		return repeated
 	case r.over:
-		return Expired
+		return expired
 	case now >= r.expires:
 		s.giveBack(r)
-		return Expired
+		return expired
 	}
 	r.confirmed = true
-	return Done
+	return done
 }
 
-// Available returns how many places of a pool are left.
-func (s *Baseline) Available(pool int) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return int(s.available[pool])
-}
-
+// giveBack returns the tickets of an expired reservation.
 func (s *Baseline) giveBack(r *baselineReservation) {
 	r.over = true
 	for _, line := range r.lines {

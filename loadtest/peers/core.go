@@ -10,59 +10,64 @@ import (
 	"github.com/seathold/seathold/engine/inventory"
 )
 
-// CorePools is how many pools the sale of the core has, four of each session.
+// CorePools is the number of pools in the sale of the core, four of each session.
 const CorePools = 4000
 
-// cycleNow and cycleEnd are when cycles happen and when their holds would end, in ms.
+// cycleNow and cycleEnd are the time of all cycles and the end of their holds, in ms.
 const (
 	cycleNow = 1_700_000_000_000
 	cycleEnd = cycleNow + 1_020_000
 )
 
-// Step is a cycle that is about to be made: a reservation of one ticket of each pool, and its confirmation.
-type Step struct {
-	id      ID
+// cycle is a reservation of one ticket of each pool and its confirmation, both yet to be made.
+type cycle struct {
+	id      inventory.ID
 	account string
 	pools   [3]uint32
 }
 
-// Plan is a number of cycles, prepared so that measuring them measures nothing else. Their accounts' names stand one after
-// the other, as in requests that have just been read.
+// Plan is a number of prepared cycles, so that measuring them measures nothing else. The names of their accounts are
+// adjacent in memory, as in requests that have just been read.
 type Plan struct {
-	steps []Step
-	lines int
+	cycles []cycle
+	lines  int
 }
 
-// NewPlan prepares n cycles of so many lines, 1 or 3, for a crowd. They go on behind the first.
+// NewPlan prepares n cycles of 1 or 3 lines for a crowd: those numbered from first on.
 func NewPlan(c *Crowd, names Names, first uint64, n, lines int) *Plan {
-	p := &Plan{steps: make([]Step, n), lines: lines}
+	p := &Plan{cycles: make([]cycle, n), lines: lines}
 	var text strings.Builder
-	for i := range p.steps {
-		text.WriteString(names.Of(c.Account(first + uint64(i))))
+	for i := range p.cycles {
+		text.WriteString(names.of(c.account(first + uint64(i))))
 	}
 	own := Names{text: text.String()}
-	for i := range p.steps {
+	for i := range p.cycles {
 		at := first + uint64(i)
-		s := &p.steps[i]
-		s.id, s.account = c.ID(at), own.Of(i)
+		s := &p.cycles[i]
+		s.id, s.account = c.id(at), own.of(i)
 		for line := range lines {
-			s.pools[line] = uint32(c.Place(at, line))
+			s.pools[line] = uint32(c.pool(at, line))
 		}
 	}
 	return p
 }
 
-// Cycles is how many there are.
-func (p *Plan) Cycles() int { return len(p.steps) }
+// Cycles returns the number of cycles.
+func (p *Plan) Cycles() int { return len(p.cycles) }
 
-// Cost is what cycles took, and allocated.
+// Cost is the time and the allocations of a plan.
 type Cost struct {
 	Took           time.Duration
 	Mallocs, Bytes uint64
 }
 
-// Run makes all cycles, in as many goroutines as there are processors to run them.
-func (p *Plan) Run(cycles func(part []Step, lines int) error) (Cost, error) {
+// Cycler makes cycles: a Core or a Baseline.
+type Cycler interface {
+	run(part []cycle, lines int) error
+}
+
+// Run makes all cycles, in one goroutine per processor.
+func (p *Plan) Run(c Cycler) (Cost, error) {
 	workers := runtime.GOMAXPROCS(0)
 	faults := make([]error, workers)
 	var before, after runtime.MemStats
@@ -70,8 +75,8 @@ func (p *Plan) Run(cycles func(part []Step, lines int) error) (Cost, error) {
 	began := time.Now()
 	var all sync.WaitGroup
 	for w := range workers {
-		part := p.steps[w*len(p.steps)/workers : (w+1)*len(p.steps)/workers]
-		all.Go(func() { faults[w] = cycles(part, p.lines) })
+		part := p.cycles[w*len(p.cycles)/workers : (w+1)*len(p.cycles)/workers]
+		all.Go(func() { faults[w] = c.run(part, p.lines) })
 	}
 	all.Wait()
 	took := time.Since(began)
@@ -85,85 +90,83 @@ func (p *Plan) Run(cycles func(part []Step, lines int) error) (Cost, error) {
 }
 
 // Core is Seathold's lock-free core alone.
-type Core struct{ Inventory *inventory.Inventory }
+type Core struct{ inventory *inventory.Inventory }
 
-// NewCore makes a core whose accounts are there already, with room for so many reservations.
+// NewCore makes a core in which all accounts exist, with room for the given number of reservations.
 func NewCore(names Names, accounts, reservations int) (*Core, error) {
-	c := inventory.Config{Caps: []int{AccountCap}, MaxReservations: reservations, MaxAccounts: accounts + 1024, ExpectAccounts: accounts,
-		Pause: func(int) bool { runtime.Gosched(); return true }}
+	c := inventory.Config{Caps: []int{accountCap}, MaxReservations: reservations, MaxAccounts: accounts + 1024,
+		ExpectAccounts: accounts, Pause: func(int) bool { runtime.Gosched(); return true }}
 	for pool := range CorePools {
-		c.Pools = append(c.Pools, inventory.PoolConfig{Session: uint32(pool / 4), Units: 1 << 30})
+		c.Pools = append(c.Pools, inventory.PoolConfig{Session: uint32(pool / 4), Units: plenty})
 	}
 	for range CorePools / 4 {
-		c.Sessions = append(c.Sessions, inventory.SessionConfig{Limit: SessionLimit})
+		c.Sessions = append(c.Sessions, inventory.SessionConfig{Limit: sessionLimit})
 	}
 	v, err := inventory.New(c)
 	if err != nil {
 		return nil, err
 	}
 	for i := range accounts {
-		if _, ok := v.EnsureAccount(names.Of(i)); !ok {
+		if _, ok := v.EnsureAccount(names.of(i)); !ok {
 			return nil, fmt.Errorf("no room for %d accounts", accounts)
 		}
 	}
-	return &Core{Inventory: v}, nil
+	return &Core{inventory: v}, nil
 }
 
-// prefetchAhead is how many cycles before its own one the core is told what a reservation will look up, as the engine's
-// batches do.
+// prefetchAhead is how many cycles in advance rows are prefetched, as in the engine's batches; the index is prefetched
+// twice as early.
 const prefetchAhead = 8
 
-// Cycles makes cycles.
-func (c *Core) Cycles(part []Step, lines int) error {
+func (c *Core) run(part []cycle, lines int) error {
 	q := inventory.Request{Lines: make([]inventory.Line, lines), Created: cycleNow, Expires: cycleEnd}
 	for i := range part {
 		if ahead := i + 2*prefetchAhead; ahead < len(part) {
-			c.Inventory.PrefetchIndex((*inventory.ID)(&part[ahead].id), part[ahead].account)
+			c.inventory.PrefetchIndex(&part[ahead].id, part[ahead].account)
 		}
 		if ahead := i + prefetchAhead; ahead < len(part) {
-			c.Inventory.PrefetchRows((*inventory.ID)(&part[ahead].id), part[ahead].account)
+			c.inventory.PrefetchRows(&part[ahead].id, part[ahead].account)
 		}
 		s := &part[i]
-		q.ID, q.Account = inventory.ID(s.id), s.account
+		q.ID, q.Account = s.id, s.account
 		for line := range lines {
 			q.Lines[line] = inventory.Line{Pool: s.pools[line], Quantity: 1}
 		}
-		res := c.Inventory.Reserve(&q)
+		res := c.inventory.Reserve(&q)
 		if res.Verdict != inventory.Done {
 			return fmt.Errorf("a reservation got the verdict %d", res.Verdict)
 		}
-		if res := c.Inventory.Confirm(res.Row, cycleNow, ""); res.Verdict != inventory.Done {
+		if res := c.inventory.Confirm(res.Row, cycleNow, ""); res.Verdict != inventory.Done {
 			return fmt.Errorf("a confirmation got the verdict %d", res.Verdict)
 		}
 	}
 	return nil
 }
 
-// NewCoreBaseline makes a Baseline of the same sale.
-func NewCoreBaseline(names Names, accounts int) *Baseline {
-	var sessions, places []uint32
+// NewBaseline makes a Baseline of the same sale in which all accounts exist.
+func NewBaseline(names Names, accounts int) *Baseline {
+	var sessions, tickets []uint32
 	for pool := range CorePools {
-		sessions, places = append(sessions, uint32(pool/4)), append(places, 1<<30)
+		sessions, tickets = append(sessions, uint32(pool/4)), append(tickets, plenty)
 	}
-	s := NewBaseline(sessions, places)
+	s := newBaseline(sessions, tickets)
 	for i := range accounts {
-		s.Enrol(names.Of(i))
+		s.enrol(names.of(i))
 	}
 	return s
 }
 
-// Cycles makes cycles.
-func (s *Baseline) Cycles(part []Step, lines int) error {
-	asked := make([]Line, lines)
+func (s *Baseline) run(part []cycle, lines int) error {
+	wanted := make([]inventory.Line, lines)
 	for i := range part {
-		asks := &part[i]
+		c := &part[i]
 		for line := range lines {
-			asked[line] = Line{Pool: asks.pools[line], Quantity: 1}
+			wanted[line] = inventory.Line{Pool: c.pools[line], Quantity: 1}
 		}
-		if v := s.Reserve(asks.id, asks.account, asked, cycleEnd); v != Done {
+		if v := s.reserve(c.id, c.account, wanted, cycleEnd); v != done {
 			return fmt.Errorf("a reservation got the verdict %s", v)
 		}
-		if v := s.Confirm(asks.id, cycleNow); v != Done {
+		if v := s.confirm(c.id, cycleNow); v != done {
 			return fmt.Errorf("a confirmation got the verdict %s", v)
 		}
 	}

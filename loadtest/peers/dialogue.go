@@ -5,14 +5,20 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+
+	"github.com/seathold/seathold/engine/inventory"
 )
 
-// lineText is the JSON of a line of one ticket.
-func lineText(p Place) string {
-	return fmt.Sprintf(`{"session":%q,"category":%q,"quantity":1}`, p.Session, p.Category)
+// linesOf returns a line of one ticket as JSON for each pool.
+func linesOf(pools []Pool) []string {
+	lines := make([]string, len(pools))
+	for i, p := range pools {
+		lines[i] = fmt.Sprintf(`{"session":%q,"category":%q,"quantity":1}`, p.Session, p.Category)
+	}
+	return lines
 }
 
-// httpAnswer finds the end of an answer and checks its status; length 0 says that it is not all there.
+// httpAnswer checks the status of an answer and returns its body and its length; length 0 if it is incomplete.
 func httpAnswer(in []byte, status string) (body []byte, length int, err error) {
 	end := bytes.Index(in, []byte("\r\n\r\n"))
 	if end < 0 {
@@ -21,7 +27,7 @@ func httpAnswer(in []byte, status string) (body []byte, length int, err error) {
 	const field = "Content-Length: "
 	at := bytes.Index(in[:end], []byte(field))
 	if at < 0 || !bytes.HasPrefix(in, []byte("HTTP/1.1 "+status)) {
-		return nil, 0, fmt.Errorf("instead of %s: %s", status, in[:min(len(in), 600)])
+		return nil, 0, fmt.Errorf("expected status %s, got: %s", status, in[:min(len(in), 600)])
 	}
 	size := 0
 	for _, c := range in[at+len(field) : end] {
@@ -37,8 +43,8 @@ func httpAnswer(in []byte, status string) (body []byte, length int, err error) {
 	return in[length-size : length], length, nil
 }
 
-// appendUUID appends an id in its usual form.
-func appendUUID(dst []byte, id ID) []byte {
+// appendUUID appends an id in the usual text form of a UUID.
+func appendUUID(dst []byte, id inventory.ID) []byte {
 	dst = append(hex.AppendEncode(dst, id[0:4]), '-')
 	dst = append(hex.AppendEncode(dst, id[4:6]), '-')
 	dst = append(hex.AppendEncode(dst, id[6:8]), '-')
@@ -46,40 +52,36 @@ func appendUUID(dst []byte, id ID) []byte {
 	return hex.AppendEncode(dst, id[10:16])
 }
 
-// singles makes one reservation a request, of one ticket of so many pools.
+// singles makes one reservation a request, of one ticket of each of a number of pools.
 type singles struct {
 	crowd  *Crowd
 	next   uint64
-	count  int // lines
-	status string
-	lines  []string // by place
+	count  int      // lines of a reservation
+	status string   // expected of the answers
+	lines  []string // by pool
 }
 
-func newSingles(crowd *Crowd, places []Place, first uint64, count int, status string) *singles {
-	s := &singles{crowd: crowd, next: first, count: count, status: status}
-	for _, p := range places {
-		s.lines = append(s.lines, lineText(p))
-	}
-	return s
+func newSingles(crowd *Crowd, pools []Pool, first uint64, count int, status string) *singles {
+	return &singles{crowd: crowd, next: first, count: count, status: status, lines: linesOf(pools)}
 }
 
-func (s *singles) Ask(_ int, out []byte) []byte {
+func (s *singles) request(_ int, out []byte) []byte {
 	n := s.next
 	s.next++
 	var texts [3]string
 	size := len(`{"id":"","account":"buyer-00000000","lines":[]}`) + 36 + s.count - 1
 	for i := range s.count {
-		place := s.crowd.Place(n, i)
+		pool := s.crowd.pool(n, i)
 		if s.status == "409" {
-			place = s.crowd.Places // the one that is sold out
+			pool = s.crowd.pools // the sold-out one
 		}
-		texts[i] = s.lines[place]
+		texts[i] = s.lines[pool]
 		size += len(texts[i])
 	}
 	out = append(out, "POST /v1/reservations HTTP/1.1\r\nHost: x\r\nContent-Length: "...)
 	out = append(strconv.AppendInt(out, int64(size), 10), "\r\n\r\n"...)
-	out = appendUUID(append(out, `{"id":"`...), s.crowd.ID(n))
-	out = appendAccount(append(out, `","account":"`...), s.crowd.Account(n))
+	out = appendUUID(append(out, `{"id":"`...), s.crowd.id(n))
+	out = appendAccount(append(out, `","account":"`...), s.crowd.account(n))
 	out = append(out, `","lines":[`...)
 	for _, text := range texts[:s.count] {
 		out = append(append(out, text...), ',')
@@ -87,54 +89,49 @@ func (s *singles) Ask(_ int, out []byte) []byte {
 	return append(out[:len(out)-1], `]}`...)
 }
 
-func (s *singles) Hear(_ int, in []byte) (length, operations int, err error) {
+func (s *singles) answer(_ int, in []byte) (length, operations int, err error) {
 	_, length, err = httpAnswer(in, s.status)
 	return length, 1, err
 }
 
-// batches sends batches of so many operations: reservations of one ticket; or packs of three, of which half of each batch
-// reserves and the other half confirms what the batch before on this connection reserved.
+// batches sends batches of batchSize operations: reservations of one ticket, or packs of three. With packs, half of a
+// batch reserves and the other half confirms the reservations of the previous batch on the connection.
 type batches struct {
-	crowd   *Crowd
-	next    uint64
-	size    int
-	packs   bool
-	lines   []string // by place
-	body    []byte
-	reserve []uint64 // by connection: the first reservation of the batch before; 0 for none
+	crowd *Crowd
+	next  uint64
+	packs bool
+	lines []string // by pool
+	body  []byte
+	held  []uint64 // by connection: the first reservation of the previous batch; 0 for none
 }
 
-func newBatches(crowd *Crowd, places []Place, first uint64, size, connections int, packs bool) *batches {
-	b := &batches{crowd: crowd, next: first, size: size, packs: packs, reserve: make([]uint64, connections)}
-	for _, p := range places {
-		b.lines = append(b.lines, lineText(p))
-	}
-	return b
+func newBatches(crowd *Crowd, pools []Pool, first uint64, connections int, packs bool) *batches {
+	return &batches{crowd: crowd, next: first, packs: packs, lines: linesOf(pools), held: make([]uint64, connections)}
 }
 
-func (b *batches) Ask(connection int, out []byte) []byte {
+func (b *batches) request(connection int, out []byte) []byte {
 	b.body = append(b.body[:0], `{"operations":[`...)
-	count, lines := b.size, 1
+	count, lines := batchSize, 1
 	if b.packs {
-		count, lines = b.size/2, 3
+		count, lines = batchSize/2, 3
 	}
 	for i := range count {
 		n := b.next + uint64(i)
-		b.body = appendUUID(append(b.body, `{"op":"reserve","id":"`...), b.crowd.ID(n))
-		b.body = appendAccount(append(b.body, `","account":"`...), b.crowd.Account(n))
+		b.body = appendUUID(append(b.body, `{"op":"reserve","id":"`...), b.crowd.id(n))
+		b.body = appendAccount(append(b.body, `","account":"`...), b.crowd.account(n))
 		b.body = append(b.body, `","lines":[`...)
 		for line := range lines {
-			b.body = append(append(b.body, b.lines[b.crowd.Place(n, line)]...), ',')
+			b.body = append(append(b.body, b.lines[b.crowd.pool(n, line)]...), ',')
 		}
 		b.body = append(b.body[:len(b.body)-1], `]},`...)
 	}
-	if before := b.reserve[connection]; b.packs && before > 0 {
+	if before := b.held[connection]; b.packs && before > 0 {
 		for i := range count {
-			b.body = appendUUID(append(b.body, `{"op":"confirm","id":"`...), b.crowd.ID(before+uint64(i)))
+			b.body = appendUUID(append(b.body, `{"op":"confirm","id":"`...), b.crowd.id(before+uint64(i)))
 			b.body = append(b.body, `"},`...)
 		}
 	}
-	b.reserve[connection] = b.next
+	b.held[connection] = b.next
 	b.next += uint64(count)
 	b.body = append(b.body[:len(b.body)-1], `]}`...)
 	out = append(out, "POST /v1/batch HTTP/1.1\r\nHost: x\r\nContent-Length: "...)
@@ -142,45 +139,47 @@ func (b *batches) Ask(connection int, out []byte) []byte {
 	return append(append(out, "\r\n\r\n"...), b.body...)
 }
 
-func (b *batches) Hear(_ int, in []byte) (length, operations int, err error) {
+func (b *batches) answer(_ int, in []byte) (length, operations int, err error) {
 	body, length, err := httpAnswer(in, "200")
 	if length == 0 || err != nil {
 		return 0, 0, err
 	}
 	if bytes.Contains(body, []byte(`"problem"`)) {
-		return 0, 0, fmt.Errorf("an operation was refused: %s", body[max(0, bytes.Index(body, []byte(`"problem"`))-20):][:300])
+		at := bytes.Index(body, []byte(`"problem"`))
+		return 0, 0, fmt.Errorf("an operation was refused: %.300s", body[max(0, at-20):])
 	}
-	if operations = b.size; b.packs {
+	if operations = batchSize; b.packs {
 		operations = bytes.Count(body, []byte(`{"status":20`))
 	}
 	return length, operations, nil
 }
 
-// scripts calls the two scripts of lua/ by turns: a reservation of three lines, and the confirmation of the one before on
-// this connection.
+// scripts calls the two scripts of lua/ alternately on each connection: a reservation of three lines, and its
+// confirmation.
 type scripts struct {
 	crowd            *Crowd
 	next             uint64
-	reserve, confirm string // their SHA1
-	sessions         []string
-	held             []uint64 // by connection: reserved and not yet confirmed; 0 for none
+	reserve, confirm string   // their SHA1
+	sessions         []string // by pool
+	held             []uint64 // by connection: the reservation to confirm next; 0 for none
 	args             [][]byte
-	text             []byte
+	text             []byte // of the arguments
 }
 
 func newScripts(crowd *Crowd, sessions []string, first uint64, connections int, sha [2]string) *scripts {
-	return &scripts{crowd: crowd, next: max(first, 1), reserve: sha[0], confirm: sha[1], sessions: sessions, held: make([]uint64, connections)}
+	return &scripts{crowd: crowd, next: first, reserve: sha[0], confirm: sha[1], sessions: sessions,
+		held: make([]uint64, connections)}
 }
 
-// scriptNow is the instant that scripts are told, in ms.
+// scriptNow is the time that is passed to the scripts, in ms.
 const scriptNow = 1_700_000_000_000
 
-func (s *scripts) Ask(connection int, out []byte) []byte {
+func (s *scripts) request(connection int, out []byte) []byte {
 	s.text, s.args = s.text[:0], s.args[:0]
 	if n := s.held[connection]; n > 0 {
 		s.held[connection] = 0
 		s.begin(s.confirm, n)
-		s.arg(appendUUID(s.text, s.crowd.ID(n)))
+		s.arg(appendUUID(s.text, s.crowd.id(n)))
 		s.arg(strconv.AppendInt(s.text, scriptNow+1, 10))
 		return appendCommand(out, s.args)
 	}
@@ -188,36 +187,37 @@ func (s *scripts) Ask(connection int, out []byte) []byte {
 	s.next++
 	s.held[connection] = n
 	s.begin(s.reserve, n)
-	s.arg(appendUUID(s.text, s.crowd.ID(n)))
-	s.arg(appendAccount(s.text, s.crowd.Account(n)))
+	s.arg(appendUUID(s.text, s.crowd.id(n)))
+	s.arg(appendAccount(s.text, s.crowd.account(n)))
 	s.arg(strconv.AppendInt(s.text, scriptNow, 10))
 	s.arg(strconv.AppendInt(s.text, scriptNow+1_020_000, 10))
 	for line := range 3 {
-		place := s.crowd.Place(n, line)
-		s.arg(strconv.AppendInt(s.text, int64(place), 10))
-		s.arg(append(s.text, s.sessions[place]...))
+		pool := s.crowd.pool(n, line)
+		s.arg(strconv.AppendInt(s.text, int64(pool), 10))
+		s.arg(append(s.text, s.sessions[pool]...))
 		s.arg(append(s.text, '1'))
 	}
 	return appendCommand(out, s.args)
 }
 
-// begin gives what both calls begin with: the script and its keys.
+// begin appends the arguments that both calls begin with: the script and its keys.
 func (s *scripts) begin(sha string, n uint64) {
 	s.arg(append(s.text, "EVALSHA"...))
 	s.arg(append(s.text, sha...))
 	s.arg(append(s.text, '4'))
-	s.arg(appendUUID(append(s.text, "reservation:"...), s.crowd.ID(n)))
-	s.arg(appendAccount(append(s.text, "account:"...), s.crowd.Account(n)))
+	s.arg(appendUUID(append(s.text, "reservation:"...), s.crowd.id(n)))
+	s.arg(appendAccount(append(s.text, "account:"...), s.crowd.account(n)))
 	s.arg(append(s.text, "pools"...))
 	s.arg(append(s.text, "holds"...))
 }
 
-// arg takes what was appended to s.text as the next argument.
+// arg adds an argument: the part of text that was appended to s.text.
 func (s *scripts) arg(text []byte) {
 	s.args = append(s.args, text[len(s.text):])
 	s.text = text
 }
 
+// appendCommand appends a command of the Redis protocol.
 func appendCommand(out []byte, args [][]byte) []byte {
 	out = append(strconv.AppendInt(append(out, '*'), int64(len(args)), 10), "\r\n"...)
 	for _, a := range args {
@@ -227,13 +227,13 @@ func appendCommand(out []byte, args [][]byte) []byte {
 	return out
 }
 
-func (s *scripts) Hear(_ int, in []byte) (length, operations int, err error) {
+func (s *scripts) answer(_ int, in []byte) (length, operations int, err error) {
 	const done = "$4\r\ndone\r\n"
 	if len(in) < len(done) && bytes.HasPrefix([]byte(done), in) {
 		return 0, 0, nil
 	}
 	if !bytes.HasPrefix(in, []byte(done)) {
-		return 0, 0, fmt.Errorf("instead of done: %q", in[:min(len(in), 200)])
+		return 0, 0, fmt.Errorf("expected done, got %q", in[:min(len(in), 200)])
 	}
 	return len(done), 1, nil
 }

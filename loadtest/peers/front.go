@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -25,11 +24,11 @@ func Listen(handler fasthttp.RequestHandler) (address string, stop func() error,
 	return ln.Addr().String(), func() error { return errors.Join(s.Shutdown(), <-ended) }, nil
 }
 
-// Bare answers every request with the same bytes: the header and body of a reservation that was made.
+// Bare answers every request with the same bytes: the header and body of a new reservation.
 func Bare(ctx *fasthttp.RequestCtx) {
-	const body = `{"id":"018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a77","account":"buyer-00000000","phase":"all-venues","state":"held",` +
-		`"lines":[{"session":"ATH10","category":"A","quantity":1}],"tickets":1,"created_at":"2023-11-30T10:00:00.000Z",` +
-		`"expires_at":"2023-11-30T10:17:00.000Z"}`
+	const body = `{"id":"018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a77","account":"buyer-00000000","phase":"all-venues",` +
+		`"state":"held","lines":[{"session":"ATH10","category":"A","quantity":1}],"tickets":1,` +
+		`"created_at":"2023-11-30T10:00:00.000Z","expires_at":"2023-11-30T10:17:00.000Z"}`
 	ctx.Response.Header.Set("Location", "/v1/reservations/018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a77")
 	ctx.SetStatusCode(fasthttp.StatusCreated)
 	ctx.SetContentType("application/json")
@@ -42,17 +41,17 @@ type Front struct {
 	pools map[string]map[string]frontPool // by session and category
 }
 
-// frontPool is a pool as the scripts know it.
+// frontPool is a pool with the numbers that the scripts use.
 type frontPool struct{ pool, session int }
 
-// NewFront makes a service whose stock is in a Redis.
+// NewFront makes a service over the scripts for a sale.
 func NewFront(l *Lua, sale *catalog.Sale) *Front {
 	f := &Front{lua: l, pools: map[string]map[string]frontPool{}}
-	for i, p := range Places(sale) {
+	for i, p := range Pools(sale) {
 		if f.pools[p.Session] == nil {
 			f.pools[p.Session] = map[string]frontPool{}
 		}
-		f.pools[p.Session][p.Category] = frontPool{pool: i, session: sale.Pools[p.Pool].Session}
+		f.pools[p.Session][p.Category] = frontPool{pool: i, session: sale.Pools[p.Index].Session}
 	}
 	return f
 }
@@ -90,23 +89,23 @@ func (f *Front) Reserve(ctx *fasthttp.RequestCtx) {
 	r := frontReservation{ID: q.ID, Account: q.Account, Phase: "all-venues", State: "held", Lines: q.Lines}
 	lines := make([]any, 0, 3*len(q.Lines))
 	for _, l := range q.Lines {
-		place, ok := f.pools[l.Session][l.Category]
+		pool, ok := f.pools[l.Session][l.Category]
 		if !ok || l.Quantity < 1 {
 			ctx.Error(`{"code":"unknown_category"}`, fasthttp.StatusUnprocessableEntity)
 			return
 		}
-		lines = append(lines, place.pool, place.session, l.Quantity)
+		lines = append(lines, pool.pool, pool.session, l.Quantity)
 		r.Tickets += l.Quantity
 	}
 	r.CreatedAt = time.UnixMilli(scriptNow).UTC()
 	r.ExpiresAt = r.CreatedAt.Add(17 * time.Minute)
-	verdict, err := f.lua.reserve(ctx, q.ID, q.Account, r.CreatedAt.UnixMilli(), r.ExpiresAt.UnixMilli(), lines)
+	got, err := f.lua.reserve(ctx, q.ID, q.Account, r.CreatedAt.UnixMilli(), r.ExpiresAt.UnixMilli(), lines)
 	switch {
 	case err != nil:
 		ctx.Error(`{"code":"journal_unavailable"}`, fasthttp.StatusServiceUnavailable)
 		return
-	case verdict != Done:
-		ctx.Error(`{"code":`+strconv.Quote(strings.ToLower(string(verdict)))+`}`, fasthttp.StatusConflict)
+	case got != done:
+		ctx.Error(`{"code":`+strconv.Quote(string(got))+`}`, fasthttp.StatusConflict)
 		return
 	}
 	body, err := json.Marshal(r)

@@ -1,5 +1,3 @@
-//go:build linux
-
 package peers
 
 import (
@@ -12,11 +10,12 @@ import (
 	"github.com/seathold/seathold/engine"
 )
 
-// The tests of this file hold what the design lives on, as ratios that are far from what is measured: they catch a loss of
-// the kind, not of a few percent, on any machine and under the race detector.
+// The tests of this file guard the speed-ups that the design is built on. Their ratios are far below the measured ones,
+// so that they hold on any machine and under the race detector: they catch the loss of a speed-up, not of a few
+// percent.
 
-// faster requires that the first way does at least so many times as much in the same time as the second, by the median of
-// rounds in which they take turns.
+// faster requires that one makes at least so many times as many operations a second as other, by the median of rounds
+// in which the two take turns.
 func faster(t *testing.T, times float64, one, other func() (operations int, took time.Duration, err error)) {
 	t.Helper()
 	var ratios []float64
@@ -40,7 +39,7 @@ func opened(t *testing.T, name string) *Seathold {
 	return s
 }
 
-// timed makes a way of something that counts on.
+// timed measures n operations; each call continues the numbering.
 func timed(n int, do func(first uint64) error) func() (int, time.Duration, error) {
 	first := uint64(0)
 	return func() (int, time.Duration, error) {
@@ -51,29 +50,30 @@ func timed(n int, do func(first uint64) error) func() (int, time.Duration, error
 	}
 }
 
-// TestBatchesSaveRequests is that operations in batches cost a fraction of what they cost by themselves.
+// TestBatchesSaveRequests: an operation in a batch costs a fraction of an operation in a request of its own.
 func TestBatchesSaveRequests(t *testing.T) {
+	needsLinux(t)
 	address, err := opened(t, "none").Listen()
 	require.NoError(t, err)
-	way := func(say Talk, connections int, first uint64) func() (int, time.Duration, error) {
-		o := Order{Client: Client{Address: address, Connections: connections, Depth: 1}, For: 100 * time.Millisecond, Say: say, Wants: Spread,
-			Crowd: 1 << 20, First: first}
+	way := func(w Workload, connections int, first uint64) func() (int, time.Duration, error) {
+		j := Job{Client: Client{Address: address, Connections: connections, Depth: 1}, For: 100 * time.Millisecond,
+			Workload: w, Demand: Spread, Crowd: 1 << 20, First: first}
 		return func() (int, time.Duration, error) {
-			a, err := o.Place()
-			return a.Operations, a.Took, err
+			r, err := j.Measure(0, &Spent{})
+			return r.Operations, r.Took, err
 		}
 	}
 	times := 4.0
 	if raced {
 		times = 1
 	}
-	faster(t, times, way(TalkBatch, 2, 0), way(TalkReserve, 32, 1<<40))
+	faster(t, times, way(WorkloadBatch, 2, 0), way(WorkloadReserve, 32, 1<<40))
 }
 
-// TestGroupsSaveSyncs is that callers share the journal's syncs.
+// TestGroupsSaveSyncs: concurrent callers share the journal's syncs.
 func TestGroupsSaveSyncs(t *testing.T) {
 	s, names := opened(t, "embedded"), NewNames(1<<16)
-	crowd := NewCrowd(1<<16, len(s.Places), Spread)
+	crowd := NewCrowd(1<<16, len(s.Pools), Spread)
 	const many, few = 4096, 64
 	together := timed(many, func(first uint64) error {
 		return s.Reservations(context.Background(), crowd, names, first, many, 256)
@@ -84,10 +84,10 @@ func TestGroupsSaveSyncs(t *testing.T) {
 	faster(t, 3, together, alone)
 }
 
-// TestRefusalsAreCheap is that what is sold out costs less than what is sold.
+// TestRefusalsAreCheap: refusing a sold-out pack costs less than selling one.
 func TestRefusalsAreCheap(t *testing.T) {
 	s, names := opened(t, "embedded"), NewNames(1<<16)
-	gone, crowd := NewCrowd(1<<16, len(s.Places), Gone), NewCrowd(1<<16, len(s.Places), Spread)
+	gone, crowd := NewCrowd(1<<16, len(s.Pools), Gone), NewCrowd(1<<16, len(s.Pools), Spread)
 	const n = 4096
 	refusing := timed(n, func(first uint64) error {
 		return s.Refusals(context.Background(), gone, names, 1<<40+first, n, 256, engine.SoldOut)
@@ -98,19 +98,19 @@ func TestRefusalsAreCheap(t *testing.T) {
 	faster(t, 2, refusing, selling)
 }
 
-// TestHotPoolsStayFast is that everybody wanting the same costs no more than a part of the rate.
+// TestHotPoolsStayFast: one hot pool costs no more than a part of the rate of spread pools.
 func TestHotPoolsStayFast(t *testing.T) {
 	const accounts, n = 1 << 16, 40_000
 	names := NewNames(accounts)
-	way := func(wants Wants) func() (int, time.Duration, error) {
+	way := func(demand Demand) func() (int, time.Duration, error) {
 		c, err := NewCore(names, accounts, 1<<20)
 		require.NoError(t, err)
-		crowd := NewCrowd(accounts, CorePools+1, wants)
+		crowd := NewCrowd(accounts, CorePools+1, demand)
 		first := uint64(0)
 		return func() (int, time.Duration, error) {
 			plan := NewPlan(crowd, names, first, n, 1)
 			first += n
-			cost, err := plan.Run(c.Cycles)
+			cost, err := plan.Run(c)
 			return n, cost.Took, err
 		}
 	}

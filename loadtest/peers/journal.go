@@ -2,21 +2,26 @@ package peers
 
 import (
 	"context"
+	"errors"
 	"fmt"
+
+	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/journal/embedded"
 	"github.com/seathold/seathold/engine/journal/redis"
 )
 
-// Journal is a way to keep Seathold's journal: `none`, `embedded`, or a Redis by what it is set to.
+// Journal is a way to keep Seathold's journal.
 type Journal struct {
-	Name  string
+	Name  string // "none", "embedded", or any other name for a Redis
 	Where string // a directory, or host:port
 }
 
-// Empty returns a place for a journal in which there is none: the directory, which must be new or empty, or the Redis,
-// emptied.
+// journalDatabase is the database of a Redis that holds Seathold's journal; the scripts' sale is in database 0.
+const journalDatabase = 1
+
+// Empty returns the journal after emptying it. An embedded journal is in dir, which must be new or empty.
 func (k Journal) Empty(ctx context.Context, dir string) (Journal, error) {
 	switch k.Name {
 	case "none":
@@ -25,10 +30,11 @@ func (k Journal) Empty(ctx context.Context, dir string) (Journal, error) {
 		k.Where = dir
 		return k, nil
 	}
-	return k, EmptyRedis(ctx, k.Where, JournalDatabase)
+	client := goredis.NewClient(&goredis.Options{Addr: k.Where, DB: journalDatabase})
+	return k, errors.Join(client.FlushDB(ctx).Err(), client.Close())
 }
 
-// Open opens an engine on what is there, made for so many accounts.
+// Open opens an engine on the journal, sized for so many accounts.
 func (k Journal) Open(ctx context.Context, accounts int) (*Seathold, error) {
 	var b journal.Backend
 	var err error
@@ -37,10 +43,10 @@ func (k Journal) Open(ctx context.Context, accounts int) (*Seathold, error) {
 	case "embedded":
 		b, err = embedded.Open(k.Where, embedded.Options{})
 	default:
-		b, err = redis.Open(redis.Options{Address: fmt.Sprintf("redis://%s/%d", k.Where, JournalDatabase)})
+		b, err = redis.Open(redis.Options{Address: fmt.Sprintf("redis://%s/%d", k.Where, journalDatabase)})
 	}
 	if err != nil {
 		return nil, err
 	}
-	return OpenSeathold(ctx, b, accounts)
+	return openSeathold(ctx, b, accounts)
 }

@@ -1,13 +1,14 @@
 package peers
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
 )
 
-// quantile returns the value that a share of the values is below; 0 of none. It sorts them.
+// quantile sorts the values, in ns, and returns the one that a share of them does not exceed; 0 if there are none.
 func quantile(values []int64, share float64) time.Duration {
 	if len(values) == 0 {
 		return 0
@@ -16,22 +17,26 @@ func quantile(values []int64, share float64) time.Duration {
 	return time.Duration(values[min(int(share*float64(len(values))), len(values)-1)])
 }
 
-// Contestant is one of several that are measured in turn.
+// Contestant is one of several things that are measured in turn.
 type Contestant struct {
 	Name    string // key=value pairs joined by slashes
 	Measure func() (operations int, took time.Duration, err error)
-	Spent   *Spent // where it is not nil, Measure adds to it
+	Spent   *Spent // if it is not nil, Measure adds to it
 }
 
-// Contest measures all contestants in turn, so many rounds, and reports for each the median of its rates in operations a
-// second, the rate of each round, and the processor time of an operation over all rounds. In turn means that the ratio of
-// two in a round is taken under much the same conditions, even on a machine that others use.
+// Contest measures all contestants in turn for a number of rounds. For each it reports the median rate in operations a
+// second, the rate of each round, and the processor time of an operation over all rounds. Taking turns means that the
+// two sides of a ratio are measured under similar conditions even on a shared machine. On a system where a contestant
+// is not supported, the benchmark is skipped.
 func Contest(b *testing.B, rounds int, contestants ...Contestant) {
 	rates := make([][]float64, len(contestants))
 	done := make([]int, len(contestants))
 	for range rounds {
 		for i, c := range contestants {
 			operations, took, err := c.Measure()
+			if errors.Is(err, errors.ErrUnsupported) {
+				b.Skipf("%s: %v", c.Name, err)
+			}
 			if err != nil {
 				b.Fatalf("%s: %v", c.Name, err)
 			}
@@ -41,7 +46,7 @@ func Contest(b *testing.B, rounds int, contestants ...Contestant) {
 	}
 	for i, c := range contestants {
 		b.Run(c.Name, func(b *testing.B) {
-			for range b.N { // the measuring is done
+			for range b.N { // it was measured above
 			}
 			for round, rate := range rates[i] {
 				b.ReportMetric(rate, fmt.Sprintf("round%d-ops/s", round+1))
@@ -58,7 +63,7 @@ func Contest(b *testing.B, rounds int, contestants ...Contestant) {
 	}
 }
 
-// Median returns the value in the middle, or the mean of the two in the middle; 0 of none.
+// Median returns the middle value, or the mean of the two middle values; 0 if there are none.
 func Median(values []float64) float64 {
 	n := len(values)
 	if n == 0 {

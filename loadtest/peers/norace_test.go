@@ -1,6 +1,6 @@
-//go:build linux && !race
+//go:build !race
 
 package peers
 
-// raced says that the race detector is watching.
+// raced reports whether the race detector is enabled.
 const raced = false

@@ -22,20 +22,33 @@ var postgresHot string
 //go:embed postgres/spread.sql
 var postgresSpread string
 
-// Postgres is a sale kept by functions in a PostgreSQL, reached with psql and driven with pgbench.
-type Postgres struct {
-	Directory string // of its socket
-	Port      string
+// Postgres is a sale kept by functions in a PostgreSQL, accessed with psql and driven with pgbench.
+type Postgres struct{ directory, port string }
+
+// OpenPostgres checks the rules of the functions in the PostgreSQL at DIRECTORY:PORT of a socket, and makes the sale of
+// Sale there.
+func OpenPostgres(address string) (Postgres, error) {
+	directory, port, _ := strings.Cut(address, ":")
+	p := Postgres{directory: directory, port: port}
+	if err := p.checkRules(); err != nil {
+		return p, err
+	}
+	sale := Sale()
+	var sessions []uint32
+	for _, pool := range Pools(sale) {
+		sessions = append(sessions, uint32(sale.Pools[pool.Index].Session))
+	}
+	return p, p.prepare(sessions, plenty)
 }
 
 func (p Postgres) command(name string, args ...string) *exec.Cmd {
 	c := exec.Command(name, args...)
-	c.Env = append(os.Environ(), "PGHOST="+p.Directory, "PGPORT="+p.Port, "PGUSER=postgres", "PGDATABASE=postgres")
+	c.Env = append(os.Environ(), "PGHOST="+p.directory, "PGPORT="+p.port, "PGUSER=postgres", "PGDATABASE=postgres")
 	return c
 }
 
-// ask returns what a statement answers, or the message of its error.
-func (p Postgres) ask(statement string) (string, error) {
+// query returns the result of a statement, or the message of the exception that it raised.
+func (p Postgres) query(statement string) (string, error) {
 	c := p.command("psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-c", statement)
 	out, err := c.Output()
 	var failed *exec.ExitError
@@ -49,8 +62,8 @@ func (p Postgres) ask(statement string) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// Prepare makes an empty sale of pools, each with its session and its places.
-func (p Postgres) Prepare(sessions []uint32, places int) error {
+// prepare makes an empty sale with a pool of so many tickets for each of the sessions.
+func (p Postgres) prepare(sessions []uint32, tickets int) error {
 	var b strings.Builder
 	b.WriteString("DROP TABLE IF EXISTS pool, account, account_session, reservation CASCADE;\n" +
 		"DROP FUNCTION IF EXISTS reserve, confirm;\n" + postgresSchema)
@@ -59,7 +72,7 @@ func (p Postgres) Prepare(sessions []uint32, places int) error {
 		if i > 0 {
 			b.WriteString(",")
 		}
-		fmt.Fprintf(&b, "(%d,%d,%d)", i, session, places)
+		fmt.Fprintf(&b, "(%d,%d,%d)", i, session, tickets)
 	}
 	b.WriteString(";\nVACUUM ANALYZE;\n")
 	c := p.command("psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-f", "-")
@@ -71,39 +84,38 @@ func (p Postgres) Prepare(sessions []uint32, places int) error {
 	return nil
 }
 
-// Rules is the server as CheckRules wants it.
-func (p Postgres) Rules() (Peer, error) {
-	if err := p.Prepare(RuleSessions(), RulePlaces); err != nil {
-		return Peer{}, err
+func (p Postgres) checkRules() error {
+	if err := p.prepare(ruleSessions(), ruleTickets); err != nil {
+		return err
 	}
 	uuid := func(id int) string { return fmt.Sprintf("00000000-0000-4000-8000-%012d", id) }
-	verdict := func(statement string) (Verdict, error) {
-		text, err := p.ask(statement)
-		return Verdict(text), err
+	call := func(statement string) (verdict, error) {
+		text, err := p.query(statement)
+		return verdict(text), err
 	}
-	return Peer{
-		Reserve: func(id int, account string, quantity int, pools [3]int, ttl int) (Verdict, error) {
-			return verdict(fmt.Sprintf("SELECT reserve('%s','%s','{%d,%d,%d}','{%d,%d,%d}','%d ms')", uuid(id), account,
+	return checkRules(peer{
+		reserve: func(id int, account string, quantity int, pools [3]int, ttl int) (verdict, error) {
+			return call(fmt.Sprintf("SELECT reserve('%s','%s','{%d,%d,%d}','{%d,%d,%d}','%d ms')", uuid(id), account,
 				pools[0], pools[1], pools[2], quantity, quantity, quantity, ttl))
 		},
-		Confirm: func(id int) (Verdict, error) { return verdict(fmt.Sprintf("SELECT confirm('%s')", uuid(id))) },
-		Left: func(pool int) (int, error) {
-			text, err := p.ask(fmt.Sprintf("SELECT available FROM pool WHERE id = %d", pool))
+		confirm: func(id int) (verdict, error) { return call(fmt.Sprintf("SELECT confirm('%s')", uuid(id))) },
+		available: func(pool int) (int, error) {
+			text, err := p.query(fmt.Sprintf("SELECT available FROM pool WHERE id = %d", pool))
 			if err != nil {
 				return 0, err
 			}
 			return strconv.Atoi(text)
 		},
-	}, nil
+	})
 }
 
 var processed = regexp.MustCompile(`number of transactions actually processed: ([0-9]+)`)
 
-// Bench runs pgbench for so long with so many clients on hot or spread pools, and returns how many reservations and
-// confirmations were made.
-func (p Postgres) Bench(wants Wants, clients int, d time.Duration) (operations int, took time.Duration, err error) {
+// Bench runs pgbench for d, rounded to seconds, and returns the number of reservations and confirmations. The demand is
+// Hot or Spread.
+func (p Postgres) Bench(demand Demand, clients int, d time.Duration) (operations int, took time.Duration, err error) {
 	text := postgresSpread
-	if wants == Hot {
+	if demand == Hot {
 		text = postgresHot
 	}
 	dir, err := os.MkdirTemp("", "seathold-pgbench-")
@@ -125,7 +137,7 @@ func (p Postgres) Bench(wants Wants, clients int, d time.Duration) (operations i
 	}
 	found := processed.FindSubmatch(out)
 	if found == nil {
-		return 0, 0, fmt.Errorf("pgbench says %s", out)
+		return 0, 0, fmt.Errorf("unexpected output of pgbench: %s", out)
 	}
 	cycles, err := strconv.Atoi(string(found[1]))
 	return 2 * cycles, took, err

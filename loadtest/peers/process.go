@@ -1,66 +1,70 @@
-//go:build linux
-
 package peers
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"time"
+
+	"github.com/prometheus/procfs"
+	"github.com/redis/go-redis/v9"
 )
 
-// Order tells a client process what to do.
-type Order struct {
+// Job is the work of a client process.
+type Job struct {
 	Client
-	For    time.Duration
-	Say    Talk
-	Wants  Wants
-	Crowd  int       // accounts
-	First  uint64    // number of the first reservation; the next order begins behind Answered.Next
-	Script [2]string // SHA1 of the scripts that reserve and confirm
+	For      time.Duration
+	Workload Workload
+	Demand   Demand
+	Crowd    int       // accounts
+	First    uint64    // number of the first reservation; Measure sets it for the next job
+	Scripts  [2]string // SHA1 of the scripts that reserve and confirm
 }
 
-// Talk is a dialogue by its name.
-type Talk string
+// Workload names the requests of a job.
+type Workload string
 
-// The dialogues.
+// The workloads.
 const (
-	TalkReserve Talk = "reserve" // one ticket a request
-	TalkPack    Talk = "pack"    // one ticket of each of three pools a request
-	TalkRefused Talk = "refused" // one ticket of a pool that is sold out
-	TalkBatch   Talk = "batch"   // a thousand reservations of one ticket a request
-	TalkPacks   Talk = "packs"   // a thousand operations a request: packs reserved, and those of the request before confirmed
-	TalkScript  Talk = "script"  // a Redis script a request: packs reserved and confirmed
+	WorkloadReserve Workload = "reserve" // one ticket a request
+	WorkloadPack    Workload = "pack"    // one ticket of each of three pools a request
+	WorkloadRefused Workload = "refused" // one ticket of a sold-out pool
+	WorkloadBatch   Workload = "batch"   // a thousand reservations of one ticket a request
+	WorkloadPacks   Workload = "packs"   // a thousand operations a request: packs reserved and confirmed
+	WorkloadScript  Workload = "script"  // a call of a Redis script a request: packs reserved and confirmed
 )
 
 const batchSize = 1000
 
-// clientVariable makes a program that calls ServeClient a client.
+// clientVariable holds the job, as JSON, of a client process.
 const clientVariable = "SEATHOLD_BENCH_CLIENT"
 
-// reply is what a client process prints.
-type reply struct {
-	Answered
+// report is what a client process prints.
+type report struct {
+	Result
 	Next  uint64
 	Fault string
 }
 
-// ServeClient does what the process that started this one has ordered, and ends the program; without such an order it
-// returns at once. A program that measures calls it first. The client is a process of its own so that neither its
-// goroutines nor its garbage are the server's.
+// ServeClient runs the job of a client process and exits; in any other process it returns at once. A program that
+// measures calls it first in main. The client is a process of its own so that neither its goroutines nor its garbage
+// burden the server.
 func ServeClient() {
 	text := os.Getenv(clientVariable)
 	if text == "" {
 		return
 	}
-	var o Order
-	var r reply
-	err := json.Unmarshal([]byte(text), &o)
+	var j Job
+	var r report
+	err := json.Unmarshal([]byte(text), &j)
 	if err == nil {
 		runtime.LockOSThread()
-		r, err = o.carryOut()
+		r, err = j.run()
 	}
 	if err != nil {
 		r.Fault = err.Error()
@@ -71,65 +75,118 @@ func ServeClient() {
 	os.Exit(0)
 }
 
-func (o *Order) carryOut() (r reply, err error) {
+// run runs the job in this process.
+func (j *Job) run() (r report, err error) {
 	sale := Sale()
-	places := Places(sale)
-	crowd := NewCrowd(o.Crowd, len(places), o.Wants)
-	var next func() uint64
-	var talk Dialogue
-	switch o.Say {
-	case TalkReserve, TalkPack, TalkRefused:
-		status, lines := "201", 1
-		switch o.Say {
-		case TalkPack:
-			lines = 3
-		case TalkRefused:
-			status = "409"
-		}
-		s := newSingles(crowd, places, o.First, lines, status)
-		talk, next = s, func() uint64 { return s.next }
-	case TalkBatch, TalkPacks:
-		b := newBatches(crowd, places, max(o.First, 1), batchSize, o.Connections, o.Say == TalkPacks)
-		talk, next = b, func() uint64 { return b.next }
-	case TalkScript:
+	pools := Pools(sale)
+	crowd := NewCrowd(j.Crowd, len(pools), j.Demand)
+	var next *uint64
+	var talk dialogue
+	switch j.Workload {
+	case WorkloadReserve:
+		s := newSingles(crowd, pools, j.First, 1, "201")
+		talk, next = s, &s.next
+	case WorkloadPack:
+		s := newSingles(crowd, pools, j.First, 3, "201")
+		talk, next = s, &s.next
+	case WorkloadRefused:
+		s := newSingles(crowd, pools, j.First, 1, "409")
+		talk, next = s, &s.next
+	case WorkloadBatch, WorkloadPacks:
+		b := newBatches(crowd, pools, max(j.First, 1), j.Connections, j.Workload == WorkloadPacks)
+		talk, next = b, &b.next
+	case WorkloadScript:
 		var sessions []string
-		for _, p := range places {
-			sessions = append(sessions, fmt.Sprint(sale.Pools[p.Pool].Session))
+		for _, p := range pools {
+			sessions = append(sessions, strconv.Itoa(sale.Pools[p.Index].Session))
 		}
-		s := newScripts(crowd, sessions, o.First, o.Connections, o.Script)
-		talk, next = s, func() uint64 { return s.next }
+		s := newScripts(crowd, sessions, max(j.First, 1), j.Connections, j.Scripts)
+		talk, next = s, &s.next
 	default:
-		return r, fmt.Errorf("there is no dialogue %q", o.Say)
+		return r, fmt.Errorf("unknown workload %q", j.Workload)
 	}
-	r.Answered, err = o.Run(o.For, talk)
-	r.Next = next()
+	r.Result, err = j.Client.run(j.For, talk)
+	r.Next = *next
 	return r, err
 }
 
-// Place carries the order out in a process of its own, which is this program once more, and moves First on.
-func (o *Order) Place() (Answered, error) {
+// start runs the job in a process of its own, which is this program again, and sets First for the next job.
+func (j *Job) start() (Result, error) {
+	if runtime.GOOS != "linux" {
+		return Result{}, errNeedsLinux
+	}
 	program, err := os.Executable()
 	if err != nil {
-		return Answered{}, err
+		return Result{}, err
 	}
-	text, err := json.Marshal(o)
+	text, err := json.Marshal(j)
 	if err != nil {
-		return Answered{}, err
+		return Result{}, err
 	}
 	command := exec.Command(program)
 	command.Env = append(os.Environ(), clientVariable+"="+string(text), "GOGC=400")
 	command.Stderr = os.Stderr
 	out, err := command.Output()
 	if err != nil {
-		return Answered{}, fmt.Errorf("the client process: %w", err)
+		return Result{}, fmt.Errorf("the client process: %w", err)
 	}
-	var r reply
+	var r report
 	if err := json.Unmarshal(out, &r); err != nil {
-		return Answered{}, fmt.Errorf("the client process says %q: %w", out, err)
+		return Result{}, fmt.Errorf("the client process printed %q: %w", out, err)
 	}
 	if r.Fault != "" {
-		return Answered{}, fmt.Errorf("the client process: %s", r.Fault)
+		return Result{}, errors.New("the client process: " + r.Fault)
 	}
-	o.First = r.Next
-	return r.Answered, nil
+	j.First = r.Next
+	return r.Result, nil
+}
+
+// Spent is the processor time of a whole measurement, in user space and in the kernel.
+type Spent struct {
+	Server time.Duration // this process
+	Client time.Duration // the load generator
+	Redis  time.Duration
+}
+
+// Measure runs the job in a client process and adds the processor time that it took to spent. redis is the process id
+// of a Redis that takes part; 0 for none.
+func (j *Job) Measure(redis int, spent *Spent) (Result, error) {
+	server := ownTime()
+	before, err := timeOf(redis)
+	if err != nil {
+		return Result{}, err
+	}
+	result, err := j.start()
+	if err != nil {
+		return Result{}, err
+	}
+	after, err := timeOf(redis)
+	spent.Server += ownTime() - server
+	spent.Client += result.Spent
+	spent.Redis += after - before
+	return result, err
+}
+
+// timeOf returns the processor time of a process, in steps of 10 ms; 0 for process 0.
+func timeOf(process int) (time.Duration, error) {
+	if process == 0 {
+		return 0, nil
+	}
+	p, err := procfs.NewProc(process)
+	if err != nil {
+		return 0, err
+	}
+	stat, err := p.Stat()
+	return time.Duration(stat.CPUTime() * float64(time.Second)), err
+}
+
+// RedisProcess returns the process id of the Redis at host:port.
+func RedisProcess(ctx context.Context, address string) (int, error) {
+	client := redis.NewClient(&redis.Options{Addr: address})
+	defer client.Close() //nolint:errcheck // nothing was written
+	about, err := client.InfoMap(ctx, "server").Result()
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(about["Server"]["process_id"])
 }

@@ -1,6 +1,6 @@
-//go:build linux && race
+//go:build race
 
 package peers
 
-// raced says that the race detector is watching, which makes every operation dear and requests no cheaper.
+// raced reports whether the race detector is enabled, which makes operations expensive compared with requests.
 const raced = true

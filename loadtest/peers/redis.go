@@ -15,39 +15,35 @@ var reserveLua string
 //go:embed lua/confirm.lua
 var confirmLua string
 
-// Lua is a sale kept by scripts in a Redis.
+// Lua is a sale kept by scripts in database 0 of a Redis.
 type Lua struct {
 	client                 *redis.Client
 	shaReserve, shaConfirm string
 }
 
-// JournalDatabase is the database of a Redis in which measurements keep Seathold's journal, beside the scripts' sale in
-// database 0.
-const JournalDatabase = 1
-
-// EmptyRedis drops all that is in a database.
-func EmptyRedis(ctx context.Context, address string, database int) error {
-	client := redis.NewClient(&redis.Options{Addr: address, DB: database})
-	return errors.Join(client.FlushDB(ctx).Err(), client.Close())
-}
-
-// NewLua empties the sale in a Redis, puts places into its pools, by number, and loads the scripts.
-func NewLua(ctx context.Context, address string, places []int) (*Lua, error) {
-	// As many connections as clients have requests in flight: none waits for one.
+// OpenLua checks the rules of the scripts in the Redis at host:port, which it empties, and makes the sale of Sale
+// there.
+func OpenLua(ctx context.Context, address string) (*Lua, error) {
+	// The pool has a connection for each request in flight, so that no request awaits one.
 	l := &Lua{client: redis.NewClient(&redis.Options{Addr: address, PoolSize: 64})}
-	if err := l.prepare(ctx, places); err != nil {
+	err := l.checkRules(ctx)
+	if err == nil {
+		err = l.prepare(ctx, len(Pools(Sale())), plenty)
+	}
+	if err != nil {
 		return nil, errors.Join(err, l.client.Close())
 	}
 	return l, nil
 }
 
-func (l *Lua) prepare(ctx context.Context, places []int) (err error) {
+// prepare empties the sale, makes pools of so many tickets each and loads the scripts.
+func (l *Lua) prepare(ctx context.Context, pools, tickets int) (err error) {
 	if err := l.client.FlushDB(ctx).Err(); err != nil {
 		return err
 	}
 	var stock []any
-	for i, n := range places {
-		stock = append(stock, i, n)
+	for pool := range pools {
+		stock = append(stock, pool, tickets)
 	}
 	if err := l.client.HSet(ctx, "pools", stock...).Err(); err != nil {
 		return err
@@ -62,35 +58,28 @@ func (l *Lua) prepare(ctx context.Context, places []int) (err error) {
 // Scripts returns the SHA1 of the scripts that reserve and confirm.
 func (l *Lua) Scripts() [2]string { return [2]string{l.shaReserve, l.shaConfirm} }
 
-// Close ends the connections.
+// Close closes the connections.
 func (l *Lua) Close() error { return l.client.Close() }
 
-func (l *Lua) reserve(ctx context.Context, id, account string, now, expires int64, lines []any) (Verdict, error) {
+func (l *Lua) reserve(ctx context.Context, id, account string, now, expires int64, lines []any) (verdict, error) {
 	keys := []string{"reservation:" + id, "account:" + account, "pools", "holds"}
 	text, err := l.client.EvalSha(ctx, l.shaReserve, keys, append([]any{id, account, now, expires}, lines...)...).Text()
-	return Verdict(text), err
+	return verdict(text), err
 }
 
-func (l *Lua) confirm(ctx context.Context, id, account string, now int64) (Verdict, error) {
+func (l *Lua) confirm(ctx context.Context, id, account string, now int64) (verdict, error) {
 	keys := []string{"reservation:" + id, "account:" + account, "pools", "holds"}
 	text, err := l.client.EvalSha(ctx, l.shaConfirm, keys, id, now).Text()
-	return Verdict(text), err
+	return verdict(text), err
 }
 
-// RulesOfLua is a Redis as CheckRules wants it.
-func RulesOfLua(ctx context.Context, address string) (Peer, error) {
-	sessions := RuleSessions()
-	var places []int
-	for range sessions {
-		places = append(places, RulePlaces)
+func (l *Lua) checkRules(ctx context.Context) error {
+	sessions, owner := ruleSessions(), map[int]string{}
+	if err := l.prepare(ctx, len(sessions), ruleTickets); err != nil {
+		return err
 	}
-	l, err := NewLua(ctx, address, places)
-	if err != nil {
-		return Peer{}, err
-	}
-	owner := map[int]string{}
-	return Peer{
-		Reserve: func(id int, account string, quantity int, pools [3]int, ttl int) (Verdict, error) {
+	return checkRules(peer{
+		reserve: func(id int, account string, quantity int, pools [3]int, ttl int) (verdict, error) {
 			var lines []any
 			for _, pool := range pools {
 				lines = append(lines, pool, sessions[pool], quantity)
@@ -100,9 +89,9 @@ func RulesOfLua(ctx context.Context, address string) (Peer, error) {
 			}
 			return l.reserve(ctx, strconv.Itoa(id), account, scriptNow, scriptNow+int64(ttl), lines)
 		},
-		Confirm: func(id int) (Verdict, error) { return l.confirm(ctx, strconv.Itoa(id), owner[id], scriptNow) },
-		Left: func(pool int) (int, error) {
+		confirm: func(id int) (verdict, error) { return l.confirm(ctx, strconv.Itoa(id), owner[id], scriptNow) },
+		available: func(pool int) (int, error) {
 			return l.client.HGet(ctx, "pools", strconv.Itoa(pool)).Int()
 		},
-	}, nil
+	})
 }

@@ -14,28 +14,28 @@ import (
 	"github.com/seathold/seathold/server"
 )
 
-// Seathold is an engine over Sale, in which everything is sold to everybody.
+// Seathold is an engine over Sale, whose open phase sells everything to every account.
 type Seathold struct {
 	*engine.Engine
-	Places []Place
+	Pools []Pool
 
 	server *server.Server
 	ended  chan error
 }
 
-// OpenSeathold opens the engine; a nil journal is none at all. Its sale clock stands still.
-func OpenSeathold(ctx context.Context, b journal.Backend, accounts int) (*Seathold, error) {
+// openSeathold opens an engine for so many accounts; with a nil journal it keeps none. Its sale clock does not advance.
+func openSeathold(ctx context.Context, b journal.Backend, accounts int) (*Seathold, error) {
 	o := engine.Options{Sale: Sale(), Journal: b, ExpectAccounts: accounts}
 	if b == nil {
 		o.Durability = engine.None
 	}
-	_, open := Phase(o.Sale)
+	_, open := openPhase(o.Sale)
 	o.Clock = func(time.Time) func() time.Time { return func() time.Time { return open } }
 	e, err := engine.Open(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	return &Seathold{Engine: e, Places: Places(o.Sale)}, nil
+	return &Seathold{Engine: e, Pools: Pools(o.Sale)}, nil
 }
 
 // Listen serves the HTTP API on a free port of this machine until Close.
@@ -52,7 +52,7 @@ func (s *Seathold) Listen() (address string, err error) {
 	return ln.Addr().String(), nil
 }
 
-// Close ends the server, if there is one, and the engine.
+// Close shuts down the server, if there is one, and closes the engine.
 func (s *Seathold) Close() error {
 	var err error
 	if s.server != nil {
@@ -63,8 +63,8 @@ func (s *Seathold) Close() error {
 	return errors.Join(err, s.Engine.Close())
 }
 
-// Cycles makes n cycles, each reserving one ticket of so many pools and confirming it, in the name of so many callers at
-// once. They go on behind the first; the numbers of two runs must not overlap.
+// Cycles makes n cycles from many concurrent callers. A cycle reserves one ticket of each of 1 or 3 pools and confirms
+// the reservation. The cycles are numbered from first on; no number may be used twice on one engine.
 func (s *Seathold) Cycles(ctx context.Context, c *Crowd, names Names, first uint64, n, callers, lines int) error {
 	return s.each(c, names, first, n, callers, func(caller *caller, at uint64) error {
 		if err := caller.reserve(ctx, at, lines); err != nil {
@@ -74,15 +74,15 @@ func (s *Seathold) Cycles(ctx context.Context, c *Crowd, names Names, first uint
 	})
 }
 
-// Reservations makes n reservations of one ticket.
+// Reservations makes n reservations of one ticket; see Cycles.
 func (s *Seathold) Reservations(ctx context.Context, c *Crowd, names Names, first uint64, n, callers int) error {
 	return s.each(c, names, first, n, callers, func(caller *caller, at uint64) error { return caller.reserve(ctx, at, 1) })
 }
 
-// Ends confirms, or releases, n reservations that were made before.
-func (s *Seathold) Ends(ctx context.Context, c *Crowd, first uint64, n, callers int, confirm bool) error {
+// Finish confirms or releases n reservations that Reservations made.
+func (s *Seathold) Finish(ctx context.Context, c *Crowd, first uint64, n, callers int, confirm bool) error {
 	return s.each(c, Names{}, first, n, callers, func(caller *caller, at uint64) error {
-		id := engine.ID(c.ID(at))
+		id := engine.ID(c.id(at))
 		if confirm {
 			return caller.engine.Confirm(ctx, id, "", &caller.reservation)
 		}
@@ -90,21 +90,23 @@ func (s *Seathold) Ends(ctx context.Context, c *Crowd, first uint64, n, callers 
 	})
 }
 
-// Refusals asks n times for a pack and is refused with the code each time; with an empty code it is told of the
-// reservation that there is.
-func (s *Seathold) Refusals(ctx context.Context, c *Crowd, names Names, first uint64, n, callers int, code engine.Code) error {
+// Refusals requests n packs, each of which must be refused with the code. With an empty code, each request must be a
+// repetition that returns the existing reservation.
+func (s *Seathold) Refusals(
+	ctx context.Context, c *Crowd, names Names, first uint64, n, callers int, code engine.Code,
+) error {
 	return s.each(c, names, first, n, callers, func(caller *caller, at uint64) error {
 		err := caller.reserve(ctx, at, 3)
 		refusal, refused := errors.AsType[*engine.Refusal](err)
 		if refused && refusal.Code == code || err == nil && code == "" && caller.reservation.Repeated {
 			return nil
 		}
-		return fmt.Errorf("instead of %q: %v", code, err)
+		return fmt.Errorf("expected the refusal %q, got: %v", code, err)
 	})
 }
 
-// each does something for n numbers from the first on, in the name of so many callers at once.
-func (s *Seathold) each(c *Crowd, names Names, first uint64, n, callers int, do func(caller *caller, at uint64) error) error {
+// each calls do for n numbers from first on, from many concurrent callers, and returns an error of one of them.
+func (s *Seathold) each(c *Crowd, names Names, first uint64, n, callers int, do func(*caller, uint64) error) error {
 	var next atomic.Uint64
 	next.Store(first)
 	end := first + uint64(n)
@@ -112,10 +114,10 @@ func (s *Seathold) each(c *Crowd, names Names, first uint64, n, callers int, do 
 	var all sync.WaitGroup
 	for range callers {
 		all.Go(func() {
-			caller := caller{engine: s.Engine, places: s.Places, crowd: c, names: names}
+			caller := caller{engine: s.Engine, pools: s.Pools, crowd: c, names: names}
 			for at := next.Add(1) - 1; at < end && fault.Load() == nil; at = next.Add(1) - 1 {
 				if err := do(&caller, at); err != nil {
-					stored := err // only this one is allocated
+					stored := err // so that only a failure allocates
 					fault.Store(&stored)
 				}
 			}
@@ -128,10 +130,10 @@ func (s *Seathold) each(c *Crowd, names Names, first uint64, n, callers int, do 
 	return nil
 }
 
-// caller keeps what a caller of the engine uses again and again.
+// caller holds the request and the result that a caller of the engine reuses.
 type caller struct {
 	engine      *engine.Engine
-	places      []Place
+	pools       []Pool
 	crowd       *Crowd
 	names       Names
 	request     engine.Request
@@ -140,10 +142,10 @@ type caller struct {
 
 func (c *caller) reserve(ctx context.Context, n uint64, lines int) error {
 	q := &c.request
-	q.ID, q.Account = engine.ID(c.crowd.ID(n)), c.names.Of(c.crowd.Account(n))
+	q.ID, q.Account = engine.ID(c.crowd.id(n)), c.names.of(c.crowd.account(n))
 	q.Lines = q.Lines[:0]
 	for line := range lines {
-		p := &c.places[c.crowd.Place(n, line)]
+		p := &c.pools[c.crowd.pool(n, line)]
 		q.Lines = append(q.Lines, engine.Line{Session: p.Session, Category: p.Category, Quantity: 1})
 	}
 	return c.engine.Reserve(ctx, q, &c.reservation)

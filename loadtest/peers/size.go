@@ -8,26 +8,28 @@ import (
 	"time"
 )
 
-// LiveBytes returns the bytes of live memory.
+// LiveBytes returns the bytes of live heap memory, after a garbage collection.
 func LiveBytes() uint64 {
 	var m runtime.MemStats
 	runtime.GC()
-	runtime.GC() // what the first one found unreachable has been swept
+	runtime.GC() // completes the sweep of the first one
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
 }
 
-// Felt is what a caller feels of a checkpoint.
-type Felt struct {
-	Took  time.Duration // the checkpoint
-	Quiet time.Duration // without it: a hundredth of reservations wait longer
-	Busy  time.Duration // while it is written: likewise
-	Pause time.Duration // longest of the garbage collector meanwhile, which is made to run all the time
+// CheckpointImpact is the effect of a checkpoint on concurrent reservations.
+type CheckpointImpact struct {
+	Took      time.Duration // of the checkpoint
+	QuietP99  time.Duration // 99th percentile of a reservation's latency without a checkpoint
+	BusyP99   time.Duration // likewise, during the checkpoint
+	LongestGC time.Duration // longest pause of the garbage collector, which runs all the time, during the checkpoint
 }
 
-// FeelCheckpoint makes reservations one after another, without and with a checkpoint being written. The garbage collector is
-// made to run as often without it as with it, so that the one difference between the two is the checkpoint.
-func (s *Seathold) FeelCheckpoint(ctx context.Context, c *Crowd, names Names, first uint64) (f Felt, err error) {
+// MeasureCheckpoint makes reservations one after another, first without and then during a checkpoint. The garbage
+// collector runs as often without it as during it, so that the checkpoint is the only difference.
+func (s *Seathold) MeasureCheckpoint(
+	ctx context.Context, c *Crowd, names Names, first uint64,
+) (f CheckpointImpact, err error) {
 	const before, step = 10_000, 100
 	var waits []int64
 	few := func(n int) error {
@@ -43,7 +45,7 @@ func (s *Seathold) FeelCheckpoint(ctx context.Context, c *Crowd, names Names, fi
 			return f, err
 		}
 	}
-	f.Quiet = quantile(waits, 0.99)
+	f.QuietP99 = quantile(waits, 0.99)
 	pauses := []metrics.Sample{{Name: "/sched/pauses/total/gc:seconds"}}
 	metrics.Read(pauses)
 	counts := slices.Clone(pauses[0].Value.Float64Histogram().Counts)
@@ -61,15 +63,15 @@ func (s *Seathold) FeelCheckpoint(ctx context.Context, c *Crowd, names Names, fi
 		select {
 		case err := <-done:
 			metrics.Read(pauses)
-			f.Pause = longest(pauses[0].Value.Float64Histogram(), counts)
-			f.Busy = quantile(waits, 0.99)
+			f.LongestGC = longest(pauses[0].Value.Float64Histogram(), counts)
+			f.BusyP99 = quantile(waits, 0.99)
 			return f, err
 		default:
 		}
 	}
 }
 
-// longest returns the upper end of the last bucket that has grown.
+// longest returns the upper bound of the last bucket that has grown, at most a minute.
 func longest(h *metrics.Float64Histogram, before []uint64) time.Duration {
 	for i := len(h.Counts) - 1; i >= 0; i-- {
 		if h.Counts[i] > before[i] {
@@ -79,9 +81,9 @@ func longest(h *metrics.Float64Histogram, before []uint64) time.Duration {
 	return 0
 }
 
-// waits makes n reservations one after another and returns how long each took, in ns.
+// waits makes n reservations one after another and returns the latency of each, in ns.
 func (s *Seathold) waits(ctx context.Context, c *Crowd, names Names, first uint64, n int) ([]int64, error) {
-	caller := caller{engine: s.Engine, places: s.Places, crowd: c, names: names}
+	caller := caller{engine: s.Engine, pools: s.Pools, crowd: c, names: names}
 	waits := make([]int64, n)
 	for i := range waits {
 		began := time.Now()

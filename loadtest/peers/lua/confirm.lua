@@ -1,4 +1,4 @@
--- Sells what is held, or gives it back when its time is over.
+-- Sells what is held, or returns it if the hold has expired.
 --
 --   KEYS  1 reservation:{id}  2 account:{name}  3 pools  4 holds
 --   ARGV  1 id  2 now in ms

@@ -1,33 +1,33 @@
--- Holds lines of several pools, all or none.
+-- Holds all lines or none.
 --
 --   KEYS  1 reservation:{id}  2 account:{name}  3 pools  4 holds
 --   ARGV  1 id  2 account  3 now in ms  4 end of the hold in ms, then for each line: pool, session, quantity
 --
--- pools is a hash of places by pool; an account a hash of its tickets, in all under "all" and by session; a reservation a
--- hash; holds a sorted set of the ids that are held, by the end of the hold.
+-- pools is a hash of available tickets by pool. An account is a hash of its tickets by session, and of their sum under
+-- "all". A reservation is a hash. holds is a sorted set of the ids of held reservations by the end of the hold.
 local lines = table.concat(ARGV, ' ', 5)
-local there = redis.call('HMGET', KEYS[1], 'account', 'lines')
-if there[1] then
-  if there[1] == ARGV[2] and there[2] == lines then return 'repeated' end
+local known = redis.call('HMGET', KEYS[1], 'account', 'lines')
+if known[1] then
+  if known[1] == ARGV[2] and known[2] == lines then return 'repeated' end
   return 'id_reused'
 end
 
-local pools, sessions, asked, tickets = {}, {'all'}, {}, 0
+local pools, sessions, requested, tickets = {}, {'all'}, {}, 0
 for i = 5, #ARGV, 3 do
   local session, quantity = ARGV[i + 1], tonumber(ARGV[i + 2])
   pools[#pools + 1] = ARGV[i]
   tickets = tickets + quantity
-  if not asked[session] then
+  if not requested[session] then
     sessions[#sessions + 1] = session
-    asked[session] = 0
+    requested[session] = 0
   end
-  asked[session] = asked[session] + quantity
+  requested[session] = requested[session] + quantity
 end
-asked['all'] = tickets
+requested['all'] = tickets
 
 local ledger, had = {}, redis.call('HMGET', KEYS[2], unpack(sessions))
 for i = 2, #sessions do
-  local n = (tonumber(had[i]) or 0) + asked[sessions[i]]
+  local n = (tonumber(had[i]) or 0) + requested[sessions[i]]
   if n > 6 then return 'session_limit_exceeded' end
   ledger[#ledger + 1] = sessions[i]
   ledger[#ledger + 1] = n

@@ -1,11 +1,11 @@
--- The sale in PostgreSQL. Every call is one transaction. The account's row is locked first, then the pools in ascending
--- order, so that no two calls wait for one another; what fails is rolled back whole by the exception that says why.
+-- The sale in PostgreSQL. Every call is one transaction. It locks the account's row first, then the pools in ascending
+-- order, so that calls cannot deadlock. A failing call raises an exception that names the reason and rolls everything back.
 
 CREATE TABLE pool (
     id        integer PRIMARY KEY,
     session   integer NOT NULL,
     available integer NOT NULL CHECK (available >= 0)
-) WITH (fillfactor = 10); -- few rows, changed all the time: room for their versions on the same page
+) WITH (fillfactor = 10); -- few rows, updated all the time: leaves room for their versions on the same page
 
 CREATE TABLE account (
     name    text PRIMARY KEY,
@@ -37,12 +37,12 @@ CREATE FUNCTION reserve(p_id uuid, p_account text, p_pools integer[], p_quantiti
 RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     l       record;
-    v_asked integer := (SELECT sum(q) FROM unnest(p_quantities) q);
+    v_requested integer := (SELECT sum(q) FROM unnest(p_quantities) q);
     v_has   integer;
 BEGIN
-    -- Makes the account where it is new, and locks it: the caps are checked by one call of an account at a time.
-    INSERT INTO account VALUES (p_account, v_asked)
-        ON CONFLICT (name) DO UPDATE SET tickets = account.tickets + v_asked RETURNING tickets INTO v_has;
+    -- Creates or locks the account, so that its caps are checked by one call at a time.
+    INSERT INTO account VALUES (p_account, v_requested)
+        ON CONFLICT (name) DO UPDATE SET tickets = account.tickets + v_requested RETURNING tickets INTO v_has;
     INSERT INTO reservation VALUES (p_id, p_account, 'held', p_pools, p_quantities, now(), now() + p_ttl) ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
         PERFORM FROM reservation WHERE id = p_id AND account = p_account AND pools = p_pools AND quantities = p_quantities;
@@ -63,7 +63,7 @@ BEGIN
     RETURN 'done';
 END $$;
 
--- confirm sells what is held, or gives it back when its time is over.
+-- confirm sells what is held, or returns it if the hold has expired.
 CREATE FUNCTION confirm(p_id uuid) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     r reservation;
