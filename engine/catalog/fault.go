@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// FieldError is the error of a faulty sale definition. It says where the first fault is, which rule it breaks and how
+// FieldError is the error of a faulty sale definition. It locates the first fault and states which rule it breaks and how
 // to correct it. Load and LoadFS return it wrapped; errors.As finds it.
 type FieldError struct {
 	File  string // `sale.yaml`

@@ -94,7 +94,7 @@ const (
 	Pack               // exactly PackSessions different sessions, all or nothing
 )
 
-// Access says which accounts may buy in a phase.
+// Access determines which accounts may buy in a phase.
 type Access uint8
 
 // The kinds of access.
@@ -154,7 +154,7 @@ type Beacon struct {
 //
 // It is after the close of registration and before the opening of the draw's phase, so the randomness is unpredictable
 // while entries can still change. A stand-in is exempt: it is a round published long ago, for a sale that is replayed
-// afterwards. It proves how the result was computed, but not that nobody chose the result.
+// afterwards. It proves how the result was computed, but not that the result was not chosen.
 func (b *Beacon) PublishedAt() time.Time {
 	seconds := int64(b.Round-1) * int64(b.Period/time.Second)
 	return time.Unix(b.Genesis.Unix()+seconds, 0).UTC()

@@ -32,7 +32,7 @@ func (r *stockRule) covers(category string) bool {
 }
 
 // split returns the places of each category of a session, in the given order. The rule must cover every category. If it
-// cannot be applied, why says what it requires.
+// cannot be applied, why states what it requires.
 func (r *stockRule) split(capacity int, categories []string) (places []int, why string) {
 	places = make([]int, len(categories))
 	weights := make([]int, len(categories))

@@ -25,7 +25,7 @@ import (
 	"time"
 )
 
-// ErrTerms is the error for terms under which no draw can be held. The text says which rule they break; correct them in
+// ErrTerms is the error for terms under which no draw can be held. The text states which rule they break; correct them in
 // the sale definition.
 var ErrTerms = errors.New("draw: invalid terms")
 

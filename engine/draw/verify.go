@@ -127,7 +127,7 @@ func checkSums(export fs.FS) error {
 	return fmt.Errorf("%w: %s continues after its last line", ErrRefused, sumsFile)
 }
 
-// readFile opens a file, has it read and closes it.
+// readFile opens a file, passes it to read and closes it.
 func readFile(export fs.FS, name string, read func(file io.Reader) error) error {
 	file, err := export.Open(name)
 	if err != nil {
