@@ -17,7 +17,7 @@ import (
 	"github.com/seathold/seathold/server/internal/encode"
 )
 
-// drawnOperation is an operation that can be sent alone and in a batch.
+// drawnOperation is an operation that can be sent in a single call and in a batch.
 type drawnOperation struct{ op, id, members string }
 
 func drawOperation(dice *rand.Rand) drawnOperation {
@@ -40,7 +40,7 @@ func (o drawnOperation) json() string {
 	return `{"id":"` + o.id + `","op":"` + o.op + `"` + o.members + `}`
 }
 
-// alone sends the operation by the call that it stands for.
+// alone sends the operation as a single call.
 func (o drawnOperation) alone(f *fixture) *answer {
 	f.t.Helper()
 	if o.op == "reserve" {
@@ -57,14 +57,14 @@ type batchAnswer struct {
 	}
 }
 
-// TestBatchAnswersAsTheSingleCallsDo plays random operations in batches on one server and alone on another: statuses
-// and bodies are the same, byte by byte, and so is what is left.
-func TestBatchAnswersAsTheSingleCallsDo(t *testing.T) {
+// TestBatchMatchesSingleCalls plays random operations in batches on one server and as single calls on another. Statuses
+// and bodies are equal, byte by byte, and so is the stock that remains.
+func TestBatchMatchesSingleCalls(t *testing.T) {
 	noLeaks(t)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	dice := rand.New(rand.NewPCG(seed, 0))
-	// Holds end when the test says so, on both at once.
+	// Holds expire when the test says so, on both servers at once.
 	begin := func() *fixture {
 		clock := clockAt(instantOf(t, early))
 		return startWith(t, clock, newEngine(t, clock, func(o *engine.Options) { o.SweepEvery = -1 }), nil)
@@ -98,15 +98,14 @@ func TestBatchAnswersAsTheSingleCallsDo(t *testing.T) {
 	require.Equal(t, string(one.get("/v1/sessions").body), string(many.get("/v1/sessions").body))
 }
 
-// batch sends a body to POST /v1/batch. It is not held against the document: that takes seconds for a thousand
+// batch sends a body to POST /v1/batch. It does not validate the response, which takes seconds for a thousand
 // operations.
 func (f *fixture) batch(body string) *answer {
 	f.t.Helper()
 	return f.raw(fmt.Sprintf("POST /v1/batch HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
 }
 
-// TestBatchLimits is that a batch has at most so many operations in so many bytes, and that the ones that are meant to
-// fit do.
+// TestBatchLimits checks the limits on operations and bytes of a batch, and that the largest intended batch fits.
 func TestBatchLimits(t *testing.T) {
 	noLeaks(t)
 	f := start(t, nil)
@@ -133,7 +132,7 @@ func TestBatchLimits(t *testing.T) {
 			taken++
 		}
 	}
-	require.Equal(t, 90, taken, "as many as there are places")
+	require.Equal(t, 90, taken, "as many as there are tickets")
 
 	padded := packs + strings.Repeat(" ", maxBatchBody-len(packs))
 	require.Equal(t, 200, f.batch(padded).status)
@@ -144,8 +143,8 @@ func TestBatchLimits(t *testing.T) {
 	require.Equal(t, "payload_too_large", f.raw("GET /v1/batch HTTP/1.1\r\nHost: x\r\n"+fmt.Sprintf("Content-Length: %d\r\n\r\n", maxBody+1)).code())
 }
 
-// TestAdmissionCountsOperations is that a batch is let in when there is room for each of its operations, and one that
-// is larger than all the room there is when it is alone.
+// TestAdmissionCountsOperations checks that a batch is admitted if there is room for each of its operations, and one
+// that is larger than the limit if nothing else is in flight.
 func TestAdmissionCountsOperations(t *testing.T) {
 	noLeaks(t)
 	const limit = 10
@@ -163,7 +162,7 @@ func TestAdmissionCountsOperations(t *testing.T) {
 	require.Equal(t, "1", overloaded.header.Get("Retry-After"))
 	require.Greater(t, a.refused.Load(), refused)
 	require.Equal(t, "overloaded", batch(maxBatch).code())
-	require.EqualValues(t, 4, a.inFlight.Load(), "what was refused has left")
+	require.EqualValues(t, 4, a.inFlight.Load(), "refused operations have left")
 	a.leave(4)
 	require.Equal(t, 200, batch(maxBatch).status)
 	require.Zero(t, a.inFlight.Load())
@@ -181,29 +180,28 @@ func TestAdmissionCountsOperations(t *testing.T) {
 	require.Zero(t, a.inFlight.Load())
 }
 
-// TestStrangersSendNoBatches is that the larger body is read only of callers that may sell.
-func TestStrangersSendNoBatches(t *testing.T) {
+// TestLargeBatchRequiresSellKey checks that the larger body is read only from callers that may sell.
+func TestLargeBatchRequiresSellKey(t *testing.T) {
 	noLeaks(t)
 	f := start(t, func(o *Options) {
 		o.Keys = must(ParseKeys(strings.NewReader("read only-for-reading-1\nsell " + sellKey)))(t)
 	})
 	for key, code := range map[string]string{"": "unauthenticated", "wrong-key-wrong-key": "unauthenticated", "only-for-reading-1": "forbidden"} {
-		// Only a twentieth of the body is ever sent: an answer at once says that nobody waits for the rest.
+		// Only a twentieth of the body is sent: an immediate response shows that the server does not wait for the rest.
 		c := f.dial()
 		_, err := io.WriteString(c, fmt.Sprintf("POST /v1/batch HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n%s",
 			key, maxBatchBody, strings.Repeat(" ", maxBatchBody/20)))
 		require.NoError(t, err)
 		a := f.readAnswer(bufio.NewReader(c))
 		require.Equal(t, code, a.code())
-		require.True(t, a.last, "the connection ends")
+		require.True(t, a.last, "the connection is closed")
 		require.NoError(t, c.Close())
 	}
 	body := `{"operations":[{"op":"release","id":"` + someID + `"}]` + strings.Repeat(" ", maxBody) + `}`
 	require.Equal(t, 200, f.call("POST", "/v1/batch", body, "Authorization", "Bearer "+sellKey).status)
 }
 
-// FuzzBatchDecoder holds the decoder of operations against the ones of single calls: what it takes they take, and the
-// other way round.
+// FuzzBatchDecoder compares the decoder of a batch with those of single calls: both accept the same operations.
 func FuzzBatchDecoder(f *testing.F) {
 	for _, members := range []string{
 		`"account":"a","lines":[{"session":"s","category":"c","quantity":1}]`, `"id":"018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a77","account":"a","lines":[]`,
@@ -218,7 +216,7 @@ func FuzzBatchDecoder(f *testing.F) {
 	var ops []engine.Op
 	f.Fuzz(func(t *testing.T, members string, op uint8) {
 		if strings.Contains(members, "op") || strings.Contains(members, `\`) && op%3 != 0 {
-			return // a second op, and an escaped id, are beyond what the single calls can tell
+			return // single calls have no op, and their id has no escapes
 		}
 		name := []string{"reserve", "confirm", "release"}[op%3]
 		separator := ","
@@ -252,7 +250,7 @@ func FuzzBatchDecoder(f *testing.F) {
 	})
 }
 
-// wholeBatch is the body of a thousand reservations of one session each, as a gateway would send it.
+// wholeBatch is the body of a thousand reservations of one session each, as a gateway sends it.
 func wholeBatch(round int) []byte {
 	body := []byte(`{"operations":[`)
 	for i := range maxBatch {
@@ -262,7 +260,7 @@ func wholeBatch(round int) []byte {
 	return append(body, `]}`...)
 }
 
-// TestBatchAllocatesNothing is that decoding a batch and encoding its results allocate nothing once warm.
+// TestBatchAllocatesNothing checks that decoding a batch and encoding its results allocate nothing once warm.
 func TestBatchAllocatesNothing(t *testing.T) {
 	var d decoder
 	var ops []engine.Op

@@ -16,7 +16,7 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 )
 
-// operation is a call of the document with a request that succeeds; <id> is a held reservation's.
+// operation is a call of the document, with a request that succeeds. <id> is that of a held reservation.
 type operation struct{ name, method, path, body string }
 
 func operations() []operation {
@@ -49,7 +49,7 @@ func (o operation) on(id string) operation {
 
 const someID = "00000000-0000-4000-8000-000000000001"
 
-// TestDocument is that the document is valid, and that each of its calls gives each of its answers.
+// TestDocument checks that the document is valid, and that each of its calls returns each of its responses.
 func TestDocument(t *testing.T) {
 	noLeaks(t)
 	contract.load(t)
@@ -89,7 +89,7 @@ func TestDocument(t *testing.T) {
 	requireAllSeen(t)
 }
 
-// refusals brings about what is left: one refusal of each call's own.
+// refusals causes the remaining responses: the refusals that only one call has.
 func refusals(t *testing.T) {
 	f := start(t, nil)
 	require.Equal(t, 201, f.reserveOne(someID, "a", "SWM01", "1").status)
@@ -127,7 +127,7 @@ func requireAllSeen(t *testing.T) {
 		}
 	}
 	slices.Sort(missing)
-	require.Empty(t, missing, "answers of the document that no test has seen")
+	require.Empty(t, missing, "responses of the document that no test has caused")
 }
 
 func statusText(status string) string {
@@ -138,8 +138,8 @@ func statusText(status string) string {
 	return http.StatusText(code)
 }
 
-// TestRefusalsThatWait is that every 503 says when to come back, and that a journal's failure is no success.
-func TestRefusalsThatWait(t *testing.T) {
+// TestRetryAfter checks that every 503 has Retry-After, and that a call fails when the journal does.
+func TestRetryAfter(t *testing.T) {
 	noLeaks(t)
 	clock := clockAt(instantOf(t, early))
 	broken := &failingJournal{from: 2} // the first record is the sale's names
@@ -155,7 +155,7 @@ func TestRefusalsThatWait(t *testing.T) {
 	require.Error(t, e.Close())
 }
 
-// failingJournal is a journal whose disk fails at a record.
+// failingJournal is a journal whose disk fails when a record is appended.
 type failingJournal struct{ from uint64 }
 
 func (j *failingJournal) Recover(journal.Recovery) (journal.Recovered, error) {
@@ -175,7 +175,7 @@ func (j *failingJournal) Checkpoint(context.Context, uint64) (journal.Checkpoint
 
 func (j *failingJournal) Close() error { return nil }
 
-// TestPanic is that a request that panics answers 500, is logged with its stack, and takes nothing with it.
+// TestPanic checks that a request that panics is answered with 500 and logged with its stack, and affects nothing else.
 func TestPanic(t *testing.T) {
 	noLeaks(t)
 	f := start(t, nil)
@@ -190,7 +190,7 @@ func TestPanic(t *testing.T) {
 	require.Zero(t, f.server.admission.inFlight.Load())
 }
 
-// TestProblemHeaders is what goes with some refusals beside the body.
+// TestProblemHeaders checks the headers of refusals and other responses.
 func TestProblemHeaders(t *testing.T) {
 	noLeaks(t)
 	f := start(t, nil)

@@ -15,7 +15,7 @@ import (
 	"github.com/seathold/seathold/engine/draw"
 )
 
-// standIn is the beacon that the test sale has for its ballot.
+// standIn is the beacon of the test sale's ballot.
 func standIn(t testing.TB, f *fixture) draw.Beacon {
 	d := &f.engine.Sale().Draws[0]
 	b := draw.Beacon{Round: d.Beacon.Round}
@@ -29,7 +29,7 @@ func digestOf(t testing.TB, text any) (d draw.Digest) {
 	return d
 }
 
-// TestDraw is one draw through the API, from its announcement to the proof that a stranger can check.
+// TestDraw plays one draw through the API, from its announcement to the proofs.
 func TestDraw(t *testing.T) {
 	noLeaks(t)
 	f := start(t, nil)
@@ -96,7 +96,7 @@ func TestDraw(t *testing.T) {
 	require.Equal(t, 90, won, "nine slots of ten places") // 15 to 25 January, a day apart, 48 hours long
 }
 
-// drawAnswers brings about every answer of the document for draws and for sessions that are asked for.
+// drawAnswers causes every response of the document for draws and filtered sessions.
 func drawAnswers(t *testing.T) {
 	f := start(t, nil)
 	full := start(t, func(o *Options) { o.MaxInFlight = 1 })
@@ -149,8 +149,8 @@ func drawAnswers(t *testing.T) {
 	}
 }
 
-// TestSessionsAskedFor is what a buyer asks who cannot complete a pack.
-func TestSessionsAskedFor(t *testing.T) {
+// TestSessionFilter checks the parameters of GET /v1/sessions.
+func TestSessionFilter(t *testing.T) {
 	noLeaks(t)
 	f := start(t, nil)
 	listed := func(query string) string {
@@ -177,7 +177,7 @@ func TestSessionsAskedFor(t *testing.T) {
 	require.Equal(t, listed("?phase=early"), listed("?phase=e%61rly"))
 	require.Less(t, len(summer), len(all))
 
-	// ATH01 has 9 places of A and 90 of B, every other session one category of 90.
+	// ATH01 has 9 tickets of A and 90 of B, every other session one category of 90.
 	require.Equal(t, "ATH01", strings.Fields(listed("?phase=early&available=90"))[0])
 	require.Equal(t, listed("?phase=early&available=90"), listed("?available=90&phase=early"))
 	require.Equal(t, 201, f.post("/v1/reservations",
@@ -200,10 +200,10 @@ func TestSessionsAskedFor(t *testing.T) {
 		require.Equal(t, 400, a.status, query)
 		require.Equal(t, "malformed_request", a.code(), query)
 	}
-	require.Equal(t, http.StatusOK, f.get("/v1/phases?limit=1").status, "other paths have no parameters and do not look")
+	require.Equal(t, http.StatusOK, f.get("/v1/phases?limit=1").status, "other paths ignore the query")
 }
 
-// TestAccessSlotsOverHTTP is what the slot's rules look like to a client.
+// TestAccessSlotsOverHTTP checks the rules of access slots as a client sees them.
 func TestAccessSlotsOverHTTP(t *testing.T) {
 	noLeaks(t)
 	f := start(t, nil)
@@ -228,6 +228,6 @@ func TestAccessSlotsOverHTTP(t *testing.T) {
 	require.Equal(t, "slot_ended", ended.code())
 	require.Equal(t, "2024-01-17T00:00:00.000Z", ended.json["closed_at"])
 	confirmed := f.post("/v1/reservations/"+held.json["id"].(string)+"/confirm", "")
-	require.Equal(t, 200, confirmed.status, "what was held inside the slot may be confirmed after it")
+	require.Equal(t, 200, confirmed.status, "a reservation of the slot may be confirmed after it")
 	require.Equal(t, engine.Confirmed.String(), confirmed.json["state"])
 }

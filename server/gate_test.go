@@ -17,11 +17,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// stream is a connection whose client has sent everything already, in pieces, and that keeps what it is told.
+// stream is a connection whose client has sent everything already, in pieces. It records what is written.
 type stream struct {
 	net.Conn
-	pieces [][]byte
-	told   bytes.Buffer
+	pieces  [][]byte
+	written bytes.Buffer
 }
 
 func (s *stream) Read(p []byte) (int, error) {
@@ -35,10 +35,10 @@ func (s *stream) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (s *stream) Write(p []byte) (int, error)      { return s.told.Write(p) }
+func (s *stream) Write(p []byte) (int, error)      { return s.written.Write(p) }
 func (s *stream) SetWriteDeadline(time.Time) error { return nil }
 
-// randomRequests makes a stream of requests, each with its number, and tells which of them are reservations.
+// randomRequests makes a stream of numbered requests, and returns which of them are reservations.
 func randomRequests(dice *rand.Rand, n int) (text string, reserving []bool) {
 	var all strings.Builder
 	for i := range n {
@@ -48,7 +48,7 @@ func randomRequests(dice *rand.Rand, n int) (text string, reserving []bool) {
 			fmt.Fprintf(&all, "GET /v1/accounts/n%d HTTP/1.1\r\nHost: x\r\nNumber: %d\r\n\r\n", i, i)
 		case 1:
 			fmt.Fprintf(&all, "POST /v1/reservations/n%d/confirm HTTP/1.1\r\nHost: x\r\nNumber: %d\r\nContent-Length: %d\r\n\r\n%s", i, i, len(body), body)
-		case 2: // one that is large and not a reservation
+		case 2: // a large request that is not a reservation
 			body = strings.Repeat("y", dice.IntN(30_000))
 			fmt.Fprintf(&all, "POST /v1/batch HTTP/1.1\r\nHost: x\r\nNumber: %d\r\ncontent-length: %d\r\n\r\n%s", i, len(body), body)
 		default:
@@ -61,8 +61,8 @@ func randomRequests(dice *rand.Rand, n int) (text string, reserving []bool) {
 	return all.String(), reserving
 }
 
-// serveLike reads requests and answers each with its number, as fasthttp does: what was answered is sent when no
-// further request is at hand.
+// serveLike reads requests and answers each with its number, as fasthttp does: it writes when no further request is
+// buffered.
 func serveLike(t *testing.T, c *gate) {
 	in := bufio.NewReaderSize(c, MaxHeader)
 	var out bytes.Buffer
@@ -82,15 +82,15 @@ func serveLike(t *testing.T, c *gate) {
 	}
 }
 
-// Whatever is sent, in whatever pieces, every request has its answer in its place: all of them the server's without a
-// crowd, and with one only reservations are refused, and never the last.
+// Whatever is sent, in whatever pieces, every request has its response, in order. Without overload all are the
+// server's; under overload only reservations are refused, and never the last one.
 func TestGateKeepsOrder(t *testing.T) {
 	seed := rand.Uint64()
 	t.Log("seed", seed)
 	dice := rand.New(rand.NewPCG(seed, 0))
 	refusedInAll := 0
 	for round := range 300 {
-		crowded := round%2 == 0
+		overloaded := round%2 == 0
 		text, reserving := randomRequests(dice, 1+dice.IntN(400))
 		s := &stream{}
 		for rest := []byte(text); len(rest) > 0; {
@@ -100,7 +100,7 @@ func TestGateKeepsOrder(t *testing.T) {
 		refused := 0
 		shared := &shedding{overload: 1 << 60, refusals: bytes.Repeat([]byte("refused\n"), maxRefusals), target: waitTarget, countRefused: func(n int) { refused += n },
 			buffers: sync.Pool{New: func() any { return new([gateBuffer]byte) }}}
-		if crowded {
+		if overloaded {
 			shared.overload, shared.target = 0, time.Nanosecond
 		}
 		g := newGate(s, shared)
@@ -113,11 +113,11 @@ func TestGateKeepsOrder(t *testing.T) {
 			return n
 		}
 		serveLike(t, g)
-		lines := strings.Split(strings.TrimSpace(s.told.String()), "\n")
+		lines := strings.Split(strings.TrimSpace(s.written.String()), "\n")
 		require.Len(t, lines, len(reserving), "round %d", round)
 		for i, line := range lines {
 			if line == "refused" {
-				require.True(t, reserving[i], "round %d: request %d is refused and is no reservation", round, i)
+				require.True(t, reserving[i], "round %d: request %d is refused and not a reservation", round, i)
 				refused--
 				refusedInAll++
 				continue
@@ -125,15 +125,15 @@ func TestGateKeepsOrder(t *testing.T) {
 			require.Equal(t, fmt.Sprintf("answer %d", i), line, "round %d", round)
 		}
 		require.Zero(t, refused, "round %d: refusals are counted", round)
-		require.True(t, crowded || !strings.Contains(s.told.String(), "refused"), "round %d: refused without a crowd", round)
+		require.True(t, overloaded || !strings.Contains(s.written.String(), "refused"), "round %d: refused without overload", round)
 		require.NotEqual(t, "refused", lines[len(lines)-1], "round %d: the newest is refused", round)
 	}
 	t.Logf("%d refusals", refusedInAll)
 	require.Greater(t, refusedInAll, 1000)
 }
 
-// A header that says more about the connection than one Content-Length makes the gate stand aside for good.
-func TestGateStandsAside(t *testing.T) {
+// A header that affects the framing by more than one Content-Length ends the splitting for good.
+func TestGatePassesUnusualFraming(t *testing.T) {
 	for _, header := range []string{
 		"Connection: close", "Transfer-Encoding: chunked", "Expect: 100-continue", "Upgrade: x", "Content-Length: 1\r\nContent-Length: 2",
 		"Content-Length: x", "Content-Length: 9999999999", "A: b\r\n c: d",
@@ -148,31 +148,31 @@ func TestGateStandsAside(t *testing.T) {
 	require.True(t, f.passthrough, "a header without an end")
 }
 
-// More pass after a queue that was answered within the patience, unless fewer waited than might have passed; fewer pass
-// after one that was not, at least half as many as it had, and never none.
-func TestGatePassesWhatIsAnsweredInTime(t *testing.T) {
-	const patience = time.Hour
-	g := newGate(&stream{}, &shedding{target: patience})
-	answered := func(handed int, took time.Duration) float64 {
-		g.passed, g.readAt = handed, time.Now().Add(-took)
+// The window grows after a backlog that was answered within the target, unless fewer waited than might have passed. It
+// shrinks after one that was not, to half at least, and never below one.
+func TestGateAdaptsItsWindow(t *testing.T) {
+	const target = time.Hour
+	g := newGate(&stream{}, &shedding{target: target})
+	answered := func(passed int, took time.Duration) float64 {
+		g.passed, g.readAt = passed, time.Now().Add(-took)
 		g.adaptWindow()
 		require.Zero(t, g.passed)
 		return g.window
 	}
 	require.EqualValues(t, firstWindow, g.window)
-	require.EqualValues(t, firstWindow+windowGrowth, answered(firstWindow, patience/2))
-	require.EqualValues(t, firstWindow+windowGrowth, answered(firstWindow/2, patience/2), "nothing says that more could pass")
-	require.InDelta(t, firstWindow*3/4, answered(firstWindow, patience*4/3), 0.01)
-	require.InDelta(t, firstWindow*3/8, answered(firstWindow*3/4, 100*patience), 0.01)
-	require.EqualValues(t, 1, answered(1, 100*patience))
+	require.EqualValues(t, firstWindow+windowGrowth, answered(firstWindow, target/2))
+	require.EqualValues(t, firstWindow+windowGrowth, answered(firstWindow/2, target/2), "fewer waited than might have passed")
+	require.InDelta(t, firstWindow*3/4, answered(firstWindow, target*4/3), 0.01)
+	require.InDelta(t, firstWindow*3/8, answered(firstWindow*3/4, 100*target), 0.01)
+	require.EqualValues(t, 1, answered(1, 100*target))
 	require.Equal(t, 1, int(g.window))
 	g.passed = 0
 	g.adaptWindow()
 	require.EqualValues(t, 1, g.window, "nothing was measured")
 }
 
-// A queue that ends with its connection is no longer counted.
-func TestGateLeavesTheCrowd(t *testing.T) {
+// A backlog is no longer counted after its connection is closed.
+func TestGateLeavesNoBacklog(t *testing.T) {
 	b := &shedding{}
 	g := newGate(&stream{}, b)
 	g.setBacklogged(true)

@@ -27,7 +27,7 @@ import (
 	"github.com/seathold/seathold/server/internal/encode"
 )
 
-// noLeaks fails the test if it leaves goroutines behind, but for two of fasthttp's that end by themselves or never.
+// noLeaks fails the test if it leaks goroutines, except two of fasthttp's that end by themselves or never.
 func noLeaks(t *testing.T) {
 	known := []goleak.Option{
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"), // sleeps out its ten seconds
@@ -37,7 +37,7 @@ func noLeaks(t *testing.T) {
 	t.Cleanup(func() { goleak.VerifyNone(t, known...) })
 }
 
-// handClock is a sale clock that moves when it is told to.
+// handClock is a sale clock that the test moves.
 type handClock struct{ now atomic.Pointer[time.Time] }
 
 func clockAt(t time.Time) *handClock {
@@ -59,7 +59,7 @@ func must[T any](value T, err error) func(testing.TB) T {
 	}
 }
 
-// fixture is a server on a real socket in front of a real engine, and a client that holds every exchange against the
+// fixture is a server on a real socket with a real engine, and a client that validates every exchange with the
 // document.
 type fixture struct {
 	t       testing.TB
@@ -72,7 +72,7 @@ type fixture struct {
 	served  chan error
 }
 
-// early is an instant at which one phase of the test sale is open for each programme.
+// early is an instant at which one phase of each programme of the test sale is open.
 const early = "2024-01-10T09:00:00Z"
 
 func newEngine(t testing.TB, clock *handClock, change func(*engine.Options)) *engine.Engine {
@@ -112,18 +112,18 @@ func (f *fixture) stop() {
 	require.NoError(f.t, f.engine.Close())
 }
 
-// answer is what came back.
+// answer is a response.
 type answer struct {
 	status int
 	header http.Header
 	body   []byte
 	json   map[string]any
-	last   bool // of its connection
+	last   bool // the connection is closed after it
 }
 
 func (a *answer) code() string { code, _ := a.json["code"].(string); return code }
 
-// call sends a request and holds it and the answer against the document.
+// call sends a request, and validates it and the response with the document.
 func (f *fixture) call(method, path, body string, header ...string) *answer {
 	f.t.Helper()
 	request := must(http.NewRequest(method, "http://"+f.address+path, strings.NewReader(body)))(f.t)
@@ -147,13 +147,13 @@ func (f *fixture) call(method, path, body string, header ...string) *answer {
 func (f *fixture) post(path, body string) *answer { f.t.Helper(); return f.call("POST", path, body) }
 func (f *fixture) get(path string) *answer        { f.t.Helper(); return f.call("GET", path, "") }
 
-// reserveOne holds tickets of a session's category A.
+// reserveOne reserves tickets of category A of a session.
 func (f *fixture) reserveOne(id, account, session, quantity string) *answer {
 	f.t.Helper()
 	return f.post("/v1/reservations", `{"id":"`+id+`","account":"`+account+`","lines":[{"session":"`+session+`","category":"A","quantity":`+quantity+`}]}`)
 }
 
-// contract is the document, and which of its answers have been seen.
+// contract is the document, and the responses that were seen.
 var contract = &documented{}
 
 type documented struct {
@@ -183,7 +183,7 @@ func (d *documented) check(t testing.TB, request *http.Request, body string, a *
 			d.note(a.code(), &d.codes)
 		}
 	}
-	// The router knows the document's paths without the host.
+	// The router has the document's paths, without a host.
 	relative := request.Clone(t.Context())
 	relative.URL.Scheme, relative.URL.Host, relative.Host = "", "", ""
 	route, params, err := d.router.FindRoute(relative)
@@ -202,13 +202,13 @@ func (d *documented) check(t testing.TB, request *http.Request, body string, a *
 		if body != "" {
 			relative.Header.Set("Content-Type", "application/json")
 		}
-		require.NoError(t, openapi3filter.ValidateRequest(t.Context(), input), "the document refuses what the server took")
+		require.NoError(t, openapi3filter.ValidateRequest(t.Context(), input), "the document refuses what the server accepted")
 	}
 	require.NoError(t, openapi3filter.ValidateResponse(t.Context(), &openapi3filter.ResponseValidationInput{RequestValidationInput: input,
 		Status: a.status, Header: a.header, Body: io.NopCloser(bytes.NewReader(a.body)), Options: input.Options}), "%d %s", a.status, a.body)
 }
 
-// checkResults holds the problems in a batch's answer against the schemas of their codes.
+// checkResults validates the problems of a batch with the schemas of their codes.
 func (d *documented) checkResults(t testing.TB, a *answer) {
 	t.Helper()
 	results, _ := a.json["results"].([]any)
@@ -223,18 +223,18 @@ func (d *documented) checkResults(t testing.TB, a *answer) {
 	}
 }
 
-// checkElsewhere checks what the document says in words about other paths and methods.
+// checkElsewhere checks what the document describes in words about other paths and methods.
 func (d *documented) checkElsewhere(t testing.TB, request *http.Request, a *answer) {
 	t.Helper()
 	if request.Method == http.MethodHead || a.status == http.StatusNoContent {
 		require.Empty(t, a.body)
 		return
 	}
-	require.GreaterOrEqual(t, a.status, 400, "an answer that the document does not know")
+	require.GreaterOrEqual(t, a.status, 400, "a response that is not in the document")
 	d.checkProblem(t, a.code(), a.body)
 }
 
-// checkProblem holds a problem against the schema of its code.
+// checkProblem validates a problem with the schema of its code.
 func (d *documented) checkProblem(t testing.TB, code string, body []byte) {
 	t.Helper()
 	d.load(t)
@@ -261,7 +261,7 @@ func (d *documented) seen(what string, in *map[string]bool) bool {
 	return (*in)[what]
 }
 
-// safeBuffer is a log that many goroutines write.
+// safeBuffer is a buffer that many goroutines write.
 type safeBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer

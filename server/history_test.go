@@ -25,7 +25,7 @@ import (
 	"github.com/seathold/seathold/server/internal/historytest"
 )
 
-// rounds returns n, or as many times more as SEATHOLD_ROUNDS says.
+// rounds returns n times SEATHOLD_ROUNDS, or n without it.
 func rounds(t testing.TB, n int) int {
 	if s := os.Getenv("SEATHOLD_ROUNDS"); s != "" {
 		return n * must(strconv.Atoi(s))(t)
@@ -33,7 +33,7 @@ func rounds(t testing.TB, n int) int {
 	return n
 }
 
-// seeded returns a source of randomness and prints its seed.
+// seeded returns a source of randomness and logs its seed.
 func seeded(t testing.TB) *rand.Rand {
 	seed := uint64(time.Now().UnixNano())
 	if s := os.Getenv("SEATHOLD_SEED"); s != "" {
@@ -66,15 +66,15 @@ func newStage(t testing.TB, random *rand.Rand, cells int) *stage {
 func (s *stage) serve(j journal.Backend, patience time.Duration) {
 	e := newEngine(s.t, s.clock, func(o *engine.Options) {
 		o.Sale, o.Journal, o.Durability, o.JournalTimeout = s.rules.Sale, j, engine.Sync, patience
-		o.SweepEvery = -1        // the histories ask for sweeps themselves
-		o.CheckpointAfter = 1000 // so that checkpoints are taken beside them
+		o.SweepEvery = -1        // the histories trigger sweeps
+		o.CheckpointAfter = 1000 // so that checkpoints run at the same time
 		o.MaxReservations, o.MaxAccounts = 1<<16, 1<<16
 	})
 	s.fixture = startWith(s.t, s.clock, e, nil)
 }
 
-// play plays the histories of the next cells, all at the same time. A caller that was not answered may let time pass,
-// reads something, waits until the journal answers again, and then often asks again.
+// play plays the histories of the next cells concurrently. A caller without an answer may let time pass, reads
+// something, waits until the journal responds again, and then often retries.
 func (s *stage) play(cells int) {
 	var all sync.WaitGroup
 	begin := make(chan struct{})
@@ -119,8 +119,8 @@ func (s *stage) request(c *historytest.Caller) {
 	}
 }
 
-// drain makes everything durable and closes the engine. A beat that is stuck may then outlast a short patience; what
-// became of it matters to nobody.
+// drain makes everything durable and closes the engine. A background task that is stuck may outlast a short timeout;
+// its result does not matter.
 func (s *stage) drain() {
 	for s.engine.Flush(s.t.Context()) != nil {
 		s.awaitJournal()
@@ -138,8 +138,8 @@ func (s *stage) awaitJournal() {
 	}
 }
 
-// passTime lets the sale clock run on, or ends holds whose time is over. Neither stands in a history: a call carries
-// the stretch of time it fell in, and a hold may end at any moment after its time.
+// passTime advances the sale clock, or ends expired holds. Neither is part of a history: a call has the interval of
+// time in which it was made, and an expired hold may end at any time.
 func (s *stage) passTime(r *rand.Rand) {
 	if r.IntN(2) == 0 {
 		s.engine.ExpireDue()
@@ -150,7 +150,7 @@ func (s *stage) passTime(r *rand.Rand) {
 	s.clock.advance(time.Duration(r.IntN(1200)) * time.Millisecond)
 }
 
-// judge ends the server and asks another one, which knows only what is in the journal, for the end of all histories.
+// judge stops the server, and reads the end of all histories from a new one that has recovered from the journal.
 func (s *stage) judge(again func() journal.Backend) {
 	s.stop()
 	s.serve(again(), time.Minute)
@@ -159,16 +159,16 @@ func (s *stage) judge(again func() journal.Backend) {
 	s.stop()
 }
 
-// requireContent requires that a journal is content with itself (I1 to I4, I6, I9).
-func requireContent(t testing.TB, r journal.Reader, sale *catalog.Sale) {
+// requireConsistent requires that a journal is consistent (I1 to I4, I6, I9).
+func requireConsistent(t testing.TB, r journal.Reader, sale *catalog.Sale) {
 	found := must(audit.Verify(r, sale))(t)
 	require.Zero(t, found.Broken, found.Problems)
 	require.Positive(t, found.Reservations)
 }
 
-// TestHistories (I7) judges histories over the real socket and the embedded journal: packs with opposite scarcity,
-// singles, caps, one id sent by several callers at once, confirm against release against expiry, alone and in batches,
-// and reads. How they ended is told by a server that was started again.
+// TestHistories (I7) checks histories over a real socket and the embedded journal: packs with opposite scarcity, single
+// tickets, caps, one id sent by several callers at once, confirm against release against expiry, single calls and
+// batches, and reads. A restarted server reports how they ended.
 func TestHistories(t *testing.T) {
 	noLeaks(t)
 	const life, atOnce = 500, 50
@@ -183,21 +183,21 @@ func TestHistories(t *testing.T) {
 		}
 		s.judge(open)
 		kept := must(embedded.OpenReadOnly(dir))(t)
-		requireContent(t, kept, s.rules.Sale)
+		requireConsistent(t, kept, s.rules.Sale)
 		require.NoError(t, kept.Close())
 		total.Add(s.tally)
 	}
 	t.Log(total)
 	require.Zero(t, total.Unknown)
-	require.LessOrEqual(t, total.Undone, total.Calls/1000, "overloaded is for callers whose thread stands still")
+	require.LessOrEqual(t, total.Undone, total.Calls/1000, "only a caller whose thread is suspended causes overloaded")
 	require.Greater(t, total.Refused, total.Calls/10)
 	require.Greater(t, total.Expired, total.Calls/100)
 	require.Greater(t, total.Beside, total.Calls/4)
 	require.InDelta(t, 1./3, float64(total.Batched)/float64(total.Writes), 0.05)
 }
 
-// TestHistoriesShowWrongAnswers changes one answer of each of many histories that were found right: it must be seen.
-func TestHistoriesShowWrongAnswers(t *testing.T) {
+// TestHistoriesDetectWrongAnswers changes one answer in each of many correct histories: the check must detect it.
+func TestHistoriesDetectWrongAnswers(t *testing.T) {
 	noLeaks(t)
 	const cells, enough = 150, 4
 	s := newStage(t, seeded(t), cells)
@@ -207,12 +207,12 @@ func TestHistoriesShowWrongAnswers(t *testing.T) {
 	s.play(cells)
 	s.judge(open)
 	for title, spoil := range map[string]func(c spec.Call, a *spec.Answer) bool{
-		"a confirmed reservation that was lost": func(c spec.Call, a *spec.Answer) bool {
+		"a lost confirmation": func(c spec.Call, a *spec.Answer) bool {
 			found := c.Kind == spec.Confirm && a.OK()
 			a.Reservation.State = "released"
 			return found
 		},
-		"an acknowledged reservation that nobody made": func(c spec.Call, a *spec.Answer) bool {
+		"an acknowledged reservation without a call": func(c spec.Call, a *spec.Answer) bool {
 			found := c.Kind == spec.Reserve && a.OK() && !a.Repeated
 			*a = spec.Answer{Refusal: spec.Refusal{Code: spec.Overloaded}}
 			return found
@@ -227,7 +227,7 @@ func TestHistoriesShowWrongAnswers(t *testing.T) {
 			a.Reservation.CreatedAt = a.Reservation.CreatedAt.Add(time.Millisecond)
 			return found
 		},
-		"more tickets than places": func(_ spec.Call, a *spec.Answer) bool {
+		"more tickets available than exist": func(_ spec.Call, a *spec.Answer) bool {
 			found := a.Code == "sold_out"
 			a.Available = 5
 			return found
@@ -267,17 +267,17 @@ func TestHistoriesShowWrongAnswers(t *testing.T) {
 	}
 }
 
-// TestHistoriesBehindFaults (I5, I7, I9) judges histories while the network to the Redis that keeps the journal does
-// what networks do. Where the journal does not answer in time, callers are told so and ask again.
-func TestHistoriesBehindFaults(t *testing.T) {
+// TestHistoriesWithNetworkFaults (I5, I7, I9) checks histories while the network to the journal's Redis has faults.
+// Callers whose outcome the journal does not acknowledge in time receive journal_unavailable and retry.
+func TestHistoriesWithNetworkFaults(t *testing.T) {
 	noLeaks(t)
 	const cells = 12
 	r := redistest.Start(t)
 	for i, f := range []struct {
 		name     string
-		oneIn    int // pieces on the average, and one in twice as many surely
+		oneIn    int // pieces on average; after twice as many one is certain
 		fault    redistest.Fault
-		answers  bool          // only they suffer
+		answers  bool          // only they are affected
 		timeout  time.Duration // of the first attempt at a call to Redis
 		patience time.Duration
 		groups   int
@@ -294,15 +294,15 @@ func TestHistoriesBehindFaults(t *testing.T) {
 			s := newStage(t, seeded(t), groups*cells)
 			proxy := redistest.NewProxy(t, r.Addr())
 			o := redis.Options{Address: proxy.URL(), Name: strconv.Itoa(i), Timeout: f.timeout}
-			s.serve(must(redis.Open(o))(t), time.Minute) // begins the journal, for which a short patience may not be enough
+			s.serve(must(redis.Open(o))(t), time.Minute) // begins the journal, which may take longer than a short timeout
 			s.stop()
 			s.serve(must(redis.Open(o))(t), f.patience)
-			suffered, since, fate := 0, 0, rand.New(rand.NewPCG(s.random.Uint64(), 0))
+			faults, since, fate := 0, 0, rand.New(rand.NewPCG(s.random.Uint64(), 0))
 			proxy.Plan(func(p redistest.Piece) redistest.Fault {
 				if since++; f.answers && p.ToServer || fate.IntN(f.oneIn) > 0 && since < 2*f.oneIn {
 					return redistest.Fault{}
 				}
-				suffered, since = suffered+1, 0
+				faults, since = faults+1, 0
 				return f.fault
 			})
 			for range groups {
@@ -314,10 +314,10 @@ func TestHistoriesBehindFaults(t *testing.T) {
 			o.Address = r.URL()
 			s.judge(func() journal.Backend { return must(redis.Open(o))(t) })
 			kept := must(redis.OpenReadOnly(o))(t)
-			requireContent(t, kept, s.rules.Sale)
+			requireConsistent(t, kept, s.rules.Sale)
 			require.NoError(t, kept.Close())
-			t.Logf("%d pieces suffered; %v", suffered, s.tally)
-			require.Greater(t, suffered, 1)
+			t.Logf("%d faults; %v", faults, s.tally)
+			require.Greater(t, faults, 1)
 			require.Greater(t, s.tally.Beside, s.tally.Calls/4)
 			require.Positive(t, s.tally.Expired)
 		})

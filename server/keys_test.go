@@ -16,13 +16,13 @@ const (
 	keyFile  = "# keys\n\n read " + readKey + "\nsell\t" + sellKey + "\nadmin " + adminKey + "\n"
 )
 
-// TestKeys is who may do what: a row a call, a column a caller.
+// TestKeys checks which caller may make which call.
 func TestKeys(t *testing.T) {
 	noLeaks(t)
 	f := start(t, func(o *Options) { o.Keys = must(ParseKeys(strings.NewReader(keyFile)))(t) })
 	callers := []string{"", "Bearer", "Bearer ", "Bearer wrong-0123456789abcdef", "Basic " + sellKey, sellKey, "Bearer " + sellKey + "x",
 		"Bearer  " + sellKey, "Bearer " + strings.Repeat("x", 300), "Bearer " + readKey, "bearer " + sellKey, "Bearer " + adminKey}
-	const strangers = 9 // the first so many have no valid key
+	const strangers = 9 // the first 9 have no valid key
 	for i, o := range operations() {
 		for c, caller := range callers {
 			o := o.on(otherID(100*i + c))
@@ -48,12 +48,12 @@ func TestKeys(t *testing.T) {
 			}
 		}
 	}
-	require.Equal(t, "unauthenticated", f.get("/v1/nothing").code(), "a stranger does not learn what there is")
+	require.Equal(t, "unauthenticated", f.get("/v1/nothing").code(), "a caller without a key does not learn which paths exist")
 }
 
 func callersName(c int) string { return string(rune('a' + c)) }
 
-// TestKeyFiles is what a key file may hold. No error shows a key.
+// TestKeyFiles checks the format of key files. No error contains a key.
 func TestKeyFiles(t *testing.T) {
 	for file, fault := range map[string]string{
 		"":                                      "the file has no key",

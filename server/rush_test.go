@@ -17,13 +17,13 @@ import (
 	"github.com/seathold/seathold/server/internal/historytest"
 )
 
-// The caps of the sale that the rushes are on.
+// The caps of the sale in these tests.
 const (
 	rushAccountCap   = 30
 	rushSessionLimit = 6
 )
 
-// rush is a server with a durable journal, single tickets and packs of three.
+// rush is a server with a durable journal that sells single tickets and packs of three sessions.
 func rush(t *testing.T, sessions, places int) *fixture {
 	clock := clockAt(instantOf(t, early))
 	d := spec.Definition{
@@ -46,10 +46,10 @@ func rush(t *testing.T, sessions, places int) *fixture {
 
 func rushSession(i int) string { return fmt.Sprintf("S%02d", i) }
 
-// send sends operations, several in a batch, and ends its goroutine where there is no answer.
+// send sends operations, several as a batch. Without an answer it ends its goroutine.
 type send func(ops ...spec.Operation) []spec.Answer
 
-// together lets so many clients run at a time, each with a connection of its own.
+// together runs n clients concurrently, each with a connection of its own.
 func (f *fixture) together(n int, run func(client int, send send)) {
 	var all sync.WaitGroup
 	begin := make(chan struct{})
@@ -61,7 +61,7 @@ func (f *fixture) together(n int, run func(client int, send send)) {
 			run(i, func(ops ...spec.Operation) []spec.Answer {
 				reply, err := c.Send(f.address, ops)
 				if err != nil || len(reply.Answers) == 0 || reply.Unknown() {
-					f.t.Errorf("client %d was not answered: %v, %v", i, reply, err)
+					f.t.Errorf("client %d has no answer: %v, %v", i, reply, err)
 					runtime.Goexit()
 				}
 				return reply.Answers
@@ -73,14 +73,14 @@ func (f *fixture) together(n int, run func(client int, send send)) {
 	require.False(f.t, f.t.Failed())
 }
 
-// stockOf reads the one pool of a session.
+// stockOf reads the only pool of a session.
 func (f *fixture) stockOf(session int) (available, held, sold int) {
 	a := f.get("/v1/sessions/" + rushSession(session))
 	number := func(name string) int { return must(strconv.Atoi(member(a.json, "pools.0."+name)))(f.t) }
 	return number("available"), number("held"), number("sold")
 }
 
-// TestOnePool (I1) lets 64 clients take one pool of 1,000 places, ticket by ticket, half of them in batches.
+// TestOnePool (I1): 64 clients take one pool of 1,000 tickets, ticket by ticket, half of them in batches.
 func TestOnePool(t *testing.T) {
 	noLeaks(t)
 	const places = 1000
@@ -123,21 +123,21 @@ func TestOnePool(t *testing.T) {
 	require.Equal(t, []int{0, 0, places}, []int{available, held, sold})
 }
 
-// packing is a pack that was asked for, and what its client was told.
-type packing struct {
+// attempt is a request and its answer.
+type attempt struct {
 	op     spec.Operation
 	answer spec.Answer
 }
 
-// TestScarcePacks (I1, I4, I7) lets 64 clients ask for 10,000 packs of a few scarce sessions, in any order of the
-// sessions, half of them in batches. What is taken is what was told, place by place, and whoever was refused is without
-// anything and would be refused still: nothing was given back, so nobody may have been refused over what another pack
-// gave back.
+// TestScarcePacks (I1, I4, I7): 64 clients request 10,000 packs of a few scarce sessions, in any order of the sessions,
+// half of them in batches. The tickets taken are those acknowledged, session by session. A refused account has nothing,
+// and would still be refused at the end: nothing was released, so no pack may be refused because of tickets that
+// another one held only for a moment.
 func TestScarcePacks(t *testing.T) {
 	noLeaks(t)
 	const sessions, places, clients, packs = 12, 600, 64, 10_000
 	f, seed := rush(t, sessions, places), seeded(t).Uint64()
-	asked := make([][]packing, clients)
+	attempts := make([][]attempt, clients)
 	f.together(clients, func(client int, send send) {
 		r := rand.New(rand.NewPCG(seed, uint64(client)))
 		share := packs * (client + 1) / clients
@@ -152,7 +152,7 @@ func TestScarcePacks(t *testing.T) {
 				from++
 			}
 			for i, a := range send(ops...) {
-				asked[client] = append(asked[client], packing{ops[i], a})
+				attempts[client] = append(attempts[client], attempt{ops[i], a})
 			}
 		}
 	})
@@ -161,7 +161,7 @@ func TestScarcePacks(t *testing.T) {
 		available[rushSession(i)], taken[rushSession(i)], _ = f.stockOf(i)
 	}
 	refused := 0
-	for _, of := range asked {
+	for _, of := range attempts {
 		for _, p := range of {
 			if p.answer.OK() {
 				for _, l := range p.op.Lines {
@@ -180,15 +180,15 @@ func TestScarcePacks(t *testing.T) {
 		}
 	}
 	for session, difference := range taken {
-		require.Zero(t, difference, "places of %s that are taken and nobody was told of", session)
+		require.Zero(t, difference, "tickets of %s were taken without an acknowledgement", session)
 		require.GreaterOrEqual(t, available[session], 0)
 	}
 	require.Greater(t, refused, packs/2)
 	t.Logf("%d packs: %d held, %d refused", packs, packs-refused, refused)
 }
 
-// TestOneAccount (I2) sends 100 reservations of one account at the same time, again and again: no read ever shows more
-// than its caps, what it has in the end is what its callers were told, and who was refused would be refused still.
+// TestOneAccount (I2) sends 100 reservations of one account concurrently, several times. No read ever shows more than
+// its caps allow, its ledger at the end is what was acknowledged, and every refused request would still be refused.
 func TestOneAccount(t *testing.T) {
 	noLeaks(t)
 	const sessions, requests = 10, 100
@@ -196,7 +196,7 @@ func TestOneAccount(t *testing.T) {
 	caps := map[string]int{}
 	for round := range rounds(t, 8) {
 		account := fmt.Sprintf("a%d", round)
-		asked := make([]packing, requests)
+		attempts := make([]attempt, requests)
 		f.together(requests+4, func(client int, send send) {
 			if client >= requests { // a reader
 				for range 10 {
@@ -205,26 +205,26 @@ func TestOneAccount(t *testing.T) {
 				return
 			}
 			op := rushOperation(rand.New(rand.NewPCG(seed+uint64(round), uint64(client))), account, sessions)
-			asked[client] = packing{op, send(op)[0]}
+			attempts[client] = attempt{op, send(op)[0]}
 		})
-		told := 0
+		acknowledged := 0
 		f.together(1, func(_ int, send send) {
-			for i := range asked {
-				a, again := asked[i].answer, asked[i].op
+			for i := range attempts {
+				a, again := attempts[i].answer, attempts[i].op
 				if a.OK() {
-					told += a.Reservation.Tickets()
+					acknowledged += a.Reservation.Tickets()
 					continue
 				}
 				caps[a.Code]++
 				again.ID = spec.IDOf("again " + again.ID)
 				if b := send(again)[0]; b.OK() {
-					t.Errorf("refused: %v; and then: %v", a, b)
+					t.Errorf("refused with %v, and later %v", a, b)
 				}
 			}
 			ledger := send(spec.Operation{Kind: spec.ReadAccount, Account: account})[0].Account
 			checkCaps(t, &ledger)
-			if ledger.Programmes[0].Held != told {
-				t.Errorf("told of %d tickets, has %d", told, ledger.Programmes[0].Held)
+			if ledger.Programmes[0].Held != acknowledged {
+				t.Errorf("%d tickets acknowledged, %d in the ledger", acknowledged, ledger.Programmes[0].Held)
 			}
 		})
 	}
@@ -233,7 +233,7 @@ func TestOneAccount(t *testing.T) {
 	require.Positive(t, caps["session_limit_exceeded"])
 }
 
-// rushOperation draws a single ticket or a pack.
+// rushOperation makes a random request for a single ticket or a pack.
 func rushOperation(r *rand.Rand, account string, sessions int) spec.Operation {
 	op := spec.Operation{Kind: spec.Reserve, ID: spec.IDOf(strconv.FormatUint(r.Uint64(), 36)), Account: account}
 	wanted := 1
@@ -257,6 +257,6 @@ func checkCaps(t *testing.T, a *spec.Account) {
 		}
 	}
 	if all > rushAccountCap || all != a.Programmes[0].Held {
-		t.Errorf("%d tickets, and %d are said to be held", all, a.Programmes[0].Held)
+		t.Errorf("%d tickets in reservations, %d held in the ledger", all, a.Programmes[0].Held)
 	}
 }

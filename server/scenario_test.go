@@ -14,14 +14,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestScenarios plays the files of testdata/scenarios, each on a new server. A file reads from the top:
+// TestScenarios plays the files of testdata/scenarios, each on a new server. The lines of a file are executed in order:
 //
 //	clock 2024-01-10T09:00:00Z          the sale clock; "clock +17m" moves it
-//	POST /v1/reservations {…}           a request; <1> stands for a UUID that ends in 1
-//	= 409 sold_out available=1          its answer: status, then for a problem its code and exactly its facts,
-//	                                    otherwise any members, also lines.0.quantity or pools.#=2 for a length
+//	POST /v1/reservations {…}           a request; <1> is a UUID that ends in 1
+//	= 409 sold_out available=1          its response: the status; for a problem the code and exactly its facts;
+//	                                    otherwise any members, such as lines.0.quantity, or pools.#=2 for a length
 //
-// "-" as a value means that the member is not there.
+// The value "-" means that there is no such member.
 func TestScenarios(t *testing.T) {
 	files := must(filepath.Glob("testdata/scenarios/*.txt"))(t)
 	require.NotEmpty(t, files)
@@ -33,7 +33,7 @@ func TestScenarios(t *testing.T) {
 				s.line = n + 1
 				s.play(strings.TrimSpace(shortID.ReplaceAllStringFunc(line, longID)))
 			}
-			require.Nil(t, s.answer, "%s ends with a request whose answer it does not look at", file)
+			require.Nil(t, s.answer, "%s ends with a request whose response is not checked", file)
 		})
 	}
 }
@@ -48,7 +48,7 @@ type scenario struct {
 	*fixture
 	file   string
 	line   int
-	answer *answer // to the last request, until it is looked at
+	answer *answer // to the last request, until it is checked
 }
 
 func (s *scenario) play(line string) {
@@ -59,17 +59,17 @@ func (s *scenario) play(line string) {
 	case "clock":
 		s.moveClock(rest)
 	case "=":
-		require.NotNil(s.t, s.answer, s.place())
+		require.NotNil(s.t, s.answer, s.position())
 		s.expect(rest)
 		s.answer = nil
 	default:
-		require.Nil(s.t, s.answer, "%s: the answer before was not looked at", s.place())
+		require.Nil(s.t, s.answer, "%s: the previous response was not checked", s.position())
 		path, body, _ := strings.Cut(rest, " ")
 		s.answer = s.call(word, path, strings.TrimSpace(body))
 	}
 }
 
-func (s *scenario) place() string { return s.file + ":" + strconv.Itoa(s.line) }
+func (s *scenario) position() string { return s.file + ":" + strconv.Itoa(s.line) }
 
 func (s *scenario) moveClock(to string) {
 	if step, relative := strings.CutPrefix(to, "+"); relative {
@@ -82,28 +82,28 @@ func (s *scenario) moveClock(to string) {
 func (s *scenario) expect(line string) {
 	words := strings.Fields(line)
 	a := s.answer
-	require.Equal(s.t, words[0], strconv.Itoa(a.status), "%s: %s", s.place(), a.body)
+	require.Equal(s.t, words[0], strconv.Itoa(a.status), "%s: %s", s.position(), a.body)
 	words = words[1:]
 	facts := map[string]bool{"type": true, "title": true, "status": true, "detail": true, "code": true}
 	if a.status >= 400 {
-		require.Equal(s.t, words[0], a.code(), "%s: %s", s.place(), a.body)
+		require.Equal(s.t, words[0], a.code(), "%s: %s", s.position(), a.body)
 		words = words[1:]
 	}
 	for _, word := range words {
 		name, want, ok := strings.Cut(word, "=")
-		require.True(s.t, ok, "%s: %q is no name=value", s.place(), word)
+		require.True(s.t, ok, "%s: %q is not name=value", s.position(), word)
 		facts[name] = true
-		require.Equal(s.t, want, member(a.json, name), "%s: %s of %s", s.place(), name, a.body)
+		require.Equal(s.t, want, member(a.json, name), "%s: %s of %s", s.position(), name, a.body)
 	}
 	if a.status < 400 {
 		return
 	}
 	for name := range a.json {
-		require.True(s.t, facts[name], "%s: the fact %s is not expected: %s", s.place(), name, a.body)
+		require.True(s.t, facts[name], "%s: the fact %s is not expected: %s", s.position(), name, a.body)
 	}
 }
 
-// member returns a member by its path, as text; "-" where there is none.
+// member returns a member by its path, as text; "-" if there is none.
 func member(value any, path string) string {
 	for _, step := range strings.Split(path, ".") {
 		switch within := value.(type) {

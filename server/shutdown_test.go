@@ -22,8 +22,8 @@ import (
 	"github.com/seathold/seathold/engine/journal/embedded"
 )
 
-// TestShutdownUnderLoad is that no request which took effect goes unanswered when the server shuts down in the middle
-// of it: what a client heard nothing of was never executed.
+// TestShutdownUnderLoad checks that every request that took effect is answered when the server shuts down under load: a
+// request without an answer was never executed.
 func TestShutdownUnderLoad(t *testing.T) {
 	noLeaks(t)
 	for round := range 5 {
@@ -40,13 +40,13 @@ func shutdownUnderLoad(t *testing.T, seed uint64) {
 	const clients = 32
 	var all sync.WaitGroup
 	var answered atomic.Int64
-	unheard := make([][]uuid.UUID, clients)
+	unanswered := make([][]uuid.UUID, clients)
 	for i := range clients {
-		all.Go(func() { unheard[i] = f.sellUntilClosed(i, 1+i%4, &answered) })
+		all.Go(func() { unanswered[i] = f.sellUntilClosed(i, 1+i%4, &answered) })
 	}
 	enough := 200 + rand.New(rand.NewPCG(seed, 0)).Int64N(400)
 	for answered.Load() < enough {
-		time.Sleep(time.Millisecond) // until the load is on
+		time.Sleep(time.Millisecond) // until there is load
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
@@ -56,30 +56,29 @@ func shutdownUnderLoad(t *testing.T, seed uint64) {
 	require.Error(t, err)
 	all.Wait()
 	var r engine.Reservation
-	for _, ids := range unheard {
+	for _, ids := range unanswered {
 		for _, id := range ids {
 			err := e.Reservation(t.Context(), id, &r)
 			var refusal *engine.Refusal
-			require.ErrorAs(t, err, &refusal, "%s took effect and nobody was told", id)
+			require.ErrorAs(t, err, &refusal, "%s took effect without an answer", id)
 			require.Equal(t, engine.ReservationNotFound, refusal.Code)
 		}
 	}
 }
 
-// sellUntilClosed sends reservations, depth at a time, each release and each refusal included in what counts as
-// answered, until the connection ends. It returns the ids of which it heard nothing. A request that it could not send
-// any more does not keep it from hearing what was answered to those before.
-func (f *fixture) sellUntilClosed(client, depth int, answered *atomic.Int64) (unheard []uuid.UUID) {
+// sellUntilClosed pipelines reservations, depth at a time, until the connection ends, and counts the answers. It
+// returns the ids without one. After a failed write it still reads the answers to earlier requests.
+func (f *fixture) sellUntilClosed(client, depth int, answered *atomic.Int64) (unanswered []uuid.UUID) {
 	c, err := net.Dial("tcp", f.address)
 	if err != nil {
-		return nil // it came too late
+		return nil // the server has shut down
 	}
-	defer c.Close() // the answers are all that counts
+	defer c.Close() // an error of Close does not matter
 	r := bufio.NewReader(c)
 	for n := 0; ; n++ {
 		for range depth {
 			id := uuid.New()
-			unheard = append(unheard, id)
+			unanswered = append(unanswered, id)
 			body := fmt.Sprintf(`{"id":"%s","account":"c%d-%d","lines":[{"session":"SKI01","category":"B","quantity":1}]}`, id, client, n)
 			if _, err := fmt.Fprintf(c, "POST /v1/reservations HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
 				break
@@ -88,58 +87,58 @@ func (f *fixture) sellUntilClosed(client, depth int, answered *atomic.Int64) (un
 		for range depth {
 			response, err := http.ReadResponse(r, nil)
 			if err != nil {
-				return unheard
+				return unanswered
 			}
 			_, err = io.Copy(io.Discard, response.Body)
 			if errors.Join(err, response.Body.Close()) != nil {
-				return unheard
+				return unanswered
 			}
-			unheard = unheard[1:]
+			unanswered = unanswered[1:]
 			answered.Add(1)
 		}
 	}
 }
 
-// TestShutdownEndsIdleConnections is that connections without a request in them do not hold up a shutdown, and that it
-// waits for one that has.
+// TestShutdownEndsIdleConnections checks that a shutdown does not wait for idle connections, and waits for one with a
+// request in flight.
 func TestShutdownEndsIdleConnections(t *testing.T) {
-	f, gate := startGated(t)
+	f, j := startStalling(t)
 	silent, used, busy := f.dial(), f.dial(), f.dial()
 	for _, c := range []net.Conn{used, busy} {
 		_, err := io.WriteString(c, "GET /v1/phases HTTP/1.1\r\nHost: x\r\n\r\n")
 		require.NoError(t, err)
 		require.Equal(t, 200, f.readAnswer(bufio.NewReader(c)).status)
 	}
-	gate.closed.Store(true)
+	j.stalled.Store(true)
 	f.beginReserve(busy)
 	down := make(chan error, 1)
 	go func() { down <- f.server.Shutdown(t.Context()) }()
-	for _, c := range []net.Conn{silent, used} { // both end while the third still waits for the journal
+	for _, c := range []net.Conn{silent, used} { // both are closed while the third waits for the journal
 		require.Empty(t, must(io.ReadAll(c))(t))
 		require.NoError(t, c.Close())
 	}
 	require.Empty(t, down)
-	close(gate.open)
+	close(j.resumed)
 	a := f.readAnswer(bufio.NewReader(busy))
 	require.Equal(t, 201, a.status)
 	require.True(t, a.last)
-	require.NoError(t, <-down) // also with a client that does not hang up
+	require.NoError(t, <-down) // even though the client keeps its end open
 	require.NoError(t, busy.Close())
 }
 
-// TestShutdownHearsClientsOut is that a client that has sent more than was read of it gets its answer and an orderly
-// end: a reset could overtake the answer.
-func TestShutdownHearsClientsOut(t *testing.T) {
-	f, gate := startGated(t)
+// TestShutdownClosesGracefully checks that a client that has sent more than was read receives its answer and an orderly
+// close. A reset could overtake the answer.
+func TestShutdownClosesGracefully(t *testing.T) {
+	f, j := startStalling(t)
 	c := f.dial()
-	gate.closed.Store(true)
+	j.stalled.Store(true)
 	f.beginReserve(c)
 	_, err := io.WriteString(c, "GET /v1/phases HTTP/1.1\r\nHost: x\r\n\r\n")
 	require.NoError(t, err)
 	down := make(chan error, 1)
 	go func() { down <- f.server.Shutdown(t.Context()) }()
 	require.Eventually(t, func() bool { return f.server.Ready() != nil }, patience, time.Millisecond)
-	close(gate.open)
+	close(j.resumed)
 	r := bufio.NewReader(c)
 	a := f.readAnswer(r)
 	require.Equal(t, 201, a.status)
@@ -150,10 +149,10 @@ func TestShutdownHearsClientsOut(t *testing.T) {
 	require.NoError(t, <-down)
 }
 
-// TestShutdownLosesPatience is that a shutdown ends although the journal hangs, and leaves no call behind.
-func TestShutdownLosesPatience(t *testing.T) {
-	f, gate := startGated(t)
-	gate.closed.Store(true)
+// TestShutdownTimesOut checks that a shutdown ends although the journal stalls, and leaves no call in flight.
+func TestShutdownTimesOut(t *testing.T) {
+	f, j := startStalling(t)
+	j.stalled.Store(true)
 	busy := f.dial()
 	f.beginReserve(busy)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -161,19 +160,19 @@ func TestShutdownLosesPatience(t *testing.T) {
 	require.ErrorIs(t, f.server.Shutdown(ctx), context.DeadlineExceeded)
 	require.Zero(t, f.server.admission.inFlight.Load())
 	require.NoError(t, busy.Close())
-	close(gate.open)
+	close(j.resumed)
 }
 
-// startGated starts a server whose journal can be made to hang.
-func startGated(t *testing.T) (*fixture, *gatedJournal) {
+// startStalling starts a server whose journal can stall.
+func startStalling(t *testing.T) (*fixture, *stallingJournal) {
 	noLeaks(t)
 	clock := clockAt(instantOf(t, early))
-	gate := &gatedJournal{open: make(chan struct{}), failingJournal: failingJournal{from: 1 << 60}}
-	e := newEngine(t, clock, func(o *engine.Options) { o.Durability, o.Journal, o.JournalTimeout = engine.Sync, gate, time.Minute })
-	return startWith(t, clock, e, nil), gate
+	j := &stallingJournal{resumed: make(chan struct{}), failingJournal: failingJournal{from: 1 << 60}}
+	e := newEngine(t, clock, func(o *engine.Options) { o.Durability, o.Journal, o.JournalTimeout = engine.Sync, j, time.Minute })
+	return startWith(t, clock, e, nil), j
 }
 
-// beginReserve sends a request to reserve, and returns when the server is at it and no other.
+// beginReserve sends a request to reserve, and returns when it is the only one in flight.
 func (f *fixture) beginReserve(c net.Conn) {
 	f.t.Helper()
 	_, err := fmt.Fprintf(c, "POST /v1/reservations HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(validBody), validBody)
@@ -181,19 +180,19 @@ func (f *fixture) beginReserve(c net.Conn) {
 	require.Eventually(f.t, func() bool { return f.server.admission.inFlight.Load() == 1 }, patience, time.Millisecond)
 }
 
-// gatedJournal is a journal that can be made to hang.
-type gatedJournal struct {
+// stallingJournal is a journal that can stall.
+type stallingJournal struct {
 	failingJournal
-	closed atomic.Bool
-	open   chan struct{}
+	stalled atomic.Bool
+	resumed chan struct{}
 }
 
-func (j *gatedJournal) Append(ctx context.Context, g journal.Group) error {
-	if j.closed.Load() {
+func (j *stallingJournal) Append(ctx context.Context, g journal.Group) error {
+	if j.stalled.Load() {
 		select {
-		case <-j.open:
+		case <-j.resumed:
 		case <-ctx.Done():
-			return errors.Join(errors.New("the journal hung"), ctx.Err())
+			return errors.Join(errors.New("the journal stalled"), ctx.Err())
 		}
 	}
 	return j.failingJournal.Append(ctx, g)

@@ -19,13 +19,13 @@ import (
 	"github.com/seathold/seathold/server/internal/encode"
 )
 
-const patience = 10 * time.Second // of a test for an answer that must come
+const patience = 10 * time.Second // for a response in a test
 
-// raw sends bytes as they are, half-closes, and returns the first answer.
+// raw sends bytes unchanged and returns the first response.
 func (f *fixture) raw(request string) *answer {
 	f.t.Helper()
 	c := f.dial()
-	defer c.Close() // the answer is all that counts
+	defer c.Close() // an error of Close does not matter
 	_, err := io.WriteString(c, request)
 	require.NoError(f.t, err)
 	return f.readAnswer(bufio.NewReader(c))
@@ -55,7 +55,7 @@ func (f *fixture) readAnswer(r *bufio.Reader) *answer {
 	return a
 }
 
-// on holds a raw answer against an operation of the document.
+// on records a raw response as one of an operation of the document.
 func (a *answer) on(o operation) *answer {
 	contract.note(o.name+" "+http.StatusText(a.status), &contract.answered)
 	return a
@@ -63,7 +63,7 @@ func (a *answer) on(o operation) *answer {
 
 const validBody = `{"account":"w","lines":[{"session":"SWM01","category":"A","quantity":1}]}`
 
-// TestBadHTTP is that bytes that are no proper request get a 400 or 413 in the API's form, and the connection ends.
+// TestBadHTTP checks that bytes that are not a valid request get a 400 or 413 as problem+json.
 func TestBadHTTP(t *testing.T) {
 	noLeaks(t)
 	f := start(t, nil)
@@ -128,7 +128,7 @@ func TestBadHTTP(t *testing.T) {
 	require.Equal(t, json.Number("90"), f.get("/v1/sessions/SWM01").json["pools"].([]any)[0].(map[string]any)["available"])
 }
 
-// TestGoodHTTP is what is unusual but right.
+// TestGoodHTTP checks requests that are unusual but valid.
 func TestGoodHTTP(t *testing.T) {
 	noLeaks(t)
 	f := start(t, nil)
@@ -142,9 +142,9 @@ func TestGoodHTTP(t *testing.T) {
 	require.Equal(t, 200, f.raw("GET /v1/phases?a=b#c HTTP/1.1\r\nHost: x\r\n\r\n").status)
 	require.Equal(t, 200, f.raw("GET /v1/phases HTTP/1.0\r\n\r\n").status)
 
-	// The client asks before it sends the body.
+	// The client sends the body after 100 Continue.
 	c := f.dial()
-	defer c.Close() // the answers are all that counts
+	defer c.Close() // an error of Close does not matter
 	r := bufio.NewReader(c)
 	_, err := fmt.Fprintf(c, "%sContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", head, len(validBody))
 	require.NoError(t, err)
@@ -155,19 +155,19 @@ func TestGoodHTTP(t *testing.T) {
 	require.Equal(t, 201, f.readAnswer(r).status)
 }
 
-// TestPipelining is that requests sent at once are answered in order, refusals among them.
+// TestPipelining checks that pipelined requests are answered in order, including refusals.
 func TestPipelining(t *testing.T) {
 	noLeaks(t)
 	f := start(t, nil)
 	c := f.dial()
-	defer c.Close() // the answers are all that counts
+	defer c.Close() // an error of Close does not matter
 	var all strings.Builder
 	const rounds = 100
 	for i := range rounds {
 		fmt.Fprintf(&all, "GET /v1/accounts/n%d HTTP/1.1\r\nHost: x\r\n\r\n", i)
 		fmt.Fprintf(&all, "POST /v1/reservations HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
 	}
-	go func() { _, _ = io.WriteString(c, all.String()) }() // what is not read shows below
+	go func() { _, _ = io.WriteString(c, all.String()) }() // a failure shows when the answers are read
 	r := bufio.NewReader(c)
 	for i := range rounds {
 		require.Equal(t, fmt.Sprintf("n%d", i), f.readAnswer(r).json["account"])
@@ -175,8 +175,7 @@ func TestPipelining(t *testing.T) {
 	}
 }
 
-// TestSlowRequests is that a request, however slowly it comes, has its time, and that a client that never says a word
-// hears none.
+// TestSlowRequests checks that a slow request times out, and that a client that sends nothing receives nothing.
 func TestSlowRequests(t *testing.T) {
 	noLeaks(t)
 	f := start(t, func(o *Options) { o.ReadTimeout, o.IdleTimeout = 150*time.Millisecond, 150*time.Millisecond })
@@ -187,7 +186,7 @@ func TestSlowRequests(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := f.dial()
-			defer c.Close() // the answer is all that counts
+			defer c.Close() // an error of Close does not matter
 			_, err := io.WriteString(c, begin)
 			require.NoError(t, err)
 			began, stop := time.Now(), make(chan struct{})
@@ -200,11 +199,11 @@ func TestSlowRequests(t *testing.T) {
 		})
 	}
 	c := f.dial()
-	defer c.Close() // nothing was said
+	defer c.Close() // an error of Close does not matter
 	require.Empty(t, must(io.ReadAll(c))(t))
 }
 
-// trickle sends a byte now and then, as slow attackers do.
+// trickle sends single bytes slowly, as attackers do.
 func trickle(c net.Conn, stop chan struct{}) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -220,8 +219,8 @@ func trickle(c net.Conn, stop chan struct{}) {
 	}
 }
 
-// TestAnnouncedBodies is that bodies which are announced and not sent cost no more than their limit each, and that one
-// beyond the limit costs nothing.
+// TestAnnouncedBodies checks that bodies that are announced and not sent cost at most the limit each, and one beyond
+// the limit nothing.
 func TestAnnouncedBodies(t *testing.T) {
 	noLeaks(t)
 	f := start(t, nil)
@@ -230,7 +229,7 @@ func TestAnnouncedBodies(t *testing.T) {
 	for _, announced := range []int{maxBody, 1 << 30} {
 		for range connections {
 			c := f.dial()
-			defer c.Close() // abandoned
+			defer c.Close() // an error of Close does not matter
 			_, err := fmt.Fprintf(c, "POST /v1/reservations HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n{", announced)
 			require.NoError(t, err)
 		}
@@ -247,8 +246,8 @@ func liveHeap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// TestRefusalReachesASendingClient is that a client which is still sending a body that is too large reads why, instead
-// of finding its connection reset.
+// TestRefusalReachesASendingClient checks that a client that is still sending a body that is too large can read the
+// refusal, and its connection is not reset.
 func TestRefusalReachesASendingClient(t *testing.T) {
 	noLeaks(t)
 	f := start(t, nil)
@@ -263,7 +262,7 @@ func TestRefusalReachesASendingClient(t *testing.T) {
 	}
 }
 
-// TestTooManyConnections is that a connection beyond the limit hears so, and that room is used again.
+// TestTooManyConnections checks that a connection beyond the limit is refused, and that closed ones make room.
 func TestTooManyConnections(t *testing.T) {
 	noLeaks(t)
 	const limit = 8
@@ -286,7 +285,7 @@ func TestTooManyConnections(t *testing.T) {
 	}
 	require.Eventually(t, func() bool {
 		c := f.dial()
-		defer c.Close() // the answer is all that counts
+		defer c.Close() // an error of Close does not matter
 		if _, err := io.WriteString(c, "GET /v1/phases HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 			return false
 		}
@@ -295,7 +294,7 @@ func TestTooManyConnections(t *testing.T) {
 	}, patience, 5*time.Millisecond)
 }
 
-// TestAdmission is that never more than the limit is let in, and that everything that left is room again.
+// TestAdmission checks that at most the limit is admitted, and that everything leaves.
 func TestAdmission(t *testing.T) {
 	const limit, callers, rounds = 10, 8, 2000
 	a := newAdmission(limit)
