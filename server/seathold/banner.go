@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,7 +16,7 @@ import (
 	"github.com/seathold/seathold/engine/catalog"
 )
 
-// banner says what is sold, by which clock and journal, and how to try it.
+// banner prints what is sold, the clock, the journal, and how to try it.
 func (s *service) banner(w io.Writer) error {
 	out := lines{w: w}
 	out.printf("Seathold %s", versionOf(build()))
@@ -27,7 +28,7 @@ func (s *service) banner(w io.Writer) error {
 		out.printf("  redis      %s", line)
 	}
 	if !s.engine.Leads() {
-		out.printf("  role       standby: it answers reads, and takes over when the leader has been silent for %s", s.command.Standby.TakeoverAfter)
+		out.printf("  role       standby: it answers reads, and takes over when the leader is silent for %s", s.command.Standby.TakeoverAfter)
 	} else if s.command.Durability != "none" {
 		out.printf("  recovered  %s", describeRecovery(s.engine.Recovery()))
 		for _, note := range s.engine.Recovery().Notes {
@@ -36,7 +37,7 @@ func (s *service) banner(w io.Writer) error {
 	}
 	out.printf("  holds      last %s unless the request asks for less", s.command.TTL)
 	out.printf("  callers    %s", s.describeCallers())
-	out.printf("  API        %s (described at /openapi.yaml)", s.url(s.api))
+	out.printf("  API        %s (documented at /openapi.yaml)", s.url(s.api))
 	out.printf("  operator   http://%s (/healthz, /readyz, /metrics, /debug/pprof/)", hostPort(s.admin))
 	if s.engine.Leads() {
 		s.suggest(&out)
@@ -46,13 +47,10 @@ func (s *service) banner(w io.Writer) error {
 
 func describeSale(sale *catalog.Sale) string {
 	derived := ""
-	for i := range sale.Pools {
-		if sale.Pools[i].Derived {
-			derived = "; places derived from the capacity of the venues"
-			break
-		}
+	if slices.ContainsFunc(sale.Pools, func(p catalog.Pool) bool { return p.Derived }) {
+		derived = "; stock derived from the capacity of the venues"
 	}
-	return fmt.Sprintf("%s (%s): %s sessions, %s places on sale%s", sale.Title, sale.Name, count(len(sale.Sessions)),
+	return fmt.Sprintf("%s (%s): %s sessions, %s tickets on sale%s", sale.Title, sale.Name, count(len(sale.Sessions)),
 		count(sale.PlacesOnSale()), derived)
 }
 
@@ -61,7 +59,7 @@ func (s *service) describeClock() string {
 	if s.clock.real {
 		return "wall time, " + now
 	}
-	return fmt.Sprintf("simulated from %s on; it reads %s", s.clock.from.Format(time.RFC3339), now)
+	return fmt.Sprintf("simulated from %s, now %s", s.clock.from.Format(time.RFC3339), now)
 }
 
 func describePhases(e *engine.Engine) string {
@@ -78,45 +76,43 @@ func describePhases(e *engine.Engine) string {
 }
 
 func (s *service) describeJournal() string {
-	switch s.command.Durability {
-	case "none":
-		return "none is kept: everything is forgotten when the server ends"
-	case "sync":
-		if s.command.Journal.Redis != "" {
-			return s.command.Journal.String() + ", sync: what was answered is in the Redis"
-		}
-	case "async":
-		return s.command.Journal.String() + ", async: answers do not wait for it, a crash may take back the last moments"
+	switch {
+	case s.command.Durability == "none":
+		return "none: all outcomes are lost when the server ends"
+	case s.command.Durability == "async":
+		return s.command.Journal.String() + ", async: answers do not wait for it, a crash may undo the last ones"
+	case s.command.Journal.Redis != "":
+		return s.command.Journal.String() + ", sync: acknowledged outcomes are in the Redis"
 	}
-	return s.command.Journal.String() + ", sync: what was answered is on disk"
+	return s.command.Journal.String() + ", sync: acknowledged outcomes are on disk"
 }
 
 func describeRecovery(r engine.Recovery) string {
 	if r.Last == 0 {
-		return "nothing, the journal is new"
+		return "nothing: the journal is new"
 	}
 	return fmt.Sprintf("%s reservations of %s accounts in %s", count(r.Reservations), count(r.Accounts), r.Took.Round(100*time.Microsecond))
 }
 
 func (s *service) describeCallers() string {
-	who := "need a key of " + s.command.Callers.Keys
+	access := "need a key of " + s.command.Callers.Keys
 	if s.keys == nil {
-		who = "on this machine only, no keys"
+		access = "on this machine only, without keys"
 	}
 	switch {
 	case s.tls == nil:
-		return who
+		return access
 	case s.command.Callers.ClientCA == "":
-		return who + ", TLS"
+		return access + ", TLS"
 	}
-	return who + ", TLS with client certificates"
+	return access + ", TLS with client certificates"
 }
 
-// suggest prints a call that holds tickets as the sale stands now.
+// suggest prints calls that hold and sell tickets in the present state of the sale.
 func (s *service) suggest(out *lines) {
 	line, account, ok := suggestion(s.engine)
 	if !ok {
-		out.printf("\nNo open phase sells anything to everybody on this clock; see --clock.")
+		out.printf("\nNo open phase sells anything to the public at this time; see --clock.")
 		return
 	}
 	curl := "curl -sS"
@@ -131,14 +127,14 @@ func (s *service) suggest(out *lines) {
 		curl += " -H 'Authorization: Bearer KEY'"
 	}
 	url := s.url(s.api) + "/v1/reservations"
-	out.printf("\nTry it. This holds tickets, again and again until a limit is reached:")
+	out.printf("\nTry it. This holds tickets, and can be repeated until a limit is reached:")
 	out.printf(`  %s %s -d '{"account":"%s","lines":[{"session":"%s","category":"%s","quantity":%d}]}'`, curl, url, account,
 		line.Session, line.Category, line.Quantity)
-	out.printf("and this sells them, with the id of that answer for ID:")
+	out.printf("This sells them, with the id from that answer in place of ID:")
 	out.printf("  %s -X POST %s/ID/confirm", curl, url)
 }
 
-// suggestion picks the fullest pool of an open phase that sells to everybody, and an account that never bought.
+// suggestion picks the pool with most tickets available in the open phases for the public, and a new account.
 func suggestion(e *engine.Engine) (line engine.Line, account string, ok bool) {
 	sale, most := e.Sale(), 0
 	for i := range sale.Phases {
@@ -157,7 +153,7 @@ func suggestion(e *engine.Engine) (line engine.Line, account string, ok bool) {
 	return line, freshAccount(e), most > 0
 }
 
-// freshAccount names an account that counts no tickets, if one is soon found.
+// freshAccount returns the name of an account without tickets, unless all it tries have some.
 func freshAccount(e *engine.Engine) (name string) {
 	const tries = 1000
 	for i := range tries {
@@ -179,7 +175,7 @@ func (s *service) url(ln net.Listener) string {
 	return "http://" + hostPort(ln)
 }
 
-// hostPort is where to reach the listener from this machine.
+// hostPort returns where the listener can be reached from this machine.
 func hostPort(ln net.Listener) string {
 	host, port, err := net.SplitHostPort(ln.Addr().String())
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/seathold/seathold/engine/catalog"
 )
 
-// openingPhase is the phase of the bundled sale at whose opening its clock starts: 30 November 2023, all venues.
+// openingPhase is the phase at whose opening the clock of the bundled sale starts: 30 November 2023, all venues.
 const openingPhase = "all-venues"
 
 // saleClock is the flag --clock: unset, wall time, or an instant to start from.
@@ -30,8 +30,8 @@ func (c *saleClock) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// orDefaultOf returns the clock to use where the flag is unset: the bundled sale starts when its last phase opens, any
-// other runs on wall time.
+// orDefaultOf returns the default clock if the flag is unset: the bundled sale starts when openingPhase opens, any other
+// runs on wall time.
 func (c saleClock) orDefaultOf(definition string, sale *catalog.Sale) saleClock {
 	if c != (saleClock{}) {
 		return c
@@ -44,7 +44,7 @@ func (c saleClock) orDefaultOf(definition string, sale *catalog.Sale) saleClock 
 	return saleClock{real: true}
 }
 
-// start makes the engine's clock. A simulated one does not go back behind what the journal has seen.
+// start makes the engine's clock. A simulated clock starts no earlier than the latest instant in the journal.
 func (c saleClock) start(latest time.Time) func() time.Time {
 	if c.real {
 		return time.Now

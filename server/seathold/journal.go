@@ -26,7 +26,7 @@ type journalFlags struct {
 func (s *service) openJournal() (journal.Backend, error) {
 	where := s.command.Journal
 	if where.Redis == "" {
-		return embedded.Open(where.Data, embedded.Options{Warn: func(err error) { s.log.Warn("the journal goes on", "fault", err) }})
+		return embedded.Open(where.Data, embedded.Options{Warn: func(err error) { s.log.Warn("a fault that does not stop the journal", "fault", err) }})
 	}
 	r, err := redis.Open(redis.Options{Address: where.Redis})
 	if err != nil {
@@ -38,8 +38,8 @@ func (s *service) openJournal() (journal.Backend, error) {
 	return r, nil
 }
 
-// look opens the journal for reading. A directory must not be in use by a server; a Redis may be.
-func (f journalFlags) look() (readable, error) {
+// openReadOnly opens the journal for reading. A directory must not be in use by a server; a Redis may be.
+func (f journalFlags) openReadOnly() (readable, error) {
 	if f.Redis != "" {
 		return redis.OpenReadOnly(redis.Options{Address: f.Redis})
 	}
@@ -65,7 +65,7 @@ func (f journalFlags) String() string {
 }
 
 type journalCommand struct {
-	Dump dumpCommand `cmd:"" help:"Print one JSON line a record."`
+	Dump dumpCommand `cmd:"" help:"Print each record as a line of JSON."`
 }
 
 type dumpCommand struct {
@@ -74,7 +74,7 @@ type dumpCommand struct {
 
 // Run prints the journal.
 func (c *dumpCommand) Run(p *process) error {
-	b, err := c.Journal.look()
+	b, err := c.Journal.openReadOnly()
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (c *verifyCommand) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	b, err := c.Journal.look()
+	b, err := c.Journal.openReadOnly()
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func printAudit(w io.Writer, where journalFlags, a *audit.Findings) error {
 	out.printf("journal       %s", where)
 	out.printf("records       %s, the last has number %s", count(a.Records), count(int(a.Last)))
 	if a.Checkpoint.Start > 0 {
-		out.printf("checkpoint    behind record %s, %s bytes", count(int(a.Checkpoint.Start)), count(int(a.Checkpoint.Bytes)))
+		out.printf("checkpoint    after record %s, %s bytes", count(int(a.Checkpoint.Start)), count(int(a.Checkpoint.Bytes)))
 	}
 	for _, note := range a.Notes {
 		out.printf("note          %s", note)
@@ -129,16 +129,4 @@ func printAudit(w io.Writer, where journalFlags, a *audit.Findings) error {
 		out.printf("invariants    I1, I2, I3 and I6 hold after every record")
 	}
 	return out.err
-}
-
-// lines prints lines until one fails.
-type lines struct {
-	w   io.Writer
-	err error
-}
-
-func (l *lines) printf(format string, facts ...any) {
-	if l.err == nil {
-		_, l.err = fmt.Fprintf(l.w, format+"\n", facts...)
-	}
 }

@@ -2,22 +2,20 @@ package main
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"syscall"
 
 	"github.com/seathold/seathold/server"
 )
 
-// callers is who may connect and what they must show.
+// callers are the flags about who may connect, and with which credentials.
 type callers struct {
 	Keys     string `env:"SEATHOLD_KEYS" placeholder:"FILE" help:"Callers' keys: lines 'role key', role is sell, admin or read. Without keys only loopback is served."`
 	TLSCert  string `env:"SEATHOLD_TLS_CERT" placeholder:"FILE" help:"Certificate of the API's listener, PEM."`
 	TLSKey   string `env:"SEATHOLD_TLS_KEY" placeholder:"FILE" help:"Its key, PEM."`
-	ClientCA string `env:"SEATHOLD_CLIENT_CA" placeholder:"FILE" help:"Ask clients for a certificate of these authorities, PEM."`
+	ClientCA string `env:"SEATHOLD_CLIENT_CA" placeholder:"FILE" help:"Require client certificates of these authorities, PEM."`
 }
 
 // keys loads the keys, nil without a file.
@@ -50,25 +48,19 @@ func (c *callers) tls() (*tls.Config, error) {
 	if c.ClientCA == "" {
 		return config, nil
 	}
-	authorities, err := os.ReadFile(c.ClientCA)
-	if err != nil {
-		return nil, fmt.Errorf("--client-ca: %w", err)
-	}
-	config.ClientCAs, config.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
-	if !config.ClientCAs.AppendCertsFromPEM(authorities) {
-		return nil, fmt.Errorf("--client-ca: %s has no certificate in PEM form", c.ClientCA)
-	}
-	return config, nil
+	config.ClientAuth = tls.RequireAndVerifyClientCert
+	config.ClientCAs, err = readAuthorities("--client-ca", c.ClientCA)
+	return config, err
 }
 
-// listen binds the address of a flag. Without keys it has to be one of this machine only.
+// listen binds the address of a flag. Without keys it must be a loopback address.
 func listen(flag, address string, keys *server.Keys) (net.Listener, error) {
 	resolved, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
 		return nil, usagef("%s: %w", flag, err)
 	}
 	if keys == nil && !resolved.IP.IsLoopback() {
-		return nil, usagef("%s %s is reachable from other machines: give callers keys with --keys FILE, or bind to 127.0.0.1", flag, address)
+		return nil, usagef("%s %s is reachable from other machines: require keys with --keys FILE, or bind to 127.0.0.1", flag, address)
 	}
 	ln, err := net.ListenTCP("tcp", resolved)
 	if errors.Is(err, syscall.EADDRINUSE) {

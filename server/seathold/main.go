@@ -1,4 +1,4 @@
-// Command seathold serves a sale over HTTP, and looks after its journal.
+// Command seathold serves a sale over HTTP and maintains its journal.
 package main
 
 import (
@@ -13,30 +13,30 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// Exit codes.
+// Exit codes. Each failure prints one line on stderr.
 const (
 	exitDone   = 0
-	exitFailed = 1 // with one clear line on stderr
-	exitUsage  = 2 // likewise
+	exitFailed = 1
+	exitUsage  = 2
 )
 
 // commands is the command line. Each command is a struct of its flags with a Run method, in a file of its own.
 type commands struct {
 	Serve    serveCommand    `cmd:"" default:"withargs" help:"Serve a sale over HTTP. This is the default command."`
 	Rehearse rehearseCommand `cmd:"" help:"Play a whole sale in virtual time against the engine, and audit it."`
-	Draw     drawCommand     `cmd:"" help:"Enter accounts for a draw, run it, publish it, check it, tell the winners."`
-	Verify   verifyCommand   `cmd:"" help:"Replay a journal that no server writes, check it, and print its totals."`
-	Journal  journalCommand  `cmd:"" help:"Look into a journal."`
-	Version  versionCommand  `cmd:"" help:"Print what this program is."`
+	Draw     drawCommand     `cmd:"" help:"Enter accounts for a draw, run it, publish it, verify it, notify the winners."`
+	Verify   verifyCommand   `cmd:"" help:"Replay a journal that no server is writing, verify it, and print its totals."`
+	Journal  journalCommand  `cmd:"" help:"Inspect a journal."`
+	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
 
-// process is what a command needs of the world.
+// process is what a command uses of its process.
 type process struct {
 	stdout, stderr io.Writer
 	signals        <-chan os.Signal // requests to end
 }
 
-// usageError is an error in how the program was called.
+// usageError is an error in the command line.
 type usageError struct{ error }
 
 func usagef(format string, facts ...any) error { return usageError{fmt.Errorf(format, facts...)} }
@@ -50,7 +50,7 @@ func main() {
 // run executes one command line and returns its exit code.
 func run(args []string, p *process) (code int) {
 	type helped struct{ code int }
-	defer func() { // kong ends the program after --help; so does this, at one place
+	defer func() { // kong exits after --help: its exit panics up to here
 		if end := recover(); end != nil {
 			done, ok := end.(helped)
 			if !ok {
@@ -73,19 +73,31 @@ func run(args []string, p *process) (code int) {
 	if err != nil {
 		return p.fail(exitUsage, err)
 	}
-	if err := command.Run(p); err != nil {
-		var usage usageError
-		if errors.As(err, &usage) {
-			return p.fail(exitUsage, err)
-		}
+	err = command.Run(p)
+	if _, usage := errors.AsType[usageError](err); usage {
+		return p.fail(exitUsage, err)
+	}
+	if err != nil {
 		return p.fail(exitFailed, err)
 	}
 	return exitDone
 }
 
-// fail says why on one line.
+// fail prints the error on one line.
 func (p *process) fail(code int, err error) int {
 	line := strings.Join(strings.Fields(strings.ReplaceAll(err.Error(), "\n", "; ")), " ")
-	_, _ = fmt.Fprintln(p.stderr, "seathold: "+line) // where stderr is gone, nobody listens
+	_, _ = fmt.Fprintln(p.stderr, "seathold: "+line) // without stderr there is nowhere to report a failure
 	return code
+}
+
+// lines prints lines until one fails.
+type lines struct {
+	w   io.Writer
+	err error
+}
+
+func (l *lines) printf(format string, facts ...any) {
+	if l.err == nil {
+		_, l.err = fmt.Fprintf(l.w, format+"\n", facts...)
+	}
 }

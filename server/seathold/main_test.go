@@ -153,7 +153,7 @@ func TestFirstSale(t *testing.T) {
 	dir := t.TempDir()
 	r := serve(t, dir)
 	for _, words := range []string{"Paris 2024 (paris2024): 1,026 sessions", "derived", "simulated from 2023-11-30T09:00:00Z", "all-venues (All venues",
-		"./seathold-data, sync: what was answered is on disk", "the journal is new", "17m0s"} {
+		"./seathold-data, sync: acknowledged outcomes are on disk", "the journal is new", "17m0s"} {
 		require.Contains(t, r.banner, words)
 	}
 	curl := curlLine.FindAllStringSubmatch(r.banner, -1)
@@ -220,7 +220,7 @@ func TestOtherSales(t *testing.T) {
 	dir := t.TempDir()
 	r = serve(t, dir)
 	require.Contains(t, r.banner, "early (Early")
-	require.Contains(t, r.banner, "everything is forgotten")
+	require.Contains(t, r.banner, "all outcomes are lost")
 	require.Contains(t, r.banner, "last 1m0s")
 	require.Equal(t, "held", shell(t, curlLine.FindStringSubmatch(r.banner)[1])["state"])
 	require.Equal(t, exitDone, r.end(syscall.SIGTERM))

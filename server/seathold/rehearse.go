@@ -17,21 +17,21 @@ import (
 )
 
 type rehearseCommand struct {
-	Scale      float64 `default:"0.01" placeholder:"0.001..1" help:"How large: 1 is four million entries a draw and every place on sale (default: ${default})."`
-	Seed       uint64  `default:"1" help:"What all chance comes from (default: ${default}). With --workers 1 the same seed and scale give the same result to the digit."`
-	Workers    int     `help:"How many play buyers at once. Default: one a processor."`
+	Scale      float64 `default:"0.01" placeholder:"0.001..1" help:"How large: 1 is four million entries a draw and all tickets on sale (default: ${default})."`
+	Seed       uint64  `default:"1" help:"Seed of all randomness (default: ${default}). With --workers 1 the same seed and scale give the same result to the digit."`
+	Workers    int     `help:"How many goroutines play buyers. Default: one a processor."`
 	Data       string  `xor:"journal" placeholder:"DIR" help:"Keep the journal in this directory, which must be new or empty. Default: one in the working directory that is removed at the end."`
-	Redis      string  `xor:"journal" placeholder:"URL" help:"Keep the journal in a Redis, under a name of its own, which is printed; it stays there."`
+	Redis      string  `xor:"journal" placeholder:"URL" help:"Keep the journal in a Redis, under a name of its own, which is printed. It is not removed."`
 	Durability string  `default:"sync" enum:"sync,async,none" help:"Answer after the outcome is on disk (sync, the default), before it (async), or keep no journal at all (none)."`
 	Sale       string  `default:"paris2024" env:"SEATHOLD_SALE" placeholder:"NAME|DIR" help:"The sale definition (default: ${default})."`
-	JSON       string  `name:"json" placeholder:"FILE" help:"Write the report as JSON, too."`
+	JSON       string  `name:"json" placeholder:"FILE" help:"Also write the report as JSON."`
 }
 
-// rehearsalMemory is what the runtime tries to keep within, unless GOMEMLIMIT says otherwise. A whole sale fills large
-// tables without pointers, which the collector has nearly nothing to scan in but would let double before it looks.
+// rehearsalMemory is the memory limit of the runtime, unless GOMEMLIMIT sets another. A whole sale fills large tables
+// without pointers. The collector has almost nothing to scan in them, but would let the heap double between its cycles.
 const rehearsalMemory = 2500 << 20
 
-// Run plays the sale and prints what came of it. A rehearsal whose audit is not clean is a failure.
+// Run plays the sale and prints the report. A rehearsal whose audit is not clean is a failure.
 func (c *rehearseCommand) Run(p *process) error {
 	o, tidy, err := c.options(p)
 	if err != nil {
@@ -53,7 +53,7 @@ func (c *rehearseCommand) Run(p *process) error {
 	case report.Audit.Broken > 0:
 		return fmt.Errorf("the audit found %s problems", count(report.Audit.Broken))
 	case report.Places.Missed > 0:
-		return fmt.Errorf("%s places were asked for and are left", count(report.Places.Missed))
+		return fmt.Errorf("%s tickets were requested and are left", count(report.Places.Missed))
 	}
 	return nil
 }
@@ -82,26 +82,22 @@ func (c *rehearseCommand) play(p *process, o rehearsal.Options) (*rehearsal.Repo
 	return report, err
 }
 
-// options checks the flags and opens the journal. tidy removes what the rehearsal should not leave behind.
+// options checks the flags and opens the journal. tidy removes a journal that is not to be kept.
 func (c *rehearseCommand) options(p *process) (o rehearsal.Options, tidy func() error, err error) {
 	if c.Scale < rehearsal.MinScale || c.Scale > rehearsal.MaxScale {
-		return o, nil, usagef("--scale %g: %g to %g are possible", c.Scale, rehearsal.MinScale, float64(rehearsal.MaxScale))
+		return o, nil, usagef("--scale %g is not from %g to %g", c.Scale, rehearsal.MinScale, float64(rehearsal.MaxScale))
 	}
 	if c.Workers < 0 {
 		return o, nil, usagef("--workers %d is negative", c.Workers)
 	}
-	o = rehearsal.Options{Scale: c.Scale, Seed: c.Seed, Workers: c.Workers}
+	o = rehearsal.Options{Scale: c.Scale, Seed: c.Seed, Workers: c.Workers, Durability: durabilities[c.Durability]}
 	if o.Sale, err = catalog.Load(c.Sale); err != nil {
 		return o, nil, err
 	}
 	tidy = func() error { return nil }
-	switch c.Durability {
-	case "async":
-		o.Durability = engine.Async
-	case "none":
-		o.Durability = engine.None
+	if o.Durability == engine.None {
 		if c.Data != "" || c.Redis != "" {
-			return o, nil, usagef("--durability none keeps no journal: --data and --redis have no meaning with it")
+			return o, nil, usagef("--durability none keeps no journal: it excludes --data and --redis")
 		}
 		return o, tidy, nil
 	}
@@ -122,7 +118,7 @@ func (c *rehearseCommand) options(p *process) (o rehearsal.Options, tidy func() 
 	return o, tidy, nil
 }
 
-// openRedis gives the rehearsal a journal of its own in the Redis.
+// openRedis opens a journal with a new name in the Redis.
 func (c *rehearseCommand) openRedis(p *process, o *rehearsal.Options) error {
 	at := redis.Options{Address: c.Redis, Name: "rehearsal-" + time.Now().UTC().Format("20060102-150405")}
 	journal, err := redis.Open(at)

@@ -34,7 +34,7 @@ func TestRehearse(t *testing.T) {
 	require.Equal(t, []string{"report.json"}, left, "its own journal is removed")
 }
 
-func TestRehearseKeepsTheJournalWhereItIsTold(t *testing.T) {
+func TestRehearseKeepsTheJournalInData(t *testing.T) {
 	t.Chdir(t.TempDir())
 	var stdout, stderr bytes.Buffer
 	args := []string{"rehearse", "--scale", "0.001", "--data", "kept"}
@@ -53,16 +53,16 @@ func TestRehearseOnRedis(t *testing.T) {
 	require.Contains(t, stderr.String(), "the journal is named rehearsal-")
 }
 
-func TestRehearseRefusesWhatItCannotDo(t *testing.T) {
+func TestRehearseRefusesWrongUsage(t *testing.T) {
 	t.Chdir(t.TempDir())
 	signalled := make(chan os.Signal, 1)
 	signalled <- syscall.SIGTERM
 	for _, c := range []struct {
 		code int
-		says string
+		want string
 		args []string
 	}{
-		{exitUsage, "--scale 2: 0.001 to 1 are possible", []string{"--scale", "2"}},
+		{exitUsage, "--scale 2 is not from 0.001 to 1", []string{"--scale", "2"}},
 		{exitUsage, "--workers -1 is negative", []string{"--workers=-1"}},
 		{exitUsage, "--durability none keeps no journal", []string{"--durability", "none", "--data", "x"}},
 		{exitUsage, "--data and --redis can't be used together", []string{"--data", "x", "--redis", "y"}},
@@ -72,7 +72,7 @@ func TestRehearseRefusesWhatItCannotDo(t *testing.T) {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
 			require.Equal(t, c.code, run(append([]string{"rehearse"}, c.args...), &process{stdout: &stdout, stderr: &stderr, signals: signalled}))
-			require.Contains(t, stderr.String(), c.says)
+			require.Contains(t, stderr.String(), c.want)
 			require.Empty(t, stdout.String())
 		})
 	}

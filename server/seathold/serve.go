@@ -20,7 +20,7 @@ import (
 	"github.com/seathold/seathold/server/operator"
 )
 
-// drainTime is how long a shutdown waits for what is in flight.
+// drainTime is how long a shutdown waits for requests in flight.
 const drainTime = 10 * time.Second
 
 type serveCommand struct {
@@ -29,18 +29,18 @@ type serveCommand struct {
 	Journal    journalFlags  `embed:""`
 	Durability string        `default:"sync" enum:"sync,async,none" env:"SEATHOLD_DURABILITY" help:"Answer after the outcome is on disk (sync, the default), before it (async), or keep no journal at all (none)."`
 	Sale       string        `default:"paris2024" env:"SEATHOLD_SALE" placeholder:"NAME|DIR" help:"The sale definition: the bundled paris2024 (default), or a directory of the same files."`
-	Clock      saleClock     `env:"SEATHOLD_CLOCK" placeholder:"real|RFC3339" help:"The sale clock: wall time, or starting at that instant and running on. Default: the opening of 30 November 2023 for paris2024, real for other sales."`
+	Clock      saleClock     `env:"SEATHOLD_CLOCK" placeholder:"real|RFC3339" help:"The sale clock: wall time, or a clock that starts at that instant. Default: the opening of 30 November 2023 for paris2024, real for other sales."`
 	TTL        time.Duration `default:"17m" env:"SEATHOLD_TTL" help:"How long a hold lasts unless the request asks for less (default: ${default})."`
 	Callers    callers       `embed:""`
 	Standby    standby       `embed:""`
 }
 
-// leastProcs is how many goroutines run at a time at least. While the journal's writer waits for the disk it keeps the place
-// of one. If that were the only one, callers would be served in lockstep with it, one a sync, and Go would look for new
-// requests only every ten milliseconds: on one processor, overload left 2,258 of 16,839 sales a second.
+// leastProcs is the least GOMAXPROCS. While the journal's writer waits for the disk it occupies one of them. If that were
+// the only one, callers would be served in lockstep with the writer, one a sync, and Go would poll the network only every
+// ten milliseconds: on one processor, overload left 2,258 of 16,839 sales a second.
 const leastProcs = 2
 
-// Run serves until it is told to end.
+// Run serves until a signal ends it.
 func (c *serveCommand) Run(p *process) error {
 	if runtime.GOMAXPROCS(0) < leastProcs {
 		runtime.GOMAXPROCS(leastProcs)
@@ -67,15 +67,13 @@ type service struct {
 	server     atomic.Pointer[server.Server] // nil until the journal is replayed
 	engine     *engine.Engine                // replaced when it is deposed
 	replacedAt time.Time
-	report     []string // what a Redis says of itself
-	endedAPI   chan error
-	endedPort  chan error
+	report     []string   // what the check of a Redis found
+	ended      chan error // a listener ended
 }
 
-// prepare checks all that can be checked before the journal is touched, and binds both ports.
+// prepare checks everything that can be checked without the journal, and binds both ports.
 func (c *serveCommand) prepare(p *process) (*service, error) {
-	s := &service{command: c, process: p, log: slog.New(slog.NewTextHandler(p.stderr, nil)),
-		endedAPI: make(chan error, 1), endedPort: make(chan error, 1)}
+	s := &service{command: c, process: p, log: slog.New(slog.NewTextHandler(p.stderr, nil)), ended: make(chan error, 2)}
 	if c.TTL < time.Second || c.TTL%time.Second != 0 {
 		return nil, usagef("--ttl %s is not a whole number of seconds", c.TTL)
 	}
@@ -114,7 +112,9 @@ func (s *service) run() error {
 		return errors.Join(err, s.api.Close())
 	}
 	s.server.Store(api)
-	go func() { s.endedAPI <- api.ServeThrough(s.api, s.layer()) }()
+	go func() {
+		s.ended <- errors.Join(errors.New("the API's listener ended"), api.ServeThrough(s.api, s.layer()))
+	}()
 	if err := s.banner(s.process.stdout); err != nil {
 		s.log.Warn("the banner could not be printed", "error", err)
 	}
@@ -123,10 +123,8 @@ func (s *service) run() error {
 		case signal := <-s.process.signals:
 			s.log.Info("shutting down; a second signal ends at once", "signal", signal.String())
 			return s.shutdown(api)
-		case err := <-s.endedAPI:
-			return errors.Join(errors.New("the API's listener ended"), err, s.shutdown(api))
-		case err := <-s.endedPort:
-			return errors.Join(errors.New("the operator's listener ended"), err, s.shutdown(api))
+		case err := <-s.ended:
+			return errors.Join(err, s.shutdown(api))
 		case <-s.engine.Deposed():
 			if err := s.becomeStandby(api); err != nil {
 				return errors.Join(err, s.shutdown(api))
@@ -135,7 +133,7 @@ func (s *service) run() error {
 	}
 }
 
-// layer puts TLS around the API's connections.
+// layer adds TLS to the API's connections.
 func (s *service) layer() func(net.Listener) net.Listener {
 	if s.tls == nil {
 		return nil
@@ -151,12 +149,12 @@ func (s *service) startOperator() {
 	})
 	go func() {
 		if err := s.operator.Serve(s.admin); !errors.Is(err, http.ErrServerClosed) {
-			s.endedPort <- err
+			s.ended <- fmt.Errorf("the operator's listener ended: %w", err)
 		}
 	}()
 }
 
-// inCharge returns the engine that answers now; nil until the journal is replayed.
+// inCharge returns the current engine; nil until the journal is replayed.
 func (s *service) inCharge() *engine.Engine {
 	if api := s.server.Load(); api != nil {
 		return api.Engine()
@@ -171,16 +169,14 @@ func (s *service) ready() error {
 	return errors.New("the journal is being replayed")
 }
 
+// durabilities are the values of --durability.
+var durabilities = map[string]engine.Durability{"sync": engine.Sync, "async": engine.Async, "none": engine.None}
+
 // openEngine opens the sale, as the leader or as a standby.
 func (s *service) openEngine(standby bool) (*engine.Engine, error) {
 	o := engine.Options{Sale: s.sale, TTL: s.command.TTL, Clock: s.clock.start, Timed: true, Log: s.log,
-		Standby: standby, TakeoverAfter: s.command.Standby.TakeoverAfter, Address: s.advertised()}
-	switch s.command.Durability {
-	case "async":
-		o.Durability = engine.Async
-	case "none":
-		o.Durability = engine.None
-	}
+		Standby: standby, TakeoverAfter: s.command.Standby.TakeoverAfter, Address: s.advertised(),
+		Durability: durabilities[s.command.Durability]}
 	if o.Durability != engine.None {
 		var err error
 		if o.Journal, err = s.openJournal(); err != nil {
@@ -190,7 +186,7 @@ func (s *service) openEngine(standby bool) (*engine.Engine, error) {
 	return engine.Open(context.Background(), o)
 }
 
-// shutdown answers what is in flight. A second signal, or any that arrives meanwhile, ends the program at once.
+// shutdown answers the requests in flight. A signal that arrives meanwhile ends the program at once.
 func (s *service) shutdown(api *server.Server) error {
 	ended := make(chan struct{})
 	defer close(ended)
@@ -209,7 +205,7 @@ func (s *service) shutdown(api *server.Server) error {
 	return nil
 }
 
-// close ends what run started, the operator's port last: it tells of the others.
+// close ends what run started. The operator's port is last: it reports the state of the others.
 func (s *service) close() error {
 	var err error
 	if s.engine != nil {

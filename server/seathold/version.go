@@ -16,7 +16,7 @@ func (versionCommand) Run(p *process) error {
 	return err
 }
 
-// build is what the Go command noted in the binary.
+// build returns what the Go command recorded in the binary.
 func build() metrics.Build {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
