@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// FieldError is the error of a faulty sale definition. It locates the first fault and states which rule it breaks and how
-// to correct it. Load and LoadFS return it wrapped; errors.As finds it.
+// FieldError is the error of a faulty sale definition. It locates the first fault and states which rule it breaks and
+// how to correct it. Load and LoadFS return it wrapped; errors.As finds it.
 type FieldError struct {
 	File  string // `sale.yaml`
 	Line  int    // from 1; 0 if the file as a whole is at fault

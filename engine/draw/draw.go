@@ -25,8 +25,8 @@ import (
 	"time"
 )
 
-// ErrTerms is the error for terms under which no draw can be held. The text states which rule they break; correct them in
-// the sale definition.
+// ErrTerms is the error for terms under which no draw can be held. The text states which rule they break; correct them
+// in the sale definition.
 var ErrTerms = errors.New("draw: invalid terms")
 
 // nameRule is what IsName checks, for messages.
