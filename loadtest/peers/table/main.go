@@ -1,4 +1,4 @@
-// Command table turns what scripts/bench has measured into one Markdown table, and puts it into a file between markers.
+// Command table makes one Markdown table of the measurements of scripts/bench, and writes it between markers in a file.
 package main
 
 import (
@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// The markers between which the table stands in a file.
+// The markers around the table in a file.
 const (
 	beginMarker = "<!-- bench -->"
 	endMarker   = "<!-- /bench -->"
@@ -27,11 +27,11 @@ func main() {
 
 func run(args []string) error {
 	flags := flag.NewFlagSet("table", flag.ContinueOnError)
-	benchmarks := flags.String("benchmarks", "", "what go test -bench printed")
-	rehearsal := flags.String("rehearsal", "", "the report of seathold rehearse --json; it may be missing")
-	sweep := flags.String("sweep", "", "the report of scripts/load sweep; it may be missing")
-	about := flags.String("about", "", "a file with what to say about machine and versions, one fact a line")
-	into := flags.String("into", "", "the file to put the table into, between "+beginMarker+" and "+endMarker)
+	benchmarks := flags.String("benchmarks", "", "the output of go test -bench")
+	rehearsal := flags.String("rehearsal", "", "the report of seathold rehearse --json; the file may be missing")
+	sweep := flags.String("sweep", "", "the report of scripts/load sweep; the file may be missing")
+	about := flags.String("about", "", "a file with facts about machine and versions, one a line")
+	into := flags.String("into", "", "the file to write the table into, between "+beginMarker+" and "+endMarker)
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func run(args []string) error {
 	return os.WriteFile(*into, after, 0o644)
 }
 
-// insert puts the table between the markers of a file, or behind its end where it has none.
+// insert returns the file with the table between its markers, or appended with markers if it has none.
 func insert(file []byte, table string) ([]byte, error) {
 	block := beginMarker + "\n" + table + endMarker
 	begin, end := bytes.Index(file, []byte(beginMarker)), bytes.Index(file, []byte(endMarker))
@@ -77,12 +77,12 @@ func insert(file []byte, table string) ([]byte, error) {
 		}
 		return append(file, block+"\n"...), nil
 	case begin < 0 || end < begin || bytes.Count(file, []byte(beginMarker)) > 1:
-		return nil, errors.New("the markers of the table are not a pair")
+		return nil, errors.New("the markers of the table are not one pair in order")
 	}
 	return append(append(append([]byte(nil), file[:begin]...), block...), file[end+len(endMarker):]...), nil
 }
 
-// readRehearsal adds the rehearsal of the whole sale.
+// readRehearsal adds the results of a rehearsal of the whole sale.
 func (r results) readRehearsal(path string) error {
 	var report struct {
 		Scale    float64
@@ -101,7 +101,7 @@ func (r results) readRehearsal(path string) error {
 	return nil
 }
 
-// readSweep adds the open-loop generator's sweep up to ten times the capacity.
+// readSweep adds the results of the open-loop generator's sweep up to ten times the capacity.
 func (r results) readSweep(path string) error {
 	var report struct {
 		Shares                []float64
@@ -122,7 +122,7 @@ func (r results) readSweep(path string) error {
 	return nil
 }
 
-// readJSON reads a file that may be missing.
+// readJSON reads a file, and reports whether there is one.
 func readJSON(path string, to any) (found bool, err error) {
 	if path == "" {
 		return false, nil

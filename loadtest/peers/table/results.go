@@ -11,19 +11,20 @@ import (
 	"github.com/seathold/seathold/loadtest/peers"
 )
 
-// metrics are one benchmark's values by their units.
+// metrics holds one benchmark's values by unit.
 type metrics map[string]float64
 
-// results are the metrics of all benchmarks by their names, without "Benchmark" and the number of processors.
+// results holds the metrics of all benchmarks by name, without "Benchmark" and the number of processors. Each is also
+// there with " procs=N" after its name.
 type results map[string]metrics
 
-// parse reads what go test -bench printed. A benchmark that was run several times keeps its last values.
+// parse reads the output of go test -bench. Of a benchmark that ran several times it keeps the last values.
 func parse(text string) (results, error) {
 	r := results{}
 	for _, line := range strings.Split(text, "\n") {
 		fields := strings.Fields(line)
 		if len(fields) > 0 && (fields[0] == "FAIL" || strings.HasPrefix(line, "--- FAIL")) {
-			return nil, errors.New("a benchmark has failed: " + line)
+			return nil, errors.New("a benchmark failed: " + line)
 		}
 		if len(fields) < 4 || len(fields)%2 != 0 || !strings.HasPrefix(fields[0], "Benchmark") {
 			continue
@@ -39,7 +40,7 @@ func parse(text string) (results, error) {
 		for i := 2; i < len(fields); i += 2 {
 			value, err := strconv.ParseFloat(fields[i], 64)
 			if err != nil {
-				return nil, fmt.Errorf("the line %q: %w", line, err)
+				return nil, fmt.Errorf("line %q: %w", line, err)
 			}
 			m[fields[i+1]] = value
 		}
@@ -55,8 +56,8 @@ func (r results) of(name, unit string) (float64, bool) {
 	return value, ok
 }
 
-// ratio returns how many times the second figure the first one is: of figures that were taken in turn the median of the
-// rounds' ratios. Both are there.
+// ratio returns a as a multiple of b. For figures that were measured in turn it is the median of the rounds' ratios.
+// Both figures must exist.
 func (r results) ratio(a, b figure) float64 {
 	var ratios []float64
 	for round := 1; ; round++ {
@@ -77,7 +78,7 @@ func (r results) ratio(a, b figure) float64 {
 	return r[a.name][a.unit] / r[b.name][b.unit]
 }
 
-// rounded writes a number as people read it: three digits that count, thousands apart.
+// rounded formats a number of at least 0 with three significant digits and separated thousands.
 func rounded(value float64) string {
 	switch {
 	case value == 0:

@@ -21,7 +21,7 @@ BenchmarkRefusals/refusal=none-2  1000000000  3000 ns/op  333333 ops/s  250000 r
 PASS
 `
 
-// TestTable is that every figure stands beside its target, with the verdict that follows.
+// TestTable: every figure is in the table with its target and the right verdict.
 func TestTable(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) string {
@@ -33,7 +33,8 @@ func TestTable(t *testing.T) {
 	require.NoError(t, run([]string{
 		"-benchmarks", write("bench.txt", printed), "-about", write("about.txt", "two cores\ncommit abc\n"), "-into", readme,
 		"-rehearsal", write("rehearsal.json", `{"scale":1,"measured":{"seconds":61.5,"peak_bytes":2147483648}}`),
-		"-sweep", write("sweep.json", `{"Shares":[0.5,1,10],"Loads":[{"Goodput":500},{"Goodput":1000},{"Goodput":950}],"SaleCost":20,"RefusalCost":3}`),
+		"-sweep", write("sweep.json", `{"Shares":[0.5,1,10],"Loads":[{"Goodput":500},{"Goodput":1000},{"Goodput":950}],
+			"SaleCost":20,"RefusalCost":3}`),
 	}))
 	text, err := os.ReadFile(readme)
 	require.NoError(t, err)
@@ -47,7 +48,7 @@ func TestTable(t *testing.T) {
 		"| 61.5 s |  |  | at most 60.0 s | not reached |",
 		"| 2.00 GiB |  |  | at most 3.00 GiB | reached |",
 		"| 950 sales/s | the peak: 1,000 | 0.95 × | at least 0.90 × | reached |",
-		"| fasthttp answering as many bytes | 12.0 | 8.00 | 0 | 20.0 |",
+		"| fasthttp returning as many bytes | 12.0 | 8.00 | 0 | 20.0 |",
 		"| a pack, journal in Redis, `always` | 20.0 | 9.00 | 1.50 | 30.5 |",
 		"| restart with 3 million reservations, journal in files | | | | at most 5.00 s | not measured |",
 	} {
@@ -58,23 +59,26 @@ func TestTable(t *testing.T) {
 	require.Equal(t, "# Title\n\n<!-- bench -->\nnew\n<!-- /bench -->\n\nrest\n", string(again))
 }
 
-// TestProcessors is that the sentence under the second table says what a target leaves.
+// TestProcessors: the sentence under the second table computes what a target leaves.
 func TestProcessors(t *testing.T) {
 	r, err := parse(printed)
 	require.NoError(t, err)
-	require.Contains(t, processors(r, 2), "Five times the scripts' 25,000 requests/s is 16.0 µs of 2 processors for each. "+
-		"The load generator and Redis take 10.5 of it, fasthttp itself 12.0: −6.50 is")
-	require.Contains(t, processors(r, 4), "32.0 µs of 4 processors for each. The load generator and Redis take 10.5 of it, fasthttp itself 12.0: 9.50 is")
+	require.Contains(t, processors(r, 2),
+		"Five times the scripts' 25,000 requests/s leave 16.0 µs of 2 processors for each request. "+
+			"The load generator and Redis take 10.5 of it, fasthttp itself 12.0: −6.50 is")
+	require.Contains(t, processors(r, 4), "32.0 µs of 4 processors for each request. "+
+		"The load generator and Redis take 10.5 of it, fasthttp itself 12.0: 9.50 is")
 	require.Empty(t, processors(results{}, 2))
 }
 
-// TestFaults is that nothing is written from measurements that failed, nor into a file whose markers are broken.
+// TestFaults: failed measurements are rejected, and so is a file with broken markers.
 func TestFaults(t *testing.T) {
 	_, err := parse(printed + "--- FAIL: BenchmarkHTTP\n")
 	require.Error(t, err)
 	_, err = parse("BenchmarkX-2 1 many ops/s\n")
 	require.Error(t, err)
-	for _, file := range []string{"<!-- bench -->", "<!-- /bench --> <!-- bench -->", "<!-- bench --><!-- bench --><!-- /bench -->"} {
+	for _, file := range []string{"<!-- bench -->", "<!-- /bench --> <!-- bench -->",
+		"<!-- bench --><!-- bench --><!-- /bench -->"} {
 		_, err := insert([]byte(file), "x")
 		require.Error(t, err, file)
 	}
@@ -83,7 +87,7 @@ func TestFaults(t *testing.T) {
 	require.Equal(t, "text\n\n<!-- bench -->\nx\n<!-- /bench -->\n", string(appended))
 }
 
-// TestRowsAreMeasured is that every benchmark that a row names is one that bench_test.go makes.
+// TestRowsAreMeasured: bench_test.go has every benchmark that a row names.
 func TestRowsAreMeasured(t *testing.T) {
 	source, err := os.ReadFile("../../../bench_test.go")
 	require.NoError(t, err)
@@ -101,7 +105,39 @@ func TestRowsAreMeasured(t *testing.T) {
 }
 
 func TestRounded(t *testing.T) {
-	for value, want := range map[float64]string{0: "0", 0.0123: "0.012", 1.234: "1.23", 12.34: "12.3", 999.6: "1,000", 1234: "1,230", 99_960: "100,000", 1_234_567: "1,230,000"} {
+	for value, want := range map[float64]string{0: "0", 0.0123: "0.012", 1.234: "1.23", 12.34: "12.3", 999.6: "1,000",
+		1234: "1,230", 99_960: "100,000", 1_234_567: "1,230,000"} {
 		require.Equal(t, want, rounded(value))
 	}
+}
+
+// TestRatio: figures that were measured in turn are compared round by round, and of costs the inverse.
+func TestRatio(t *testing.T) {
+	r := results{
+		"a": {"ops/s": 7, "ns/op": 1e9 / 7, "round1-ops/s": 2, "round2-ops/s": 100, "round3-ops/s": 9},
+		"b": {"ops/s": 3, "ns/op": 1e9 / 3, "round1-ops/s": 1, "round2-ops/s": 10, "round3-ops/s": 3},
+		"c": {"ops/s": 14},
+	}
+	require.InDelta(t, 3, r.ratio(ops("a"), ops("b")), 1e-9, "the median of 2, 10 and 3")
+	require.InDelta(t, 1.0/3, r.ratio(cost("a"), cost("b")), 1e-9)
+	require.InDelta(t, 0.5, r.ratio(ops("a"), ops("c")), 1e-9, "without rounds the ratio of the figures")
+}
+
+// TestParse: names, processors, units, and the last of several runs.
+func TestParse(t *testing.T) {
+	r, err := parse("BenchmarkA/k=v-4 1 2.5 ns/op 8 ops/s\nBenchmarkA/k=v-2 1 7 ns/op\nBenchmarkB 1 1 x\nok  pkg 1s\n")
+	require.NoError(t, err)
+	require.Equal(t, results{
+		"A/k=v": {"ns/op": 7}, "A/k=v procs=4": {"ns/op": 2.5, "ops/s": 8}, "A/k=v procs=2": {"ns/op": 7},
+		"B": {"x": 1}, "B procs=1": {"x": 1},
+	}, r)
+}
+
+// TestTargetsWithoutFigures: a row whose figure, or the figure to compare with, was not measured has no verdict.
+func TestTargetsWithoutFigures(t *testing.T) {
+	w := row{what: "w", figure: ops("a"), shown: "ops/s", beside: ops("b"), against: "b", atLeast: 2, ratio: true}
+	require.Equal(t, "| w | | | | at least 2.00 × | not measured |\n", w.render(results{}))
+	require.Equal(t, "| w | 5.00 ops/s | b | | at least 2.00 × | not compared |\n", w.render(results{"a": {"ops/s": 5}}))
+	w.atLeast = 0
+	require.Empty(t, w.render(results{}), "a row without a target disappears")
 }
