@@ -147,16 +147,14 @@ func (e *Engine) yieldAfter(ctx context.Context, took time.Duration) error {
 	}
 }
 
-// checkpointLoop writes a checkpoint whenever enough records have followed the last one.
-func (e *Engine) checkpointLoop() {
-	e.everySecond(func() {
-		due := uint64(max(e.o.CheckpointAfter, 2*int(e.inventory.Rows())))
-		writer := e.term.Load().writer
-		if writer.Err() != nil || writer.Durable()-e.checkpointedAt.Load() < due {
-			return
-		}
-		if _, err := e.Checkpoint(context.Background()); err != nil && !errors.Is(err, context.Canceled) {
-			e.o.Log.Error("checkpoint failed", "error", err)
-		}
-	})
+// checkpointDue writes a checkpoint if enough records have followed the last one.
+func (e *Engine) checkpointDue() {
+	due := uint64(max(e.o.CheckpointAfter, 2*int(e.inventory.Rows())))
+	writer := e.term.Load().writer
+	if writer.Err() != nil || writer.Durable()-e.checkpointedAt.Load() < due {
+		return
+	}
+	if _, err := e.Checkpoint(context.Background()); err != nil && !errors.Is(err, context.Canceled) {
+		e.o.Log.Error("checkpoint failed", "error", err)
+	}
 }

@@ -58,7 +58,6 @@ func (e *Engine) CheckConservation(ctx context.Context) (Conservation, error) {
 
 // checkLoop checks I1 and I2 every Options.CheckEvery, and never uses more than a fiftieth of one processor.
 func (e *Engine) checkLoop() {
-	defer e.background.Done()
 	for {
 		c, err := e.CheckConservation(context.Background())
 		if err == nil && c.Problem != "" {

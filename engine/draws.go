@@ -223,20 +223,18 @@ func (e *Engine) ExportDraw(id string, create func(name string) (io.WriteCloser,
 	return e.drawRefusal(id, b.Export(create))
 }
 
-// freezeLoop freezes each draw at the close of its registration.
-func (e *Engine) freezeLoop() {
-	e.everySecond(func() {
-		for _, b := range e.ballots {
-			if !b.FreezeDue() || e.Ready() != nil {
-				continue
-			}
-			status, err := e.FreezeDraw(context.Background(), b.ID())
-			if err != nil {
-				e.o.Log.Error("freezing a draw failed", "draw", b.ID(), "error", err)
-				continue
-			}
-			e.o.Log.Info("registration closed", "draw", status.Draw, "entries", status.Entries, "root", status.Root.String(),
-				"round", status.Terms.Round)
+// freezeDue freezes the draws whose registration is over.
+func (e *Engine) freezeDue() {
+	for _, b := range e.ballots {
+		if !b.FreezeDue() || e.Ready() != nil {
+			continue
 		}
-	})
+		status, err := e.FreezeDraw(context.Background(), b.ID())
+		if err != nil {
+			e.o.Log.Error("freezing a draw failed", "draw", b.ID(), "error", err)
+			continue
+		}
+		e.o.Log.Info("registration closed", "draw", status.Draw, "entries", status.Entries, "root", status.Root.String(),
+			"round", status.Terms.Round)
+	}
 }

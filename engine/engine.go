@@ -71,8 +71,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 		e.start()
 	case o.Standby:
 		e.clock = o.Clock(time.Time{})
-		e.background.Add(1)
-		go e.follow()
+		e.background.Go(e.follow)
 	default:
 		if err := e.recover(ctx); err != nil {
 			close(e.stop)
@@ -126,17 +125,14 @@ func pause(attempt int) bool {
 func (e *Engine) start() {
 	e.counts.countBase(e.inventory)
 	if e.o.CheckEvery > 0 {
-		e.background.Add(1)
-		go e.checkLoop()
+		e.background.Go(e.checkLoop)
 	}
 	if e.o.SweepEvery > 0 {
-		e.background.Add(2)
-		go e.sweepLoop()
-		go e.freezeLoop()
+		e.every(e.o.SweepEvery, func() { e.ExpireDue() })
+		e.every(time.Second, e.freezeDue)
 	}
 	if e.o.Durability != None && e.o.CheckpointAfter > 0 {
-		e.background.Add(1)
-		go e.checkpointLoop()
+		e.every(time.Second, e.checkpointDue)
 	}
 }
 
@@ -190,17 +186,18 @@ func (e *Engine) Ready() error {
 	return t.err()
 }
 
-// everySecond runs do each second until the engine stops. It is the body of a background goroutine.
-func (e *Engine) everySecond(do func()) {
-	defer e.background.Done()
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-e.stop:
-			return
-		case <-tick.C:
+// every runs do in the background, at this interval, until the engine stops.
+func (e *Engine) every(interval time.Duration, do func()) {
+	e.background.Go(func() {
+		tick := time.NewTicker(interval)
+		defer tick.Stop()
+		for {
+			select {
+			case <-e.stop:
+				return
+			case <-tick.C:
+				do()
+			}
 		}
-		do()
-	}
+	})
 }

@@ -1,7 +1,5 @@
 package engine
 
-import "time"
-
 // ExpireDue ends every hold that has expired on the sale clock, and returns how many it ended. The engine calls it
 // every Options.SweepEvery. An expired hold that no sweep has ended yet cannot be confirmed either.
 func (e *Engine) ExpireDue() int {
@@ -11,18 +9,4 @@ func (e *Engine) ExpireDue() int {
 		return 0 // a standby leaves it to the leader; with a failed journal the outcomes would only wait
 	}
 	return e.sweep.Expire(e.nowMs())
-}
-
-func (e *Engine) sweepLoop() {
-	defer e.background.Done()
-	tick := time.NewTicker(e.o.SweepEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-e.stop:
-			return
-		case <-tick.C:
-			e.ExpireDue()
-		}
-	}
 }

@@ -60,30 +60,14 @@ func newReplay(e *Engine) *replay { return &replay{e: e, decoder: record.NewDeco
 
 // into returns the callbacks by which a backend delivers to this replay.
 func (p *replay) into(ctx context.Context) journal.Recovery {
-	return journal.Recovery{
-		Begin: func(c journal.CheckpointInfo) error {
-			p.end, p.seq = c.End, c.Start
-			return ctx.Err()
-		},
-		Chunk: func(run []byte) error { return errors.Join(record.Each(run, p.apply), ctx.Err()) },
-		Group: func(g journal.Group) error { return errors.Join(p.group(g), ctx.Err()) },
-	}
-}
-
-func (p *replay) group(g journal.Group) error {
-	p.seq = g.First - 1
-	return record.Each(g.Records, func(b []byte) error {
-		if p.seq >= p.end {
-			if err := p.countStock(); err != nil {
-				return err
-			}
-		}
-		p.seq++
-		if err := p.apply(b); err != nil {
-			return fmt.Errorf("record %d: %w", p.seq, err)
-		}
-		return nil
-	})
+	to := record.Replay(func(c journal.CheckpointInfo) error {
+		p.end, p.seq = c.End, c.Start
+		return ctx.Err()
+	}, p.apply)
+	chunk, group := to.Chunk, to.Group
+	to.Chunk = func(run []byte) error { return errors.Join(chunk(run), ctx.Err()) }
+	to.Group = func(g journal.Group) error { return errors.Join(group(g), ctx.Err()) }
+	return to
 }
 
 // countStock counts the stock, once, when the checkpoint's end is reached. Only from there on is the state consistent.
@@ -105,7 +89,15 @@ func (p *replay) named(err error) error {
 	return err
 }
 
-func (p *replay) apply(b []byte) error {
+func (p *replay) apply(seq uint64, b []byte) error {
+	if seq > 0 {
+		p.seq = seq
+		if seq > p.end {
+			if err := p.countStock(); err != nil {
+				return err
+			}
+		}
+	}
 	r, err := p.decoder.Decode(b)
 	if err != nil {
 		return err

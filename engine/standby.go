@@ -41,7 +41,6 @@ func (e *Engine) Deposed() <-chan struct{} { return e.deposed }
 
 // follow replays what the leader makes durable until this engine leads or is closed.
 func (e *Engine) follow() {
-	defer e.background.Done()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go func() {

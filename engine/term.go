@@ -48,8 +48,7 @@ func (t *term) begin(ctx context.Context) error {
 	if t.writer == nil {
 		return nil
 	}
-	t.e.background.Add(1)
-	go t.watch()
+	t.e.background.Go(t.watch)
 	if !t.note {
 		return nil
 	}
@@ -66,7 +65,6 @@ func (t *term) begin(ctx context.Context) error {
 // watch waits for a failure of the journal, which ends the term before Close does.
 func (t *term) watch() {
 	e := t.e
-	defer e.background.Done()
 	select {
 	case <-e.stop:
 		return

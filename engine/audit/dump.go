@@ -18,21 +18,8 @@ import (
 func Dump(b journal.Reader, w io.Writer) error {
 	out := bufio.NewWriter(w)
 	d := dumper{out: json.NewEncoder(out)}
-	_, err := b.Recover(journal.Recovery{
-		Begin: func(journal.CheckpointInfo) error { return nil },
-		Chunk: func(run []byte) error {
-			d.seq = 0
-			return record.Each(run, d.line)
-		},
-		Group: func(g journal.Group) error {
-			d.seq = g.First - 1
-			return record.Each(g.Records, func(b []byte) error {
-				d.seq++
-				return d.line(b)
-			})
-		},
-	})
-	if err != nil {
+	begin := func(journal.CheckpointInfo) error { return nil }
+	if _, err := b.Recover(record.Replay(begin, d.line)); err != nil {
 		return err
 	}
 	return out.Flush()
@@ -40,7 +27,6 @@ func Dump(b journal.Reader, w io.Writer) error {
 
 type dumper struct {
 	out    *json.Encoder
-	seq    uint64
 	record record.Record
 	names  record.Definition
 }
@@ -77,12 +63,12 @@ type dumpedLine struct {
 	Quantity uint32 `json:"quantity"`
 }
 
-func (d *dumper) line(b []byte) error {
+func (d *dumper) line(seq uint64, b []byte) error {
 	r := &d.record
 	if err := r.Decode(b); err != nil {
 		return err
 	}
-	to := dumpedRecord{Seq: d.seq, Kind: r.Kind.String()}
+	to := dumpedRecord{Seq: seq, Kind: r.Kind.String()}
 	var err error
 	switch {
 	case r.Kind == record.KindDefinition:
@@ -94,7 +80,7 @@ func (d *dumper) line(b []byte) error {
 		err = d.reservation(&to, r)
 	}
 	if err != nil {
-		return fmt.Errorf("record %d: %w", d.seq, err)
+		return err
 	}
 	return d.out.Encode(to)
 }

@@ -44,11 +44,8 @@ func Verify(b journal.Reader, sale *catalog.Sale) (Findings, error) {
 	for range sale.Draws {
 		a.draws = append(a.draws, auditedDraw{index: map[string]uint32{}, size: -1})
 	}
-	recovered, err := b.Recover(journal.Recovery{
-		Begin: func(c journal.CheckpointInfo) error { a.end = c.End; return nil },
-		Chunk: func(run []byte) error { return record.Each(run, a.apply) },
-		Group: a.group,
-	})
+	begin := func(c journal.CheckpointInfo) error { a.end = c.End; return nil }
+	recovered, err := b.Recover(record.Replay(begin, a.apply))
 	if err != nil {
 		return Findings{}, err
 	}
@@ -104,22 +101,13 @@ func (a *auditor) problem(format string, args ...any) {
 	}
 }
 
-func (a *auditor) group(g journal.Group) error {
-	a.seq = g.First - 1
-	return record.Each(g.Records, func(b []byte) error {
-		a.seq++
-		a.strict = a.seq > a.end
-		if a.seq == a.end+1 {
+func (a *auditor) apply(seq uint64, b []byte) error {
+	if seq > 0 {
+		a.seq, a.strict = seq, seq > a.end
+		if seq == a.end+1 {
 			a.checkAll()
 		}
-		if err := a.apply(b); err != nil {
-			return fmt.Errorf("record %d: %w", a.seq, err)
-		}
-		return nil
-	})
-}
-
-func (a *auditor) apply(b []byte) error {
+	}
 	r, err := a.decoder.Decode(b)
 	if err != nil {
 		return err

@@ -207,8 +207,27 @@ func (f *fields) outcome(r *Record) {
 	}
 }
 
-// Each calls apply with the bytes of every record of a run. It stops at the first error.
-func Each(run []byte, apply func(b []byte) error) error {
+// Replay returns the callbacks for journal.Reader that pass every record to apply, with its sequence; 0 for the records of
+// the checkpoint. It stops at the first error.
+func Replay(begin func(journal.CheckpointInfo) error, apply func(seq uint64, b []byte) error) journal.Recovery {
+	return journal.Recovery{
+		Begin: begin,
+		Chunk: func(run []byte) error { return each(run, func(b []byte) error { return apply(0, b) }) },
+		Group: func(g journal.Group) error {
+			seq := g.First - 1
+			return each(g.Records, func(b []byte) error {
+				seq++
+				if err := apply(seq, b); err != nil {
+					return fmt.Errorf("record %d: %w", seq, err)
+				}
+				return nil
+			})
+		},
+	}
+}
+
+// each calls apply with the bytes of every record of a run.
+func each(run []byte, apply func(b []byte) error) error {
 	for len(run) > 0 {
 		b, rest, err := journal.Next(run)
 		if err != nil {
