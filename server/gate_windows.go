@@ -1,4 +1,4 @@
 package server
 
-// readArrived reads nothing: on Windows such a read would block. The gate then works with what ordinary reads return.
+// readArrived reads nothing: on Windows this read would block. The gate then sheds only what blocking reads return.
 func readArrived(uintptr, []byte) (int, error) { return 0, nil }

@@ -9,19 +9,20 @@ import (
 	"github.com/seathold/seathold/engine/spec"
 )
 
-// Calls returns what there is to judge, with everything used that makes the judging quick and changes no verdict. Calls
-// without an answer would otherwise be under way with all that follow, and the orders to try too many.
+// Calls returns the calls to check, reduced by what is known at the end of the history. This changes no verdict and
+// makes the check fast: otherwise calls without an answer would overlap with all that follow, and there would be too
+// many orders to try.
 //
-//   - Of calls without an answer, those are left out that cannot have taken effect before the end: whatever they might do
-//     later nobody would see. A reservation never goes away, so one that is not there at the end was not made, and one that
-//     is there was made by a call that asked for just this and was under way at the instant it was made. A confirmation is
-//     for ever, so what is not confirmed at the end was not, and likewise a release.
-//   - The instant of the others is known from the end too. A release, which shows none, is taken at the earliest, where it
-//     could do most.
-//   - Of several that may have had one and the same effect only one had it, and whatever the others could explain does the
-//     one that began first, since all of them last until the end.
-//   - An effect came before the return of whoever saw it, and after the beginning of whoever did not. It also came after the
-//     return of whoever read an earlier time from the clock. That shortens the call that had it.
+//   - A call without an answer that did not take effect before the end is dropped, since no answer can show a later
+//     effect. A reservation is never removed: one that is missing at the end was not made, and one that is there was made
+//     by a call with the same content that was in progress at its creation time. Confirmations and releases are permanent
+//     too.
+//   - The time of the others is known from the final state. A release has no time; it is assumed at the earliest, which
+//     permits the most.
+//   - Of several calls that may have had the same effect only one had it. The one that began first can explain all that
+//     another could, since all of them last until the end.
+//   - An effect precedes the return of every call that observed it, and follows the beginning of every call that did
+//     not. It also follows the return of every call that read an earlier time. This shortens the call that had it.
 func (h *History) Calls() []porcupine.Operation {
 	end, until := h.ticks.Add(1), spec.Instant(h.clock())
 	found := map[string]spec.Reservation{}
@@ -30,22 +31,22 @@ func (h *History) Calls() []porcupine.Operation {
 		found[r.ID] = r
 	}
 	var calls []porcupine.Operation
-	unanswered := map[string]int{} // by effect, the place of the call
+	unanswered := map[string]int{} // index of the call, by effect
 	for _, o := range h.calls {
 		c := o.Input.(spec.Call)
 		if a := o.Output.(spec.Answer); a.Code != spec.Unknown {
 			calls = append(calls, o)
 			continue
 		}
-		at, may := whenTaken(c, found[c.ID], until)
+		at, may := effectTime(c, found[c.ID], until)
 		if !may {
 			continue
 		}
 		effect := c.String()
 		c.At, c.Until = at, at
 		o.Input, o.Return = c, end
-		if place, known := unanswered[effect]; known {
-			calls[place] = earlier(calls[place], o)
+		if i, known := unanswered[effect]; known {
+			calls[i] = earlier(calls[i], o)
 			continue
 		}
 		unanswered[effect] = len(calls)
@@ -58,8 +59,8 @@ func (h *History) Calls() []porcupine.Operation {
 	return calls
 }
 
-// whenTaken tells whether, and when, a call may have led to what was found at the end.
-func whenTaken(c spec.Call, found spec.Reservation, end time.Time) (at time.Time, may bool) {
+// effectTime returns the time at which a call may have caused what was found at the end, and whether it may have.
+func effectTime(c spec.Call, found spec.Reservation, end time.Time) (at time.Time, may bool) {
 	within := func(t time.Time) bool { return !t.Before(c.At) && !t.After(end) }
 	switch c.Kind {
 	case spec.Reserve:
@@ -72,7 +73,7 @@ func whenTaken(c spec.Call, found spec.Reservation, end time.Time) (at time.Time
 	return c.At, found.State == "released"
 }
 
-// earlier merges two calls without an answer that ask for the same.
+// earlier merges two calls without an answer that request the same.
 func earlier(a, b porcupine.Operation) porcupine.Operation {
 	if b.Input.(spec.Call).At.Before(a.Input.(spec.Call).At) {
 		a.Input = b.Input
@@ -81,45 +82,45 @@ func earlier(a, b porcupine.Operation) porcupine.Operation {
 	return a
 }
 
-// sighting is what an answer shows of a reservation: its state, nothing for one that is not there, or that it is there.
+// sighting is what an answer shows of a reservation: its state, "" for a missing one, or exists.
 type sighting struct {
 	began, ended int64
 	state        string
 }
 
-const somewhere = "in some state"
+const exists = "in some state"
 
-// sightings collects them by id.
+// sightings returns the sightings of all answers, by id.
 func sightings(calls []porcupine.Operation) map[string][]sighting {
 	all := map[string][]sighting{}
 	for _, o := range calls {
 		c, a := o.Input.(spec.Call), o.Output.(spec.Answer)
-		see := func(id, state string) { all[id] = append(all[id], sighting{o.Call, o.Return, state}) }
+		add := func(id, state string) { all[id] = append(all[id], sighting{o.Call, o.Return, state}) }
 		switch a.Code {
 		case "":
 			if c.ID != "" {
-				see(c.ID, a.Reservation.State)
+				add(c.ID, a.Reservation.State)
 			}
 			for _, r := range a.Account.Reservations {
-				see(r.ID, r.State)
+				add(r.ID, r.State)
 			}
 		case "reservation_not_found":
-			see(c.ID, "")
+			add(c.ID, "")
 		case "reservation_confirmed":
-			see(c.ID, "confirmed")
+			add(c.ID, "confirmed")
 		case "reservation_released":
-			see(c.ID, "released")
+			add(c.ID, "released")
 		case "reservation_expired":
-			see(c.ID, "expired")
+			add(c.ID, "expired")
 		case "id_reused":
-			see(c.ID, somewhere)
+			add(c.ID, exists)
 		}
 	}
 	return all
 }
 
-// shorten shortens a call of which the effect is known, if it had one: any without an answer that is still there, and a
-// reserve that made its reservation. What contradicts itself stays as it is, for the judge.
+// shorten shortens a call whose effect is known: one without an answer that was not dropped, or a reserve that made its
+// reservation. A contradiction is left to the check.
 func (h *History) shorten(o *porcupine.Operation, seen map[string][]sighting) {
 	c, a := o.Input.(spec.Call), o.Output.(spec.Answer)
 	var made time.Time
@@ -149,7 +150,7 @@ func (h *History) shorten(o *porcupine.Operation, seen map[string][]sighting) {
 	}
 }
 
-// sides tells whether a reservation in a state was seen before the effect of a call, or after it.
+// sides returns whether a sighting of the state came before the effect of a call, or after it.
 func sides(k spec.Kind, state string) (before, after bool) {
 	switch k {
 	case spec.Reserve:

@@ -8,8 +8,8 @@ import (
 	"github.com/seathold/seathold/engine/spec"
 )
 
-// Cell is three sessions with few places and three accounts with low caps: one history's own, so that one server serves
-// hundreds of histories. The number tells cells apart.
+// Cell is the part of the sale that one history uses: three sessions with few tickets and three accounts with low caps.
+// One server serves hundreds of histories. The number distinguishes cells.
 type Cell int
 
 const (
@@ -18,7 +18,8 @@ const (
 	idsOfCell      = 6
 )
 
-// SaleOf returns a sale of so many cells, from 0, which is open the day before and for a year after. Packs are of two sessions.
+// SaleOf returns a sale of so many cells, numbered from 0. It is open from a day before now until a year after. Packs
+// have two sessions.
 func SaleOf(cells int, now time.Time) *spec.Definition {
 	opens, ends := now.AddDate(0, 0, -1), now.AddDate(1, 0, 0)
 	d := &spec.Definition{
@@ -30,7 +31,8 @@ func SaleOf(cells int, now time.Time) *spec.Definition {
 	}
 	for cell := range Cell(cells) {
 		for i := range sessionsOfCell {
-			d.Sessions = append(d.Sessions, spec.DefinedSession{ID: cell.session(i), Programme: "games", Places: []int{2 + i%2, 2}})
+			d.Sessions = append(d.Sessions,
+				spec.DefinedSession{ID: cell.session(i), Programme: "games", Places: []int{2 + i%2, 2}})
 		}
 	}
 	return d
@@ -40,7 +42,7 @@ func (c Cell) session(i int) string { return fmt.Sprintf("C%d-%c", c, 'X'+i) }
 func (c Cell) account(i int) string { return fmt.Sprintf("account-%d-%d", c, i) }
 func (c Cell) id(i int) string      { return spec.IDOf(fmt.Sprintf("%d-%d", c, i)) }
 
-// drawWrite draws a reserve, confirm or release.
+// drawWrite returns a random reserve, confirm or release.
 func (c Cell) drawWrite(r *rand.Rand) spec.Operation {
 	id := r.IntN(idsOfCell)
 	op := spec.Operation{ID: c.id(id)}
@@ -58,7 +60,7 @@ func (c Cell) drawWrite(r *rand.Rand) spec.Operation {
 	return op
 }
 
-// drawRead draws a read of a reservation or of an account.
+// drawRead returns a random read of a reservation or an account.
 func (c Cell) drawRead(r *rand.Rand) spec.Operation {
 	if r.IntN(2) == 0 {
 		return spec.Operation{Kind: spec.ReadReservation, ID: c.id(r.IntN(idsOfCell))}
@@ -66,7 +68,7 @@ func (c Cell) drawRead(r *rand.Rand) spec.Operation {
 	return spec.Operation{Kind: spec.ReadAccount, Account: c.account(r.IntN(accountsOfCell))}
 }
 
-// drawReserve draws what a request with the id asks for: the same for most callers, something else for some.
+// drawReserve fills in a random request with the id: the same content for most callers, another for some.
 func (c Cell) drawReserve(op *spec.Operation, r *rand.Rand, id int) {
 	op.Kind, op.Account = spec.Reserve, c.account(id%accountsOfCell)
 	first, quantity := id%sessionsOfCell, 1+id%2
@@ -86,7 +88,7 @@ func (c Cell) drawReserve(op *spec.Operation, r *rand.Rand, id int) {
 		op.Phase, op.Lines = "packs", []spec.Line{line(1, "A"), line(0, "A"), line(0, "B")}
 	}
 	if r.IntN(12) == 0 {
-		op.Phase = "" // of one session only singles fit; of two, both phases do
+		op.Phase = "" // with one session only singles fit; with two, both phases do
 	}
 	if r.IntN(3) == 0 {
 		op.TTL = time.Second

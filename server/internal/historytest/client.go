@@ -14,9 +14,10 @@ import (
 	"github.com/seathold/seathold/engine/spec"
 )
 
-// Client is a connection to a server, made anew when it is gone. It sends every request at most once. One goroutine uses it.
+// Client is a connection to a server. It reconnects when the connection is lost, and sends every request at most once.
+// It is not safe for concurrent use.
 type Client struct {
-	Timeout time.Duration // from the first byte of a request to the last of its answer
+	Timeout time.Duration // from the first byte of a request to the last of its response
 
 	address string
 	conn    net.Conn
@@ -24,16 +25,16 @@ type Client struct {
 	request bytes.Buffer
 }
 
-// Reply is what became of a request.
+// Reply is the outcome of a request.
 type Reply struct {
-	Answers []spec.Answer // one for each operation, spec.Unknown where none came; nil when nothing was sent
-	Standby bool          // the server says that it does not lead, and what it shows may be stale
+	Answers []spec.Answer // one for each operation, spec.Unknown without an answer; nil if nothing was sent
+	Standby bool          // the server does not lead, so its reads may be stale
 }
 
-// Sent reports whether the server can have read the request.
+// Sent reports whether the server can have received the request.
 func (r Reply) Sent() bool { return r.Answers != nil }
 
-// Unknown reports whether some operation may have taken effect or not.
+// Unknown reports whether it is unknown if some operation took effect.
 func (r Reply) Unknown() bool { return r.Refused(spec.Unknown) }
 
 // Refused reports whether some operation was refused with the code.
@@ -41,7 +42,7 @@ func (r Reply) Refused(code string) bool {
 	return slices.ContainsFunc(r.Answers, func(a spec.Answer) bool { return a.Code == code })
 }
 
-// Send sends operations to a server, several in one batch. An error is an answer that the contract does not allow.
+// Send sends operations to a server, several as a batch. An error is an answer that violates the contract.
 func (c *Client) Send(address string, ops []spec.Operation) (Reply, error) {
 	if c.connect(address) != nil {
 		return Reply{}, nil
@@ -63,7 +64,7 @@ func (c *Client) Send(address string, ops []spec.Operation) (Reply, error) {
 	return Reply{Answers: answers, Standby: header.Get("Seathold-Role") == "standby"}, err
 }
 
-// connect makes the connection lead to the address. An error means that nobody listens there.
+// connect connects to the address, unless the connection leads there already.
 func (c *Client) connect(address string) error {
 	if c.conn != nil && c.address == address {
 		return nil
@@ -77,14 +78,15 @@ func (c *Client) connect(address string) error {
 	return nil
 }
 
-// Close closes the connection; the next request makes a new one.
+// Close closes the connection. The next request opens a new one.
 func (c *Client) Close() {
 	if c.conn != nil {
-		_ = c.conn.Close() // nothing is on its way
+		_ = c.conn.Close() // no request is in progress
 		c.conn = nil
 	}
 }
 
+// encode builds the request.
 func (c *Client) encode(ops []spec.Operation) {
 	method, path, content := http.MethodPost, "/v1/batch", any(batchOf(ops))
 	if len(ops) == 1 {
@@ -106,7 +108,7 @@ func (c *Client) encode(ops []spec.Operation) {
 	c.request.Write(body)
 }
 
-// exchange sends the request and reads the answer.
+// exchange sends the request and reads the response.
 func (c *Client) exchange() (status int, header http.Header, body []byte, err error) {
 	if err = c.conn.SetDeadline(time.Now().Add(c.Timeout)); err != nil {
 		return 0, nil, nil, err
@@ -127,7 +129,7 @@ func (c *Client) exchange() (status int, header http.Header, body []byte, err er
 	return r.StatusCode, r.Header, body, err
 }
 
-// answersOf reads the answers of a request. A problem that is the answer to a whole batch is that of each operation.
+// answersOf returns the answers in a response. A refused batch is the answer of each of its operations.
 func answersOf(ops []spec.Operation, status int, body []byte) ([]spec.Answer, error) {
 	answers := make([]spec.Answer, len(ops))
 	if len(ops) == 1 || status != http.StatusOK {
@@ -139,15 +141,15 @@ func answersOf(ops []spec.Operation, status int, body []byte) ([]spec.Answer, er
 		}
 		return answers, nil
 	}
-	var all wireResults
+	var all results
 	if err := decode(body, &all); err != nil {
-		return nil, fmt.Errorf("a batch: %s: %w", body, err)
+		return nil, fmt.Errorf("batch: %s: %w", body, err)
 	}
 	if len(all.Results) != len(ops) {
-		return nil, fmt.Errorf("a batch of %d: %s", len(ops), body)
+		return nil, fmt.Errorf("batch of %d: %s", len(ops), body)
 	}
 	for i, r := range all.Results {
-		if (r.Reservation == nil) != (r.Status >= 400) || (r.Problem == nil) == (r.Status >= 400) {
+		if refused := r.Status >= 400; (r.Reservation == nil) != refused || (r.Problem == nil) == refused {
 			return nil, fmt.Errorf("result %d of %s", i, body)
 		}
 		var err error
@@ -158,6 +160,7 @@ func answersOf(ops []spec.Operation, status int, body []byte) ([]spec.Answer, er
 	return answers, nil
 }
 
+// checkHeader checks the header of a response.
 func checkHeader(status int, header http.Header, ops []spec.Operation, answers []spec.Answer) error {
 	kind, location := "application/json", ""
 	if status >= 400 {
@@ -167,7 +170,7 @@ func checkHeader(status int, header http.Header, ops []spec.Operation, answers [
 		location = "/v1/reservations/" + answers[0].Reservation.ID
 	}
 	if header.Get("Content-Type") != kind || header.Get("Location") != location {
-		return fmt.Errorf("%s: %d with the header %v", ops[0], status, header)
+		return fmt.Errorf("%s: status %d with the header %v", ops[0], status, header)
 	}
 	return nil
 }

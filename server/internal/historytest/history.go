@@ -1,14 +1,15 @@
-// Package historytest records what concurrent callers of the HTTP API are told, and has it judged for linearizability (I7,
-// with I2, I3, I4, I5 and I9 inside it) by porcupine with the sequential specification of engine/spec.
+// Package historytest records histories of concurrent calls to the HTTP API, and checks them for linearizability (I7,
+// which includes I2, I3, I4, I5 and I9) by porcupine, with the sequential specification of engine/spec.
 //
-// A history is of one Cell: some callers with a connection each, who reserve, confirm, release and read at the same time,
-// alone and in batches, and at its end one who reads everything (Finish). What a caller was told is one of three things:
+// A history is of one Cell. A few callers, with a connection each, reserve, confirm, release and read concurrently, in
+// single calls and in batches. At the end Finish reads everything. The outcome of a call is one of three:
 //
-//   - An answer: it must fit.
-//   - That nothing was done: overloaded, not_leader. The call then stands in no history.
-//   - Nothing, or journal_unavailable: the call may have taken effect at any time until the end of the history, or not.
+//   - An answer, which must be consistent with the specification.
+//   - A refusal that nothing was done: overloaded, not_leader. The call is not part of the history.
+//   - No answer, or journal_unavailable: the call may have taken effect at any time until the end of the history, or
+//     not.
 //
-// The operations of a batch are calls that all last as long as their batch: others may come in between any two of them.
+// The operations of a batch are calls of the same duration: calls of others may take effect between any two of them.
 package historytest
 
 import (
@@ -30,7 +31,8 @@ import (
 	"github.com/seathold/seathold/engine/spec"
 )
 
-// History is one being recorded. Callers use it at the same time; Finish and what follows come when they are done.
+// History is a history that is being recorded. Callers use it concurrently; Finish and Judge are called when they are
+// done.
 type History struct {
 	cell  Cell
 	start *spec.Model
@@ -43,18 +45,18 @@ type History struct {
 	faults []error
 }
 
-// Tally counts what histories were made of.
+// Tally counts what histories contain.
 type Tally struct {
 	Histories int
-	Calls     int // judged
-	Batched   int // of the writes
+	Calls     int // calls that were checked
+	Batched   int // writes in batches
 	Writes    int
-	Beside    int // calls that were under way at the same time as another
+	Beside    int // calls that overlap with another
 	Refused   int
-	Expired   int // answers that show or tell of a reservation whose time was over
+	Expired   int // answers that show an expired reservation
 	Unknown   int // calls without an answer
-	Undone    int // calls of which the server said that nothing was done
-	Doubted   int // answers that may be stale by design, and tell nothing
+	Undone    int // calls that were refused without effect
+	Doubted   int // answers that may be stale by design, and are not checked
 	Judging   time.Duration
 }
 
@@ -74,16 +76,18 @@ func (t *Tally) Add(o Tally) {
 }
 
 func (t Tally) String() string {
-	return fmt.Sprintf("%d histories, %d calls (%d beside another, %d refused, %d of expiries, %d of %d writes in batches), %d without an answer, %d not done, %d in doubt; judged in %v",
-		t.Histories, t.Calls, t.Beside, t.Refused, t.Expired, t.Batched, t.Writes, t.Unknown, t.Undone, t.Doubted, t.Judging.Round(time.Millisecond))
+	return fmt.Sprintf("%d histories, %d calls (%d concurrent, %d refused, %d expired, %d of %d writes in batches), "+
+		"%d without an answer, %d without effect, %d not checked; checked in %v",
+		t.Histories, t.Calls, t.Beside, t.Refused, t.Expired, t.Batched, t.Writes,
+		t.Unknown, t.Undone, t.Doubted, t.Judging.Round(time.Millisecond))
 }
 
-// New begins the history of a cell of the sale. clock is the server's sale clock.
+// New starts the history of a cell of the sale. clock is the server's sale clock.
 func New(cell Cell, rules *spec.Rules, clock func() time.Time) *History {
 	return &History{cell: cell, start: spec.New(rules), clock: clock}
 }
 
-// Caller is one goroutine of a history.
+// Caller is one caller of a history. It is not safe for concurrent use.
 type Caller struct {
 	Client
 	Random  *rand.Rand
@@ -91,18 +95,18 @@ type Caller struct {
 	number  int
 }
 
-// Caller returns a new caller. Numbers tell callers apart.
+// Caller returns a new caller. The number distinguishes callers.
 func (h *History) Caller(number int, r *rand.Rand, timeout time.Duration) *Caller {
 	return &Caller{Client: Client{Timeout: timeout}, Random: r, history: h, number: number}
 }
 
-// Draw draws the operations of one request. A third of the writes are in batches.
+// Draw returns the operations of a random request. A third of the writes are in batches.
 func (c *Caller) Draw() []spec.Operation {
 	if c.Random.IntN(5) == 0 {
 		return c.DrawRead()
 	}
 	ops := []spec.Operation{c.history.cell.drawWrite(c.Random)}
-	if c.Random.IntN(6) == 0 { // one and a half more on the average, which makes five writes of fifteen
+	if c.Random.IntN(6) == 0 { // 1.5 more on average, so five writes of fifteen are in a batch
 		for range 1 + c.Random.IntN(2) {
 			ops = append(ops, c.history.cell.drawWrite(c.Random))
 		}
@@ -110,15 +114,15 @@ func (c *Caller) Draw() []spec.Operation {
 	return ops
 }
 
-// DrawRead draws a request that changes nothing.
+// DrawRead returns a random request that changes nothing.
 func (c *Caller) DrawRead() []spec.Operation {
 	return []spec.Operation{c.history.cell.drawRead(c.Random)}
 }
 
-// Call sends operations to the server and records what they are told. led, where it is not nil, is asked afterwards whether
-// the server was surely the leader all the while. Where it was not, it may have answered from what was true some time ago:
-// reads, refusals and repeats of a reserve then tell nothing. That something was confirmed, released or held by this call
-// can be told by nobody but a leader, and always counts.
+// Call sends operations to the server and records their answers. led, if not nil, reports afterwards whether the server
+// was certainly the leader throughout. If it was not, its state may be stale, and reads, refusals and repeats of a
+// reserve are not recorded. An answer that this call confirmed, released or held something can only be a leader's, and
+// is always recorded.
 func (c *Caller) Call(address string, ops []spec.Operation, led func() bool) Reply {
 	h := c.history
 	at, began := spec.Instant(h.clock()), h.ticks.Add(1)
@@ -140,23 +144,23 @@ func (c *Caller) Call(address string, ops []spec.Operation, led func() bool) Rep
 				h.tally.Batched++
 			}
 		}
-		if h.tells(op, a, stale) {
-			h.calls = append(h.calls, porcupine.Operation{ClientId: c.number + 100*i, Input: spec.Call{Operation: op, Until: until},
-				Call: began, Output: a, Return: ended})
+		if h.recorded(op, a, stale) {
+			h.calls = append(h.calls, porcupine.Operation{ClientId: c.number + 100*i,
+				Input: spec.Call{Operation: op, Until: until}, Call: began, Output: a, Return: ended})
 		}
 	}
 	return reply
 }
 
-// tells reports whether a call's answer says anything about the sale.
-func (h *History) tells(op spec.Operation, a spec.Answer, stale bool) bool {
+// recorded reports whether a call with this answer is part of the history, and counts those that are not.
+func (h *History) recorded(op spec.Operation, a spec.Answer, stale bool) bool {
 	switch {
 	case a.Code == spec.Overloaded || a.Code == NotLeader:
 		h.tally.Undone++
 	case a.Code == spec.Unknown:
 		h.tally.Unknown++
 		return !reads(op)
-	case stale && mayTrail(op, a):
+	case stale && mayLag(op, a):
 		h.tally.Doubted++
 	default:
 		return true
@@ -168,22 +172,22 @@ func reads(op spec.Operation) bool {
 	return op.Kind == spec.ReadReservation || op.Kind == spec.ReadAccount
 }
 
-// mayTrail reports whether a server that does not lead can give the answer, from what was true some time ago.
-func mayTrail(op spec.Operation, a spec.Answer) bool {
+// mayLag reports whether a server that does not lead may give the answer, from a stale state.
+func mayLag(op spec.Operation, a spec.Answer) bool {
 	return a.Code != spec.Unknown && (reads(op) || !a.OK() || a.Repeated)
 }
 
-// Distrust drops all answers that only a leader knows, where it has turned out that nobody knows who led.
+// Distrust drops all answers that may be stale, for a history in which it is unknown who led.
 func (h *History) Distrust() {
 	known := len(h.calls)
 	h.calls = slices.DeleteFunc(h.calls, func(o porcupine.Operation) bool {
-		return mayTrail(o.Input.(spec.Call).Operation, o.Output.(spec.Answer))
+		return mayLag(o.Input.(spec.Call).Operation, o.Output.(spec.Answer))
 	})
 	h.tally.Doubted += known - len(h.calls)
 }
 
-// Finish reads everything of the histories from the server, which must be the leader and must answer. Nothing is under way
-// any more but what can no longer take effect.
+// Finish reads the final state of the histories from the server, which must be the leader. No call is in progress,
+// other than those that can no longer take effect.
 func Finish(all []*History, address string) error {
 	const readers = 8
 	faults := make(chan error, readers)
@@ -205,6 +209,7 @@ func Finish(all []*History, address string) error {
 	return err
 }
 
+// finish reads the reservations and accounts of the cell.
 func (h *History) finish(c *Client, address string) error {
 	last := &Caller{Client: *c, history: h}
 	defer func() { *c = last.Client }()
@@ -218,14 +223,16 @@ func (h *History) finish(c *Client, address string) error {
 	for _, op := range ops {
 		known := len(h.calls)
 		if last.Call(address, []spec.Operation{op}, nil); len(h.calls) != known+1 {
-			return fmt.Errorf("cell %d: %s at the end was not answered: %w", h.cell, op, errors.Join(h.faults...))
+			return fmt.Errorf("cell %d: the final %s has no answer: %w", h.cell, op, errors.Join(h.faults...))
 		}
 	}
 	return nil
 }
 
-// Check judges calls. crashed says that a leader died or was deposed meanwhile, see spec.History.
-func (h *History) Check(calls []porcupine.Operation, crashed bool) (porcupine.CheckResult, porcupine.LinearizationInfo) {
+// Check checks calls. crashed means that a leader crashed or was deposed meanwhile, see spec.History.
+func (h *History) Check(
+	calls []porcupine.Operation, crashed bool,
+) (porcupine.CheckResult, porcupine.LinearizationInfo) {
 	return h.by(crashed).Check(calls, time.Minute)
 }
 
@@ -233,8 +240,8 @@ func (h *History) by(crashed bool) spec.History {
 	return spec.History{Start: h.start, EndsUnmarked: true, Crashed: crashed}
 }
 
-// Judge fails the test unless for each history some order of its calls explains all answers; a page that shows the history
-// is then kept.
+// Judge fails the test unless, for each history, some order of its calls explains all answers. It keeps a page that
+// shows a failed history.
 func Judge(t testing.TB, all []*History, crashed bool) (sum Tally) {
 	t.Helper()
 	verdicts := make([]verdict, len(all))
@@ -269,7 +276,7 @@ type verdict struct {
 	info   porcupine.LinearizationInfo
 }
 
-// show fails the test.
+// show fails the test and shows the history.
 func (h *History) show(t testing.TB, crashed bool, v *verdict) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "seathold-history-")
@@ -278,12 +285,13 @@ func (h *History) show(t testing.TB, crashed bool, v *verdict) {
 	require.NoError(t, porcupine.VisualizePath(h.by(crashed).Model(), v.info, page))
 	for _, o := range v.calls {
 		c := o.Input.(spec.Call)
-		t.Logf("%3d to %3d by %d, %s to %s: %s → %s", o.Call, o.Return, o.ClientId, c.At.Format("05.000"), c.Until.Format("05.000"),
-			c, o.Output.(spec.Answer))
+		t.Logf("%3d to %3d by %d, %s to %s: %s → %s", o.Call, o.Return, o.ClientId,
+			c.At.Format("05.000"), c.Until.Format("05.000"), c, o.Output.(spec.Answer))
 	}
 	require.FailNow(t, "no order explains the answers", "cell %d is %v; see %s", h.cell, v.result, page)
 }
 
+// count counts the recorded calls.
 func (h *History) count(judged int) {
 	h.tally.Histories, h.tally.Calls = 1, judged
 	for _, one := range h.calls {
@@ -294,7 +302,8 @@ func (h *History) count(judged int) {
 		if a.Code == "reservation_expired" || a.Reservation.State == "expired" {
 			h.tally.Expired++
 		}
-		if slices.ContainsFunc(h.calls, func(o porcupine.Operation) bool { return o.Call < one.Call && one.Call < o.Return }) {
+		within := func(o porcupine.Operation) bool { return o.Call < one.Call && one.Call < o.Return }
+		if slices.ContainsFunc(h.calls, within) {
 			h.tally.Beside++
 		}
 	}
