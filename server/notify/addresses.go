@@ -16,8 +16,8 @@ import (
 	"github.com/seathold/seathold/server/internal/lines"
 )
 
-// Addresses has the mail address of each account. Four million accounts with 40 bytes of account and address take 215 MB,
-// less than half of a map of strings.
+// Addresses has the mail address of each account. Four million accounts with 40 bytes of account and address take 215
+// MB, less than half of a map of strings.
 type Addresses struct {
 	seed  maphash.Seed
 	data  []byte   // entries: length of the account, account, length of the address, address
@@ -37,8 +37,8 @@ func newAddresses() *Addresses {
 // maxComplaints bounds how many faulty lines are printed one by one.
 const maxComplaints = 20
 
-// ReadAddresses reads a CSV file with the header account,email. It skips faulty lines and prints them to complaints. Their
-// accounts have no address and are listed again when a mail is due to them.
+// ReadAddresses reads a CSV file with the header account,email. It skips faulty lines and prints them to complaints.
+// Their accounts have no address and are listed again when a mail is due to them.
 func ReadAddresses(path string, complaints io.Writer) (a *Addresses, err error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -91,8 +91,8 @@ func (a *Addresses) addLine(line []byte, long bool) error {
 // ambiguous replaces the address of an account that has two: neither is used on a guess.
 const ambiguous = ""
 
-// add enters an account's address. Adding the same address again changes nothing. An account with two different addresses
-// has none.
+// add enters an account's address. Adding the same address again changes nothing. An account with two different
+// addresses has none.
 func (a *Addresses) add(account, address string) error {
 	if len(account) < 1 || len(account) > math.MaxUint8 {
 		return fmt.Errorf("%q is not an account", account)
@@ -170,8 +170,8 @@ func (a *Addresses) grow() {
 }
 
 // checkAddress accepts only plain addresses such as alice@example.org: at most 254 bytes of ASCII, a local part without
-// quotes, and a domain of letters, digits, hyphens and dots (punycode for others). What it accepts contains no line break,
-// no second address and no display name.
+// quotes, and a domain of letters, digits, hyphens and dots (punycode for others). What it accepts contains no line
+// break, no second address and no display name.
 func checkAddress(address string) error {
 	refuse := func(why string) error { return fmt.Errorf("%w: %s", errAddress, why) }
 	if len(address) > 254 {
@@ -187,7 +187,7 @@ func checkAddress(address string) error {
 		}
 	}
 	for _, label := range strings.Split(address[at+1:], ".") {
-		if label == "" || len(label) > 63 || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") || strings.Trim(label, letters) != "" {
+		if label == "" || len(label) > 63 || strings.Trim(label, letters) != "" || strings.Trim(label, "-") != label {
 			return refuse("the domain is not one of letters, digits, hyphens and dots")
 		}
 	}

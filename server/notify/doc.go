@@ -1,23 +1,23 @@
-// Package notify tells the winners of a draw their access slots by mail.
+// Package notify mails the winners of a draw their access slots.
 //
-// [Run] goes through the winners in the order of their ranks, looks up their addresses, renders a [Letter] for each, and
-// hands it to an SMTP server over one connection, at a steady rate. What it has done it notes in a file, the log, so that a
-// run that was ended, by whatever, can be followed by another that goes on.
+// [Run] takes the winners in the order of their ranks, looks up their addresses, renders a [Letter] for each, and sends
+// it to an SMTP server over one connection, at a steady rate. It records what it has done in a file, the log. Another
+// run continues from there, however the previous one ended.
 //
-// Around each mail there are two notes, each on disk before the next step:
+// Each mail has two records in the log, each on disk before the next step:
 //
-//	note "try"  →  hand over, wait for the server's answer  →  note "sent" or "failed"
+//	record "try"  →  send, await the server's reply  →  record "sent" or "failed"
 //
-// A run that ends at some point leaves this to the next one:
+// Where a run ends decides what the next one does:
 //
-//	ended                                       what the log has    what the next run does      mails the winner gets
-//	before the note "try"                       nothing             sends                       1
-//	between "try" and the server's acceptance   try                 sends                       1
-//	between its acceptance and the note "sent"  try                 sends again                 2, recognizable
-//	after the note "sent"                       sent                nothing                     1
+//	the run ends                                  last record   the next run   mails to the winner
+//	before "try" is recorded                      none          sends          1
+//	between "try" and the server's acceptance     try           sends          1
+//	between the acceptance and the record "sent"  try           sends again    2, recognizable
+//	after the record "sent"                       sent          does nothing   1
 //
-// No order of steps does better: SMTP has no way to ask a server what it accepted. So at most the one mail that was
-// under way is sent twice, and the same happens where the server's answer was lost on the way. Both copies carry the same
-// Message-ID, which follows from the draw, its root and the account; mail systems that drop duplicates go by it, and a
-// person can tell. A [Report] says how many mails were under way at the end of the run before.
+// No order of steps does better: SMTP has no way to query what a server accepted. So at most the one mail in flight is
+// sent twice, and so is a mail whose reply was lost. Both copies have the same Message-ID, made from the draw, its root
+// and the account. Mail systems that drop duplicates compare it, and a person can recognize the copy. A [Report] counts
+// the mails that were in flight when the previous run ended.
 package notify

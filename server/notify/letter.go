@@ -11,20 +11,20 @@ import (
 	"unicode/utf8"
 )
 
-// Winner is an account that drew a slot, and what a letter's template can name: {{.Account}}, {{.Rank}}, {{.Draw}},
-// {{.Phase}}, {{.Priority}}, {{.Opens}} and {{.Closes}}. The two instants are in the zone of the letter and can be written
-// in any form, as in {{.Opens.Format "02/01/2006 15:04"}}.
+// Winner is an account that drew a slot. A letter's template can use its fields: {{.Account}}, {{.Rank}}, {{.Draw}},
+// {{.Phase}}, {{.Priority}}, {{.Opens}} and {{.Closes}}. The two instants are in the zone of the letter and take any
+// layout, as in {{.Opens.Format "02/01/2006 15:04"}}.
 type Winner struct {
 	Account  string
 	Rank     uint32
 	Draw     string // title of the draw
 	Phase    string // title of the phase
-	Priority bool   // the slot is one of the priority group's
+	Priority bool   // the slot is reserved for the priority group
 	Opens    time.Time
 	Closes   time.Time // the first instant at which the slot has ended
 }
 
-// Letter is what every winner is sent.
+// Letter is the template of the mail to each winner.
 type Letter struct {
 	subject *template.Template
 	body    *template.Template
@@ -37,11 +37,11 @@ const (
 	maxBody     = 1 << 18 // bytes, rendered
 )
 
-// ErrLetter refuses a template, or what it renders to.
+// ErrLetter is wrapped by errors about a template or a rendered letter.
 var ErrLetter = errors.New("letter")
 
-// ParseLetter reads a template: a first line "Subject: …", an empty line, and the text. Both are in the language of
-// text/template. It renders it once for a made-up winner, so that what is wrong with a template is found before anything is
+// ParseLetter parses a template: a first line "Subject: …", an empty line, and the text. Subject and text are in the
+// language of text/template. ParseLetter renders them once for a made-up winner, to find faults before anything is
 // sent.
 func ParseLetter(text []byte) (*Letter, error) {
 	if len(text) > maxTemplate {
@@ -65,16 +65,17 @@ func ParseLetter(text []byte) (*Letter, error) {
 	if l.body, err = template.New("text").Parse(body); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrLetter, err)
 	}
-	_, _, err = l.Render(&Winner{Account: "account", Rank: 1, Draw: "draw", Phase: "phase", Opens: time.Unix(0, 0), Closes: time.Unix(1, 0)})
+	_, _, err = l.render(&Winner{Account: "account", Rank: 1, Draw: "draw", Phase: "phase", Opens: time.Unix(0, 0),
+		Closes: time.Unix(1, 0)})
 	return l, err
 }
 
-// Render writes the letter for a winner. A subject is one line: nothing that a template names can begin another header.
-func (l *Letter) Render(w *Winner) (subject, body string, err error) {
-	if subject, err = render(l.subject, w, maxSubject); err != nil {
+// render writes the letter to a winner. It refuses a subject of more than one line, so no value can add another header.
+func (l *Letter) render(w *Winner) (subject, body string, err error) {
+	if subject, err = execute(l.subject, w, maxSubject); err != nil {
 		return "", "", err
 	}
-	if body, err = render(l.body, w, maxBody); err != nil {
+	if body, err = execute(l.body, w, maxBody); err != nil {
 		return "", "", err
 	}
 	if strings.ContainsFunc(subject, unicode.IsControl) || strings.TrimSpace(subject) == "" {
@@ -83,7 +84,7 @@ func (l *Letter) Render(w *Winner) (subject, body string, err error) {
 	return subject, body, nil
 }
 
-func render(t *template.Template, w *Winner, most int) (string, error) {
+func execute(t *template.Template, w *Winner, most int) (string, error) {
 	out := &bounded{most: most}
 	if err := t.Execute(out, w); err != nil {
 		return "", fmt.Errorf("%w: %w", ErrLetter, err)
@@ -91,7 +92,7 @@ func render(t *template.Template, w *Winner, most int) (string, error) {
 	return out.text.String(), nil
 }
 
-// bounded takes only so many bytes.
+// bounded is a buffer with a limit.
 type bounded struct {
 	text bytes.Buffer
 	most int
@@ -99,7 +100,7 @@ type bounded struct {
 
 func (b *bounded) Write(data []byte) (int, error) {
 	if b.text.Len()+len(data) > b.most {
-		return 0, fmt.Errorf("it is longer than %d bytes", b.most)
+		return 0, fmt.Errorf("longer than %d bytes", b.most)
 	}
 	return b.text.Write(data)
 }

@@ -38,8 +38,8 @@ type mailbox struct {
 	mails    []received
 	sessions int
 
-	// onRcpt and onData, if set, decide about a recipient and about a whole mail. lost says that the connection breaks
-	// before the client hears of it.
+	// onMail, onRcpt and onData, if set, decide about a sender, a recipient and a whole mail. With lost the connection
+	// breaks before the reply.
 	onMail func(from string) error
 	onRcpt func(to string) error
 	onData func(to string) (err error, lost bool)
@@ -73,7 +73,7 @@ func newMailbox(t *testing.T, change func(*smtp.Server)) *mailbox {
 	go func() { served <- b.server.Serve(ln) }()
 	t.Cleanup(func() {
 		require.NoError(t, b.server.Close())
-		if err := <-served; err != nil { // Serve tells by nil or by this, as its loop happens to see it
+		if err := <-served; err != nil { // Serve returns nil or this, depending on timing
 			require.ErrorIs(t, err, smtp.ErrServerClosed)
 		}
 	})
@@ -85,7 +85,7 @@ type discard struct{}
 func (discard) Printf(string, ...any) {}
 func (discard) Println(...any)        {}
 
-// session is one connection's.
+// session is the state of one connection.
 type session struct {
 	box  *mailbox
 	conn *smtp.Conn
@@ -133,7 +133,7 @@ func (s *session) Data(r io.Reader) error {
 		s.box.keep(s.to, raw)
 	}
 	if lost {
-		_ = s.conn.Conn().Close() // the client shall not hear of it
+		_ = s.conn.Conn().Close() // before the client gets the reply
 	}
 	return nil
 }
@@ -172,7 +172,7 @@ func (b *mailbox) accepted() int {
 	return len(b.mails)
 }
 
-// sending is a run to 20 winners, of whom number 7 has no address.
+// sending is a run for 20 winners. Number 7 has no address.
 type sending struct {
 	Options
 	failures bytes.Buffer
@@ -183,7 +183,8 @@ type sending struct {
 const winners = 20
 
 func newSending(t *testing.T, b *mailbox) *sending {
-	letter, err := ParseLetter([]byte("Subject: Your slot, {{.Account}}\n\nRank {{.Rank}} in {{.Phase}}: {{.Opens.Format \"02/01/2006 15:04 MST\"}}\n.\nend\n"))
+	letter, err := ParseLetter([]byte("Subject: Your slot, {{.Account}}\n\nRank {{.Rank}} in {{.Phase}}: " +
+		"{{.Opens.Format \"02/01/2006 15:04 MST\"}}\n.\nend\n"))
 	require.NoError(t, err)
 	paris, err := time.LoadLocation("Europe/Paris")
 	require.NoError(t, err)
@@ -191,12 +192,13 @@ func newSending(t *testing.T, b *mailbox) *sending {
 	opens := time.Date(2023, 2, 15, 9, 0, 0, 0, time.UTC)
 	s.Options = Options{
 		Draw: "draw1", Root: "00ff", Addresses: newAddresses(), Letter: letter, From: "Tickets <tickets@example.org>",
-		Server: Server{Host: b.host, Port: b.port, Security: Plain, Timeout: 5 * time.Second}, Log: filepath.Join(t.TempDir(), "log"),
-		Rate: 100, Retries: 2, Backoff: time.Second, Failures: &s.failures,
+		Server: Server{Host: b.host, Port: b.port, Security: Plain, Timeout: 5 * time.Second},
+		Log:    filepath.Join(t.TempDir(), "log"),
+		Rate:   100, Retries: 2, Backoff: time.Second, Failures: &s.failures,
 		Winners: func(yield func(Winner) error) error {
 			for i := range winners {
-				w := Winner{Account: fmt.Sprintf("w%d", i), Rank: uint32(i + 1), Draw: "First draw", Phase: "Packs", Opens: opens.In(paris),
-					Closes: opens.Add(48 * time.Hour).In(paris)}
+				w := Winner{Account: fmt.Sprintf("w%d", i), Rank: uint32(i + 1), Draw: "First draw", Phase: "Packs",
+					Opens: opens.In(paris), Closes: opens.Add(48 * time.Hour).In(paris)}
 				if err := yield(w); err != nil {
 					return err
 				}
@@ -218,14 +220,14 @@ func newSending(t *testing.T, b *mailbox) *sending {
 	return s
 }
 
-// run runs, and returns the failures beside the report.
+// run returns the report and the failures of a run.
 func (s *sending) run(ctx context.Context) (Report, string, error) {
 	s.failures.Reset()
 	report, err := Run(ctx, s.Options)
 	return report, s.failures.String(), err
 }
 
-// once requires that every winner with an address got one mail, but for those that may have got more.
+// once requires that every winner with an address got one mail; those in twice got two.
 func once(t *testing.T, b *mailbox, twice ...string) {
 	t.Helper()
 	got := b.byRecipient()
@@ -245,17 +247,19 @@ func once(t *testing.T, b *mailbox, twice ...string) {
 	}
 }
 
-// selfSigned makes a certificate for 127.0.0.1, and what trusts it.
+// selfSigned makes a certificate for 127.0.0.1, and a pool that trusts it.
 func selfSigned(t *testing.T) (*tls.Config, *x509.CertPool) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		IsCA: true, BasicConstraintsValid: true}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	require.NoError(t, err)
 	certificate, err := x509.ParseCertificate(der)
 	require.NoError(t, err)
 	pool := x509.NewCertPool()
 	pool.AddCert(certificate)
-	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, pool
+	own := tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{own}}, pool
 }

@@ -33,7 +33,8 @@ func TestRunSendsEachWinnerOneLetter(t *testing.T) {
 	require.Equal(t, "<w3@example.net>", m.mail.Header.Get("To"))
 	require.Equal(t, "auto-generated", m.mail.Header.Get("Auto-Submitted"))
 	require.Regexp(t, `^<seathold\.[0-9a-f]{32}@example\.org>$`, m.mail.Header.Get("Message-ID"))
-	require.Contains(t, m.body, "Rank 4 in Packs: 15/02/2023 10:00 CET\r\n.\r\nend", "nine in UTC is ten in Paris, and a line with a dot ends nothing")
+	require.Contains(t, m.body, "Rank 4 in Packs: 15/02/2023 10:00 CET\r\n.\r\nend",
+		"nine in UTC is ten in Paris, and a line with a dot does not end the mail")
 	ids := map[string]bool{}
 	for _, m := range b.mails {
 		ids[m.mail.Header.Get("Message-ID")] = true
@@ -51,7 +52,7 @@ func TestRunSendsEachWinnerOneLetter(t *testing.T) {
 	once(t, b)
 }
 
-// A pause of whatever length earns no burst.
+// A pause, however long, earns no burst.
 func TestRateHasNoBursts(t *testing.T) {
 	b := newMailbox(t, nil)
 	s := newSending(t, b)
@@ -59,7 +60,7 @@ func TestRateHasNoBursts(t *testing.T) {
 	var starts []time.Time
 	b.onData = func(string) (error, bool) {
 		if len(starts) == 5 {
-			s.clock = s.clock.Add(time.Hour) // a server that takes long
+			s.clock = s.clock.Add(time.Hour) // a slow server
 		}
 		starts = append(starts, s.clock)
 		return nil, false
@@ -67,15 +68,15 @@ func TestRateHasNoBursts(t *testing.T) {
 	_, _, err := s.run(t.Context())
 	require.NoError(t, err)
 	for i := 1; i < len(starts); i++ {
-		if i != 5 && i != 6 { // the slow answer itself, and the mail that was due meanwhile
+		if i != 5 && i != 6 { // the slow reply itself, and the mail that was due meanwhile
 			require.GreaterOrEqual(t, starts[i].Sub(starts[i-1]), 500*time.Millisecond, "mail %d", i)
 		}
 	}
 	require.GreaterOrEqual(t, starts[7].Sub(starts[5]), 500*time.Millisecond)
 }
 
-// A connection that breaks is made again. A mail whose answer was lost is sent again, with the same Message-ID.
-func TestConnectionsBreak(t *testing.T) {
+// After a broken connection a mail whose reply was lost is sent again, with the same Message-ID.
+func TestReconnectAfterBrokenConnections(t *testing.T) {
 	b := newMailbox(t, nil)
 	s := newSending(t, b)
 	tries := map[string]int{}
@@ -83,7 +84,7 @@ func TestConnectionsBreak(t *testing.T) {
 		tries[to]++
 		switch {
 		case to == "w4@example.net" && tries[to] == 1:
-			return nil, true // accepted, and the answer lost
+			return nil, true // accepted, and the reply lost
 		case to == "w9@example.net" && tries[to] <= 3:
 			return errors.New("not accepted"), true
 		}
@@ -96,8 +97,8 @@ func TestConnectionsBreak(t *testing.T) {
 	require.Equal(t, 5, b.sessions)
 }
 
-// A server that stays away ends the run, and the next one goes on.
-func TestServerGoes(t *testing.T) {
+// A server that does not come back ends the run. The next run continues.
+func TestRunEndsWithoutServer(t *testing.T) {
 	b := newMailbox(t, nil)
 	s := newSending(t, b)
 	gone := false
@@ -120,8 +121,8 @@ func TestServerGoes(t *testing.T) {
 	once(t, b)
 }
 
-// A run that is interrupted sends nothing twice when it goes on; of a crash, at most the one mail that was under way.
-func TestRunGoesOn(t *testing.T) {
+// After an interrupted run nothing is sent twice. After a crash at most the one mail in flight is.
+func TestNextRunContinues(t *testing.T) {
 	b := newMailbox(t, nil)
 	s := newSending(t, b)
 	for i := range 4 {
@@ -139,7 +140,7 @@ func TestRunGoesOn(t *testing.T) {
 	}
 	b.onData = nil
 
-	// The machine stops between the server's acceptance of a mail and its note, in the middle of writing that one.
+	// The machine stops between the server's acceptance of a mail and its record, in the middle of writing the record.
 	log, err := os.ReadFile(s.Log)
 	require.NoError(t, err)
 	require.True(t, strings.HasSuffix(string(log), "try 17 w16\nsent 17\n"), string(log))
@@ -153,7 +154,7 @@ func TestRunGoesOn(t *testing.T) {
 	require.Equal(t, Report{Winners: winners, Before: 19, Failed: 1}, report)
 }
 
-// Wherever the log is cut, a run that goes on reaches everyone, and sends only what the log lost again.
+// Wherever the log is cut, the next run reaches every winner, and sends again only what the log lost.
 func TestLogCutAnywhere(t *testing.T) {
 	b := newMailbox(t, nil)
 	s := newSending(t, b)
@@ -165,7 +166,7 @@ func TestLogCutAnywhere(t *testing.T) {
 		require.NoError(t, os.WriteFile(s.Log, whole[:cut], 0o600))
 		known := strings.Count(string(whole[:cut]), "\nsent ")
 		if lines := strings.Split(string(whole[:cut]), "\n"); strings.HasPrefix(lines[len(lines)-1], "sent ") {
-			known-- // a line without an end says nothing
+			known-- // a line without a line feed does not count
 		}
 		report, _, err := s.run(t.Context())
 		require.NoError(t, err)
@@ -195,7 +196,7 @@ func TestLogCutAnywhere(t *testing.T) {
 	require.NoError(t, held.close())
 }
 
-// A refusal for now is tried again, in rounds that lie further and further apart; one for good is not.
+// A refusal for now is retried, in rounds further and further apart. A refusal for good is not.
 func TestRefusals(t *testing.T) {
 	b := newMailbox(t, nil)
 	s := newSending(t, b)
@@ -251,13 +252,13 @@ func TestRefusals(t *testing.T) {
 	once(t, b)
 }
 
-// What the server would answer to every mail ends the run before anybody is noted as refused.
-func TestHopeless(t *testing.T) {
+// A refusal of every mail ends the run before any winner is recorded as refused.
+func TestHopelessServerEndsTheRun(t *testing.T) {
 	certificate, pool := selfSigned(t)
 	secure := newMailbox(t, func(s *smtp.Server) { s.TLSConfig = certificate })
 	plain := newMailbox(t, func(s *smtp.Server) { s.AllowInsecureAuth = true })
 	plain.onMail = func(string) error { return &smtp.SMTPError{Code: 550, Message: "not from you"} }
-	for says, change := range map[string]func(*sending){
+	for want, change := range map[string]func(*sending){
 		"not from you": func(s *sending) { s.Server.Port, s.Server.Security = plain.port, Plain },
 		"STARTTLS":     func(s *sending) { s.Server.Port, s.Server.Security = plain.port, StartTLS },
 		"certificate": func(s *sending) {
@@ -273,10 +274,10 @@ func TestHopeless(t *testing.T) {
 		s.Server.Security, s.Server.TLS = StartTLS, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}
 		change(s)
 		report, failures, err := s.run(t.Context())
-		require.ErrorContains(t, err, says)
-		require.Zero(t, report.Sent+report.Failed, says)
-		require.NotContains(t, failures, "w0", says)
-		require.Empty(t, s.slept, says)
+		require.ErrorContains(t, err, want)
+		require.Zero(t, report.Sent+report.Failed, want)
+		require.NotContains(t, failures, "w0", want)
+		require.Empty(t, s.slept, want)
 	}
 	s := newSending(t, secure)
 	s.Server.Security, s.Server.TLS = StartTLS, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}
@@ -286,17 +287,19 @@ func TestHopeless(t *testing.T) {
 	once(t, secure)
 }
 
-// Nothing that a template, an account or an address says can become another header or recipient.
+// No template, account or address can add a header or a recipient.
 func TestNothingIsInjected(t *testing.T) {
-	for _, address := range []string{"", "a", "@b.c", "a@", "a@b..c", "a@-b.c", "a@b.c\r\nBcc: x@y.z", "a@b.c\nx", "a@b.c>", "<a@b.c>", "A <a@b.c>", "a@b.c,d@e.f",
-		"a@b.c;d@e.f", "a b@c.d", `"a b"@c.d`, "a@[127.0.0.1]", "a@b_c.d", "ä@b.c", "a@ä.b", "a\x00@b.c", "a@b.c ", strings.Repeat("a", 65) + "@b.c",
-		"a@" + strings.Repeat("b", 64) + ".c", "a@" + strings.Repeat("b.", 130) + "c", ".a@b.c", "a..b@c.d"} {
+	for _, address := range []string{"", "a", "@b.c", "a@", "a@b..c", "a@-b.c", "a@b.c\r\nBcc: x@y.z", "a@b.c\nx", "a@b.c>", "<a@b.c>",
+		"A <a@b.c>", "a@b.c,d@e.f", "a@b.c;d@e.f", "a b@c.d", `"a b"@c.d`, "a@[127.0.0.1]", "a@b_c.d", "ä@b.c", "a@ä.b",
+		"a\x00@b.c", "a@b.c ", strings.Repeat("a", 65) + "@b.c", "a@" + strings.Repeat("b", 64) + ".c",
+		"a@" + strings.Repeat("b.", 130) + "c", ".a@b.c", "a..b@c.d"} {
 		require.ErrorIs(t, checkAddress(address), errAddress, "%q", address)
 	}
-	for _, address := range []string{"a@b", "a.b+c@d-e.example", "A_1'x@xn--p1ai.example", strings.Repeat("a", 64) + "@b.c"} {
+	for _, address := range []string{"a@b", "a.b+c@d-e.example", "A_1'x@xn--p1ai.example",
+		strings.Repeat("a", 64) + "@b.c"} {
 		require.NoError(t, checkAddress(address))
 	}
-	for template, says := range map[string]string{
+	for template, want := range map[string]string{
 		"":                                             "must begin",
 		"Hello\n\nx":                                   "must begin",
 		"Subject: x\nBcc: a@b.c\n\nx":                  "must begin",
@@ -312,13 +315,13 @@ func TestNothingIsInjected(t *testing.T) {
 	} {
 		_, err := ParseLetter([]byte(template))
 		require.ErrorIs(t, err, ErrLetter, template)
-		require.ErrorContains(t, err, says, template)
+		require.ErrorContains(t, err, want, template)
 	}
 	l, err := ParseLetter([]byte("\xef\xbb\xbfSubject: Votre créneau {{.Phase}}\r\n\r\nÀ {{.Opens.Format \"15:04\"}}\r\n"))
 	require.NoError(t, err)
-	_, _, err = l.Render(&Winner{Phase: "a\r\nBcc: x@y.z"})
+	_, _, err = l.render(&Winner{Phase: "a\r\nBcc: x@y.z"})
 	require.ErrorIs(t, err, ErrLetter)
-	subject, body, err := l.Render(&Winner{Phase: "é", Opens: time.Date(2023, 1, 1, 8, 30, 0, 0, time.UTC)})
+	subject, body, err := l.render(&Winner{Phase: "é", Opens: time.Date(2023, 1, 1, 8, 30, 0, 0, time.UTC)})
 	require.NoError(t, err)
 	require.Equal(t, "Votre créneau é", subject)
 	require.Equal(t, "À 08:30\n", body)

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -15,7 +16,7 @@ import (
 	"github.com/wneessen/go-mail/smtp"
 )
 
-// Security says how the connection to the SMTP server is protected.
+// Security is the protection of the connection to the SMTP server.
 type Security string
 
 // The values of Security.
@@ -25,7 +26,7 @@ const (
 	Plain    Security = "none"     // for a server on this machine
 )
 
-// Server is an SMTP server that takes mail for anybody.
+// Server is an SMTP server that relays mail to any recipient.
 type Server struct {
 	Host     string
 	Port     int
@@ -33,10 +34,10 @@ type Server struct {
 	TLS      *tls.Config // for the first two
 	User     string      // "" for none
 	Password string
-	Timeout  time.Duration // for each step; default 30 s
+	Timeout  time.Duration // of each step; default 30 s
 }
 
-// post hands mails to a server over one connection, which it makes again when it breaks.
+// post sends mails to a server over one connection, and reconnects when it breaks.
 type post struct {
 	client *gomail.Client
 	link   *smtp.Client // nil while there is none
@@ -44,12 +45,8 @@ type post struct {
 }
 
 func newPost(s *Server, from *mail.Address) (*post, error) {
-	options := []gomail.Option{gomail.WithPort(s.Port), gomail.WithoutNoop(), gomail.WithoutRset(), gomail.WithoutSMTPUTF8()}
-	if s.Timeout > 0 {
-		options = append(options, gomail.WithTimeout(s.Timeout))
-	} else {
-		options = append(options, gomail.WithTimeout(30*time.Second))
-	}
+	options := []gomail.Option{gomail.WithPort(s.Port), gomail.WithoutNoop(), gomail.WithoutRset(),
+		gomail.WithoutSMTPUTF8(), gomail.WithTimeout(cmp.Or(s.Timeout, 30*time.Second))}
 	if s.TLS != nil {
 		config := s.TLS.Clone()
 		if config.ServerName == "" {
@@ -68,7 +65,8 @@ func newPost(s *Server, from *mail.Address) (*post, error) {
 		return nil, fmt.Errorf("%q is none of %s, %s and %s", s.Security, StartTLS, Implicit, Plain)
 	}
 	if s.User != "" {
-		options = append(options, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover), gomail.WithUsername(s.User), gomail.WithPassword(s.Password))
+		options = append(options, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover), gomail.WithUsername(s.User),
+			gomail.WithPassword(s.Password))
 	}
 	client, err := gomail.NewClient(s.Host, options...)
 	if err != nil {
@@ -77,7 +75,7 @@ func newPost(s *Server, from *mail.Address) (*post, error) {
 	return &post{client: client, from: from}, nil
 }
 
-// envelope is one mail, ready to be handed over.
+// envelope is one mail, ready to be sent.
 type envelope struct {
 	to        string
 	subject   string
@@ -85,7 +83,7 @@ type envelope struct {
 	messageID string
 }
 
-// messageIDOf returns what both copies of a mail have in common, should it be sent twice.
+// messageIDOf returns the Message-ID of a mail. If it is sent twice, both copies have it.
 func messageIDOf(draw, root, account string, from *mail.Address) string {
 	digest := sha256.Sum256([]byte(draw + "\x1f" + root + "\x1f" + account))
 	_, domain, _ := strings.Cut(from.Address, "@")
@@ -97,13 +95,13 @@ type fate int
 
 const (
 	delivered fate = iota // the server has accepted it
-	refused               // for good, for this recipient
-	deferred              // the server has answered that this may pass
-	broken                // the connection has; the mail may even have been accepted
-	hopeless              // the server refuses every mail of ours, or us
+	refused               // for good, to this recipient
+	deferred              // refused for now
+	broken                // the connection broke; the mail may have been accepted
+	hopeless              // the server refuses all our mail, or us
 )
 
-// connect makes a connection where there is none. why is nil when there is one now.
+// connect makes a connection if there is none. why is nil if there is one now.
 func (p *post) connect(ctx context.Context) (f fate, why error) {
 	if p.link != nil {
 		return 0, nil
@@ -116,7 +114,7 @@ func (p *post) connect(ctx context.Context) (f fate, why error) {
 	return 0, nil
 }
 
-// send hands over a mail. why says what its fate is due to.
+// send sends a mail. why is the reason for its fate.
 func (p *post) send(e *envelope) (f fate, why error) {
 	m, err := p.compose(e)
 	if err != nil {
@@ -127,7 +125,7 @@ func (p *post) send(e *envelope) (f fate, why error) {
 		return delivered, nil
 	}
 	f, why = fateOf(err)
-	// Whatever the server did not like may have left the session in any state.
+	// The refusal may have left the session in any state.
 	if f == broken || p.link.Reset() != nil {
 		p.drop()
 	}
@@ -147,7 +145,7 @@ func (p *post) compose(e *envelope) (*gomail.Msg, error) {
 	return m, nil
 }
 
-// drop ends the connection without ceremony.
+// drop closes the connection without QUIT.
 func (p *post) drop() {
 	if p.link != nil {
 		_ = p.link.Close() // it is broken already
@@ -155,16 +153,16 @@ func (p *post) drop() {
 	}
 }
 
-// close takes leave of the server.
+// close ends the session with QUIT.
 func (p *post) close() {
 	if p.link != nil {
-		_ = p.client.CloseWithSMTPClient(p.link) // all mails are accepted or not by now, and noted
+		_ = p.client.CloseWithSMTPClient(p.link) // the fate of every mail is known and recorded
 		p.drop()
 	}
 }
 
-// fateOfDialing says what it means that no session came about: a permanent answer, as to a wrong password, or a server
-// that does not prove who it is, will be the same the next time.
+// fateOfDialing returns the fate of a mail when there is no session. A permanent reply, as to a wrong password, and a
+// server that cannot prove its identity will be the same the next time.
 func fateOfDialing(err error) fate {
 	if code := replyOf(err); code >= 500 {
 		return hopeless
@@ -177,7 +175,7 @@ func fateOfDialing(err error) fate {
 	return broken
 }
 
-// fateOf says what the answer to a mail means. Code 421 announces the end of the connection.
+// fateOf returns the fate of a mail by the server's reply. Code 421 announces the end of the connection.
 func fateOf(err error) (fate, error) {
 	var failure *gomail.SendError
 	if !errors.As(err, &failure) {
@@ -195,7 +193,7 @@ func fateOf(err error) (fate, error) {
 	return refused, err
 }
 
-// replyOf returns the server's code in an error; 0 for none.
+// replyOf returns the code of the server's reply in an error; 0 if there is none.
 func replyOf(err error) int {
 	if reply := (*textproto.Error)(nil); errors.As(err, &reply) {
 		return reply.Code

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -13,76 +14,65 @@ import (
 	"time"
 )
 
-// Options say what to send to whom. All are required but those with a default.
+// Options say what to send to whom. Fields with a default are optional, and so is RetryFailed.
 type Options struct {
 	Draw      string                               // id
-	Root      string                               // of the entries; draws of the same id have different ones
+	Root      string                               // of the entries; differs between draws of the same id
 	Winners   func(yield func(Winner) error) error // in the order of their ranks; called once a round
 	Addresses *Addresses
 	Letter    *Letter
 	From      string // an address, perhaps with a name: Tickets <tickets@example.org>
 	Server    Server
-	Log       string    // path of the file that notes what has been done
-	Failures  io.Writer // CSV: rank,account,address,reason
+	Log       string    // path of the file that records what has been done
+	Failures  io.Writer // receives CSV: rank,account,address,reason
 
 	Rate    float64       // mails a second, at most; default 10
-	Retries int           // rounds through those whose error may pass; default 4. -1: none
-	Backoff time.Duration // before the first of these rounds and between attempts to connect, then twice as long; default 10 s
+	Retries int           // rounds through the deferred mails; default 4. -1: none
+	Backoff time.Duration // before the first of these rounds and between attempts to connect, then doubled; default 10 s
 
 	RetryFailed bool // send again what the server had refused for good in an earlier run
 
-	Progress func(Report)                                     // called now and then; default: nobody
+	Progress func(Report)                                     // called after each winner of the first round; default: none
 	Now      func() time.Time                                 // default: time.Now
-	Sleep    func(ctx context.Context, d time.Duration) error // default: a timer; returns ctx's cause when that ends first
+	Sleep    func(ctx context.Context, d time.Duration) error // default: a timer; ends early with ctx's cause
 }
 
-// Report counts what has been done.
+// Report counts winners.
 type Report struct {
-	Winners  int // looked at in the first round
+	Winners  int // processed in the first round
 	Sent     int // in this run
 	Before   int // sent in earlier runs
-	Failed   int // winners who get no mail: no address, or refused for good, now or in an earlier run
-	Deferred int // winners whose mail met an error that may pass
-	InFlight int // mails whose run had ended before the server's answer was noted: sent again, with the same Message-ID
+	Failed   int // get no mail: they have no address, or the server refused it for good, now or in an earlier run
+	Deferred int // refused for now
+	InFlight int // the mail was in flight when the previous run ended: it is sent again with the same Message-ID
 }
 
-// ErrServer ends a run when the server cannot be reached, or refuses every mail. What was sent is noted.
+// ErrServer ends a run when the server cannot be reached or refuses every mail. What was sent is recorded.
 var ErrServer = errors.New("SMTP server")
 
 const (
 	maxBackoff     = 10 * time.Minute
-	maxConnections = 6 // attempts to hand over one mail through connections that break
+	maxConnections = 6 // attempts to send one mail over connections that break
 )
 
+// check sets the defaults and returns the sender.
 func (o *Options) check() (*mail.Address, error) {
 	from, err := mail.ParseAddress(o.From)
+	if err == nil {
+		err = checkAddress(from.Address)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the sender %q: %w", o.From, err)
 	}
-	if err := checkAddress(from.Address); err != nil {
-		return nil, fmt.Errorf("the sender %q: %w", o.From, err)
-	}
 	if strings.ContainsAny(from.Name, "\r\n") {
-		return nil, fmt.Errorf("the sender's name has more than one line")
+		return nil, errors.New("the sender's name has more than one line")
 	}
-	if o.Rate == 0 {
-		o.Rate = 10
-	}
+	o.Rate = cmp.Or(o.Rate, 10)
 	if !(o.Rate >= 0.001 && o.Rate <= 10_000) {
 		return nil, fmt.Errorf("a rate of %g mails a second is not from 0.001 to 10000", o.Rate)
 	}
-	switch {
-	case o.Retries == 0:
-		o.Retries = 4
-	case o.Retries < 0:
-		o.Retries = 0
-	}
-	if o.Backoff == 0 {
-		o.Backoff = 10 * time.Second
-	}
-	if o.Progress == nil {
-		o.Progress = func(Report) {}
-	}
+	o.Retries = max(cmp.Or(o.Retries, 4), 0)
+	o.Backoff = cmp.Or(o.Backoff, 10*time.Second)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -93,9 +83,6 @@ func (o *Options) check() (*mail.Address, error) {
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return context.Cause(ctx)
-	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -106,8 +93,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Run sends what has not been sent. It returns when every winner was sent a mail or is among the failures, or with the
-// error that ended it: ErrServer, a log, ErrLetter, or ctx's cause; another run then goes on where this one ended.
+// Run sends what has not been sent. It returns when every winner was sent a mail or is listed in Failures, or with the
+// error that ended it: ErrServer, ErrLetter, a fault of the log, or ctx's cause. Another run continues from there.
 func Run(ctx context.Context, o Options) (report Report, err error) {
 	from, err := o.check()
 	if err != nil {
@@ -123,7 +110,7 @@ func Run(ctx context.Context, o Options) (report Report, err error) {
 		return report, err
 	}
 	defer p.close()
-	r := &round{o: &o, from: from, log: log, post: p, failures: csv.NewWriter(o.Failures), waiting: &bitset{}}
+	r := &round{o: &o, from: from, log: log, post: p, failures: csv.NewWriter(o.Failures)}
 	r.report.Before = log.count
 	if log.tried != 0 {
 		r.report.InFlight = 1
@@ -133,7 +120,7 @@ func Run(ctx context.Context, o Options) (report Report, err error) {
 	return r.report, errors.Join(err, r.failures.Error())
 }
 
-// round is one walk through the winners: the first through all, the later ones through those that wait.
+// round is one pass over the winners: the first over all, later ones over those whose mail is deferred.
 type round struct {
 	o        *Options
 	from     *mail.Address
@@ -142,9 +129,9 @@ type round struct {
 	failures *csv.Writer
 	report   Report
 
-	number  int
-	waiting *bitset // ranks whose error may pass
-	next    time.Time
+	number  int       // from 0
+	waiting rankSet   // of deferred mails
+	next    time.Time // when the next mail is due
 }
 
 func (r *round) all(ctx context.Context) error {
@@ -161,12 +148,14 @@ func (r *round) all(ctx context.Context) error {
 	}
 }
 
-// winner does what this round has to do for a winner.
+// winner does what is due to a winner in this round.
 func (r *round) winner(ctx context.Context, w *Winner) error {
 	first := r.number == 0
 	if first {
 		r.report.Winners++
-		defer func() { r.o.Progress(r.report) }()
+		if r.o.Progress != nil {
+			defer func() { r.o.Progress(r.report) }()
+		}
 	}
 	if r.log.sent.has(w.Rank) || !first && !r.waiting.has(w.Rank) {
 		return nil
@@ -178,7 +167,7 @@ func (r *round) winner(ctx context.Context, w *Winner) error {
 	if why, failed := r.log.failed[w.Rank]; failed && !r.o.RetryFailed {
 		return r.fail(w, address, why+" (in an earlier run)")
 	}
-	subject, body, err := r.o.Letter.Render(w)
+	subject, body, err := r.o.Letter.render(w)
 	if err != nil {
 		return err
 	}
@@ -186,7 +175,7 @@ func (r *round) winner(ctx context.Context, w *Winner) error {
 		messageID: messageIDOf(r.o.Draw, r.o.Root, w.Account, r.from)})
 }
 
-// send hands over one mail, through as many connections as it takes, within bounds.
+// send sends one mail, over as many connections as it takes, up to maxConnections.
 func (r *round) send(ctx context.Context, w *Winner, e *envelope) error {
 	for attempt, wait := 1, r.o.Backoff; ; attempt++ {
 		f, why, err := r.try(ctx, w, e)
@@ -194,7 +183,7 @@ func (r *round) send(ctx context.Context, w *Winner, e *envelope) error {
 			return err
 		}
 		if f != broken {
-			return r.settle(w, e, f, why)
+			return r.record(w, e, f, why)
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -202,16 +191,17 @@ func (r *round) send(ctx context.Context, w *Winner, e *envelope) error {
 		if attempt == maxConnections {
 			return fmt.Errorf("%w: %w", ErrServer, why)
 		}
-		if attempt > 1 { // a server may have closed an idle connection: the first new one is made at once
-			if err := r.o.Sleep(ctx, wait); err != nil {
-				return err
-			}
-			wait = min(2*wait, maxBackoff)
+		if attempt == 1 { // the server may have closed an idle connection: reconnect at once
+			continue
 		}
+		if err := r.o.Sleep(ctx, wait); err != nil {
+			return err
+		}
+		wait = min(2*wait, maxBackoff)
 	}
 }
 
-// try makes one attempt. Until there is a connection nothing can have been accepted, so nothing is noted.
+// try makes one attempt. Without a connection nothing can have been accepted, so nothing is recorded.
 func (r *round) try(ctx context.Context, w *Winner, e *envelope) (f fate, why, err error) {
 	if err := r.pace(ctx); err != nil {
 		return 0, nil, err
@@ -226,10 +216,9 @@ func (r *round) try(ctx context.Context, w *Winner, e *envelope) (f fate, why, e
 	return f, why, nil
 }
 
-// settle notes what became of a mail.
-func (r *round) settle(w *Winner, e *envelope, f fate, why error) error {
-	if f != deferred && r.waiting.has(w.Rank) {
-		r.waiting.clear(w.Rank)
+// record records what became of a mail.
+func (r *round) record(w *Winner, e *envelope, f fate, why error) error {
+	if f != deferred && r.waiting.set(w.Rank, false) {
 		r.report.Deferred--
 	}
 	switch f {
@@ -240,19 +229,19 @@ func (r *round) settle(w *Winner, e *envelope, f fate, why error) error {
 		text := oneLine(why)
 		return errors.Join(r.log.noteFailed(w, text), r.fail(w, e.to, text))
 	case deferred:
-		if r.waiting.set(w.Rank) {
+		if !r.waiting.set(w.Rank, true) {
 			r.report.Deferred++
 		}
 		err := r.log.noteDeferred(w)
 		if r.number >= r.o.Retries {
-			err = errors.Join(err, r.write(w, e.to, oneLine(why)+" (may pass: run again)"))
+			err = errors.Join(err, r.list(w, e.to, oneLine(why)+" (for now: run again)"))
 		}
 		return err
 	}
-	return errors.Join(fmt.Errorf("%w: it takes no mail from us: %s", ErrServer, oneLine(why)), r.log.noteDeferred(w))
+	return errors.Join(fmt.Errorf("%w: it accepts no mail from us: %s", ErrServer, oneLine(why)), r.log.noteDeferred(w))
 }
 
-// pace waits until the next mail may go. Mails are a fixed time apart: a pause earns nothing, there are no bursts.
+// pace waits until the next mail is due. Mails are a fixed time apart: a pause earns no burst.
 func (r *round) pace(ctx context.Context) error {
 	now := r.o.Now()
 	if r.next.After(now) {
@@ -271,18 +260,18 @@ func (r *round) pace(ctx context.Context) error {
 	return nil
 }
 
-// fail lists a winner who gets no mail.
+// fail counts and lists a winner who gets no mail.
 func (r *round) fail(w *Winner, address, why string) error {
 	r.report.Failed++
-	return r.write(w, address, why)
+	return r.list(w, address, why)
 }
 
-func (r *round) write(w *Winner, address, why string) error {
+func (r *round) list(w *Winner, address, why string) error {
 	return r.failures.Write([]string{strconv.FormatUint(uint64(w.Rank), 10), w.Account, address, why})
 }
 
-// oneLine is what the server said as text without line breaks, for the log and the list. Recipient and Message-ID, which
-// go-mail appends, stand there anyway.
+// oneLine returns the server's reply without line breaks, for the log and the list. It cuts off what go-mail appends,
+// the recipient and the Message-ID.
 func oneLine(err error) string {
 	text, _, _ := strings.Cut(strings.Join(strings.Fields(err.Error()), " "), ", affected ")
 	return fmt.Sprintf("%.300s", strings.ToValidUTF8(text, "?"))

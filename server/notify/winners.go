@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Winners returns a function that reads the winners of a verified export from its result.csv, in the order of their ranks.
-// Each has the titles of titles and times in the zone.
+// Winners returns a function that reads the winners of a verified export from its result.csv, in the order of their
+// ranks. Each has the titles of titles and times in the zone.
 func Winners(resultCSV string, titles Winner, zone *time.Location) func(yield func(Winner) error) error {
 	return func(yield func(Winner) error) (err error) {
 		file, err := os.Open(resultCSV)
@@ -39,8 +39,8 @@ func Winners(resultCSV string, titles Winner, zone *time.Location) func(yield fu
 	}
 }
 
-// parseWinner reads a line of result.csv: rank, account, group, hmac, slot, opens_at, closes_at, priority. An account that
-// won nothing has no slot.
+// parseWinner reads a line of result.csv: rank, account, group, hmac, slot, opens_at, closes_at, priority. An account
+// that won nothing has no slot.
 func parseWinner(line string, w Winner, zone *time.Location) (_ Winner, won bool, err error) {
 	f := strings.Split(line, ",")
 	if len(f) != 8 {
