@@ -11,15 +11,15 @@ const MaxAccount = 64
 
 const inlineName = 55
 
-// account is a buyer: one cache line. The head packs a version and the account's newest reservation; the version counts
-// the reservations ever added, so a head that is unchanged says that none was (the totals can only have fallen).
+// account is a buyer, one cache line. The version in its head counts the reservations ever added. So an unchanged
+// head proves that none was added, and that the totals can only have fallen.
 type account struct {
-	head word64 // version<<32 | row
-	size uint8
-	name [inlineName]byte // or, for longer names, a textRef in the first 8 bytes
+	head word64           // version<<32 | row of the newest reservation; 0 until the first one enters
+	size uint8            // of the name; like the name, never written after the account is published
+	name [inlineName]byte // of a longer name the first 8 bytes are its textRef
 }
 
-// accountName returns the account's name without copying it: it never changes once the account is published.
+// accountName returns the account's name without copying it. It never changes once the account is published.
 func (v *Inventory) accountName(row uint32) string {
 	a := v.accounts.at(row)
 	if a.size <= inlineName {
@@ -32,19 +32,19 @@ func (v *Inventory) hashText(name string) uint32 { return uint32(maphash.String(
 
 func (v *Inventory) hashID(id *ID) uint32 { return uint32(maphash.Bytes(v.seed, id[:]) >> 32) }
 
-// FindAccount returns the account's row; 0 for one that never reserved.
+// FindAccount returns the account's row; 0 if there is no such account.
 func (v *Inventory) FindAccount(name string) uint32 {
 	return v.accountIndex.find(v.hashText(name), func(row uint32) bool { return v.accountName(row) == name })
 }
 
-// AccountName returns the name of the account in the row.
+// AccountName returns the name of the account in the row. It shares the inventory's memory, which never changes.
 func (v *Inventory) AccountName(row uint32) string { return v.accountName(row) }
 
-// Accounts returns the index behind the last account.
+// Accounts returns the row after the last account: rows 1 to Accounts()-1 may hold one.
 func (v *Inventory) Accounts() uint32 { return v.accounts.end() }
 
-// EnsureAccount returns the account's row, making the account where it is new; false when the table is full. name is 1 to
-// MaxAccount bytes.
+// EnsureAccount returns the account's row and makes the account if it is new; false when the table is full. The name
+// has 1 to MaxAccount bytes.
 func (v *Inventory) EnsureAccount(name string) (uint32, bool) {
 	if row := v.FindAccount(name); row != 0 {
 		return row, true
@@ -64,9 +64,10 @@ func (v *Inventory) EnsureAccount(name string) (uint32, bool) {
 		}
 		binary.LittleEndian.PutUint64(a.name[:8], uint64(ref))
 	}
-	other := v.accountIndex.insert(v.hashText(name), row, v.accounts.used.Load(), func(row uint32) bool { return v.accountName(row) == name })
+	other := v.accountIndex.insert(v.hashText(name), row, v.accounts.used.Load(),
+		func(row uint32) bool { return v.accountName(row) == name })
 	if other != 0 {
-		return other, true
+		return other, true // another caller made it first; our row stays unused
 	}
 	return row, true
 }

@@ -1,22 +1,21 @@
 package inventory
 
-// Census adds pools and ledgers up from the reservations while the sale goes on, and holds the sums against the words that
-// decide the sale and against the limits. One goroutine uses it; it changes nothing and stops nobody.
+// Census recounts pools and ledgers from the reservations while the sale continues. It compares the sums with the
+// words that decide the sale, and with the limits. One goroutine uses it. It changes nothing and delays no caller.
 //
-// Why a pool's sum can be held against its word although both move: each row's state is looked at twice, and the words
-// are read between the two looks. States only move forward. So a row that counts at both looks counted at the moment of
-// the word, one that was dead at the first or not yet there at the second did not, and only what changed in between is
-// uncertain. The sum of the sure ones must not exceed what the word says is taken, and the word must not exceed the sum
-// of the sure and the uncertain. A pool in which nothing moved between the looks has no uncertain ones: there the sum is
-// exact.
+// A pool's sum can be compared with its word although both change: each row's state is read twice, and the words are
+// read between the two looks. States only move forward. So a row that counts at both looks counted when the word was
+// read. A row that was dead at the first look, or not there yet at the second, did not count then. Only what changed
+// in between is uncertain. The word must show at least the certain units as taken, and at most the certain and the
+// uncertain ones together. For a pool in which nothing changed between the looks, the comparison is exact.
 type Census struct {
 	v     *Inventory
-	seen  []uint8 // by row: the state at the first look
+	seen  []uint8 // by row: its state at the first look
 	pools []poolSums
 	rows  []LedgerRow
 }
 
-// poolSums are the units of one pool by what the two looks say of their reservations.
+// poolSums are the units of one pool by the states of their reservations at the two looks.
 type poolSums struct {
 	taken, takenAtMost int64 // held or confirmed
 	sold, soldAtMost   int64
@@ -30,16 +29,16 @@ func (v *Inventory) NewCensus() *Census { return &Census{v: v, pools: make([]poo
 // PoolCensus is what a count of all pools found.
 type PoolCensus struct {
 	Reservations int // rows looked at
-	Exact        int // pools in which nothing moved during the count
+	Exact        int // pools in which nothing changed during the count
 	Difference   int // units by which sums and words, or words and capacity, disagree (I1): 0
 	Pool         int // the first pool that disagrees; meaningful if Difference is not 0
 }
 
-// restRows is how many rows are looked at between two calls of rest: a fraction of a millisecond.
+// restRows is how many rows are visited between two calls of rest: a fraction of a millisecond.
 const restRows = 16 << 10
 
-// Pools counts all pools. rest is called every fraction of a millisecond, so that the caller can leave the processor to
-// others; when it returns false the count ends without a result.
+// Pools counts all pools. It calls rest every fraction of a millisecond, so that the owner can yield the processor.
+// When rest returns false the count ends without a result.
 func (c *Census) Pools(rest func() bool) (found PoolCensus, ok bool) {
 	first := c.v.reservations.end()
 	if int(first) > len(c.seen) {
@@ -53,7 +52,8 @@ func (c *Census) Pools(rest func() bool) (found PoolCensus, ok bool) {
 		p := &c.v.stock[i]
 		c.pools[i].wordSold = int64(p.sold.Load())
 		available, _ := unpackPool(p.word.Load())
-		c.pools[i].wordTaken = int64(c.v.pools[i].units) - int64(int32(available)) // signed: it says so if it ever went below 0
+		// Signed, so that a word that went below 0 is found.
+		c.pools[i].wordTaken = int64(c.v.pools[i].units) - int64(int32(available))
 	}
 	second := c.v.reservations.end()
 	if !c.eachRow(second, rest, func(row uint32, state State) {
@@ -85,14 +85,14 @@ func (c *Census) eachRow(end uint32, rest func() bool, visit func(row uint32, st
 	return true
 }
 
-// add adds one reservation to the sums of its pools.
+// add adds one reservation to the sums of its pools, by its states before and after the words were read.
 func (c *Census) add(row uint32, before, now State) {
 	if before.dead() || now == free {
 		return
 	}
 	r := c.v.reservations.at(row)
 	if r.count > inlineLines && r.more == 0 {
-		return // it found no room for its lines, so it took nothing
+		return // there was no room for its lines, so it took nothing
 	}
 	sure := takes(before) && takes(now)
 	for i := range int(r.count) {
@@ -111,9 +111,10 @@ func (c *Census) add(row uint32, before, now State) {
 	}
 }
 
-// takes reports whether a reservation in the state has all of its units out of its pools.
+// takes reports whether a reservation in the state has taken all of its units and given none back.
 func takes(s State) bool { return s == Held || s == confirming || s == Confirmed }
 
+// compare adds up by how much the words are outside what the sums allow.
 func (c *Census) compare(found *PoolCensus) {
 	for i := range c.pools {
 		p := &c.pools[i]
@@ -129,20 +130,20 @@ func (c *Census) compare(found *PoolCensus) {
 	}
 }
 
-// outside is how far n lies outside the range.
+// outside returns the distance of n from the range.
 func outside(n, low, high int64) int64 { return max(low-n, n-high, 0) }
 
 // LedgerCensus is what a count of all ledgers found.
 type LedgerCensus struct {
-	Accounts int   // rows looked at
-	Unsteady int   // accounts whose ledger would not hold still; they wait for the next count
-	AtCap    []int // accounts that have as many tickets as the cap allows, by programme
-	Excess   int   // tickets beyond account caps and session limits (I2): 0
-	Account  uint32
+	Accounts int    // rows looked at
+	Unsteady int    // accounts skipped because their ledger kept changing; the next count visits them again
+	AtCap    []int  // by programme: accounts that have as many tickets as the cap allows, or more
+	Excess   int    // tickets beyond account caps and session limits (I2): 0
+	Account  uint32 // the first account over a limit; meaningful if Excess is not 0
 }
 
-// Ledgers counts the ledger of every account, each as it was at one instant. visit, unless nil, is told every account row.
-// rest is as for Pools.
+// Ledgers counts the ledger of every account, each as it was at one instant. visit, unless nil, is called with every
+// account row. rest is as for Pools.
 func (c *Census) Ledgers(rest func() bool, visit func(accountRow uint32)) (found LedgerCensus, ok bool) {
 	found.AtCap = make([]int, len(c.v.caps))
 	tickets := make([]int, len(c.v.caps))
@@ -176,7 +177,7 @@ func (c *Census) Ledgers(rest func() bool, visit func(accountRow uint32)) (found
 	return found, true
 }
 
-// ledger adds one ledger up by programme, into tickets, and returns by how much it exceeds its limits.
+// ledger sums one ledger by programme into tickets, and returns by how much it exceeds its limits.
 func (c *Census) ledger(tickets []int) (excess int) {
 	clear(tickets)
 	type inSession struct {
@@ -209,7 +210,7 @@ func (c *Census) ledger(tickets []int) (excess int) {
 	return excess
 }
 
-// States counts the reservations by state. Those about to change count under the state they are about to leave.
+// States counts the reservations by state. One whose end is decided but not yet visible counts as held.
 func (v *Inventory) States() map[State]uint64 {
 	found := map[State]uint64{}
 	for row := uint32(1); row < v.reservations.end(); row++ {
@@ -227,5 +228,5 @@ func (v *Inventory) States() map[State]uint64 {
 	return found
 }
 
-// Expired is how many reservations ended because their time was over, without those restored.
+// Expired returns how many reservations ended because their time was over, not counting restored ones.
 func (v *Inventory) Expired() uint64 { return v.expired.Load() }

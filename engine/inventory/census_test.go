@@ -51,7 +51,8 @@ func trade(v *Inventory, dice *rand.Rand, n uint64) {
 	}
 }
 
-// I1, I2: while many trade, a count never finds a difference; once all is quiet it is exact, and agrees with the stock.
+// I1, I2: while many trade, a count never finds a difference; once all is quiet it is exact, and agrees with the
+// stock.
 func TestCensusOfALiveSale(t *testing.T) {
 	const traders, deals = 4, 30_000
 	seed := rand.Uint64()

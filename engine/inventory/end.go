@@ -1,7 +1,7 @@
 package inventory
 
-// Confirm makes a held reservation sold, unless its time is over at now (ms). The reference, at most 64 bytes, is kept
-// with it. Confirming again changes nothing, whatever the reference.
+// Confirm makes a held reservation sold, unless its time is over at now (ms). The reference, at most 64 bytes, is
+// kept with it. Confirming again changes nothing, whatever the reference.
 func (v *Inventory) Confirm(row uint32, now int64, reference string) Result {
 	r := v.reservations.at(row)
 	for {
@@ -12,36 +12,34 @@ func (v *Inventory) Confirm(row uint32, now int64, reference string) Result {
 		if !ok {
 			return Result{Verdict: Full}
 		}
-		// Decides the one outcome of the reservation (I3).
+		// From here on this is the one outcome of the reservation (I3).
 		if r.state.CompareAndSwap(uint32(Held), uint32(confirming)) {
 			return v.confirm(r, row, now, ref)
 		}
 	}
 }
 
-// decided returns where the reservation stands once that is decided: Held only while its time is not over at now, pending
-// when somebody else's step stays undecided too long.
+// decided returns the reservation's state once it is decided: Held only while its time is not over at now. It returns
+// pending when another caller's step stays undecided too long.
 func (v *Inventory) decided(r *reservation, row uint32, now int64) State {
 	for attempt := 0; ; {
-		state := State(r.state.Load())
-		switch state {
+		switch state := State(r.state.Load()); state {
 		case Held:
 			if now < r.expires {
 				return Held
 			}
 			v.expire(r, row)
-			continue
 		case Confirmed, Released, Expired, void, free:
 			return state
+		default:
+			if !v.backOff(&attempt) {
+				return pending
+			}
 		}
-		if !v.pause(attempt) {
-			return pending
-		}
-		attempt++
 	}
 }
 
-// tooLate is the answer to who wanted to end a reservation that is not held.
+// tooLate is the answer to a caller that wanted to end a reservation that is not held.
 func (v *Inventory) tooLate(row uint32, state, wanted State) Result {
 	var verdict Verdict
 	switch state {
@@ -61,6 +59,7 @@ func (v *Inventory) tooLate(row uint32, state, wanted State) Result {
 	return Result{Verdict: verdict, Row: row, Seq: v.details.at(row).seq.Load()}
 }
 
+// confirm completes a confirmation that is decided.
 func (v *Inventory) confirm(r *reservation, row uint32, now int64, reference textRef) Result {
 	d := v.details.at(row)
 	d.confirmed, d.reference = now, reference
@@ -81,7 +80,7 @@ func (v *Inventory) Release(row uint32, now int64) Result {
 		if state := v.decided(r, row, now); state != Held {
 			return v.tooLate(row, state, Released)
 		}
-		// Decides the one outcome of the reservation (I3).
+		// From here on this is the one outcome of the reservation (I3).
 		if r.state.CompareAndSwap(uint32(Held), uint32(releasing)) {
 			return Result{Verdict: Done, Row: row, Seq: v.giveAllBack(r, row, Released)}
 		}
@@ -95,7 +94,7 @@ func (v *Inventory) Expire(row uint32, now int64) bool {
 }
 
 func (v *Inventory) expire(r *reservation, row uint32) bool {
-	// Decides the one outcome of the reservation (I3).
+	// From here on this is the one outcome of the reservation (I3).
 	if !r.state.CompareAndSwap(uint32(Held), uint32(expiring)) {
 		return false
 	}
@@ -104,8 +103,9 @@ func (v *Inventory) expire(r *reservation, row uint32) bool {
 	return true
 }
 
-// giveAllBack returns the units of a reservation whose end is decided. They are unsettled in every pool before the record
-// is placed, and available only after (I6: give back after logging; I7: nobody is refused over them meanwhile).
+// giveAllBack returns the units of a reservation whose end is decided. They are unsettled in every pool before the
+// record is placed (I7: no request is refused over them meanwhile), and available only after it (I6: give back after
+// logging).
 func (v *Inventory) giveAllBack(r *reservation, row uint32, to State) uint64 {
 	for i := range int(r.count) {
 		l := v.lineAt(r, i)
@@ -121,7 +121,8 @@ func (v *Inventory) giveAllBack(r *reservation, row uint32, to State) uint64 {
 	return seq
 }
 
-// setSequence keeps the sequence of the outcome placed last: whoever reads the reservation waits for it to be durable.
+// setSequence stores the sequence of the outcome placed last. It precedes the state that shows the outcome, so a
+// reader of that state knows what it must await.
 func (v *Inventory) setSequence(row uint32, seq uint64) {
 	if v.journalled {
 		v.details.at(row).seq.Store(seq)

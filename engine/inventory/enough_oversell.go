@@ -2,6 +2,6 @@
 
 package inventory
 
-// enough says yes always in this build, which oversells on purpose: with it, whatever audits a sale has to fail. Load
-// tests are run against it to show that they would notice.
+// enough is always true in this build, which oversells on purpose. Load tests run against it to show that every audit
+// of a sale fails.
 func enough(uint32, uint32) bool { return true }

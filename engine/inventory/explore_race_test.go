@@ -2,5 +2,6 @@
 
 package inventory
 
-// The race detector makes a switch between coroutines ten times as dear, and has nothing to find where one runs at a time.
+// The race detector makes a switch between coroutines ten times as dear, and has nothing to find where one runs at a
+// time.
 const fewerPreemptions = 1

@@ -127,8 +127,8 @@ func (e *explorer) judge() {
 	}
 }
 
-// legalPrefixes (I6): whatever the journal is cut behind, no pool has more taken than it has, no account is over its cap or a
-// session limit, and nothing ends that was not taken before, or twice.
+// legalPrefixes (I6): whatever the journal is cut behind, no pool has more taken than it has, no account is over its
+// cap or a session limit, and nothing ends that was not taken before, or twice.
 func (e *explorer) legalPrefixes() {
 	taken := make([]int, len(e.pools))
 	byAccount, bySession := map[uint32]int{}, map[uint64]int{}

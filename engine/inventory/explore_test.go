@@ -15,16 +15,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The explorer runs the real code one access at a time. Each caller is a coroutine that yields before it accesses a shared
-// word (word_yield.go). A depth-first search visits every schedule with a bounded number of preemptions, as CHESS does.
-// The sequential rules judge the answers, and every prefix of the journal must be legal. The explorer is to the code what
-// the model of the protocol is to the design.
+// The explorer runs the real code one access at a time. Each caller is a coroutine that yields before it accesses a
+// shared word (word_yield.go). A depth-first search visits every schedule with a bounded number of preemptions, as
+// CHESS does. The sequential rules judge the answers, and every prefix of the journal must be legal. The explorer is
+// to the code what the model of the protocol is to the design.
 //
-// Only accesses that may conflict are points of choice: those to a word that several callers of one schedule access, at
-// least one of them writing. The other accesses commute with every step of the other callers. Doing them together with the
-// step before them reaches the same states, gives no caller a longer operation and needs no more preemptions, so nothing is
-// lost. Which words conflict is learned: a schedule that shows a new one starts the search over with that word added.
-// Until then all schedules agree with those of the search with that word, so none of them can hide another.
+// Only accesses that may conflict are points of choice: those to a word that several callers of one schedule access,
+// at least one of them writing. The other accesses commute with every step of the other callers. Doing them together
+// with the step before them reaches the same states, gives no caller a longer operation and needs no more
+// preemptions, so nothing is lost. Which words conflict is learned: a schedule that shows a new one starts the search
+// over with that word added. Until then all schedules agree with those of the search with that word, so none of them
+// can hide another.
 //
 // Row numbers decide nothing but the order of rows in memory, so the counters of the slabs are not points of choice.
 
@@ -310,9 +311,9 @@ func (e *explorer) schedule() {
 	e.judge()
 }
 
-// seen reports whether the search has been in this state with as few preemptions: then all that follows is visited there.
-// A state is what each caller has done and seen. The past of a caller is a hash of its accesses and of the writes that they
-// met; with the same pasts the memory is the same, too, and so is what the callers do next.
+// seen reports whether the search has been in this state with as few preemptions: then all that follows is visited
+// there. A state is what each caller has done and seen. The past of a caller is a hash of its accesses and of the
+// writes that they met; with the same pasts the memory is the same, too, and so is what the callers do next.
 func (e *explorer) seen(last *coroutine, preemptions int) bool {
 	state := uint64(0)
 	for _, c := range e.callers {
@@ -342,8 +343,8 @@ func mix(past, a, b uint64) uint64 {
 	return past
 }
 
-// able lists the callers that can make a step: the one that made the last step, then those that have not backed off, then
-// those that have.
+// able lists the callers that can make a step: the one that made the last step, then those that have not backed off,
+// then those that have.
 func (e *explorer) able(last *coroutine) []*coroutine {
 	able := e.scratch[:0]
 	if last != nil && !last.done && !last.waiting {
@@ -463,7 +464,7 @@ func (e *explorer) do(op do) string {
 func (e *explorer) drain() {
 	last := e.v.Drain(func(o Outcome) { e.order = append(e.order, o) })
 	require.EqualValues(e.t, len(e.order), last, "I5: the drain covers outcomes that it did not visit")
-	require.Equal(e.t, last, e.v.Drained())
+	require.Equal(e.t, last, e.v.drained.Load())
 }
 
 func (e *explorer) reserve(op do) string {
@@ -515,8 +516,8 @@ func (e *explorer) ledger(op do) string {
 	return fmt.Sprint(all)
 }
 
-// TestExplore (I1 to I7, I9) visits the interleavings of small cases of the code itself. SEATHOLD_PREEMPTIONS raises the
-// bound.
+// TestExplore (I1 to I7, I9) visits the interleavings of small cases of the code itself. SEATHOLD_PREEMPTIONS raises
+// the bound.
 func TestExplore(t *testing.T) {
 	defer func(random func(unsafe.Pointer, bool)) { yield = random }(yield)
 	more := 0

@@ -6,25 +6,25 @@ import (
 	"unsafe"
 )
 
-// index is a lock-free hash table from a key to the row that holds the key. It only grows: an entry, once there, stays
-// and never changes. Keys are not in the table, they are in the rows; a caller compares them by eq.
+// index is a lock-free hash table from a key to the row that holds the key. It only grows: an entry, once there,
+// stays and never changes. Keys are in the rows, not in the table; a caller compares them by eq.
 //
-// Entries lie open-addressed with linear probing in a table; a larger table hangs behind it while the entries move over,
-// a stripe with each insertion. A slot goes from empty either to an entry or to moved, once. That gives the argument that
-// a key is never entered twice (I9): of two callers with one key both walk the same slots, full ones, which stay; at the
-// first slot that is not full both decide by one compare-and-swap, or both find it moved and decide in the next table.
-// An entry found in an old table is right for ever, so look-ups need no care for the moving.
+// A table is open-addressed with linear probing. A larger table follows it while the entries move, one stripe with
+// each insertion. A slot goes from empty either to an entry or to moved, once. So a key is never entered twice (I9):
+// two callers with one key walk the same slots. Full slots stay full. At the first slot that is not full, both decide
+// by compare-and-swap, or both find it moved and decide in the next table. An entry found in an old table stays
+// right, so look-ups need not care about moves.
 type index struct {
-	root atomic.Pointer[table]
+	root atomic.Pointer[table] // the oldest table that is not all copied; only moves forward
 }
 
 type table struct {
-	slots []word64 // hash<<32 | row; rows are not 0
-	shift uint8    // position = hash >> shift
+	slots []word64 // hash<<32 | row, with a row that is not 0; or emptySlot, or movedSlot
+	shift uint8    // a look-up begins at slot hash >> shift
 	next  atomic.Pointer[table]
 
-	claimed word64   // stripes handed out to be copied; runs on in a circle until all are done
-	copied  word64   // stripes done
+	claimed word64   // stripes handed out for copying; continues in a circle until all are copied
+	copied  word64   // stripes copied
 	done    []word32 // by stripe: 1 once it is copied
 }
 
@@ -33,7 +33,7 @@ const (
 	movedSlot = uint64(0xffffffff) << 32
 	stripe    = 1024
 	minSlots  = 4096
-	hugeSlots = 1 << 20 // in tables of so many, large pages pay
+	hugeSlots = 1 << 20 // from this size on, large pages pay
 )
 
 func newTable(slots int) *table {
@@ -48,7 +48,7 @@ func newTable(slots int) *table {
 	return t
 }
 
-// init makes room for so many keys before the table has to grow.
+// init makes room for the expected number of keys before the table has to grow.
 func (x *index) init(expected int) {
 	slots := minSlots
 	for slots < 2*expected && slots < 1<<31 {
@@ -57,13 +57,13 @@ func (x *index) init(expected int) {
 	x.root.Store(newTable(slots))
 }
 
-// prefetch begins to load the slot where a look-up of the hash begins.
+// prefetch prefetches the slot where a look-up of the hash begins.
 func (x *index) prefetch(hash uint32) {
 	t := x.root.Load()
 	prefetch(unsafe.Pointer(&t.slots[hash>>t.shift]))
 }
 
-// guess returns the row that a look-up of the hash would probably find, by its first slot alone, or 0.
+// guess returns the row that a look-up of the hash would probably find, or 0. It reads only the first slot.
 func (x *index) guess(hash uint32) uint32 {
 	t := x.root.Load()
 	if w := t.slots[hash>>t.shift].Load(); w != movedSlot && uint32(w>>32) == hash {
@@ -94,8 +94,8 @@ func (x *index) find(hash uint32, eq func(row uint32) bool) uint32 {
 	return 0
 }
 
-// insert enters the row under its key unless the key is there; then it returns the row that has it. population is the
-// number of rows ever claimed, which bounds the number of entries and spares a counter of its own.
+// insert enters the row under its key and returns 0, or returns the row that has the key already. population is the
+// number of rows ever claimed. It bounds the number of entries, which saves a counter.
 func (x *index) insert(hash, row uint32, population uint64, eq func(row uint32) bool) uint32 {
 	t := x.root.Load()
 	if t.next.Load() != nil {
@@ -105,23 +105,23 @@ func (x *index) insert(hash, row uint32, population uint64, eq func(row uint32) 
 	}
 	entry := uint64(hash)<<32 | uint64(row)
 	for {
-		found, settled := t.put(entry, eq)
-		if settled {
+		if found, ok := t.put(entry, eq); ok {
 			return found
 		}
 		t = t.enlarge()
 	}
 }
 
-// put enters the entry in this table; not settled means that its place is in the next one.
-func (t *table) put(entry uint64, eq func(row uint32) bool) (found uint32, settled bool) {
+// put enters the entry in this table and returns 0, or returns the row that has its key already. Not ok means that
+// the key belongs in the next table.
+func (t *table) put(entry uint64, eq func(row uint32) bool) (found uint32, ok bool) {
 	hash := uint32(entry >> 32)
 	mask := uint32(len(t.slots) - 1)
 	i := hash >> t.shift
 	for range t.slots {
 		w := t.slots[i].Load()
 		if w == emptySlot {
-			// Decides whose the key is: one entry, or the moving, takes the empty slot.
+			// From here on the key is this row's (I9): only one entry, or a move, can take the empty slot.
 			if t.slots[i].CompareAndSwap(emptySlot, entry) {
 				return 0, true
 			}
@@ -138,7 +138,7 @@ func (t *table) put(entry uint64, eq func(row uint32) bool) (found uint32, settl
 	return 0, false
 }
 
-// enlarge returns the table behind this one, making it where there is none.
+// enlarge returns the next table and makes it if there is none.
 func (t *table) enlarge() *table {
 	if next := t.next.Load(); next != nil {
 		return next
@@ -147,8 +147,8 @@ func (t *table) enlarge() *table {
 	return t.next.Load()
 }
 
-// move copies one stripe of the table into the next. Any number of callers may copy the same stripe: a stalled one
-// delays nothing, since the stripes are handed out in a circle until each is done.
+// move copies one stripe of the table into the next table. Any number of callers may copy the same stripe. A stalled
+// one delays nothing, since stripes are handed out in a circle until each is copied.
 func (x *index) move(t *table) {
 	n := uint64(len(t.done))
 	if t.copied.Load() < n {
@@ -161,14 +161,14 @@ func (x *index) move(t *table) {
 		}
 	}
 	if t.copied.Load() == n {
-		// Every entry of t stands in the tables behind it: look-ups may start there.
+		// Every entry of t is in the next tables, so look-ups may start there.
 		x.root.CompareAndSwap(t, t.next.Load())
 	}
 }
 
 func (t *table) copyStripe(from int) {
 	for i := from; i < from+stripe; i++ {
-		// Closes an empty slot for good: from here on its key is decided in the next table.
+		// From here on the slot is not empty: a key that would have taken it is decided in the next table.
 		for t.slots[i].Load() == emptySlot && !t.slots[i].CompareAndSwap(emptySlot, movedSlot) {
 		}
 		entry := t.slots[i].Load()
@@ -177,7 +177,7 @@ func (t *table) copyStripe(from int) {
 		}
 		same := func(row uint32) bool { return row == uint32(entry) }
 		for to := t.enlarge(); ; to = to.enlarge() {
-			if _, settled := to.put(entry, same); settled {
+			if _, ok := to.put(entry, same); ok {
 				break
 			}
 		}

@@ -1,14 +1,15 @@
 package inventory
 
 import (
+	"errors"
 	"fmt"
 	"hash/maphash"
 )
 
-// PoolConfig is one pool: the session it belongs to and how many units may be sold.
+// PoolConfig is one pool: its session and how many units may be sold.
 type PoolConfig struct {
 	Session uint32
-	Units   uint32 // capacity without what is withheld; below 2^31
+	Units   uint32 // capacity minus withheld; below 2^31
 }
 
 // SessionConfig is one session: its programme and how many of its tickets an account may hold or have confirmed.
@@ -17,34 +18,35 @@ type SessionConfig struct {
 	Limit     int
 }
 
-// Config says what is for sale and how large the tables may get.
+// Config is what is for sale and how large the tables may get.
 type Config struct {
 	Pools    []PoolConfig
 	Sessions []SessionConfig
 	Caps     []int // by programme: tickets an account may hold or have confirmed
 
-	MaxReservations int // default 1<<25; each takes 112 bytes, from its first use on
+	MaxReservations int // default 1<<25; each takes 112 bytes once it is used
 	MaxAccounts     int // default 1<<24; each takes 64 bytes
 	MaxNotes        int // default 1<<24; each takes 16 bytes
-	ExpectAccounts  int // sizes the index from the start; it grows by itself all the same
+	ExpectAccounts  int // initial size of the indexes, which grow by themselves
 
-	// Journalled inventories give every outcome a place in an order that somebody drains.
+	// Journalled inventories give every outcome a sequence and a place in the order that one goroutine drains.
 	Journalled bool
-	// Wake is called by whoever places an outcome where none was waiting. It must not block.
+	// Wake is called by a caller that places an outcome where none was waiting. It must not block.
 	Wake func()
-	// Pause is called before the attempt-th look again, from 0 on; false ends the looking, and the caller gets
-	// Overloaded. It is how the owner of the goroutines and the clock decides on spinning, yielding and sleeping.
+	// Pause is called before each retry with the number of retries so far; false ends them, and the operation returns
+	// Overloaded. With it the owner of the goroutines and the clock decides about spinning, yielding and sleeping.
 	Pause func(attempt int) bool
 }
 
-// poolFacts is what is fixed about a pool.
+// poolFacts never change.
 type poolFacts struct {
 	session uint32
 	units   uint32
 }
 
-// Inventory is the lock-free core: pools, reservations, ledgers. All methods may be called by any number of goroutines at
-// once, but for Drain (one goroutine) and the Restore methods (one goroutine, before all others).
+// Inventory is the lock-free core: pools, reservations, ledgers. All methods may be called by any number of
+// goroutines at once, except Drain (one goroutine), Resume and the Restore methods (one goroutine, before all
+// others).
 type Inventory struct {
 	pools         []poolFacts
 	stock         []pool
@@ -66,9 +68,9 @@ type Inventory struct {
 	accountIndex index
 
 	placed  stack
-	drained word64   // sequence of the last outcome drained; the drainer writes it
+	drained word64   // sequence of the last outcome drained; only the drainer writes it
 	order   []uint32 // the drainer's scratch
-	settled bool     // Restore methods keep the stock; set by CountStock
+	counted bool     // the stock has been counted after a restore; set by CountStock
 	expired word64   // reservations that Expire, Confirm or Release ended because their time was over
 }
 
@@ -111,19 +113,19 @@ func New(c Config) (*Inventory, error) {
 func (c *Config) validate() error {
 	switch {
 	case len(c.Pools) > MaxPools:
-		return fmt.Errorf("%d pools, at most %d are possible", len(c.Pools), MaxPools)
+		return fmt.Errorf("%d pools: at most %d are supported", len(c.Pools), MaxPools)
 	case c.MaxReservations < 1 || c.MaxReservations >= 1<<indexBits:
-		return fmt.Errorf("room for %d reservations, between 1 and %d are possible", c.MaxReservations, 1<<indexBits-1)
+		return fmt.Errorf("room for %d reservations: 1 to %d are supported", c.MaxReservations, 1<<indexBits-1)
 	case c.MaxAccounts < 1 || c.MaxAccounts >= 1<<31:
-		return fmt.Errorf("room for %d accounts, between 1 and %d are possible", c.MaxAccounts, 1<<31-1)
+		return fmt.Errorf("room for %d accounts: 1 to %d are supported", c.MaxAccounts, 1<<31-1)
 	case c.MaxNotes < 1 || c.MaxNotes >= 1<<indexBits:
-		return fmt.Errorf("room for %d notes, between 1 and %d are possible", c.MaxNotes, 1<<indexBits-1)
+		return fmt.Errorf("room for %d notes: 1 to %d are supported", c.MaxNotes, 1<<indexBits-1)
 	case c.Pause == nil:
-		return fmt.Errorf("no Pause")
+		return errors.New("no Pause")
 	}
 	for i, p := range c.Pools {
 		if int(p.Session) >= len(c.Sessions) || p.Units >= 1<<31 {
-			return fmt.Errorf("pool %d: session %d of %d, %d units of less than 2^31", i, p.Session, len(c.Sessions), p.Units)
+			return fmt.Errorf("pool %d: session %d of %d, %d units (must be below 2^31)", i, p.Session, len(c.Sessions), p.Units)
 		}
 	}
 	for i, s := range c.Sessions {
@@ -138,13 +140,13 @@ func (v *Inventory) programmeOf(pool uint32) uint8 {
 	return v.sessions[v.pools[pool].session].Programme
 }
 
-// Stock is what a pool held at one moment. Available, Held and Sold add up to its units.
+// Stock is the state of a pool. Available, Held and Sold add up to its units.
 type Stock struct{ Available, Held, Sold int }
 
-// Stock reads a pool. Units on their way from held to sold may still show as held.
+// Stock reads a pool. Units of a reservation that is being confirmed may still count as held.
 func (v *Inventory) Stock(poolIndex int) Stock {
 	p := &v.stock[poolIndex]
-	sold := int(p.sold.Load()) // first: what is sold has left available, so held never comes out negative
+	sold := int(p.sold.Load()) // first: units leave available before they are sold, so held is never negative
 	available, _ := unpackPool(p.word.Load())
 	return Stock{Available: int(available), Held: int(v.pools[poolIndex].units) - int(available) - sold, Sold: sold}
 }

@@ -1,19 +1,21 @@
 package inventory
 
-// A ledger is the list of an account's reservations, newest first. Totals are computed by walking it, not stored, so there
-// is nothing to drift. Reservations enter at the head only, in one compare-and-swap that also checks the caps: what the
-// walk counted can only have fallen since, unless the head changed (I2). Dead reservations are passed over and unlinked by
-// later walks; as nothing is ever inserted in the middle and no row is used twice, moving a link past a dead one cannot
+// A ledger is the list of an account's reservations, newest first. Totals are computed by walking it, not stored, so
+// there is nothing to drift.
+//
+// Reservations enter at the head only, by the compare-and-swap that also confirms the caps: what a walk counted can
+// only have fallen since, unless the head changed (I2). Later walks pass over dead reservations and unlink them.
+// Nothing is ever inserted in the middle and no row is used twice, so moving a link past a dead reservation cannot
 // lose a live one.
 
-// sums is what one walk of a ledger found against one request. It lies on the stack of a caller; those of thousands of
-// callers do not fit a cache, so it takes no more room than the request needs.
+// sums is what one walk of a ledger finds for one request. It is on the caller's stack; those of thousands of callers
+// do not fit a cache, so it takes no more room than the request needs.
 type sums struct {
-	settledHeld, settledConfirmed int // tickets in the programme that are sure to count
-	doubtful                      int // tickets that count now and may cease to
-	bySession                     []sessionSum
-	marks                         uint64 // fingerprint of the settled reservations found and of their states
-	live                          uint32 // the newest reservation that is not dead
+	held, confirmed int // tickets in the programme that are certain to count
+	doubtful        int // tickets that count now and may cease to
+	bySession       []sessionSum
+	marks           uint64 // fingerprint of the certain reservations and of their states
+	live            uint32 // the newest reservation that is not dead
 }
 
 // sessionSum adds up one session of the request.
@@ -23,7 +25,7 @@ type sessionSum struct {
 	held, confirmed, doubtful int32
 }
 
-// requested lists a request's sessions, for which there is room, with what is asked of each (I4: summed first).
+// requested sums a request's lines by session, in the room given (I4), and returns the number of its tickets.
 func (v *Inventory) requested(lines []Line, room []sessionSum) (bySession []sessionSum, tickets int) {
 	bySession = room[:0]
 	for _, l := range lines {
@@ -41,9 +43,9 @@ func (v *Inventory) requested(lines []Line, room []sessionSum) (bySession []sess
 	return bySession, tickets
 }
 
-// walk adds up the ledger from the head on. It also takes dead reservations out of the middle of the list.
+// walk adds up the ledger from the head on. It also unlinks dead reservations from the middle of the list.
 func (v *Inventory) walk(head uint32, programme uint8, s *sums) {
-	s.settledHeld, s.settledConfirmed, s.doubtful, s.marks, s.live = 0, 0, 0, 0, 0
+	s.held, s.confirmed, s.doubtful, s.marks, s.live = 0, 0, 0, 0, 0
 	for i := range s.bySession {
 		b := &s.bySession[i]
 		b.held, b.confirmed, b.doubtful = 0, 0, 0
@@ -55,6 +57,7 @@ func (v *Inventory) walk(head uint32, programme uint8, s *sums) {
 		state := State(r.state.Load())
 		if state.dead() {
 			if before != nil {
+				// The list skips the dead row. A failure means that another walk unlinked it.
 				before.next.CompareAndSwap(row, next)
 			}
 			row = next
@@ -70,6 +73,8 @@ func (v *Inventory) walk(head uint32, programme uint8, s *sums) {
 	}
 }
 
+// count adds one reservation that is not dead to the sums. The fingerprint needs no order: a reservation in the same
+// state contributes the same number to each walk.
 func (v *Inventory) count(r *reservation, row uint32, state State, s *sums) {
 	held, confirmed, doubtful := int32(0), int32(0), int32(0)
 	switch {
@@ -79,12 +84,12 @@ func (v *Inventory) count(r *reservation, row uint32, state State, s *sums) {
 		confirmed = 1
 		s.marks += uint64(row) * 0xd1b54a32d192ed03
 	default:
-		held = 1 // and so is one that is being confirmed: nobody has been told otherwise yet
+		held = 1 // so is one that is being confirmed: no reader has seen it confirmed yet
 		s.marks += uint64(row) * 0x9e3779b97f4a7c15
 	}
 	tickets := int32(r.tickets)
-	s.settledHeld += int(held * tickets)
-	s.settledConfirmed += int(confirmed * tickets)
+	s.held += int(held * tickets)
+	s.confirmed += int(confirmed * tickets)
 	s.doubtful += int(doubtful * tickets)
 	if len(s.bySession) == 0 {
 		return
@@ -103,18 +108,26 @@ func (v *Inventory) count(r *reservation, row uint32, state State, s *sums) {
 	}
 }
 
-// verdict of the caps over the sums of one walk.
-type capCheck uint8
+// checkCaps checks the request against the ledger that begins at head. A refusal needs a second walk: if both find
+// the same certain reservations in the same states, all of them counted at the instant between the walks (I7).
+func (v *Inventory) checkCaps(s *sums, head uint64, programme uint8, tickets int, res *Result) decision {
+	v.walk(uint32(head), programme, s)
+	check := v.checkSums(s, programme, tickets, res)
+	if check != refused || head == 0 {
+		return check
+	}
+	marks := s.marks
+	v.walk(uint32(head), programme, s)
+	if s.marks != marks {
+		return inDoubt
+	}
+	return v.checkSums(s, programme, tickets, res)
+}
 
-const (
-	within   capCheck = iota // whatever becomes of the undecided
-	exceeded                 // and nothing that was counted is undecided
-	inDoubt                  // the undecided may make the difference, to the answer or to its facts
-)
-
-// checkSums holds the sums against the session limits, then the account cap, and fills in the refusal's facts. An undecided
-// reservation puts every refusal in doubt: somebody may have seen it take effect, and to him its tickets are there (I7).
-func (v *Inventory) checkSums(s *sums, programme uint8, tickets int, res *Result) capCheck {
+// checkSums compares the sums with the session limits, then with the account cap, and fills in the facts of a
+// refusal. An undecided reservation puts every refusal in doubt: a caller that observed it as ended, by what it gave
+// back, must find its tickets free (I7).
+func (v *Inventory) checkSums(s *sums, programme uint8, tickets int, res *Result) decision {
 	for i := range s.bySession {
 		b := &s.bySession[i]
 		limit := v.sessionLimits[b.session]
@@ -126,42 +139,43 @@ func (v *Inventory) checkSums(s *sums, programme uint8, tickets int, res *Result
 		}
 		*res = Result{Verdict: SessionLimitExceeded, Session: b.session, Limit: limit,
 			Held: int(b.held), Confirmed: int(b.confirmed), Requested: int(b.requested)}
-		return exceeded
+		return refused
 	}
 	accountCap := v.caps[programme]
 	switch {
-	case s.settledHeld+s.settledConfirmed+s.doubtful+tickets <= accountCap:
-		return within
+	case s.held+s.confirmed+s.doubtful+tickets <= accountCap:
+		return granted
 	case s.doubtful > 0:
 		return inDoubt
 	}
 	*res = Result{Verdict: AccountCapExceeded, Programme: programme, Limit: accountCap,
-		Held: s.settledHeld, Confirmed: s.settledConfirmed, Requested: tickets}
-	return exceeded
+		Held: s.held, Confirmed: s.confirmed, Requested: tickets}
+	return refused
 }
 
-// Ledger appends to rows the account's reservations that count, newest first, as they were together at one instant; false
-// when the ledger would not hold still. One on its way from one state to the next is waited for: its units may already be
-// taken, or somebody else's again, and who has seen that must find the ledger in keeping (I7).
+// Ledger appends to rows the account's reservations that count, newest first, as they were together at one instant;
+// false when no such instant was found within the retries. It waits for a reservation between two states: its units
+// may already be taken, or sold again, and a caller that observed the pool must see a consistent ledger (I7).
 func (v *Inventory) Ledger(accountRow uint32, rows []LedgerRow) ([]LedgerRow, bool) {
 	word, start := &v.accounts.at(accountRow).head, len(rows)
-	for attempt := 0; ; attempt++ {
+	for attempt := 0; ; {
 		head := word.Load()
 		rows = rows[:start]
-		settled := true
+		decided := true
 		for row := uint32(head); row != 0; {
 			r := v.reservations.at(row)
 			if state := State(r.state.Load()); state.counts() {
 				rows = append(rows, LedgerRow{Row: row, state: state})
-				settled = settled && (state == Held || state == Confirmed)
+				decided = decided && (state == Held || state == Confirmed)
 			}
 			row = r.next.Load()
 		}
-		// States only move forward: if none has moved by a second look, all stood so between the looks.
-		if settled && word.Load() == head && v.unmoved(rows[start:]) {
+		// States only move forward. If the head is the same and a second look finds no state moved, then all of them were
+		// so, and no other reservation counted, at the instant between the looks.
+		if decided && word.Load() == head && v.unmoved(rows[start:]) {
 			return rows, true
 		}
-		if !v.pause(attempt) {
+		if !v.backOff(&attempt) {
 			return rows[:start], false
 		}
 	}
@@ -173,9 +187,10 @@ type LedgerRow struct {
 	state State
 }
 
-// State returns Held or Confirmed: what the reservation was at the instant of the reading.
+// State returns Held or Confirmed: the state at the instant that Ledger read.
 func (l LedgerRow) State() State { return l.state }
 
+// unmoved reports whether every reservation is still in its state.
 func (v *Inventory) unmoved(rows []LedgerRow) bool {
 	for _, l := range rows {
 		if State(v.reservations.at(l.Row).state.Load()) != l.state {

@@ -2,5 +2,5 @@
 
 package inventory
 
-// inHugePages does nothing where it is not known how to ask.
+// inHugePages is a no-op on systems without a request for large pages here.
 func inHugePages[T any]([]T) {}

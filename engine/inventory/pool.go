@@ -7,30 +7,25 @@ package inventory
 //	|   available   |   unsettled   |
 //	+---------------+---------------+
 //
-// available is what may be taken now. unsettled counts units of reservations of several lines that are not decided yet,
-// and of reservations on their way back: whoever finds too few available while some are unsettled may not say "sold out",
-// it looks again (I7). Neither is ever negative: units leave available only by take, which checks; and what is settled or
-// given back was marked by the same caller before (I1).
+// available may be taken now. unsettled counts the units of reservations of several lines that are not decided yet,
+// and of reservations whose units are about to come back. A caller that finds too few available while some are
+// unsettled may not answer "sold out"; it backs off (I7).
+//
+// Neither half is ever negative (I1). Units leave available only by take, which checks. Units leave unsettled only by
+// settle and giveBack, each called by the caller that marked them before.
 type pool struct {
 	word word64
-	sold word64   // confirmed units; what is neither available nor sold is held
-	_    [48]byte // one pool a cache line: neighbours do not slow each other
+	sold word64   // confirmed units. What is neither available nor sold is held
+	_    [48]byte // one pool a cache line, so that neighbours do not contend
 }
 
 func packPool(available, unsettled uint32) uint64 { return uint64(available)<<32 | uint64(unsettled) }
 
 func unpackPool(word uint64) (available, unsettled uint32) { return uint32(word >> 32), uint32(word) }
 
-type takeResult uint8
-
-const (
-	taken     takeResult = iota
-	short                // too few are available and all is settled: the answer is final
-	lookAgain            // too few are available now, but some are unsettled
-)
-
-// take takes k units; those of a reservation with several lines become unsettled until it is decided.
-func (p *pool) take(k uint32, unsettled bool) takeResult {
+// take takes k units and marks them unsettled if asked to. When it takes none it returns how many were available:
+// inDoubt with some unsettled, refused with none.
+func (p *pool) take(k uint32, unsettled bool) (decision, uint32) {
 	change := uint64(k) << 32
 	if unsettled {
 		change -= uint64(k) // one subtraction takes k from available and adds k to unsettled
@@ -39,28 +34,22 @@ func (p *pool) take(k uint32, unsettled bool) takeResult {
 		w := p.word.Load()
 		if available, open := unpackPool(w); !enough(available, k) {
 			if open > 0 {
-				return lookAgain
+				return inDoubt, available
 			}
-			return short
+			return refused, available
 		}
-		// Decides that these units are the caller's (I1): nobody else saw this word and took from it.
+		// From here on these k units are the caller's (I1): the word is still the one that had enough.
 		if p.word.CompareAndSwap(w, w-change) {
-			return taken
+			return granted, 0
 		}
 	}
 }
 
-// settle ends the doubt about k units that were taken as unsettled.
-func (p *pool) settle(k uint32) {
-	p.word.Add(-uint64(k))
-}
+// settle makes k units that were taken as unsettled definitely taken.
+func (p *pool) settle(k uint32) { p.word.Add(-uint64(k)) }
 
 // mark makes k held units unsettled: they are about to come back.
-func (p *pool) mark(k uint32) {
-	p.word.Add(uint64(k))
-}
+func (p *pool) mark(k uint32) { p.word.Add(uint64(k)) }
 
 // giveBack makes k unsettled units available, in one step.
-func (p *pool) giveBack(k uint32) {
-	p.word.Add(packPool(k, 0) - uint64(k))
-}
+func (p *pool) giveBack(k uint32) { p.word.Add(packPool(k, 0) - uint64(k)) }

@@ -4,7 +4,7 @@ package inventory
 
 import "unsafe"
 
-// prefetch asks for a cache line and does not wait for it. Whatever p is, nothing happens but that.
+// prefetch starts loading the cache line at p and does not wait for it. Any p is allowed: it is never dereferenced.
 //
 //go:noescape
 func prefetch(p unsafe.Pointer)

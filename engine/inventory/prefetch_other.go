@@ -4,5 +4,5 @@ package inventory
 
 import "unsafe"
 
-// prefetch does nothing where no instruction is known that does.
+// prefetch is a no-op on processors for which there is no instruction here.
 func prefetch(unsafe.Pointer) {}

@@ -11,61 +11,64 @@ type Line struct {
 
 // Limits of a reservation (I10).
 const (
-	MaxLines    = 30        // as many as an account may have tickets in Paris
-	MaxQuantity = 1<<12 - 1 // of one line; what a packed line holds
+	MaxLines    = 30        // the account cap of Paris 2024
+	MaxQuantity = 1<<12 - 1 // of one line; the most that a packed line holds
 	MaxPools    = 1 << 20
 )
 
-const inlineLines = 4 // a pack of three fits without a second cache line
+const inlineLines = 4 // so that a pack of three needs no second cache line
 
 // packLine packs pool<<12 | quantity.
 func packLine(l Line) uint32 { return l.Pool<<12 | l.Quantity }
 
 func unpackLine(w uint32) Line { return Line{Pool: w >> 12, Quantity: w & MaxQuantity} }
 
-// State is where a reservation stands. Its state word is the only truth about it: ledgers and checkpoints look there.
+// State is the state of a reservation. The state word is the only truth about it: ledgers and checkpoints read it
+// there.
 //
 //	free → pending → held → confirming → confirmed
 //	          ↓        ↓→ releasing → released
 //	        void       ↓→ expiring  → expired
 //
-// Three steps decide: the one out of pending by the caller that reserves; the one out of held by the compare-and-swap
-// that wins (I3). The others follow from them by the same caller, after the outcome has its place in the journal.
+// States only move forward. Two steps decide: the caller that reserves leaves pending, and one compare-and-swap of
+// any caller leaves held (I3). That caller alone makes the step after it, once the outcome has its place in the
+// journal.
 type State uint32
 
 const (
 	free       State = iota // claimed, not yet published
-	pending                 // in the ledger, stock not all taken
-	Held                    //
-	confirming              // confirmed; its outcome is about to be placed
-	Confirmed               //
-	releasing               // released; its outcome is about to be placed, its units about to come back
+	pending                 // published, its stock not all taken yet
+	Held                    // taken, to be confirmed before its time is over
+	confirming              // confirmed; its record is about to be placed
+	Confirmed               // sold
+	releasing               // released; its record is about to be placed, then its units come back
 	expiring                // expired, likewise
-	Released                //
-	Expired                 //
-	void                    // failed, as if it had never been
+	Released                // given back by a caller
+	Expired                 // given back because its time was over
+	void                    // failed before it was held: it never counted
 )
 
-// counts reports whether the reservation's tickets count against the caps: until the place of its end in the journal is
-// certain, they do (I6).
+// counts reports whether the reservation's tickets count against the caps. They do until the record of its end has
+// its place in the journal (I6).
 func (s State) counts() bool { return s >= pending && s <= expiring }
 
-// undecided reports whether the reservation may cease to count by what its own caller does next: a refusal may not rest
-// on it (I7).
+// undecided reports whether the reservation may cease to count by the next step of its own caller. No refusal may
+// rest on it (I7).
 func (s State) undecided() bool { return s == pending || s == releasing || s == expiring }
 
 // dead reports whether the reservation will never count again.
 func (s State) dead() bool { return s == Released || s == Expired || s == void }
 
-// reservation is the part of a reservation that every operation touches: one cache line. All but state and next is
-// written before the row is published (state becomes pending, then the index) and never after.
+// reservation is the part of a reservation that every operation reads, one cache line. Its caller writes all of it
+// before the row is published: first the content, then the state pending, then the index. Only state and next change
+// after that.
 type reservation struct {
 	id        ID
 	expires   int64  // ms since 1970 on the sale clock
-	state     word32 // State; see there who writes it
-	account   uint32
-	next      word32 // the account's reservation before this one; only ever moved past dead ones
-	more      uint32 // row in overflow with the lines beyond inlineLines
+	state     word32 // a State, which says who writes it
+	account   uint32 // row
+	next      word32 // the account's previous reservation; its caller's until it enters the ledger, then walks move it on
+	more      uint32 // row in overflows of the lines beyond inlineLines; 0 for none
 	lines     [inlineLines]uint32
 	phase     uint16
 	tickets   uint16
@@ -75,18 +78,18 @@ type reservation struct {
 	_         uint8
 }
 
-// overflow holds the lines that do not fit the reservation.
+// overflow holds the lines that do not fit in the reservation. It is written before the row is published.
 type overflow [MaxLines - inlineLines]uint32
 
-// detail is the part of a reservation that is touched once or twice in its life.
+// detail is the part of a reservation that is accessed once or twice in its life.
 type detail struct {
-	created   int64
-	confirmed int64     // written by the caller that confirmed, before the outcome is placed
-	reference textRef   // written likewise
-	seq       word64    // of the outcome placed last; set before the state that shows the outcome
-	below     [2]uint32 // links of the stack, one for Took, one for Ended
+	created   int64     // ms since 1970; written before the row is published
+	confirmed int64     // ms since 1970; written by the caller that confirmed, before the outcome is placed
+	reference textRef   // likewise
+	seq       word64    // of the outcome placed last; its caller sets it before the state that shows the outcome
+	below     [2]uint32 // links of the stack for Took and Ended; written by the caller that places it, until the push
 	logged    word32    // 0, or 1 + the Kind of the last outcome drained; only the drainer writes it
-	successor word32    // for a void one: the reservation that took over its id
+	successor word32    // of a void one: the row that took over its id; set once, by that row's caller
 }
 
 func (v *Inventory) lineAt(r *reservation, i int) Line {
@@ -96,7 +99,7 @@ func (v *Inventory) lineAt(r *reservation, i int) Line {
 	return unpackLine(v.overflows.at(r.more)[i-inlineLines])
 }
 
-// fill writes the row's content; false when a table is full. The row is not yet published.
+// fill writes the content of a row that is not yet published; false when a table is full.
 func (v *Inventory) fill(row, account uint32, q *Request) bool {
 	r, d := v.reservations.at(row), v.details.at(row)
 	r.id, r.expires, r.account, r.phase, r.flags = q.ID, q.Expires, account, q.Phase, q.Flags
@@ -123,7 +126,7 @@ func (v *Inventory) fill(row, account uint32, q *Request) bool {
 	return true
 }
 
-// Snapshot is a reservation as read at one instant.
+// Snapshot is a reservation at one instant.
 type Snapshot struct {
 	ID          ID
 	Account     string // shares the inventory's memory, which never changes
@@ -135,12 +138,12 @@ type Snapshot struct {
 	ExpiresMs   int64
 	ConfirmedMs int64
 	Reference   string // shares the inventory's memory
-	Seq         uint64 // what the snapshot shows is durable once this outcome is
+	Seq         uint64 // the snapshot may be visible once this outcome is durable (I5)
 }
 
-// Read fills the snapshot, reusing its Lines; false where the reservation failed or is on its way from one state to the
-// next. Nothing can be told of it then (I7): somebody may have the units of a released one already, and one that is being
-// confirmed may be past its time by now.
+// Read fills the snapshot and reuses its Lines; false if the reservation failed or is between two states. It must not
+// be visible then (I7): the units of a released one may already be taken again, and one that is being confirmed may
+// be past its time.
 func (v *Inventory) Read(row uint32, to *Snapshot) bool {
 	r, d := v.reservations.at(row), v.details.at(row)
 	state := State(r.state.Load())
@@ -156,7 +159,7 @@ func (v *Inventory) Read(row uint32, to *Snapshot) bool {
 	return true
 }
 
-// ReadAs fills the snapshot with a reservation as it stood in a ledger, whatever has happened since.
+// ReadAs fills the snapshot with a reservation in the state that Ledger read, whatever has happened since.
 func (v *Inventory) ReadAs(l LedgerRow, to *Snapshot) {
 	r, d := v.reservations.at(l.Row), v.details.at(l.Row)
 	v.content(r, d, to)
@@ -166,7 +169,7 @@ func (v *Inventory) ReadAs(l LedgerRow, to *Snapshot) {
 	}
 }
 
-// Expires returns when the reservation's time is over, in ms.
+// Expires returns the end of the reservation's time in ms since 1970.
 func (v *Inventory) Expires(row uint32) int64 { return v.reservations.at(row).expires }
 
 // content fills in what never changes.
@@ -180,8 +183,8 @@ func (v *Inventory) content(r *reservation, d *detail, to *Snapshot) {
 	}
 }
 
-// ReadLogged fills the snapshot with the outcomes that have been drained, whatever has happened since: what a record or a
-// checkpoint may say. False when none has.
+// ReadLogged fills the snapshot with the outcomes that have been drained, whatever has happened since: records and
+// checkpoints may contain only these. False when none has been drained.
 func (v *Inventory) ReadLogged(row uint32, to *Snapshot) bool {
 	d := v.details.find(row)
 	if d == nil {
@@ -197,6 +200,7 @@ func (v *Inventory) ReadLogged(row uint32, to *Snapshot) bool {
 	if logged != uint32(Ended)+1 {
 		return true
 	}
+	// Its end is placed, so its state has left held and shows which end it is.
 	switch State(r.state.Load()) {
 	case confirming, Confirmed:
 		to.State, to.ConfirmedMs, to.Reference = Confirmed, d.confirmed, v.texts.text(d.reference)
@@ -205,10 +209,10 @@ func (v *Inventory) ReadLogged(row uint32, to *Snapshot) bool {
 	case expiring, Expired:
 		to.State = Expired
 	default:
-		panic("BUG: an ended reservation is still open")
+		panic("BUG: a reservation whose end is logged has not ended")
 	}
 	return true
 }
 
-// Rows returns the index behind the last reservation: rows 1 to Rows()-1 may hold one.
+// Rows returns the row after the last reservation: rows 1 to Rows()-1 may hold one.
 func (v *Inventory) Rows() uint32 { return v.reservations.end() }

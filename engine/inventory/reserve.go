@@ -2,16 +2,16 @@ package inventory
 
 import "unsafe"
 
-// Request asks for a reservation. The caller has checked its shape: 1 to MaxLines lines of 1 to MaxQuantity units, of
-// different pools, all of one programme; an account name of 1 to MaxAccount bytes.
+// Request describes a reservation to make. The caller has checked its shape: 1 to MaxLines lines of 1 to MaxQuantity
+// units, of different pools, all of one programme; an account name of 1 to MaxAccount bytes.
 type Request struct {
 	ID      ID
 	Account string
 	Lines   []Line
-	Phase   uint16
-	Flags   uint8
-	Created int64 // ms since 1970
-	Expires int64
+	Phase   uint16 // the caller's, kept as it is
+	Flags   uint8  // the caller's, kept as it is
+	Created int64  // ms since 1970
+	Expires int64  // ms since 1970: from then on it cannot be confirmed
 }
 
 // Verdict is the answer to an operation.
@@ -19,15 +19,15 @@ type Verdict uint8
 
 const (
 	Done                 Verdict = iota // it took effect now
-	Known                               // the id is in use: by Row
-	AlreadyDone                         // it had this outcome already
-	NotFound                            //
-	SessionLimitExceeded                //
-	AccountCapExceeded                  //
-	SoldOut                             //
-	WasConfirmed                        // for a release
-	WasReleased                         // for a confirm
-	WasExpired                          //
+	Known                               // a reservation has the id already: Row
+	AlreadyDone                         // the reservation had this outcome already
+	NotFound                            // there is no such reservation
+	SessionLimitExceeded                // the account would have too many tickets of one session
+	AccountCapExceeded                  // the account would have too many tickets of one programme
+	SoldOut                             // a pool has too few units
+	WasConfirmed                        // a release came after the confirmation
+	WasReleased                         // a confirmation came after the release
+	WasExpired                          // the time of the reservation was over
 	Overloaded                          // another caller's step stayed undecided too long; nothing was done
 	Full                                // a table is full; nothing was done
 )
@@ -36,7 +36,7 @@ const (
 type Result struct {
 	Verdict   Verdict
 	Row       uint32 // of the reservation, for Done, Known, AlreadyDone and the Was… verdicts
-	Seq       uint64 // the outcome that must be durable before anybody is told
+	Seq       uint64 // the outcome that must be durable before the verdict is visible to anyone
 	Pool      uint32 // SoldOut
 	Session   uint32 // SessionLimitExceeded
 	Programme uint8  // AccountCapExceeded
@@ -47,7 +47,7 @@ type Result struct {
 	Available int // SoldOut
 }
 
-// Find returns the row of the reservation with the id; 0 where there is none. It may be undecided.
+// Find returns the row of the reservation with the id; 0 if there is none. The reservation may be undecided.
 func (v *Inventory) Find(id ID) uint32 { return v.find(v.hashID(&id), &id) }
 
 func (v *Inventory) find(hash uint32, id *ID) uint32 {
@@ -63,8 +63,8 @@ func (v *Inventory) current(row uint32) uint32 {
 	return row
 }
 
-// PrefetchIndex begins to load where the id and the account, if any, are looked up, and does not wait: in a sale of millions neither
-// is in a processor's cache. A caller that knows its next operations calls it some operations ahead.
+// PrefetchIndex prefetches the index slots of the id and of the account, unless the account is "". In a sale of
+// millions neither is in a processor's cache. A caller that knows its next operations calls it some operations ahead.
 func (v *Inventory) PrefetchIndex(id *ID, account string) {
 	v.byID.prefetch(v.hashID(id))
 	if account != "" {
@@ -72,7 +72,8 @@ func (v *Inventory) PrefetchIndex(id *ID, account string) {
 	}
 }
 
-// PrefetchRows begins to load what is found there. It is for some operations after PrefetchIndex, when that has come.
+// PrefetchRows prefetches the rows that the index slots name. It is called some operations after PrefetchIndex, once
+// those slots have been loaded.
 func (v *Inventory) PrefetchRows(id *ID, account string) {
 	if row := v.byID.guess(v.hashID(id)); row != 0 {
 		prefetch(unsafe.Pointer(v.reservations.at(row)))
@@ -86,17 +87,17 @@ func (v *Inventory) PrefetchRows(id *ID, account string) {
 	}
 }
 
-// Reserve takes every line or none (I4). The steps, each decided by one compare-and-swap on one word:
+// Reserve takes every line or none (I4). Each step is decided by one compare-and-swap on one word:
 //
-//  1. A request that cannot succeed is refused by looking alone; it leaves no trace.
+//  1. A request that cannot succeed is refused by looking alone. It leaves no trace.
 //  2. The reservation is published under its id as pending (I9).
-//  3. It enters the account's ledger, which checks the caps in the same step (I2).
-//  4. Its pools are taken in ascending order (I1). The one order makes the looking again of others acyclic: somebody
-//     waiting at a pool holds only pools below it.
+//  3. It enters the account's ledger, which confirms the caps in the same step (I2).
+//  4. Its pools are taken in ascending order (I1). The fixed order keeps waiting acyclic, as in lock ordering: a
+//     caller that waits at a pool holds unsettled units only of pools below it.
 //  5. Its record gets its place in the journal (I6: take before logging).
 //  6. Its units are settled, and it becomes held.
 //
-// After step 4 nothing can fail. When 3 or 4 fails, what was done is undone and the reservation is void.
+// After step 4 nothing can fail. When step 3 or 4 fails, its effects are undone and the reservation is void.
 func (v *Inventory) Reserve(q *Request) Result {
 	if len(q.Lines) <= inlineLines {
 		var room [inlineLines]sessionSum
@@ -105,7 +106,7 @@ func (v *Inventory) Reserve(q *Request) Result {
 	return v.reserveLong(q)
 }
 
-// reserveLong is for requests of many lines. It is not inlined, so that its room on the stack is theirs alone.
+// reserveLong serves requests of many lines. It is not inlined, so that only they need its room on the stack.
 //
 //go:noinline
 func (v *Inventory) reserveLong(q *Request) Result {
@@ -121,8 +122,8 @@ func (v *Inventory) reserve(q *Request, room []sessionSum) Result {
 	s.bySession, tickets = v.requested(q.Lines, room)
 	programme := v.programmeOf(q.Lines[0].Pool)
 	accountRow := v.FindAccount(q.Account)
-	head, res, refused := v.foresee(q, &s, accountRow, programme, tickets, hash)
-	if refused {
+	head, res, foreseen := v.foresee(q, &s, accountRow, programme, tickets, hash) // step 1
+	if foreseen {
 		return res
 	}
 	var ok bool
@@ -131,7 +132,7 @@ func (v *Inventory) reserve(q *Request, room []sessionSum) Result {
 			return Result{Verdict: Full}
 		}
 	}
-	row, other, ok := v.publish(q, hash, accountRow)
+	row, other, ok := v.publish(q, hash, accountRow) // step 2
 	if !ok {
 		return Result{Verdict: Full}
 	}
@@ -139,17 +140,17 @@ func (v *Inventory) reserve(q *Request, room []sessionSum) Result {
 		return Result{Verdict: Known, Row: other}
 	}
 	r := v.reservations.at(row)
-	if res, entered := v.enter(r, row, head, &s, programme, tickets); !entered {
+	if res, entered := v.enter(r, row, head, &s, programme, tickets); !entered { // step 3
 		r.state.Store(uint32(void))
 		return res
 	}
-	if res, took := v.takeAll(q.Lines); !took {
+	if res, took := v.takeAll(q.Lines); !took { // step 4
 		r.state.Store(uint32(void))
 		return res
 	}
-	seq := v.place(Outcome{Kind: Took, Index: row})
+	seq := v.place(Outcome{Kind: Took, Index: row}) // step 5
 	v.setSequence(row, seq)
-	if len(q.Lines) > 1 {
+	if len(q.Lines) > 1 { // step 6
 		for _, l := range q.Lines {
 			v.stock[l.Pool].settle(l.Quantity)
 		}
@@ -158,28 +159,29 @@ func (v *Inventory) reserve(q *Request, room []sessionSum) Result {
 	return Result{Verdict: Done, Row: row, Seq: seq}
 }
 
-// foresee refuses what cannot succeed now, without a trace; else it returns the ledger's head from which the sums were
-// found within the caps. Each refusal holds at one instant at which the id was free: ids that are in use stay in use, so
-// finding it free afterwards proves it was free then (I7).
-func (v *Inventory) foresee(q *Request, s *sums, accountRow uint32, programme uint8, tickets int, hash uint32) (head uint64, res Result, refused bool) {
-	for attempt := 0; ; attempt++ {
+// foresee refuses what cannot succeed now, without a trace. Otherwise it returns the head of the ledger from which
+// the sums were found within the caps. A refusal was true at one instant at which the id was free: an id in use stays
+// in use, so an id that is free afterwards was free then (I7).
+func (v *Inventory) foresee(q *Request, s *sums, accountRow uint32, programme uint8, tickets int, hash uint32) (
+	head uint64, res Result, foreseen bool) {
+	for attempt := 0; ; {
 		if accountRow != 0 {
 			head = v.accounts.at(accountRow).head.Load()
 		}
 		check := v.checkCaps(s, head, programme, tickets, &res)
-		if check == within {
-			check = v.stockCheck(q.Lines, &res)
+		if check == granted {
+			check = v.checkStock(q.Lines, &res)
 		}
-		if check == within {
+		if check == granted {
 			return head, res, false
 		}
-		if check == exceeded && v.unchanged(q.Account, accountRow, head) {
+		if check == refused && v.unchanged(q.Account, accountRow, head) {
 			if row := v.find(hash, &q.ID); row != 0 {
 				return head, Result{Verdict: Known, Row: row}, true
 			}
 			return head, res, true
 		}
-		if !v.pause(attempt) {
+		if !v.backOff(&attempt) {
 			return head, Result{Verdict: Overloaded}, true
 		}
 		if accountRow == 0 {
@@ -188,25 +190,9 @@ func (v *Inventory) foresee(q *Request, s *sums, accountRow uint32, programme ui
 	}
 }
 
-// checkCaps holds the request against the ledger that begins at head. A refusal is checked by a second walk: if the same
-// settled reservations are found again, they all counted at the moment between the walks.
-func (v *Inventory) checkCaps(s *sums, head uint64, programme uint8, tickets int, res *Result) capCheck {
-	v.walk(uint32(head), programme, s)
-	check := v.checkSums(s, programme, tickets, res)
-	if check != exceeded || head == 0 {
-		return check
-	}
-	marks := s.marks
-	v.walk(uint32(head), programme, s)
-	if s.marks != marks {
-		return inDoubt
-	}
-	return v.checkSums(s, programme, tickets, res)
-}
-
-// stockCheck looks whether every pool has enough, in the order of the request.
-func (v *Inventory) stockCheck(lines []Line, res *Result) capCheck {
-	check := within
+// checkStock checks that every pool has enough, in the order of the request.
+func (v *Inventory) checkStock(lines []Line, res *Result) decision {
+	check := granted
 	for _, l := range lines {
 		available, unsettled := unpackPool(v.stock[l.Pool].word.Load())
 		if enough(available, l.Quantity) {
@@ -214,7 +200,7 @@ func (v *Inventory) stockCheck(lines []Line, res *Result) capCheck {
 		}
 		if unsettled == 0 {
 			*res = Result{Verdict: SoldOut, Pool: l.Pool, Requested: int(l.Quantity), Available: int(available)}
-			return exceeded
+			return refused
 		}
 		check = inDoubt
 	}
@@ -229,7 +215,8 @@ func (v *Inventory) unchanged(name string, accountRow uint32, head uint64) bool 
 	return v.accounts.at(accountRow).head.Load() == head
 }
 
-// publish makes a pending row under the request's id, unless another row has the id.
+// publish makes a pending row under the request's id, unless another row has the id: then it returns that one. Not ok
+// means that a table is full.
 func (v *Inventory) publish(q *Request, hash, accountRow uint32) (row, other uint32, ok bool) {
 	row, ok = v.reservations.claim()
 	if !ok {
@@ -242,15 +229,16 @@ func (v *Inventory) publish(q *Request, hash, accountRow uint32) (row, other uin
 		return 0, 0, false
 	}
 	r.state.Store(uint32(pending))
-	// Decides whose the id is (I9).
-	other = v.byID.insert(hash, row, v.reservations.used.Load(), func(row uint32) bool { return v.reservations.at(row).id == q.ID })
+	// The insertion decides who has the id (I9).
+	other = v.byID.insert(hash, row, v.reservations.used.Load(),
+		func(row uint32) bool { return v.reservations.at(row).id == q.ID })
 	for other != 0 {
 		if State(v.reservations.at(other).state.Load()) != void {
 			r.state.Store(uint32(void))
 			return 0, other, true
 		}
-		// The id's last reservation failed. Decides who takes it over.
 		successor := &v.details.at(other).successor
+		// The reservation that had the id failed. From here on the id is this row's (I9).
 		if successor.CompareAndSwap(0, row) {
 			break
 		}
@@ -261,33 +249,29 @@ func (v *Inventory) publish(q *Request, hash, accountRow uint32) (row, other uin
 
 // enter puts the reservation at the head of its account's ledger if the caps allow it. The sums were found within the
 // caps from head on; they are made again only if the head has changed.
-func (v *Inventory) enter(r *reservation, row uint32, head uint64, s *sums, programme uint8, tickets int) (res Result, entered bool) {
+func (v *Inventory) enter(r *reservation, row uint32, head uint64, s *sums, programme uint8, tickets int) (
+	res Result, entered bool) {
 	word := &v.accounts.at(r.account).head
-	r.next.Store(s.live)
-	// Decides that the reservation counts (I2): nobody has entered since the sums were made.
-	if word.CompareAndSwap(head, (head>>32+1)<<32|uint64(row)) {
-		return res, true
-	}
+	check := granted
 	for attempt := 0; ; {
-		head = word.Load()
-		switch v.checkCaps(s, head, programme, tickets, &res) {
-		case within:
+		switch check {
+		case granted:
 			r.next.Store(s.live)
-			// Decides that the reservation counts (I2), as above.
+			// From here on the reservation counts (I2): no other has entered since the sums were made.
 			if word.CompareAndSwap(head, (head>>32+1)<<32|uint64(row)) {
 				return res, true
 			}
-			continue
-		case exceeded:
+		case refused:
 			if word.Load() == head {
 				return res, false
 			}
-			continue
+		default:
+			if !v.backOff(&attempt) {
+				return Result{Verdict: Overloaded}, false
+			}
 		}
-		if !v.pause(attempt) {
-			return Result{Verdict: Overloaded}, false
-		}
-		attempt++
+		head = word.Load()
+		check = v.checkCaps(s, head, programme, tickets, &res)
 	}
 }
 
@@ -300,7 +284,7 @@ func (v *Inventory) takeAll(lines []Line) (res Result, took bool) {
 	return v.takeLong(lines)
 }
 
-// takeLong is to takeAll as reserveLong is to Reserve.
+// takeLong is not inlined, like reserveLong.
 //
 //go:noinline
 func (v *Inventory) takeLong(lines []Line) (res Result, took bool) {
@@ -308,7 +292,7 @@ func (v *Inventory) takeLong(lines []Line) (res Result, took bool) {
 	return v.takeSorted(sortByPool(room[:], lines))
 }
 
-// sortByPool copies the lines into the room and sorts them.
+// sortByPool copies the lines into the room and sorts them by pool.
 func sortByPool(room, lines []Line) (sorted []Line) {
 	sorted = room[:copy(room, lines)]
 	for i := 1; i < len(sorted); i++ {
@@ -319,27 +303,23 @@ func sortByPool(room, lines []Line) (sorted []Line) {
 	return sorted
 }
 
+// takeSorted takes every line or gives back what it took. Units are unsettled unless the line is the only one, since
+// that one cannot fail after its take.
 func (v *Inventory) takeSorted(sorted []Line) (res Result, took bool) {
 	several := len(sorted) > 1
 	for i, attempt := 0, 0; i < len(sorted); {
 		l := sorted[i]
-		p := &v.stock[l.Pool]
-		switch p.take(l.Quantity, several) {
-		case taken:
+		check, available := v.stock[l.Pool].take(l.Quantity, several)
+		if check == granted {
 			i++
 			continue
-		case short:
-			available, unsettled := unpackPool(p.word.Load())
-			if enough(available, l.Quantity) || unsettled > 0 {
-				continue // units have come back in between
-			}
+		}
+		if check == inDoubt && v.backOff(&attempt) {
+			continue
+		}
+		res = Result{Verdict: Overloaded}
+		if check == refused {
 			res = Result{Verdict: SoldOut, Pool: l.Pool, Requested: int(l.Quantity), Available: int(available)}
-		case lookAgain:
-			if v.pause(attempt) {
-				attempt++
-				continue
-			}
-			res = Result{Verdict: Overloaded}
 		}
 		for _, l := range sorted[:i] {
 			v.stock[l.Pool].giveBack(l.Quantity)

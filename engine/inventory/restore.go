@@ -1,14 +1,15 @@
 package inventory
 
 import (
+	"errors"
 	"fmt"
 )
 
-// The Restore methods rebuild an inventory from a journal. While a checkpoint that was dumped during the sale is being
-// replayed, the sums may not add up between its rows; so rows come first, and CountStock counts the stock once it must be
-// right. After CountStock, restoring goes on one legal step at a time, as a standby does.
+// The Restore methods rebuild an inventory from a journal. A checkpoint that was written during the sale is not
+// consistent until the records after it are replayed too. So rows are restored first, and CountStock counts the stock
+// once it must be right. After that, restoring continues one legal step at a time, as on a standby.
 
-// RestoreTaken restores a reservation as held. A reservation that is there already is left alone (replay is idempotent).
+// RestoreTaken restores a reservation as held. One that is there already stays as it is: replay is idempotent.
 func (v *Inventory) RestoreTaken(q *Request) (row uint32, err error) {
 	hash := v.hashID(&q.ID)
 	if row := v.find(hash, &q.ID); row != 0 {
@@ -31,7 +32,7 @@ func (v *Inventory) RestoreTaken(q *Request) (row uint32, err error) {
 	v.unlinkDead(head)
 	r.next.Store(uint32(head.Load()))
 	head.Store((head.Load()>>32+1)<<32 | uint64(row))
-	if v.settled {
+	if v.counted {
 		if res, took := v.takeAll(q.Lines); !took {
 			units := int(v.pools[res.Pool].units)
 			return 0, &OversoldError{Pool: int(res.Pool), Units: units, Taken: units - res.Available + res.Requested}
@@ -47,15 +48,16 @@ func (v *Inventory) RestoreTaken(q *Request) (row uint32, err error) {
 	return row, nil
 }
 
-// forgotten reports whether the request is of a second reservation under the id of one in the row that had ended before and
-// was forgotten. Such a one is met again when an older checkpoint has to serve, which still has it.
+// forgotten reports whether the request is a second reservation under the id in the row: the first one ended and was
+// forgotten. An older checkpoint that has to be used still contains the first one.
 func (v *Inventory) forgotten(row uint32, q *Request) bool {
 	r := v.reservations.at(row)
 	state := State(r.state.Load())
 	return (state == Released || state == Expired) && q.Created > r.expires
 }
 
-// unlinkDead takes dead reservations off the head of a ledger, so that an account's past does not lengthen it.
+// unlinkDead removes dead reservations from the head of a ledger, so that ended ones do not lengthen it. The plain
+// store is safe because restoring is one goroutine.
 func (v *Inventory) unlinkDead(head *word64) {
 	w := head.Load()
 	row := uint32(w)
@@ -65,11 +67,11 @@ func (v *Inventory) unlinkDead(head *word64) {
 	head.Store(w>>32<<32 | uint64(row))
 }
 
-// RestoreEnded restores the end of a reservation. One that has ended already is left alone.
+// RestoreEnded restores the end of a reservation. One that has ended already stays as it is.
 func (v *Inventory) RestoreEnded(id ID, to State, confirmedMs int64, reference string) error {
 	row := v.Find(id)
 	if row == 0 {
-		return fmt.Errorf("a reservation %s that was never taken", to)
+		return fmt.Errorf("a reservation is %s but was never taken", to)
 	}
 	r, d := v.reservations.at(row), v.details.at(row)
 	if State(r.state.Load()) != Held {
@@ -78,14 +80,14 @@ func (v *Inventory) RestoreEnded(id ID, to State, confirmedMs int64, reference s
 	if to == Confirmed {
 		ref, ok := v.texts.put(reference)
 		if !ok {
-			return fmt.Errorf("no room for more references")
+			return errors.New("no room for more references")
 		}
 		d.confirmed, d.reference = confirmedMs, ref
 	}
 	for i := range int(r.count) {
-		if l := v.lineAt(r, i); v.settled && to == Confirmed {
+		if l := v.lineAt(r, i); v.counted && to == Confirmed {
 			v.stock[l.Pool].sold.Add(uint64(l.Quantity))
-		} else if v.settled {
+		} else if v.counted {
 			v.stock[l.Pool].word.Add(packPool(l.Quantity, 0))
 		}
 	}
@@ -94,7 +96,7 @@ func (v *Inventory) RestoreEnded(id ID, to State, confirmedMs int64, reference s
 	return nil
 }
 
-// CountStock counts the stock from the restored reservations and checks that no pool has more taken than it has (I1).
+// CountStock counts the stock from the restored reservations and checks that no pool is oversold (I1).
 func (v *Inventory) CountStock() error {
 	taken, sold := make([]uint64, len(v.pools)), make([]uint64, len(v.pools))
 	for row := uint32(1); row < v.reservations.end(); row++ {
@@ -119,18 +121,18 @@ func (v *Inventory) CountStock() error {
 		v.stock[i].word.Store(packPool(uint32(units-taken[i]), 0))
 		v.stock[i].sold.Store(sold[i])
 	}
-	v.settled = true
+	v.counted = true
 	return nil
 }
 
-// OversoldError says that the reservations of a journal take more of a pool than there is.
+// OversoldError is returned when the reservations of a journal take more units of a pool than it has.
 type OversoldError struct{ Pool, Units, Taken int }
 
 func (e *OversoldError) Error() string {
-	return fmt.Sprintf("pool %d has %d places and %d are taken", e.Pool, e.Units, e.Taken)
+	return fmt.Sprintf("pool %d has %d units, but %d are taken", e.Pool, e.Units, e.Taken)
 }
 
-// String returns the state's word in the contract.
+// String returns the state's name in the API; undecided between two of them.
 func (s State) String() string {
 	switch s {
 	case Held:

@@ -5,34 +5,34 @@ import (
 	"unsafe"
 )
 
-// chunkBits makes a chunk of reservations one mebibyte: large enough that the table of chunks stays in the cache, small
-// enough that zeroing a new one is not felt.
+// A chunk of reservations is one mebibyte: large enough that the table of chunks stays in the cache, small enough
+// that zeroing a new one causes no noticeable delay.
 const (
 	chunkBits = 14
 	chunkRows = 1 << chunkBits
 	chunkMask = chunkRows - 1
 )
 
-// regionChunks is how many chunks are made together once there are as many alone: room for large pages.
+// regionChunks is how many chunks are made together once there are that many: enough for large pages.
 const regionChunks = 16
 
-// slab is an append-only array that grows by chunks, later by regions of them, and never moves a row. T holds no pointers,
-// so the garbage collector has nothing to scan but the table of chunks. Row 0 is never handed out: index 0 means none.
+// slab is an append-only array that grows by chunks, later by regions of chunks, and never moves a row. T holds no
+// pointers, so the garbage collector scans only the table of chunks. Row 0 is never handed out: index 0 means none.
 type slab[T any] struct {
-	chunks []atomic.Pointer[[chunkRows]T]
-	limit  uint64 // rows 1 to limit-1 may be claimed
-	used   word64
-	_      [40]byte // keeps the claims of one slab off the words of the next
+	chunks []atomic.Pointer[[chunkRows]T] // each nil until a claimer needs it, then never changed
+	limit  uint64                         // rows 1 to limit-1 may be claimed
+	used   word64                         // rows handed out, row 0 included; may run past limit
+	_      [40]byte                       // keeps the claims of one slab off the cache line of the next
 }
 
-// init gives the slab room for rows rows. It allocates only the table of chunks.
+// init sets the number of rows. It allocates only the table of chunks.
 func (s *slab[T]) init(rows int) {
 	s.limit = uint64(rows) + 1
 	s.chunks = make([]atomic.Pointer[[chunkRows]T], (s.limit+chunkMask)>>chunkBits)
 	s.used.Store(1)
 }
 
-// claim returns the index of a zeroed row that no other caller has or gets; false when the slab is full.
+// claim returns the index of a zeroed row that is the caller's alone; false when the slab is full.
 func (s *slab[T]) claim() (uint32, bool) {
 	if s.used.Load() >= s.limit {
 		return 0, false
@@ -45,6 +45,7 @@ func (s *slab[T]) claim() (uint32, bool) {
 	return uint32(i), true
 }
 
+// grow makes the chunk, or its region, if it is not there.
 func (s *slab[T]) grow(chunk uint32) {
 	if s.chunks[chunk].Load() != nil {
 		return
@@ -57,17 +58,17 @@ func (s *slab[T]) grow(chunk uint32) {
 	inHugePages(region)
 	first := chunk - chunk%regionChunks
 	for i := range uint32(min(regionChunks, len(s.chunks)-int(first))) {
-		// Of two callers that grow at once, each chunk is either's; what is left over is never touched.
+		// If two callers grow at once, each chunk comes from one of them. The memory of the other is never used.
 		s.chunks[first+i].CompareAndSwap(nil, &region[i])
 	}
 }
 
-// at returns the row. i was claimed.
+// at returns a row that was claimed.
 func (s *slab[T]) at(i uint32) *T {
 	return &s.chunks[i>>chunkBits].Load()[i&chunkMask]
 }
 
-// find returns the row, or nil where its claimer has not yet made its chunk. i lies below end.
+// find returns the row, or nil if its claimer has not yet made its chunk. i is below end.
 func (s *slab[T]) find(i uint32) *T {
 	if chunk := s.chunks[i>>chunkBits].Load(); chunk != nil {
 		return &chunk[i&chunkMask]
@@ -75,10 +76,10 @@ func (s *slab[T]) find(i uint32) *T {
 	return nil
 }
 
-// end returns the index behind the last claimed row.
+// end returns the index after the last claimed row.
 func (s *slab[T]) end() uint32 { return uint32(min(s.used.Load(), s.limit)) }
 
-// arena keeps strings of up to 255 bytes for good. It grows by chunks like a slab.
+// arena keeps strings of up to 255 bytes. They are never freed. It grows by chunks like a slab.
 type arena struct {
 	chunks []atomic.Pointer[[arenaChunk]byte]
 	used   word64
@@ -93,7 +94,7 @@ func (a *arena) init(bytes int) {
 	a.chunks = make([]atomic.Pointer[[arenaChunk]byte], (bytes+arenaChunk-1)/arenaChunk)
 }
 
-// put keeps a copy of s and returns a reference to it; 0 is the empty string. False when the arena is full.
+// put keeps a copy of s and returns a reference to it; false when the arena is full.
 func (a *arena) put(s string) (textRef, bool) {
 	if s == "" {
 		return 0, true
@@ -106,7 +107,7 @@ func (a *arena) put(s string) (textRef, bool) {
 			return 0, false
 		}
 		if (end-1)/arenaChunk != chunk {
-			continue // it would straddle two chunks: leave the rest of this one
+			continue // it would straddle two chunks: waste the rest of this one
 		}
 		if a.chunks[chunk].Load() == nil {
 			a.chunks[chunk].CompareAndSwap(nil, new([arenaChunk]byte))
@@ -116,7 +117,7 @@ func (a *arena) put(s string) (textRef, bool) {
 	}
 }
 
-// text returns the string that put returned the reference of, without copying it: it never changes.
+// text returns the string without copying it. It never changes.
 func (a *arena) text(ref textRef) string {
 	start, size := uint64(ref)>>8, ref&0xff
 	if size == 0 {

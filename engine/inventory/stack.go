@@ -1,33 +1,32 @@
 package inventory
 
-import (
-	"unsafe"
-)
+import "unsafe"
 
-// stack is where outcomes get their place in the journal's order: a stack of finished outcomes, pushed by one
-// compare-and-swap and taken whole by one atomic step. A push decides the order at once and leaves no gap: either the
-// outcome is on the stack, complete, or it is nowhere. A ring of claimed slots was rejected because a caller stalled
-// between its claim and its write would hold up every outcome behind it.
+// stack orders outcomes for the journal. A finished outcome is pushed by one compare-and-swap, and the drainer takes
+// the whole stack in one step. A push decides the order at once and leaves no gap: an outcome is on the stack,
+// complete, or it is not visible at all. A ring of claimed slots was rejected because a caller that stalls between
+// its claim and its write would hold up every outcome after it.
 //
 //	63             32 31  30 29         0
 //	+----------------+------+-----------+
-//	| count of pushes| kind |   index   |   kind and index together name the top outcome; 0 is an empty stack
+//	| count of pushes| kind |   index   |   kind and index name the top outcome; 0 is an empty stack
 //	+----------------+------+-----------+
 //
-// The count stays when the stack is taken, so a caller knows the sequence of its outcome from its own push.
+// Draining keeps the count, so a caller learns the sequence of its outcome from its own push. The count also keeps
+// the compare-and-swap of a push from confusing two states of the stack.
 type stack struct {
 	_   [56]byte
 	top word64
 	_   [56]byte
 }
 
-// Kind says what a placed outcome is about.
+// Kind is what a placed outcome is about.
 type Kind uint8
 
 const (
 	Took  Kind = iota // a reservation was taken; Index is its row
 	Ended             // a reservation was confirmed, released or expired; Index is its row
-	Noted             // something else the engine wants in the order; Index is the note
+	Noted             // a value of the engine's; Index names it for NoteValue
 )
 
 // Outcome is one entry of the journal's order.
@@ -46,13 +45,13 @@ func unpackOutcome(w uint32) Outcome {
 
 // note is an outcome that is not about a reservation: a value that the engine understands.
 type note struct {
-	value uint64
-	below uint32
+	value uint64 // written before the note is placed
+	below uint32 // link of the stack, as in detail
 	_     uint32
 }
 
-// below returns where the outcome keeps its link to the one pushed before it. Each outcome is pushed once in its life, so
-// the link needs no memory of its own and no reuse can confuse it.
+// below returns where the outcome keeps its link to the one pushed before it. An outcome is pushed once in its life,
+// so its link needs no other memory and is never reused.
 func (v *Inventory) below(o Outcome) *uint32 {
 	if o.Kind == Noted {
 		return &v.notes.at(o.Index).below
@@ -70,23 +69,23 @@ func (v *Inventory) place(o Outcome) uint64 {
 		w := v.placed.top.Load()
 		*link = uint32(w)
 		count := w>>32 + 1
-		// Decides the order of this outcome among all others (I6): what is pushed later is logged later.
+		// From here on the outcome has its position in the journal (I6): what is pushed later is logged later.
 		if v.placed.top.CompareAndSwap(w, count<<32|packed) {
 			if uint32(w) == 0 && v.wake != nil {
-				v.wake() // the stack was empty: whoever drains it may be asleep
+				v.wake() // the stack was empty, so the drainer may be asleep
 			}
 			return v.sequence(uint32(count))
 		}
 	}
 }
 
-// sequence widens the count of a push. Fewer than 2^31 outcomes lie between it and the last one drained.
+// sequence widens the count of a push to 64 bits. Fewer than 2^31 outcomes lie between it and the last one drained.
 func (v *Inventory) sequence(count uint32) uint64 {
 	drained := v.drained.Load()
 	return drained + uint64(int64(int32(count-uint32(drained))))
 }
 
-// Resume makes the sequences go on behind last. It is called before anything is placed.
+// Resume continues the sequences after last. It is called before anything is placed.
 func (v *Inventory) Resume(last uint64) {
 	v.drained.Store(last)
 	v.placed.top.Store(last << 32)
@@ -95,13 +94,12 @@ func (v *Inventory) Resume(last uint64) {
 // Placed returns the sequence of the outcome placed last.
 func (v *Inventory) Placed() uint64 { return v.sequence(uint32(v.placed.top.Load() >> 32)) }
 
-// Drained returns the sequence of the outcome drained last.
-func (v *Inventory) Drained() uint64 { return v.drained.Load() }
-
-// Drain takes all placed outcomes, gives them to visit in their order, and returns the sequence of the last one. Only one
+// Drain takes all placed outcomes, calls visit with each in order, and returns the sequence of the last one. Only one
 // goroutine drains.
 func (v *Inventory) Drain(visit func(Outcome)) uint64 {
-	w := v.placed.top.And(0xffffffff00000000) // takes the whole stack, keeps the count
+	// Takes the whole stack and keeps the count. The sequence comes from the same word: a later load would cover
+	// outcomes that are not in this drain.
+	w := v.placed.top.And(0xffffffff00000000)
 	last := v.sequence(uint32(w >> 32))
 	order := v.order[:0]
 	for top := uint32(w); top != 0; {
@@ -113,6 +111,7 @@ func (v *Inventory) Drain(visit func(Outcome)) uint64 {
 		top = *v.below(o)
 	}
 	v.order = order
+	// The stack has the newest outcome first.
 	for i := len(order) - 1; i >= 0; i-- {
 		if i >= aheadOutcomes {
 			v.prefetchAccount(unpackOutcome(order[i-aheadOutcomes]))
@@ -127,7 +126,7 @@ func (v *Inventory) Drain(visit func(Outcome)) uint64 {
 	return last
 }
 
-// aheadOutcomes is how many outcomes pass between an account's being asked for and its being there.
+// aheadOutcomes is how many outcomes before its own an account is prefetched.
 const aheadOutcomes = 8
 
 func (v *Inventory) prefetchAccount(o Outcome) {
@@ -136,7 +135,7 @@ func (v *Inventory) prefetchAccount(o Outcome) {
 	}
 }
 
-// Note places a value of the engine's own among the outcomes and returns its sequence; false when the table is full.
+// Note places a value of the engine's among the outcomes and returns its sequence; false when the table is full.
 func (v *Inventory) Note(value uint64) (uint64, bool) {
 	i, ok := v.notes.claim()
 	if !ok {
@@ -146,5 +145,5 @@ func (v *Inventory) Note(value uint64) (uint64, bool) {
 	return v.place(Outcome{Kind: Noted, Index: i}), true
 }
 
-// NoteValue returns the value of a note.
+// NoteValue returns the value of the note with this index.
 func (v *Inventory) NoteValue(index uint32) uint64 { return v.notes.at(index).value }

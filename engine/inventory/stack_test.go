@@ -26,15 +26,15 @@ func (d *drained) drain() int {
 			d.notes = append(d.notes, d.v.NoteValue(o.Index))
 		}
 	})
-	if last != d.last+uint64(n) || d.v.Drained() != last {
+	if last != d.last+uint64(n) || d.v.drained.Load() != last {
 		d.t.Errorf("drained %d outcomes behind %d and came to %d", n, d.last, last)
 	}
 	d.last = last
 	return n
 }
 
-// TestStack: while callers push, one drains. Nothing is lost or comes twice, every caller's outcomes come in the order of its
-// pushes, and each was told the sequence at which it came. The counter of pushes passes 2^32 on the way.
+// TestStack: while callers push, one drains. Nothing is lost or comes twice, every caller's outcomes come in the
+// order of its pushes, and each was told the sequence at which it came. The counter of pushes passes 2^32 on the way.
 func TestStack(t *testing.T) {
 	for _, start := range []uint64{0, 1<<32 - 5, 1<<32 + 7, 1<<40 - 3, math.MaxUint64>>1 - 3000} {
 		v := testInventory(t, 1, 1, true)

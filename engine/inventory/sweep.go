@@ -2,14 +2,14 @@ package inventory
 
 import "math"
 
-// Sweep finds reservations whose time is over. It remembers for each chunk of rows the earliest expiry seen there, so a
-// sweep looks only at chunks where something is due or still being filled. One goroutine uses it.
+// Sweep finds reservations whose time is over. It remembers the earliest expiry of each chunk of rows, so it visits
+// only chunks in which something is due or that still fill up. One goroutine uses it.
 type Sweep struct {
 	v        *Inventory
-	earliest []int64 // by chunk: nothing in it is due before; 0 for a chunk not yet known whole
+	earliest []int64 // by chunk: nothing in it is due before; 0 if that is not known of every row
 }
 
-// NewSweep returns a sweep over all of the inventory.
+// NewSweep returns a sweep of the inventory.
 func (v *Inventory) NewSweep() *Sweep {
 	return &Sweep{v: v, earliest: make([]int64, len(v.reservations.chunks))}
 }
@@ -40,7 +40,7 @@ func (s *Sweep) chunk(from, to uint32, now int64) (expired int, earliest int64) 
 		}
 		switch State(r.state.Load()) {
 		case free, pending:
-			earliest = 0 // its caller is still at it: come again
+			earliest = 0 // its caller has not finished: visit it again
 		case Held:
 			if now < r.expires {
 				earliest = min(earliest, r.expires)

@@ -40,8 +40,8 @@ func idOf(n uint64) (id ID) {
 	return id
 }
 
-// TestIndexGrows (I9): while the table grows ten times over, callers insert the same keys at once. Every key has one winner,
-// everybody is told of it, and each key is found from the moment of its insertion on.
+// TestIndexGrows (I9): while the table grows ten times over, callers insert the same keys at once. Every key has one
+// winner, everybody is told of it, and each key is found from the moment of its insertion on.
 func TestIndexGrows(t *testing.T) {
 	const keys, callers = 60_000, 8
 	for _, bits := range []int{32, 6} { // with 6 bits nearly all keys collide
@@ -89,8 +89,8 @@ func TestIndexGrows(t *testing.T) {
 	}
 }
 
-// TestSlab: rows are handed out once, are zero, and keep what is written, in chunks and in regions of them, of which the last
-// is not whole; past the limit claims are refused.
+// TestSlab: rows are handed out once, are zero, and keep what is written, in chunks and in regions of them, of which
+// the last is not whole; past the limit claims are refused.
 func TestSlab(t *testing.T) {
 	const rows, callers = (2*regionChunks+3)*chunkRows + 5, 8
 	var s slab[uint64]

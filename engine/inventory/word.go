@@ -4,12 +4,12 @@ package inventory
 
 import "sync/atomic"
 
-// Every word that callers share is a word64 or a word32. Here they are the plain atomics and cost nothing more. With the
-// build tag seathold_yield each access yields first (word_yield.go), so that tests can run any other caller between any
-// two accesses.
+// Every word that callers share is a word64 or a word32. In this build they are the plain atomics and cost nothing
+// more. With the build tag seathold_yield each access yields first (word_yield.go), so that tests can run any other
+// caller between any two accesses.
 //
-// Pointers to the chunks of a slab and to the tables of an index are plain atomics in both builds: each is set once,
-// from nil, and a caller that finds nil makes the thing itself.
+// Pointers to the chunks of a slab and to the tables of an index are plain atomics in both builds. Each is set once
+// from nil, by whichever caller needs it first, and the root of an index only moves on to the next table.
 type (
 	word64 = atomic.Uint64
 	word32 = atomic.Uint32

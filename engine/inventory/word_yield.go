@@ -9,8 +9,9 @@ import (
 	"unsafe"
 )
 
-// yield runs before every access to a word; writes reports whether the access may change it. By default it often yields
-// the processor, so that callers interleave richly on few processors. The explorer of interleavings sets its scheduler.
+// yield runs before every access to a word; writes reports whether the access may change it. By default it often
+// yields the processor, so that callers interleave richly on few processors. The explorer of interleavings sets its
+// scheduler.
 var yield = func(word unsafe.Pointer, writes bool) {
 	if rand.IntN(8) == 0 {
 		runtime.Gosched()
