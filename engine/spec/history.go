@@ -116,13 +116,13 @@ func (h History) step(m *Model, c Call, got Answer) []*Model {
 
 // loosen sets overAt of the hold that c made to its earliest possible end, if the time of c's effect is unknown.
 func (m *Model) loosen(c Call, unknownTimes bool) {
-	r := m.all[c.ID]
+	r := m.reservations[c.ID]
 	if c.Kind != Reserve || !unknownTimes || r == nil {
 		return
 	}
 	next := *r
 	next.overAt = c.At.Add(r.ExpiresAt.Sub(r.CreatedAt))
-	m.all[c.ID] = &next
+	m.reservations[c.ID] = &next
 }
 
 // shortIfOnlyShort returns the refusals of the pools with too few tickets, if stock is the only rule the request
@@ -138,8 +138,8 @@ func (m *Model) shortIfOnlyShort(op Operation) []Refusal {
 // sweep or a reading operation may have expired any of them.
 func (m *Model) afterExpiries(until time.Time) []*Model {
 	all := []*Model{m}
-	for _, id := range slices.Sorted(maps.Keys(m.all)) {
-		if r := m.all[id]; r.State != "held" || until.Before(r.overAt) {
+	for _, id := range slices.Sorted(maps.Keys(m.reservations)) {
+		if r := m.reservations[id]; r.State != "held" || until.Before(r.overAt) {
 			continue
 		}
 		for _, before := range all {
@@ -167,7 +167,7 @@ func (m *Model) instants(c Call, seen []time.Time) []time.Time {
 	for _, t := range seen {
 		add(t)
 	}
-	for _, r := range m.all {
+	for _, r := range m.reservations {
 		add(r.overAt)
 	}
 	for i := range m.rules.Sale.Phases {
@@ -212,11 +212,11 @@ func (m *Model) equal(other *Model) bool {
 	if m == other {
 		return true
 	}
-	if len(m.all) != len(other.all) {
+	if len(m.reservations) != len(other.reservations) {
 		return false
 	}
-	for id, a := range m.all {
-		b := other.all[id]
+	for id, a := range m.reservations {
+		b := other.reservations[id]
 		if a == b {
 			continue
 		}
@@ -233,7 +233,7 @@ func (m *Model) equal(other *Model) bool {
 func (m *Model) hash() uint64 {
 	sum := uint64(0)
 	h := fnv.New64a()
-	for id, r := range m.all {
+	for id, r := range m.reservations {
 		h.Reset()
 		h.Write([]byte(id))
 		h.Write([]byte(r.State))
@@ -244,8 +244,8 @@ func (m *Model) hash() uint64 {
 
 func (m *Model) describe() string {
 	b := &strings.Builder{}
-	for _, id := range slices.Sorted(maps.Keys(m.all)) {
-		r := m.all[id]
+	for _, id := range slices.Sorted(maps.Keys(m.reservations)) {
+		r := m.reservations[id]
 		fmt.Fprintf(b, "%.8s %s %s", id, r.Account, r.State)
 		writeLines(b, r.Lines)
 		b.WriteString("\n")
@@ -270,7 +270,7 @@ func (h History) partition(calls []porcupine.Operation) [][]porcupine.Operation 
 			parent[find(key)] = find(keys[0])
 		}
 	}
-	for id, r := range h.Start.all {
+	for id, r := range h.Start.reservations {
 		join(namesOf(Operation{Kind: Reserve, ID: id, Account: r.Account, Lines: r.Lines}))
 	}
 	for _, c := range calls {

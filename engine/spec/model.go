@@ -21,11 +21,11 @@ type Rules struct {
 
 // Model is the state of a sale. New returns the initial one.
 type Model struct {
-	rules     *Rules
-	all       map[string]*reservation // by id; replaced, never changed in place
-	byAccount map[string][]string     // ids, oldest first
-	held      map[int]int             // tickets by pool
-	sold      map[int]int
+	rules        *Rules
+	reservations map[string]*reservation // by id; replaced, never changed in place
+	byAccount    map[string][]string     // ids, oldest first
+	held         map[int]int             // tickets by pool
+	sold         map[int]int
 }
 
 // reservation is a reservation and the parameters of its request.
@@ -38,21 +38,21 @@ type reservation struct {
 
 // New returns the model of a sale in which nothing is sold yet.
 func New(rules *Rules) *Model {
-	return &Model{rules: rules, all: map[string]*reservation{}, byAccount: map[string][]string{},
+	return &Model{rules: rules, reservations: map[string]*reservation{}, byAccount: map[string][]string{},
 		held: map[int]int{}, sold: map[int]int{}}
 }
 
 // Clone returns an independent copy.
 func (m *Model) Clone() *Model {
-	return &Model{rules: m.rules, all: maps.Clone(m.all), byAccount: maps.Clone(m.byAccount),
+	return &Model{rules: m.rules, reservations: maps.Clone(m.reservations), byAccount: maps.Clone(m.byAccount),
 		held: maps.Clone(m.held), sold: maps.Clone(m.sold)}
 }
 
 // WithRules returns the model under the rules of a sale that has grown, which numbers its pools anew. It replaces m.
 func (m *Model) WithRules(rules *Rules) *Model {
 	next := New(rules)
-	next.all, next.byAccount = m.all, m.byAccount
-	for _, r := range m.all {
+	next.reservations, next.byAccount = m.reservations, m.byAccount
+	for _, r := range m.reservations {
 		for _, l := range r.Lines {
 			switch r.State {
 			case "held":
@@ -109,7 +109,7 @@ func (m *Model) confirm(op Operation) Answer {
 	}
 	next := *r
 	next.State, next.ConfirmedAt, next.Reference = "confirmed", op.At, op.Reference
-	m.all[op.ID] = &next
+	m.reservations[op.ID] = &next
 	for _, l := range next.Lines {
 		m.held[m.pool(l)] -= l.Quantity
 		m.sold[m.pool(l)] += l.Quantity
@@ -131,7 +131,7 @@ func (m *Model) release(op Operation) Answer {
 		return Answer{Reservation: r.Reservation, Repeated: true}
 	}
 	m.end(op.ID, "released")
-	return Answer{Reservation: m.all[op.ID].Reservation}
+	return Answer{Reservation: m.reservations[op.ID].Reservation}
 }
 
 func (m *Model) read(op Operation) Answer {
@@ -153,7 +153,7 @@ func (m *Model) account(op Operation) Answer {
 	}
 	for _, id := range m.byAccount[op.Account] {
 		m.expireIfOver(id, op.At)
-		switch r := m.all[id]; r.State {
+		switch r := m.reservations[id]; r.State {
 		case "held":
 			a.Programmes[m.programme(r)].Held += r.Tickets()
 		case "confirmed":
@@ -161,7 +161,7 @@ func (m *Model) account(op Operation) Answer {
 		default:
 			continue
 		}
-		a.Reservations = append(a.Reservations, m.all[id].Reservation)
+		a.Reservations = append(a.Reservations, m.reservations[id].Reservation)
 	}
 	slices.Reverse(a.Reservations)
 	return Answer{Account: a}
@@ -179,7 +179,7 @@ func (m *Model) stock() []Stock {
 
 func (m *Model) sweep(at time.Time) int {
 	ended := 0
-	for id := range m.all {
+	for id := range m.reservations {
 		if m.expireIfOver(id, at) {
 			ended++
 		}
@@ -190,12 +190,12 @@ func (m *Model) sweep(at time.Time) int {
 // current returns the reservation that the operation names, expired if it is overdue; nil if there is none.
 func (m *Model) current(op Operation) *reservation {
 	m.expireIfOver(op.ID, op.At)
-	return m.all[op.ID]
+	return m.reservations[op.ID]
 }
 
 // expireIfOver expires an overdue hold.
 func (m *Model) expireIfOver(id string, at time.Time) bool {
-	r := m.all[id]
+	r := m.reservations[id]
 	if r == nil || r.State != "held" || at.Before(r.overAt) {
 		return false
 	}
@@ -205,9 +205,9 @@ func (m *Model) expireIfOver(id string, at time.Time) bool {
 
 // end moves a hold to its final state and gives its tickets back.
 func (m *Model) end(id, state string) {
-	next := *m.all[id]
+	next := *m.reservations[id]
 	next.State = state
-	m.all[id] = &next
+	m.reservations[id] = &next
 	for _, l := range next.Lines {
 		m.held[m.pool(l)] -= l.Quantity
 	}

@@ -24,7 +24,7 @@ func (m *Model) reserve(op Operation) Answer {
 	if r := shape(op); r.Code != "" {
 		return Answer{Refusal: r}
 	}
-	if m.all[op.ID] != nil {
+	if m.reservations[op.ID] != nil {
 		return m.repeat(op)
 	}
 	if op.TTL > m.rules.TTL {
@@ -51,7 +51,7 @@ func (m *Model) reserve(op Operation) Answer {
 	now := &reservation{phaseGiven: op.Phase, ttlGiven: op.TTL, overAt: op.At.Add(ttl), Reservation: Reservation{
 		ID: op.ID, Account: op.Account, Phase: phase.ID, State: "held", Lines: slices.Clone(op.Lines),
 		CreatedAt: op.At, ExpiresAt: op.At.Add(ttl)}}
-	m.all[op.ID] = now
+	m.reservations[op.ID] = now
 	m.byAccount[op.Account] = append(slices.Clip(m.byAccount[op.Account]), op.ID)
 	for _, l := range op.Lines {
 		m.held[m.pool(l)] += l.Quantity
@@ -208,7 +208,7 @@ func (m *Model) ofProgramme(account string, programme int) (held, confirmed int)
 
 func (m *Model) count(account string, counts func(Line) bool) (held, confirmed int) {
 	for _, id := range m.byAccount[account] {
-		r := m.all[id]
+		r := m.reservations[id]
 		for _, l := range r.Lines {
 			switch {
 			case !counts(l):

@@ -225,9 +225,9 @@ func BenchmarkRecover(b *testing.B) {
 	for b.Loop() {
 		r, err := OpenReadOnly(o)
 		require.NoError(b, err)
-		sum, err := r.Recover(discard())
+		recovered, err := r.Recover(discard())
 		require.NoError(b, err)
-		require.Equal(b, tail, sum.Groups)
+		require.Equal(b, tail, recovered.Groups)
 		require.NoError(b, r.Close())
 	}
 	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/recovery")

@@ -93,7 +93,7 @@ func appendAndRecover(t *testing.T, url string) {
 	require.NoError(t, j.Beat(t.Context()))
 	got := contentsOf(t, Options{Address: url, Name: name})
 	require.Equal(t, []journal.Group{testGroup(11, 5)}, got.groups)
-	require.EqualValues(t, 10, got.sum.Checkpoint.Start)
+	require.EqualValues(t, 10, got.recovered.Checkpoint.Start)
 }
 
 func TestUnixSocket(t *testing.T) {

@@ -85,11 +85,11 @@ func TestDamagedCheckpoints(t *testing.T) {
 			require.Len(t, found, 2)
 			damage(t, j.link, found[1])
 			got := contentsOf(t, o)
-			require.EqualValues(t, 20, got.sum.Checkpoint.Start)
+			require.EqualValues(t, 20, got.recovered.Checkpoint.Start)
 			require.Equal(t, chunksAt(20), got.chunks)
 			require.Len(t, got.groups, 4)
-			require.Len(t, got.sum.Notes, 1)
-			require.Contains(t, got.sum.Notes[0], found[1].id)
+			require.Len(t, got.recovered.Notes, 1)
+			require.Contains(t, got.recovered.Notes[0], found[1].id)
 		})
 	}
 }
@@ -213,9 +213,9 @@ func TestDeposedLeaderCannotChangeCheckpoints(t *testing.T) {
 	require.ErrorIs(t, old.Beat(t.Context()), journal.ErrFenced)
 	require.NoError(t, own.Commit(60))
 	got := contentsOf(t, o)
-	require.EqualValues(t, 60, got.sum.Checkpoint.Start)
+	require.EqualValues(t, 60, got.recovered.Checkpoint.Start)
 	require.Equal(t, testGroup(1, 1).Records, got.chunks)
-	require.Empty(t, got.sum.Notes)
+	require.Empty(t, got.recovered.Notes)
 }
 
 // TestCheckpointPartlyLost removes a part of a checkpoint while it is written: it must not be committed.
@@ -239,6 +239,6 @@ func TestCheckpointPartlyLost(t *testing.T) {
 		}
 		require.NoError(t, lose(c.(*checkpoint), j.link))
 		require.ErrorIs(t, c.Commit(40), errIncomplete, name)
-		require.EqualValues(t, 20, contentsOf(t, o).sum.Checkpoint.Start, name)
+		require.EqualValues(t, 20, contentsOf(t, o).recovered.Checkpoint.Start, name)
 	}
 }

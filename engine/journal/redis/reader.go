@@ -28,7 +28,7 @@ type reader struct {
 	to       journal.Recovery
 	retryFor time.Duration
 
-	sum        journal.Recovered
+	recovered  journal.Recovered
 	at         position // of the last group or claim that was read
 	newest     id       // of the last entry of any type that was read
 	count      int      // entries to request next
@@ -72,7 +72,7 @@ func (r *reader) begin(ctx context.Context) error {
 		err := r.chunks(ctx, found[i], func([]byte) error { return nil })
 		if err == nil {
 			r.intact = found[:i+1]
-			return r.deliver(ctx, found[i])
+			return r.deliverCheckpoint(ctx, found[i])
 		}
 		if !errors.Is(err, journal.ErrDamaged) {
 			return err
@@ -82,21 +82,21 @@ func (r *reader) begin(ctx context.Context) error {
 			return listErr
 		}
 		if !slices.Equal(found, current) { // not damaged, but replaced by the leader while it was read
-			found, i, r.sum.Notes = current, len(current), nil
+			found, i, r.recovered.Notes = current, len(current), nil
 			continue
 		}
-		r.sum.Notes = append(r.sum.Notes,
+		r.recovered.Notes = append(r.recovered.Notes,
 			fmt.Sprintf("checkpoint %s is skipped for an older one and a longer replay: %v", found[i].id, err))
 	}
 	return nil
 }
 
-func (r *reader) deliver(ctx context.Context, m manifest) error {
-	r.sum.Checkpoint = journal.CheckpointInfo{Start: m.start, End: m.end, Bytes: m.bytes}
-	r.sum.Last = m.base.record
+func (r *reader) deliverCheckpoint(ctx context.Context, m manifest) error {
+	r.recovered.Checkpoint = journal.CheckpointInfo{Start: m.start, End: m.end, Bytes: m.bytes}
+	r.recovered.Last = m.base.record
 	r.at, r.newest, r.expectBase = m.base.at, m.base.at.id, true
 	r.boundaries.add(m.base)
-	if err := r.to.Begin(r.sum.Checkpoint); err != nil {
+	if err := r.to.Begin(r.recovered.Checkpoint); err != nil {
 		return err
 	}
 	return r.chunks(ctx, m, r.to.Chunk)
@@ -122,7 +122,7 @@ func (r *reader) catchUpWithLeader(ctx context.Context) error {
 // catchUp delivers the groups that the stream contains.
 func (r *reader) catchUp(ctx context.Context) error {
 	for {
-		n, err := r.more(ctx)
+		n, err := r.readMore(ctx)
 		if err != nil {
 			return err
 		}
@@ -138,9 +138,9 @@ func (r *reader) checkComplete() error {
 		return fmt.Errorf("%w: entry %v, the base of the checkpoint, is missing, and so are all entries after it",
 			journal.ErrDamaged, r.at.id)
 	}
-	if end := r.sum.Checkpoint.End; r.sum.Last < end {
+	if end := r.recovered.Checkpoint.End; r.recovered.Last < end {
 		return fmt.Errorf("%w: the checkpoint covers records up to %d, and the stream ends with %d, in entry %v",
-			journal.ErrDamaged, end, r.sum.Last, r.at.id)
+			journal.ErrDamaged, end, r.recovered.Last, r.at.id)
 	}
 	if r.at == (position{}) && r.epoch > 0 {
 		return fmt.Errorf("%w: the stream is missing, although epoch %d was claimed in it", journal.ErrDamaged, r.epoch)
@@ -148,11 +148,11 @@ func (r *reader) checkComplete() error {
 	return nil
 }
 
-// more reads and delivers some entries after the last one and returns how many there were.
-func (r *reader) more(ctx context.Context) (int, error) {
+// readMore reads and delivers some entries after the last one and returns how many there were.
+func (r *reader) readMore(ctx context.Context) (int, error) {
 	from := "(" + r.newest.String()
 	if r.expectBase {
-		from = r.newest.String()
+		from = r.newest.String() // the base itself, to check that it is there
 	} else if r.newest == (id{}) {
 		from = "-"
 	}
@@ -160,10 +160,10 @@ func (r *reader) more(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return r.take(reply)
+	return r.deliverReply(reply)
 }
 
-// wait is like more, but waits for entries for at most the given time. It makes one attempt only.
+// wait is like readMore, but waits for entries for at most the given time. It makes one attempt only.
 func (r *reader) wait(ctx context.Context, block time.Duration) (int, error) {
 	cmd := redis.NewCmd(ctx, "xread", "count", r.count, "block", max(1, block.Milliseconds()),
 		"streams", r.link.stream, r.newest.String())
@@ -181,11 +181,11 @@ func (r *reader) wait(ctx context.Context, block time.Duration) (int, error) {
 			entries = pair[1]
 		}
 	}
-	return r.take(entries)
+	return r.deliverReply(entries)
 }
 
-// take delivers the entries of a reply, in order, and returns how many there were.
-func (r *reader) take(reply any) (int, error) {
+// deliverReply delivers the entries of a reply, in order, and returns how many there were.
+func (r *reader) deliverReply(reply any) (int, error) {
 	messages, err := parseMessages(reply)
 	if err != nil {
 		return 0, err
@@ -193,7 +193,7 @@ func (r *reader) take(reply any) (int, error) {
 	bytes := 0
 	r.requested = r.count
 	for _, m := range messages {
-		if err := r.one(m); err != nil {
+		if err := r.deliverEntry(m); err != nil {
 			return len(messages), err
 		}
 		bytes += m.bytes()
@@ -205,7 +205,7 @@ func (r *reader) take(reply any) (int, error) {
 	return len(messages), nil
 }
 
-func (r *reader) one(m message) error {
+func (r *reader) deliverEntry(m message) error {
 	switch m.kind() {
 	case beatType:
 		r.resigned = false
@@ -236,24 +236,24 @@ func (r *reader) one(m message) error {
 	r.at, r.resigned = e.at, false
 	if e.isClaim() {
 		r.epoch, r.leader = m.id.epoch, e.leader
-		r.boundaries.add(boundary{r.sum.Last, e.at})
+		r.boundaries.add(boundary{r.recovered.Last, e.at})
 		return nil
 	}
-	return r.group(e)
+	return r.deliverGroup(e)
 }
 
-// group delivers a group, unless the checkpoint contains all of it.
-func (r *reader) group(e entry) error {
-	if e.group.First != r.sum.Last+1 {
+// deliverGroup delivers a group, unless the checkpoint contains all of it.
+func (r *reader) deliverGroup(e entry) error {
+	if e.group.First != r.recovered.Last+1 {
 		return fmt.Errorf("%w: entry %v begins with record %d after record %d", journal.ErrDamaged, e.at.id, e.group.First,
-			r.sum.Last)
+			r.recovered.Last)
 	}
-	r.sum.Last = e.group.Last()
-	r.boundaries.add(boundary{r.sum.Last, e.at})
-	if r.sum.Last <= r.sum.Checkpoint.Start {
+	r.recovered.Last = e.group.Last()
+	r.boundaries.add(boundary{r.recovered.Last, e.at})
+	if r.recovered.Last <= r.recovered.Checkpoint.Start {
 		return nil
 	}
-	r.sum.Groups++
-	r.sum.Records += e.group.Count
+	r.recovered.Groups++
+	r.recovered.Records += e.group.Count
 	return r.to.Group(e.group)
 }

@@ -21,9 +21,9 @@ func OpenReadOnly(o Options) (*ReadOnly, error) {
 func (o *ReadOnly) Recover(to journal.Recovery) (journal.Recovered, error) {
 	r := newReader(o.link, to, retryReads)
 	if err := r.recover(o.link.ctx); err != nil {
-		return r.sum, o.link.readError(err)
+		return r.recovered, o.link.readError(err)
 	}
-	return r.sum, nil
+	return r.recovered, nil
 }
 
 // Close ends all calls in progress, which return journal.ErrClosed, and closes the connections.

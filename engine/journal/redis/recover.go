@@ -19,11 +19,11 @@ func (j *Journal) Recover(to journal.Recovery) (journal.Recovered, error) {
 	}
 	r := newReader(j.link, to, retryReads)
 	if err := r.recover(j.link.ctx); err != nil {
-		return r.sum, j.fail(j.link.readError(err))
+		return r.recovered, j.fail(j.link.readError(err))
 	}
 	j.reader = r
 	j.updateStatus(r)
-	return r.sum, nil
+	return r.recovered, nil
 }
 
 // startReading moves a journal from the given role to reading.
@@ -51,7 +51,7 @@ func (l *link) readError(err error) error {
 func (j *Journal) updateStatus(r *reader) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.last, j.epoch, j.leader, j.lastContact = r.sum.Last, r.epoch, r.leader, r.lastContact
+	j.last, j.epoch, j.leader, j.lastContact = r.recovered.Last, r.epoch, r.leader, r.lastContact
 }
 
 // maxBlock bounds one wait for entries, and so how long a follower takes to notice that it is closed or that Redis is
@@ -76,10 +76,10 @@ func (j *Journal) Follow(ctx context.Context, to journal.Recovery, silence time.
 		}
 	}
 	if err != nil {
-		return r.sum, j.fail(j.link.readError(err))
+		return r.recovered, j.fail(j.link.readError(err))
 	}
 	j.reader = r
-	return r.sum, nil
+	return r.recovered, nil
 }
 
 // follow delivers entries until the leader has resigned or was silent for the given time.
@@ -135,13 +135,13 @@ func (j *Journal) Claim(ctx context.Context, address string, to journal.Recovery
 		}
 		// Read up to the claim. It is not in the stream if another program was faster or Redis lost it.
 		for n := 1; n > 0 && r.at != claim.at; {
-			if n, err = r.more(ctx); err != nil {
+			if n, err = r.readMore(ctx); err != nil {
 				return 0, j.fail(j.link.readError(err))
 			}
 		}
 		if r.at == claim.at {
 			j.startLeading(r, claim)
-			return r.sum.Last, nil
+			return r.recovered.Last, nil
 		}
 	}
 	return 0, j.fail(fmt.Errorf("%w: other programs claimed it during each of %d attempts", journal.ErrLocked, maxClaims))
@@ -188,6 +188,6 @@ func (j *Journal) startLeading(r *reader, claim *entry) {
 	j.resend.reset(claim)
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.role, j.last, j.tail, j.boundaries, j.intact = leading, r.sum.Last, claim.at, r.boundaries, r.intact
+	j.role, j.last, j.tail, j.boundaries, j.intact = leading, r.recovered.Last, claim.at, r.boundaries, r.intact
 	j.epoch, j.leader, j.lastContact, j.serial = claim.at.id.epoch, claim.leader, time.Now(), 0
 }

@@ -75,11 +75,11 @@ type claiming struct {
 }
 
 func (c claiming) Recover(to journal.Recovery) (journal.Recovered, error) {
-	sum, err := c.Journal.Recover(to)
+	recovered, err := c.Journal.Recover(to)
 	if err == nil {
 		_, err = c.Claim(c.link.ctx, "http://leader.test:8080", to)
 	}
-	return sum, err
+	return recovered, err
 }
 
 // abandon ends a journal as a crash of its process would.
@@ -183,9 +183,9 @@ func testGroup(first uint64, count int) journal.Group {
 
 // contents is what a journal contains.
 type contents struct {
-	sum    journal.Recovered
-	chunks []byte
-	groups []journal.Group
+	recovered journal.Recovered
+	chunks    []byte
+	groups    []journal.Group
 }
 
 func (c *contents) into() journal.Recovery {
@@ -213,6 +213,6 @@ func readAll(t testing.TB, o Options) (c contents, err error) {
 	r, err := OpenReadOnly(o)
 	require.NoError(t, err)
 	defer r.Close()
-	c.sum, err = r.Recover(c.into())
+	c.recovered, err = r.Recover(c.into())
 	return c, err
 }
