@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestRecords: a run gives back its records, empty ones and long ones, each with a capacity of its own.
+// TestRecords: Next splits a run into its records, empty and long ones. Appending to a record does not change the run.
 func TestRecords(t *testing.T) {
 	var records [][]byte
 	var run []byte
@@ -27,23 +27,23 @@ func TestRecords(t *testing.T) {
 	require.Empty(t, run)
 }
 
-// TestDamagedRuns: what is no run of records is refused, whatever the length says.
+// TestDamagedRuns: Next refuses what is not a run of records, whatever length it begins with.
 func TestDamagedRuns(t *testing.T) {
 	for name, run := range map[string][]byte{
-		"empty":                     {},
-		"a length that goes on":     {0x80},
-		"a length of eleven bytes":  bytes.Repeat([]byte{0xff}, 11),
-		"a length of 2^64-1":        {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01},
-		"one byte short":            {3, 1, 2},
-		"longer than any record":    append([]byte{0x81, 0x80, 0x80, 0x04}, make([]byte, MaxRecord+1)...),
-		"a length that is overlong": {0x81, 0x00, 7},
+		"empty":                       {},
+		"an unfinished length":        {0x80},
+		"a length of eleven bytes":    bytes.Repeat([]byte{0xff}, 11),
+		"a length of 2^64-1":          {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01},
+		"one byte short":              {3, 1, 2},
+		"longer than any record":      append([]byte{0x81, 0x80, 0x80, 0x04}, make([]byte, MaxRecord+1)...),
+		"a length with two encodings": {0x81, 0x00, 7},
 	} {
 		_, _, err := Next(run)
 		require.ErrorIs(t, err, ErrDamaged, name)
 	}
 }
 
-// FuzzNext: no panic, and what is split off is spelt as AppendRecord does.
+// FuzzNext: Next does not panic, and accepts only what AppendRecord writes.
 func FuzzNext(f *testing.F) {
 	f.Add(AppendRecord(AppendRecord(nil, []byte("one")), bytes.Repeat([]byte("two"), 100)))
 	f.Add([]byte{0x81, 0x00, 7})

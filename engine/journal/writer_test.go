@@ -19,17 +19,17 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const patience = 5 * time.Second
+const timeout = 5 * time.Second
 
-// scripted is a backend whose answers the test gives.
+// scripted is a backend whose Append the test provides.
 type scripted struct {
-	Backend // what the writer does not call
+	Backend // nil: the writer calls nothing else of it
 	append  func(ctx context.Context, g Group) error
 }
 
 func (s scripted) Append(ctx context.Context, g Group) error { return s.append(ctx, g) }
 
-// scriptedShared is one that several processes share.
+// scriptedShared is a Shared backend whose Append and Beat the test provides.
 type scriptedShared struct {
 	Shared
 	append func(ctx context.Context, g Group) error
@@ -40,7 +40,7 @@ func (s scriptedShared) Append(ctx context.Context, g Group) error { return s.ap
 
 func (s scriptedShared) Beat(ctx context.Context) error { return s.beat(ctx) }
 
-// feeding is a writer with what it feeds on: records that the test places.
+// feeding is a writer and its source, the records that the test places.
 type feeding struct {
 	t       *testing.T
 	w       *Writer
@@ -48,15 +48,15 @@ type feeding struct {
 	placed  uint64
 	waiting []byte
 	count   int
-	durable []Group // as Durable was told
+	durable []Group // passed to Feed.Durable
 }
 
 func newFeeding(t *testing.T, b Backend, last uint64) *feeding {
 	f := &feeding{t: t, placed: last}
 	f.w = NewWriter(b, Feed{Fill: f.fill, Durable: func(g Group) {
-		require.Less(t, f.w.Durable(), g.Last(), "told too late")
+		require.Less(t, f.w.Durable(), g.Last(), "Feed.Durable was called too late")
 		f.durable = append(f.durable, Group{First: g.First, Count: g.Count})
-	}}, last, patience)
+	}}, last, timeout)
 	return f
 }
 
@@ -80,36 +80,37 @@ func (f *feeding) fill(run []byte) ([]byte, int) {
 	return run, count
 }
 
-// gated is an append that keeps the groups it is given and answers when the test says so.
-type gated struct {
+// held is an Append that keeps the groups it is given and returns when the test lets it.
+type held struct {
 	given   chan Group
-	answers chan error
+	results chan error
 }
 
-func newGated() *gated { return &gated{given: make(chan Group, 1000), answers: make(chan error, 1000)} }
+func newHeld() *held { return &held{given: make(chan Group, 1000), results: make(chan error, 1000)} }
 
-func (g *gated) append(ctx context.Context, group Group) error {
-	g.given <- Group{First: group.First, Count: group.Count, Records: bytes.Clone(group.Records)}
+func (h *held) append(ctx context.Context, group Group) error {
+	h.given <- Group{First: group.First, Count: group.Count, Records: bytes.Clone(group.Records)}
 	select {
-	case err := <-g.answers:
+	case err := <-h.results:
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// waits starts a waiter for the sequence; the channel gets its one answer.
+// waits starts a waiter for the sequence. The channel receives what Wait returns.
 func (f *feeding) waits(ctx context.Context, seq uint64) chan error {
-	answer := make(chan error, 1)
-	go func() { answer <- f.w.Wait(ctx, seq) }()
-	return answer
+	result := make(chan error, 1)
+	go func() { result <- f.w.Wait(ctx, seq) }()
+	return result
 }
 
-func none(t *testing.T, answers ...chan error) {
+// requireWaiting requires that none of the waiters has returned.
+func requireWaiting(t *testing.T, waiters ...chan error) {
 	t.Helper()
 	synctest.Wait()
-	for _, c := range answers {
-		require.Empty(t, c, "answered too early")
+	for _, c := range waiters {
+		require.Empty(t, c, "returned too early")
 	}
 }
 
@@ -117,11 +118,11 @@ func (f *feeding) close() {
 	require.NoError(f.t, f.w.Close(context.Background()))
 }
 
-// TestGroupCommit: what comes while a group is under way makes the next one, and each group's waiters wake when it is
-// durable, not before, not with another.
+// TestGroupCommit: the records placed while a group is in flight make the next group. The waiters of a group wake when
+// it is durable, not before and not with another group.
 func TestGroupCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		disk := newGated()
+		disk := newHeld()
 		f := newFeeding(t, scripted{append: disk.append}, 40)
 		first := f.waits(t.Context(), f.place([]byte("a")))
 		require.Equal(t, Group{First: 41, Count: 1, Records: AppendRecord(nil, []byte("a"))}, <-disk.given)
@@ -129,65 +130,65 @@ func TestGroupCommit(t *testing.T) {
 		for i := range 3 {
 			second = append(second, f.waits(t.Context(), f.place([]byte{byte(i)})))
 		}
-		none(t, append(second, first)...)
-		disk.answers <- nil
+		requireWaiting(t, append(second, first)...)
+		disk.results <- nil
 		require.NoError(t, <-first)
 		require.EqualValues(t, 41, f.w.Durable())
 		g := <-disk.given
 		require.Equal(t, Group{First: 42, Count: 3}, Group{First: g.First, Count: g.Count})
 		third := f.waits(t.Context(), f.place([]byte("z")))
-		none(t, append(second, third)...)
-		disk.answers <- nil
-		for _, answer := range second {
-			require.NoError(t, <-answer)
+		requireWaiting(t, append(second, third)...)
+		disk.results <- nil
+		for _, waiter := range second {
+			require.NoError(t, <-waiter)
 		}
-		none(t, third)
-		disk.answers <- nil
+		requireWaiting(t, third)
+		disk.results <- nil
 		require.NoError(t, <-third)
-		require.NoError(t, f.w.Wait(t.Context(), 45), "long durable")
+		require.NoError(t, f.w.Wait(t.Context(), 45), "durable before the call")
 		require.Equal(t, []Group{{First: 41, Count: 1}, {First: 42, Count: 3}, {First: 45, Count: 1}}, f.durable)
 		require.EqualValues(t, 5, f.w.Stats().Records)
 		f.close()
 	})
 }
 
-// TestStall: after the writer's patience all waiters are sent away, new ones at once; the group goes on, and when the
-// journal answers everything is as before.
+// TestStall: after the writer's timeout all waiters get ErrStalled, and later ones get it at once. The group stays in
+// flight, and once the journal responds the writer continues as before.
 func TestStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		disk := newGated()
+		disk := newHeld()
 		f := newFeeding(t, scripted{append: disk.append}, 0)
 		began := time.Now()
 		inFlight := f.waits(t.Context(), f.place([]byte("a")))
 		<-disk.given
 		filling := f.waits(t.Context(), f.place([]byte("b")))
-		time.Sleep(patience - 1)
-		none(t, inFlight, filling)
+		time.Sleep(timeout - 1)
+		requireWaiting(t, inFlight, filling)
 		require.NoError(t, f.w.Err())
 		require.ErrorIs(t, <-inFlight, ErrStalled)
 		require.ErrorIs(t, <-filling, ErrStalled)
-		require.Equal(t, patience, time.Since(began))
+		require.Equal(t, timeout, time.Since(began))
 		require.ErrorIs(t, f.w.Err(), ErrStalled)
 		require.ErrorIs(t, f.w.Wait(t.Context(), f.place([]byte("c"))), ErrStalled)
 		require.ErrorIs(t, f.w.Wait(context.Background(), 1), ErrStalled)
 
-		disk.answers <- nil
+		disk.results <- nil
 		synctest.Wait()
 		require.NoError(t, f.w.Err())
 		require.NoError(t, f.w.Wait(t.Context(), 1))
 		again := f.waits(t.Context(), 3)
-		require.Equal(t, 2, (<-disk.given).Count, "what came meanwhile")
-		none(t, again)
-		disk.answers <- nil
+		require.Equal(t, 2, (<-disk.given).Count, "records placed during the stall")
+		requireWaiting(t, again)
+		disk.results <- nil
 		require.NoError(t, <-again)
 		f.close()
 	})
 }
 
-// TestSlowIsNotStalled: patience is for one group, however many come one after the other.
+// TestSlowIsNotStalled: the timeout is for one group, however many follow one another.
 func TestSlowIsNotStalled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFeeding(t, scripted{append: func(context.Context, Group) error { time.Sleep(patience - 1); return nil }}, 0)
+		f := newFeeding(t, scripted{append: func(context.Context, Group) error { time.Sleep(timeout - 1); return nil }}, 0)
 		for range 5 {
 			require.NoError(t, f.w.Wait(t.Context(), f.place([]byte("a"))))
 		}
@@ -198,46 +199,47 @@ func TestSlowIsNotStalled(t *testing.T) {
 // TestFailureIsFinal (I5): after a failed append nothing more is appended or acknowledged, ever.
 func TestFailureIsFinal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		disk := newGated()
+		disk := newHeld()
 		f := newFeeding(t, scripted{append: disk.append}, 0)
 		require.NoError(t, f.w.Err())
 		inFlight := f.waits(t.Context(), f.place([]byte("a")))
 		<-disk.given
 		filling := f.waits(context.Background(), f.place([]byte("b")))
-		none(t, inFlight, filling)
+		requireWaiting(t, inFlight, filling)
 		failure := fmt.Errorf("%w: for the test", ErrFull)
-		disk.answers <- failure
-		for _, answer := range []chan error{inFlight, filling, f.waits(t.Context(), f.place([]byte("c"))), f.waits(t.Context(), 1)} {
-			require.Equal(t, failure, <-answer)
+		disk.results <- failure
+		late := f.waits(t.Context(), f.place([]byte("c")))
+		for _, waiter := range []chan error{inFlight, filling, late, f.waits(t.Context(), 1)} {
+			require.Equal(t, failure, <-waiter)
 		}
 		<-f.w.Failed()
 		require.Equal(t, failure, f.w.Err())
-		time.Sleep(10 * patience)
+		time.Sleep(10 * timeout)
 		require.Empty(t, disk.given)
 		require.Empty(t, f.durable)
 		require.Zero(t, f.w.Durable())
-		require.Equal(t, failure, f.w.Err(), "and stays the reason")
+		require.Equal(t, failure, f.w.Err(), "the first error is kept")
 		require.Equal(t, failure, f.w.Close(t.Context()))
 	})
 }
 
-// TestFailureAfterStall: a journal that does not answer and then fails has failed.
+// TestFailureAfterStall: a stalled journal that then fails has failed for good.
 func TestFailureAfterStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		disk := newGated()
+		disk := newHeld()
 		f := newFeeding(t, scripted{append: disk.append}, 0)
 		require.ErrorIs(t, f.w.Wait(t.Context(), f.place([]byte("a"))), ErrStalled)
-		disk.answers <- ErrFenced
+		disk.results <- ErrFenced
 		<-f.w.Failed()
 		require.ErrorIs(t, f.w.Wait(t.Context(), 1), ErrFenced)
 		require.ErrorIs(t, f.w.Close(t.Context()), ErrFenced)
 	})
 }
 
-// TestCallerStopsWaiting: a caller's deadline sends the caller away and nobody else; the outcome stands.
+// TestCallerStopsWaiting: when a caller's context is done, that caller returns and no other, and the outcome is kept.
 func TestCallerStopsWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		disk := newGated()
+		disk := newHeld()
 		f := newFeeding(t, scripted{append: disk.append}, 0)
 		short, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -247,40 +249,40 @@ func TestCallerStopsWaiting(t *testing.T) {
 		stays := f.waits(t.Context(), 2)
 		require.ErrorIs(t, <-one, context.DeadlineExceeded)
 		require.ErrorIs(t, <-two, context.DeadlineExceeded)
-		none(t, stays)
-		disk.answers <- nil
-		disk.answers <- nil
+		requireWaiting(t, stays)
+		disk.results <- nil
+		disk.results <- nil
 		require.NoError(t, <-stays)
-		require.NoError(t, f.w.Wait(short, 1), "durable all the same")
+		require.NoError(t, f.w.Wait(short, 1), "the outcome is durable all the same")
 		f.close()
 	})
 }
 
-// TestCloseDrains: what is placed is made durable before the writer ends, and its waiters are answered.
+// TestCloseDrains: Close makes all placed records durable and wakes their waiters before it returns.
 func TestCloseDrains(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		disk := newGated()
+		disk := newHeld()
 		f := newFeeding(t, scripted{append: disk.append}, 0)
 		one := f.waits(t.Context(), f.place([]byte("a")))
 		<-disk.given
 		two := f.waits(t.Context(), f.place([]byte("b")))
 		closed := make(chan error, 1)
 		go func() { closed <- f.w.Close(t.Context()) }()
-		none(t, one, two, closed)
-		disk.answers <- nil
+		requireWaiting(t, one, two, closed)
+		disk.results <- nil
 		require.NoError(t, <-one)
-		none(t, two, closed)
-		disk.answers <- nil
+		requireWaiting(t, two, closed)
+		disk.results <- nil
 		require.NoError(t, <-two)
 		require.NoError(t, <-closed)
 		require.EqualValues(t, 2, f.w.Durable())
 	})
 }
 
-// TestCloseGivesUp: a Close whose time is over cancels the append under way and tells.
-func TestCloseGivesUp(t *testing.T) {
+// TestCloseTimesOut: when the context of Close is done, Close cancels the Append in flight and returns its error.
+func TestCloseTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		disk := newGated()
+		disk := newHeld()
 		f := newFeeding(t, scripted{append: disk.append}, 0)
 		one := f.waits(t.Context(), f.place([]byte("a")))
 		<-disk.given
@@ -291,7 +293,7 @@ func TestCloseGivesUp(t *testing.T) {
 	})
 }
 
-// TestBeats: an idle writer of a shared journal tells that it lives, a busy one need not; ErrFenced ends it.
+// TestBeats: the writer of a shared journal beats while it is idle, not while it is busy. ErrFenced ends it.
 func TestBeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var beats atomic.Int64
@@ -319,15 +321,15 @@ func TestBeats(t *testing.T) {
 	})
 }
 
-// TestLargeFill: what is too much for one group goes as several, in order, without a hole, and is acknowledged
-// together.
+// TestLargeFill: records that are too large for one group become several, in order and without a gap, and are
+// acknowledged together.
 func TestLargeFill(t *testing.T) {
 	var groups []Group
 	f := newFeeding(t, scripted{append: func(_ context.Context, g Group) error {
 		groups = append(groups, Group{First: g.First, Count: g.Count, Records: bytes.Clone(g.Records)})
 		return nil
 	}}, 7)
-	f.mu.Lock() // so that all of it is one filling
+	f.mu.Lock() // so that one Fill returns all of it
 	var want []byte
 	for i := range 40 {
 		record := bytes.Repeat([]byte{byte(i)}, MaxGroup/8+i)
@@ -350,8 +352,7 @@ func TestLargeFill(t *testing.T) {
 	require.True(t, bytes.Equal(want, got))
 }
 
-// TestManyWaiters (I5): while groups come and go, thousands of waiters each wake once their record is durable, and not
-// before.
+// TestManyWaiters (I5): each of thousands of waiters wakes once its record is durable, and not before.
 func TestManyWaiters(t *testing.T) {
 	var synced atomic.Uint64
 	f := newFeeding(t, scripted{append: func(_ context.Context, g Group) error { synced.Store(g.Last()); return nil }}, 0)
@@ -380,8 +381,8 @@ func TestManyWaiters(t *testing.T) {
 	require.EqualValues(t, 64*500, f.w.Stats().Records)
 }
 
-// TestCallersShareGroups: callers that are woken have their turn before the next group is written, even where a group
-// takes no time. A group that takes what is there at once has one record here.
+// TestCallersShareGroups: woken callers run before the next group is written, even where a group takes no time. Without
+// that each group would hold one record here.
 func TestCallersShareGroups(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	const callers, each = 64, 500
@@ -405,7 +406,7 @@ func TestCallersShareGroups(t *testing.T) {
 	require.Less(t, groups, records/(callers/4))
 }
 
-// TestWaitAllocatesNothing: waiting for what is durable, or failed, costs no allocation.
+// TestWaitAllocatesNothing: Wait allocates nothing for a record that is durable or a journal that has failed.
 func TestWaitAllocatesNothing(t *testing.T) {
 	fail := atomic.Bool{}
 	f := newFeeding(t, scripted{append: func(context.Context, Group) error {
