@@ -126,23 +126,23 @@ func (j *Journal) resume(r *recovery) error {
 	if err := j.dir.fs.syncDir(j.dir.path); err != nil {
 		return err
 	}
-	f, err := j.dir.fs.openDurable(j.dir.join(r.tail.segment.name))
+	s := r.newest
+	f, err := j.dir.fs.openDurable(j.dir.join(s.name))
 	if err != nil {
 		return err
 	}
 	if r.sum.TornBytes > 0 {
-		err = errors.Join(f.truncate(r.tail.bytes), f.sync())
+		err = errors.Join(f.truncate(int64(s.offset)), f.sync())
+	} else {
+		j.filled = int64(len(s.data))
 	}
-	if err == nil && r.tail.lastFrame != nil {
-		_, err = f.writeAt(r.tail.lastFrame, r.tail.bytes-int64(len(r.tail.lastFrame)))
+	if err == nil && s.last > 0 {
+		_, err = f.writeAt(s.data[s.last:s.offset], int64(s.last))
 	}
 	if err != nil {
 		return errors.Join(err, f.close())
 	}
-	j.newest, j.end, j.chain, j.last = f, r.tail.bytes, r.tail.chain, r.sum.Last
-	if r.sum.TornBytes == 0 {
-		j.filled = r.tail.segment.bytes
-	}
+	j.newest, j.end, j.chain, j.last = f, int64(s.offset), s.chain, r.sum.Last
 	j.segments, j.intact, j.damaged = r.segments, r.checkpoints[:r.intact:r.intact], r.checkpoints[r.intact:]
 	return nil
 }

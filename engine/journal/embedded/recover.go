@@ -17,15 +17,7 @@ type recovery struct {
 	segments    []numbered
 	checkpoints []numbered // in ascending order of their starts; all after the delivered one are damaged
 	intact      int        // how many of checkpoints are not known to be damaged
-	tail        tail
-}
-
-// tail is the end of the newest segment, where appending continues.
-type tail struct {
-	segment   numbered
-	bytes     int64  // of the segment, up to the end of its last frame
-	chain     uint32 // the sum of the last frame, or of the segment's header
-	lastFrame []byte // the bytes of the last frame; nil when the segment has none
+	newest      segment    // read to the end of its last frame, where appending continues
 }
 
 func (r *recovery) run() error {
@@ -41,10 +33,8 @@ func (r *recovery) run() error {
 	if err != nil {
 		return err
 	}
-	if r.intact > 0 {
-		if err := r.deliverCheckpoint(); err != nil {
-			return err
-		}
+	if err := r.deliverCheckpoint(); err != nil {
+		return err
 	}
 	if err := r.deliverSegments(needed); err != nil {
 		return err
@@ -93,6 +83,9 @@ func (r *recovery) neededSegments() ([]numbered, error) {
 }
 
 func (r *recovery) deliverCheckpoint() error {
+	if r.intact == 0 {
+		return nil
+	}
 	if err := r.to.Begin(r.sum.Checkpoint); err != nil {
 		return err
 	}
@@ -128,11 +121,9 @@ func (r *recovery) deliverSegments(needed []numbered) error {
 		if err := r.deliverGroups(&s); err != nil {
 			return err
 		}
-		next, chain = s.next, s.chain
-		if s.newest {
-			r.endAt(f, &s)
-		}
+		next, chain, r.newest = s.next, s.chain, s
 	}
+	r.noteEnd()
 	return nil
 }
 
@@ -153,31 +144,27 @@ func (r *recovery) deliverGroups(s *segment) error {
 	}
 }
 
-// endAt notes where the newest segment ends.
-func (r *recovery) endAt(f numbered, s *segment) {
+// noteEnd notes where the newest segment ends.
+func (r *recovery) noteEnd() {
+	s := &r.newest
 	r.sum.Last = s.next - 1
 	r.sum.TornBytes = int64(max(0, s.written-s.offset))
 	if r.sum.TornBytes > 0 {
 		r.note("%s ends in an unfinished group, which was never acknowledged: %d bytes from offset %d",
-			f.name, r.sum.TornBytes, s.offset)
-	}
-	r.tail = tail{segment: f, bytes: int64(s.offset), chain: s.chain}
-	if s.last > 0 {
-		r.tail.lastFrame = bytes.Clone(s.data[s.last:s.offset])
+			s.name, r.sum.TornBytes, s.offset)
 	}
 }
 
-// compareWithCheckpoints refuses a journal that ends before a record that was durable by a checkpoint's account.
+// compareWithCheckpoints refuses a journal that ends before a record that a checkpoint proves was durable.
 func (r *recovery) compareWithCheckpoints() error {
-	last := r.sum.Last
 	for _, c := range r.checkpoints {
-		known := c.sequence
+		durable := c.sequence
 		if c.sequence == r.sum.Checkpoint.Start {
-			known = max(known, r.sum.Checkpoint.End)
+			durable = max(durable, r.sum.Checkpoint.End)
 		}
-		if known > last {
-			return damaged(r.tail.segment.name, r.tail.bytes,
-				"the last record found is %d, but %s was written when record %d was durable", last, c.name, known)
+		if durable > r.sum.Last {
+			return r.newest.damaged("the last record found is %d, but %s was written when record %d was durable",
+				r.sum.Last, c.name, durable)
 		}
 	}
 	return nil
