@@ -13,27 +13,27 @@ import (
 	"github.com/seathold/seathold/engine/catalog"
 )
 
-// Audit is what was checked when all was sold, and what was found.
-type Audit struct {
+// findings is the result of the audit at the end of the sale.
+type findings struct {
 	Pools        int      `json:"pools"`
 	Accounts     int      `json:"accounts"`
 	Reservations int      `json:"reservations"` // read in the accounts' ledgers
 	Records      int      `json:"records"`      // replayed from the journal
 	Broken       int      `json:"broken"`
-	Problems     []string `json:"problems"` // the first of them, each with the invariant that is broken
+	Problems     []string `json:"problems"` // the first 20, each with the broken invariant
 }
 
 const maxProblems = 20
 
-func (a *Audit) problem(format string, facts ...any) {
+func (a *findings) problem(format string, facts ...any) {
 	a.Broken++
 	if len(a.Problems) < maxProblems {
 		a.Problems = append(a.Problems, fmt.Sprintf(format, facts...))
 	}
 }
 
-// audit reads every pool and every account from the engine and holds them against the sale definition, against each
-// other and against what the buyers were told.
+// audit reads every pool and every account from the engine and compares them with the sale definition, with each other
+// and with the buyers' counts.
 func (r *rehearsal) audit(ctx context.Context) error {
 	began := time.Now()
 	a := &r.report.Audit
@@ -51,16 +51,16 @@ func (r *rehearsal) audit(ctx context.Context) error {
 	}
 	for i, n := range found {
 		if n != sold[i] {
-			a.problem("I4: %s: the accounts have %d tickets, the buyers were told of %d", poolName(r.sale, i), n, sold[i])
+			a.problem("I4: %s: the accounts have %d tickets, the buyers counted %d", poolName(r.sale, i), n, sold[i])
 		}
 	}
 	r.report.Measured.AuditSeconds = time.Since(began).Seconds()
 	return nil
 }
 
-// auditPools checks I1: what is available, held, sold and withheld makes the capacity, none is negative, and sold is what
-// the buyers have.
-func auditPools(a *Audit, sale *catalog.Sale, stock func(pool int) engine.Stock, sold []int64) {
+// auditPools checks I1: available, held, sold and withheld tickets add up to the capacity, none is negative, and as
+// many are sold as the buyers have.
+func auditPools(a *findings, sale *catalog.Sale, stock func(pool int) engine.Stock, sold []int64) {
 	for i := range sale.Pools {
 		p, s := &sale.Pools[i], stock(i)
 		a.Pools++
@@ -70,9 +70,9 @@ func auditPools(a *Audit, sale *catalog.Sale, stock func(pool int) engine.Stock,
 			a.problem("I1: %s: %d available, %d held, %d sold and %d withheld of %d, %d of them withheld", poolName(sale, i),
 				s.Available, s.Held, s.Sold, s.Withheld, p.Capacity, p.Withheld)
 		case s.Held != 0:
-			a.problem("I3: %s: %d places are held when all holds are over", poolName(sale, i), s.Held)
+			a.problem("I3: %s: %d tickets are held after the end of all holds", poolName(sale, i), s.Held)
 		case int64(s.Sold) != sold[i]:
-			a.problem("I1: %s: %d are sold, the buyers were told of %d", poolName(sale, i), s.Sold, sold[i])
+			a.problem("I1: %s: %d are sold, the buyers counted %d", poolName(sale, i), s.Sold, sold[i])
 		}
 	}
 }
@@ -82,8 +82,8 @@ func poolName(sale *catalog.Sale, pool int) string {
 	return fmt.Sprintf("session %s, category %s", sale.Sessions[p.Session].ID, p.Category)
 }
 
-// auditAccounts checks I2 over the whole crowd and returns the tickets that the accounts have, by pool.
-func (r *rehearsal) auditAccounts(ctx context.Context, a *Audit) (sold []int64, err error) {
+// auditAccounts checks I2 on all accounts and returns their tickets by pool.
+func (r *rehearsal) auditAccounts(ctx context.Context, a *findings) (sold []int64, err error) {
 	r.progress.begin("audit", r.crowd.all)
 	const share = 1 << 14
 	var lock sync.Mutex
@@ -109,7 +109,7 @@ func (r *rehearsal) auditAccounts(ctx context.Context, a *Audit) (sold []int64, 
 	return sold, err
 }
 
-func (a *Audit) merge(from *Audit) {
+func (a *findings) merge(from *findings) {
 	a.Accounts += from.Accounts
 	a.Reservations += from.Reservations
 	a.Broken += from.Broken
@@ -118,16 +118,16 @@ func (a *Audit) merge(from *Audit) {
 	a.Problems = a.Problems[:min(len(a.Problems), maxProblems)]
 }
 
-// ledgerAudit goes through ledgers one by one.
+// ledgerAudit checks ledgers one by one.
 type ledgerAudit struct {
 	sale       *catalog.Sale
-	found      Audit
-	sold       []int64 // by pool
-	programmes []int   // tickets of the account at hand
-	sessions   map[int]int
+	found      findings
+	sold       []int64     // by pool
+	programmes []int       // tickets of the current account by programme
+	sessions   map[int]int // likewise, by session
 }
 
-// check holds one ledger against I2, and its sums against its reservations.
+// check checks I2 on one ledger, and its sums against its reservations.
 func (l *ledgerAudit) check(a *engine.Account) {
 	l.found.Accounts++
 	l.programmes = append(l.programmes[:0], make([]int, len(l.sale.Programmes))...)
@@ -140,9 +140,9 @@ func (l *ledgerAudit) check(a *engine.Account) {
 	}
 	for i, has := range l.programmes {
 		p := &l.sale.Programmes[i]
-		if told := a.Programmes[i]; told.Held != 0 || told.Confirmed != has || told.Programme != p.ID {
-			l.found.problem("I2: account %s has %d tickets in programme %s, its ledger says %d held and %d confirmed in %s", a.Account,
-				has, p.ID, told.Held, told.Confirmed, told.Programme)
+		if sum := a.Programmes[i]; sum.Held != 0 || sum.Confirmed != has || sum.Programme != p.ID {
+			l.found.problem("I2: account %s has %d tickets in programme %s, its ledger sums up %d held and %d confirmed in %s",
+				a.Account, has, p.ID, sum.Held, sum.Confirmed, sum.Programme)
 		}
 		if has > p.AccountCap {
 			l.found.problem("I2: account %s has %d tickets in programme %s, the cap is %d", a.Account, has, p.ID, p.AccountCap)
@@ -155,18 +155,20 @@ func (l *ledgerAudit) check(a *engine.Account) {
 	}
 }
 
-// count adds up a reservation, which must be a whole one (I4) and confirmed (I3).
+// count counts a reservation, which must be complete (I4) and confirmed (I3).
 func (l *ledgerAudit) count(account string, r *engine.Reservation) {
 	l.found.Reservations++
 	if r.State != engine.Confirmed || r.Account != account {
-		l.found.problem("I3: reservation %s of %s in the ledger of %s is %s when all is over", r.ID, r.Account, account, r.State)
+		l.found.problem("I3: reservation %s of %s in the ledger of %s is %s at the end of the sale", r.ID, r.Account,
+			account, r.State)
 	}
 	tickets, sessions := 0, 0
 	for _, line := range r.Lines {
 		session, ok := l.sale.SessionByID(line.Session)
 		pool, found := l.sale.PoolOf(session, line.Category)
 		if !ok || !found {
-			l.found.problem("I4: reservation %s has %s %s, which the sale does not", r.ID, line.Session, line.Category)
+			l.found.problem("I4: reservation %s has a line for %s %s, which the sale does not have", r.ID, line.Session,
+				line.Category)
 			continue
 		}
 		l.sold[pool] += int64(line.Quantity)
@@ -185,7 +187,7 @@ func (l *ledgerAudit) count(account string, r *engine.Reservation) {
 	}
 }
 
-// verify replays the journal from its first record and compares what it comes to with what the buyers counted.
+// verify replays the journal from its first record and compares the result with the buyers' counts.
 func (r *rehearsal) verify() error {
 	began := time.Now()
 	b, err := r.o.Reopen()
@@ -194,39 +196,39 @@ func (r *rehearsal) verify() error {
 	}
 	found, err := audit.Verify(b, r.sale)
 	if err = errors.Join(err, b.Close()); err != nil {
-		return fmt.Errorf("auditing the journal: %w", err)
+		return fmt.Errorf("audit of the journal: %w", err)
 	}
 	r.report.Audit.compare(&found, &r.report)
 	r.report.Measured.VerifySeconds = time.Since(began).Seconds()
 	return nil
 }
 
-// compare takes over what Verify found in the journal and holds its totals against the buyers' count.
-func (a *Audit) compare(found *audit.Findings, r *Report) {
+// compare adds the findings of audit.Verify and compares its totals with the buyers' counts.
+func (a *findings) compare(found *audit.Findings, r *Report) {
 	a.Records = found.Records
 	a.Broken += found.Broken
 	a.Problems = append(a.Problems, found.Problems[:min(len(found.Problems), maxProblems-len(a.Problems))]...)
-	var told PhaseReport
+	var sum phaseReport
 	for _, p := range r.Phases {
-		told.Held += p.Held
-		told.Confirmed += p.Confirmed
-		told.Released += p.Released
-		told.Expired += p.Expired
-		told.Tickets += p.Tickets
+		sum.Held += p.Held
+		sum.Confirmed += p.Confirmed
+		sum.Released += p.Released
+		sum.Expired += p.Expired
+		sum.Tickets += p.Tickets
 	}
-	for _, sum := range []struct {
+	for _, total := range []struct {
 		what            string
 		journal, buyers int
 	}{
-		{"reservations", found.Reservations, told.Held},
-		{"confirmed reservations", found.ByState[engine.Confirmed], told.Confirmed},
-		{"released reservations", found.ByState[engine.Released], told.Released},
-		{"expired reservations", found.ByState[engine.Expired], told.Expired},
+		{"reservations", found.Reservations, sum.Held},
+		{"confirmed reservations", found.ByState[engine.Confirmed], sum.Confirmed},
+		{"released reservations", found.ByState[engine.Released], sum.Released},
+		{"expired reservations", found.ByState[engine.Expired], sum.Expired},
 		{"reservations held", found.ByState[engine.Held], 0},
-		{"tickets confirmed", found.Confirmed, told.Tickets},
+		{"tickets confirmed", found.Confirmed, sum.Tickets},
 	} {
-		if sum.journal != sum.buyers {
-			a.problem("I3: the journal has %d %s, the buyers were told of %d", sum.journal, sum.what, sum.buyers)
+		if total.journal != total.buyers {
+			a.problem("I3: the journal has %d %s, the buyers counted %d", total.journal, total.what, total.buyers)
 		}
 	}
 	for i, n := range found.Entries {

@@ -11,46 +11,46 @@ import (
 	"github.com/seathold/seathold/engine/journal/embedded"
 )
 
-// Every kind of damage that the audit is there to find, done to a state that is clean without it.
-func TestThePoolsAuditFindsWhatIsWrong(t *testing.T) { // I1
+// The audit finds every kind of damage to a state that is clean without it.
+func TestPoolAuditFindsDamage(t *testing.T) { // I1
 	sale := catalog.Paris2024()
 	const at = 7
 	clean := func(i int) engine.Stock {
 		p := &sale.Pools[i]
 		return engine.Stock{Capacity: p.Capacity, Withheld: p.Withheld, Sold: p.Capacity - p.Withheld}
 	}
-	told := make([]int64, len(sale.Pools))
-	for i := range told {
-		told[i] = int64(clean(i).Sold)
+	counted := make([]int64, len(sale.Pools))
+	for i := range counted {
+		counted[i] = int64(clean(i).Sold)
 	}
-	var sound Audit
-	auditPools(&sound, sale, clean, told)
+	var sound findings
+	auditPools(&sound, sale, clean, counted)
 	require.Zero(t, sound.Broken)
 	for _, c := range []struct {
-		damage func(s *engine.Stock)
-		says   string
+		damage  func(s *engine.Stock)
+		message string
 	}{
 		{func(s *engine.Stock) { s.Sold++ }, "I1"},
 		{func(s *engine.Stock) { s.Sold++; s.Available-- }, "I1"},
 		{func(s *engine.Stock) { s.Sold--; s.Held++ }, "I3"},
-		{func(s *engine.Stock) { s.Sold--; s.Available++ }, "the buyers were told"},
+		{func(s *engine.Stock) { s.Sold--; s.Available++ }, "the buyers counted"},
 		{func(s *engine.Stock) { s.Withheld--; s.Sold++ }, "I1"},
 	} {
-		var a Audit
+		var a findings
 		auditPools(&a, sale, func(i int) engine.Stock {
 			s := clean(i)
 			if i == at {
 				c.damage(&s)
 			}
 			return s
-		}, told)
+		}, counted)
 		require.Equal(t, 1, a.Broken)
-		require.Contains(t, a.Problems[0], c.says)
+		require.Contains(t, a.Problems[0], c.message)
 		require.Contains(t, a.Problems[0], poolName(sale, at))
 	}
 }
 
-func TestTheLedgerAuditFindsWhatIsWrong(t *testing.T) { // I2, I3, I4
+func TestLedgerAuditFindsDamage(t *testing.T) { // I2, I3, I4
 	sale := catalog.Paris2024()
 	var sessions []string
 	for i := range sale.Sessions {
@@ -58,7 +58,7 @@ func TestTheLedgerAuditFindsWhatIsWrong(t *testing.T) { // I2, I3, I4
 			sessions = append(sessions, s.ID)
 		}
 	}
-	// Five sessions of six tickets: exactly at the cap.
+	// Six tickets of each of five sessions: exactly at the cap.
 	ledger := func() *engine.Account {
 		a := &engine.Account{Account: "a", Programmes: []engine.ProgrammeTickets{
 			{Programme: "olympic", Cap: 30, Confirmed: 30}, {Programme: "paralympic", Cap: 30}}}
@@ -69,13 +69,13 @@ func TestTheLedgerAuditFindsWhatIsWrong(t *testing.T) { // I2, I3, I4
 		return a
 	}
 	for _, c := range []struct {
-		damage func(a *engine.Account)
-		says   string
+		damage  func(a *engine.Account)
+		message string
 	}{
 		{func(*engine.Account) {}, ""},
 		{func(a *engine.Account) { a.Programmes[0].Confirmed = 29 }, "I2"},
 		{func(a *engine.Account) { a.Programmes[0].Held = 1 }, "I2"},
-		{func(a *engine.Account) { // over the cap, and says so
+		{func(a *engine.Account) { // over the cap, with a correct sum
 			a.Reservations = append(a.Reservations, engine.Reservation{Account: "a", Phase: "singles", State: engine.Confirmed,
 				Tickets: 1, Lines: []engine.Line{{Session: sessions[5], Category: "A", Quantity: 1}}})
 			a.Programmes[0].Confirmed = 31
@@ -92,18 +92,18 @@ func TestTheLedgerAuditFindsWhatIsWrong(t *testing.T) { // I2, I3, I4
 		a := ledger()
 		c.damage(a)
 		l.check(a)
-		if c.says == "" {
+		if c.message == "" {
 			require.Empty(t, l.found.Problems)
 			continue
 		}
 		require.NotEmpty(t, l.found.Problems)
-		require.Contains(t, l.found.Problems[0], c.says)
+		require.Contains(t, l.found.Problems[0], c.message)
 	}
 }
 
-// oversold returns the sale with one place less, where all were sold.
+// oversold returns the sale with one ticket less, of a pool that is sold out.
 func oversold(s *catalog.Sale) *catalog.Sale {
-	less := Scaled(s, 1)
+	less := scaled(s, 1)
 	for i := range less.Pools {
 		if p := &less.Pools[i]; p.Capacity-p.Withheld > 1 {
 			p.Capacity--
@@ -113,28 +113,28 @@ func oversold(s *catalog.Sale) *catalog.Sale {
 	return less
 }
 
-func TestTheJournalAuditFindsWhatIsWrong(t *testing.T) { // I1, I3
+func TestJournalAuditFindsDamage(t *testing.T) { // I1, I3
 	mine, other := t.TempDir(), t.TempDir()
 	sale := catalog.Paris2024()
 	o := Options{Sale: sale, Scale: MinScale, Seed: 1}
 	report := run(t, journalled(t, mine, o))
 	o.Seed = 2
 	run(t, journalled(t, other, o))
-	check := func(dir string, sale *catalog.Sale) Audit {
+	check := func(dir string, sale *catalog.Sale) findings {
 		b, err := embedded.OpenReadOnly(dir)
 		require.NoError(t, err)
 		found, err := audit.Verify(b, sale)
 		require.NoError(t, err)
 		require.NoError(t, b.Close())
-		var a Audit
+		var a findings
 		a.compare(&found, report)
 		return a
 	}
-	require.Empty(t, check(mine, Scaled(sale, MinScale)).Problems)
-	sold := check(mine, oversold(Scaled(sale, MinScale)))
+	require.Empty(t, check(mine, scaled(sale, MinScale)).Problems)
+	sold := check(mine, oversold(scaled(sale, MinScale)))
 	require.NotZero(t, sold.Broken)
 	require.Contains(t, sold.Problems[0], "I1")
-	exchanged := check(other, Scaled(sale, MinScale))
+	exchanged := check(other, scaled(sale, MinScale))
 	require.NotZero(t, exchanged.Broken)
 	require.Contains(t, exchanged.Problems[0], "I3: the journal has")
 }

@@ -8,30 +8,29 @@ import (
 	"github.com/seathold/seathold/engine/catalog"
 )
 
-// Shares of a thousand holds, or of a thousand wishes where it says so.
+// Shares per mille.
 const (
-	abandoned    = 60
-	paidLate     = 15
-	givenBack    = 20
-	sentTwice    = 20  // requests
-	paidTwice    = 10  // confirmations
-	byHeart      = 250 // of picks
+	abandoned    = 60  // of holds
+	paidLate     = 15  // of holds
+	givenBack    = 20  // of holds
+	sentTwice    = 20  // of holds: their request is sent twice
+	paidTwice    = 10  // of confirmations
+	unlisted     = 250 // of picks: ignore the stock
 	twice        = 90  // of buyers: buy once more
-	greedy       = 30  // of buyers: buy on until their cap
+	greedy       = 30  // of buyers: buy until they reach their cap
 	wrongShape   = 3   // of packs
-	aboveLimit   = 5   // of lines: ask for one ticket more than the session allows
-	phaseUnnamed = 250 // of buyers: leave the phase to the engine
-	takeTheRest  = 700 // of those who find too few: take what is left
-	withNote     = 125 // of confirmations: carry a reference
+	aboveLimit   = 5   // of lines: request one ticket more than the session allows
+	phaseUnnamed = 250 // of buyers: name no phase
+	takeTheRest  = 700 // of buyers who find too few tickets: take those
+	withNote     = 125 // of confirmations: have a reference
 )
 
 const (
-	patience = 8  // refusals after which a buyer gives up a wish
-	tries    = 12 // picks to find a session that is not chosen yet
-	maxWish  = 10 // lines a wish may have here
+	maxRefusals = 8  // refusals after which a buyer abandons a wish
+	tries       = 12 // picks to find a session that is not yet in the wish
 )
 
-// next is what a buyer does next.
+// next is the next call of a buyer.
 type next uint8
 
 const (
@@ -49,27 +48,27 @@ type choice struct {
 	quantity int
 }
 
-// buyer is somebody at the counter: one request at a time, the next one after the answer.
+// buyer is a buyer during a visit, with one request at a time.
 type buyer struct {
 	visit   visit
 	stage   *stage
 	lane    *lane
 	chance  dice
 	name    string
-	phase   string // as it is given in requests
+	phase   string // as named in requests
 	next    next
-	wishes  int // purchases to make after this one
-	refused int // of this wish
+	wishes  int // to make after this one
+	refused int // refusals of this wish
 	attempt uint16
 	id      engine.ID
 	lines   []choice
 	request []engine.Line
 }
 
-// enter makes the buyer out of a visit. Its slices are those of the buyer who had the place before.
+// enter makes b the buyer of a visit. It reuses the slices of the previous buyer.
 func (b *buyer) enter(l *lane, s *stage, v visit) {
 	*b = buyer{visit: v, stage: s, lane: l, lines: b.lines[:0], request: b.request[:0],
-		chance: throw(l.r.o.Seed, 3000+uint64(s.index), uint64(v.number)), name: account(v.account), phase: s.phase.ID}
+		chance: newDice(l.r.o.Seed, 3000+uint64(s.index), uint64(v.number)), name: account(v.account), phase: s.phase.ID}
 	if s.opened() && b.chance.perMille(phaseUnnamed) {
 		b.phase = ""
 	}
@@ -79,16 +78,16 @@ func (b *buyer) enter(l *lane, s *stage, v visit) {
 	case x < greedy+twice:
 		b.wishes = 1
 	}
-	b.want()
+	b.wish()
 }
 
-// want makes a wish: which sessions, how many tickets.
-func (b *buyer) want() {
+// wish makes a wish: sessions and numbers of tickets.
+func (b *buyer) wish() {
 	b.lines, b.refused = b.lines[:0], 0
 	quantity := b.quantity()
 	count := b.sessions()
 	for range count {
-		pool, ok := b.pick(b.chance.perMille(byHeart))
+		pool, ok := b.pick(b.chance.perMille(unlisted))
 		if !ok {
 			break
 		}
@@ -98,13 +97,13 @@ func (b *buyer) want() {
 		b.choose(pool, quantity)
 	}
 	if len(b.lines) == 0 {
-		pool, _ := b.pick(true) // nothing is left that is not wished by heart
+		pool, _ := b.pick(true) // nothing is available
 		b.choose(pool, quantity)
 	}
-	b.ask()
+	b.newRequest()
 }
 
-// sessions is how many of them the buyer wants at once.
+// sessions returns how many sessions the buyer wants at once.
 func (b *buyer) sessions() int {
 	if b.stage.phase.Kind == catalog.Pack {
 		if b.chance.perMille(wrongShape) {
@@ -121,7 +120,7 @@ func (b *buyer) sessions() int {
 	return 3
 }
 
-// quantity is how many tickets the buyer wants of a session.
+// quantity returns how many tickets of a session the buyer wants.
 func (b *buyer) quantity() int {
 	switch x := b.chance.below(100); {
 	case x < 15:
@@ -138,13 +137,13 @@ func (b *buyer) quantity() int {
 	return 6
 }
 
-// pick finds a pool of a session that the wish does not have yet.
-func (b *buyer) pick(heart bool) (pool uint32, ok bool) {
+// pick finds a pool of a session that is not yet in the wish: among all pools, or among the listed ones.
+func (b *buyer) pick(all bool) (pool uint32, ok bool) {
 	l := &b.stage.listing
 	for range tries {
-		if heart {
-			pool = l.wish(&b.chance)
-		} else if pool, ok = l.offer(&b.chance); !ok {
+		if all {
+			pool = l.any(&b.chance)
+		} else if pool, ok = l.listed(&b.chance); !ok {
 			return 0, false
 		}
 		if !b.has(pool) {
@@ -163,7 +162,7 @@ func (b *buyer) has(pool uint32) bool {
 	return false
 }
 
-// choose adds a line, within the session's limit but for the few who do not know it.
+// choose adds a line to the wish, mostly within the session's limit.
 func (b *buyer) choose(pool uint32, quantity int) {
 	limit := b.lane.r.sale.Sessions[b.lane.r.sale.Pools[pool].Session].Limit
 	quantity = min(quantity, limit)
@@ -171,22 +170,23 @@ func (b *buyer) choose(pool uint32, quantity int) {
 		quantity = limit + 1
 	}
 	b.lines = append(b.lines, choice{pool: pool, quantity: quantity})
-	b.lane.tally.asked[pool] += int64(quantity)
+	b.lane.tally.wanted[pool] += int64(quantity)
 }
 
-// ask makes the wish a new request.
-func (b *buyer) ask() {
+// newRequest makes a request of the wish, with an id of its own.
+func (b *buyer) newRequest() {
 	b.attempt++
 	b.id = b.newID()
 	b.next = reserve
 	b.request = b.request[:0]
 	for _, c := range b.lines {
 		p := &b.lane.r.sale.Pools[c.pool]
-		b.request = append(b.request, engine.Line{Session: b.lane.r.sale.Sessions[p.Session].ID, Category: p.Category, Quantity: c.quantity})
+		session := &b.lane.r.sale.Sessions[p.Session]
+		b.request = append(b.request, engine.Line{Session: session.ID, Category: p.Category, Quantity: c.quantity})
 	}
 }
 
-// newID names the request: different for every stage, visit and attempt, and a UUID of version 8.
+// newID returns a UUID of version 8 that is different for every stage, visit and attempt.
 func (b *buyer) newID() (id engine.ID) {
 	binary.BigEndian.PutUint64(id[:], b.chance.next())
 	id[6] = 0x80 | id[6]&0xf
@@ -196,8 +196,8 @@ func (b *buyer) newID() (id engine.ID) {
 	return id
 }
 
-// say writes down what the buyer asks the engine.
-func (b *buyer) say(op *engine.Op) {
+// fill fills in the next operation of the buyer.
+func (b *buyer) fill(op *engine.Op) {
 	switch b.next {
 	case reserve, reserveAgain:
 		op.Kind = engine.OpReserve
@@ -210,18 +210,19 @@ func (b *buyer) say(op *engine.Op) {
 	case release:
 		op.Kind, op.ID = engine.OpRelease, b.id
 	default:
-		panic("BUG: a buyer who has left is asked")
+		panic("BUG: a buyer who has left has no operation")
 	}
 }
 
-// hear takes the answer and decides what comes next. The error is for an answer that no rule of the sale explains.
-func (b *buyer) hear(op *engine.Op) error {
+// receive takes the answer and decides on the next operation. The error is for an answer that no rule of the sale
+// explains.
+func (b *buyer) receive(op *engine.Op) error {
 	t := b.lane.tally
 	if op.Kind == engine.OpReserve {
 		t.requests++
 	}
 	if op.Err != nil {
-		return b.hearRefusal(op)
+		return b.receiveRefusal(op)
 	}
 	if err := b.compare(&op.Result); err != nil {
 		return err
@@ -244,7 +245,7 @@ func (b *buyer) hear(op *engine.Op) error {
 	return nil
 }
 
-// decide what becomes of the hold.
+// decide decides what the buyer does with the hold.
 func (b *buyer) decide() {
 	t := b.lane.tally
 	switch x := b.chance.below(1000); {
@@ -253,7 +254,7 @@ func (b *buyer) decide() {
 		b.next = leave
 	case x < abandoned+paidLate:
 		t.expired++
-		b.lane.late = append(b.lane.late, tardy{visit: b.visit, id: b.id})
+		b.lane.late = append(b.lane.late, latePayment{visit: b.visit, id: b.id})
 		b.next = leave
 	case x < abandoned+paidLate+givenBack:
 		b.next = release
@@ -264,7 +265,7 @@ func (b *buyer) decide() {
 	}
 }
 
-// bought notes what the buyer has paid for.
+// bought counts the tickets of a confirmed reservation.
 func (b *buyer) bought() {
 	t := b.lane.tally
 	t.confirmed++
@@ -279,17 +280,17 @@ func (b *buyer) bought() {
 	b.another()
 }
 
-// another makes the next wish, if there is one.
+// another makes the next wish, if there is another.
 func (b *buyer) another() {
 	if b.wishes == 0 {
 		b.next = leave
 		return
 	}
 	b.wishes--
-	b.want()
+	b.wish()
 }
 
-// compare holds an answer against what was asked (I4, I9).
+// compare compares an answer with the request (I4, I9).
 func (b *buyer) compare(r *engine.Reservation) error {
 	state := [...]engine.State{reserve: engine.Held, reserveAgain: engine.Held, confirm: engine.Confirmed,
 		confirmAgain: engine.Confirmed, release: engine.Released}[b.next]
@@ -298,8 +299,9 @@ func (b *buyer) compare(r *engine.Reservation) error {
 	for _, c := range b.lines {
 		tickets += c.quantity
 	}
-	if r.ID != b.id || r.State != state || r.Repeated != again || r.Tickets != tickets || len(r.Lines) != len(b.lines) || r.Account != b.name {
-		return fmt.Errorf("I9: %s asked for %d tickets as %s and was answered %d tickets of %s as %s, %s, repeated %t",
+	if r.ID != b.id || r.State != state || r.Repeated != again || r.Tickets != tickets || len(r.Lines) != len(b.lines) ||
+		r.Account != b.name {
+		return fmt.Errorf("I9: %s requested %d tickets as %s and got %d tickets of %s as %s, %s, repeated %t",
 			b.name, tickets, b.id, r.Tickets, r.Account, r.ID, r.State, r.Repeated)
 	}
 	return nil

@@ -11,23 +11,23 @@ import (
 	"github.com/seathold/seathold/engine"
 )
 
-// laneWidth is how many buyers of a worker wait for their answers together. Each wait is a sync of the journal, so the
-// more the better, until a batch no longer fits into the cache.
+// laneWidth is the number of buyers of a worker, which are served in one batch. Each batch awaits a sync of the
+// journal, so more is better, until a batch no longer fits into the cache.
 const laneWidth = 1024
 
-// lane is a worker: it plays many buyers, who speak in turn and wait for the journal together.
+// lane is a worker: it plays many buyers and makes one batch of their requests.
 type lane struct {
 	r      *rehearsal
 	buyers [laneWidth]buyer
 	ops    []engine.Op
 	at     []int    // the buyer of each operation
-	tally  *tally   // of the stage at hand
+	tally  *tally   // of the current stage
 	count  []*tally // by stage
-	late   []tardy
+	late   []latePayment
 }
 
-// tardy is somebody who pays when the time of the hold is over.
-type tardy struct {
+// latePayment is a hold whose buyer pays after its end.
+type latePayment struct {
 	visit visit
 	id    engine.ID
 }
@@ -43,16 +43,16 @@ func newLane(r *rehearsal) *lane {
 	return l
 }
 
-// attend plays everybody who comes at this instant to the end, and what follows when the time of their holds is over.
-func (r *rehearsal) attend(ctx context.Context, s *stage, guests []visit) error {
+// attend serves all visits of an instant, then the late payments when their holds are over.
+func (r *rehearsal) attend(ctx context.Context, s *stage, visits []visit) error {
 	var next atomic.Int64
 	errs := make([]error, len(r.lanes))
 	var wait sync.WaitGroup
 	for i, l := range r.lanes {
-		wait.Go(func() { errs[i] = l.serve(ctx, s, guests, &next) })
+		wait.Go(func() { errs[i] = l.serve(ctx, s, visits, &next) })
 	}
 	wait.Wait()
-	var late []tardy
+	var late []latePayment
 	for _, l := range r.lanes {
 		late = append(late, l.late...)
 		l.late = l.late[:0]
@@ -66,11 +66,11 @@ func (r *rehearsal) attend(ctx context.Context, s *stage, guests []visit) error 
 	return r.payLate(ctx, s, late[len(late)/2:])
 }
 
-// serve plays buyers until none is left. next is shared with the other lanes: the first visit that nobody has taken.
-func (l *lane) serve(ctx context.Context, s *stage, guests []visit, next *atomic.Int64) error {
+// serve plays buyers until no visit is left. next is the first visit not yet taken by any lane.
+func (l *lane) serve(ctx context.Context, s *stage, visits []visit, next *atomic.Int64) error {
 	l.tally = l.count[s.index]
 	for {
-		n := l.collect(s, guests, next)
+		n := l.collect(s, visits, next)
 		if n == 0 {
 			return nil
 		}
@@ -81,38 +81,37 @@ func (l *lane) serve(ctx context.Context, s *stage, guests []visit, next *atomic
 		l.r.engine.Batch(ctx, l.ops[:n])
 		l.tally.answered(time.Since(began), n)
 		for i := range n {
-			if err := l.buyers[l.at[i]].hear(&l.ops[i]); err != nil {
+			if err := l.buyers[l.at[i]].receive(&l.ops[i]); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// collect fills the places of those who have left and asks everybody.
-func (l *lane) collect(s *stage, guests []visit, next *atomic.Int64) (n int) {
+// collect replaces buyers who have left by new visits, and collects the request of every buyer.
+func (l *lane) collect(s *stage, visits []visit, next *atomic.Int64) (n int) {
 	l.at = l.at[:0]
 	for i := range l.buyers {
 		b := &l.buyers[i]
 		if b.next == leave {
-			if next.Load() >= int64(len(guests)) {
+			if next.Load() >= int64(len(visits)) {
 				continue
 			}
-			guest := next.Add(1) - 1
-			if guest >= int64(len(guests)) {
+			taken := next.Add(1) - 1
+			if taken >= int64(len(visits)) {
 				continue
 			}
-			b.enter(l, s, guests[guest])
+			b.enter(l, s, visits[taken])
 		}
-		b.say(&l.ops[n])
+		b.fill(&l.ops[n])
 		l.at = append(l.at, i)
 		n++
 	}
 	return n
 }
 
-// payLate confirms holds whose time is over: half of them before anything has swept them, half after. All are refused,
-// and come back.
-func (r *rehearsal) payLate(ctx context.Context, s *stage, late []tardy) error {
+// payLate confirms holds that are over, each of which must be refused (I3), and sends their buyers back to the stage.
+func (r *rehearsal) payLate(ctx context.Context, s *stage, late []latePayment) error {
 	ops := r.lanes[0].ops
 	for len(late) > 0 {
 		n := min(len(late), len(ops))
@@ -123,12 +122,12 @@ func (r *rehearsal) payLate(ctx context.Context, s *stage, late []tardy) error {
 		back := make([]visit, n)
 		for i := range n {
 			if !refusedFor(ops[i].Err, engine.ReservationExpired) {
-				return fmt.Errorf("I3: %s was confirmed after its time: %w", late[i].id, orTaken(ops[i].Err))
+				return fmt.Errorf("I3: %s was confirmed after its end: %w", late[i].id, orAccepted(ops[i].Err))
 			}
 			back[i] = late[i].visit
 		}
 		s.tally.refused[engine.ReservationExpired] += n
-		s.comeBack(back)
+		s.revisit(back)
 		late = late[n:]
 	}
 	return nil

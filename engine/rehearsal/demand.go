@@ -6,12 +6,12 @@ import (
 	"github.com/seathold/seathold/engine/catalog"
 )
 
-// demand is what the buyers of a phase want: the phase's pools, each with its appeal. See the package documentation.
+// demand is the pools of a phase, each with its appeal to buyers. See the package documentation.
 type demand struct {
 	sale   *catalog.Sale
 	pools  []uint32
-	appeal []uint64 // of one place
-	heart  []uint64 // running sums of places × appeal, whether they are left or not
+	appeal []uint64 // of one ticket
+	sums   []uint64 // prefix sums of tickets on sale × appeal
 }
 
 func newDemand(s *catalog.Sale, phase int) demand {
@@ -29,23 +29,23 @@ func newDemand(s *catalog.Sale, phase int) demand {
 			sum += uint64(p.Capacity-p.Withheld) * appeal
 			d.pools = append(d.pools, uint32(pool))
 			d.appeal = append(d.appeal, appeal)
-			d.heart = append(d.heart, sum)
+			d.sums = append(d.sums, sum)
 		}
 	}
 	return d
 }
 
-// meanPrice is the price in cents of a session's places on sale, on average.
+// meanPrice returns the mean price of a session's tickets on sale, in cents.
 func meanPrice(s *catalog.Sale, session *catalog.Session) int {
-	cents, places := 0, 0
+	cents, tickets := 0, 0
 	for _, p := range s.Pools[session.FirstPool : session.FirstPool+session.PoolCount] {
-		places += p.Capacity - p.Withheld
+		tickets += p.Capacity - p.Withheld
 		cents += (p.Capacity - p.Withheld) * p.PriceCents
 	}
-	return cents / max(1, places)
+	return cents / max(1, tickets)
 }
 
-// appealOf is the interest that one place draws. Whole numbers, so that it is the same everywhere.
+// appealOf returns the interest in one ticket, in integers, so that it is the same on every machine.
 func appealOf(medal bool, mean, price int) uint64 {
 	const basis, medals = 2000, 3 // 20 €
 	interest := basis + mean
@@ -59,18 +59,18 @@ func appealOf(medal bool, mean, price int) uint64 {
 	return uint64(max(1, interest*cheapness/100))
 }
 
-// listing is what buyers see of a phase: what was left when the clock last moved.
+// listing is what buyers see of a phase: the tickets available when the clock last advanced.
 type listing struct {
 	demand    *demand
 	available []int32  // by pool of the sale
-	shelf     []uint64 // running sums of available × appeal; in the last call of available alone
-	left      int      // places
+	sums      []uint64 // prefix sums of available × appeal, or of available alone in the last call
+	left      int      // tickets
 }
 
-// fill looks at the stock.
+// fill reads the stock.
 func (l *listing) fill(d *demand, available []int32, lastCall bool) {
 	l.demand, l.available = d, available
-	l.shelf, l.left = l.shelf[:0], 0
+	l.sums, l.left = l.sums[:0], 0
 	sum := uint64(0)
 	for i, pool := range d.pools {
 		n := uint64(available[pool])
@@ -79,22 +79,22 @@ func (l *listing) fill(d *demand, available []int32, lastCall bool) {
 			n *= d.appeal[i]
 		}
 		sum += n
-		l.shelf = append(l.shelf, sum)
+		l.sums = append(l.sums, sum)
 	}
 }
 
-// wish picks a pool by heart.
-func (l *listing) wish(d *dice) uint32 { return l.demand.pools[weighted(l.demand.heart, d)] }
+// any picks a pool without regard to the stock.
+func (l *listing) any(d *dice) uint32 { return l.demand.pools[weighted(l.demand.sums, d)] }
 
-// offer picks a pool among those that are listed; false when there is none.
-func (l *listing) offer(d *dice) (pool uint32, ok bool) {
+// listed picks a pool with available tickets; false if there is none.
+func (l *listing) listed(d *dice) (pool uint32, ok bool) {
 	if l.left == 0 {
 		return 0, false
 	}
-	return l.demand.pools[weighted(l.shelf, d)], true
+	return l.demand.pools[weighted(l.sums, d)], true
 }
 
-// weighted picks an index with a chance in proportion to its step in the running sums.
+// weighted picks an index with a probability proportional to its step in the prefix sums.
 func weighted(sums []uint64, d *dice) int {
 	x := d.next() % sums[len(sums)-1]
 	return sort.Search(len(sums), func(i int) bool { return sums[i] > x })

@@ -11,22 +11,22 @@ import (
 
 // Shape of an open phase.
 const (
-	waves         = 48  // from the rush at the opening until the last call
-	earlyShareOf  = 2   // of a thousand: visits before the opening
-	askedPercent  = 125 // tickets asked for before the last call, of what is left at the opening
-	laterPercent  = 60  // likewise, in a phase whose sessions a later one sells as well
-	ticketsAVisit = 3   // about
+	waves         = 48  // from the rush at the opening to the last call
+	earlyShareOf  = 2   // per mille of the visits: come before the opening
+	wantedPercent = 125 // tickets wanted before the last call, of those available at the opening
+	laterPercent  = 60  // likewise, in a phase whose sessions are sold by a later one too
+	ticketsAVisit = 3   // approximately
 	lastCallEvery = time.Hour
 	maxInstants   = 100_000 // of a phase with slots
 )
 
-// visit is somebody who comes to buy.
+// visit is one visit of an account to a phase.
 type visit struct {
 	account uint32
-	number  uint32 // among all visits of the stage: tells its chances apart
+	number  uint32 // among all visits of the stage; it seeds the dice
 }
 
-// stage is a phase of the sale while it is played.
+// stage is a phase of the sale in the rehearsal.
 type stage struct {
 	r       *rehearsal
 	index   int // of the phase
@@ -35,12 +35,12 @@ type stage struct {
 	listing listing
 	final   bool // no later phase sells its sessions
 
-	hour    int           // how many instants have been served
+	instant int           // the next one: the number of instants already served
 	step    time.Duration // between two instants of a phase with slots
-	guests  [][]visit     // by instant, in a phase with slots
-	wave    []int         // visits by instant, in an open phase; the first comes before the opening
-	visits  uint32        // numbered so far
-	soldOut int           // sessions, when the stage was over
+	planned [][]visit     // by instant, in a phase with slots
+	wave    []int         // number of visits by instant, in an open phase; the first is before the opening
+	visits  uint32        // number of visits so far
+	soldOut int           // sessions, at the end of the stage
 	tally   *tally
 	took    time.Duration
 }
@@ -59,18 +59,18 @@ func newStage(r *rehearsal, index int) *stage {
 	if p.Access == catalog.Slots {
 		span := p.ClosesAt.Sub(p.OpensAt)
 		s.step = max(p.Slots.Length/8, span/maxInstants, time.Second)
-		s.guests = make([][]visit, (span+s.step-1)/s.step)
+		s.planned = make([][]visit, (span+s.step-1)/s.step)
 	}
 	return s
 }
 
-// number gives an account's visit its number.
+// number returns a new visit of an account.
 func (s *stage) number(account uint32) visit {
 	s.visits++
 	return visit{account: account, number: s.visits}
 }
 
-// invite plans the visits of those who take part in a draw, by the slots that they drew.
+// invite plans the visits of the entrants of a draw by their access slots.
 func (s *stage) invite(ctx context.Context, drawIndex int) error {
 	var lock sync.Mutex
 	var plans []plan
@@ -79,7 +79,7 @@ func (s *stage) invite(ctx context.Context, drawIndex int) error {
 	err := s.r.each(ctx, crowd.entrants, 1, func(entrant int) error {
 		s.r.progress.one()
 		p := plan{entrant: entrant, account: crowd.entrant(drawIndex, entrant)}
-		if wants, err := s.plan(ctx, &p); !wants {
+		if comes, err := s.plan(ctx, &p); !comes {
 			return err
 		}
 		lock.Lock()
@@ -87,26 +87,26 @@ func (s *stage) invite(ctx context.Context, drawIndex int) error {
 		plans = append(plans, p)
 		return nil
 	})
-	slices.SortFunc(plans, func(a, b plan) int { return a.entrant - b.entrant }) // whichever worker came first
+	slices.SortFunc(plans, func(a, b plan) int { return a.entrant - b.entrant }) // independent of the workers' timing
 	for _, p := range plans {
 		for _, instant := range p.instants {
-			s.guests[instant] = append(s.guests[instant], s.number(p.account))
+			s.planned[instant] = append(s.planned[instant], s.number(p.account))
 		}
 	}
 	s.r.draws[drawIndex].Buyers = len(plans)
 	return err
 }
 
-// plan says when an entrant comes: at which instants of the stage.
+// plan is the instants of the stage at which an entrant comes.
 type plan struct {
 	entrant  int
 	account  uint32
 	instants []int
 }
 
-// plan decides when an entrant comes, if it does.
-func (s *stage) plan(ctx context.Context, p *plan) (wants bool, err error) {
-	chance := throw(s.r.o.Seed, 1000+uint64(s.index), uint64(p.account))
+// plan decides whether and when an entrant comes.
+func (s *stage) plan(ctx context.Context, p *plan) (comes bool, err error) {
+	chance := newDice(s.r.o.Seed, 1000+uint64(s.index), uint64(p.account))
 	share := singleBuyers
 	if s.phase.Kind == catalog.Pack {
 		share = packBuyers
@@ -124,11 +124,11 @@ func (s *stage) plan(ctx context.Context, p *plan) (wants bool, err error) {
 		}
 		first := int((slot.OpensAt.Sub(s.phase.OpensAt) + s.step - 1) / s.step)
 		end := int((slot.ClosesAt.Sub(s.phase.OpensAt) + s.step - 1) / s.step)
-		if end < len(s.guests) && chance.perMille(lateShare) {
-			p.instants = []int{end + chance.below(len(s.guests)-end)}
+		if end < len(s.planned) && chance.perMille(lateShare) {
+			p.instants = []int{end + chance.below(len(s.planned)-end)}
 			return true, nil
 		}
-		p.instants = []int{min(first+chance.below(max(1, end-first)), len(s.guests)-1)}
+		p.instants = []int{min(first+chance.below(max(1, end-first)), len(s.planned)-1)}
 		if first > 0 && chance.perMille(earlyShare) {
 			p.instants = append(p.instants, chance.below(first))
 		}
@@ -137,11 +137,11 @@ func (s *stage) plan(ctx context.Context, p *plan) (wants bool, err error) {
 	if !chance.perMille(loserShare) {
 		return false, nil
 	}
-	p.instants = []int{chance.below(len(s.guests))}
+	p.instants = []int{chance.below(len(s.planned))}
 	return true, nil
 }
 
-// first returns the first instant at which somebody comes.
+// first returns the time of the first instant.
 func (s *stage) first() time.Time {
 	if s.phase.Access == catalog.Slots {
 		return s.phase.OpensAt
@@ -149,20 +149,19 @@ func (s *stage) first() time.Time {
 	return s.phase.OpensAt.Add(-s.r.engine.TTL())
 }
 
-// opened reports whether the phase is open: before, an unnamed phase would mean another one.
-func (s *stage) opened() bool { return s.phase.Access == catalog.Slots || s.hour > 0 }
+// opened reports whether the phase is open. Until then, a request that names no phase would be for another one.
+func (s *stage) opened() bool { return s.phase.Access == catalog.Slots || s.instant > 0 }
 
-// serve plays one instant and returns when the next one is.
+// serve plays one instant and returns the time of the next.
 func (s *stage) serve(ctx context.Context) (next time.Time, more bool, err error) {
 	began := time.Now()
-	if s.hour == 0 {
+	if s.instant == 0 {
 		s.r.takeStock(s.phase.ID)
 	}
-	lastCall := s.phase.Access == catalog.Open && s.hour > waves
+	lastCall := s.phase.Access == catalog.Open && s.instant > waves
 	s.listing.fill(&s.demand, s.r.stock, lastCall)
-	guests := s.arrivals(lastCall)
-	err = s.r.attend(ctx, s, guests)
-	s.hour++
+	err = s.r.attend(ctx, s, s.arrivals(lastCall))
+	s.instant++
 	s.took += time.Since(began)
 	next, more = s.next()
 	if !more {
@@ -171,34 +170,34 @@ func (s *stage) serve(ctx context.Context) (next time.Time, more bool, err error
 	return next, more && err == nil, err
 }
 
-// next tells when the next visits are.
+// next returns the time of the next instant; false if there is none.
 func (s *stage) next() (time.Time, bool) {
 	if s.phase.Access == catalog.Slots {
-		return s.phase.OpensAt.Add(time.Duration(s.hour) * s.step), s.hour < len(s.guests)
+		return s.phase.OpensAt.Add(time.Duration(s.instant) * s.step), s.instant < len(s.planned)
 	}
-	// Waves follow one another ever more slowly over nine tenths of the phase; the last call has the rest.
+	// The intervals between waves grow over nine tenths of the phase; the last call has the rest.
 	span := s.phase.ClosesAt.Sub(s.phase.OpensAt) / 10 * 9
-	if wave := time.Duration(s.hour - 1); wave < waves {
+	if wave := time.Duration(s.instant - 1); wave < waves {
 		return s.phase.OpensAt.Add(span / (waves * waves) * wave * wave), true
 	}
 	s.listing.fill(&s.demand, s.r.stock, true)
-	at := s.phase.OpensAt.Add(span).Add(time.Duration(s.hour-waves) * lastCallEvery)
+	at := s.phase.OpensAt.Add(span).Add(time.Duration(s.instant-waves) * lastCallEvery)
 	return at, s.final && s.listing.left > 0 && at.Before(s.phase.ClosesAt)
 }
 
-// arrivals are those who come now.
+// arrivals returns the visits of the current instant.
 func (s *stage) arrivals(lastCall bool) []visit {
 	if s.phase.Access == catalog.Slots {
-		return s.guests[s.hour]
+		return s.planned[s.instant]
 	}
-	if s.hour == 0 {
+	if s.instant == 0 {
 		s.wave = waveSizes(s.listing.left, s.final)
 	}
 	n := s.listing.left/ticketsAVisit*2 + 8
 	if !lastCall {
-		n = s.wave[s.hour]
+		n = s.wave[s.instant]
 	}
-	chance := throw(s.r.o.Seed, 2000+uint64(s.index), uint64(s.hour))
+	chance := newDice(s.r.o.Seed, 2000+uint64(s.index), uint64(s.instant))
 	all := make([]visit, n)
 	for i := range all {
 		all[i] = s.number(uint32(chance.below(s.r.crowd.all)))
@@ -206,12 +205,12 @@ func (s *stage) arrivals(lastCall bool) []visit {
 	return all
 }
 
-// waveSizes spreads the visits of an open phase: a few before the opening, then every wave half, a third, a quarter… of
-// the rush.
+// waveSizes returns the visits of each instant of an open phase: a few before the opening, then the rush, then a half,
+// a third, a quarter… of the rush.
 func waveSizes(left int, final bool) []int {
 	percent := laterPercent
 	if final {
-		percent = askedPercent
+		percent = wantedPercent
 	}
 	visits := left * percent / 100 / ticketsAVisit
 	sum := 0.0
@@ -226,17 +225,17 @@ func waveSizes(left int, final bool) []int {
 	return sizes
 }
 
-// comeBack lets visitors come again at the next instant of a phase with slots; in an open phase others take their place.
-func (s *stage) comeBack(all []visit) {
-	if s.hour+1 < len(s.guests) {
-		next := &s.guests[s.hour+1]
+// revisit plans another visit at the next instant of a phase with slots. In an open phase the planned waves suffice.
+func (s *stage) revisit(all []visit) {
+	if s.instant+1 < len(s.planned) {
+		next := &s.planned[s.instant+1]
 		for _, v := range all {
 			*next = append(*next, s.number(v.account))
 		}
 	}
 }
 
-// close counts what is gone when the phase is over.
+// close counts the sold-out sessions at the end of the phase.
 func (s *stage) close() {
 	for i := range s.r.sale.Sessions {
 		session := &s.r.sale.Sessions[i]

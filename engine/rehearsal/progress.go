@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// progress counts what is done of a stage and reports it at most about a thousand times. Any number of goroutines may use
-// it.
+// progress counts what is done of a stage and reports it at most about a thousand times. Any number of goroutines may
+// use it.
 type progress struct {
 	report func(stage string, done, total int, note string)
 

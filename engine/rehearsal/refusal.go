@@ -7,16 +7,16 @@ import (
 	"github.com/seathold/seathold/engine"
 )
 
-// hearRefusal decides what a buyer does when the answer is no.
-func (b *buyer) hearRefusal(op *engine.Op) error {
-	var refusal *engine.Refusal
-	if !errors.As(op.Err, &refusal) {
+// receiveRefusal decides what a buyer does after a refusal.
+func (b *buyer) receiveRefusal(op *engine.Op) error {
+	refusal, ok := errors.AsType[*engine.Refusal](op.Err)
+	if !ok {
 		return op.Err
 	}
-	b.lane.tally.refuse(refusal.Code)
+	b.lane.tally.refused[refusal.Code]++
 	b.refused++
-	if momentary(op.Err) && b.refused <= patience && b.lane.r.engine.Ready() == nil {
-		return nil // the same again
+	if temporary(op.Err) && b.refused <= maxRefusals && b.lane.r.engine.Ready() == nil {
+		return nil // retry
 	}
 	if b.next != reserve {
 		return fmt.Errorf("%s, %s: %w", b.name, b.id, op.Err)
@@ -38,39 +38,39 @@ func (b *buyer) hearRefusal(op *engine.Op) error {
 	return nil
 }
 
-// giveUp ends a wish that cannot be met, and with it the visit.
-func (b *buyer) giveUp() {
+// abandon ends a wish that cannot be fulfilled, and the visit.
+func (b *buyer) abandon() {
 	b.lane.tally.unserved++
 	b.next = leave
 }
 
-// complete adds the session that a pack lacks.
+// complete adds the missing session to a pack.
 func (b *buyer) complete() {
 	pool, ok := b.pick(false)
 	if !ok {
-		b.giveUp()
+		b.abandon()
 		return
 	}
 	b.choose(pool, b.lines[0].quantity)
-	b.ask()
+	b.newRequest()
 }
 
-// soldOut takes what is left of the pool, or something else.
+// soldOut takes the remaining tickets of the pool, or another session.
 func (b *buyer) soldOut(refusal *engine.Refusal) {
 	i := b.lineOf(refusal.Session)
-	if b.refused >= patience {
-		b.giveUp()
+	if b.refused >= maxRefusals {
+		b.abandon()
 		return
 	}
 	if refusal.Available > 0 && b.chance.perMille(takeTheRest) {
 		b.lines[i].quantity = min(b.lines[i].quantity, refusal.Available)
-		b.ask()
+		b.newRequest()
 		return
 	}
 	b.replace(i)
 }
 
-// replace swaps a line for another session; where none is to be found, singles go without it.
+// replace replaces a line by another session. If there is none, single tickets do without it and packs are abandoned.
 func (b *buyer) replace(i int) {
 	pool, ok := b.pick(false)
 	last := len(b.lines) - 1
@@ -81,28 +81,28 @@ func (b *buyer) replace(i int) {
 	case ok:
 		b.choose(pool, quantity)
 	case last == 0 || b.stage.phase.PackSessions > 0:
-		b.giveUp()
+		b.abandon()
 		return
 	}
-	b.ask()
+	b.newRequest()
 }
 
-// limited asks for what the session's limit still leaves, or for another session.
+// limited requests what the session's limit still allows, or another session.
 func (b *buyer) limited(refusal *engine.Refusal) {
 	i := b.lineOf(refusal.Session)
 	if room := refusal.Limit - refusal.Held - refusal.Confirmed; room > 0 {
 		b.lines[i].quantity = room
-		b.ask()
+		b.newRequest()
 		return
 	}
-	if b.refused >= patience {
-		b.giveUp()
+	if b.refused >= maxRefusals {
+		b.abandon()
 		return
 	}
 	b.replace(i)
 }
 
-// capped spreads what the account's cap still leaves over the lines. Who has met the cap leaves.
+// capped distributes what the account's cap still allows over the lines. A buyer at the cap leaves.
 func (b *buyer) capped(refusal *engine.Refusal) {
 	room := refusal.Limit - refusal.Held - refusal.Confirmed
 	if room < len(b.lines) && b.stage.phase.PackSessions == 0 {
@@ -116,7 +116,7 @@ func (b *buyer) capped(refusal *engine.Refusal) {
 	for i := range b.lines {
 		b.lines[i].quantity = min(b.lines[i].quantity, room/len(b.lines))
 	}
-	b.ask()
+	b.newRequest()
 }
 
 func (b *buyer) lineOf(session string) int {
@@ -125,5 +125,5 @@ func (b *buyer) lineOf(session string) int {
 			return i
 		}
 	}
-	panic("BUG: a refusal names a session that was not asked for")
+	panic("BUG: a refusal names a session that was not requested")
 }

@@ -13,21 +13,21 @@ import (
 	"github.com/seathold/seathold/engine/draw"
 )
 
-// Shares of a thousand.
+// Shares per mille.
 const (
-	groupShare   = 150 // entrants that belong to the phase's priority group
-	againShare   = 10  // entrants that enter twice
-	packBuyers   = 160 // winners that use their slot, in a phase of packs
-	singleBuyers = 230 // likewise, of single tickets
-	earlyShare   = 20  // buyers that try before their slot, too
-	lateShare    = 10  // buyers that come after their slot alone
-	loserShare   = 50  // would-be buyers without a slot that try all the same
+	groupShare   = 150 // of entrants: belong to the phase's priority group
+	againShare   = 10  // of entrants: enter twice
+	packBuyers   = 160 // of winners: use their slot in a phase of packs
+	singleBuyers = 230 // of winners: use their slot in a phase of single tickets
+	earlyShare   = 20  // of buyers: also come before their slot
+	lateShare    = 10  // of buyers: come only after their slot
+	loserShare   = 50  // of would-be buyers without a slot: come nevertheless
 )
 
-// callersOfWorker is how many entries a worker has in flight: each waits for the journal.
+// callersOfWorker is the number of entries that a worker has in flight, each of which awaits the journal.
 const callersOfWorker = 1024
 
-// register enters the crowd's entrants for a draw, all at once.
+// register enters all entrants of the crowd for a draw, as fast as possible.
 func (r *rehearsal) register(ctx context.Context, i int) error {
 	d := &r.sale.Draws[i]
 	slots := &r.sale.Phases[d.Phase].Slots
@@ -36,13 +36,13 @@ func (r *rehearsal) register(ctx context.Context, i int) error {
 		group = r.sale.Groups[slots.Group].ID
 	}
 	r.progress.begin(d.ID+" entries", r.crowd.entrants)
-	var grouped, again atomic.Int64
+	var priority, again atomic.Int64
 	err := r.each(ctx, r.crowd.entrants, callersOfWorker, func(entrant int) error {
 		number := r.crowd.entrant(i, entrant)
-		chance, of := throw(r.o.Seed, uint64(i), uint64(number)), ""
+		chance, of := newDice(r.o.Seed, uint64(i), uint64(number)), ""
 		if group != "" && chance.perMille(groupShare) {
 			of = group
-			grouped.Add(1)
+			priority.Add(1)
 		}
 		times := 1
 		if chance.perMille(againShare) {
@@ -55,33 +55,34 @@ func (r *rehearsal) register(ctx context.Context, i int) error {
 				return fmt.Errorf("entry of %s for %s: %w", account(number), d.ID, err)
 			}
 			if entry.Repeated != (time > 0) || entry.Group != of {
-				return fmt.Errorf("entry of %s for %s: repeated %t in group %q, the %d. time in group %q", account(number), d.ID,
+				return fmt.Errorf("entry of %s for %s: got repeated %t and group %q for call %d in group %q", account(number), d.ID,
 					entry.Repeated, entry.Group, time+1, of)
 			}
 		}
 		r.progress.one()
 		return nil
 	})
-	r.draws[i] = DrawReport{Draw: d.ID, Entries: r.crowd.entrants, Priority: int(grouped.Load()), Repeated: int(again.Load())}
+	r.draws[i] = drawReport{Draw: d.ID, Entries: r.crowd.entrants, Priority: int(priority.Load()),
+		Repeated: int(again.Load())}
 	return err
 }
 
-// enter enters an account, again where the engine says that it was only the moment.
+// enter enters an account, and retries while the engine is overloaded.
 func (r *rehearsal) enter(ctx context.Context, drawID, name, group string) (entry engine.Entry, err error) {
-	for range patience {
-		if entry, err = r.engine.Enter(ctx, drawID, name, group); !momentary(err) || r.engine.Ready() != nil {
+	for range maxRefusals {
+		if entry, err = r.engine.Enter(ctx, drawID, name, group); !temporary(err) || r.engine.Ready() != nil {
 			break
 		}
 	}
 	return entry, err
 }
 
-// momentary reports whether the same call may well succeed when it is made again.
-func momentary(err error) bool {
+// temporary reports whether a retry of the call may succeed.
+func temporary(err error) bool {
 	return refusedFor(err, engine.Overloaded) || refusedFor(err, engine.JournalUnavailable)
 }
 
-// each calls do for every number below n from many goroutines, and returns its first error.
+// each calls do for every number below n from many goroutines, and returns the first error.
 func (r *rehearsal) each(ctx context.Context, n, callers int, do func(i int) error) error {
 	const run = 64
 	var next atomic.Int64
@@ -110,11 +111,13 @@ func (r *rehearsal) each(ctx context.Context, n, callers int, do func(i int) err
 	return ctx.Err()
 }
 
-// draw closes the registration, decides the draw by the beacon of the sale definition, and plans who comes when.
+// draw checks that the registration is closed, runs the draw with the beacon of the sale definition, and plans the
+// visits of its entrants.
 func (r *rehearsal) draw(ctx context.Context, i int) error {
 	d := &r.sale.Draws[i]
-	if _, err := r.engine.Enter(ctx, d.ID, account(r.crowd.entrant(i, r.crowd.entrants)), ""); !refusedFor(err, engine.RegistrationClosed) {
-		return fmt.Errorf("draw %s: an entry after the close: %w", d.ID, orTaken(err))
+	outsider := account(r.crowd.entrant(i, r.crowd.entrants))
+	if _, err := r.engine.Enter(ctx, d.ID, outsider, ""); !refusedFor(err, engine.RegistrationClosed) {
+		return fmt.Errorf("draw %s: an entry after the close: %w", d.ID, orAccepted(err))
 	}
 	beacon, err := r.beacon(i)
 	if err != nil {
@@ -125,18 +128,18 @@ func (r *rehearsal) draw(ctx context.Context, i int) error {
 		return err
 	}
 	if status.Entries != r.draws[i].Entries {
-		return fmt.Errorf("draw %s: %d of %d entries were drawn", d.ID, status.Entries, r.draws[i].Entries)
+		return fmt.Errorf("draw %s has %d entries, want %d", d.ID, status.Entries, r.draws[i].Entries)
 	}
 	r.draws[i].Root, r.draws[i].Seed = status.Root.String(), status.Seed.String()
 	return r.stages[d.Phase].invite(ctx, i)
 }
 
-// beacon is the published round that stands in for the draw's own.
+// beacon returns the published round of the draw, or the one that stands in for it.
 func (r *rehearsal) beacon(i int) (draw.Beacon, error) {
 	d := &r.sale.Draws[i]
 	b := draw.Beacon{Round: d.Beacon.Round}
 	if n, err := hex.Decode(b.Signature[:], []byte(d.Beacon.Signature)); err != nil || n != len(b.Signature) {
-		return b, fmt.Errorf("draw %s: the signature of the round that stands in is not one", d.ID)
+		return b, fmt.Errorf("draw %s: the beacon's signature is malformed", d.ID)
 	}
 	b.Randomness = sha256.Sum256(b.Signature[:])
 	return b, nil
@@ -147,11 +150,11 @@ func refusedFor(err error, code engine.Code) bool {
 	return errors.As(err, &refusal) && refusal.Code == code
 }
 
-var errTaken = errors.New("it was taken")
+var errAccepted = errors.New("it was accepted")
 
-func orTaken(err error) error {
+func orAccepted(err error) error {
 	if err == nil {
-		return errTaken
+		return errAccepted
 	}
 	return err
 }

@@ -21,21 +21,21 @@ const (
 	MaxScale = 1
 )
 
-// Readable is a journal opened for reading.
+// Readable is a journal that is open for reading.
 type Readable interface {
 	journal.Reader
 	io.Closer
 }
 
-// Options say what to rehearse, and how large.
+// Options defines a rehearsal.
 type Options struct {
-	Sale       *catalog.Sale // as it will be; the rehearsal scales a copy
+	Sale       *catalog.Sale // at full size; the rehearsal scales a copy
 	Scale      float64       // MinScale to MaxScale
 	Seed       uint64
-	Workers    int // goroutines that play buyers; default GOMAXPROCS. One gives the same result every time
+	Workers    int // goroutines that play buyers, at most 1,024; default GOMAXPROCS. One makes the result reproducible
 	Durability engine.Durability
-	Journal    journal.Backend          // an empty one, which the rehearsal closes; nil with durability none
-	Reopen     func() (Readable, error) // opens it again for the audit
+	Journal    journal.Backend          // empty; the rehearsal closes it. Nil with durability none
+	Reopen     func() (Readable, error) // opens the journal again for the audit; nil with durability none
 
 	// Progress, if set, receives how much of a stage is done. A stage may be interrupted by another and continue later.
 	// Calls are made one at a time, a few thousand in all, and should return soon.
@@ -47,11 +47,11 @@ func (o *Options) setDefaults() error {
 	case o.Sale == nil:
 		return errors.New("no sale definition")
 	case o.Scale < MinScale || o.Scale > MaxScale:
-		return fmt.Errorf("a scale of %g: %g to %g are possible", o.Scale, MinScale, float64(MaxScale))
+		return fmt.Errorf("a scale of %g is not between %g and %g", o.Scale, MinScale, float64(MaxScale))
 	case o.Workers < 0 || o.Workers > maxWorkers:
-		return fmt.Errorf("%d workers: at most %d are possible", o.Workers, maxWorkers)
+		return fmt.Errorf("%d workers are not between 0 and %d", o.Workers, maxWorkers)
 	case (o.Journal == nil) != (o.Durability == engine.None), (o.Journal == nil) != (o.Reopen == nil):
-		return errors.New("a journal, and a way to read it again, belong to every durability but none")
+		return errors.New("a journal and Reopen are required for every durability but none, and not allowed there")
 	}
 	if o.Workers == 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
@@ -64,7 +64,7 @@ func (o *Options) setDefaults() error {
 
 const maxWorkers = 1024
 
-// rehearsal is one under way.
+// rehearsal is a rehearsal in progress.
 type rehearsal struct {
 	o      Options
 	sale   *catalog.Sale // scaled
@@ -73,15 +73,15 @@ type rehearsal struct {
 	clock  clock
 	lanes  []*lane
 	stages []*stage // by phase of the sale
-	draws  []DrawReport
-	stock  []int32 // of each pool available, as it was when the clock last moved
+	draws  []drawReport
+	stock  []int32 // available tickets by pool, when the clock last advanced
 	report Report
 
 	progress progress
 }
 
-// Run plays the sale from its first entry to its last place and audits it. The error is for a rehearsal that could not be
-// played; what the audit found is in the report. When ctx ends, so does the rehearsal, between two batches.
+// Run plays the sale from its first entry to its last ticket and audits it. An error means that the rehearsal could not
+// be played; the findings of the audit are in the report. If ctx ends, the rehearsal stops between two batches.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	if err := o.setDefaults(); err != nil {
 		if o.Journal != nil {
@@ -90,7 +90,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		return nil, err
 	}
 	began := time.Now()
-	r := &rehearsal{o: o, sale: withStandIns(Scaled(o.Sale, o.Scale)), crowd: crowdOf(o.Scale)}
+	r := &rehearsal{o: o, sale: withStandIns(scaled(o.Sale, o.Scale)), crowd: crowdOf(o.Scale)}
 	r.progress.report = o.Progress
 	if err := r.open(ctx); err != nil {
 		return nil, err
@@ -112,8 +112,8 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	return &r.report, nil
 }
 
-// open starts the engine over an empty journal. It writes no checkpoints: the audit wants to see every record from the
-// first one on.
+// open starts the engine on an empty journal. It writes no checkpoints, because the audit reads every record from the
+// first on.
 func (r *rehearsal) open(ctx context.Context) error {
 	r.report.describe(&r.o)
 	e, err := engine.Open(ctx, engine.Options{
@@ -125,7 +125,7 @@ func (r *rehearsal) open(ctx context.Context) error {
 	}
 	r.engine = e
 	if found := e.Recovery(); found.Accounts > 0 || found.Reservations > 0 {
-		return errors.Join(errors.New("the journal is not empty: a rehearsal begins with an empty one"), r.close())
+		return errors.Join(errors.New("the journal is not empty: a rehearsal needs an empty one"), r.close())
 	}
 	r.stock = make([]int32, len(r.sale.Pools))
 	for i := range r.sale.Phases {
@@ -134,14 +134,14 @@ func (r *rehearsal) open(ctx context.Context) error {
 	for range r.o.Workers {
 		r.lanes = append(r.lanes, newLane(r))
 	}
-	r.draws = make([]DrawReport, len(r.sale.Draws))
+	r.draws = make([]drawReport, len(r.sale.Draws))
 	return nil
 }
 
-// backlog lets all holds of an instant expire at once. What buyers place is bounded by their batches.
+// backlog allows all holds of an instant to expire at once. Batches bound what buyers append to the journal.
 const backlog = 1 << 26
 
-// close ends the engine and lets go of its memory: the audit of the journal needs room of its own.
+// close closes the engine and frees its memory, which the audit of the journal needs.
 func (r *rehearsal) close() error {
 	err := r.engine.Close()
 	r.engine, r.lanes = nil, nil
@@ -149,7 +149,7 @@ func (r *rehearsal) close() error {
 	return err
 }
 
-// play goes through the calendar: always to whatever comes next on the sale clock.
+// play runs the events of the calendar in the order of the sale clock.
 func (r *rehearsal) play(ctx context.Context) error {
 	events := r.calendar()
 	for len(events) > 0 {
@@ -168,17 +168,17 @@ func (r *rehearsal) play(ctx context.Context) error {
 			events = append(events[:next], events[next+1:]...)
 		}
 	}
-	r.settleBooks()
+	r.summarize()
 	return nil
 }
 
-// event is something that happens at an instant, and possibly again at a later one.
+// event is a step of the sale, which may schedule itself again.
 type event struct {
 	at     time.Time
 	happen func(ctx context.Context) (next time.Time, more bool, err error)
 }
 
-// calendar lists what the sale definition announces.
+// calendar returns the registrations, draws and phases of the sale.
 func (r *rehearsal) calendar() []event {
 	var all []event
 	for i := range r.sale.Draws {
@@ -195,18 +195,18 @@ func (r *rehearsal) calendar() []event {
 	return all
 }
 
-// clock is the sale clock. Only the calendar moves it, while no buyer is served.
+// clock is the sale clock. It is advanced between instants only, while no buyer is served.
 type clock struct{ ms atomic.Int64 }
 
 func (c *clock) start(time.Time) func() time.Time {
 	return func() time.Time { return time.UnixMilli(c.ms.Load()).UTC() }
 }
 
-// advance moves the clock to the instant, never back.
+// advance sets the clock, but never back.
 func (c *clock) advance(to time.Time) { c.ms.Store(max(c.ms.Load(), to.UnixMilli())) }
 
-// lapse moves the clock on until every hold is over, lets those expire that were not paid for, and takes stock. late is
-// what happens in between: after the time of the holds, before anything has swept them.
+// lapse advances the clock past the end of every hold, expires the holds that were not paid for, and takes stock. It
+// calls late in between: when the holds are over but not yet swept.
 func (r *rehearsal) lapse(ctx context.Context, phase string, late func() error) error {
 	r.clock.ms.Add(r.engine.TTL().Milliseconds())
 	if err := late(); err != nil {
@@ -220,7 +220,7 @@ func (r *rehearsal) lapse(ctx context.Context, phase string, late func() error) 
 	return ctx.Err()
 }
 
-// takeStock reads what is left, for the listings of the buyers who come next.
+// takeStock reads the stock for the listings of the next instant.
 func (r *rehearsal) takeStock(phase string) {
 	sold := 0
 	for i := range r.stock {
@@ -228,5 +228,5 @@ func (r *rehearsal) takeStock(phase string) {
 		r.stock[i] = int32(s.Available)
 		sold += s.Sold
 	}
-	r.o.Progress("places", sold, r.sale.PlacesOnSale(), phase+", "+r.engine.Now().Format("2 January 2006"))
+	r.o.Progress("tickets", sold, r.sale.PlacesOnSale(), phase+", "+r.engine.Now().Format("2 January 2006"))
 }

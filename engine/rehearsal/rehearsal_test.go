@@ -17,9 +17,9 @@ import (
 	"github.com/seathold/seathold/engine/journal/embedded"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
-// journalled keeps the rehearsal's journal in a directory.
+// journalled adds an embedded journal to the options.
 func journalled(t *testing.T, dir string, o Options) Options {
 	b, err := embedded.Open(dir, embedded.Options{})
 	require.NoError(t, err)
@@ -42,8 +42,8 @@ func requireSold(t *testing.T, r *Report) {
 	require.Greater(t, r.Places.Asked, r.Places.Offered)
 }
 
-// The whole sale on an embedded journal with durability sync, every record of it audited.
-func TestEveryPlaceIsSoldAndTheAuditIsClean(t *testing.T) {
+// The whole sale with an embedded journal and durability sync, with an audit of every record.
+func TestEveryTicketIsSoldAndTheAuditIsClean(t *testing.T) {
 	for _, scale := range []float64{0.001, 0.01} {
 		r := run(t, journalled(t, t.TempDir(), Options{Sale: catalog.Paris2024(), Scale: scale, Seed: 1, Workers: 4}))
 		requireSold(t, r)
@@ -60,8 +60,8 @@ func TestEveryPlaceIsSoldAndTheAuditIsClean(t *testing.T) {
 	}
 }
 
-// What the package documentation says goes wrong does go wrong.
-func TestTheSaleIsAHardOne(t *testing.T) {
+// Everything that goes wrong by the package documentation does go wrong.
+func TestEverythingGoesWrong(t *testing.T) {
 	r := run(t, Options{Sale: catalog.Paris2024(), Scale: 0.01, Seed: 2, Workers: 2, Durability: engine.None})
 	requireSold(t, r)
 	refused := map[engine.Code]int{}
@@ -74,12 +74,13 @@ func TestTheSaleIsAHardOne(t *testing.T) {
 			refused[code] += n
 		}
 	}
-	for _, code := range []engine.Code{engine.AccountCapExceeded, engine.NoAccessSlot, engine.PackShape, engine.PhaseNotOpen,
-		engine.ReservationExpired, engine.SessionLimitExceeded, engine.SlotEnded, engine.SlotNotOpen, engine.SoldOut} {
+	for _, code := range []engine.Code{engine.AccountCapExceeded, engine.NoAccessSlot, engine.PackShape,
+		engine.PhaseNotOpen, engine.ReservationExpired, engine.SessionLimitExceeded, engine.SlotEnded,
+		engine.SlotNotOpen, engine.SoldOut} {
 		require.NotZero(t, refused[code], code)
 		delete(refused, code)
 	}
-	require.Empty(t, refused, "refused for no reason that the rehearsal knows")
+	require.Empty(t, refused, "refusals for any other reason")
 	for _, p := range r.Phases {
 		require.NotZero(t, p.SoldOutSessions, p.Phase)
 	}
@@ -87,18 +88,19 @@ func TestTheSaleIsAHardOne(t *testing.T) {
 	require.Zero(t, r.Draws[1].Priority)
 }
 
-// reproducible is the part of the report that must be the same for the same seed.
+// reproducible returns the part of the report that the seed determines.
 func reproducible(t *testing.T, r *Report) string {
 	again := *r
-	again.Measured = Measured{}
+	again.Measured = measured{}
 	text, err := json.MarshalIndent(&again, "", "  ")
 	require.NoError(t, err)
 	return string(text)
 }
 
-func TestOneWorkerDoesTheSameAgain(t *testing.T) {
+func TestOneWorkerIsReproducible(t *testing.T) {
 	one := func(seed uint64) string {
-		return reproducible(t, run(t, journalled(t, t.TempDir(), Options{Sale: catalog.Paris2024(), Scale: MinScale, Seed: seed, Workers: 1})))
+		o := Options{Sale: catalog.Paris2024(), Scale: MinScale, Seed: seed, Workers: 1}
+		return reproducible(t, run(t, journalled(t, t.TempDir(), o)))
 	}
 	first := one(7)
 	require.Equal(t, first, one(7))
@@ -108,9 +110,9 @@ func TestOneWorkerDoesTheSameAgain(t *testing.T) {
 func TestTable(t *testing.T) {
 	r := run(t, Options{Sale: catalog.Paris2024(), Scale: 0.001, Seed: 1, Workers: 1, Durability: engine.None})
 	for i := range r.Measured.Phases {
-		r.Measured.Phases[i] = PhaseMeasured{}
+		r.Measured.Phases[i] = phaseMeasured{}
 	}
-	r.Measured = Measured{Phases: r.Measured.Phases}
+	r.Measured = measured{Phases: r.Measured.Phases}
 	var table strings.Builder
 	require.NoError(t, r.WriteTable(&table))
 	golden := filepath.Join("testdata", "table.txt")
@@ -122,8 +124,8 @@ func TestTable(t *testing.T) {
 	require.Equal(t, string(expected), table.String())
 }
 
-// A sale of another shape: one draw whose round is yet to come, packs of two, a session that is sold in packs alone.
-func TestAnotherSaleBeforeItIsHeld(t *testing.T) {
+// A sale of another shape: a draw whose round is not yet published, packs of two, a session that is sold in packs only.
+func TestAnotherSaleInAdvance(t *testing.T) {
 	sale, err := catalog.Load(filepath.Join("..", "..", "engine", "catalog", "testdata", "small"))
 	require.NoError(t, err)
 	require.False(t, sale.Draws[0].Beacon.StandIn)
@@ -131,25 +133,25 @@ func TestAnotherSaleBeforeItIsHeld(t *testing.T) {
 	require.Empty(t, r.Audit.Problems)
 	require.NotZero(t, r.Phases[0].Tickets)
 	require.NotZero(t, r.Phases[1].Tickets)
-	require.False(t, sale.Draws[0].Beacon.StandIn, "the sale itself is not touched")
+	require.False(t, sale.Draws[0].Beacon.StandIn, "the sale is not modified")
 }
 
-func TestAJournalThatIsNotEmptyIsRefused(t *testing.T) {
+func TestNonEmptyJournalIsRefused(t *testing.T) {
 	dir, o := t.TempDir(), Options{Sale: catalog.Paris2024(), Scale: MinScale, Seed: 1}
 	run(t, journalled(t, dir, o))
 	_, err := Run(t.Context(), journalled(t, dir, o))
 	require.ErrorContains(t, err, "not empty")
-	// It was closed: somebody else may open it.
+	// The rehearsal has closed it.
 	b, err := embedded.OpenReadOnly(dir)
 	require.NoError(t, err)
 	require.NoError(t, b.Close())
 }
 
-func TestOptionsOutOfRangeAreRefused(t *testing.T) {
+func TestOptionsAreChecked(t *testing.T) {
 	good := Options{Sale: catalog.Paris2024(), Scale: MinScale, Durability: engine.None}
 	for _, c := range []struct {
-		change func(o *Options)
-		says   string
+		change  func(o *Options)
+		message string
 	}{
 		{func(o *Options) { o.Sale = nil }, "no sale definition"},
 		{func(o *Options) { o.Scale = 0 }, "a scale of 0"},
@@ -160,11 +162,11 @@ func TestOptionsOutOfRangeAreRefused(t *testing.T) {
 		o := good
 		c.change(&o)
 		_, err := Run(t.Context(), o)
-		require.ErrorContains(t, err, c.says)
+		require.ErrorContains(t, err, c.message)
 	}
 }
 
-func TestARehearsalEndsWithItsContext(t *testing.T) {
+func TestRehearsalEndsWithItsContext(t *testing.T) {
 	for _, at := range []string{"draw1 entries", "draw2 slots"} {
 		dir := t.TempDir()
 		ctx, cancel := context.WithCancel(t.Context())
@@ -177,7 +179,8 @@ func TestARehearsalEndsWithItsContext(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled)
 		b, err := embedded.OpenReadOnly(dir)
 		require.NoError(t, err)
-		found, err := b.Recover(journal.Recovery{Chunk: func([]byte) error { return nil }, Group: func(journal.Group) error { return nil }})
+		found, err := b.Recover(journal.Recovery{Chunk: func([]byte) error { return nil },
+			Group: func(journal.Group) error { return nil }})
 		require.NoError(t, err)
 		require.NotZero(t, found.Records)
 		require.NoError(t, b.Close())

@@ -7,23 +7,23 @@ import (
 	"github.com/seathold/seathold/engine"
 )
 
-// Report is what a rehearsal came to. With one worker everything but Measured follows from the sale, the scale and the
-// seed.
+// Report is the result of a rehearsal, and its JSON form. With one worker everything but Measured is determined by the
+// sale, the scale and the seed.
 type Report struct {
 	Sale       string        `json:"sale"`
 	Scale      float64       `json:"scale"`
 	Seed       uint64        `json:"seed"`
 	Workers    int           `json:"workers"`
 	Durability string        `json:"durability"`
-	Draws      []DrawReport  `json:"draws"`
-	Phases     []PhaseReport `json:"phases"`
-	Places     Places        `json:"places"`
-	Audit      Audit         `json:"audit"`
-	Measured   Measured      `json:"measured"`
+	Draws      []drawReport  `json:"draws"`
+	Phases     []phaseReport `json:"phases"`
+	Places     tickets       `json:"places"`
+	Audit      findings      `json:"audit"`
+	Measured   measured      `json:"measured"`
 }
 
-// DrawReport is a draw.
-type DrawReport struct {
+// drawReport is the result of a draw.
+type drawReport struct {
 	Draw     string `json:"draw"`
 	Entries  int    `json:"entries"`
 	Priority int    `json:"priority"` // entries of the priority group
@@ -33,13 +33,13 @@ type DrawReport struct {
 	Seed     string `json:"seed"`
 }
 
-// PhaseReport is a phase, as its buyers saw it.
-type PhaseReport struct {
+// phaseReport is the result of a phase, as counted by its buyers.
+type phaseReport struct {
 	Phase           string              `json:"phase"`
 	Visits          int                 `json:"visits"`
 	Requests        int                 `json:"requests"` // to reserve
 	Repeated        int                 `json:"repeated"` // of these, sent a second time
-	Held            int                 `json:"held"`     // reservations; each is one of the next three
+	Held            int                 `json:"held"`     // reservations: the sum of the next three
 	Confirmed       int                 `json:"confirmed"`
 	Released        int                 `json:"released"`
 	Expired         int                 `json:"expired"`
@@ -50,37 +50,37 @@ type PhaseReport struct {
 	SoldOutSessions int                 `json:"sold_out_sessions"`
 }
 
-// Places are tickets over all pools that are on sale.
-type Places struct {
+// tickets counts the tickets of all pools on sale.
+type tickets struct {
 	Offered  int `json:"offered"`
-	Asked    int `json:"asked"`     // wished for by somebody, more often than there are some of them
-	AskedFor int `json:"asked_for"` // of those offered: wished for at least once
+	Asked    int `json:"asked"`     // requested; more than offered in contested pools
+	AskedFor int `json:"asked_for"` // of those offered: requested at least once
 	Sold     int `json:"sold"`
 	Left     int `json:"left"`
-	Missed   int `json:"missed"` // asked for, and left
+	Missed   int `json:"missed"` // requested, but left
 }
 
-// Measured is what differs from run to run.
-type Measured struct {
-	Phases        []PhaseMeasured `json:"phases"`
+// measured is the part of a report that differs from run to run.
+type measured struct {
+	Phases        []phaseMeasured `json:"phases"`
 	SaleSeconds   float64         `json:"sale_seconds"` // without the audit
 	AuditSeconds  float64         `json:"audit_seconds"`
 	VerifySeconds float64         `json:"verify_seconds"` // of the journal
-	Seconds       float64         `json:"seconds"`        // in all
-	PeakBytes     int64           `json:"peak_bytes"`     // of the whole process's resident memory; 0 where the system does not report it
+	Seconds       float64         `json:"seconds"`        // total
+	PeakBytes     int64           `json:"peak_bytes"`     // of resident memory; 0 if the system does not report it
 }
 
-// PhaseMeasured is how fast a phase went. An operation is a request, confirmation or release; it is answered when its
-// outcome is durable.
-type PhaseMeasured struct {
+// phaseMeasured is the speed of a phase. An operation is a request, confirmation or release, answered when its outcome
+// is durable.
+type phaseMeasured struct {
 	Phase      string  `json:"phase"`
 	Operations int     `json:"operations"`
 	Seconds    float64 `json:"seconds"`
 	PerSecond  float64 `json:"per_second"`
-	P99Ms      float64 `json:"p99_ms"` // from sending to the answer, in batches of up to a thousand
+	P99Ms      float64 `json:"p99_ms"` // from the request to the answer, in batches of up to 1,024
 }
 
-// Clean reports whether the audit found every invariant kept, and every place that was asked for sold.
+// Clean reports whether the audit found no broken invariant and every requested ticket was sold.
 func (r *Report) Clean() bool { return r.Audit.Broken == 0 && r.Places.Missed == 0 }
 
 func (r *Report) describe(o *Options) {
@@ -88,26 +88,27 @@ func (r *Report) describe(o *Options) {
 	r.Durability = [...]string{engine.Sync: "sync", engine.Async: "async", engine.None: "none"}[o.Durability]
 }
 
-// settleBooks sums up what the buyers have counted.
-func (r *rehearsal) settleBooks() {
+// summarize adds up the buyers' counts.
+func (r *rehearsal) summarize() {
 	r.report.Draws = r.draws
-	asked := make([]int64, len(r.sale.Pools))
+	wanted := make([]int64, len(r.sale.Pools))
 	for _, s := range r.stages {
 		t := s.tally
 		for _, l := range r.lanes {
 			t.add(l.count[s.index])
 		}
-		r.report.Phases = append(r.report.Phases, PhaseReport{Phase: s.phase.ID, Visits: int(s.visits), Requests: t.requests,
-			Repeated: t.repeated, Held: t.held, Confirmed: t.confirmed, Released: t.released, Expired: t.expired, Tickets: t.tickets,
+		r.report.Phases = append(r.report.Phases, phaseReport{Phase: s.phase.ID, Visits: int(s.visits), Requests: t.requests,
+			Repeated: t.repeated, Held: t.held, Confirmed: t.confirmed, Released: t.released, Expired: t.expired,
+			Tickets: t.tickets,
 			Refused: maps.Clone(t.refused), Capped: t.capped, Unserved: t.unserved, SoldOutSessions: s.soldOut})
-		m := PhaseMeasured{Phase: s.phase.ID, Operations: t.operations, Seconds: s.took.Seconds(),
+		m := phaseMeasured{Phase: s.phase.ID, Operations: t.operations, Seconds: s.took.Seconds(),
 			P99Ms: float64(t.latency.ValueAtQuantile(99)) / 1e6}
 		if m.Seconds > 0 {
 			m.PerSecond = float64(m.Operations) / m.Seconds
 		}
 		r.report.Measured.Phases = append(r.report.Measured.Phases, m)
-		for i, n := range t.asked {
-			asked[i] += n
+		for i, n := range t.wanted {
+			wanted[i] += n
 		}
 	}
 	p := &r.report.Places
@@ -118,15 +119,15 @@ func (r *rehearsal) settleBooks() {
 		offered := r.sale.Pools[i].Capacity - r.sale.Pools[i].Withheld
 		left := int(r.stock[i])
 		p.Offered += offered
-		p.Asked += int(asked[i])
-		p.AskedFor += min(offered, int(asked[i]))
+		p.Asked += int(wanted[i])
+		p.AskedFor += min(offered, int(wanted[i]))
 		p.Left += left
 		p.Sold += offered - left
-		p.Missed += min(left, max(0, int(asked[i])-(offered-left)))
+		p.Missed += min(left, max(0, int(wanted[i])-(offered-left)))
 	}
 }
 
-// codes are the reasons for which anything was refused, in alphabetical order.
+// codes returns the codes of all refusals in alphabetical order.
 func (r *Report) codes() []engine.Code {
 	all := map[engine.Code]bool{}
 	for i := range r.Phases {

@@ -8,28 +8,28 @@ import (
 	"github.com/seathold/seathold/engine/catalog"
 )
 
-// Scaled returns a copy of the sale that is as crowded at a fraction of its size. Multiplied by the scale and rounded, never
-// below one where there was one: the places of each pool that are on sale, those that are withheld, and the winners of an access
-// slot. Prices, limits, caps, sessions and the calendar are the same.
-func Scaled(s *catalog.Sale, scale float64) *catalog.Sale {
-	scaled := *s
-	scaled.Pools = slices.Clone(s.Pools)
-	for i := range scaled.Pools {
-		p := &scaled.Pools[i]
+// scaled returns a copy of the sale that is as crowded at a fraction of its size. The tickets of each pool that are on
+// sale, those that are withheld, and the winners of an access slot are multiplied by the scale and rounded, but not to
+// 0. Prices, limits, caps, sessions and the calendar are the same.
+func scaled(s *catalog.Sale, scale float64) *catalog.Sale {
+	small := *s
+	small.Pools = slices.Clone(s.Pools)
+	for i := range small.Pools {
+		p := &small.Pools[i]
 		onSale := fraction(p.Capacity-p.Withheld, scale)
 		p.Withheld = fraction(p.Withheld, scale)
 		p.Capacity = onSale + p.Withheld
 	}
-	scaled.Phases = slices.Clone(s.Phases)
-	for i := range scaled.Phases {
-		slots := &scaled.Phases[i].Slots
+	small.Phases = slices.Clone(s.Phases)
+	for i := range small.Phases {
+		slots := &small.Phases[i].Slots
 		slots.Places = fraction(slots.Places, scale)
 	}
-	return &scaled
+	return &small
 }
 
-// withStandIns gives every draw whose round is yet to come one that was published: a sale can be rehearsed before it is
-// held. It is the one that stands in for the first draw of Paris 2024.
+// withStandIns gives every draw whose beacon round is not yet published that of the first draw of Paris 2024, so that a
+// sale can be rehearsed in advance.
 func withStandIns(s *catalog.Sale) *catalog.Sale {
 	decided := *s
 	decided.Draws = slices.Clone(s.Draws)
@@ -41,7 +41,7 @@ func withStandIns(s *catalog.Sale) *catalog.Sale {
 	return &decided
 }
 
-// fraction scales n, but not to nothing.
+// fraction scales n, but not to 0.
 func fraction(n int, scale float64) int {
 	if n == 0 {
 		return 0
@@ -49,7 +49,7 @@ func fraction(n int, scale float64) int {
 	return max(1, int(math.Round(float64(n)*scale)))
 }
 
-// crowd is everybody who takes part, numbered from 0.
+// crowd is all accounts that take part, numbered from 0.
 type crowd struct {
 	entrants int // of each draw
 	all      int
@@ -62,8 +62,8 @@ func crowdOf(scale float64) crowd {
 	return crowd{entrants: n, all: n + n/2 + 1}
 }
 
-// entrant returns the i-th account to enter a draw. Each draw begins a quarter of the crowd behind the one before, so that
-// neighbours share three quarters of their entrants.
+// entrant returns the i-th account that enters a draw. Each draw begins a quarter of its entrants after the previous
+// one, so that consecutive draws share three quarters of their entrants.
 func (c crowd) entrant(draw, i int) uint32 {
 	return uint32((draw*(c.entrants/4) + i) % c.all)
 }
@@ -74,11 +74,11 @@ func account(number uint32) string {
 	return string(strconv.AppendUint(append(b[:0], "buyer-"...), uint64(number), 10))
 }
 
-// dice are all the chance there is: a SplitMix64 sequence that follows from its start.
+// dice is a SplitMix64 sequence, the only source of randomness.
 type dice uint64
 
-// throw makes the dice of one person out of what tells it apart.
-func throw(parts ...uint64) dice {
+// newDice returns the dice of the person or instant that the parts identify.
+func newDice(parts ...uint64) dice {
 	d := dice(0x5ea7401d)
 	for _, part := range parts {
 		d ^= dice(part)
@@ -95,8 +95,8 @@ func (d *dice) next() uint64 {
 	return z ^ z>>31
 }
 
-// below returns a number from 0 to n-1; n is at least 1. The tiny preference for small ones does not matter here.
+// below returns a number from 0 to n-1; n is at least 1. The tiny bias towards small numbers does not matter here.
 func (d *dice) below(n int) int { return int(d.next() % uint64(n)) }
 
-// perMille is true so many times in a thousand.
+// perMille returns true n times in a thousand.
 func (d *dice) perMille(n int) bool { return d.below(1000) < n }

@@ -12,16 +12,16 @@ import (
 
 func TestScaled(t *testing.T) {
 	whole := catalog.Paris2024()
-	require.Equal(t, whole, Scaled(whole, 1))
+	require.Equal(t, whole, scaled(whole, 1))
 	before := slices.Clone(whole.Pools)
-	tenth := Scaled(whole, 0.1)
-	require.Equal(t, before, whole.Pools, "the sale itself is not touched")
+	tenth := scaled(whole, 0.1)
+	require.Equal(t, before, whole.Pools, "the sale is not modified")
 	require.Equal(t, 600, tenth.Phases[0].Slots.Places)
 	require.InDelta(t, whole.PlacesOnSale()/10, tenth.PlacesOnSale(), float64(len(whole.Pools)))
-	tiny := Scaled(whole, MinScale)
+	tiny := scaled(whole, MinScale)
 	for i := range whole.Pools {
 		p, of := &tiny.Pools[i], &whole.Pools[i]
-		require.Equal(t, of.Capacity > of.Withheld, p.Capacity > p.Withheld, "what is on sale stays so, what is not does not")
+		require.Equal(t, of.Capacity > of.Withheld, p.Capacity > p.Withheld, "the same pools are on sale")
 		require.Equal(t, of.Withheld > 0, p.Withheld > 0)
 	}
 	require.Equal(t, whole.Sessions, tiny.Sessions)
@@ -37,7 +37,7 @@ func TestCrowd(t *testing.T) {
 	for i := range c.entrants {
 		shared[c.entrant(0, i)] = true
 	}
-	require.Len(t, shared, c.entrants, "one entry an account")
+	require.Len(t, shared, c.entrants, "one entry per account")
 	both := 0
 	for i := range c.entrants {
 		if shared[c.entrant(1, i)] {
@@ -60,11 +60,11 @@ func TestAppeal(t *testing.T) {
 	picked := make([]float64, len(d.pools))
 	const n = 2_000_000
 	for range n {
-		picked[weighted(d.heart, &chance)]++
+		picked[weighted(d.sums, &chance)]++
 	}
-	total := float64(d.heart[len(d.heart)-1])
+	total := float64(d.sums[len(d.sums)-1])
 	chi, last := 0.0, uint64(0)
-	for i, sum := range d.heart {
+	for i, sum := range d.sums {
 		expected := n * float64(sum-last) / total
 		chi += (picked[i] - expected) * (picked[i] - expected) / expected
 		last = sum

@@ -11,10 +11,11 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// WriteTable prints the report for people.
+// WriteTable writes the report as a text for humans.
 func (r *Report) WriteTable(w io.Writer) error {
 	b := bufio.NewWriter(w)
-	fmt.Fprintf(b, "Rehearsal of %s at scale %g, seed %d, %d workers, durability %s\n\n", r.Sale, r.Scale, r.Seed, r.Workers, r.Durability)
+	fmt.Fprintf(b, "Rehearsal of %s at scale %g, seed %d, %d workers, durability %s\n\n", r.Sale, r.Scale, r.Seed,
+		r.Workers, r.Durability)
 	for i := range r.Draws {
 		d := &r.Draws[i]
 		fmt.Fprintf(b, "%s: %s entries, %s of them with priority; %s came to buy. Seed %s\n", d.Draw, comma(d.Entries),
@@ -23,7 +24,8 @@ func (r *Report) WriteTable(w io.Writer) error {
 	b.WriteByte('\n')
 	table := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	cells := bufio.NewWriter(table)
-	fmt.Fprintln(cells, "phase\tvisits\trequests\theld\tconfirmed\treleased\texpired\trefused\ttickets\tsessions sold out\toperations/s\tp99\t")
+	fmt.Fprintln(cells, "phase\tvisits\trequests\theld\tconfirmed\treleased\texpired\trefused\ttickets\t"+
+		"sessions sold out\toperations/s\tp99\t")
 	for i := range r.Phases {
 		r.phaseRow(cells, i)
 	}
@@ -42,13 +44,14 @@ func (r *Report) phaseRow(w *bufio.Writer, i int) {
 		refused += n
 	}
 	fmt.Fprintf(w, "%s\t", p.Phase)
-	for _, n := range []int{p.Visits, p.Requests, p.Held, p.Confirmed, p.Released, p.Expired, refused, p.Tickets, p.SoldOutSessions, int(m.PerSecond)} {
+	for _, n := range []int{p.Visits, p.Requests, p.Held, p.Confirmed, p.Released, p.Expired, refused, p.Tickets,
+		p.SoldOutSessions, int(m.PerSecond)} {
 		fmt.Fprintf(w, "%s\t", comma(n))
 	}
 	fmt.Fprintf(w, "%.1f ms\t\n", m.P99Ms)
 }
 
-// refusalRows say why requests were refused, a line a reason, a column a phase.
+// refusalRows writes the number of refusals, a line for each code, a column for each phase.
 func (r *Report) refusalRows(w *bufio.Writer) {
 	fmt.Fprint(w, "\t\nrefused for\t")
 	for i := range r.Phases {
@@ -66,10 +69,10 @@ func (r *Report) refusalRows(w *bufio.Writer) {
 
 func (r *Report) writeAudit(w *bufio.Writer) {
 	p, a, m := &r.Places, &r.Audit, &r.Measured
-	fmt.Fprintf(w, "\nplaces   %s offered, %s of them asked for, %s sold, %s left, %s asked for and left\n",
+	fmt.Fprintf(w, "\ntickets  %s offered, %s of them requested, %s sold, %s left, %s requested and left\n",
 		comma(p.Offered), comma(p.AskedFor), comma(p.Sold), comma(p.Left), comma(p.Missed))
-	fmt.Fprintf(w, "reads    %s pools, %s accounts, %s reservations held against I1, I2 and I4 and the buyers' own count\n",
-		comma(a.Pools), comma(a.Accounts), comma(a.Reservations))
+	fmt.Fprintf(w, "reads    %s pools, %s accounts, %s reservations checked against I1, I2 and I4 and the buyers' "+
+		"counts\n", comma(a.Pools), comma(a.Accounts), comma(a.Reservations))
 	if r.Durability == "none" {
 		fmt.Fprintln(w, "journal  none")
 	} else {

@@ -9,7 +9,7 @@ import (
 	"github.com/seathold/seathold/engine/catalog"
 )
 
-// tally is what buyers count, from the answers they get. It is what the engine's own books are held against.
+// tally is what buyers count from the answers that they receive. The audit compares the engine's state with it.
 type tally struct {
 	requests  int // to reserve
 	repeated  int // of these, sent a second time
@@ -21,30 +21,28 @@ type tally struct {
 	capped    int // buyers who left at their cap
 	unserved  int // buyers who left without what they wanted
 	refused   map[engine.Code]int
-	asked     []int64 // tickets wished for, by pool; a wish that is cut down or sent again counts once
-	sold      []int64 // tickets, by pool
+	wanted    []int64 // tickets by pool; a wish that is reduced or sent again counts once
+	sold      []int64 // tickets by pool
 
 	operations int
-	latency    *hdrhistogram.Histogram // ns from giving a batch to its answers, for each operation
+	latency    *hdrhistogram.Histogram // ns from a batch to its answers, for each operation
 }
 
-// slowest is the longest wait that the histogram tells apart.
+// slowest is the longest latency that the histogram distinguishes.
 const slowest = 10 * time.Minute
 
 func newTally(s *catalog.Sale) *tally {
-	return &tally{refused: map[engine.Code]int{}, asked: make([]int64, len(s.Pools)), sold: make([]int64, len(s.Pools)),
+	return &tally{refused: map[engine.Code]int{}, wanted: make([]int64, len(s.Pools)), sold: make([]int64, len(s.Pools)),
 		latency: hdrhistogram.New(1, int64(slowest), 2)}
 }
 
-func (t *tally) refuse(code engine.Code) { t.refused[code]++ }
-
 func (t *tally) answered(after time.Duration, operations int) {
 	t.operations += operations
-	// The only error is a value out of range, and this one is in it.
+	// The value is in range, so there is no error.
 	_ = t.latency.RecordValues(int64(min(after, slowest)), int64(operations))
 }
 
-// add adds what another tally has counted.
+// add adds the counts of another tally.
 func (t *tally) add(other *tally) {
 	t.requests += other.requests
 	t.repeated += other.repeated
@@ -59,8 +57,8 @@ func (t *tally) add(other *tally) {
 	for code, n := range other.refused {
 		t.refused[code] += n
 	}
-	for i := range t.asked {
-		t.asked[i] += other.asked[i]
+	for i := range t.wanted {
+		t.wanted[i] += other.wanted[i]
 		t.sold[i] += other.sold[i]
 	}
 	t.latency.Merge(other.latency)
