@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"strconv"
 	"time"
@@ -59,18 +58,13 @@ func writeFile(create func(string) (io.WriteCloser, error), name string, write f
 	if err != nil {
 		return Digest{}, fmt.Errorf("draw: export %s: %w", name, err)
 	}
-	digest := sha256.New()
-	w := bufio.NewWriterSize(io.MultiWriter(file, digest), 1<<16)
+	sum := sha256.New()
+	w := bufio.NewWriterSize(io.MultiWriter(file, sum), 1<<16)
 	write(w)
 	if err := errors.Join(w.Flush(), file.Close()); err != nil {
 		return Digest{}, fmt.Errorf("draw: export %s: %w", name, err)
 	}
-	return sumOf(digest), nil
-}
-
-func sumOf(h hash.Hash) (d Digest) {
-	h.Sum(d[:0])
-	return d
+	return Digest(sum.Sum(nil)), nil
 }
 
 // writeDraw writes draw.json. No value needs escaping: names satisfy [IsName]; the others are numbers, digits and

@@ -105,11 +105,14 @@ func checkSums(export fs.FS) error {
 	}
 	var sums []byte
 	for _, name := range []string{readmeFile, drawFile, entriesFile, resultFile} {
-		digest, err := digestOf(export, name)
-		if err != nil {
+		digest := sha256.New()
+		if err := readFile(export, name, func(file io.Reader) error {
+			_, err := io.Copy(digest, file)
+			return err
+		}); err != nil {
 			return err
 		}
-		sums = fmt.Appendf(sums, "%s  %s\n", digest, name)
+		sums = fmt.Appendf(sums, "%x  %s\n", digest.Sum(nil), name)
 	}
 	listed, err := readSmall(export, sumsFile)
 	if err != nil {
@@ -134,15 +137,6 @@ func readFile(export fs.FS, name string, read func(file io.Reader) error) error 
 		return err
 	}
 	return errors.Join(read(file), file.Close())
-}
-
-func digestOf(export fs.FS, name string) (Digest, error) {
-	sum := sha256.New()
-	err := readFile(export, name, func(file io.Reader) error {
-		_, err := io.Copy(sum, file)
-		return err
-	})
-	return sumOf(sum), err
 }
 
 // readSmall reads a file of a few lines: draw.json or SHA256SUMS.
@@ -231,17 +225,14 @@ func readEntries(export fs.FS, priority string) (entries *Entries, err error) {
 		entries, err = parseEntries(file, priority)
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", entriesFile, err)
-	}
-	return entries, nil
+	return entries, err
 }
 
 // parseEntries reads lines of account and group in any order. The order is checked when the whole file is compared.
 func parseEntries(file io.Reader, priority string) (*Entries, error) {
 	listed := new(Entries)
 	if _, err := listed.memberOf([]byte(priority)); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
+		return nil, fmt.Errorf("%w: %s: %w", ErrRefused, drawFile, err)
 	}
 	lines := bufio.NewReader(file) // its buffer of 4,096 bytes is longer than any valid line
 	for number := 1; ; number++ {
@@ -250,19 +241,19 @@ func parseEntries(file io.Reader, priority string) (*Entries, error) {
 		case err == io.EOF && len(line) == 0 && number > 1:
 			entries, err := listed.freeze()
 			if err != nil {
-				return nil, fmt.Errorf("%w: %w", ErrRefused, err)
+				return nil, fmt.Errorf("%w: %s: %w", ErrRefused, entriesFile, err)
 			}
 			return entries, nil
 		case err == io.EOF || err == bufio.ErrBufferFull:
-			return nil, fmt.Errorf("%w: line %d does not end in a line feed", ErrRefused, number)
+			return nil, fmt.Errorf("%w: %s, line %d, does not end in a line feed", ErrRefused, entriesFile, number)
 		case err != nil:
 			return nil, err
 		case number > 1:
 			if err := listed.addLine(line[:len(line)-1]); err != nil {
-				return nil, fmt.Errorf("%w: line %d: %w", ErrRefused, number, err)
+				return nil, fmt.Errorf("%w: %s, line %d: %w", ErrRefused, entriesFile, number, err)
 			}
 		case string(line) != entriesHeader:
-			return nil, fmt.Errorf("%w: the first line must be %q", ErrRefused, entriesHeader)
+			return nil, fmt.Errorf("%w: %s, line 1, must be %q", ErrRefused, entriesFile, entriesHeader)
 		}
 	}
 }
@@ -334,10 +325,9 @@ func (c *comparison) Write(expected []byte) (int, error) {
 // Close refuses a file that has more bytes.
 func (c *comparison) Close() error {
 	_, err := io.ReadFull(c.file, make([]byte, 1))
-	switch err {
-	case nil:
+	if err == nil {
 		err = fmt.Errorf("%w: %s continues after line %d", ErrRefused, c.name, c.line)
-	case io.EOF:
+	} else if err == io.EOF {
 		err = nil
 	}
 	return errors.Join(err, c.file.Close())
