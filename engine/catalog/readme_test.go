@@ -43,6 +43,31 @@ func TestReadmeSaleIsSmallest(t *testing.T) {
 	}
 }
 
+// TestReadmeNamesEveryKey looks up the keys and columns that the loader reads.
+func TestReadmeNamesEveryKey(t *testing.T) {
+	page, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	text := readSources(t, "load.go", "rules.go", "calendar.go")
+	found := 0
+	for _, list := range regexp.MustCompile(`(?s)(?:object\(|\[\]string\{)("[^)}]*)[)}]`).FindAllStringSubmatch(text, -1) {
+		for _, name := range regexp.MustCompile(`"(\w+)\??"`).FindAllStringSubmatch(list[1], -1) {
+			require.Regexp(t, "[`.]"+name[1]+"[`.]", string(page))
+			found++
+		}
+	}
+	require.Greater(t, found, 50)
+}
+
+func readSources(t *testing.T, names ...string) string {
+	var all strings.Builder
+	for _, name := range names {
+		source, err := os.ReadFile(name)
+		require.NoError(t, err)
+		all.Write(source)
+	}
+	return all.String()
+}
+
 // TestReadmeFault checks the fault that README.md shows.
 func TestReadmeFault(t *testing.T) {
 	page, err := os.ReadFile("README.md")
