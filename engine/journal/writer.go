@@ -11,8 +11,8 @@ import (
 	"github.com/seathold/seathold/engine/internal/meter"
 )
 
-// ErrStalled: the journal has not responded within the writer's timeout. The awaited outcome is not lost: it becomes
-// durable once the journal responds again, unless the process ends before.
+// ErrStalled is returned once the journal has not responded within the writer's timeout. The awaited outcome is not
+// lost: it becomes durable once the journal responds again, unless the process ends before.
 var ErrStalled = errors.New("the journal does not respond")
 
 // beatEvery is after how long without an append the leader of a Shared journal beats. It is a sixth of the silence

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -84,15 +85,10 @@ func lockDirectory(path string, fs fileSystem, shared bool, unmarked func(*direc
 
 // readMarker reads the journal's id from the marker, if there is one.
 func (d *directory) readMarker() (marked bool, err error) {
-	entries, err := d.fs.list(d.path)
-	if err != nil {
-		return false, err
-	}
-	i := slices.IndexFunc(entries, func(e entry) bool { return e.name == markerName })
-	if i < 0 {
+	content, err := d.readFile(markerName, 256, nil)
+	if errors.Is(err, os.ErrNotExist) {
 		return false, nil
 	}
-	content, err := d.readFile(markerName, min(entries[i].bytes, 256), nil)
 	if err != nil {
 		return false, err
 	}

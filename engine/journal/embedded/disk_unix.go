@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Errors that say there is no room left, and that a disk cannot read what it holds.
+// Errors for a full disk, and for content that the disk cannot read.
 var (
 	noRoom     = []error{syscall.ENOSPC, syscall.EDQUOT}
 	unreadable = []error{syscall.EIO}

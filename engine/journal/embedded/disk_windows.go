@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// Errors that say there is no room left, and that a disk cannot read what it holds.
+// Errors for a full disk, and for content that the disk cannot read.
 var (
 	noRoom = []error{syscall.ENOSPC, syscall.EDQUOT, windows.ERROR_DISK_FULL, windows.ERROR_HANDLE_DISK_FULL,
 		windows.ERROR_DISK_QUOTA_EXCEEDED}

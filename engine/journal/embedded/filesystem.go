@@ -141,8 +141,7 @@ func listDir(dir string) ([]entry, error) {
 	return entries, nil
 }
 
-// storageError adds journal.ErrFull to an error that says there is no room. It is applied where an error leaves the
-// package.
+// storageError adds journal.ErrFull to an error for a full disk. It is applied where an error leaves the package.
 func storageError(err error) error {
 	if isAny(err, noRoom) {
 		return fmt.Errorf("%w: %w", journal.ErrFull, err)
