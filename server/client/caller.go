@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -38,6 +39,7 @@ const (
 	firstWait     = 20 * time.Millisecond // before the first retry, twice as long before each further one
 	maxWait       = 5 * time.Second
 	maxAnswer     = 64 << 20 // bytes
+	maxProblem    = 64 << 10 // bytes
 )
 
 // ErrURL is wrapped by errors about Options.URL.
@@ -56,15 +58,7 @@ func newCaller(o Options, timeout time.Duration) (*caller, error) {
 		strings.Trim(base.Path, "/") != "" || base.RawQuery != "" {
 		return nil, fmt.Errorf("%q is %w", o.URL, ErrURL)
 	}
-	if o.Connections == 0 {
-		o.Connections = 64
-	}
-	if o.Attempts == 0 {
-		o.Attempts = 5
-	}
-	if o.Patience == 0 {
-		o.Patience = time.Minute
-	}
+	o.Connections, o.Attempts, o.Patience = cmp.Or(o.Connections, 64), cmp.Or(o.Attempts, 5), cmp.Or(o.Patience, time.Minute)
 	if o.TLS == nil {
 		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
@@ -159,7 +153,7 @@ func (c *caller) send(ctx context.Context, method, path string, body []byte) (*h
 		return response, nil
 	}
 	defer func() { _ = response.Body.Close() }() // read to its end
-	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<16))
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxProblem))
 	if err != nil {
 		return nil, fmt.Errorf("%s %s%s: %w", method, c.base, path, err)
 	}

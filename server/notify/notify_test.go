@@ -289,7 +289,8 @@ func TestHopelessServerEndsTheRun(t *testing.T) {
 
 // No template, account or address can add a header or a recipient.
 func TestNothingIsInjected(t *testing.T) {
-	for _, address := range []string{"", "a", "@b.c", "a@", "a@b..c", "a@-b.c", "a@b.c\r\nBcc: x@y.z", "a@b.c\nx", "a@b.c>", "<a@b.c>",
+	for _, address := range []string{"", "a", "@b.c", "a@", "a@b..c", "a@-b.c", "a@b.c\r\nBcc: x@y.z", "a@b.c\nx",
+		"a@b.c>", "<a@b.c>",
 		"A <a@b.c>", "a@b.c,d@e.f", "a@b.c;d@e.f", "a b@c.d", `"a b"@c.d`, "a@[127.0.0.1]", "a@b_c.d", "ä@b.c", "a@ä.b",
 		"a\x00@b.c", "a@b.c ", strings.Repeat("a", 65) + "@b.c", "a@" + strings.Repeat("b", 64) + ".c",
 		"a@" + strings.Repeat("b.", 130) + "c", ".a@b.c", "a..b@c.d"} {

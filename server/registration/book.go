@@ -21,25 +21,12 @@ import (
 // then count as entered before.
 type book struct {
 	path    string // of the note
-	done    note
+	done    Report
 	refused *os.File
 	unlock  func() error
 	csv     *csv.Writer
 	saved   time.Time
 	unsaved int // lines
-}
-
-// note is how far a registration has come.
-type note struct {
-	Draw         string `json:"draw"`
-	Server       string `json:"server"`
-	Line         int64  `json:"line"`
-	Offset       int64  `json:"offset"`  // of the byte after that line
-	Sum          uint64 `json:"crc64"`   // of the bytes before Offset
-	Entered      int64  `json:"entered"` // lines
-	Before       int64  `json:"entered_before"`
-	Refused      int64  `json:"refused"`
-	RefusedBytes int64  `json:"refused_bytes"` // size of the report
 }
 
 const (
@@ -50,11 +37,8 @@ const (
 
 // openBook opens or creates both files and locks them: two runs over one file would corrupt them.
 func openBook(file, draw, server string) (_ *book, err error) {
-	b := &book{path: file + ".register.json", saved: time.Now(), done: note{Draw: draw, Server: server}}
+	b := &book{path: file + ".register.json", saved: time.Now(), done: Report{Draw: draw, Server: server}}
 	report := file + ".refused.csv"
-	if err := b.load(file, draw, server); err != nil {
-		return nil, err // before it creates the report
-	}
 	if b.refused, err = os.OpenFile(report, os.O_RDWR|os.O_CREATE, 0o644); err != nil {
 		return nil, err
 	}
@@ -66,7 +50,7 @@ func openBook(file, draw, server string) (_ *book, err error) {
 	if b.unlock, err = statefile.Lock(report); err != nil {
 		return nil, err
 	}
-	if err := b.load(file, draw, server); err != nil { // another process may have written it before the lock
+	if err := b.load(file, draw, server); err != nil {
 		return nil, err
 	}
 	return b, b.continueReport()
@@ -81,7 +65,7 @@ func (b *book) load(file, draw, server string) error {
 	if err != nil {
 		return err
 	}
-	var found note
+	var found Report
 	if err := json.Unmarshal(text, &found, json.RejectUnknownMembers(true)); err != nil {
 		return fmt.Errorf("%s is not the note of a registration; remove it to start over: %w", b.path, err)
 	}

@@ -27,17 +27,28 @@ type Options struct {
 	Concurrency int // calls in flight
 
 	// Resumed, if set, is called before a run continues after this line of the file.
-	Resumed func(line int)
+	Resumed func(line int64)
 	// Progress, if set, receives about every second how many bytes of the file are done.
 	Progress func(stage string, done, total int, note string)
 }
 
-// Report counts the lines of a file, over all runs.
+// Report is how far the registration of a file has come, over all runs. FILE.register.json has the same.
 type Report struct {
-	Line    int // the last one that is done
-	Entered int
-	Before  int // had entered before
-	Refused int
+	Draw         string `json:"draw"`
+	Server       string `json:"server"`
+	Line         int64  `json:"line"`    // the last one that is done
+	Offset       int64  `json:"offset"`  // of the byte after that line
+	Sum          uint64 `json:"crc64"`   // of the bytes before Offset
+	Entered      int64  `json:"entered"` // lines
+	Before       int64  `json:"entered_before"`
+	Refused      int64  `json:"refused"`
+	RefusedBytes int64  `json:"refused_bytes"` // size of FILE.refused.csv
+}
+
+// String returns the counts of lines.
+func (r *Report) String() string {
+	return fmt.Sprintf("%s entered, %s had entered before, %s lines refused", humanize.Comma(r.Entered),
+		humanize.Comma(r.Before), humanize.Comma(r.Refused))
 }
 
 // Run enters the accounts that earlier runs have not entered. Refused lines do not end it: malformed ones, accounts of an
@@ -71,8 +82,7 @@ func Run(ctx context.Context, o Options) (report Report, err error) {
 	if err = r.enterAll(ctx); err != nil {
 		err = fmt.Errorf("stopped after line %s of %s: %w; run it again to continue", humanize.Comma(b.done.Line), o.File, err)
 	}
-	d := &b.done
-	return Report{Line: int(d.Line), Entered: int(d.Entered), Before: int(d.Before), Refused: int(d.Refused)}, err
+	return b.done, err
 }
 
 // run is one run over a file.
@@ -110,7 +120,7 @@ func (r *run) resume(file io.Reader) (err error) {
 				r.o.File, humanize.Comma(done.Line), r.book.path)
 		}
 		if r.o.Resumed != nil {
-			r.o.Resumed(int(done.Line))
+			r.o.Resumed(done.Line)
 		}
 		r.report()
 	}
@@ -119,8 +129,7 @@ func (r *run) resume(file io.Reader) (err error) {
 
 func (r *run) report() {
 	d := &r.book.done
-	r.o.Progress("register", int(d.Offset), r.size, fmt.Sprintf("line %s: %s entered, %s before, %s refused",
-		humanize.Comma(d.Line), humanize.Comma(d.Entered), humanize.Comma(d.Before), humanize.Comma(d.Refused)))
+	r.o.Progress("register", int(d.Offset), r.size, d.String())
 }
 
 // enterAll sends the rest of the file. When it fails, all lines before the first one without an outcome are recorded.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -89,16 +88,13 @@ func loadDraw(definition, id string) (*catalog.Sale, *catalog.Draw, error) {
 	return sale, &sale.Draws[i], nil
 }
 
-// errInterrupted ends a command that continues when it is run again.
-var errInterrupted = errors.New("interrupted")
-
-// untilSignal returns a context that ends with the first signal. Its cause is then errInterrupted.
+// untilSignal returns a context that ends with the first signal. Its cause then names the signal.
 func (p *process) untilSignal() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	go func() {
 		select {
-		case <-p.signals:
-			cancel(errInterrupted)
+		case s := <-p.signals:
+			cancel(fmt.Errorf("ended by a signal: %s", s))
 		case <-ctx.Done():
 		}
 	}()

@@ -45,16 +45,15 @@ func (c *registerCommand) Run(p *process) error {
 	defer stop()
 	bar := newProgressBar(p.stderr)
 	report, err := registration.Run(ctx, registration.Options{Draw: c.Draw, File: c.File, Server: c.Server, Client: api,
-		Concurrency: c.Concurrency, Progress: bar.show, Resumed: func(line int) {
-			_, _ = fmt.Fprintf(p.stderr, "continuing after line %s of %s\n", count(line), c.File)
+		Concurrency: c.Concurrency, Progress: bar.show, Resumed: func(line int64) {
+			_, _ = fmt.Fprintf(p.stderr, "continuing after line %s of %s\n", count(int(line)), c.File)
 		}})
 	bar.end()
 	if err != nil {
 		return err
 	}
 	out := lines{w: p.stdout}
-	out.printf("draw %s: %s entered, %s had entered before, %s lines refused", c.Draw, count(report.Entered), count(report.Before),
-		count(report.Refused))
+	out.printf("draw %s: %s", c.Draw, &report)
 	if report.Refused > 0 {
 		out.printf("refused lines and why: %s", c.File+".refused.csv")
 	}

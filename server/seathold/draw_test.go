@@ -349,7 +349,7 @@ func TestRegisterContinuesAfterASignal(t *testing.T) {
 	unreachable := append(args[:len(args)-1:len(args)-1], "http://127.0.0.1:1")
 	signals <- os.Interrupt
 	require.Equal(t, exitFailed, run(unreachable, p))
-	require.Contains(t, errs.String(), "stopped after line 0 of "+path+": interrupted; run it again to continue")
+	require.Contains(t, errs.String(), "stopped after line 0 of "+path+": ended by a signal: interrupt; run it again to continue")
 	require.NoError(t, os.Remove(path+".register.json")) // it names the other server
 	require.Equal(t, "draw draw1: 2 entered, 0 had entered before, 1 lines refused\nrefused lines and why: "+path+".refused.csv\n",
 		done(t, args...))

@@ -12,6 +12,7 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/journal/embedded"
 	"github.com/seathold/seathold/engine/journal/redis"
+	"github.com/seathold/seathold/engine/rehearsal"
 )
 
 const defaultData = "./seathold-data"
@@ -39,17 +40,11 @@ func (s *service) openJournal() (journal.Backend, error) {
 }
 
 // openReadOnly opens the journal for reading. A directory must not be in use by a server; a Redis may be.
-func (f journalFlags) openReadOnly() (readable, error) {
+func (f journalFlags) openReadOnly() (rehearsal.Readable, error) {
 	if f.Redis != "" {
 		return redis.OpenReadOnly(redis.Options{Address: f.Redis})
 	}
 	return embedded.OpenReadOnly(f.Data)
-}
-
-// readable is a journal opened for reading.
-type readable interface {
-	journal.Reader
-	io.Closer
 }
 
 // String names the journal, without a password.

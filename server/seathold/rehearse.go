@@ -63,15 +63,8 @@ func (c *rehearseCommand) play(p *process, o rehearsal.Options) (*rehearsal.Repo
 	if os.Getenv("GOMEMLIMIT") == "" {
 		defer debug.SetMemoryLimit(debug.SetMemoryLimit(rehearsalMemory))
 	}
-	ctx, cancel := context.WithCancelCause(context.Background())
-	defer cancel(nil)
-	go func() {
-		select {
-		case s := <-p.signals:
-			cancel(fmt.Errorf("ended by a signal: %s", s))
-		case <-ctx.Done():
-		}
-	}()
+	ctx, stop := p.untilSignal()
+	defer stop()
 	bar := newProgressBar(p.stderr)
 	o.Progress = bar.show
 	report, err := rehearsal.Run(ctx, o)
