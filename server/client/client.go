@@ -62,16 +62,14 @@ func (c *Client) Batch(ctx context.Context, operations []Operation) (results []R
 	}
 	for len(operations) > 0 {
 		n := min(len(operations), MaxBatch)
-		var answer struct {
-			Results []Result `json:"results"`
-		}
-		if _, err := c.c.call(ctx, http.MethodPost, "/v1/batch", batch{operations[:n]}, &answer); err != nil {
+		content, answer := map[string][]Operation{"operations": operations[:n]}, map[string][]Result{}
+		if _, err := c.c.call(ctx, http.MethodPost, "/v1/batch", content, &answer); err != nil {
 			return results, err
 		}
-		if len(answer.Results) != n {
+		if len(answer["results"]) != n {
 			return results, noAnswer(http.StatusOK, "the batch has another number of results than operations")
 		}
-		results, operations = append(results, answer.Results...), operations[n:]
+		results, operations = append(results, answer["results"]...), operations[n:]
 	}
 	return results, nil
 }
@@ -90,11 +88,9 @@ func (c *Client) Sessions(ctx context.Context, phase string, available int) ([]S
 	if len(query) > 0 {
 		path += "?" + query.Encode()
 	}
-	var answer struct {
-		Sessions []Session `json:"sessions"`
-	}
+	answer := map[string][]Session{}
 	_, err := c.c.call(ctx, http.MethodGet, path, nil, &answer)
-	return answer.Sessions, err
+	return answer["sessions"], err
 }
 
 // Session returns a session with its stock.
@@ -111,11 +107,9 @@ func (c *Client) Account(ctx context.Context, account string) (a Account, err er
 
 // Phases returns the phases in the order of the sale definition.
 func (c *Client) Phases(ctx context.Context) ([]Phase, error) {
-	var answer struct {
-		Phases []Phase `json:"phases"`
-	}
+	answer := map[string][]Phase{}
 	_, err := c.c.call(ctx, http.MethodGet, "/v1/phases", nil, &answer)
-	return answer.Phases, err
+	return answer["phases"], err
 }
 
 // Enter enters an account for a draw, with a priority group or "". An account that has entered keeps its first entry,

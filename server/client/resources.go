@@ -62,10 +62,6 @@ type Operation struct {
 	Reference string `json:"reference,omitempty"`
 }
 
-type batch struct {
-	Operations []Operation `json:"operations"`
-}
-
 // Result is the outcome of an operation in a batch: a reservation or a refusal, and the status that a call of its own
 // would have had.
 type Result struct {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 
 	"github.com/seathold/seathold/server/internal/statefile"
@@ -23,8 +22,7 @@ import (
 // A try without a following reply was in flight when its run ended. A last line without a line feed was cut by a crash,
 // and is dropped.
 type sentLog struct {
-	file   *os.File
-	unlock func() error
+	file   *statefile.File
 	sent   rankSet
 	count  int               // of sent
 	failed map[uint32]string // why
@@ -37,31 +35,22 @@ var errLog = errors.New("log")
 
 // openLog opens the log of a draw, or creates it, and locks it.
 func openLog(path, draw, root string) (_ *sentLog, err error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	file, err := statefile.Open(path, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errLog, err)
 	}
 	l := &sentLog{file: file, failed: map[uint32]string{}}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, l.close())
+			err = errors.Join(err, file.Close())
 		}
 	}()
-	if l.unlock, err = statefile.Lock(path); err != nil {
-		return nil, fmt.Errorf("%w: %w", errLog, err)
-	}
 	header := fmt.Sprintf("%s %s %s\n", logMagic, draw, root)
 	end, err := l.read(header)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", errLog, path, err)
 	}
-	if err := file.Truncate(end); err != nil {
-		return nil, err
-	}
-	if _, err := file.Seek(end, io.SeekStart); err != nil {
-		return nil, err
-	}
-	if end == 0 {
+	if err = file.Cut(end); err == nil && end == 0 {
 		err = errors.Join(l.note("%s", header), statefile.SyncDir(path))
 	}
 	return l, err
@@ -142,13 +131,7 @@ func (l *sentLog) noteFailed(w *Winner, why string) error {
 
 func (l *sentLog) noteDeferred(w *Winner) error { return l.note("deferred %d\n", w.Rank) }
 
-func (l *sentLog) close() error {
-	err := l.file.Close()
-	if l.unlock != nil {
-		err = errors.Join(err, l.unlock())
-	}
-	return err
-}
+func (l *sentLog) close() error { return l.file.Close() }
 
 // rankSet is a set of ranks, which are dense: a byte each is little.
 type rankSet []bool

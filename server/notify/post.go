@@ -164,11 +164,9 @@ func (p *post) close() {
 // fateOfDialing returns the fate of a mail when there is no session. A permanent reply, as to a wrong password, and a
 // server that cannot prove its identity will be the same the next time.
 func fateOfDialing(err error) fate {
-	if code := replyOf(err); code >= 500 {
-		return hopeless
-	}
-	var unknown *tls.CertificateVerificationError
-	if errors.As(err, &unknown) || strings.Contains(err.Error(), "does not support STARTTLS") ||
+	reply, replied := errors.AsType[*textproto.Error](err)
+	_, unknown := errors.AsType[*tls.CertificateVerificationError](err)
+	if replied && reply.Code >= 500 || unknown || strings.Contains(err.Error(), "does not support STARTTLS") ||
 		strings.Contains(err.Error(), "SMTP AUTH") {
 		return hopeless
 	}
@@ -177,8 +175,8 @@ func fateOfDialing(err error) fate {
 
 // fateOf returns the fate of a mail by the server's reply. Code 421 announces the end of the connection.
 func fateOf(err error) (fate, error) {
-	var failure *gomail.SendError
-	if !errors.As(err, &failure) {
+	failure, replied := errors.AsType[*gomail.SendError](err)
+	if !replied {
 		return broken, err
 	}
 	code := failure.ErrorCode()
@@ -191,12 +189,4 @@ func fateOf(err error) (fate, error) {
 		return hopeless, err
 	}
 	return refused, err
-}
-
-// replyOf returns the code of the server's reply in an error; 0 if there is none.
-func replyOf(err error) int {
-	if reply := (*textproto.Error)(nil); errors.As(err, &reply) {
-		return reply.Code
-	}
-	return 0
 }

@@ -22,8 +22,7 @@ import (
 type book struct {
 	path    string // of the note
 	done    Report
-	refused *os.File
-	unlock  func() error
+	refused *statefile.File
 	csv     *csv.Writer
 	saved   time.Time
 	unsaved int // lines
@@ -35,25 +34,20 @@ const (
 	refusedHeader  = "line,reason,text\n"
 )
 
-// openBook opens or creates both files and locks them: two runs over one file would corrupt them.
-func openBook(file, draw, server string) (_ *book, err error) {
+// openBook opens or creates both files. The report is locked: two runs over one file would corrupt them.
+func openBook(file, draw, server string) (*book, error) {
 	b := &book{path: file + ".register.json", saved: time.Now(), done: Report{Draw: draw, Server: server}}
-	report := file + ".refused.csv"
-	if b.refused, err = os.OpenFile(report, os.O_RDWR|os.O_CREATE, 0o644); err != nil {
+	var err error
+	if b.refused, err = statefile.Open(file+".refused.csv", 0o644); err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, b.close())
-		}
-	}()
-	if b.unlock, err = statefile.Lock(report); err != nil {
-		return nil, err
+	if err = b.load(file, draw, server); err == nil {
+		err = b.continueReport()
 	}
-	if err := b.load(file, draw, server); err != nil {
-		return nil, err
+	if err != nil {
+		return nil, errors.Join(err, b.refused.Close())
 	}
-	return b, b.continueReport()
+	return b, nil
 }
 
 // load reads the note, if there is one.
@@ -88,10 +82,7 @@ func (b *book) continueReport() error {
 	if size < b.done.RefusedBytes {
 		return fmt.Errorf("%s has fewer lines than %s counts; remove the latter to start over", b.refused.Name(), b.path)
 	}
-	if err := b.refused.Truncate(b.done.RefusedBytes); err != nil {
-		return err
-	}
-	if _, err := b.refused.Seek(b.done.RefusedBytes, io.SeekStart); err != nil {
+	if err := b.refused.Cut(b.done.RefusedBytes); err != nil {
 		return err
 	}
 	b.csv = csv.NewWriter(b.refused)
@@ -142,12 +133,4 @@ func (b *book) save() error {
 		return err
 	}
 	return statefile.Replace(b.path, append(text, '\n'))
-}
-
-func (b *book) close() error {
-	err := b.refused.Close()
-	if b.unlock != nil {
-		err = errors.Join(err, b.unlock())
-	}
-	return err
 }

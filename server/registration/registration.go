@@ -74,7 +74,7 @@ func Run(ctx context.Context, o Options) (report Report, err error) {
 	if err != nil {
 		return report, err
 	}
-	defer func() { err = errors.Join(err, b.close()) }()
+	defer func() { err = errors.Join(err, b.refused.Close()) }()
 	r := &run{o: &o, seen: newAccountSet(), book: b, size: int(info.Size())}
 	if err := r.resume(file); err != nil {
 		return report, err

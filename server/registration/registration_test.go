@@ -259,7 +259,7 @@ func TestStoppedRunsAreContinued(t *testing.T) {
 	require.NoError(t, err)
 	_, err = Run(t.Context(), o)
 	require.ErrorContains(t, err, "in use by another process")
-	require.NoError(t, book.close())
+	require.NoError(t, book.refused.Close())
 }
 
 // A million bad lines, and many good ones, take no more memory than a few.

@@ -4,6 +4,8 @@ package statefile
 import (
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -11,24 +13,47 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// ErrLocked is returned for a file that another process has locked.
+// ErrLocked is returned for a file that another process has open.
 var ErrLocked = errors.New("in use by another process")
 
-// Lock locks a file against other processes, without waiting, until unlock is called or the process ends.
-func Lock(path string) (unlock func() error, err error) {
-	if runtime.GOOS == "windows" {
-		path += ".lock" // a lock there would keep this process, too, from writing the file through another handle
-	}
-	lock := flock.New(path)
-	taken, err := lock.TryLock()
+// File is a file that this process alone has open.
+type File struct {
+	*os.File
+	lock *flock.Flock
+}
+
+// Open opens a file for reading and writing, creates it if there is none, and locks it until it is closed or the process
+// ends.
+func Open(path string, mode fs.FileMode) (_ *File, err error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, mode)
 	if err != nil {
 		return nil, err
 	}
-	if !taken {
-		return nil, fmt.Errorf("%s is %w", path, ErrLocked)
+	if runtime.GOOS == "windows" {
+		path += ".lock" // a lock of the file itself would keep this process, too, from writing it
 	}
-	return lock.Close, nil
+	f := &File{file, flock.New(path)}
+	locked, err := f.lock.TryLock()
+	if err == nil && !locked {
+		err = fmt.Errorf("%s is %w", file.Name(), ErrLocked)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
+
+// Cut drops what follows the offset. The next write is there.
+func (f *File) Cut(offset int64) error {
+	err := f.Truncate(offset)
+	if err == nil {
+		_, err = f.Seek(offset, io.SeekStart)
+	}
+	return err
+}
+
+// Close closes and unlocks the file.
+func (f *File) Close() error { return errors.Join(f.File.Close(), f.lock.Close()) }
 
 // Replace writes a file. After a crash it has either the old or the new content, whole.
 func Replace(path string, content []byte) (err error) {
