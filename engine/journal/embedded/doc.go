@@ -1,6 +1,6 @@
 // Package embedded stores a journal in a directory, in files of its own.
 //
-//	seathold-journal                  the marker: names the directory a journal, with its format version and its id
+//	seathold-journal                  the marker: shows that this is a journal, with its format version and its id
 //	LOCK                              locked by the one process that writes, or shared by those that only read
 //	segment-00000000000000000001      groups, one frame each; the name is the sequence of the first record
 //	segment-00000000000000912345
@@ -61,7 +61,7 @@
 //	Windows    write, then FlushFileBuffers   MoveFileEx, write-through   LockFileEx
 //
 // Windows cannot sync a directory. There a name is as durable as MOVEFILE_WRITE_THROUGH and the log of NTFS make it.
-// The crash tests simulate a file system and run anywhere; only Linux was tested with real disks.
+// The package is built for all four systems, but its tests were run on Linux only.
 //
 // # Why files of its own
 //

@@ -76,8 +76,8 @@ type Journal struct {
 }
 
 // Open opens the journal in a directory. It makes the directory when it is missing; the parent must exist. Until Close
-// or the end of this process no other process can open the journal: Open and OpenReadOnly return journal.ErrLocked
-// there. A directory that holds other things is refused with journal.ErrForeign. The caller must call Recover next.
+// or the end of this process any other Open or OpenReadOnly of the directory returns journal.ErrLocked. A directory
+// that holds other things is refused with journal.ErrForeign. The caller must call Recover next.
 func Open(path string, options Options) (*Journal, error) {
 	return open(path, options, disk())
 }
@@ -90,8 +90,8 @@ func open(path string, options Options, fs fileSystem) (*Journal, error) {
 	return &Journal{dir: d, options: options.withDefaults()}, nil
 }
 
-// Recover delivers all that is durable, cuts an unfinished group from the end and gets ready for Append. When it fails,
-// no file is changed, and the journal can only be closed. See journal.Reader.
+// Recover delivers all that is durable, cuts an unfinished group off the end and gets ready for Append. On damage, or
+// an error of a callback, it changes no file. After any error the journal can only be closed. See journal.Reader.
 func (j *Journal) Recover(to journal.Recovery) (journal.Recovered, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -148,9 +148,9 @@ func (j *Journal) resume(r *recovery) error {
 }
 
 // Append makes a group durable by one write, which returns once the disk has it. A group that does not follow the last
-// record, or is out of bounds, is refused and changes nothing. Any other error is final: every later Append returns it,
-// and only the next Open can find out whether the group is there. The error wraps journal.ErrFull when there is no
-// room.
+// record, is out of bounds, or comes with a done ctx is refused and changes nothing. Any other error is final: every
+// later Append returns it, and only the next Open can find out whether the group is there. The error wraps
+// journal.ErrFull when there is no room.
 func (j *Journal) Append(ctx context.Context, g journal.Group) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
