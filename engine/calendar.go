@@ -98,9 +98,9 @@ func (e *Engine) nextPhase(lines resolvedLines, now int64) int {
 
 func (e *Engine) nearer(a, b int, now int64) bool {
 	wa, wb := e.calendar.phases[a], e.calendar.phases[b]
-	if ahead := wa.opens > now; ahead != (wb.opens > now) {
-		return ahead
-	} else if ahead {
+	if upcoming := wa.opens > now; upcoming != (wb.opens > now) {
+		return upcoming
+	} else if upcoming {
 		return wa.opens < wb.opens
 	}
 	return wa.closes > wb.closes

@@ -200,13 +200,13 @@ func (c *caller) calls(ticks *atomic.Int64) []porcupine.Operation {
 	kinds := map[spec.Kind]engine.OpKind{spec.Reserve: engine.OpReserve, spec.Confirm: engine.OpConfirm,
 		spec.Release: engine.OpRelease}
 	at, began := c.system.clock.now(), ticks.Add(1)
-	var asked []spec.Operation
+	var ops []spec.Operation
 	var batch []engine.Op
 	for len(batch) < 2 {
 		op := c.draw()
 		if kind, ok := kinds[op.Kind]; ok {
 			op.At = at
-			asked = append(asked, op)
+			ops = append(ops, op)
 			batch = append(batch, engine.Op{Kind: kind, Request: request(op), ID: uuid.MustParse(op.ID),
 				Reference: op.Reference})
 		}
@@ -215,9 +215,9 @@ func (c *caller) calls(ticks *atomic.Int64) []porcupine.Operation {
 	ended, until := ticks.Add(1), c.system.clock.now()
 	var answered []porcupine.Operation
 	for i := range batch {
-		answered = append(answered, porcupine.Operation{ClientId: 10*c.number + i, Input: spec.Call{Operation: asked[i],
+		answered = append(answered, porcupine.Operation{ClientId: 10*c.number + i, Input: spec.Call{Operation: ops[i],
 			Until: until}, Call: began,
-			Output: answer(asked[i], &batch[i].Result, batch[i].Err), Return: ended})
+			Output: answer(ops[i], &batch[i].Result, batch[i].Err), Return: ended})
 	}
 	return answered
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // Conservation is the result of one check of I1 and I2 on the live sale: the differences between stock, ledgers and
-// reservations, which are always 0, the counts behind them, and in Problem the first thing that is wrong.
+// reservations, which are always 0, the counts that they were computed from, and in Problem the first fault.
 type Conservation = audit.Conservation
 
 // conservationCheck is the state of the background check of I1 and I2.

@@ -22,7 +22,7 @@ type Engine struct {
 	calendar  calendar
 	rules     *ruleTexts
 	clock     func() time.Time
-	ahead     atomic.Int64 // ms by which the sale clock was advanced when a standby took over
+	advanced  atomic.Int64 // ms by which the sale clock was advanced when a standby took over
 
 	term     atomic.Pointer[term] // nil while another server leads
 	leader   atomic.Pointer[string]
@@ -46,8 +46,8 @@ type Engine struct {
 }
 
 // Open recovers the sale from its journal and starts it. A standby is returned at once and follows in the background.
-// ctx bounds the recovery only. Errors are those of Options, of the journal, and of a sale definition that no longer
-// has what the journal's reservations name. The journal is closed then.
+// ctx bounds the recovery only. Errors are those of the options, of the journal, and of a sale definition that no
+// longer has what the journal's reservations name. After a failed recovery the journal is closed.
 func Open(ctx context.Context, o Options) (*Engine, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
@@ -159,13 +159,13 @@ func (e *Engine) Close() error {
 // Sale returns the sale definition.
 func (e *Engine) Sale() *catalog.Sale { return e.sale }
 
-// TTL returns how long a hold lasts unless the request asks for less.
+// TTL returns how long a hold lasts if the request has no TTL.
 func (e *Engine) TTL() time.Duration { return e.o.TTL }
 
 // Now returns the instant on the sale clock, in UTC.
 func (e *Engine) Now() time.Time { return instant(e.nowMs()) }
 
-func (e *Engine) nowMs() int64 { return e.clock().UnixMilli() + e.ahead.Load() }
+func (e *Engine) nowMs() int64 { return e.clock().UnixMilli() + e.advanced.Load() }
 
 // instant returns the time of the engine's milliseconds.
 func instant(ms int64) time.Time { return time.UnixMilli(ms).UTC() }

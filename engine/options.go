@@ -29,7 +29,8 @@ type Options struct {
 
 	// Holds and time.
 
-	// TTL is how long a hold lasts unless the request asks for less, in whole seconds; default 17 minutes.
+	// TTL is how long a hold lasts if the request has no TTL, and the most that a request may have; in whole seconds,
+	// default 17 minutes.
 	TTL time.Duration
 	// Clock returns the sale clock. It is called once, after recovery, with the latest instant in the journal (zero for an
 	// empty one), so that a simulated clock can continue from there. Default: wall time.

@@ -84,7 +84,7 @@ func (e *Engine) takeOver(ctx context.Context, p *replay, found journal.Recovere
 	}
 	// The sale clock must not go back to before an instant that the old leader has acknowledged.
 	if lag := p.latest - e.clock().UnixMilli(); lag > 0 {
-		e.ahead.Store(lag)
+		e.advanced.Store(lag)
 	}
 	if err := t.begin(ctx); err != nil {
 		return err

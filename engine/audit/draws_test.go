@@ -97,7 +97,7 @@ func TestAuditFindsWrongDraws(t *testing.T) {
 	all := []string{"alice", "bob", "frozen", "drawn", "reserve alice", "reserve bob"}
 	require.Empty(t, newDrawnJournal(t).problems(all...))
 	require.Empty(t, newDrawnJournal(t).problems(all[:3]...))
-	for says, order := range map[string][]string{
+	for text, order := range map[string][]string{
 		"alice enters again":                    {"alice", "alice", "bob", "frozen", "drawn"},
 		"bob enters again, or after the close":  {"alice", "frozen", "bob", "drawn"},
 		"is frozen twice":                       {"alice", "bob", "frozen", "frozen", "drawn"},
@@ -108,10 +108,10 @@ func TestAuditFindsWrongDraws(t *testing.T) {
 		"alice in phase packs, in which it has": {"alice", "bob", "frozen", "reserve alice", "drawn"},
 	} {
 		problems := newDrawnJournal(t).problems(order...)
-		require.NotEmpty(t, problems, says)
-		require.Contains(t, problems[0], says)
+		require.NotEmpty(t, problems, text)
+		require.Contains(t, problems[0], text)
 	}
-	for says, change := range map[string]func(d *drawnJournal){
+	for text, change := range map[string]func(d *drawnJournal){
 		"entries have the root":               func(d *drawnJournal) { d.fields["alice"].Group = 0 },
 		"under other terms than the sale's":   func(d *drawnJournal) { d.fields["frozen"].Terms[0] ^= 1 },
 		"beacon's signature is not":           func(d *drawnJournal) { d.forge() },
@@ -127,8 +127,8 @@ func TestAuditFindsWrongDraws(t *testing.T) {
 			order = append(order[:len(order):len(order)], "reserve stranger")
 		}
 		problems := d.problems(order...)
-		require.NotEmpty(t, problems, says)
-		require.Contains(t, problems[0], says)
+		require.NotEmpty(t, problems, text)
+		require.Contains(t, problems[0], text)
 	}
 }
 

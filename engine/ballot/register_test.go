@@ -9,13 +9,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/draw"
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/record"
 )
 
 func TestRegisterWord(t *testing.T) {
 	for _, p := range []entryState{{}, {entered: true},
-		{entered: true, placed: true, group: record.MaxGroups, slot: record.MaxSlot, rank: 1<<32 - 1},
+		{entered: true, placed: true, group: draw.MaxGroups, slot: record.MaxSlot, rank: 1<<32 - 1},
 		{entered: true, group: 1, slot: 1, rank: 1}} {
 		require.Equal(t, p, unpackEntry(p.pack()))
 	}

@@ -23,18 +23,16 @@ type Draw struct {
 	Beacon  draw.Beacon
 }
 
-// Bounds of a Draw's numbers.
-const (
-	MaxDraws  = 255
-	MaxGroups = draw.MaxGroups
-	MaxSlot   = 1 << 20
-)
+// MaxSlot is the largest Draw.Slot.
+const MaxSlot = 1 << 20
+
+const maxDraws = 255 // of a sale
 
 func (f *fields) draw(kind Kind) (d Draw) {
-	d.Index = int(f.number(MaxDraws - 1))
+	d.Index = int(f.number(maxDraws - 1))
 	switch kind {
 	case KindEntry, KindRanked:
-		d.Group = int(f.number(MaxGroups))
+		d.Group = int(f.number(draw.MaxGroups))
 		d.Account = string(f.text(inventory.MaxAccount))
 		f.bad = f.bad || d.Account == ""
 		if kind == KindRanked {

@@ -88,7 +88,7 @@ type Record struct {
 // AppendTaken appends the record of a new hold to a run of records.
 func AppendTaken(run []byte, s *inventory.Snapshot) []byte { return appendOutcome(run, s, KindTaken) }
 
-// AppendEnd appends the record of a reservation that was confirmed, released or expired, as s.State says.
+// AppendEnd appends the record of a reservation whose state is confirmed, released or expired.
 func AppendEnd(run []byte, s *inventory.Snapshot) []byte {
 	switch s.State {
 	case inventory.Confirmed:
@@ -207,8 +207,8 @@ func (f *fields) outcome(r *Record) {
 	}
 }
 
-// Replay returns the callbacks for journal.Reader that pass every record to apply, with its sequence; 0 for the records of
-// the checkpoint. It stops at the first error.
+// Replay returns the callbacks for journal.Reader that pass every record to apply, with its sequence; 0 for the records
+// of the checkpoint. It stops at the first error.
 func Replay(begin func(journal.CheckpointInfo) error, apply func(seq uint64, b []byte) error) journal.Recovery {
 	return journal.Recovery{
 		Begin: begin,
