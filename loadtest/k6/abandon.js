@@ -1,5 +1,5 @@
-// Baskets that nobody pays for: most holds run out, and their tickets come back to the shelf. A hold past its time cannot
-// be confirmed any more; the others can.
+// Abandoned baskets: most holds expire unpaid, and their tickets become available again. An expired hold cannot be
+// confirmed; the others can.
 import { check, sleep } from 'k6';
 import exec from 'k6/execution';
 import { account, afterwards, audit as auditSale, remember } from './audit.js';
@@ -49,15 +49,15 @@ export default function (sessions) {
   }
   sleep(1.1);
   const late = confirm(r.body.id);
-  check(late, { 'a hold past its time cannot be confirmed': () => late.code === 'reservation_expired' });
+  check(late, { 'an expired hold cannot be confirmed': () => late.code === 'reservation_expired' });
 }
 
 export function teardown(sessions) {
-  // Whatever was not paid for is back: nothing is held when the last hold has run out.
+  // Everything unpaid is available again: no ticket is held once the last hold has expired.
   const names = new Set(sessions.map((s) => s.session));
   const held = read('/v1/sessions').sessions.filter((s) => names.has(s.session))
     .reduce((n, s) => n + s.pools.reduce((sum, p) => sum + p.held, 0), 0);
-  check(held, { 'all that was abandoned has come back': () => held === 0 });
+  check(held, { 'all abandoned tickets are available again': () => held === 0 });
 }
 
 export const audit = auditSale;

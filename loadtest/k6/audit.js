@@ -1,33 +1,33 @@
-// What must be true of every sale, asked of the API after the load: nothing is oversold (I1), no cap is broken (I2), and
-// every confirmation that was acknowledged is still there (I5).
+// The audit checks through the API, after the load, what must be true of every sale: no pool is oversold (I1), no cap
+// is exceeded (I2), and every acknowledged confirmation still exists (I5).
 //
-// k6 shares no memory between its virtual users, so each keeps what it was promised and asks for it itself: the audit is a
-// scenario of one iteration for each of the users that made the load, after it. They are the same, since the load never
-// has more users than the audit.
+// k6 shares no memory between its virtual users, so each user remembers its own acknowledged confirmations and checks
+// them itself. The audit is a scenario that runs once in each user after the load. k6 reuses the users of the load,
+// which never has more of them than the audit.
 import exec from 'k6/execution';
 import { Counter } from 'k6/metrics';
 import { read, readAll, run } from './sale.js';
 
-const pools = new Counter('audit_pools'); // looked at
-const ledgers = new Counter('audit_ledgers'); // looked at
-const confirms = new Counter('audit_confirms'); // looked at
+const pools = new Counter('audit_pools'); // checked
+const ledgers = new Counter('audit_ledgers'); // checked
+const confirms = new Counter('audit_confirms'); // checked
 const oversold = new Counter('audit_oversold'); // tickets
 const overCap = new Counter('audit_over_cap'); // tickets
 const lost = new Counter('audit_lost_confirms');
 
 const sessionLimit = Number(__ENV.SESSION_LIMIT || 6);
-const acknowledged = []; // ids that this user saw confirmed
+const acknowledged = []; // ids whose confirmation this user received
 
 export function remember(id) {
   acknowledged.push(id);
 }
 
-// account names the n-th buyer of this run.
+// account returns the name of the n-th buyer of this run.
 export function account(n) {
   return `${run}-${n}`;
 }
 
-// afterwards makes the audit's scenario. load is how long the load takes at most, in seconds.
+// afterwards returns the audit's scenario. load is the longest duration of the load, in seconds.
 export function afterwards(users, load, accounts) {
   return {
     executor: 'per-vu-iterations', vus: users, iterations: 1, startTime: `${load + 3}s`, maxDuration: '10m', exec: 'audit',

@@ -1,5 +1,5 @@
-// Everyone wants the one session with the fewest places, and takes as many tickets as allowed. It sells out to the last
-// ticket and not one further; from then on the server has to be quick at saying no.
+// All buyers want the session with the fewest tickets, and as many tickets as allowed. It must sell out to the last
+// ticket, and not oversell; from then on the server has to refuse quickly.
 import { check } from 'k6';
 import exec from 'k6/execution';
 import { account, afterwards, audit as auditSale, remember } from './audit.js';

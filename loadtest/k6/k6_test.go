@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// load runs one scenario briefly against a server built with the tags. It returns what was printed, and the error of a
-// scenario that failed.
+// load runs a short version of a scenario against a server built with the tags. It returns the output, and an error if
+// the scenario failed.
 func load(t *testing.T, scenario, tags string) (string, error) {
 	command := exec.CommandContext(t.Context(), "scripts/load", scenario, "--short")
 	command.Dir = "../.."
@@ -24,7 +24,7 @@ func load(t *testing.T, scenario, tags string) (string, error) {
 	return string(out), err
 }
 
-// Each scenario passes on a server that keeps its promises, and fails, by the audit, on one that oversells on purpose.
+// Each scenario passes on a correct server, and its audit fails on one that oversells on purpose.
 func TestScenarios(t *testing.T) {
 	for _, scenario := range []string{"hot_session", "packs", "retry_storm"} {
 		t.Run(scenario, func(t *testing.T) {
@@ -32,22 +32,22 @@ func TestScenarios(t *testing.T) {
 			both.Go(func() {
 				out, err := load(t, scenario, "")
 				assert.NoError(t, err, out)
-				assert.Regexp(t, `nothing is oversold \(I1\) +4,036 pools +0 +yes`, out)
-				assert.Regexp(t, `every acknowledged confirmation stands \(I5\) +\S+ confirmations +0 +yes`, out)
+				assert.Regexp(t, `no pool is oversold \(I1\) +4,036 pools +0 +yes`, out)
+				assert.Regexp(t, `every acknowledged confirmation exists \(I5\) +\S+ confirmations +0 +yes`, out)
 				assert.Contains(t, out, "I1, I2, I3 and I6 hold after every record")
 			})
 			both.Go(func() {
 				out, err := load(t, scenario, "seathold_oversell")
-				assert.Error(t, err, "a server that oversells was not noticed:\n%s", out)
+				assert.Error(t, err, "the audit missed that the server oversells:\n%s", out)
 				assert.Regexp(t, `audit_oversold +count==0 +NO`, out)
-				assert.Regexp(t, `BROKEN .* I1: session`, out, "the journal's audit has to notice too")
+				assert.Regexp(t, `BROKEN .* I1: session`, out, "the audit of the journal must find it too")
 			})
 			both.Wait()
 		})
 	}
 }
 
-// The report is one page that fetches nothing, and ends with the audit.
+// The report is a self-contained page that ends with the audit.
 func TestReport(t *testing.T) {
 	reports := t.TempDir()
 	t.Setenv("REPORTS", reports)

@@ -1,5 +1,5 @@
-// Packs of three different sessions, all or nothing, as buyers choose them in Paris: when one of the three is sold out they
-// choose others, think, and pay. The sessions are the smallest ones, so that many packs fail half-way.
+// Packs of three different sessions, all or nothing, as in Paris: when one of the three is sold out, buyers choose
+// others; then they wait and pay. The sessions are the smallest ones, so that many packs fail at a later line.
 import { check, sleep } from 'k6';
 import exec from 'k6/execution';
 import { account, afterwards, audit as auditSale, remember } from './audit.js';
@@ -22,7 +22,7 @@ export const options = {
   thresholds: thresholds({
     'latency{call:reserve}': [short ? 'p(99)<2000' : 'p(99)<500'],
     'results{call:reserve,code:ok}': ['count>0'],
-    'results{call:reserve,code:sold_out}': ['count>0'], // else nothing was contested
+    'results{call:reserve,code:sold_out}': ['count>0'], // otherwise there was no contention
   }),
 };
 

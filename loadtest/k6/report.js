@@ -1,4 +1,4 @@
-// The summary of a run: text for the terminal and a page of HTML that needs nothing from anywhere. Both end with the audit.
+// The summary of a run: a text for the terminal and a self-contained HTML page. Both end with the audit.
 
 const about = __ENV.ABOUT || '';
 
@@ -10,7 +10,7 @@ function value(data, metric, field) {
 const whole = (n) => Math.round(n).toString().replace(/\B(?=(\d{3})+$)/g, ',');
 const ms = (n) => `${n < 10 ? n.toFixed(2) : n.toFixed(1)} ms`;
 
-// resultsOf lists what became of the calls: [call, code, count].
+// resultsOf returns the results of the calls: [call, code, count].
 function resultsOf(data) {
   const rows = [];
   for (const name of Object.keys(data.metrics)) {
@@ -31,15 +31,15 @@ function latenciesOf(data) {
 }
 
 function auditOf(data) {
-  const row = (what, looked, unit, wrong) => [what, `${whole(value(data, looked, 'count'))} ${unit}`,
-    whole(value(data, wrong, 'count')), value(data, wrong, 'count') === 0 && value(data, looked, 'count') > 0 ? 'yes' : 'NO'];
+  const row = (what, checked, unit, wrong) => [what, `${whole(value(data, checked, 'count'))} ${unit}`,
+    whole(value(data, wrong, 'count')), value(data, wrong, 'count') === 0 && value(data, checked, 'count') > 0 ? 'yes' : 'NO'];
   const audit = [
-    row('nothing is oversold (I1)', 'audit_pools', 'pools', 'audit_oversold'),
-    row('no cap is broken (I2)', 'audit_ledgers', 'ledgers', 'audit_over_cap'),
-    row('every acknowledged confirmation stands (I5)', 'audit_confirms', 'confirmations', 'audit_lost_confirms'),
+    row('no pool is oversold (I1)', 'audit_pools', 'pools', 'audit_oversold'),
+    row('no cap is exceeded (I2)', 'audit_ledgers', 'ledgers', 'audit_over_cap'),
+    row('every acknowledged confirmation exists (I5)', 'audit_confirms', 'confirmations', 'audit_lost_confirms'),
   ];
   if (value(data, 'audit_confirms', 'count') === 0 && value(data, 'results{call:confirm,code:ok}', 'count') === 0) {
-    audit[2][3] = 'yes'; // nothing was promised
+    audit[2][3] = 'yes'; // there was no confirmation to check
   }
   return audit;
 }
@@ -60,8 +60,8 @@ function tables(data) {
   return [
     { title: 'Results', head: ['call', 'code', 'count'], rows: resultsOf(data) },
     { title: 'Latency', head: ['call', 'median', '95 %', '99 %', 'longest'], rows: latenciesOf(data) },
-    { title: 'Thresholds', head: ['of', 'rule', 'holds'], rows: thresholdsOf(data) },
-    { title: 'Audit', head: ['rule', 'looked at', 'wrong', 'holds'], rows: auditOf(data) },
+    { title: 'Thresholds', head: ['metric', 'rule', 'holds'], rows: thresholdsOf(data) },
+    { title: 'Audit', head: ['rule', 'checked', 'wrong', 'holds'], rows: auditOf(data) },
   ];
 }
 
@@ -90,7 +90,7 @@ function html(title, facts, all) {
     `<h1>${escape(title)}</h1><p>${escape(facts)}</p>${all.map(table).join('')}</html>\n`;
 }
 
-// summary makes a scenario's handleSummary.
+// summary returns the handleSummary function of a scenario.
 export function summary(scenario) {
   return (data) => {
     const requests = value(data, 'http_reqs', 'count');

@@ -1,5 +1,5 @@
-// A gateway that has lost its patience: each reservation is sent one to ten times at once, over several connections, and
-// each confirmation a few times. One id has one effect and one answer (I9).
+// An impatient gateway: each reservation is sent one to ten times at once, over several connections, and each
+// confirmation up to three times. One id has one effect and one answer (I9).
 import { check } from 'k6';
 import exec from 'k6/execution';
 import { account, afterwards, audit as auditSale, remember } from './audit.js';
@@ -41,7 +41,8 @@ export default function (hot) {
   const won = answers.filter((a) => a.ok);
   check(answers, {
     'one of them made the reservation': () => won.filter((a) => a.status === 201).length === (won.length > 0 ? 1 : 0),
-    'all that succeeded tell of the same one': () => won.every((a) => a.body.id === request.id && a.body.created_at === won[0].body.created_at),
+    'all that succeeded return the same one': () =>
+      won.every((a) => a.body.id === request.id && a.body.created_at === won[0].body.created_at),
   });
   if (won.length === 0) {
     return;

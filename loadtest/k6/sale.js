@@ -1,5 +1,4 @@
-// The API as the scenarios use it, and what every call leaves behind for the summary: a count by call and result code, and
-// the time it took.
+// The calls of the API that the scenarios make. Each call records its result code and its latency for the summary.
 import http from 'k6/http';
 import { Counter, Rate, Trend } from 'k6/metrics';
 
@@ -9,23 +8,23 @@ if (__ENV.KEY) {
   headers.Authorization = `Bearer ${__ENV.KEY}`;
 }
 
-// A refusal by the rules of the sale is a proper answer; only 5xx and broken connections are failures of a request.
+// A refusal by the rules of the sale is a valid answer; only 5xx and broken connections are failures of a request.
 http.setResponseCallback(http.expectedStatuses({ min: 200, max: 499 }));
 
 export const short = __ENV.SHORT === '1';
-export const run = __ENV.RUN || 'run'; // keeps the accounts of two runs against one server apart
+export const run = __ENV.RUN || 'run'; // keeps the accounts of two runs on one server apart
 
 export const results = new Counter('results'); // tags: call, code
 export const latency = new Trend('latency', true); // ms; tags: call, code
-export const failed = new Rate('failed'); // calls that got no proper answer
+export const failed = new Rate('failed'); // calls without a valid answer
 
-// Every code that the report shows. A threshold that always holds makes k6 keep a count for each.
+// All codes that the report shows. k6 keeps a count for each because of a threshold that always holds.
 const calls = ['reserve', 'confirm', 'release'];
 const codes = ['ok', 'repeated', 'sold_out', 'account_cap_exceeded', 'session_limit_exceeded', 'id_reused',
   'reservation_expired', 'reservation_released', 'reservation_confirmed', 'reservation_not_found', 'overloaded',
   'journal_unavailable', 'not_leader', 'unreachable', 'other'];
 
-// thresholds adds those of a scenario to those of all.
+// thresholds adds the thresholds of a scenario to the common ones.
 export function thresholds(own) {
   const all = {
     failed: ['rate<0.001'],
@@ -45,7 +44,7 @@ export function thresholds(own) {
   return Object.assign(all, own);
 }
 
-// codeOf names what became of a call.
+// codeOf returns the result code of a call.
 function codeOf(r) {
   if (r.status === 0) {
     return 'unreachable';
@@ -54,13 +53,13 @@ function codeOf(r) {
     return 'ok';
   }
   if (r.status === 200) {
-    return 'repeated'; // for a reservation; confirm and release do not tell
+    return 'repeated'; // of a reservation; confirm and release do not report repetitions
   }
   const code = r.json('code');
   if (codes.includes(code)) {
     return code;
   }
-  console.error(`no scenario expects this answer: ${r.status} ${r.body}`);
+  console.error(`unexpected answer: ${r.status} ${r.body}`);
   return 'other';
 }
 
@@ -102,7 +101,7 @@ export function release(id) {
   return answer('release', http.post(`${api}/v1/reservations/${id}/release`, '', { headers, tags: { name: 'release' } }));
 }
 
-// read gets a resource that has to be there.
+// read gets a resource that must exist.
 export function read(path) {
   const r = http.get(`${api}${path}`, { headers, tags: { name: 'read' } });
   if (r.status !== 200) {
@@ -111,7 +110,7 @@ export function read(path) {
   return r.json();
 }
 
-// readAll gets many resources, some at a time.
+// readAll gets many resources, twenty at a time.
 export function readAll(paths) {
   const all = [];
   for (let i = 0; i < paths.length; i += 20) {
@@ -123,7 +122,7 @@ export function readAll(paths) {
   return all;
 }
 
-// onSale lists the pools that an open phase sells, the smallest session first, so that a short run can sell some out.
+// onSale returns the sessions that an open phase sells, the smallest first, so that a short run can sell some out.
 export function onSale() {
   const open = read('/v1/phases').phases.filter((p) => p.open).map((p) => p.programme);
   const sessions = read('/v1/sessions').sessions.filter((s) => s.on_sale && open.includes(s.programme));

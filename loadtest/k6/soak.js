@@ -1,5 +1,5 @@
-// A day of selling at a steady pace: everything that buyers do, mixed, for as long as HOURS says. Watch memory, the
-// journal's checkpoints and the tail of the latency meanwhile; they should be the same at the end as at the beginning.
+// A mix of all calls at a steady rate, for the number of hours in HOURS. Watch memory, the journal's checkpoints and
+// the tail latency; they should be the same at the end as at the beginning.
 import { check, sleep } from 'k6';
 import exec from 'k6/execution';
 import { account, afterwards, audit as auditSale, remember } from './audit.js';

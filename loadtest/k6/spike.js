@@ -1,5 +1,5 @@
-// The minute in which the sale opens: the rate climbs steeply, stays, and falls. Buyers take one to four tickets, most of
-// them pay after a moment, some give up, some change their mind.
+// The minute in which the sale opens: the rate rises steeply, stays, and falls. Buyers take one to four tickets. Most
+// of them pay after a moment, some release their tickets, some just leave.
 import { check, sleep } from 'k6';
 import exec from 'k6/execution';
 import { account, afterwards, audit as auditSale, remember } from './audit.js';
