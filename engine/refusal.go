@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -177,8 +178,8 @@ var refusalIndex = func() map[Code]int {
 	return index
 }()
 
-// Rules returns the row of every code that a Refusal of the engine can have.
-func Rules() []Rule { return refusals[:] }
+// Rules returns a copy of the table of refusals: the rule of every code that a Refusal of the engine can have.
+func Rules() []Rule { return slices.Clone(refusals[:]) }
 
 // Rule is what a code means: its row in the table of refusals.
 type Rule struct {
@@ -226,7 +227,7 @@ func quoted(s string) string { return strconv.Quote(s) }
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 
 // Refusal is the error of a request that broke a rule. A refused request changes nothing. The code decides which fields
-// are set: those that the facts of its rule read.
+// are set: those that its rule reads.
 //
 // JournalUnavailable is the exception: where the call took effect before the journal failed, its outcome is unknown. A
 // retry with the same id returns it.

@@ -116,9 +116,6 @@ func parseKey(role, key string) (keyEntry, error) {
 	return entry, nil
 }
 
-// KeyRule is the detail of every 401: how to send a key.
-const KeyRule = "send a valid key as Authorization: Bearer KEY"
-
 // RoleOf returns the role of the key in an Authorization header, 0 without a valid one. Its time depends on the length
 // of the header and the number of keys, not on how much of a key matched.
 func (k *Keys) RoleOf(authorization []byte) Role {

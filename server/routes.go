@@ -98,7 +98,7 @@ func (x *exchange) answer() {
 		closeGracefully(ctx.Conn()) // headerReceived left the body unread
 	}
 	if x.role == 0 && !resource.public {
-		reject(ctx, &encode.Unauthenticated, KeyRule)
+		reject(ctx, &encode.Unauthenticated, encode.KeyRule)
 		return
 	}
 	if !found {

@@ -105,7 +105,7 @@ func (d *draws) permit(w http.ResponseWriter, r *http.Request) error {
 	switch role := roleOf(d.keys, r); {
 	case role == 0:
 		w.Header().Set("WWW-Authenticate", encode.Challenge)
-		return &refusal{&encode.Unauthenticated, server.KeyRule}
+		return &refusal{&encode.Unauthenticated, encode.KeyRule}
 	case role < server.Admin:
 		return &refusal{&encode.Forbidden, "this call requires an admin's key"}
 	}

@@ -76,7 +76,7 @@ func (o *Options) guard(least server.Role, next http.Handler) http.Handler {
 		switch role := roleOf(o.Keys, r); {
 		case role == 0:
 			w.Header().Set("WWW-Authenticate", encode.Challenge)
-			writeLine(w, http.StatusUnauthorized, server.KeyRule)
+			writeLine(w, http.StatusUnauthorized, encode.KeyRule)
 		case role < least:
 			writeLine(w, http.StatusForbidden, "the key's role does not permit this")
 		default:

@@ -9,6 +9,9 @@ const (
 	Challenge   = `Bearer realm="seathold"` // WWW-Authenticate of every 401
 )
 
+// KeyRule is the detail of every 401: how to send a key.
+const KeyRule = "send a valid key as Authorization: Bearer KEY"
+
 // The refusals of the API that the engine does not have, in the form of its table. They have no facts.
 var (
 	Unauthenticated  = engine.Rule{Code: "unauthenticated", Status: 401, Title: "Not authenticated"}
