@@ -67,19 +67,20 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	switch {
 	case o.Durability == None:
 		e.clock = o.Clock(time.Time{})
-		e.term.Store(&term{})
-		e.start()
+		err = (&term{e: e}).begin(ctx)
 	case o.Standby:
 		e.clock = o.Clock(time.Time{})
 		e.background.Go(e.follow)
+		return e, nil
 	default:
-		if err := e.recover(ctx); err != nil {
-			close(e.stop)
-			e.background.Wait()
-			return nil, errors.Join(err, o.Journal.Close())
-		}
-		e.start()
+		err = e.recover(ctx)
 	}
+	if err != nil {
+		close(e.stop)
+		e.background.Wait()
+		return nil, errors.Join(err, o.Journal.Close())
+	}
+	e.start()
 	return e, nil
 }
 

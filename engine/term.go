@@ -12,10 +12,10 @@ import (
 // the engine, or that follows on a standby, owns its beginning: claim, then begin. Close owns its end. Each happens
 // once.
 type term struct {
-	e        *Engine
-	writer   *journal.Writer // nil without a journal
-	outcomes *outcomes       // the writer's source; nil without a journal
-	note     bool            // the journal's last definition is not the present sale's
+	e          *Engine
+	writer     *journal.Writer // nil without a journal
+	outcomes   *outcomes       // the writer's source; nil without a journal
+	definition bool            // the journal lacks the present sale's definition
 }
 
 // claim ends the replay of a journal: it claims the next epoch where several servers share the journal, which fences
@@ -33,23 +33,23 @@ func (e *Engine) claim(ctx context.Context, p *replay, found journal.Recovered) 
 	}
 	e.inventory.Resume(last)
 	e.checkpointedAt.Store(found.Checkpoint.Start)
-	t := &term{e: e, note: !p.decoder.Current(), outcomes: newOutcomes(e.inventory, e.ballots,
-		record.DefinitionOf(e.sale))}
+	t := &term{e: e, definition: !p.decoder.Current()}
+	t.outcomes = newOutcomes(e.inventory, e.ballots, record.DefinitionOf(e.sale))
 	t.outcomes.restore()
 	t.writer = journal.NewWriter(e.o.Journal, journal.Feed{Fill: t.outcomes.fill, Durable: t.outcomes.madeDurable}, last,
 		e.o.JournalTimeout)
 	return t, nil
 }
 
-// begin publishes the term, so that calls are accepted, and watches it until its end. It records the present sale's
-// definition first if the numbers in further records would mean something else.
+// begin publishes the term, so that calls are accepted and the inventory can wake the writer, and watches it until its
+// end. If the journal lacks the present sale's definition, it waits until the definition is durable.
 func (t *term) begin(ctx context.Context) error {
 	t.e.term.Store(t)
 	if t.writer == nil {
 		return nil
 	}
 	t.e.background.Go(t.watch)
-	if !t.note {
+	if !t.definition {
 		return nil
 	}
 	seq, ok := t.e.inventory.Note(noteOf(record.KindDefinition, 0, 0))
