@@ -128,8 +128,7 @@ func (r *run) resume(file io.Reader) (err error) {
 }
 
 func (r *run) report() {
-	d := &r.book.done
-	r.o.Progress("register", int(d.Offset), r.size, d.String())
+	r.o.Progress("register", int(r.book.done.Offset), r.size, r.book.done.String())
 }
 
 // enterAll sends the rest of the file. When it fails, all lines before the first one without an outcome are recorded.

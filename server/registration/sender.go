@@ -26,9 +26,7 @@ type outcome struct {
 // send enters the accounts of its tasks one after the other. After ctx has ended it fails them.
 func (o *Options) send(ctx context.Context, tasks <-chan *task) {
 	for t := range tasks {
-		if ctx.Err() != nil {
-			t.outcome = outcome{fatal: context.Cause(ctx)}
-		} else {
+		if t.outcome.fatal = context.Cause(ctx); t.outcome.fatal == nil {
 			t.outcome = o.enter(ctx, t)
 		}
 		close(t.done)

@@ -99,13 +99,13 @@ func (s *service) describeCallers() string {
 	if s.keys == nil {
 		access = "on this machine only, without keys"
 	}
-	switch {
-	case s.tls == nil:
-		return access
-	case s.command.Callers.ClientCA == "":
-		return access + ", TLS"
+	if s.tls != nil {
+		access += ", TLS"
 	}
-	return access + ", TLS with client certificates"
+	if s.command.Callers.ClientCA != "" {
+		access += " with client certificates"
+	}
+	return access
 }
 
 // suggest prints calls that hold and sell tickets in the present state of the sale.
@@ -116,11 +116,10 @@ func (s *service) suggest(out *lines) {
 		return
 	}
 	curl := "curl -sS"
-	switch {
-	case s.command.Callers.ClientCA != "":
+	if s.command.Callers.ClientCA != "" {
 		curl += " --cert CERT --key KEY"
-		fallthrough
-	case s.tls != nil:
+	}
+	if s.tls != nil {
 		curl += " --cacert " + s.command.Callers.TLSCert
 	}
 	if s.keys != nil {
@@ -155,15 +154,12 @@ func suggestion(e *engine.Engine) (line engine.Line, account string, ok bool) {
 
 // freshAccount returns the name of an account without tickets, unless all it tries have some.
 func freshAccount(e *engine.Engine) (name string) {
-	const tries = 1000
-	for i := range tries {
-		name = "alice"
-		if i > 0 {
-			name += "-" + strconv.Itoa(i+1)
-		}
+	name = "alice"
+	for i := range 1000 {
 		if ledger, err := e.Account(context.Background(), name); err == nil && len(ledger.Reservations) == 0 {
 			break
 		}
+		name = "alice-" + strconv.Itoa(i+2)
 	}
 	return name
 }
@@ -177,14 +173,11 @@ func (s *service) url(ln net.Listener) string {
 
 // hostPort returns where the listener can be reached from this machine.
 func hostPort(ln net.Listener) string {
-	host, port, err := net.SplitHostPort(ln.Addr().String())
-	if err != nil {
-		return ln.Addr().String()
+	at := ln.Addr().(*net.TCPAddr)
+	if at.IP.IsUnspecified() {
+		return net.JoinHostPort("localhost", strconv.Itoa(at.Port))
 	}
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-		host = "localhost"
-	}
-	return net.JoinHostPort(host, port)
+	return at.String()
 }
 
 // count writes a number with a comma between groups of three digits.

@@ -8,9 +8,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/server/client"
-	"github.com/seathold/seathold/server/internal/drawfiles"
 )
 
 // drawCommand is everything that is done with draws from the command line. All commands but verify call a running server.
@@ -28,19 +26,25 @@ type remote struct {
 	CACert string `env:"SEATHOLD_CA_CERT" placeholder:"FILE" help:"Trust the certificates of these authorities, PEM, for https."`
 }
 
-// options returns the options of a client.
-func (c *remote) options(url string) (client.Options, error) {
-	config, err := trusting(c.CACert)
-	return client.Options{URL: url, Key: c.Key, TLS: config}, err
+// api returns a client of the API at o.URL, which a flag gave.
+func (c *remote) api(flag string, o client.Options) (api *client.Client, err error) {
+	o.Key = c.Key
+	if o.TLS, err = trusting(c.CACert); err != nil {
+		return nil, err
+	}
+	if api, err = client.New(o); err != nil {
+		return nil, usagef("%s: %w", flag, err)
+	}
+	return api, nil
 }
 
 // operator returns a client of the operator's port, and a context for a call that may take long. The caller ends both.
 func (c *remote) operator(p *process, url string) (o *client.Operator, ctx context.Context, end func(), err error) {
-	options, err := c.options(url)
+	config, err := trusting(c.CACert)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if o, err = client.NewOperator(options); err != nil {
+	if o, err = client.NewOperator(client.Options{URL: url, Key: c.Key, TLS: config}); err != nil {
 		return nil, nil, nil, usagef("--admin: %w", err)
 	}
 	interrupted, stop := p.untilSignal()
@@ -53,17 +57,15 @@ const longCall = 10 * time.Minute
 
 // trusting returns a TLS configuration that trusts the authorities in a file, or the system's if that is "".
 func trusting(file string) (*tls.Config, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if file == "" {
-		return config, nil
-	}
-	var err error
-	config.RootCAs, err = readAuthorities("--ca-cert", file)
-	return config, err
+	authorities, err := readAuthorities("--ca-cert", file)
+	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: authorities}, err
 }
 
-// readAuthorities reads the certificates in the file of a flag.
+// readAuthorities reads the certificates in the file of a flag; nil if the flag is not set.
 func readAuthorities(flag, file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", flag, err)
@@ -73,19 +75,6 @@ func readAuthorities(flag, file string) (*x509.CertPool, error) {
 		return nil, fmt.Errorf("%s: %s has no certificate in PEM form", flag, file)
 	}
 	return pool, nil
-}
-
-// loadDraw returns a sale definition and one of its draws.
-func loadDraw(definition, id string) (*catalog.Sale, *catalog.Draw, error) {
-	sale, err := catalog.Load(definition)
-	if err != nil {
-		return nil, nil, err
-	}
-	i, err := drawfiles.Find(sale, id)
-	if err != nil {
-		return nil, nil, err
-	}
-	return sale, &sale.Draws[i], nil
 }
 
 // untilSignal returns a context that ends with the first signal. Its cause then names the signal.

@@ -136,7 +136,7 @@ func (c *notifyCommand) winners(o *notify.Options) (int, error) {
 	if err != nil {
 		return 0, usagef("--zone: %w", err)
 	}
-	sale, d, err := loadDraw(c.Sale, c.Draw)
+	sale, d, err := drawfiles.Load(c.Sale, c.Draw)
 	if err != nil {
 		return 0, err
 	}

@@ -31,14 +31,10 @@ func (c *registerCommand) Run(p *process) error {
 	if c.Concurrency < 1 || c.Concurrency > 4096 {
 		return usagef("--concurrency %d is not from 1 to 4096", c.Concurrency)
 	}
-	o, err := c.Remote.options(c.Server)
+	api, err := c.Remote.api("--server", client.Options{URL: c.Server, Connections: c.Concurrency, Attempts: math.MaxInt,
+		Patience: c.Patience})
 	if err != nil {
 		return err
-	}
-	o.Connections, o.Attempts, o.Patience = c.Concurrency, math.MaxInt, c.Patience
-	api, err := client.New(o)
-	if err != nil {
-		return usagef("--server: %w", err)
 	}
 	defer api.Close()
 	ctx, stop := p.untilSignal()

@@ -52,7 +52,7 @@ func (c *runDrawCommand) beacon(ctx context.Context, out *lines) ([]byte, error)
 		}
 		return beacon, nil
 	}
-	sale, d, err := loadDraw(c.Sale, c.Draw)
+	sale, d, err := drawfiles.Load(c.Sale, c.Draw)
 	if err != nil {
 		return nil, err
 	}

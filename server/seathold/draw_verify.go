@@ -83,13 +83,9 @@ func (c *verifyDrawCommand) compareRoot(s *draw.Summary) (with string, err error
 
 // publishedRoot reads the root from the server.
 func (c *verifyDrawCommand) publishedRoot(id string) (string, error) {
-	options, err := c.Remote.options(c.Server)
+	api, err := c.Remote.api("--server", client.Options{URL: c.Server})
 	if err != nil {
 		return "", err
-	}
-	api, err := client.New(options)
-	if err != nil {
-		return "", usagef("--server: %w", err)
 	}
 	defer api.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

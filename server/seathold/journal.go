@@ -95,13 +95,11 @@ func (c *verifyCommand) Run(p *process) error {
 	if err = errors.Join(err, b.Close()); err != nil {
 		return err
 	}
-	if err := printAudit(p.stdout, c.Journal, &found); err != nil {
-		return err
+	err = printAudit(p.stdout, c.Journal, &found)
+	if err == nil && found.Broken > 0 {
+		err = fmt.Errorf("%s: %s broken invariants", c.Journal, count(found.Broken))
 	}
-	if found.Broken > 0 {
-		return fmt.Errorf("%s: %s broken invariants", c.Journal, count(found.Broken))
-	}
-	return nil
+	return err
 }
 
 func printAudit(w io.Writer, where journalFlags, a *audit.Findings) error {

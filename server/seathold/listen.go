@@ -45,11 +45,9 @@ func (c *callers) tls() (*tls.Config, error) {
 		return nil, fmt.Errorf("--tls-cert %s, --tls-key %s: %w", c.TLSCert, c.TLSKey, err)
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}, NextProtos: []string{"http/1.1"}}
-	if c.ClientCA == "" {
-		return config, nil
+	if config.ClientCAs, err = readAuthorities("--client-ca", c.ClientCA); config.ClientCAs != nil {
+		config.ClientAuth = tls.RequireAndVerifyClientCert
 	}
-	config.ClientAuth = tls.RequireAndVerifyClientCert
-	config.ClientCAs, err = readAuthorities("--client-ca", c.ClientCA)
 	return config, err
 }
 

@@ -38,6 +38,9 @@ func newProgressBar(w io.Writer) *progressBar {
 
 // show reports that done of total is done of a stage. Output that fails does not end the command.
 func (p *progressBar) show(stage string, done, total int, note string) {
+	if total == 0 {
+		done, total = 1, 1
+	}
 	now := p.now()
 	if stage != p.stage {
 		p.stage, p.began, p.from, p.printed = stage, now, done, false
@@ -73,11 +76,7 @@ func (p *progressBar) end() {
 }
 
 func (p *progressBar) line(now time.Time, done, total int, note string) string {
-	percent := 100
-	if total > 0 {
-		percent = int(100 * float64(done) / float64(total))
-	}
-	line := fmt.Sprintf("%3d %%  %s", percent, p.stage)
+	line := fmt.Sprintf("%3d %%  %s", 100*done/total, p.stage)
 	if note != "" {
 		line += ": " + note
 	}
@@ -90,6 +89,6 @@ func (p *progressBar) line(now time.Time, done, total int, note string) string {
 
 func drawBar(done, total int) string {
 	const width = 30
-	full := int(float64(width) * float64(done) / float64(total))
+	full := width * done / total
 	return "[" + strings.Repeat("#", full) + strings.Repeat(".", width-full) + "]"
 }

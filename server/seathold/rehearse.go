@@ -41,13 +41,8 @@ func (c *rehearseCommand) Run(p *process) error {
 	if err = errors.Join(err, tidy()); err != nil {
 		return err
 	}
-	if err := report.WriteTable(p.stdout); err != nil {
+	if err := errors.Join(report.WriteTable(p.stdout), c.writeJSON(report)); err != nil {
 		return err
-	}
-	if c.JSON != "" {
-		if err := c.writeJSON(report); err != nil {
-			return err
-		}
 	}
 	switch {
 	case report.Audit.Broken > 0:
@@ -77,22 +72,18 @@ func (c *rehearseCommand) play(p *process, o rehearsal.Options) (*rehearsal.Repo
 
 // options checks the flags and opens the journal. tidy removes a journal that is not to be kept.
 func (c *rehearseCommand) options(p *process) (o rehearsal.Options, tidy func() error, err error) {
-	if c.Scale < rehearsal.MinScale || c.Scale > rehearsal.MaxScale {
+	tidy = func() error { return nil }
+	switch {
+	case c.Scale < rehearsal.MinScale || c.Scale > rehearsal.MaxScale:
 		return o, nil, usagef("--scale %g is not from %g to %g", c.Scale, rehearsal.MinScale, float64(rehearsal.MaxScale))
-	}
-	if c.Workers < 0 {
+	case c.Workers < 0:
 		return o, nil, usagef("--workers %d is negative", c.Workers)
+	case c.Durability == "none" && (c.Data != "" || c.Redis != ""):
+		return o, nil, usagef("--durability none keeps no journal: it excludes --data and --redis")
 	}
 	o = rehearsal.Options{Scale: c.Scale, Seed: c.Seed, Workers: c.Workers, Durability: durabilities[c.Durability]}
-	if o.Sale, err = catalog.Load(c.Sale); err != nil {
-		return o, nil, err
-	}
-	tidy = func() error { return nil }
-	if o.Durability == engine.None {
-		if c.Data != "" || c.Redis != "" {
-			return o, nil, usagef("--durability none keeps no journal: it excludes --data and --redis")
-		}
-		return o, tidy, nil
+	if o.Sale, err = catalog.Load(c.Sale); err != nil || o.Durability == engine.None {
+		return o, tidy, err
 	}
 	if c.Redis != "" {
 		return o, tidy, c.openRedis(p, &o)
@@ -124,6 +115,9 @@ func (c *rehearseCommand) openRedis(p *process, o *rehearsal.Options) error {
 }
 
 func (c *rehearseCommand) writeJSON(report *rehearsal.Report) error {
+	if c.JSON == "" {
+		return nil
+	}
 	text, err := json.MarshalIndent(report, "", "  ")
 	if err != nil {
 		return err

@@ -142,10 +142,9 @@ func (s *service) layer() func(net.Listener) net.Listener {
 }
 
 func (s *service) startOperator() {
-	address, isTCP := s.admin.Addr().(*net.TCPAddr)
 	s.operator = operator.New(operator.Options{
 		Ready: s.ready, Metrics: metrics.Page(metrics.NewRegistry(build(), s.server.Load)), Engine: s.inCharge,
-		Keys: s.keys, Loopback: isTCP && address.IP.IsLoopback(), Log: s.log,
+		Keys: s.keys, Loopback: s.admin.Addr().(*net.TCPAddr).IP.IsLoopback(), Log: s.log,
 	})
 	go func() {
 		if err := s.operator.Serve(s.admin); !errors.Is(err, http.ErrServerClosed) {

@@ -46,16 +46,14 @@ const checkTime = 30 * time.Second
 const leastTakeover = time.Second
 
 func (f *standby) check(c *serveCommand) error {
-	if c.Journal.Redis != "" && c.Journal.Data != defaultData {
+	switch {
+	case c.Journal.Redis != "" && c.Journal.Data != defaultData:
 		return usagef("--data and --redis exclude each other: a journal is kept in one of them")
-	}
-	if f.Standby && c.Journal.Redis == "" {
+	case f.Standby && c.Journal.Redis == "":
 		return usagef("--standby needs --redis: servers cannot share a directory")
-	}
-	if f.Standby && c.Durability == "none" {
+	case f.Standby && c.Durability == "none":
 		return usagef("--standby needs a journal: --durability none keeps none")
-	}
-	if f.TakeoverAfter < leastTakeover {
+	case f.TakeoverAfter < leastTakeover:
 		return usagef("--takeover-after %s is shorter than %s", f.TakeoverAfter, leastTakeover)
 	}
 	return nil

@@ -72,23 +72,27 @@ func Verify(dir string, sale *catalog.Sale) (summary draw.Summary, err error) {
 	if summary, err = draw.Verify(os.DirFS(dir)); err != nil {
 		return summary, fmt.Errorf("%s: %w", dir, err)
 	}
-	i, err := Find(sale, summary.Terms.Draw)
-	if err == nil {
-		err = compareTerms(summary.Terms, record.DrawTerms(sale, i))
+	i, ok := sale.DrawByID(summary.Terms.Draw)
+	if !ok {
+		return summary, fmt.Errorf("%s: the sale %s has no draw %q", dir, sale.Name, summary.Terms.Draw)
 	}
-	if err != nil {
+	if err := compareTerms(summary.Terms, record.DrawTerms(sale, i)); err != nil {
 		return summary, fmt.Errorf("%s is not the draw of the sale %s: %w", dir, sale.Name, err)
 	}
 	return summary, nil
 }
 
-// Find returns the index of a draw of the sale.
-func Find(sale *catalog.Sale, id string) (int, error) {
+// Load returns a sale definition, by name or directory, and one of its draws.
+func Load(definition, id string) (*catalog.Sale, *catalog.Draw, error) {
+	sale, err := catalog.Load(definition)
+	if err != nil {
+		return nil, nil, err
+	}
 	i, ok := sale.DrawByID(id)
 	if !ok {
-		return 0, fmt.Errorf("the sale %s has no draw %q", sale.Name, id)
+		return nil, nil, fmt.Errorf("the sale %s has no draw %q", sale.Name, id)
 	}
-	return i, nil
+	return sale, &sale.Draws[i], nil
 }
 
 // compareTerms compares what the export records as fixed in advance with the sale definition.
