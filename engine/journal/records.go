@@ -9,9 +9,9 @@ import (
 // pools stays below the limit. A length above it can only be damage.
 const MaxRecord = 8 << 20
 
-// MaxGroup is how many bytes of records a Writer puts into one group, unless a single record is longer. The groups of a
+// maxGroup is how many bytes of records a Writer puts into one group, unless a single record is longer. The groups of a
 // busy sale have some hundred kilobytes. A sweep that ends a million reservations at once has more and is split.
-const MaxGroup = 4 << 20
+const maxGroup = 4 << 20
 
 // split cuts the group in two. The first part has at most the given number of bytes, but at least one record.
 func (g Group) split(bytes int) (head, rest Group, err error) {

@@ -220,8 +220,8 @@ func (w *Writer) run(ctx context.Context, last uint64) {
 
 // append makes what one Fill returned durable: as one group, or as several where it is too large for one.
 func (w *Writer) append(ctx context.Context, g Group) error {
-	for len(g.Records) > MaxGroup {
-		head, rest, err := g.split(MaxGroup)
+	for len(g.Records) > maxGroup {
+		head, rest, err := g.split(maxGroup)
 		if err != nil {
 			return err
 		}

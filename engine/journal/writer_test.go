@@ -332,7 +332,7 @@ func TestLargeFill(t *testing.T) {
 	f.mu.Lock() // so that one Fill returns all of it
 	var want []byte
 	for i := range 40 {
-		record := bytes.Repeat([]byte{byte(i)}, MaxGroup/8+i)
+		record := bytes.Repeat([]byte{byte(i)}, maxGroup/8+i)
 		f.waiting, want = AppendRecord(f.waiting, record), AppendRecord(want, record)
 		f.count++
 		f.placed++
@@ -345,7 +345,7 @@ func TestLargeFill(t *testing.T) {
 	next, got := uint64(8), []byte(nil)
 	for _, g := range groups {
 		require.Equal(t, next, g.First)
-		require.LessOrEqual(t, len(g.Records), MaxGroup)
+		require.LessOrEqual(t, len(g.Records), maxGroup)
 		next, got = g.Last()+1, append(got, g.Records...)
 	}
 	require.EqualValues(t, 48, next)
