@@ -208,13 +208,9 @@ func (a *findings) compare(found *audit.Findings, r *Report) {
 	a.Records = found.Records
 	a.Broken += found.Broken
 	a.Problems = append(a.Problems, found.Problems[:min(len(found.Problems), maxProblems-len(a.Problems))]...)
-	var sum phaseReport
-	for _, p := range r.Phases {
-		sum.Held += p.Held
-		sum.Confirmed += p.Confirmed
-		sum.Released += p.Released
-		sum.Expired += p.Expired
-		sum.Tickets += p.Tickets
+	sum := phaseReport{Refused: map[engine.Code]int{}}
+	for i := range r.Phases {
+		sum.add(&r.Phases[i])
 	}
 	for _, total := range []struct {
 		what            string

@@ -219,7 +219,7 @@ func (b *buyer) fill(op *engine.Op) {
 func (b *buyer) receive(op *engine.Op) error {
 	t := b.lane.tally
 	if op.Kind == engine.OpReserve {
-		t.requests++
+		t.Requests++
 	}
 	if op.Err != nil {
 		return b.receiveRefusal(op)
@@ -229,17 +229,17 @@ func (b *buyer) receive(op *engine.Op) error {
 	}
 	switch b.next {
 	case reserve:
-		t.held++
+		t.Held++
 		b.decide()
 	case reserveAgain:
-		t.repeated++
+		t.Repeated++
 		b.next = confirm
 	case confirm:
 		b.bought()
 	case confirmAgain:
 		b.another()
 	case release:
-		t.released++
+		t.Released++
 		b.another()
 	}
 	return nil
@@ -250,10 +250,10 @@ func (b *buyer) decide() {
 	t := b.lane.tally
 	switch x := b.chance.below(1000); {
 	case x < abandoned:
-		t.expired++
+		t.Expired++
 		b.next = leave
 	case x < abandoned+paidLate:
-		t.expired++
+		t.Expired++
 		b.lane.late = append(b.lane.late, latePayment{visit: b.visit, id: b.id})
 		b.next = leave
 	case x < abandoned+paidLate+givenBack:
@@ -268,10 +268,10 @@ func (b *buyer) decide() {
 // bought counts the tickets of a confirmed reservation.
 func (b *buyer) bought() {
 	t := b.lane.tally
-	t.confirmed++
+	t.Confirmed++
 	for _, c := range b.lines {
 		t.sold[c.pool] += int64(c.quantity)
-		t.tickets += c.quantity
+		t.Tickets += c.quantity
 	}
 	if b.chance.perMille(paidTwice) {
 		b.next = confirmAgain

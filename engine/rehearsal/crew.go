@@ -126,7 +126,7 @@ func (r *rehearsal) payLate(ctx context.Context, s *stage, late []latePayment) e
 			}
 			back[i] = late[i].visit
 		}
-		s.tally.refused[engine.ReservationExpired] += n
+		s.tally.Refused[engine.ReservationExpired] += n
 		s.revisit(back)
 		late = late[n:]
 	}

@@ -13,7 +13,7 @@ func (b *buyer) receiveRefusal(op *engine.Op) error {
 	if !ok {
 		return op.Err
 	}
-	b.lane.tally.refused[refusal.Code]++
+	b.lane.tally.Refused[refusal.Code]++
 	b.refused++
 	if temporary(op.Err) && b.refused <= maxRefusals && b.lane.r.engine.Ready() == nil {
 		return nil // retry
@@ -40,7 +40,7 @@ func (b *buyer) receiveRefusal(op *engine.Op) error {
 
 // abandon ends a wish that cannot be fulfilled, and the visit.
 func (b *buyer) abandon() {
-	b.lane.tally.unserved++
+	b.lane.tally.Unserved++
 	b.next = leave
 }
 
@@ -109,7 +109,7 @@ func (b *buyer) capped(refusal *engine.Refusal) {
 		b.lines = b.lines[:room]
 	}
 	if room < len(b.lines) || len(b.lines) == 0 {
-		b.lane.tally.capped++
+		b.lane.tally.Capped++
 		b.next = leave
 		return
 	}

@@ -50,6 +50,22 @@ type phaseReport struct {
 	SoldOutSessions int                 `json:"sold_out_sessions"`
 }
 
+// add adds the counts of another phase.
+func (p *phaseReport) add(other *phaseReport) {
+	p.Requests += other.Requests
+	p.Repeated += other.Repeated
+	p.Held += other.Held
+	p.Confirmed += other.Confirmed
+	p.Released += other.Released
+	p.Expired += other.Expired
+	p.Tickets += other.Tickets
+	p.Capped += other.Capped
+	p.Unserved += other.Unserved
+	for code, n := range other.Refused {
+		p.Refused[code] += n
+	}
+}
+
 // tickets counts the tickets of all pools on sale.
 type tickets struct {
 	Offered  int `json:"offered"`
@@ -97,10 +113,8 @@ func (r *rehearsal) summarize() {
 		for _, l := range r.lanes {
 			t.add(l.count[s.index])
 		}
-		r.report.Phases = append(r.report.Phases, phaseReport{Phase: s.phase.ID, Visits: int(s.visits), Requests: t.requests,
-			Repeated: t.repeated, Held: t.held, Confirmed: t.confirmed, Released: t.released, Expired: t.expired,
-			Tickets: t.tickets,
-			Refused: maps.Clone(t.refused), Capped: t.capped, Unserved: t.unserved, SoldOutSessions: s.soldOut})
+		t.Phase, t.Visits, t.SoldOutSessions = s.phase.ID, int(s.visits), s.soldOut
+		r.report.Phases = append(r.report.Phases, t.phaseReport)
 		m := phaseMeasured{Phase: s.phase.ID, Operations: t.operations, Seconds: s.took.Seconds(),
 			P99Ms: float64(t.latency.ValueAtQuantile(99)) / 1e6}
 		if m.Seconds > 0 {

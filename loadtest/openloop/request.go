@@ -3,16 +3,14 @@ package main
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"time"
+
+	"github.com/seathold/seathold/server/client"
 )
 
 // kind is the call that a request makes.
@@ -71,36 +69,26 @@ type lot struct {
 
 // stockOf lists the pools of one programme that are on sale now, the smallest first.
 func stockOf(ctx context.Context, t *target) ([]lot, error) {
-	var phases struct {
-		Phases []struct {
-			Programme string
-			Open      bool
-		}
-	}
-	var stock struct {
-		Sessions []struct {
-			Session, Programme string
-			OnSale             bool `json:"on_sale"`
-			Pools              []struct {
-				Category  string
-				Available int
-			}
-		}
-	}
-	if err := errors.Join(get(ctx, t, "/v1/phases", &phases), get(ctx, t, "/v1/sessions", &stock)); err != nil {
+	c, err := client.New(client.Options{URL: t.URL, Key: t.Key, Attempts: 1})
+	if err != nil {
 		return nil, err
 	}
-	programme := ""
-	for _, p := range phases.Phases {
-		if p.Open && programme == "" {
-			programme = p.Programme
-		}
+	defer c.Close()
+	phases, err := c.Phases(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sessions, err := c.Sessions(ctx, "", 0)
+	if err != nil {
+		return nil, err
 	}
 	var lots []lot
-	for _, s := range stock.Sessions {
-		for _, p := range s.Pools {
-			if s.OnSale && s.Programme == programme && p.Available > 0 {
-				lots = append(lots, lot{session: s.Session, category: p.Category, available: p.Available})
+	if open := slices.IndexFunc(phases, func(p client.Phase) bool { return p.Open }); open >= 0 {
+		for _, s := range sessions {
+			for _, p := range s.Pools {
+				if s.OnSale && s.Programme == phases[open].Programme && p.Available > 0 {
+					lots = append(lots, lot{session: s.Session, category: p.Category, available: p.Available})
+				}
 			}
 		}
 	}
@@ -109,30 +97,6 @@ func stockOf(ctx context.Context, t *target) ([]lot, error) {
 	}
 	slices.SortFunc(lots, func(a, b lot) int { return a.available - b.available })
 	return lots, nil
-}
-
-func get(ctx context.Context, t *target, path string, to any) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	q, err := http.NewRequestWithContext(ctx, http.MethodGet, t.URL+path, nil)
-	if err != nil {
-		return err
-	}
-	if t.Key != "" {
-		q.Header.Set("Authorization", "Bearer "+t.Key)
-	}
-	r, err := http.DefaultClient.Do(q)
-	if err != nil {
-		return err
-	}
-	body, err := io.ReadAll(r.Body)
-	if err = errors.Join(err, r.Body.Close()); err != nil {
-		return err
-	}
-	if r.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET %s: %s", path, r.Status)
-	}
-	return json.Unmarshal(body, to)
 }
 
 // appendID appends the n-th id of the run, a UUID.
