@@ -79,7 +79,8 @@ var refusals = [...]Rule{
 		return fmt.Sprintf("%s: the quantity must be a whole number from 1 to %d", r.Where, MaxQuantity)
 	}},
 	{DuplicateLine, 422, "Duplicate line", []Fact{factSession, factCategory}, func(r *Refusal) string {
-		return fmt.Sprintf("session %s, category %s is in two lines; add up their quantities in one line", r.Session, r.Category)
+		return fmt.Sprintf("session %s, category %s is in two lines; add up their quantities in one line",
+			r.Session, r.Category)
 	}},
 	{TooManyLines, 422, "Too many lines", []Fact{factLimit, factRequested}, func(r *Refusal) string {
 		return fmt.Sprintf("the request has %d lines; a reservation has at most %d", r.Requested, r.Limit)
@@ -132,14 +133,14 @@ var refusals = [...]Rule{
 
 	{SessionLimitExceeded, 409, "Session limit exceeded",
 		[]Fact{factSession, factLimit, factHeld, factConfirmed, factRequested}, func(r *Refusal) string {
-			return fmt.Sprintf("an account may have %d tickets for session %s; it has %d held and %d confirmed, and requests %d more",
+			return fmt.Sprintf("an account may have %d tickets for session %s; "+ledgerDetail,
 				r.Limit, r.Session, r.Held, r.Confirmed, r.Requested)
 		}},
 	{AccountCapExceeded, 409, "Account cap exceeded", []Fact{
 		textFact("programme", func(r *Refusal) string { return r.Programme }),
 		numberFact("cap", func(r *Refusal) int { return r.Limit }), factHeld, factConfirmed, factRequested,
 	}, func(r *Refusal) string {
-		return fmt.Sprintf("an account may have %d tickets in the %s programme; it has %d held and %d confirmed, and requests %d more",
+		return fmt.Sprintf("an account may have %d tickets in the %s programme; "+ledgerDetail,
 			r.Limit, r.Programme, r.Held, r.Confirmed, r.Requested)
 	}},
 	{SoldOut, 409, "Sold out", []Fact{
@@ -217,6 +218,8 @@ var (
 	// Where may continue with a colon and what is wrong there.
 	factWhere = textFact("where", func(r *Refusal) string { where, _, _ := strings.Cut(r.Where, ": "); return where })
 )
+
+const ledgerDetail = "it has %d held and %d confirmed, and requests %d more"
 
 func always(detail string) func(*Refusal) string { return func(*Refusal) string { return detail } }
 

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -31,7 +30,8 @@ func drawOperation(dice *rand.Rand) drawnOperation {
 		sessions := []string{"ATH01", "SWM01", "SKI01", "SRF01", "XYZ99"}
 		o.op = "reserve"
 		o.members = fmt.Sprintf(`,"account":"a%d"%s,"lines":[{"session":"%s","category":"A","quantity":%d}]`, dice.IntN(9),
-			[]string{"", `,"ttl_seconds":60`, `,"phase":"early"`, `,"phase":"packs"`}[dice.IntN(4)], sessions[dice.IntN(len(sessions))], dice.IntN(6))
+			[]string{"", `,"ttl_seconds":60`, `,"phase":"early"`, `,"phase":"packs"`}[dice.IntN(4)],
+			sessions[dice.IntN(len(sessions))], dice.IntN(6))
 	}
 	return o
 }
@@ -137,10 +137,13 @@ func TestBatchLimits(t *testing.T) {
 	padded := packs + strings.Repeat(" ", maxBatchBody-len(packs))
 	require.Equal(t, 200, f.batch(padded).status)
 	require.Equal(t, "payload_too_large", f.batch(padded+" ").code())
-	head := "POST /v1/batch HTTP/1.1\r\nHost: x\r\n"
-	require.Equal(t, "payload_too_large", f.raw(head+fmt.Sprintf("Content-Length: %d\r\nExpect: 100-continue\r\n\r\n", maxBatchBody+1)).code())
-	require.Equal(t, 200, f.raw("POST http://elsewhere/v1/batch?x=/ HTTP/1.1\r\nHost: x\r\n"+fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(padded), padded)).status)
-	require.Equal(t, "payload_too_large", f.raw("GET /v1/batch HTTP/1.1\r\nHost: x\r\n"+fmt.Sprintf("Content-Length: %d\r\n\r\n", maxBody+1)).code())
+	sized := func(line string, length int, rest string) *answer {
+		return f.raw(fmt.Sprintf("%s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n%s", line, length, rest))
+	}
+	expecting := sized("POST /v1/batch", maxBatchBody+1, "Expect: 100-continue\r\n\r\n")
+	require.Equal(t, "payload_too_large", expecting.code())
+	require.Equal(t, 200, sized("POST http://elsewhere/v1/batch?x=/", len(padded), "\r\n"+padded).status)
+	require.Equal(t, "payload_too_large", sized("GET /v1/batch", maxBody+1, "\r\n").code())
 }
 
 // TestAdmissionCountsOperations checks that a batch is admitted if there is room for each of its operations, and one
@@ -186,11 +189,14 @@ func TestLargeBatchRequiresSellKey(t *testing.T) {
 	f := start(t, func(o *Options) {
 		o.Keys = must(ParseKeys(strings.NewReader("read only-for-reading-1\nsell " + sellKey)))(t)
 	})
-	for key, code := range map[string]string{"": "unauthenticated", "wrong-key-wrong-key": "unauthenticated", "only-for-reading-1": "forbidden"} {
+	for key, code := range map[string]string{
+		"": "unauthenticated", "wrong-key-wrong-key": "unauthenticated", "only-for-reading-1": "forbidden",
+	} {
 		// Only a twentieth of the body is sent: an immediate response shows that the server does not wait for the rest.
 		c := f.dial()
-		_, err := io.WriteString(c, fmt.Sprintf("POST /v1/batch HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n%s",
-			key, maxBatchBody, strings.Repeat(" ", maxBatchBody/20)))
+		_, err := fmt.Fprintf(c, "POST /v1/batch HTTP/1.1\r\nHost: x\r\n"+
+			"Authorization: Bearer %s\r\nContent-Length: %d\r\n\r\n%s",
+			key, maxBatchBody, strings.Repeat(" ", maxBatchBody/20))
 		require.NoError(t, err)
 		a := f.readAnswer(bufio.NewReader(c))
 		require.Equal(t, code, a.code())
@@ -204,9 +210,12 @@ func TestLargeBatchRequiresSellKey(t *testing.T) {
 // FuzzBatchDecoder compares the decoder of a batch with those of single calls: both accept the same operations.
 func FuzzBatchDecoder(f *testing.F) {
 	for _, members := range []string{
-		`"account":"a","lines":[{"session":"s","category":"c","quantity":1}]`, `"id":"018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a77","account":"a","lines":[]`,
-		`"id":"018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a77","reference":"\u00e9"`, `"id":"018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a77"`, ``, `"x":1`,
-		`"account":"a","lines":[],"reference":"r"`, `"account":"a","phase":"p","ttl_seconds":1,"lines":[]`, `"id":"018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a77","id":""`,
+		`"account":"a","lines":[{"session":"s","category":"c","quantity":1}]`,
+		`"id":"018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a77","account":"a","lines":[]`,
+		`"id":"018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a77","reference":"\u00e9"`,
+		`"id":"018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a77"`, ``, `"x":1`,
+		`"account":"a","lines":[],"reference":"r"`, `"account":"a","phase":"p","ttl_seconds":1,"lines":[]`,
+		`"id":"018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a77","id":""`,
 	} {
 		for op := range 3 {
 			f.Add(members, uint8(op))
@@ -254,8 +263,9 @@ func FuzzBatchDecoder(f *testing.F) {
 func wholeBatch(round int) []byte {
 	body := []byte(`{"operations":[`)
 	for i := range maxBatch {
-		body = fmt.Appendf(encode.Comma(body, i), `{"op":"reserve","id":"%08x-0000-4000-8000-%012x","account":"buyer-%d-%d","lines":[`+
-			`{"session":"SWM01","category":"A","quantity":1}]}`, round+1, i+1, round, i)
+		body = fmt.Appendf(encode.Comma(body, i),
+			`{"op":"reserve","id":"%08x-0000-4000-8000-%012x","account":"buyer-%d-%d","lines":[`+
+				`{"session":"SWM01","category":"A","quantity":1}]}`, round+1, i+1, round, i)
 	}
 	return append(body, `]}`...)
 }
@@ -274,8 +284,8 @@ func TestBatchAllocatesNothing(t *testing.T) {
 	at := instantOf(t, early)
 	for i := range ops {
 		q := &ops[i].Request
-		ops[i].Result = engine.Reservation{ID: q.ID, Account: q.Account, Phase: "early", State: engine.Held, Lines: q.Lines, Tickets: 1,
-			CreatedAt: at, ExpiresAt: at}
+		ops[i].Result = engine.Reservation{ID: q.ID, Account: q.Account, Phase: "early", State: engine.Held, Lines: q.Lines,
+			Tickets: 1, CreatedAt: at, ExpiresAt: at}
 	}
 	var room []byte
 	require.Zero(t, testing.AllocsPerRun(5, func() { room = appendResults(room[:0], ops) }), "encoding")
@@ -303,8 +313,8 @@ func BenchmarkBatch(b *testing.B) {
 	b.Run("step=encode", func(b *testing.B) {
 		for i := range ops {
 			q := &ops[i].Request
-			ops[i].Result = engine.Reservation{ID: q.ID, Account: q.Account, Phase: "early", State: engine.Held, Lines: q.Lines, Tickets: 1,
-				CreatedAt: at, ExpiresAt: at}
+			ops[i].Result = engine.Reservation{ID: q.ID, Account: q.Account, Phase: "early", State: engine.Held, Lines: q.Lines,
+				Tickets: 1, CreatedAt: at, ExpiresAt: at}
 		}
 		var room []byte
 		for b.Loop() {

@@ -71,7 +71,8 @@ func TestDocument(t *testing.T) {
 		o = o.on(id)
 		require.Less(t, f.call(o.method, o.path, o.body).status, 300, o.name)
 		require.Equal(t, "payload_too_large", f.call(o.method, o.path, strings.Repeat(" ", o.limit()+1)).code(), o.name)
-		ambiguous := f.raw(o.method + " " + o.path + " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+		ambiguous := f.raw(o.method + " " + o.path +
+			" HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
 		require.Equal(t, "malformed_request", ambiguous.on(o).code(), o.name)
 		require.Equal(t, "overloaded", full.call(o.method, o.path, o.body).code(), o.name)
 		if o.name != "readDocument" {
@@ -79,7 +80,8 @@ func TestDocument(t *testing.T) {
 			require.Equal(t, "internal", broken.call(o.method, o.path, o.body).code(), o.name)
 		}
 		if o.method == "POST" {
-			require.Equal(t, "forbidden", locked.call(o.method, o.path, o.body, "Authorization", "Bearer only-for-reading-1").code(), o.name)
+			require.Equal(t, "forbidden", locked.call(o.method, o.path, o.body, "Authorization",
+				"Bearer only-for-reading-1").code(), o.name)
 		}
 	}
 	full.server.admission.leave(1)
@@ -98,7 +100,8 @@ func refusals(t *testing.T) {
 	require.Equal(t, "reservation_confirmed", f.post("/v1/reservations/"+someID+"/release", "").code())
 	f.reserveOne("00000000-0000-4000-8000-000000000002", "a", "SWM01", "1")
 	f.post("/v1/reservations/00000000-0000-4000-8000-000000000002/release", "")
-	require.Equal(t, "reservation_released", f.post("/v1/reservations/00000000-0000-4000-8000-000000000002/confirm", "").code())
+	require.Equal(t, "reservation_released",
+		f.post("/v1/reservations/00000000-0000-4000-8000-000000000002/confirm", "").code())
 	require.Equal(t, "session_limit_exceeded", f.reserveOne(otherID(3), "a", "SWM01", "7").code())
 	require.Equal(t, "unknown_session", f.reserveOne(otherID(3), "a", "SWM99", "7").code())
 	require.Equal(t, "session_not_found", f.get("/v1/sessions/SWM99").code())
@@ -107,7 +110,8 @@ func refusals(t *testing.T) {
 	}
 	require.Equal(t, "reservation_not_found", f.get("/v1/reservations/"+otherID(9)).code())
 	many := strings.Repeat(`{"session":"SWM01","category":"A","quantity":1},`, 31)
-	require.Equal(t, "too_many_lines", f.post("/v1/reservations", `{"account":"a","lines":[`+strings.TrimSuffix(many, ",")+`]}`).code())
+	require.Equal(t, "too_many_lines", f.post("/v1/reservations",
+		`{"account":"a","lines":[`+strings.TrimSuffix(many, ",")+`]}`).code())
 	f.clock.set(instantOf(t, "2023-01-01T00:00:00Z"))
 	require.Equal(t, "phase_not_open", f.reserveOne(otherID(4), "a", "SWM01", "1").code())
 }

@@ -40,7 +40,8 @@ func decodeNaively(body []byte) (q engine.Request, ok bool) {
 		naive
 		Lines jsontext.Value `json:"lines"`
 	}
-	if json.Unmarshal(body, &raw, json.RejectUnknownMembers(true)) != nil || !isString(raw.Account) || raw.Lines.Kind() != '[' {
+	if json.Unmarshal(body, &raw, json.RejectUnknownMembers(true)) != nil ||
+		!isString(raw.Account) || raw.Lines.Kind() != '[' {
 		return q, false
 	}
 	q.Account = unquoted(raw.Account)
@@ -71,7 +72,8 @@ func decodeNaively(body []byte) (q engine.Request, ok bool) {
 			!isString(l.Session) || !isString(l.Category) || !integers.Match(l.Quantity) {
 			return q, false
 		}
-		q.Lines = append(q.Lines, engine.Line{Session: unquoted(l.Session), Category: unquoted(l.Category), Quantity: int(clamped(l.Quantity))})
+		q.Lines = append(q.Lines, engine.Line{Session: unquoted(l.Session), Category: unquoted(l.Category),
+			Quantity: int(clamped(l.Quantity))})
 	}
 	return q, true
 }
@@ -104,10 +106,12 @@ func clamped(v jsontext.Value) int64 {
 func FuzzDecoder(f *testing.F) {
 	for _, body := range []string{
 		validBody, `{"id":"018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a77","account":"a","phase":"p","ttl_seconds":60,"lines":[]}`,
-		`{"account":"\u0061","lines":[{"session":"\ud83c\udfab","category":"","quantity":-1}]}`, `{}`, ``, ` `, `{"account":"a"`,
+		`{"account":"\u0061","lines":[{"session":"\ud83c\udfab","category":"","quantity":-1}]}`,
+		`{}`, ``, ` `, `{"account":"a"`,
 		`{"account":"a","lines":[{"session":"s","category":"c","quantity":9223372036854775808}]}`,
 		`{"account":"a","lines":[{"session":"s","category":"c","quantity":1e3}]}`, `{"account":"a","lines":[]}x`,
-		`{"account":"a","account":"b","lines":[]}`, `{"lines":[null],"account":"a"}`, `{"account":"a","lines":[],"ttl_seconds":0}`,
+		`{"account":"a","account":"b","lines":[]}`, `{"lines":[null],"account":"a"}`,
+		`{"account":"a","lines":[],"ttl_seconds":0}`,
 		"{\"account\":\"\xff\",\"lines\":[]}", `{"account":"a","lines":[],"phase":""}`, strings.Repeat("[", 100),
 	} {
 		f.Add([]byte(body))
@@ -143,8 +147,9 @@ func contractSafe(t *testing.T, r *engine.Refusal) {
 
 // TestNoAllocation checks that decoding a request and encoding its response allocate nothing once warm.
 func TestNoAllocation(t *testing.T) {
-	body := []byte(`{"id":"018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a77","account":"alice","phase":"packs","ttl_seconds":600,"lines":[` +
-		`{"session":"ATH10","category":"A","quantity":2},{"session":"SWM03","category":"B","quantity":2},{"session":"JUD01","category":"\u0043","quantity":2}]}`)
+	body := []byte(`{"id":"018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a77","account":"alice","phase":"packs","ttl_seconds":600,` +
+		`"lines":[{"session":"ATH10","category":"A","quantity":2},{"session":"SWM03","category":"B","quantity":2},` +
+		`{"session":"JUD01","category":"\u0043","quantity":2}]}`)
 	d, q := &decoder{}, &engine.Request{}
 	require.Zero(t, testing.AllocsPerRun(100, func() {
 		if err := d.reservation(body, q); err != nil {
@@ -158,13 +163,14 @@ func TestNoAllocation(t *testing.T) {
 		}
 	}), "decoding a confirmation")
 	at := instantOf(t, early)
-	r := &engine.Reservation{ID: q.ID, Account: q.Account, Phase: q.Phase, State: engine.Confirmed, Lines: q.Lines, Tickets: 6,
-		CreatedAt: at, ExpiresAt: at, ConfirmedAt: at, Reference: "pay_9f3c"}
+	r := &engine.Reservation{ID: q.ID, Account: q.Account, Phase: q.Phase, State: engine.Confirmed, Lines: q.Lines,
+		Tickets: 6, CreatedAt: at, ExpiresAt: at, ConfirmedAt: at, Reference: "pay_9f3c"}
 	room := make([]byte, 0, 4096)
 	require.Zero(t, testing.AllocsPerRun(100, func() { room = encode.Reservation(room[:0], r) }), "encoding a reservation")
 	f := start(t, nil)
 	room = make([]byte, 0, 64<<10)
-	require.Zero(t, testing.AllocsPerRun(100, func() { room = f.server.stock.appendSessions(room[:0], f.engine, anyPhase, 0) }), "encoding sessions")
+	require.Zero(t, testing.AllocsPerRun(100,
+		func() { room = f.server.stock.appendSessions(room[:0], f.engine, anyPhase, 0) }), "encoding sessions")
 	require.Zero(t, testing.AllocsPerRun(100, func() { room = encode.Phases(room[:0], f.engine) }), "encoding phases")
 	keys := must(ParseKeys(strings.NewReader(keyFile)))(t)
 	authorization := []byte("Bearer " + sellKey)
@@ -174,7 +180,8 @@ func TestNoAllocation(t *testing.T) {
 		}
 	}), "checking a key")
 	overloaded := &engine.Refusal{Code: engine.Overloaded}
-	require.Zero(t, testing.AllocsPerRun(100, func() { room = encode.Refusal(room[:0], overloaded) }), "encoding a refusal")
+	require.Zero(t, testing.AllocsPerRun(100, func() { room = encode.Refusal(room[:0], overloaded) }),
+		"encoding a refusal")
 }
 
 func BenchmarkDecode(b *testing.B) {
@@ -189,7 +196,8 @@ func BenchmarkDecode(b *testing.B) {
 
 func BenchmarkEncode(b *testing.B) {
 	at := instantOf(b, early)
-	r := &engine.Reservation{Account: "alice", Phase: "packs", State: engine.Held, Lines: []engine.Line{{Session: "ATH10", Category: "A", Quantity: 2}},
+	r := &engine.Reservation{Account: "alice", Phase: "packs", State: engine.Held,
+		Lines:   []engine.Line{{Session: "ATH10", Category: "A", Quantity: 2}},
 		Tickets: 2, CreatedAt: at, ExpiresAt: at}
 	var room []byte
 	b.ReportAllocs()

@@ -123,9 +123,11 @@ func drawAnswers(t *testing.T) {
 		{"readEntry", "GET", "/v1/draws/ballot/entries/a", ""},
 	} {
 		require.Equal(t, 200, f.call(o.method, o.path, o.body).status, o.name)
-		require.Equal(t, "draw_not_found", f.call(o.method, strings.Replace(o.path, "ballot", "b%61llet", 1), o.body).code(), o.name)
+		require.Equal(t, "draw_not_found", f.call(o.method, strings.Replace(o.path, "ballot", "b%61llet", 1), o.body).code(),
+			o.name)
 		require.Equal(t, "payload_too_large", f.call(o.method, o.path, strings.Repeat(" ", maxBody+1)).code(), o.name)
-		ambiguous := f.raw(o.method + " " + o.path + " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+		ambiguous := f.raw(o.method + " " + o.path +
+			" HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
 		require.Equal(t, "malformed_request", ambiguous.on(o).code(), o.name)
 		require.Equal(t, "overloaded", full.call(o.method, o.path, o.body).code(), o.name)
 		require.Equal(t, "unauthenticated", locked.call(o.method, o.path, o.body).code(), o.name)
@@ -133,18 +135,23 @@ func drawAnswers(t *testing.T) {
 		wrong := map[string]string{"POST": "GET", "GET": "POST"}[o.method]
 		require.Equal(t, "method_not_allowed", f.call(wrong, o.path, o.body).code(), o.name)
 	}
-	require.Equal(t, "forbidden", locked.call("POST", "/v1/draws/ballot/entries", `{"account":"a"}`, "Authorization", "Bearer only-for-reading-1").code())
+	require.Equal(t, "forbidden", locked.call("POST", "/v1/draws/ballot/entries", `{"account":"a"}`, "Authorization",
+		"Bearer only-for-reading-1").code())
 	locked.clock.set(instantOf(t, "2024-01-02T00:00:00Z"))
-	require.Equal(t, 201, locked.call("POST", "/v1/draws/ballot/entries", `{"account":"a"}`, "Authorization", "Bearer "+sellKey).status)
+	require.Equal(t, 201, locked.call("POST", "/v1/draws/ballot/entries", `{"account":"a"}`, "Authorization",
+		"Bearer "+sellKey).status)
 	require.Equal(t, 422, f.get("/v1/sessions?phase=gala").status)
-	for _, path := range []string{"/v1/draws", "/v1/draws/", "/v1/draws//entries", "/v1/draws/ballot/", "/v1/draws/ballot/entries/", "/v1/draws/ballot/entries/a/b",
+	for _, path := range []string{"/v1/draws", "/v1/draws/", "/v1/draws//entries", "/v1/draws/ballot/",
+		"/v1/draws/ballot/entries/", "/v1/draws/ballot/entries/a/b",
 		"/v1/draws/ballot/freeze"} {
 		require.Equal(t, "not_found", f.get(path).code(), path)
 	}
 	cut := f.raw("GET /v1/draws/ballot/entries/a%4 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 	require.Equal(t, "malformed_request", cut.on(operation{"readEntry", "GET", "/v1/draws/ballot/entries/a", ""}).code())
-	for _, body := range []string{``, `{}`, `[]`, `{"account":1}`, `{"account":"a b"}`, `{"account":"a","priority_group":""}`, `{"account":"a","priority_group":"vip"}`,
-		`{"account":"a","group":"club"}`, `{"account":"a","account":"a"}`, `{"account":"a"}x`, `{"account":"` + strings.Repeat("a", 65) + `"}`} {
+	for _, body := range []string{``, `{}`, `[]`, `{"account":1}`, `{"account":"a b"}`,
+		`{"account":"a","priority_group":""}`, `{"account":"a","priority_group":"vip"}`,
+		`{"account":"a","group":"club"}`, `{"account":"a","account":"a"}`, `{"account":"a"}x`,
+		`{"account":"` + strings.Repeat("a", 65) + `"}`} {
 		require.Equal(t, "malformed_request", f.post("/v1/draws/ballot/entries", body).code(), body)
 	}
 }
@@ -189,8 +196,10 @@ func TestSessionFilter(t *testing.T) {
 	require.Equal(t, 200, f.post("/v1/reservations/"+someID+"/release", "").status)
 	require.Contains(t, listed("?phase=early&available=90"), "ATH01")
 
-	for _, query := range []string{"phase", "phase=", "available=", "available=0", "available=01", "available=+1", "available=-1", "available=1.0", "available=4096",
-		"available=99999999999999999999", "phase=early&phase=early", "available=1&available=1", "available=1&", "&available=1x", "limit=1", "Phase=early",
+	for _, query := range []string{"phase", "phase=", "available=", "available=0", "available=01", "available=+1",
+		"available=-1", "available=1.0", "available=4096",
+		"available=99999999999999999999", "phase=early&phase=early", "available=1&available=1", "available=1&",
+		"&available=1x", "limit=1", "Phase=early",
 		"phase=%", "phase=%zz", "available=1&limit=1", "%70hase=early"} {
 		a := f.get("/v1/sessions?" + query)
 		if query == "available=1&" { // nothing follows the ampersand
@@ -212,7 +221,8 @@ func TestAccessSlotsOverHTTP(t *testing.T) {
 	f.clock.set(instantOf(t, "2024-01-05T00:00:00Z"))
 	must(f.engine.RunDraw(t.Context(), "ballot", standIn(t, f)))(t)
 	reserve := func(account string) *answer {
-		return f.post("/v1/reservations", `{"account":"`+account+`","phase":"drawn","lines":[{"session":"SWM01","category":"A","quantity":1}]}`)
+		return f.post("/v1/reservations",
+			`{"account":"`+account+`","phase":"drawn","lines":[{"session":"SWM01","category":"A","quantity":1}]}`)
 	}
 	opens := instantOf(t, "2024-01-15T00:00:00Z")
 	f.clock.set(opens.Add(-time.Second))

@@ -47,12 +47,15 @@ func randomRequests(dice *rand.Rand, n int) (text string, reserving []bool) {
 		case 0:
 			fmt.Fprintf(&all, "GET /v1/accounts/n%d HTTP/1.1\r\nHost: x\r\nNumber: %d\r\n\r\n", i, i)
 		case 1:
-			fmt.Fprintf(&all, "POST /v1/reservations/n%d/confirm HTTP/1.1\r\nHost: x\r\nNumber: %d\r\nContent-Length: %d\r\n\r\n%s", i, i, len(body), body)
+			fmt.Fprintf(&all, "POST /v1/reservations/n%d/confirm HTTP/1.1\r\nHost: x\r\nNumber: %d\r\n"+
+				"Content-Length: %d\r\n\r\n%s", i, i, len(body), body)
 		case 2: // a large request that is not a reservation
 			body = strings.Repeat("y", dice.IntN(30_000))
-			fmt.Fprintf(&all, "POST /v1/batch HTTP/1.1\r\nHost: x\r\nNumber: %d\r\ncontent-length: %d\r\n\r\n%s", i, len(body), body)
+			fmt.Fprintf(&all, "POST /v1/batch HTTP/1.1\r\nHost: x\r\nNumber: %d\r\ncontent-length: %d\r\n\r\n%s",
+				i, len(body), body)
 		default:
-			fmt.Fprintf(&all, "POST /v1/reservations HTTP/1.1\r\nHost: x\r\nNumber: %d\r\nContent-Length: %d\r\n\r\n%s", i, len(body), body)
+			fmt.Fprintf(&all, "POST /v1/reservations HTTP/1.1\r\nHost: x\r\nNumber: %d\r\nContent-Length: %d\r\n\r\n%s",
+				i, len(body), body)
 			reserving = append(reserving, true)
 			continue
 		}
@@ -98,8 +101,9 @@ func TestGateKeepsOrder(t *testing.T) {
 			s.pieces, rest = append(s.pieces, rest[:n]), rest[n:]
 		}
 		refused := 0
-		shared := &shedding{overload: 1 << 60, refusals: bytes.Repeat([]byte("refused\n"), maxRefusals), target: waitTarget, countRefused: func(n int) { refused += n },
-			buffers: sync.Pool{New: func() any { return new([gateBuffer]byte) }}}
+		shared := &shedding{overload: 1 << 60, refusals: bytes.Repeat([]byte("refused\n"), maxRefusals), target: waitTarget,
+			countRefused: func(n int) { refused += n },
+			buffers:      sync.Pool{New: func() any { return new([gateBuffer]byte) }}}
 		if overloaded {
 			shared.overload, shared.target = 0, time.Nanosecond
 		}
@@ -125,7 +129,8 @@ func TestGateKeepsOrder(t *testing.T) {
 			require.Equal(t, fmt.Sprintf("answer %d", i), line, "round %d", round)
 		}
 		require.Zero(t, refused, "round %d: refusals are counted", round)
-		require.True(t, overloaded || !strings.Contains(s.written.String(), "refused"), "round %d: refused without overload", round)
+		require.True(t, overloaded || !strings.Contains(s.written.String(), "refused"),
+			"round %d: refused without overload", round)
 		require.NotEqual(t, "refused", lines[len(lines)-1], "round %d: the newest is refused", round)
 	}
 	t.Logf("%d refusals", refusedInAll)
@@ -135,11 +140,13 @@ func TestGateKeepsOrder(t *testing.T) {
 // A header that affects the framing by more than one Content-Length ends the splitting for good.
 func TestGatePassesUnusualFraming(t *testing.T) {
 	for _, header := range []string{
-		"Connection: close", "Transfer-Encoding: chunked", "Expect: 100-continue", "Upgrade: x", "Content-Length: 1\r\nContent-Length: 2",
+		"Connection: close", "Transfer-Encoding: chunked", "Expect: 100-continue", "Upgrade: x",
+		"Content-Length: 1\r\nContent-Length: 2",
 		"Content-Length: x", "Content-Length: 9999999999", "A: b\r\n c: d",
 	} {
 		f := &splitter{}
-		segments := f.split([]byte("POST /v1/reservations HTTP/1.1\r\n"+header+"\r\n\r\nPOST /v1/reservations HTTP/1.1\r\n\r\n"), 0, nil)
+		segments := f.split([]byte("POST /v1/reservations HTTP/1.1\r\n"+header+"\r\n\r\n"+
+			"POST /v1/reservations HTTP/1.1\r\n\r\n"), 0, nil)
 		require.True(t, f.passthrough, header)
 		require.Zero(t, reservations(segments), header)
 	}
@@ -161,7 +168,8 @@ func TestGateAdaptsItsWindow(t *testing.T) {
 	}
 	require.EqualValues(t, firstWindow, g.window)
 	require.EqualValues(t, firstWindow+windowGrowth, answered(firstWindow, target/2))
-	require.EqualValues(t, firstWindow+windowGrowth, answered(firstWindow/2, target/2), "fewer waited than might have passed")
+	require.EqualValues(t, firstWindow+windowGrowth, answered(firstWindow/2, target/2),
+		"fewer waited than might have passed")
 	require.InDelta(t, firstWindow*3/4, answered(firstWindow, target*4/3), 0.01)
 	require.InDelta(t, firstWindow*3/8, answered(firstWindow*3/4, 100*target), 0.01)
 	require.EqualValues(t, 1, answered(1, 100*target))

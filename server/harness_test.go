@@ -31,7 +31,7 @@ import (
 func noLeaks(t *testing.T) {
 	known := []goleak.Option{
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"), // sleeps out its ten seconds
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),    // one a process, for the Date header
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),    // one per process
 		goleak.IgnoreCurrent(),
 	}
 	t.Cleanup(func() { goleak.VerifyNone(t, known...) })
@@ -89,7 +89,8 @@ func start(t testing.TB, change func(*Options)) *fixture {
 }
 
 func startWith(t testing.TB, clock *handClock, e *engine.Engine, change func(*Options)) *fixture {
-	f := &fixture{t: t, clock: clock, engine: e, log: &safeBuffer{}, served: make(chan error, 1), client: &http.Client{Transport: &http.Transport{}}}
+	f := &fixture{t: t, clock: clock, engine: e, log: &safeBuffer{}, served: make(chan error, 1),
+		client: &http.Client{Transport: &http.Transport{}}}
 	o := Options{Engine: e, Log: slog.New(slog.NewTextHandler(f.log, nil))}
 	if change != nil {
 		change(&o)
@@ -150,7 +151,8 @@ func (f *fixture) get(path string) *answer        { f.t.Helper(); return f.call(
 // reserveOne reserves tickets of category A of a session.
 func (f *fixture) reserveOne(id, account, session, quantity string) *answer {
 	f.t.Helper()
-	return f.post("/v1/reservations", `{"id":"`+id+`","account":"`+account+`","lines":[{"session":"`+session+`","category":"A","quantity":`+quantity+`}]}`)
+	return f.post("/v1/reservations",
+		`{"id":"`+id+`","account":"`+account+`","lines":[{"session":"`+session+`","category":"A","quantity":`+quantity+`}]}`)
 }
 
 // contract is the document, and the responses that were seen.
@@ -195,17 +197,20 @@ func (d *documented) check(t testing.TB, request *http.Request, body string, a *
 	for name, value := range params {
 		params[name] = must(url.PathUnescape(value))(t)
 	}
-	input := &openapi3filter.RequestValidationInput{Request: relative, PathParams: params, Route: route, Options: &openapi3filter.Options{
-		IncludeResponseStatus: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc}}
+	options := &openapi3filter.Options{
+		IncludeResponseStatus: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc}
+	input := &openapi3filter.RequestValidationInput{Request: relative, PathParams: params, Route: route, Options: options}
 	if d.checkResults(t, a); a.status < 400 && !bytes.Contains(a.body, []byte(`"problem":`)) {
 		relative.Body = io.NopCloser(strings.NewReader(body))
 		if body != "" {
 			relative.Header.Set("Content-Type", "application/json")
 		}
-		require.NoError(t, openapi3filter.ValidateRequest(t.Context(), input), "the document refuses what the server accepted")
+		require.NoError(t, openapi3filter.ValidateRequest(t.Context(), input),
+			"the document refuses what the server accepted")
 	}
-	require.NoError(t, openapi3filter.ValidateResponse(t.Context(), &openapi3filter.ResponseValidationInput{RequestValidationInput: input,
-		Status: a.status, Header: a.header, Body: io.NopCloser(bytes.NewReader(a.body)), Options: input.Options}), "%d %s", a.status, a.body)
+	response := &openapi3filter.ResponseValidationInput{RequestValidationInput: input, Status: a.status, Header: a.header,
+		Body: io.NopCloser(bytes.NewReader(a.body)), Options: input.Options}
+	require.NoError(t, openapi3filter.ValidateResponse(t.Context(), response), "%d %s", a.status, a.body)
 }
 
 // checkResults validates the problems of a batch with the schemas of their codes.

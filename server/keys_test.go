@@ -20,8 +20,9 @@ const (
 func TestKeys(t *testing.T) {
 	noLeaks(t)
 	f := start(t, func(o *Options) { o.Keys = must(ParseKeys(strings.NewReader(keyFile)))(t) })
-	callers := []string{"", "Bearer", "Bearer ", "Bearer wrong-0123456789abcdef", "Basic " + sellKey, sellKey, "Bearer " + sellKey + "x",
-		"Bearer  " + sellKey, "Bearer " + strings.Repeat("x", 300), "Bearer " + readKey, "bearer " + sellKey, "Bearer " + adminKey}
+	callers := []string{"", "Bearer", "Bearer ", "Bearer wrong-0123456789abcdef", "Basic " + sellKey, sellKey,
+		"Bearer " + sellKey + "x", "Bearer  " + sellKey, "Bearer " + strings.Repeat("x", 300),
+		"Bearer " + readKey, "bearer " + sellKey, "Bearer " + adminKey}
 	const strangers = 9 // the first 9 have no valid key
 	for i, o := range operations() {
 		for c, caller := range callers {
@@ -48,7 +49,8 @@ func TestKeys(t *testing.T) {
 			}
 		}
 	}
-	require.Equal(t, "unauthenticated", f.get("/v1/nothing").code(), "a caller without a key does not learn which paths exist")
+	require.Equal(t, "unauthenticated", f.get("/v1/nothing").code(),
+		"a caller without a key does not learn which paths exist")
 }
 
 func callersName(c int) string { return string(rune('a' + c)) }

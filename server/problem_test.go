@@ -14,8 +14,8 @@ import (
 
 // ownRules are the rules of the API that the engine does not have.
 func ownRules() []engine.Rule {
-	return []engine.Rule{encode.Unauthenticated, encode.Forbidden, encode.NotFound, encode.MethodNotAllowed, encode.PayloadTooLarge,
-		encode.Internal}
+	return []engine.Rule{encode.Unauthenticated, encode.Forbidden, encode.NotFound, encode.MethodNotAllowed,
+		encode.PayloadTooLarge, encode.Internal}
 }
 
 // The table of refusals and the document have the same codes, and for each the same status and facts, of the same
@@ -72,8 +72,9 @@ func TestEncodedRefusalsMatchTheirSchemas(t *testing.T) {
 	at := instantOf(t, early)
 	titles := map[string]string{}
 	for _, rule := range engine.Rules() {
-		r := engine.Refusal{Code: rule.Code, Where: "lines: at least one", Phase: "p", Session: "S", Category: "A", Programme: "x",
-			Leader: "y:1", Limit: 6, Held: 1, Confirmed: 2, Requested: 4, Available: 3, OpensAt: at, ClosesAt: at}
+		r := engine.Refusal{Code: rule.Code, Where: "lines: at least one", Phase: "p", Session: "S", Category: "A",
+			Programme: "x", Leader: "y:1", Limit: 6, Held: 1, Confirmed: 2, Requested: 4, Available: 3,
+			OpensAt: at, ClosesAt: at}
 		contract.checkProblem(t, string(rule.Code), encode.Refusal(nil, &r))
 		titles[string(rule.Code)] = rule.Title
 	}
@@ -107,7 +108,8 @@ func BenchmarkRefusal(b *testing.B) {
 	at := instantOf(b, early)
 	for _, code := range []engine.Code{engine.Overloaded, engine.SoldOut, engine.PhaseNotOpen, engine.ReservationExpired} {
 		b.Run("code="+string(code), func(b *testing.B) {
-			r := &engine.Refusal{Code: code, Session: "S", Category: "A", Phase: "packs", Requested: 400, Available: 300, OpensAt: at, ClosesAt: at}
+			r := &engine.Refusal{Code: code, Session: "S", Category: "A", Phase: "packs", Requested: 400, Available: 300,
+				OpensAt: at, ClosesAt: at}
 			var room []byte
 			b.ReportAllocs()
 			for b.Loop() {

@@ -144,7 +144,8 @@ func TestScarcePacks(t *testing.T) {
 		for from := packs * client / clients; from < share; {
 			var ops []spec.Operation
 			for range min(1+client%2*19, share-from) {
-				op := spec.Operation{Kind: spec.Reserve, ID: spec.IDOf(strconv.Itoa(from)), Account: strconv.Itoa(from), Phase: "packs"}
+				op := spec.Operation{Kind: spec.Reserve, ID: spec.IDOf(strconv.Itoa(from)), Account: strconv.Itoa(from),
+					Phase: "packs"}
 				for _, s := range r.Perm(sessions)[:3] {
 					op.Lines = append(op.Lines, spec.Line{Session: rushSession(s), Category: "A", Quantity: 1 + r.IntN(2)})
 				}

@@ -79,8 +79,10 @@ func (f *fixture) sellUntilClosed(client, depth int, answered *atomic.Int64) (un
 		for range depth {
 			id := uuid.New()
 			unanswered = append(unanswered, id)
-			body := fmt.Sprintf(`{"id":"%s","account":"c%d-%d","lines":[{"session":"SKI01","category":"B","quantity":1}]}`, id, client, n)
-			if _, err := fmt.Fprintf(c, "POST /v1/reservations HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
+			body := fmt.Sprintf(`{"id":"%s","account":"c%d-%d","lines":[{"session":"SKI01","category":"B","quantity":1}]}`,
+				id, client, n)
+			if _, err := fmt.Fprintf(c, "POST /v1/reservations HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s",
+				len(body), body); err != nil {
 				break
 			}
 		}
@@ -168,14 +170,17 @@ func startStalling(t *testing.T) (*fixture, *stallingJournal) {
 	noLeaks(t)
 	clock := clockAt(instantOf(t, early))
 	j := &stallingJournal{resumed: make(chan struct{}), failingJournal: failingJournal{from: 1 << 60}}
-	e := newEngine(t, clock, func(o *engine.Options) { o.Durability, o.Journal, o.JournalTimeout = engine.Sync, j, time.Minute })
+	e := newEngine(t, clock, func(o *engine.Options) {
+		o.Durability, o.Journal, o.JournalTimeout = engine.Sync, j, time.Minute
+	})
 	return startWith(t, clock, e, nil), j
 }
 
 // beginReserve sends a request to reserve, and returns when it is the only one in flight.
 func (f *fixture) beginReserve(c net.Conn) {
 	f.t.Helper()
-	_, err := fmt.Fprintf(c, "POST /v1/reservations HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(validBody), validBody)
+	_, err := fmt.Fprintf(c, "POST /v1/reservations HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s",
+		len(validBody), validBody)
 	require.NoError(f.t, err)
 	require.Eventually(f.t, func() bool { return f.server.admission.inFlight.Load() == 1 }, patience, time.Millisecond)
 }

@@ -190,8 +190,8 @@ func TestPageBeforeTheReplay(t *testing.T) {
 	require.Zero(t, v["seathold_ready"])
 }
 
-// A scrape of the 1,026 sessions takes less than 20 ms. Machines differ and the race detector is slow, so the limit is a
-// multiple of the time to print as many lines: 20 ms are 15 times that on the machine where 20 ms were required.
+// A scrape of the 1,026 sessions takes less than 20 ms. Machines differ and the race detector is slow, so the limit is
+// a multiple of the time to print as many lines: 20 ms are 15 times that on the machine where 20 ms were required.
 func TestScrapeIsCheap(t *testing.T) {
 	o := open(t)
 	lines := strings.Count(o.scrape(t), "\n")

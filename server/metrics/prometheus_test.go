@@ -198,8 +198,8 @@ func (g *stallingJournal) Append(ctx context.Context, group journal.Group) error
 	return g.Backend.Append(ctx, group)
 }
 
-// With a real Prometheus and a real server: the alert fires when the journal stops, and resolves when it continues. Before
-// that, every query of the dashboard has results.
+// With a real Prometheus and a real server: the alert fires when the journal stops, and resolves when it continues.
+// Before that, every query of the dashboard has results.
 func TestAlertFiresWhenTheJournalStops(t *testing.T) {
 	t.Run("embedded", func(t *testing.T) {
 		t.Parallel()

@@ -14,9 +14,9 @@ import (
 // many orders to try.
 //
 //   - A call without an answer that did not take effect before the end is dropped, since no answer can show a later
-//     effect. A reservation is never removed: one that is missing at the end was not made, and one that is there was made
-//     by a call with the same content that was in progress at its creation time. Confirmations and releases are permanent
-//     too.
+//     effect. A reservation is never removed: one that is missing at the end was not made, and one that is there was
+//     made by a call with the same content that was in progress at its creation time. Confirmations and releases are
+//     permanent too.
 //   - The time of the others is known from the final state. A release has no time; it is assumed at the earliest, which
 //     permits the most.
 //   - Of several calls that may have had the same effect only one had it. The one that began first can explain all that
