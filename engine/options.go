@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -91,31 +92,18 @@ func (o *Options) setDefaults() error {
 	case o.TTL < 0 || o.TTL%time.Second != 0 || o.TTL > maxTTL:
 		return fmt.Errorf("a hold of %v: use whole seconds up to %v", o.TTL, maxTTL)
 	}
-	fill := func(field *time.Duration, value time.Duration) {
-		if *field == 0 {
-			*field = value
-		}
-	}
-	fill(&o.TTL, 17*time.Minute)
-	fill(&o.SweepEvery, 100*time.Millisecond)
-	fill(&o.JournalTimeout, 5*time.Second)
-	fill(&o.Forget, 24*time.Hour)
-	fill(&o.CheckEvery, 10*time.Second)
-	fill(&o.TakeoverAfter, 3*time.Second)
-	if o.MaxAccounts == 0 {
-		o.MaxAccounts = 1 << 24
-	}
-	if o.Backlog == 0 {
-		o.Backlog = 1 << 16
-	}
-	if o.CheckpointAfter == 0 {
-		o.CheckpointAfter = 1_000_000
-	}
+	o.TTL = cmp.Or(o.TTL, 17*time.Minute)
+	o.SweepEvery = cmp.Or(o.SweepEvery, 100*time.Millisecond)
+	o.JournalTimeout = cmp.Or(o.JournalTimeout, 5*time.Second)
+	o.Forget = cmp.Or(o.Forget, 24*time.Hour)
+	o.CheckEvery = cmp.Or(o.CheckEvery, 10*time.Second)
+	o.TakeoverAfter = cmp.Or(o.TakeoverAfter, 3*time.Second)
+	o.MaxAccounts = cmp.Or(o.MaxAccounts, 1<<24)
+	o.Backlog = cmp.Or(o.Backlog, 1<<16)
+	o.CheckpointAfter = cmp.Or(o.CheckpointAfter, 1_000_000)
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if o.Clock == nil {
 		o.Clock = func(time.Time) func() time.Time { return time.Now }
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package record
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/inventory"
@@ -111,7 +112,14 @@ func (d *Decoder) Decode(b []byte) (*Record, error) {
 }
 
 // Current reports whether the journal's last definition is the present sale's, number by number.
-func (d *Decoder) Current() bool { return d.now != nil && d.now.same(d.sale) }
+func (d *Decoder) Current() bool {
+	if d.now == nil {
+		return false
+	}
+	was, is := &d.now.from, DefinitionOf(d.sale)
+	return slices.Equal(was.Phases, is.Phases) && slices.Equal(was.Draws, is.Draws) &&
+		slices.Equal(was.Groups, is.Groups) && slices.Equal(was.Pools, is.Pools)
+}
 
 // translation maps the numbers of a journal's definition to those of the present sale; -1 for what was removed.
 type translation struct {
@@ -193,18 +201,4 @@ func (t *translation) draw(d *Draw) error {
 		d.Group = now + 1
 	}
 	return nil
-}
-
-func (t *translation) same(sale *catalog.Sale) bool {
-	return unchanged(t.phases, len(sale.Phases)) && unchanged(t.draws, len(sale.Draws)) &&
-		unchanged(t.groups, len(sale.Groups)) && unchanged(t.pools, len(sale.Pools))
-}
-
-func unchanged(to []int, n int) bool {
-	for i, now := range to {
-		if now != i {
-			return false
-		}
-	}
-	return len(to) == n
 }
