@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// counted returns an inventory of some pools in fewer sessions, with caps that are reached.
+// counted returns an inventory of several pools a session, with caps that are reached.
 func counted(t *testing.T) *Inventory {
 	c := Config{Caps: []int{12, 8}, Pause: func(attempt int) bool { runtime.Gosched(); return attempt < 1000 }}
 	for s := range 4 {
@@ -26,7 +26,7 @@ func counted(t *testing.T) *Inventory {
 	return v
 }
 
-// trade makes one random step of a buyer.
+// trade makes one random reservation of a buyer and mostly ends it.
 func trade(v *Inventory, dice *rand.Rand, n uint64) {
 	var id ID
 	binary.LittleEndian.PutUint64(id[:], n)
@@ -51,8 +51,8 @@ func trade(v *Inventory, dice *rand.Rand, n uint64) {
 	}
 }
 
-// I1, I2: while many trade, a count never finds a difference; once all is quiet it is exact, and agrees with the
-// stock.
+// TestCensusOfALiveSale (I1, I2): while many buyers trade, no count finds a difference. Once the trade has ended, the
+// count is exact and agrees with the stock.
 func TestCensusOfALiveSale(t *testing.T) {
 	const traders, deals = 4, 30_000
 	seed := rand.Uint64()
@@ -96,13 +96,14 @@ func TestCensusOfALiveSale(t *testing.T) {
 	ledgers, ok := census.Ledgers(rest, nil)
 	require.True(t, ok)
 	require.Zero(t, ledgers.Unsteady)
-	require.Positive(t, ledgers.AtCap[0]+ledgers.AtCap[1], "no account came to its cap: the trade is too thin")
-	// How many counts met a pool on the move is the scheduler's affair; what they may not find, none did.
+	require.Positive(t, ledgers.AtCap[0]+ledgers.AtCap[1], "no account reached its cap: there was too little trade")
+	// The scheduler decides how many counts met a pool that was changing.
 	t.Logf("%d counts, %d of them while pools moved", counts, moving)
 	require.Positive(t, counts)
 }
 
-// Each way in which words and reservations can disagree is found, in its size and place.
+// TestCensusFindsFaults: the count finds each way in which words and reservations can disagree, with its size and its
+// pool.
 func TestCensusFindsFaults(t *testing.T) {
 	rest := func() bool { return true }
 	faults := map[string]struct {
@@ -110,11 +111,14 @@ func TestCensusFindsFaults(t *testing.T) {
 		pools  int
 		excess int
 	}{
-		"a unit is lost":            {func(v *Inventory) { v.stock[5].word.Add(-packPool(1, 0)) }, 1, 0},
-		"a unit appears":            {func(v *Inventory) { v.stock[5].word.Add(packPool(1, 0)) }, 1, 0},
-		"sold without reservation":  {func(v *Inventory) { v.stock[5].sold.Add(3) }, 3, 0},
-		"a reservation is undone":   {func(v *Inventory) { v.reservations.at(1).state.Store(uint32(Released)) }, 2, 0},
-		"oversold, words and all":   {func(v *Inventory) { v.pools[5].units -= 19; v.stock[5].word.Add(-packPool(19, 0)) }, 1, 0},
+		"a unit is lost":           {func(v *Inventory) { v.stock[5].word.Add(-packPool(1, 0)) }, 1, 0},
+		"a unit appears":           {func(v *Inventory) { v.stock[5].word.Add(packPool(1, 0)) }, 1, 0},
+		"sold without reservation": {func(v *Inventory) { v.stock[5].sold.Add(3) }, 3, 0},
+		"a reservation is undone":  {func(v *Inventory) { v.reservations.at(1).state.Store(uint32(Released)) }, 2, 0},
+		"oversold, words and all": {func(v *Inventory) {
+			v.pools[5].units -= 19
+			v.stock[5].word.Add(-packPool(19, 0))
+		}, 1, 0},
 		"a cap is passed":           {func(v *Inventory) { v.caps[0] = 1 }, 0, 1},
 		"a session limit is passed": {func(v *Inventory) { v.sessionLimits[1] = 0 }, 0, 2},
 		"nothing":                   {func(*Inventory) {}, 0, 0},
@@ -141,11 +145,12 @@ func TestCensusFindsFaults(t *testing.T) {
 	}
 }
 
-// What rests may also stop.
+// TestCensusIsStopped: a count ends without a result when rest returns false.
 func TestCensusIsStopped(t *testing.T) {
 	v := counted(t)
 	for n := range uint64(restRows + 2) {
-		v.Reserve(&Request{ID: ID{byte(n), byte(n >> 8), 1}, Account: fmt.Sprintf("b%d", n), Lines: []Line{{Pool: 11, Quantity: 1}}, Expires: 1})
+		v.Reserve(&Request{ID: ID{byte(n), byte(n >> 8), 1}, Account: fmt.Sprintf("b%d", n),
+			Lines: []Line{{Pool: 11, Quantity: 1}}, Expires: 1})
 		v.Release(uint32(n+1), 0)
 	}
 	_, ok := v.NewCensus().Pools(func() bool { return false })

@@ -1,7 +1,6 @@
 package inventory
 
 import (
-	"fmt"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -10,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// drained is what a drainer has seen, and checks that sequences follow one another.
+// drained is what a drainer has visited. It checks that the sequences have no gap.
 type drained struct {
 	t     *testing.T
 	v     *Inventory
@@ -27,21 +26,21 @@ func (d *drained) drain() int {
 		}
 	})
 	if last != d.last+uint64(n) || d.v.drained.Load() != last {
-		d.t.Errorf("drained %d outcomes behind %d and came to %d", n, d.last, last)
+		d.t.Errorf("drained %d outcomes after %d, and the last is %d", n, d.last, last)
 	}
 	d.last = last
 	return n
 }
 
-// TestStack: while callers push, one drains. Nothing is lost or comes twice, every caller's outcomes come in the
-// order of its pushes, and each was told the sequence at which it came. The counter of pushes passes 2^32 on the way.
+// TestStack: one goroutine drains while callers push. Nothing is lost or doubled. Each caller's outcomes come in the
+// order of its pushes, each at the sequence that the push returned. The count of pushes passes 2^32 on the way.
 func TestStack(t *testing.T) {
 	for _, start := range []uint64{0, 1<<32 - 5, 1<<32 + 7, 1<<40 - 3, math.MaxUint64>>1 - 3000} {
 		v := testInventory(t, 1, 1, true)
 		v.Resume(start)
 		require.Equal(t, start, v.Placed())
 		const callers, pushes = 8, 1500
-		told := make([][]uint64, callers)
+		returned := make([][]uint64, callers)
 		var wakes, running atomic.Int64
 		v.wake = func() { wakes.Add(1) }
 		running.Store(callers)
@@ -56,9 +55,9 @@ func TestStack(t *testing.T) {
 			for n := range pushes {
 				seq, ok := v.Note(uint64(i)<<32 | uint64(n))
 				if !ok {
-					t.Error("full")
+					t.Error("the table is full")
 				}
-				told[i] = append(told[i], seq)
+				returned[i] = append(returned[i], seq)
 			}
 			running.Add(-1)
 		})
@@ -70,14 +69,14 @@ func TestStack(t *testing.T) {
 		var next [callers]int
 		for n, value := range d.notes {
 			i, at := value>>32, int(uint32(value))
-			require.Equal(t, next[i], at, "a caller's order")
-			require.Equal(t, start+uint64(n)+1, told[i][at], "the sequence it was told")
+			require.Equal(t, next[i], at, "the order of one caller")
+			require.Equal(t, start+uint64(n)+1, returned[i][at], "the sequence that its push returned")
 			next[i]++
 		}
 	}
 }
 
-// TestStackSequences: sequences are right on both sides of 2^32, drained or not, one step at a time.
+// TestStackSequences: sequences are right on both sides of 2^32, whether or not the outcomes before were drained.
 func TestStackSequences(t *testing.T) {
 	const start = 1<<32 - 5
 	v := testInventory(t, 2, 100, true)
@@ -98,7 +97,7 @@ func TestStackSequences(t *testing.T) {
 	require.EqualValues(t, start+24, d.last)
 }
 
-// TestWake: the drainer is woken by the first outcome on an empty stack and by no other.
+// TestWake: only an outcome that is placed on an empty stack wakes the drainer.
 func TestWake(t *testing.T) {
 	v := testInventory(t, 1, 100, true)
 	wakes := 0
@@ -113,7 +112,7 @@ func TestWake(t *testing.T) {
 	}
 }
 
-// TestLogged: a reservation is read by what was drained, whatever has happened since.
+// TestLogged: ReadLogged shows what was drained, whatever has happened since.
 func TestLogged(t *testing.T) {
 	v := testInventory(t, 1, 100, true)
 	var s Snapshot
@@ -130,31 +129,5 @@ func TestLogged(t *testing.T) {
 	require.Equal(t, Confirmed, s.State)
 	require.Equal(t, "ref", s.Reference)
 	require.EqualValues(t, 3, s.ConfirmedMs)
-	require.False(t, v.ReadLogged(v.Rows(), &s), "a row that nobody has claimed")
-}
-
-// TestSweep: every hold ends at its time, once, wherever its row lies, and the sweep does not look for it before.
-func TestSweep(t *testing.T) {
-	v := testInventory(t, 1, 1<<20, false)
-	const holds = 2*chunkRows + 100
-	for n := range uint64(holds) {
-		res := v.Reserve(&Request{ID: idOf(n), Account: fmt.Sprint(n), Lines: []Line{{0, 1}}, Expires: int64(10 + n%5*10)})
-		require.Equal(t, Done, res.Verdict)
-		if n%7 == 0 {
-			require.Equal(t, Done, v.Confirm(res.Row, 0, "").Verdict)
-		}
-	}
-	s, ended := v.NewSweep(), 0
-	for _, now := range []int64{9, 10, 19, 20, 30, 40, 49, 50, 60} {
-		ended += s.Expire(now)
-		due := 0
-		for n := range int64(holds) {
-			if n%7 != 0 && 10+n%5*10 <= now {
-				due++
-			}
-		}
-		require.Equal(t, due, ended, "at %d", now)
-		require.Zero(t, s.Expire(now))
-	}
-	require.Equal(t, Stock{Available: 1<<20 - (holds+6)/7, Sold: (holds + 6) / 7}, v.Stock(0))
+	require.False(t, v.ReadLogged(v.Rows(), &s), "a row that is not claimed")
 }

@@ -20,9 +20,11 @@ func each(n int, do func(i int)) {
 	all.Wait()
 }
 
-// testInventory has so many pools of so many units, each a session of its own, and limits that are never met.
+// testInventory has the given number of pools and units in each. Each pool is a session of its own, and no limit is
+// reached.
 func testInventory(t testing.TB, pools int, units uint32, journalled bool) *Inventory {
-	c := Config{Caps: []int{1 << 20}, Journalled: journalled, MaxReservations: 1 << 21, MaxAccounts: 1 << 21, MaxNotes: 1 << 16,
+	c := Config{Caps: []int{1 << 20}, Journalled: journalled,
+		MaxReservations: 1 << 21, MaxAccounts: 1 << 21, MaxNotes: 1 << 16,
 		Pause: func(attempt int) bool { runtime.Gosched(); return attempt < 1<<20 }}
 	for i := range pools {
 		c.Sessions = append(c.Sessions, SessionConfig{Limit: 1 << 20})
@@ -40,8 +42,8 @@ func idOf(n uint64) (id ID) {
 	return id
 }
 
-// TestIndexGrows (I9): while the table grows ten times over, callers insert the same keys at once. Every key has one
-// winner, everybody is told of it, and each key is found from the moment of its insertion on.
+// TestIndexGrows (I9): callers insert the same keys at once while the table grows ten times over. Every key has one
+// winner, every insertion returns it, and each key is found from the moment of its insertion on.
 func TestIndexGrows(t *testing.T) {
 	const keys, callers = 60_000, 8
 	for _, bits := range []int{32, 6} { // with 6 bits nearly all keys collide
@@ -53,14 +55,15 @@ func TestIndexGrows(t *testing.T) {
 			var x index
 			x.init(0)
 			hash := func(key uint64) uint32 { return uint32(key*0x9e3779b97f4a7c15>>32) >> (32 - bits) << (32 - bits) }
-			keyOf := func(row uint32) uint64 { return uint64(row-1) % n } // rows 1 to n×callers; a key is wanted by one row of each caller
+			// There are n rows of each caller, one for each key.
+			keyOf := func(row uint32) uint64 { return uint64(row-1) % n }
 			var population atomic.Uint64
 			winners := make([]atomic.Uint32, n)
 			each(callers, func(i int) {
 				random := rand.New(rand.NewPCG(uint64(i), 1))
 				start := random.Uint64N(n)
 				if i%2 == 0 {
-					start = 0 // these run side by side
+					start = 0 // these callers insert in the same order
 				}
 				for k := range n {
 					key := (start + k) % n
@@ -84,13 +87,13 @@ func TestIndexGrows(t *testing.T) {
 				require.NotZero(t, winners[key].Load())
 			}
 			require.Zero(t, x.find(hash(n+1), func(uint32) bool { return false }))
-			require.Greater(t, len(x.root.Load().slots), minSlots, "it has not grown")
+			require.Greater(t, len(x.root.Load().slots), minSlots, "the table did not grow")
 		})
 	}
 }
 
-// TestSlab: rows are handed out once, are zero, and keep what is written, in chunks and in regions of them, of which
-// the last is not whole; past the limit claims are refused.
+// TestSlab: each row is handed out once, is zero, and keeps what is written. The slab has chunks and regions of
+// chunks, and the last region is not whole. Past the limit claims fail.
 func TestSlab(t *testing.T) {
 	const rows, callers = (2*regionChunks+3)*chunkRows + 5, 8
 	var s slab[uint64]
@@ -121,7 +124,7 @@ func TestSlab(t *testing.T) {
 	require.EqualValues(t, rows+1, s.end())
 }
 
-// TestPrefetch: what is touched need not be there, and nothing comes of it.
+// TestPrefetch: prefetching changes nothing, whether or not the id and the account exist.
 func TestPrefetch(t *testing.T) {
 	v := testInventory(t, 1, 1000, false)
 	q := Request{Lines: []Line{{Pool: 0, Quantity: 1}}, Account: "ann"}
@@ -140,7 +143,7 @@ func TestPrefetch(t *testing.T) {
 	require.Equal(t, Stock{Available: 900, Held: 100}, v.Stock(0))
 }
 
-// TestArena: texts are kept as they were, across chunks; the empty one takes no room, and a full arena says so.
+// TestArena: texts stay as they were, across chunks. The empty text takes no room. A full arena reports it.
 func TestArena(t *testing.T) {
 	var a arena
 	a.init(2*arenaChunk + 1)
@@ -173,7 +176,7 @@ func TestArena(t *testing.T) {
 	require.Empty(t, a.text(ref))
 }
 
-// TestAccounts: names of every length lead to one row each, whoever comes first.
+// TestAccounts: names of every length get one row each, however many callers make them at once.
 func TestAccounts(t *testing.T) {
 	v := testInventory(t, 1, 1, false)
 	const callers, names = 8, 5000
@@ -183,7 +186,7 @@ func TestAccounts(t *testing.T) {
 		for n := range names {
 			row, ok := v.EnsureAccount(name(n))
 			if !ok {
-				t.Error("full")
+				t.Error("the table is full")
 			}
 			rows[i] = append(rows[i], row)
 		}
@@ -198,7 +201,7 @@ func TestAccounts(t *testing.T) {
 	require.Zero(t, v.FindAccount("nobody"))
 }
 
-// TestFullTables (I10): where a table is full the answer is Full, nothing has changed, and what is there stays.
+// TestFullTables (I10): with a full table the answer is Full, nothing changes, and what is there can still be used.
 func TestFullTables(t *testing.T) {
 	c := Config{Pools: []PoolConfig{{Units: 1000}}, Sessions: []SessionConfig{{Limit: 1000}}, Caps: []int{1000},
 		MaxReservations: 3, MaxAccounts: 2, MaxNotes: 1, Pause: func(int) bool { return false }}
@@ -224,7 +227,7 @@ func TestFullTables(t *testing.T) {
 	require.Equal(t, Stock{Available: 998, Held: 1, Sold: 1}, v.Stock(0))
 }
 
-// TestConfigFaults: what New refuses.
+// TestConfigFaults: New rejects each faulty configuration.
 func TestConfigFaults(t *testing.T) {
 	pause := func(int) bool { return false }
 	for want, c := range map[string]Config{

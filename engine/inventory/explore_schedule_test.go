@@ -1,0 +1,383 @@
+//go:build seathold_yield
+
+package inventory
+
+import (
+	"errors"
+	"iter"
+	"slices"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+)
+
+// explorer visits the schedules of one plan.
+//
+// Each caller is a coroutine that yields before it accesses a shared word (word_yield.go). A depth-first search
+// visits every schedule with a bounded number of preemptions, as CHESS does. A preemption takes the turn from a
+// caller in the middle of an operation that it could continue, or lets a caller retry while another one need not.
+// Three rules keep the search small.
+//
+// Choice only where accesses may conflict: at words that several callers access in one schedule, at least one of them
+// by a write. Any other access commutes with all steps of the other callers. To make it together with the step before
+// it reaches the same states, makes no operation longer and needs no more preemptions.
+//
+// Conflicts are learned. The search starts over with each word on which a schedule shows a new conflict. The last
+// search misses none: consider the shortest schedule that shows a conflict on another word. The accesses before it
+// commute as above, so a visited schedule brings the callers to the same states, and there the same access is next.
+//
+// A schedule is abandoned in a state that the search has been in with as few preemptions (seen).
+//
+// Row numbers decide nothing but where rows are in memory, so the counters of the slabs are no words of choice.
+type explorer struct {
+	t *testing.T
+	plan
+	v *Inventory
+
+	shared  map[uintptr]bool   // words at which callers may conflict
+	uses    map[uintptr]*uses  // the other words
+	found   []uintptr          // words on which this schedule showed a new conflict
+	visited map[uint64]int     // by state: the fewest preemptions with which the search was there
+	writes  map[uintptr]uint64 // by shared word: the past of its last writer
+
+	choices []choice // the schedule, as far as it is decided in advance
+	at      int
+
+	callers   []*coroutine
+	scratch   []*coroutine
+	running   *coroutine
+	clock     int
+	history   []answered
+	completed uint64 // the operations that have returned, as the sum of their callers' pasts
+	order     []Outcome
+	awaited   []awaited
+
+	schedules, steps int
+	judged           map[string]bool
+	most             int // preemptions in one schedule
+	idle             int // times that all callers waited, in this schedule
+}
+
+type choice struct{ taken, of int }
+
+// uses are the accesses to one word in one schedule.
+type uses struct {
+	schedule int
+	callers  uint // bits
+	written  bool
+}
+
+// coroutine is a caller.
+type coroutine struct {
+	number  int
+	next    func() (struct{}, bool)
+	stop    func()
+	yield   func(struct{}) bool
+	past    uint64 // hash of what it has done and seen
+	done    bool
+	between bool // two operations: switching to another caller is no preemption
+	waiting bool // until another caller has made a step
+	backed  bool // it has backed off in this operation
+}
+
+// abandoned ends a caller whose schedule is not continued.
+var abandoned = errors.New("abandoned")
+
+// pass lets the scheduler decide who makes the next step.
+func (c *coroutine) pass() {
+	if !c.yield(struct{}{}) {
+		panic(abandoned)
+	}
+}
+
+// saw adds to the past of the caller.
+func (c *coroutine) saw(what, of uint64) {
+	for _, n := range [...]uint64{what, of} {
+		c.past = (c.past ^ n) * 0x9e3779b97f4a7c15
+		c.past ^= c.past >> 29
+	}
+}
+
+// explore visits every schedule.
+func (e *explorer) explore() {
+	e.start()
+	yield = e.access
+	for {
+		e.schedule()
+		e.schedules++
+		if len(e.found) > 0 {
+			for _, word := range e.found {
+				e.shared[word] = true
+			}
+			e.choices, e.steps, e.most = nil, 0, 0
+			clear(e.visited)
+		} else if !e.backtrack() {
+			return
+		}
+	}
+}
+
+// start makes the inventory in which all schedules run.
+func (e *explorer) start() {
+	e.shared, e.uses, e.judged = map[uintptr]bool{}, map[uintptr]*uses{}, map[string]bool{}
+	e.visited, e.writes = map[uint64]int{}, map[uintptr]uint64{}
+	c := Config{Caps: []int{exploredCap}, Journalled: true, MaxReservations: exploredRows, MaxAccounts: exploredRows,
+		Pause: e.pause}
+	for i, units := range e.pools {
+		c.Sessions = append(c.Sessions, SessionConfig{Limit: exploredLimit})
+		c.Pools = append(c.Pools, PoolConfig{Session: uint32(i), Units: units})
+	}
+	var err error
+	e.v, err = New(c)
+	require.NoError(e.t, err)
+}
+
+// reset empties the inventory. Every word keeps its address.
+func (e *explorer) reset() {
+	for i, units := range e.pools {
+		e.v.stock[i].word.Store(packPool(units, 0))
+		e.v.stock[i].sold.Store(0)
+	}
+	empty(&e.v.reservations)
+	empty(&e.v.details)
+	empty(&e.v.overflows)
+	empty(&e.v.accounts)
+	e.v.texts.used.Store(0)
+	clear(e.v.byID.root.Load().slots)
+	clear(e.v.accountIndex.root.Load().slots)
+	e.v.Resume(0)
+}
+
+const exploredRows = 100
+
+func empty[T any](s *slab[T]) {
+	if chunk := s.chunks[0].Load(); chunk != nil {
+		clear(chunk[:exploredRows])
+	}
+	s.used.Store(1)
+}
+
+// access is called before each access to a word.
+func (e *explorer) access(word unsafe.Pointer, writes bool) {
+	c, address := e.running, uintptr(word)
+	switch {
+	case c == nil || e.uncounted(word):
+	case e.shared[address]:
+		c.pass()
+		c.saw(uint64(address), e.writes[address])
+		if writes {
+			e.writes[address] = c.past
+		}
+	default:
+		u := e.uses[address]
+		if u == nil {
+			u = &uses{}
+			e.uses[address] = u
+		}
+		if u.schedule != e.schedules {
+			*u = uses{schedule: e.schedules}
+		}
+		u.callers |= 1 << c.number
+		u.written = u.written || writes
+		if u.written && u.callers&(u.callers-1) != 0 && !slices.Contains(e.found, address) {
+			e.found = append(e.found, address)
+		}
+	}
+}
+
+// uncounted reports whether the word is the counter of a slab or a statistic.
+func (e *explorer) uncounted(word unsafe.Pointer) bool {
+	switch (*word64)(word) {
+	case &e.v.reservations.used, &e.v.details.used, &e.v.overflows.used, &e.v.accounts.used, &e.v.texts.used, &e.v.expired:
+		return true
+	}
+	return false
+}
+
+// pause makes the caller wait for a step of another one.
+func (e *explorer) pause(attempt int) bool {
+	c := e.running
+	require.Less(e.t, attempt, 10_000, "a caller retries forever")
+	c.waiting, c.backed = true, true
+	c.saw(uint64(attempt), 2)
+	c.pass()
+	return true
+}
+
+// backtrack moves on to the next schedule.
+func (e *explorer) backtrack() bool {
+	for n := len(e.choices); n > 0; n-- {
+		if last := &e.choices[n-1]; last.taken+1 < last.of {
+			last.taken++
+			e.choices = e.choices[:n]
+			return true
+		}
+	}
+	return false
+}
+
+// choose takes the next decision: 0 where the schedule does not have one yet.
+func (e *explorer) choose(of int) int {
+	if e.at == len(e.choices) {
+		e.choices = append(e.choices, choice{of: of})
+	}
+	c := e.choices[e.at]
+	require.Equal(e.t, c.of, of, "the code is not deterministic")
+	e.at++
+	return c.taken
+}
+
+func (e *explorer) schedule() {
+	e.reset()
+	clear(e.writes)
+	e.at, e.clock, e.completed, e.idle = 0, 0, 0, 0
+	e.history, e.order, e.awaited, e.callers, e.found = nil, nil, nil, nil, nil
+	for i := range e.programs {
+		e.callers = append(e.callers, e.caller(i))
+	}
+	defer func() {
+		for _, c := range e.callers {
+			c.stop()
+		}
+	}()
+	preemptions := 0
+	defer func() { e.most = max(e.most, preemptions) }()
+	var last *coroutine
+	for {
+		able := e.able(last)
+		if len(able) == 0 {
+			break
+		}
+		// Continuing with the same caller is free. Where it cannot continue, or is between two operations, any caller is
+		// free, except one that retries while another need not.
+		free := 1
+		if last == nil || able[0] != last || last.between {
+			for free < len(able) && able[free].backed == able[0].backed {
+				free++
+			}
+		}
+		of := free
+		if preemptions < e.preemptions {
+			of = len(able)
+		}
+		pick := 0
+		if of > 1 {
+			if e.at == len(e.choices) && e.seen(last, preemptions) {
+				return
+			}
+			pick = e.choose(of)
+		}
+		if pick >= free {
+			preemptions++
+		}
+		last = able[pick]
+		e.step(last)
+	}
+	e.judge()
+}
+
+// seen reports whether the search has been in this state with as few preemptions: then it visits from there all that
+// can follow. A state is what each caller has done and seen. A past contains the accesses of the caller and, for each
+// one, the past of the last writer of the word. So equal pasts mean equal memory, but for row numbers, and the
+// callers do the same next. A past also contains which operations had returned at each call, since the rules see
+// that.
+func (e *explorer) seen(last *coroutine, preemptions int) bool {
+	var state coroutine
+	for _, c := range e.callers {
+		flags := uint64(0)
+		if c.waiting {
+			flags |= 1
+		}
+		if c == last {
+			flags |= 2
+		}
+		state.saw(c.past, flags)
+	}
+	if before, ok := e.visited[state.past]; ok && before <= preemptions {
+		return true
+	}
+	e.visited[state.past] = preemptions
+	return false
+}
+
+// able lists the callers that can make a step: the one that made the last step, then those that have not backed off,
+// then those that have. None can when all are done.
+func (e *explorer) able(last *coroutine) []*coroutine {
+	for {
+		able := e.scratch[:0]
+		if last != nil && !last.done && !last.waiting {
+			able = append(able, last)
+		}
+		for _, backed := range []bool{false, true} {
+			for _, c := range e.callers {
+				if c != last && !c.done && !c.waiting && c.backed == backed {
+					able = append(able, c)
+				}
+			}
+		}
+		e.scratch = able
+		waiting := slices.ContainsFunc(e.callers, func(c *coroutine) bool { return c.waiting })
+		if len(able) > 0 || !waiting {
+			return able
+		}
+		// All wait. What they wait for may have happened between the look and the wait.
+		e.idle++
+		require.Less(e.t, e.idle, 100, "stuck: every caller waits for another; %v", e.history)
+		for _, c := range e.callers {
+			c.waiting = false
+		}
+	}
+}
+
+func (e *explorer) step(c *coroutine) {
+	e.running = c
+	_, more := c.next()
+	e.running = nil
+	c.done, c.waiting = !more, c.waiting && more
+	e.steps++
+	for _, other := range e.callers {
+		if other != c {
+			other.waiting = false
+		}
+	}
+	for i := range e.pools {
+		available, unsettled := unpackPool(e.v.stock[i].word.Load())
+		if available+unsettled > e.pools[i] {
+			e.t.Fatalf("I1: pool %d of %d has %d available, %d unsettled", i, e.pools[i], available, unsettled)
+		}
+	}
+}
+
+// caller makes the coroutine of one program.
+func (e *explorer) caller(i int) *coroutine {
+	c := &coroutine{number: i}
+	c.next, c.stop = iter.Pull(func(yield func(struct{}) bool) {
+		c.yield = yield
+		defer func() {
+			if cause := recover(); cause != nil && cause != abandoned {
+				panic(cause)
+			}
+		}()
+		for n, op := range e.programs[i] {
+			if n > 0 {
+				c.between = true
+				c.pass()
+				c.between = false
+			}
+			c.saw(uint64(n), e.completed)
+			e.clock++
+			h := answered{do: op, call: e.clock}
+			h.answer = e.do(op)
+			c.backed = false
+			c.saw(uint64(n), 1)
+			e.completed += c.past
+			e.clock++
+			h.ret = e.clock
+			if op.kind != "drain" {
+				e.history = append(e.history, h)
+			}
+		}
+	})
+	return c
+}
