@@ -2,4 +2,4 @@
 
 package inventory
 
-const fewerPreemptions = 0
+const mostPreemptions = every

@@ -2,6 +2,6 @@
 
 package inventory
 
-// The race detector makes a switch between coroutines ten times as dear, and has nothing to find where one runs at a
-// time.
-const fewerPreemptions = 1
+// The race detector makes a switch between coroutines ten times slower, and it has nothing to find where one runs at
+// a time.
+const mostPreemptions = 2

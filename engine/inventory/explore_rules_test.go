@@ -6,25 +6,22 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-
-	"github.com/stretchr/testify/require"
 )
 
 // judge checks a finished schedule by the rules.
 func (e *explorer) judge() {
 	e.drain()
-	require.EqualValues(e.t, len(e.order), e.v.Placed())
+	e.must(len(e.order) == int(e.v.Placed()), "I5: %d outcomes of %d are drained", len(e.order), e.v.Placed())
 	for _, a := range e.awaited {
 		at := uint64(slices.Index(e.order, a.Outcome) + 1)
-		require.NotZero(e.t, at)
-		require.LessOrEqual(e.t, at, a.seq, "I5: a caller saw %v but awaits only record %d of %v", a.Outcome, a.seq, e.order)
-		require.True(e.t, at == a.seq || !a.own, "I5: the caller of %v awaits record %d of %v", a.Outcome, a.seq, e.order)
+		e.must(0 < at && at <= a.seq, "I5: a caller saw %v but awaits only record %d of %v", a.Outcome, a.seq, e.order)
+		e.must(at == a.seq || !a.own, "I5: the caller of %v awaits record %d of %v", a.Outcome, a.seq, e.order)
 	}
 	e.legalPrefixes()
 	slices.SortFunc(e.history, func(a, b answered) int { return a.call - b.call })
 	key := fmt.Sprint(e.history)
 	if !e.judged[key] {
-		require.True(e.t, e.linearizable(e.history, sequential{}), "I7: %s\nschedule %v", key, e.choices)
+		e.must(e.linearizable(e.history, sequential{}), "I7: %s\nschedule %v", key, e.choices)
 		e.judged[key] = true
 	}
 }

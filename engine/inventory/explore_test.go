@@ -42,7 +42,7 @@ func TestExplore(t *testing.T) {
 			if e.preemptions == 0 {
 				e.preemptions = 3
 			}
-			e.preemptions += more - fewerPreemptions
+			e.preemptions = min(e.preemptions+more, mostPreemptions)
 			e.explore()
 			t.Logf("%d schedules with up to %d preemptions, %d steps, %d different histories", e.schedules, e.most, e.steps,
 				len(e.judged))
@@ -154,8 +154,8 @@ func (e *explorer) saw(row uint32, s *Snapshot) string {
 // drain appends to the journal what was placed. The sequences count the outcomes.
 func (e *explorer) drain() {
 	last := e.v.Drain(func(o Outcome) { e.order = append(e.order, o) })
-	require.EqualValues(e.t, len(e.order), last, "I5: the drain covers outcomes that it did not visit")
-	require.Equal(e.t, last, e.v.drained.Load())
+	e.must(len(e.order) == int(last), "I5: the drain covers %d outcomes but visited %d", last, len(e.order))
+	e.must(last == e.v.drained.Load(), "drained %d, and the word has %d", last, e.v.drained.Load())
 }
 
 func (e *explorer) reserve(op do) string {
@@ -193,7 +193,7 @@ func (e *explorer) ledger(op do) string {
 		return "[]"
 	}
 	rows, ok := e.v.Ledger(row, nil)
-	require.True(e.t, ok)
+	e.must(ok, "no ledger")
 	var all []string
 	var s Snapshot
 	for _, l := range rows {
