@@ -18,13 +18,14 @@ import (
 // writtenJournal is a journal made by a test: a checkpoint, if any, and one group.
 type writtenJournal struct {
 	checkpoint []byte
+	info       journal.CheckpointInfo
 	records    []byte
 	count      int
 }
 
 func (w *writtenJournal) Recover(to journal.Recovery) (journal.Recovered, error) {
 	if w.checkpoint != nil {
-		if err := to.Begin(journal.CheckpointInfo{}); err != nil {
+		if err := to.Begin(w.info); err != nil {
 			return journal.Recovered{}, err
 		}
 		if err := to.Chunk(w.checkpoint); err != nil {
