@@ -11,10 +11,10 @@ const MaxAccount = 64
 
 const inlineName = 55
 
-// account is a buyer, one cache line. The version in its head counts the reservations ever added. So an unchanged
-// head proves that none was added, and that the totals can only have fallen.
+// account is a buyer, one cache line. The version in its head counts the reservations ever added. An unchanged head
+// proves that none was added since, so the totals can only have fallen.
 type account struct {
-	head word64           // version<<32 | row of the newest reservation; 0 until the first one enters
+	head word64           // version<<32 | row of the newest reservation, or of none
 	size uint8            // of the name; like the name, never written after the account is published
 	name [inlineName]byte // of a longer name the first 8 bytes are its textRef
 }

@@ -45,9 +45,11 @@ func (c *Census) Pools(rest func() bool) (found PoolCensus, ok bool) {
 		c.seen = make([]uint8, int(first)+int(first)/4)
 	}
 	clear(c.pools)
+	// The first look.
 	if !c.eachRow(first, rest, func(row uint32, state State) { c.seen[row] = uint8(state) }) {
 		return found, false
 	}
+	// The words.
 	for i := range c.pools {
 		p := &c.v.stock[i]
 		c.pools[i].wordSold = int64(p.sold.Load())
@@ -55,6 +57,7 @@ func (c *Census) Pools(rest func() bool) (found PoolCensus, ok bool) {
 		// Signed, so that a word that went below 0 is found.
 		c.pools[i].wordTaken = int64(c.v.pools[i].units) - int64(int32(available))
 	}
+	// The second look, also at the rows that were claimed since the first.
 	second := c.v.reservations.end()
 	if !c.eachRow(second, rest, func(row uint32, state State) {
 		before := free

@@ -38,7 +38,7 @@ type Config struct {
 	Pause func(attempt int) bool
 }
 
-// poolFacts never change.
+// poolFacts is what never changes about a pool.
 type poolFacts struct {
 	session uint32
 	units   uint32

@@ -125,8 +125,9 @@ func (v *Inventory) checkCaps(s *sums, head uint64, programme uint8, tickets int
 }
 
 // checkSums compares the sums with the session limits, then with the account cap, and fills in the facts of a
-// refusal. An undecided reservation puts every refusal in doubt: a caller that observed it as ended, by what it gave
-// back, must find its tickets free (I7).
+// refusal. An undecided reservation puts every refusal in doubt, even one that holds without it. Another caller may
+// have observed its effect, by units taken or given back, and then its tickets belong in the facts, or no longer do
+// (I7).
 func (v *Inventory) checkSums(s *sums, programme uint8, tickets int, res *Result) decision {
 	for i := range s.bySession {
 		b := &s.bySession[i]

@@ -30,9 +30,9 @@ func unpackLine(w uint32) Line { return Line{Pool: w >> 12, Quantity: w & MaxQua
 //	          ↓        ↓→ releasing → released
 //	        void       ↓→ expiring  → expired
 //
-// States only move forward. Two steps decide: the caller that reserves leaves pending, and one compare-and-swap of
-// any caller leaves held (I3). That caller alone makes the step after it, once the outcome has its place in the
-// journal.
+// States only move forward. Two steps are decisions: the step out of pending, made by the caller that reserves, and
+// the step out of held, made by the compare-and-swap that wins (I3). The winner alone makes the next step, once the
+// outcome has its place in the journal.
 type State uint32
 
 const (
@@ -45,7 +45,7 @@ const (
 	expiring                // expired, likewise
 	Released                // given back by a caller
 	Expired                 // given back because its time was over
-	void                    // failed before it was held: it never counted
+	void                    // failed; to every reader as if it had never been made
 )
 
 // counts reports whether the reservation's tickets count against the caps. They do until the record of its end has

@@ -93,7 +93,8 @@ func (v *Inventory) PrefetchRows(id *ID, account string) {
 //  2. The reservation is published under its id as pending (I9).
 //  3. It enters the account's ledger, which confirms the caps in the same step (I2).
 //  4. Its pools are taken in ascending order (I1). The fixed order keeps waiting acyclic, as in lock ordering: a
-//     caller that waits at a pool holds unsettled units only of pools below it.
+//     caller at a pool waits only for callers that have taken this pool, and those wait only at higher pools or not
+//     at all. A caller that waits at a ledger is in no ledger and has taken no pool yet, so no caller waits for it.
 //  5. Its record gets its place in the journal (I6: take before logging).
 //  6. Its units are settled, and it becomes held.
 //

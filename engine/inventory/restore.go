@@ -16,6 +16,7 @@ func (v *Inventory) RestoreTaken(q *Request) (row uint32, err error) {
 		if !v.forgotten(row, q) {
 			return row, nil
 		}
+		// A void row passes its id on to the one that follows.
 		v.details.at(row).logged.Store(0)
 		v.reservations.at(row).state.Store(uint32(void))
 	}
@@ -27,6 +28,7 @@ func (v *Inventory) RestoreTaken(q *Request) (row uint32, err error) {
 	if !ok || other != 0 {
 		return 0, fmt.Errorf("no room for more than %d reservations", v.reservations.limit-1)
 	}
+	// It enters the ledger, without a check of the caps: the journal's prefixes are legal (I6).
 	r := v.reservations.at(row)
 	head := &v.accounts.at(accountRow).head
 	v.unlinkDead(head)
