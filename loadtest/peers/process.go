@@ -35,7 +35,7 @@ const (
 	WorkloadPack    Workload = "pack"    // one ticket of each of three pools a request
 	WorkloadRefused Workload = "refused" // one ticket of a sold-out pool
 	WorkloadBatch   Workload = "batch"   // a thousand reservations of one ticket a request
-	WorkloadPacks   Workload = "packs"   // a thousand operations a request: packs reserved and confirmed
+	WorkloadPacks   Workload = "packs"   // a thousand operations a request: packs reserved, earlier ones confirmed
 	WorkloadScript  Workload = "script"  // a call of a Redis script a request: packs reserved and confirmed
 )
 
@@ -77,37 +77,43 @@ func ServeClient() {
 
 // run runs the job in this process.
 func (j *Job) run() (r report, err error) {
+	talk, next, err := j.dialogue()
+	if err != nil {
+		return r, err
+	}
+	r.Result, err = j.Client.run(j.For, talk)
+	r.Next = *next
+	return r, err
+}
+
+// dialogue returns the dialogue of the workload, and where it keeps the number of its next reservation.
+func (j *Job) dialogue() (talk dialogue, next *uint64, err error) {
 	sale := Sale()
 	pools := Pools(sale)
 	crowd := NewCrowd(j.Crowd, len(pools), j.Demand)
-	var next *uint64
-	var talk dialogue
+	single := func(lines int, status string) (dialogue, *uint64, error) {
+		s := newSingles(crowd, pools, j.First, lines, status)
+		return s, &s.next, nil
+	}
 	switch j.Workload {
 	case WorkloadReserve:
-		s := newSingles(crowd, pools, j.First, 1, "201")
-		talk, next = s, &s.next
+		return single(1, "201")
 	case WorkloadPack:
-		s := newSingles(crowd, pools, j.First, 3, "201")
-		talk, next = s, &s.next
+		return single(3, "201")
 	case WorkloadRefused:
-		s := newSingles(crowd, pools, j.First, 1, "409")
-		talk, next = s, &s.next
+		return single(1, "409")
 	case WorkloadBatch, WorkloadPacks:
 		b := newBatches(crowd, pools, max(j.First, 1), j.Connections, j.Workload == WorkloadPacks)
-		talk, next = b, &b.next
+		return b, &b.next, nil
 	case WorkloadScript:
 		var sessions []string
 		for _, p := range pools {
 			sessions = append(sessions, strconv.Itoa(sale.Pools[p.Index].Session))
 		}
 		s := newScripts(crowd, sessions, max(j.First, 1), j.Connections, j.Scripts)
-		talk, next = s, &s.next
-	default:
-		return r, fmt.Errorf("unknown workload %q", j.Workload)
+		return s, &s.next, nil
 	}
-	r.Result, err = j.Client.run(j.For, talk)
-	r.Next = *next
-	return r, err
+	return nil, nil, fmt.Errorf("unknown workload %q", j.Workload)
 }
 
 // start runs the job in a process of its own, which is this program again, and sets First for the next job.
