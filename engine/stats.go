@@ -53,7 +53,7 @@ type JournalStats struct {
 	CheckpointsFailed uint64            // since the start
 	Checkpoint        *CheckpointReport // the last complete one since the start; nil before
 	CheckpointAge     time.Duration     // of the last complete one; before the first, since the start
-	Behind            uint64            // records after the last checkpoint's start, which a restart would replay
+	ToReplay          uint64            // records after the last checkpoint's start, which a restart would replay
 }
 
 // SlotStats are the access slots of a phase that are open now.
@@ -134,9 +134,9 @@ func (e *Engine) journalStats(w *journal.Writer) *JournalStats {
 		Checkpoint: e.checkpoints.last.Load(), CheckpointAge: time.Since(e.counts.began)}
 	if s.Checkpoint != nil {
 		s.CheckpointAge = time.Since(s.Checkpoint.At)
-		s.Behind = s.Durable - s.Checkpoint.Start
+		s.ToReplay = s.Durable - s.Checkpoint.Start
 	} else {
-		s.Behind = s.Durable - e.recovery.Checkpoint.Start
+		s.ToReplay = s.Durable - e.recovery.Checkpoint.Start
 	}
 	return s
 }

@@ -147,7 +147,7 @@ func (c *collector) journal(p page, j *engine.JournalStats) {
 	}
 	p.gauge(c.checkpointSize, float64(size))
 	p.gauge(c.checkpointTook, took)
-	p.gauge(c.recordsToReplay, float64(j.Behind))
+	p.gauge(c.recordsToReplay, float64(j.ToReplay))
 }
 
 func (c *collector) conserved(p page, e *engine.Engine) {
