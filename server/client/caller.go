@@ -58,7 +58,8 @@ func newCaller(o Options, timeout time.Duration) (*caller, error) {
 		strings.Trim(base.Path, "/") != "" || base.RawQuery != "" {
 		return nil, fmt.Errorf("%q is %w", o.URL, ErrURL)
 	}
-	o.Connections, o.Attempts, o.Patience = cmp.Or(o.Connections, 64), cmp.Or(o.Attempts, 5), cmp.Or(o.Patience, time.Minute)
+	o.Connections, o.Attempts = cmp.Or(o.Connections, 64), cmp.Or(o.Attempts, 5)
+	o.Patience = cmp.Or(o.Patience, time.Minute)
 	if o.TLS == nil {
 		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	}

@@ -53,7 +53,8 @@ func start(t testing.TB) *fixture {
 	require.NoError(t, err)
 	served := make(chan error, 1)
 	go func() { served <- api.Serve(ln) }()
-	port := operator.New(operator.Options{Ready: api.Ready, Metrics: http.NotFoundHandler(), Engine: api.Engine, Keys: keys})
+	port := operator.New(operator.Options{Ready: api.Ready, Metrics: http.NotFoundHandler(), Engine: api.Engine,
+		Keys: keys})
 	admin := httptest.NewServer(port.Handler)
 	f.api, f.admin = "http://"+ln.Addr().String(), admin.URL
 	t.Cleanup(func() {
@@ -157,7 +158,8 @@ func TestReservation(t *testing.T) {
 	require.Equal(t, 2, ledger.Programmes[0].Confirmed)
 	session, err := c.Session(t.Context(), "ATH01")
 	require.NoError(t, err)
-	require.Equal(t, Pool{Category: "B", PriceCents: 9050, Capacity: 100, Available: 88, Sold: 2, Withheld: 10}, session.Pools[1])
+	require.Equal(t, Pool{Category: "B", PriceCents: 9050, Capacity: 100, Available: 88, Sold: 2, Withheld: 10},
+		session.Pools[1])
 	all, err := c.Sessions(t.Context(), "", 0)
 	require.NoError(t, err)
 	require.Len(t, all, 7)

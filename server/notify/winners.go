@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Winners returns a function that reads the winners of a verified export from its result.csv, in the order of their ranks.
-// Each has the titles of titles and times in the zone.
+// Winners returns a function that reads the winners of a verified export from its result.csv, in the order of their
+// ranks. Each has the titles of titles and times in the zone.
 func Winners(resultCSV string, titles Winner, zone *time.Location) func(yield func(Winner) error) error {
 	return func(yield func(Winner) error) (err error) {
 		file, err := os.Open(resultCSV)

@@ -6,9 +6,9 @@ import (
 	"github.com/seathold/seathold/engine/draw"
 )
 
-// accountSet is a set of accounts by 64 bits of hash. Four million take 63 MB; a map of the same hashes takes 144 MB. Of
-// four million accounts two have the same hash with a chance of one in two million. The second is then sent as repeated,
-// and the server, which compares names, enters it.
+// accountSet is a set of accounts by 64 bits of hash. Four million take 63 MB; a map of the same hashes takes 144 MB.
+// Of four million accounts two have the same hash with a chance of one in two million. The second is then sent as
+// repeated, and the server, which compares names, enters it.
 type accountSet struct {
 	seed  maphash.Seed
 	slots []uint64 // open-addressed; 0 is empty

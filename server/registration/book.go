@@ -15,10 +15,10 @@ import (
 	"github.com/seathold/seathold/server/internal/statefile"
 )
 
-// book is what a registration keeps beside its file: FILE.refused.csv with the refused lines, and FILE.register.json, the
-// note of how far it has come. The note is replaced as a whole, and only after the report is on disk, so the two agree
-// after a crash: the report is cut to the size in the note. Lines that were entered after the last note are sent again, and
-// then count as entered before.
+// book is what a registration keeps beside its file: FILE.refused.csv with the refused lines, and FILE.register.json,
+// the note of how far it has come. The note is replaced as a whole, and only after the report is on disk, so the two
+// agree after a crash: the report is cut to the size in the note. Lines that were entered after the last note are sent
+// again, and then count as entered before.
 type book struct {
 	path    string // of the note
 	done    Report
@@ -64,7 +64,8 @@ func (b *book) load(file, draw, server string) error {
 		return fmt.Errorf("%s is not the note of a registration; remove it to start over: %w", b.path, err)
 	}
 	if found.Draw != draw || found.Server != server {
-		return fmt.Errorf("%s was begun for the draw %s at %s; remove %s to start over", file, found.Draw, found.Server, b.path)
+		return fmt.Errorf("%s was begun for the draw %s at %s; remove %s to start over", file, found.Draw, found.Server,
+			b.path)
 	}
 	b.done = found
 	return nil

@@ -1,9 +1,9 @@
 // Package registration enters the accounts of a CSV file for a draw.
 //
-// The file is read and sent as a stream, so it may have any number of lines. A reader parses the lines. Senders call the
-// server, each with the accounts of its own hash range, so the lines of one account are sent in their order. A recorder
-// takes the outcomes in the order of the file, writes the refused lines to FILE.refused.csv, and records every second in
-// FILE.register.json how far it has come. A later run continues from there.
+// The file is read and sent as a stream, so it may have any number of lines. A reader parses the lines. Senders call
+// the server, each with the accounts of its own hash range, so the lines of one account are sent in their order. A
+// recorder takes the outcomes in the order of the file, writes the refused lines to FILE.refused.csv, and records every
+// second in FILE.register.json how far it has come. A later run continues from there.
 package registration
 
 import (
@@ -51,8 +51,8 @@ func (r *Report) String() string {
 		humanize.Comma(r.Before), humanize.Comma(r.Refused))
 }
 
-// Run enters the accounts that earlier runs have not entered. Refused lines do not end it: malformed ones, accounts of an
-// earlier line, groups that the sale does not have, and accounts that entered before with another group. What would
+// Run enters the accounts that earlier runs have not entered. Refused lines do not end it: malformed ones, accounts of
+// an earlier line, groups that the sale does not have, and accounts that entered before with another group. What would
 // refuse every line does: the error is then a *client.Error, the last error of an unreachable server, or ctx's cause.
 func Run(ctx context.Context, o Options) (report Report, err error) {
 	if o.Progress == nil {
@@ -80,7 +80,8 @@ func Run(ctx context.Context, o Options) (report Report, err error) {
 		return report, err
 	}
 	if err = r.enterAll(ctx); err != nil {
-		err = fmt.Errorf("stopped after line %s of %s: %w; run it again to continue", humanize.Comma(b.done.Line), o.File, err)
+		err = fmt.Errorf("stopped after line %s of %s: %w; run it again to continue", humanize.Comma(b.done.Line),
+			o.File, err)
 	}
 	return b.done, err
 }
@@ -95,8 +96,8 @@ type run struct {
 	size  int // of the file, in bytes
 }
 
-// resume reads the lines again that earlier runs have done, for the accounts in them and to check that they are still the
-// same.
+// resume reads the lines again that earlier runs have done, for the accounts in them and to check that they are still
+// the same.
 func (r *run) resume(file io.Reader) (err error) {
 	if r.roll, err = openRoll(file); err != nil {
 		return fmt.Errorf("%s: %w", r.o.File, err)

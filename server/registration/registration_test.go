@@ -41,8 +41,8 @@ type fixture struct {
 
 func start(t *testing.T) *fixture {
 	now := time.Date(2022, 12, 1, 0, 0, 0, 0, time.UTC)
-	e, err := engine.Open(t.Context(), engine.Options{Sale: catalog.Paris2024(), Durability: engine.None, MaxAccounts: 1 << 20,
-		Clock: func(time.Time) func() time.Time { return func() time.Time { return now } }})
+	e, err := engine.Open(t.Context(), engine.Options{Sale: catalog.Paris2024(), Durability: engine.None,
+		MaxAccounts: 1 << 20, Clock: func(time.Time) func() time.Time { return func() time.Time { return now } }})
 	require.NoError(t, err)
 	api, err := server.New(context.Background(), server.Options{Engine: e})
 	require.NoError(t, err)
@@ -164,7 +164,8 @@ func TestRefusedLinesAreReportedAndStopNothing(t *testing.T) {
 	o.Draw = "draw2"
 	_, err = Run(t.Context(), o)
 	require.ErrorContains(t, err, "was begun for the draw draw1")
-	for _, wrong := range []string{"", "alice\n", "account,group\n", "\xff\xfea\x00c\x00", strings.Repeat("account", 1000) + "\n"} {
+	for _, wrong := range []string{"", "alice\n", "account,group\n", "\xff\xfea\x00c\x00",
+		strings.Repeat("account", 1000) + "\n"} {
 		_, err = Run(t.Context(), options(t, f.url, write(t, wrong), time.Minute))
 		require.ErrorContains(t, err, "the first line must be account or account,priority_group")
 	}
@@ -173,7 +174,8 @@ func TestRefusedLinesAreReportedAndStopNothing(t *testing.T) {
 	require.Equal(t, 5, f.entries(t))
 }
 
-// A run that is stopped by a refusal or its context, or killed, is continued. In the end everything is as after one run.
+// A run that is stopped by a refusal or its context, or killed, is continued. In the end everything is as after one
+// run.
 func TestStoppedRunsAreContinued(t *testing.T) {
 	f := start(t)
 	roll, report := "account\n", "line,reason,text\n"

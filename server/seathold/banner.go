@@ -28,7 +28,8 @@ func (s *service) banner(w io.Writer) error {
 		out.printf("  redis      %s", line)
 	}
 	if !s.engine.Leads() {
-		out.printf("  role       standby: it answers reads, and takes over when the leader is silent for %s", s.command.Standby.TakeoverAfter)
+		out.printf("  role       standby: it answers reads, and takes over when the leader is silent for %s",
+			s.command.Standby.TakeoverAfter)
 	} else if s.command.Durability != "none" {
 		out.printf("  recovered  %s", describeRecovery(s.engine.Recovery()))
 		for _, note := range s.engine.Recovery().Notes {
@@ -91,7 +92,8 @@ func describeRecovery(r engine.Recovery) string {
 	if r.Last == 0 {
 		return "nothing: the journal is new"
 	}
-	return fmt.Sprintf("%s reservations of %s accounts in %s", count(r.Reservations), count(r.Accounts), r.Took.Round(100*time.Microsecond))
+	return fmt.Sprintf("%s reservations of %s accounts in %s", count(r.Reservations), count(r.Accounts),
+		r.Took.Round(100*time.Microsecond))
 }
 
 func (s *service) describeCallers() string {
@@ -145,7 +147,8 @@ func suggestion(e *engine.Engine) (line engine.Line, account string, ok bool) {
 			session := &sale.Sessions[sale.Pools[pool].Session]
 			if available := e.Stock(pool).Available; p.Sells(sale.Pools[pool].Session) && available > most {
 				most = available
-				line = engine.Line{Session: session.ID, Category: sale.Pools[pool].Category, Quantity: min(2, available, session.Limit)}
+				line = engine.Line{Session: session.ID, Category: sale.Pools[pool].Category,
+					Quantity: min(2, available, session.Limit)}
 			}
 		}
 	}

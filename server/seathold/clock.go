@@ -30,8 +30,8 @@ func (c *saleClock) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// orDefaultOf returns the default clock if the flag is unset: the bundled sale starts when openingPhase opens, any other
-// runs on wall time.
+// orDefaultOf returns the default clock if the flag is unset: the bundled sale starts when openingPhase opens, any
+// other runs on wall time.
 func (c saleClock) orDefaultOf(definition string, sale *catalog.Sale) saleClock {
 	if c != (saleClock{}) {
 		return c

@@ -8,14 +8,15 @@ import (
 	"github.com/google/uuid"
 )
 
-// gatewayOp is an operation of a batch, and what it would make of its reservation.
+// gatewayOp is an operation of a batch and the state that it gives its reservation.
 type gatewayOp struct {
 	promise *promise
 	text    string
 	state   string
 }
 
-// shopInBatches sends batches until one is not answered: new reservations, and the ends of those that the batch before held.
+// shopInBatches sends batches until one has no answer. Each ends the reservations of the previous one and makes new
+// ones.
 func (c *shopper) shopInBatches(s *program) {
 	held := map[string]*promise{}
 	for round := 0; ; round++ {
@@ -32,7 +33,8 @@ func (c *shopper) shopInBatches(s *program) {
 			id := uuid.Must(uuid.NewRandom()).String()
 			p := &promise{account: fmt.Sprintf("%s-%d-%d", c.name, round/4, i), lines: c.lines(), possible: []string{""}}
 			c.promises[id], held[id] = p, p
-			ops = append(ops, gatewayOp{p, fmt.Sprintf(`{"op":"reserve","id":%q,"account":%q,"lines":[%s]}`, id, p.account, p.lines), "held"})
+			text := fmt.Sprintf(`{"op":"reserve","id":%q,"account":%q,"lines":[%s]}`, id, p.account, p.lines)
+			ops = append(ops, gatewayOp{p, text, "held"})
 		}
 		if !c.sendBatch(s, ops) {
 			return
@@ -45,7 +47,7 @@ func (c *shopper) shopInBatches(s *program) {
 	}
 }
 
-// sendBatch sends the operations; false when the server is gone.
+// sendBatch sends the operations and returns false when the server is gone.
 func (c *shopper) sendBatch(s *program, ops []gatewayOp) bool {
 	texts := make([]string, len(ops))
 	for i, op := range ops {

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// rounds returns how many rounds a test plays: n, or as many times more as SEATHOLD_ROUNDS says.
+// rounds returns how many rounds a test plays: n times SEATHOLD_ROUNDS, if that is set.
 func rounds(t *testing.T, n int) int {
 	factor := 1
 	if s := os.Getenv("SEATHOLD_ROUNDS"); s != "" {
@@ -26,18 +26,18 @@ func rounds(t *testing.T, n int) int {
 	return n * factor
 }
 
-// promise is what a client knows of one reservation: the states it may be found in after a crash. An answer narrows them
-// to one; a call without an answer widens them by what it may have done.
+// promise is the set of states in which a client may find a reservation after a crash. An answer leaves one state; a
+// call without an answer adds the state that it may have caused.
 type promise struct {
 	account  string
 	lines    string
-	possible []string // "" stands for: not there
+	possible []string // "": it does not exist
 }
 
-// acknowledged says that the server answered.
+// acknowledged records an answer.
 func (p *promise) acknowledged(state string) { p.possible = []string{state} }
 
-// unanswered says that the outcome of a call is unknown.
+// unanswered records a call with unknown outcome.
 func (p *promise) unanswered(state string) { p.possible = append(p.possible, state) }
 
 func (p *promise) allows(state string) bool {
@@ -49,17 +49,17 @@ func (p *promise) allows(state string) bool {
 	return false
 }
 
-// shopper is one client: it reserves, confirms and releases until its server is gone, and remembers every promise.
+// shopper is a client that reserves, confirms and releases until its server is gone, and keeps every promise.
 type shopper struct {
 	random   *rand.Rand
 	name     string
 	promises map[string]*promise
 }
 
-// hot are the sessions that the crash tests sell. They belong to one programme, so its cap is felt.
+// hot are the sessions that the crash tests sell. They belong to one programme, so its cap is reached.
 var hot = []string{"ATH10", "SWM03", "JUD01", "FEN02", "GAR08"}
 
-// shop makes calls until one is not answered.
+// shop makes calls until one has no answer.
 func (c *shopper) shop(s *program) {
 	for i := 0; ; i++ {
 		id := uuid.Must(uuid.NewRandom()).String()
@@ -86,7 +86,7 @@ func (c *shopper) shop(s *program) {
 	}
 }
 
-// step makes one call; false when the server is gone.
+// step makes one call and returns false when the server is gone.
 func (c *shopper) step(s *program, p *promise, path, body, state string) bool {
 	a, err := s.call(http.MethodPost, path, body)
 	switch {
@@ -106,20 +106,21 @@ func (c *shopper) lines() string {
 	return strings.Join(lines, ",")
 }
 
-// audit compares what the server knows with what was promised.
+// audit compares the state of the server with the promises to this shopper.
 func (c *shopper) audit(s *program) (checked int) {
 	for id, p := range c.promises {
 		a, err := s.call(http.MethodGet, "/v1/reservations/"+id, "")
 		require.NoError(s.t, err)
 		state := a.text("state")
-		require.Truef(s.t, p.allows(state), "reservation %s is found %q (status %d); promised was one of %q", id, state, a.status, p.possible)
-		p.possible = []string{state} // what was found is settled from here on
+		require.Truef(s.t, p.allows(state), "reservation %s is %q (status %d); promised was one of %q", id, state, a.status,
+			p.possible)
+		p.possible = []string{state} // it must stay
 		checked++
 	}
 	return checked
 }
 
-// crowd is the shoppers of a test, and the randomness of its course.
+// crowd is the shoppers of a test and the source of its randomness.
 type crowd struct {
 	shoppers []*shopper
 	random   *rand.Rand
@@ -133,12 +134,13 @@ func newCrowd(t *testing.T, size int) *crowd {
 	t.Logf("seed %d", seed)
 	c := &crowd{random: rand.New(rand.NewPCG(seed, 1<<32))}
 	for i := range size {
-		c.shoppers = append(c.shoppers, &shopper{random: rand.New(rand.NewPCG(seed, uint64(i))), promises: map[string]*promise{}})
+		random := rand.New(rand.NewPCG(seed, uint64(i)))
+		c.shoppers = append(c.shoppers, &shopper{random: random, promises: map[string]*promise{}})
 	}
 	return c
 }
 
-// begin lets everybody shop, under names of this round.
+// begin starts all shoppers, with accounts of this round.
 func (c *crowd) begin(shop func(*shopper)) {
 	for i, one := range c.shoppers {
 		one.name = fmt.Sprintf("buyer%d.%d", i, c.round)
@@ -147,13 +149,13 @@ func (c *crowd) begin(shop func(*shopper)) {
 	c.round++
 }
 
-// while lets some time of the round pass.
+// while waits for a random time.
 func (c *crowd) while() {
 	end := time.NewTimer(time.Duration(20+c.random.IntN(200)) * time.Millisecond)
 	<-end.C
 }
 
-// audit compares what the server knows with what everybody was promised.
+// audit compares the state of the server with the promises to all shoppers.
 func (c *crowd) audit(s *program) {
 	for _, one := range c.shoppers {
 		c.promised += one.audit(s)
@@ -161,13 +163,13 @@ func (c *crowd) audit(s *program) {
 	}
 }
 
-// TestKill plays rounds of: serve under load, kill -9, verify the journal offline, start again, and look for every
-// acknowledged outcome (I5, I6, I9).
+// TestKill repeats: serve under load, kill -9, verify the journal offline, start again, and find every acknowledged
+// outcome (I5, I6, I9).
 func TestKill(t *testing.T) {
-	place := []string{"--data", t.TempDir()}
+	journal := []string{"--data", t.TempDir()}
 	c, played := newCrowd(t, 16), rounds(t, 50)
 	for range played {
-		s := start(t, place...)
+		s := start(t, journal...)
 		c.begin(func(one *shopper) {
 			if one == c.shoppers[0] || one == c.shoppers[1] {
 				one.shopInBatches(s)
@@ -178,16 +180,16 @@ func TestKill(t *testing.T) {
 		c.while()
 		s.kill()
 		c.shopping.Wait()
-		c.verify(t, place)
+		c.verify(t, journal)
 	}
-	t.Logf("%d rounds of kill -9: %d reservations looked for, every acknowledged outcome found", played, c.promised)
+	t.Logf("%d rounds of kill -9: %d reservations checked, every acknowledged outcome found", played, c.promised)
 }
 
-// verify holds the journal against the invariants, and against the promises.
-func (c *crowd) verify(t *testing.T, place []string) {
-	code, out := tool(t, append([]string{"verify"}, place...)...)
+// verify checks the journal against the invariants, and a new server against the promises.
+func (c *crowd) verify(t *testing.T, journal []string) {
+	code, out := tool(t, append([]string{"verify"}, journal...)...)
 	require.Equal(t, exitDone, code, out)
-	s := start(t, place...)
+	s := start(t, journal...)
 	c.audit(s)
 	s.kill()
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/seathold/seathold/server/client"
 )
 
-// drawCommand is everything that is done with draws from the command line. All commands but verify call a running server.
+// drawCommand is everything that is done with draws from the command line. All commands but verify call a running
+// server.
 type drawCommand struct {
 	Register registerCommand   `cmd:"" help:"Enter the accounts of a CSV file for a draw."`
 	Run      runDrawCommand    `cmd:"" help:"Decide a draw by the beacon of its round."`
@@ -91,5 +92,5 @@ func (p *process) untilSignal() (context.Context, context.CancelFunc) {
 }
 
 // standInWarning is printed wherever a draw that a stand-in decides is run, exported or verified.
-const standInWarning = "STAND-IN: the deciding round was known before this draw was defined. This shows how the result " +
-	"follows from the round, not that nobody could foresee it."
+const standInWarning = "STAND-IN: the deciding round was known before this draw was defined. This shows how " +
+	"the result follows from the round, not that nobody could foresee it."

@@ -19,30 +19,32 @@ type notifyCommand struct {
 	Addresses   string        `required:"" placeholder:"FILE" help:"CSV with the header 'account,email'."`
 	Template    string        `required:"" placeholder:"FILE" help:"The letter: a line 'Subject: …', an empty line, the text. See --help."`
 	SMTP        string        `name:"smtp" required:"" placeholder:"HOST:PORT" help:"The SMTP server."`
-	TLS         string        `default:"starttls" enum:"starttls,implicit,none" help:"How the connection to it is protected: starttls (default), implicit, none."`
+	TLS         string        `default:"starttls" enum:"starttls,implicit,none" help:"Protection of the connection to it: starttls (default), implicit, none."`
 	From        string        `required:"" placeholder:"ADDRESS" help:"The sender, for example 'Tickets <tickets@example.org>'."`
 	User        string        `placeholder:"NAME" help:"Log in to the SMTP server with this name and the password in SEATHOLD_SMTP_PASSWORD."`
 	Password    string        `env:"SEATHOLD_SMTP_PASSWORD" hidden:""`
 	CACert      string        `placeholder:"FILE" help:"Trust the certificates of these authorities, PEM."`
 	Rate        float64       `default:"10" placeholder:"N" help:"Mails a second, at most, evenly spaced (default: ${default})."`
-	Retries     int           `default:"4" placeholder:"N" help:"Further rounds through mails that the server refused for now (default: ${default})."`
-	Backoff     time.Duration `default:"30s" help:"Pause before the first of these rounds, then twice as long each time (default: ${default})."`
-	RetryFailed bool          `help:"Send again what the server had refused for good in an earlier run."`
+	Retries     int           `default:"4" placeholder:"N" help:"Further rounds through the mails that the server refused for now (default: ${default})."`
+	Backoff     time.Duration `default:"30s" help:"Pause before the first of these rounds, doubled before each further one (default: ${default})."`
+	RetryFailed bool          `help:"Send again what the server refused for good in an earlier run."`
 	State       string        `placeholder:"FILE" help:"Where to record what was sent (default: DIR.notify.log). Run the command again with the same file to continue."`
-	Zone        string        `default:"Europe/Paris" placeholder:"ZONE" help:"The zone of the times in the letter (default: ${default})."`
+	Zone        string        `default:"Europe/Paris" placeholder:"ZONE" help:"The time zone of the letter (default: ${default})."`
 	Sale        string        `default:"paris2024" env:"SEATHOLD_SALE" placeholder:"NAME|DIR" help:"The sale definition that the draw belongs to (default: ${default})."`
 }
 
 func (c *notifyCommand) Help() string {
-	return `The template is in the language of Go's text/template. It can name {{.Account}}, {{.Rank}}, {{.Draw}} and {{.Phase}} (their
-titles), {{.Priority}}, {{.Opens}} and {{.Closes}}, the last two for example as {{.Opens.Format "2 January 2006, 15:04"}}.
+	return `The template is in the language of Go's text/template. It can use {{.Account}}, {{.Rank}}, {{.Draw}} and
+{{.Phase}} (their titles), {{.Priority}}, {{.Opens}} and {{.Closes}}, the last two for example as
+{{.Opens.Format "2 January 2006, 15:04"}}.
 
-Nothing is sent twice that is known to have been sent: the file --state notes every mail before and after it is handed over,
-on disk. If the command, the machine or the connection ends after the server has accepted a mail and before that is noted,
-this one mail is sent again by the next run; both copies carry the same Message-ID.
+No mail is sent twice that is known to have been sent: every mail is recorded in the file --state, on disk,
+before and after it is sent. If the command, the machine or the connection ends after the server has accepted
+a mail and before that is recorded, the next run sends this one mail again. Both copies have the same
+Message-ID.
 
-Winners who get no mail are listed in FILE.failures.csv beside --state, with the reason. Refusals for now (4xx) are tried
-again, refusals for good (5xx) are not, unless --retry-failed is given.`
+Winners who get no mail are listed with the reason in FILE.failures.csv beside --state. Refusals for now (4xx)
+are retried. Refusals for good (5xx) are not, unless --retry-failed is given.`
 }
 
 // Run sends the mails that earlier runs have not sent.
@@ -79,14 +81,15 @@ func (c *notifyCommand) Run(p *process) (err error) {
 	case err != nil:
 		return fmt.Errorf("stopped: %w; run it again to continue", err)
 	case report.Deferred > 0:
-		return errors.Join(out.err, fmt.Errorf("the server refuses %s mails for now; run it again to send them", count(report.Deferred)))
+		return errors.Join(out.err, fmt.Errorf("the server refuses %s mails for now; run it again to send them",
+			count(report.Deferred)))
 	}
 	return out.err
 }
 
 func describe(r notify.Report) string {
-	return fmt.Sprintf("%s sent now, %s in earlier runs, %s get no mail, %s refused for now", count(r.Sent), count(r.Before),
-		count(r.Failed), count(r.Deferred))
+	return fmt.Sprintf("%s sent now, %s in earlier runs, %s get no mail, %s refused for now", count(r.Sent),
+		count(r.Before), count(r.Failed), count(r.Deferred))
 }
 
 // options checks everything that can be checked before a server is called.

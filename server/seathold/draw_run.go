@@ -61,8 +61,8 @@ func (c *runDrawCommand) beacon(ctx context.Context, out *lines) ([]byte, error)
 	case err != nil:
 		return nil, err
 	case !ok:
-		return nil, usagef("draw %s is decided by round %d of %s, published at %s: pass it with --beacon", c.Draw, d.Beacon.Round,
-			d.Beacon.Chain, d.Beacon.PublishedAt().Format(time.RFC3339))
+		return nil, usagef("draw %s is decided by round %d of %s, published at %s: pass it with --beacon", c.Draw,
+			d.Beacon.Round, d.Beacon.Chain, d.Beacon.PublishedAt().Format(time.RFC3339))
 	}
 	out.printf("no --beacon: round %d of %s is a stand-in, with the signature in the sale definition %s", d.Beacon.Round,
 		d.Beacon.Chain, sale.Name)

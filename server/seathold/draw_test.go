@@ -24,7 +24,7 @@ import (
 	"github.com/seathold/seathold/server/operator"
 )
 
-// drawServer is both ports of a server in front of a journal, with a sale clock that the test moves.
+// drawServer is both ports of a server with a journal, and a sale clock that the test moves.
 type drawServer struct {
 	t        *testing.T
 	sale     *catalog.Sale
@@ -35,8 +35,7 @@ type drawServer struct {
 	shutdown []func()
 }
 
-// newDrawServer serves the Paris 2024 sale, in which two lies in the first slot of the Club and the others follow. It
-// freezes by itself, as a server does.
+// newDrawServer serves the Paris 2024 sale. It freezes draws by itself, as a server does.
 func newDrawServer(t *testing.T, keys string) *drawServer {
 	sale, err := catalog.Load(catalog.Bundled)
 	require.NoError(t, err)
@@ -70,7 +69,8 @@ func (s *drawServer) start(dir, keys string) {
 	require.NoError(s.t, err)
 	served, operated := make(chan error, 1), make(chan error, 1)
 	go func() { served <- api.Serve(ln) }()
-	port := operator.New(operator.Options{Ready: api.Ready, Metrics: http.NotFoundHandler(), Engine: api.Engine, Keys: o.Keys})
+	port := operator.New(operator.Options{Ready: api.Ready, Metrics: http.NotFoundHandler(), Engine: api.Engine,
+		Keys: o.Keys})
 	admin, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(s.t, err)
 	go func() { operated <- port.Serve(admin) }()
@@ -91,7 +91,7 @@ func (s *drawServer) stop() {
 	s.shutdown = nil
 }
 
-// call makes a request of the API.
+// call makes a request to the API.
 func (s *drawServer) call(method, path, body string) (status int, answer map[string]any) {
 	request, err := http.NewRequestWithContext(s.t.Context(), method, s.api+path, strings.NewReader(body))
 	require.NoError(s.t, err)
@@ -109,7 +109,7 @@ func command(args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
-// done runs a command that has to succeed.
+// done runs a command that must succeed.
 func done(t *testing.T, args ...string) string {
 	t.Helper()
 	code, stdout, stderr := command(args...)
@@ -117,12 +117,12 @@ func done(t *testing.T, args ...string) string {
 	return stdout
 }
 
-// refusedWith runs a command that has to fail with one clear line.
-func refusedWith(t *testing.T, says string, args ...string) {
+// refusedWith runs a command that must fail with one line, which contains want.
+func refusedWith(t *testing.T, want string, args ...string) {
 	t.Helper()
 	code, _, stderr := command(args...)
 	require.Equal(t, exitFailed, code, stderr)
-	require.Contains(t, stderr, says)
+	require.Contains(t, stderr, want)
 	require.Equal(t, 1, strings.Count(stderr, "\n"), stderr)
 	require.True(t, strings.HasPrefix(stderr, "seathold: "), stderr)
 }
@@ -133,7 +133,7 @@ func write(t *testing.T, content string) (path string) {
 	return path
 }
 
-// status waits until the draw has come so far.
+// await waits until draw1 has the status.
 func (s *drawServer) await(status string) {
 	for deadline := time.Now().Add(30 * time.Second); ; {
 		code, draw := s.call("GET", "/v1/draws/draw1", "")
@@ -148,15 +148,15 @@ func (s *drawServer) await(status string) {
 const goodBeacon = `{"round":1000,"randomness":"fe290beca10872ef2fb164d2aa4442de4566183ec51c56ff3cd603d930e54fdd",` +
 	`"signature":"b44679b9a59af2ec876b1a6b1ad52ea9b1615fc3982b19576350f93447cb1125e342b73a8dd2bacbe47e4b6b63ed5e39"}`
 
-// One draw of the first sale from registration to the mails, on a real server.
+// One draw of the first sale from registration to the slots, on a real server.
 func TestDrawFromRegistrationToSlots(t *testing.T) {
 	s := newDrawServer(t, "")
 	roll := "account,priority_group\n"
 	for i := range 40 {
 		roll += fmt.Sprintf("buyer-%02d,%s\n", i, []string{"", "", "", "club"}[i%4])
 	}
-	require.Contains(t, done(t, "draw", "register", "--draw", "draw1", "--file", write(t, roll), "--server", s.api, "--concurrency", "8"),
-		"40 entered, 0 had entered before, 0 lines refused")
+	require.Contains(t, done(t, "draw", "register", "--draw", "draw1", "--file", write(t, roll), "--server", s.api,
+		"--concurrency", "8"), "40 entered, 0 had entered before, 0 lines refused")
 
 	refusedWith(t, "registration_open", "draw", "run", "--draw", "draw1", "--admin", s.admin)
 	s.at("2023-01-31T23:00:00Z") // midnight in Paris
@@ -167,15 +167,18 @@ func TestDrawFromRegistrationToSlots(t *testing.T) {
 
 	wrong := strings.Replace(goodBeacon, `"round":1000`, `"round":1001`, 1)
 	forged := strings.Replace(goodBeacon, "fe290b", "fe290c", 1)
-	refusedWith(t, "beacon of another round: 1001 instead of 1000", "draw", "run", "--draw", "draw1", "--admin", s.admin, "--beacon", write(t, wrong))
-	refusedWith(t, "randomness is not the SHA-256", "draw", "run", "--draw", "draw1", "--admin", s.admin, "--beacon", write(t, forged))
-	refusedWith(t, "not a drand beacon", "draw", "run", "--draw", "draw1", "--admin", s.admin, "--beacon", write(t, goodBeacon+"x"))
-	refusedWith(t, "draw_not_run", "draw", "export", "--draw", "draw1", "--admin", s.admin, filepath.Join(t.TempDir(), "early"))
+	runWith := func(beacon string) []string {
+		return []string{"draw", "run", "--draw", "draw1", "--admin", s.admin, "--beacon", beacon}
+	}
+	refusedWith(t, "beacon of another round: 1001 instead of 1000", runWith(write(t, wrong))...)
+	refusedWith(t, "randomness is not the SHA-256", runWith(write(t, forged))...)
+	refusedWith(t, "not a drand beacon", runWith(write(t, goodBeacon+"x"))...)
+	early := filepath.Join(t.TempDir(), "early")
+	refusedWith(t, "draw_not_run", "draw", "export", "--draw", "draw1", "--admin", s.admin, early)
 	_, still := s.call("GET", "/v1/draws/draw1", "")
 	require.Equal(t, frozen, still, "nothing has changed")
 
-	relay := newRelay(t, goodBeacon)
-	out := done(t, "draw", "run", "--draw", "draw1", "--admin", s.admin, "--beacon", relay)
+	out := done(t, runWith(newRelay(t, goodBeacon))...)
 	require.Contains(t, out, frozen["digest"])
 	require.Contains(t, out, "STAND-IN")
 	refusedWith(t, "already_drawn", "draw", "run", "--draw", "draw1", "--admin", s.admin)
@@ -188,11 +191,12 @@ func TestDrawFromRegistrationToSlots(t *testing.T) {
 	s.checkVerify(dir, frozen["digest"].(string))
 }
 
-// newRelay is a drand relay with one beacon.
+// newRelay starts a drand relay with one beacon.
 func newRelay(t *testing.T, beacon string) (address string) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	relay := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, beacon) })}
+	answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, beacon) })
+	relay := &http.Server{ReadHeaderTimeout: time.Second, Handler: answer}
 	ended := make(chan error)
 	go func() { ended <- relay.Serve(ln) }()
 	t.Cleanup(func() {
@@ -202,7 +206,7 @@ func newRelay(t *testing.T, beacon string) (address string) {
 	return "http://" + ln.Addr().String() + "/public/1000"
 }
 
-// checkSlots plays a winner of the Club and one without a group through their slots.
+// checkSlots lets a winner of the Club and one without a group buy before, in and after their slots.
 func (s *drawServer) checkSlots() {
 	t := s.t
 	pack := ""
@@ -210,7 +214,9 @@ func (s *drawServer) checkSlots() {
 	for i, taken := 0, 0; taken < 3; i++ {
 		if s.sale.Phases[phase].Sells(i) {
 			taken++
-			pack += fmt.Sprintf(`,{"session":"%s","category":"%s","quantity":2}`, s.sale.Sessions[i].ID, s.sale.Pools[s.sale.Sessions[i].FirstPool].Category)
+			session := &s.sale.Sessions[i]
+			category := s.sale.Pools[session.FirstPool].Category
+			pack += fmt.Sprintf(`,{"session":"%s","category":"%s","quantity":2}`, session.ID, category)
 		}
 	}
 	reserve := func(account string) (int, map[string]any) {
@@ -225,8 +231,8 @@ func (s *drawServer) checkSlots() {
 		_, ledger := s.call("GET", "/v1/accounts/"+account, "")
 		require.Equal(t, []any{entry["slot"]}, ledger["access"])
 	}
-	require.Equal(t, "2023-02-15T09:00:00.000Z", slots["buyer-03"]["opens_at"], "the first slot is the Club's")
-	require.Equal(t, "2023-02-19T09:00:00.000Z", slots["buyer-02"]["opens_at"], "four days later everyone's begin")
+	require.Equal(t, "2023-02-15T09:00:00.000Z", slots["buyer-03"]["opens_at"], "the first slot is reserved for the Club")
+	require.Equal(t, "2023-02-19T09:00:00.000Z", slots["buyer-02"]["opens_at"], "the slots for all begin four days later")
 
 	s.at("2023-02-15T09:00:00Z")
 	code, answer := reserve("buyer-03")
@@ -247,10 +253,10 @@ func (s *drawServer) checkSlots() {
 	require.Equal(t, "slot_ended", answer["code"])
 	s.at("2023-02-17T09:16:58Z")
 	code, answer = s.call("POST", "/v1/reservations/"+held["id"].(string)+"/confirm", "")
-	require.Equal(t, 200, code, "a hold that was taken inside the slot may be confirmed until it expires: %v", answer)
+	require.Equal(t, 200, code, "a hold made within the slot can be confirmed until it expires: %v", answer)
 }
 
-// checkVerify verifies an export as a stranger would, and then with a byte changed.
+// checkVerify verifies an export as anyone can, and then with a byte changed.
 func (s *drawServer) checkVerify(dir, root string) {
 	t := s.t
 	out := done(t, "draw", "verify", dir)
@@ -291,19 +297,23 @@ func (s *drawServer) checkVerify(dir, root string) {
 	done(t, "draw", "verify", dir)
 }
 
-// The operator's calls ask for an admin's key where there are keys, and refuse what other web sites send.
+// The operator's calls require an admin's key if there are keys, and refuse cross-origin requests.
 func TestDrawCallsNeedAnOperator(t *testing.T) {
 	const sell, admin = "for-selling-tickets", "for-the-operator-1"
 	s := newDrawServer(t, "sell "+sell+"\nadmin "+admin)
 	roll := write(t, "account\nalice\n")
-	refusedWith(t, "unauthenticated", "draw", "register", "--draw", "draw1", "--file", roll, "--server", s.api)
-	require.Contains(t, done(t, "draw", "register", "--draw", "draw1", "--file", roll, "--server", s.api, "--key", sell), "1 entered")
-	refusedWith(t, "draw_not_found", "draw", "register", "--draw", "draw7", "--file", write(t, "account\nalice\n"), "--server", s.api, "--key", sell)
+	register := func(draw, file string, key ...string) []string {
+		return append([]string{"draw", "register", "--draw", draw, "--file", file, "--server", s.api}, key...)
+	}
+	refusedWith(t, "unauthenticated", register("draw1", roll)...)
+	require.Contains(t, done(t, register("draw1", roll, "--key", sell)...), "1 entered")
+	refusedWith(t, "draw_not_found", register("draw7", write(t, "account\nalice\n"), "--key", sell)...)
 	s.at("2023-02-01T00:00:00Z")
-	refusedWith(t, "registration_closed", "draw", "register", "--draw", "draw1", "--file", write(t, "account\nbob\n"), "--server", s.api, "--key", sell)
+	refusedWith(t, "registration_closed", register("draw1", write(t, "account\nbob\n"), "--key", sell)...)
 	refusedWith(t, "unauthenticated", "draw", "run", "--draw", "draw1", "--admin", s.admin)
 	refusedWith(t, "forbidden", "draw", "run", "--draw", "draw1", "--admin", s.admin, "--key", sell)
-	refusedWith(t, "draw_not_found", "draw", "export", "--draw", "draw9", "--admin", s.admin, "--key", admin, filepath.Join(t.TempDir(), "x"))
+	refusedWith(t, "draw_not_found", "draw", "export", "--draw", "draw9", "--admin", s.admin, "--key", admin,
+		filepath.Join(t.TempDir(), "x"))
 
 	post := func(path, body string, header ...string) (int, string) {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.admin+path, strings.NewReader(body))
@@ -349,11 +359,13 @@ func TestRegisterContinuesAfterASignal(t *testing.T) {
 	unreachable := append(args[:len(args)-1:len(args)-1], "http://127.0.0.1:1")
 	signals <- os.Interrupt
 	require.Equal(t, exitFailed, run(unreachable, p))
-	require.Contains(t, errs.String(), "stopped after line 0 of "+path+": ended by a signal: interrupt; run it again to continue")
+	require.Contains(t, errs.String(),
+		"stopped after line 0 of "+path+": ended by a signal: interrupt; run it again to continue")
 	require.NoError(t, os.Remove(path+".register.json")) // it names the other server
-	require.Equal(t, "draw draw1: 2 entered, 0 had entered before, 1 lines refused\nrefused lines and why: "+path+".refused.csv\n",
-		done(t, args...))
-	require.NoError(t, os.WriteFile(path+".register.json", []byte(strings.Replace(read(t, path+".register.json"), "\"line\": 4", "\"line\": 3", 1)), 0o600))
+	require.Equal(t, "draw draw1: 2 entered, 0 had entered before, 1 lines refused\n"+
+		"refused lines and why: "+path+".refused.csv\n", done(t, args...))
+	note := strings.Replace(read(t, path+".register.json"), `"line": 4`, `"line": 3`, 1)
+	require.NoError(t, os.WriteFile(path+".register.json", []byte(note), 0o600))
 	code, _, complaints := command(args...)
 	require.Equal(t, exitDone, code)
 	require.Contains(t, complaints, "continuing after line 3 of "+path)

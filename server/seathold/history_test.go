@@ -22,7 +22,7 @@ import (
 	"github.com/seathold/seathold/server/internal/historytest"
 )
 
-// histories are played on the real program, which sells cells by the wall clock.
+// histories run on the real program, which sells cells on wall time.
 type histories struct {
 	t       *testing.T
 	random  *rand.Rand
@@ -34,7 +34,7 @@ type histories struct {
 	reached map[int64]chan struct{} // closed when so many have begun
 }
 
-// newHistories writes the sale and prepares for histories of so many cells on servers with the arguments.
+// newHistories writes the sale and prepares histories of so many cells on servers with these arguments.
 func newHistories(t *testing.T, cells int, args ...string) *histories {
 	seed := uint64(time.Now().UnixNano())
 	if s := os.Getenv("SEATHOLD_SEED"); s != "" {
@@ -42,7 +42,7 @@ func newHistories(t *testing.T, cells int, args ...string) *histories {
 		seed, err = strconv.ParseUint(s, 10, 64)
 		require.NoError(t, err)
 	}
-	t.Logf("seed %d (repeat the draws, not the timing, with SEATHOLD_SEED=%d)", seed, seed)
+	t.Logf("seed %d (SEATHOLD_SEED=%d repeats the random choices, not the timing)", seed, seed)
 	definition := historytest.SaleOf(cells, time.Now().UTC())
 	sale, err := definition.Load()
 	require.NoError(t, err)
@@ -52,7 +52,7 @@ func newHistories(t *testing.T, cells int, args ...string) *histories {
 		args: append([]string{"--sale", dir}, args...)}
 }
 
-// milestones makes at ready to be waited for: requests that have begun since now.
+// milestones returns channels that are closed when so many requests have begun from now on.
 func (h *histories) milestones(at ...int) (reached []chan struct{}) {
 	h.begun.Store(0)
 	h.reached = map[int64]chan struct{}{}
@@ -71,8 +71,9 @@ func (h *histories) begin() {
 	}
 }
 
-// play begins the histories of the next cells; played is done when all their callers are.
-func (h *histories) play(cells, callers int, timeout time.Duration, call func(*historytest.Caller)) (all []*historytest.History, played *sync.WaitGroup) {
+// play starts the histories of the next cells. played is done when all their callers are.
+func (h *histories) play(cells, callers int, timeout time.Duration,
+	call func(*historytest.Caller)) (all []*historytest.History, played *sync.WaitGroup) {
 	played = &sync.WaitGroup{}
 	for range cells {
 		one := historytest.New(h.next, h.rules, time.Now)
@@ -89,16 +90,16 @@ func (h *histories) play(cells, callers int, timeout time.Duration, call func(*h
 	return all, played
 }
 
-// verify holds the journal against the invariants, with no server running.
-func (h *histories) verify(place ...string) {
-	code, out := tool(h.t, append([]string{"verify", h.args[0], h.args[1]}, place...)...)
+// verify checks the journal against the invariants while no server runs.
+func (h *histories) verify(journal ...string) {
+	code, out := tool(h.t, append([]string{"verify", h.args[0], h.args[1]}, journal...)...)
 	require.Equal(h.t, exitDone, code, out)
 }
 
-// address is what a client of package historytest connects to.
+// address is where a client of package historytest connects.
 func (s *program) address() string { return strings.TrimPrefix(s.api, "http://") }
 
-// door leads callers to the server that runs, and lets them wait while none does.
+// door gives callers the address of the running server, and blocks them while there is none.
 type door struct {
 	mu      sync.Mutex
 	open    chan struct{}
@@ -128,7 +129,7 @@ func (d *door) enter() string {
 	return d.address
 }
 
-// crashes are histories that go through the death of the server, of Redis, or of both.
+// crashes are histories during which the server, Redis or both are killed.
 type crashes struct {
 	*histories
 	door   door
@@ -137,7 +138,7 @@ type crashes struct {
 	kills  [3]int            // of the server, of Redis alone, of both
 }
 
-// Each sitting plays so many cells, whose histories go through so many crashes.
+// Each sitting plays so many cells, with so many crashes during their histories.
 const (
 	crashCells    = 24
 	crashCallers  = 3
@@ -145,14 +146,14 @@ const (
 	crashesOfOne  = 3
 )
 
-// TestHistoriesThroughCrashes (I5, I6, I7, I9) kills the server with -9 in the middle of histories, and where the journal is in
-// a Redis also that, and lets the histories go on with the server that comes next. What was acknowledged stays, what was not
-// may have happened or not, and nothing else.
+// TestHistoriesThroughCrashes (I5, I6, I7, I9) kills the server with -9 during histories, and also Redis if the journal
+// is there. The histories continue on the next server. An acknowledged outcome stays; any other may have happened or
+// not.
 func TestHistoriesThroughCrashes(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		sittings int
-		place    func(*testing.T) (*redistest.Server, []string)
+		journal  func(*testing.T) (*redistest.Server, []string)
 	}{
 		{"embedded", 17, func(t *testing.T) (*redistest.Server, []string) { return nil, []string{"--data", t.TempDir()} }},
 		{"redis", 17, func(t *testing.T) (*redistest.Server, []string) {
@@ -163,15 +164,15 @@ func TestHistoriesThroughCrashes(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			sittings := rounds(t, c.sittings)
-			redis, place := c.place(t)
-			h := &crashes{histories: newHistories(t, sittings*crashCells, place...), redis: redis}
+			redis, journal := c.journal(t)
+			h := &crashes{histories: newHistories(t, sittings*crashCells, journal...), redis: redis}
 			h.door.shut()
 			h.launch()
 			for range sittings {
 				h.sit()
 			}
 			require.Equal(t, exitDone, h.server.stop())
-			h.verify(place...)
+			h.verify(journal...)
 			t.Logf("%d sittings, kill -9 of the server %d times, of Redis under a living server %d, of both %d; %v", sittings,
 				h.kills[0], h.kills[1], h.kills[2], h.tally)
 			require.Positive(t, h.tally.Unknown)
@@ -184,7 +185,7 @@ func (h *crashes) launch() {
 	h.door.leadTo(h.server)
 }
 
-// sit plays the histories of some cells.
+// sit plays the histories of one sitting.
 func (h *crashes) sit() {
 	const requests = crashCells * crashCallers * crashRequests
 	var at []int
@@ -202,7 +203,7 @@ func (h *crashes) sit() {
 	h.tally.Add(historytest.Judge(h.t, all, true))
 }
 
-// call makes the requests of one caller. Who was not answered often asks again.
+// call makes the requests of one caller. After a call without an answer it retries in half of the cases.
 func (h *crashes) call(c *historytest.Caller) {
 	for range crashRequests {
 		for ops := c.Draw(); ; {
@@ -241,40 +242,41 @@ func (h *crashes) crash() {
 type takeovers struct {
 	*histories
 	servers [2]*program
-	leader  atomic.Int32 // as far as the test knows
+	leader  atomic.Int32 // as the test believes
 	doubt   atomic.Int64 // odd while that may be wrong
-	astray  int          // rounds in which somebody took over unasked
+	astray  int          // rounds with a takeover that the test did not cause
 }
 
-// Each round plays so many cells, whose histories go through one takeover.
+// Each round plays so many cells, with one takeover during their histories.
 const (
 	takeoverAfter    = time.Second
 	takeoverCells    = 16
 	takeoverCallers  = 3
-	takeoverRequests = 5 // before the leader is woken, and as many after
+	takeoverRequests = 5 // before the leader is resumed, and as many after
 )
 
-// TestHistoriesThroughTakeovers (I5, I7, I8, I9) stops the leader in the middle of histories, lets the standby take over, and
-// wakes the deposed leader, which finds requests and callers waiting. Callers who are not answered send the same ids to the
-// other server, and some try the wrong one at any time.
+// TestHistoriesThroughTakeovers (I5, I7, I8, I9) stops the leader during histories, lets the standby take over, and
+// resumes the deposed leader, which finds requests and callers waiting. A caller without an answer sends the same ids
+// to the other server, and some callers use the wrong server at any time.
 //
-// What counts is every reserve, confirm and release that was acknowledged, by whichever server, and everything else that was
-// told by a server that surely led: from its takeover until it is stopped. A standby's reads, marked as such, trail the
-// leader by design, and a leader that is woken believes in its term until its next word to the journal: until then its
-// reads, its refusals and its answers to repeats, which need no word to the journal, may be what was true when it was stopped.
+// The verdict counts every reserve, confirm and release that either server acknowledged, and every other answer of a
+// server that certainly led: from its takeover until it is stopped. A standby's reads, which are marked, lag behind the
+// leader by design. A resumed leader believes in its term until its next write to the journal. Until then its reads,
+// its refusals and its answers to repeats, which need no such write, may show the state at which it was stopped.
 func TestHistoriesThroughTakeovers(t *testing.T) {
 	for pair := range 4 {
 		t.Run(strconv.Itoa(pair), func(t *testing.T) {
 			t.Parallel()
 			played := rounds(t, 4)
 			r := redistest.Start(t)
-			h := &takeovers{histories: newHistories(t, played*takeoverCells, "--redis", r.URL(), "--takeover-after", takeoverAfter.String())}
+			h := &takeovers{histories: newHistories(t, played*takeoverCells, "--redis", r.URL(),
+				"--takeover-after", takeoverAfter.String())}
 			h.servers = [2]*program{start(t, h.args...), launch(t, append(h.args, "--standby")...)}
 			for range played {
 				h.round()
 			}
 			h.verify("--redis", r.URL())
-			t.Logf("%d takeovers and %d rounds with unasked ones; %v", played, h.astray, h.tally)
+			t.Logf("%d takeovers, %d rounds with further ones; %v", played, h.astray, h.tally)
 			require.Positive(t, h.tally.Unknown)
 			require.Positive(t, h.tally.Undone)
 			require.Positive(t, h.tally.Doubted)
@@ -284,17 +286,17 @@ func TestHistoriesThroughTakeovers(t *testing.T) {
 }
 
 func (h *takeovers) round() {
-	h.settle()
+	h.awaitOneLeader()
 	epoch := h.epoch()
 	const requests = takeoverCells * takeoverCallers * takeoverRequests
 	stop := h.milestones(requests/5 + h.random.IntN(requests/2))[0]
 	var half sync.WaitGroup
 	half.Add(takeoverCells * takeoverCallers)
-	woken := make(chan struct{})
+	resumed := make(chan struct{})
 	all, played := h.play(takeoverCells, takeoverCallers, 300*time.Millisecond, func(c *historytest.Caller) {
 		home := h.call(c, h.leader.Load(), true)
 		half.Done()
-		<-woken
+		<-resumed
 		h.call(c, home, false)
 	})
 	<-stop
@@ -307,10 +309,10 @@ func (h *takeovers) round() {
 	h.doubt.Add(1)
 	half.Wait()
 	h.signal(old, syscall.SIGCONT)
-	close(woken)
+	close(resumed)
 	played.Wait()
-	h.settle()
-	if h.epoch() != epoch+1 { // a busy machine: nobody knows who led when
+	h.awaitOneLeader()
+	if h.epoch() != epoch+1 { // a busy machine: it is unknown which server led when
 		h.astray++
 		for _, one := range all {
 			one.Distrust()
@@ -324,8 +326,8 @@ func (h *takeovers) signal(server int32, s syscall.Signal) {
 	require.NoError(h.t, h.servers[server].command.Process.Signal(s))
 }
 
-// settle waits until exactly one of the servers leads.
-func (h *takeovers) settle() {
+// awaitOneLeader waits until exactly one of the servers leads.
+func (h *takeovers) awaitOneLeader() {
 	h.servers[0].await(func() bool {
 		first, second := h.servers[0].ready(), h.servers[1].ready()
 		h.leader.Store(0)
@@ -336,7 +338,7 @@ func (h *takeovers) settle() {
 	})
 }
 
-// epoch asks the leader for its term number.
+// epoch reads the leader's term number.
 func (h *takeovers) epoch() int {
 	leader := h.servers[h.leader.Load()]
 	r, err := leader.client.Get(leader.operator + "/metrics")
@@ -356,8 +358,8 @@ func (h *takeovers) epoch() int {
 	return 0
 }
 
-// call makes half of the requests of a caller, who is at home at one of the servers and moves when it does not answer. In the
-// first half the other server knows that it is a standby, and says so.
+// call makes half of the requests of a caller. The caller has a home server and moves to the other one when a call has
+// no answer. In the first half the other server is a standby, and must mark its answers.
 func (h *takeovers) call(c *historytest.Caller, home int32, first bool) int32 {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -371,7 +373,7 @@ func (h *takeovers) call(c *historytest.Caller, home int32, first bool) int32 {
 			leads, follows := h.watch(at)
 			reply := c.Call(h.servers[at].address(), ops, leads)
 			if first && reply.Sent() && !reply.Unknown() && follows() && !reply.Standby {
-				h.t.Errorf("an answer of a standby that does not say so: %v", reply)
+				h.t.Errorf("an answer of a standby without the mark: %v", reply)
 			}
 			switch {
 			case reply.Unknown():
@@ -391,7 +393,7 @@ func (h *takeovers) call(c *historytest.Caller, home int32, first bool) int32 {
 	return home
 }
 
-// watch begins to watch whether a server surely leads all the while, or surely does not.
+// watch starts to watch a server. leads and follows report whether it certainly led, or followed, since then.
 func (h *takeovers) watch(server int32) (leads, follows func() bool) {
 	doubt, leading := h.doubt.Load(), server == h.leader.Load()
 	sure := func() bool { return doubt%2 == 0 && h.doubt.Load() == doubt }

@@ -27,7 +27,8 @@ type journalFlags struct {
 func (s *service) openJournal() (journal.Backend, error) {
 	where := s.command.Journal
 	if where.Redis == "" {
-		return embedded.Open(where.Data, embedded.Options{Warn: func(err error) { s.log.Warn("a fault that does not stop the journal", "fault", err) }})
+		warn := func(err error) { s.log.Warn("a fault that does not stop the journal", "fault", err) }
+		return embedded.Open(where.Data, embedded.Options{Warn: warn})
 	}
 	r, err := redis.Open(redis.Options{Address: where.Redis})
 	if err != nil {
@@ -112,8 +113,9 @@ func printAudit(w io.Writer, where journalFlags, a *audit.Findings) error {
 	for _, note := range a.Notes {
 		out.printf("note          %s", note)
 	}
-	out.printf("reservations  %s of %s accounts: %s held, %s confirmed, %s released, %s expired", count(a.Reservations), count(a.Accounts),
-		count(a.ByState[engine.Held]), count(a.ByState[engine.Confirmed]), count(a.ByState[engine.Released]), count(a.ByState[engine.Expired]))
+	state := func(s engine.State) string { return count(a.ByState[s]) }
+	out.printf("reservations  %s of %s accounts: %s held, %s confirmed, %s released, %s expired", count(a.Reservations),
+		count(a.Accounts), state(engine.Held), state(engine.Confirmed), state(engine.Released), state(engine.Expired))
 	out.printf("tickets       %s held, %s confirmed", count(a.Held), count(a.Confirmed))
 	for _, problem := range a.Problems {
 		out.printf("BROKEN        %s", problem)

@@ -44,7 +44,8 @@ func (c *callers) tls() (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--tls-cert %s, --tls-key %s: %w", c.TLSCert, c.TLSKey, err)
 	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}, NextProtos: []string{"http/1.1"}}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate},
+		NextProtos: []string{"http/1.1"}}
 	if config.ClientCAs, err = readAuthorities("--client-ca", c.ClientCA); config.ClientCAs != nil {
 		config.ClientAuth = tls.RequireAndVerifyClientCert
 	}
@@ -58,7 +59,8 @@ func listen(flag, address string, keys *server.Keys) (net.Listener, error) {
 		return nil, usagef("%s: %w", flag, err)
 	}
 	if keys == nil && !resolved.IP.IsLoopback() {
-		return nil, usagef("%s %s is reachable from other machines: require keys with --keys FILE, or bind to 127.0.0.1", flag, address)
+		return nil, usagef("%s %s is reachable from other machines: require keys with --keys FILE, or bind to 127.0.0.1",
+			flag, address)
 	}
 	ln, err := net.ListenTCP("tcp", resolved)
 	if errors.Is(err, syscall.EADDRINUSE) {

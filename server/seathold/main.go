@@ -60,7 +60,8 @@ func run(args []string, p *process) (code int) {
 		}
 	}()
 	parser, err := kong.New(&commands{}, kong.Name("seathold"),
-		kong.Description("A seat-hold engine for on-sale days. Without arguments it serves the Paris 2024 sale from ./seathold-data."),
+		kong.Description("A seat-hold engine for on-sale days. "+
+			"Without arguments it serves the Paris 2024 sale from ./seathold-data."),
 		kong.Writers(p.stdout, p.stderr), kong.Exit(func(code int) { panic(helped{code}) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Bind(p))
 	if err != nil {

@@ -20,18 +20,18 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestWrongUsageAndFailures is that whatever is wrong ends the program with its exit code and one line that says so.
+// TestWrongUsageAndFailures checks that a fault ends the program with its exit code and one line about it.
 func TestWrongUsageAndFailures(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer taken.Close() // only its port counts
+	defer taken.Close() // only its port is used
 	foreign, keys, badKeys := t.TempDir(), filepath.Join(t.TempDir(), "keys"), filepath.Join(t.TempDir(), "bad")
 	require.NoError(t, os.WriteFile(filepath.Join(foreign, "holiday.jpg"), []byte("x"), 0o600))
 	require.NoError(t, os.WriteFile(keys, []byte("admin 0123456789abcdef"), 0o600))
 	require.NoError(t, os.WriteFile(badKeys, []byte("admin 123"), 0o600))
 	for _, c := range []struct {
 		code int
-		says string
+		want string
 		args []string
 	}{
 		{exitUsage, "unknown flag --port", []string{"--port", "1"}},
@@ -44,7 +44,8 @@ func TestWrongUsageAndFailures(t *testing.T) {
 		{exitUsage, "--addr 0.0.0.0:0 is reachable from other machines", []string{"--addr", "0.0.0.0:0"}},
 		{exitUsage, "--addr :0 is reachable from other machines", []string{"--addr", ":0"}},
 		{exitUsage, "--addr [::]:0 is reachable from other machines", []string{"--addr", "[::]:0"}},
-		{exitUsage, "--admin-addr 0.0.0.0:0 is reachable from other machines", []string{"--addr", "127.0.0.1:0", "--admin-addr", "0.0.0.0:0"}},
+		{exitUsage, "--admin-addr 0.0.0.0:0 is reachable from other machines",
+			[]string{"--addr", "127.0.0.1:0", "--admin-addr", "0.0.0.0:0"}},
 		{exitUsage, "--addr: address nowhere: missing port", []string{"--addr", "nowhere"}},
 		{exitUsage, "--tls-cert and --tls-key go together", []string{"--tls-cert", "x"}},
 		{exitUsage, "--client-ca needs", []string{"--client-ca", "x"}},
@@ -53,8 +54,10 @@ func TestWrongUsageAndFailures(t *testing.T) {
 		{exitFailed, "line 1: the key has 3 characters", []string{"--keys", badKeys}},
 		{exitFailed, "sale definition", []string{"--sale", "/nowhere"}},
 		{exitFailed, "is in use by another program", []string{"--addr", taken.Addr().String()}},
-		{exitFailed, "--admin-addr " + taken.Addr().String(), []string{"--addr", "127.0.0.1:0", "--admin-addr", taken.Addr().String()}},
-		{exitFailed, "not a journal that this program reads", []string{"--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--data", foreign}},
+		{exitFailed, "--admin-addr " + taken.Addr().String(),
+			[]string{"--addr", "127.0.0.1:0", "--admin-addr", taken.Addr().String()}},
+		{exitFailed, "not a journal that this program reads",
+			[]string{"--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--data", foreign}},
 		{exitFailed, "not a journal that this program reads", []string{"verify", "--data", foreign}},
 		{exitFailed, "no such file", []string{"verify", "--data", "/nowhere"}},
 		{exitFailed, "no such file", []string{"journal", "dump", "--data", "/nowhere"}},
@@ -63,13 +66,14 @@ func TestWrongUsageAndFailures(t *testing.T) {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
 			require.Equal(t, c.code, run(c.args, &process{stdout: &stdout, stderr: &stderr}), "%s", stderr.String())
-			require.Contains(t, stderr.String(), c.says)
+			require.Contains(t, stderr.String(), c.want)
 			require.Equal(t, 1, strings.Count(stderr.String(), "\n"), stderr.String())
 			require.True(t, strings.HasPrefix(stderr.String(), "seathold: "))
 			require.Empty(t, stdout.String())
 		})
 	}
-	for _, args := range [][]string{{"--help"}, {"serve", "--help"}, {"verify", "--help"}, {"journal", "dump", "--help"}, {"version"}, {"--version"}} {
+	for _, args := range [][]string{{"--help"}, {"serve", "--help"}, {"verify", "--help"}, {"journal", "dump", "--help"},
+		{"version"}, {"--version"}} {
 		var stdout, stderr bytes.Buffer
 		require.Equal(t, exitDone, run(args, &process{stdout: &stdout, stderr: &stderr}), args)
 		require.Contains(t, stdout.String(), "seathold")
@@ -103,7 +107,7 @@ func serve(t *testing.T, dir string, args ...string) *running {
 	stdout, err := r.command.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, r.command.Start())
-	t.Cleanup(func() { _ = r.command.Process.Kill() }) // of one that a failed test left
+	t.Cleanup(func() { _ = r.command.Process.Kill() }) // in case the test has failed
 	lines := bufio.NewScanner(stdout)
 	for lines.Scan() {
 		r.banner += lines.Text() + "\n"
@@ -126,7 +130,7 @@ func (r *running) end(signal os.Signal) int {
 	return r.command.ProcessState.ExitCode()
 }
 
-// shell runs a line as a person would, and reads the JSON that it prints.
+// shell runs a line in a shell and parses the JSON that it prints.
 func shell(t *testing.T, line string) map[string]any {
 	var stderr bytes.Buffer
 	command := exec.Command("sh", "-c", line)
@@ -147,12 +151,13 @@ func body(t *testing.T, url string) (status int, text string) {
 	return response.StatusCode, string(content)
 }
 
-// TestFirstSale is the first minute with the program: it starts without arguments but its ports, the banner's lines work
-// as printed until the limit, and what they sold is still sold after kill -9 (I5).
+// TestFirstSale is the first minute with the program: it starts with no arguments but its ports, the calls in the
+// banner work as printed until the limit, and what they sold is still sold after kill -9 (I5).
 func TestFirstSale(t *testing.T) {
 	dir := t.TempDir()
 	r := serve(t, dir)
-	for _, words := range []string{"Paris 2024 (paris2024): 1,026 sessions", "derived", "simulated from 2023-11-30T09:00:00Z", "all-venues (All venues",
+	for _, words := range []string{"Paris 2024 (paris2024): 1,026 sessions", "derived",
+		"simulated from 2023-11-30T09:00:00Z", "all-venues (All venues",
 		"./seathold-data, sync: acknowledged outcomes are on disk", "the journal is new", "17m0s"} {
 		require.Contains(t, r.banner, words)
 	}
@@ -179,7 +184,8 @@ func TestFirstSale(t *testing.T) {
 	require.Contains(t, metrics, "process_resident_memory_bytes")
 
 	var stdout, stderr bytes.Buffer
-	second := run([]string{"--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--data", filepath.Join(dir, "seathold-data")},
+	journal := filepath.Join(dir, "seathold-data")
+	second := run([]string{"--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--data", journal},
 		&process{stdout: &stdout, stderr: &stderr})
 	require.Equal(t, exitFailed, second)
 	require.Contains(t, stderr.String(), "in use by another process")
@@ -189,21 +195,23 @@ func TestFirstSale(t *testing.T) {
 	require.Contains(t, r.banner, "3 reservations of 1 accounts")
 	require.Equal(t, confirmed, shell(t, "curl -sS "+r.url+"/v1/reservations/"+ids[0]))
 	require.Equal(t, "held", shell(t, "curl -sS "+r.url+"/v1/reservations/"+ids[1])["state"])
-	require.Equal(t, "held", shell(t, curlLine.FindStringSubmatch(r.banner)[1])["state"], "the banner knows that alice has enough")
+	require.Equal(t, "held", shell(t, curlLine.FindStringSubmatch(r.banner)[1])["state"],
+		"the banner suggests another account, since alice is at the limit")
 	require.Equal(t, exitDone, r.end(syscall.SIGTERM))
 
 	stdout.Reset()
-	require.Equal(t, exitDone, run([]string{"verify", "--data", filepath.Join(dir, "seathold-data")}, &process{stdout: &stdout, stderr: &stderr}))
+	require.Equal(t, exitDone, run([]string{"verify", "--data", journal}, &process{stdout: &stdout, stderr: &stderr}))
 	require.Contains(t, stdout.String(), "4 of 2 accounts: 3 held, 1 confirmed")
 	stdout.Reset()
-	require.Equal(t, exitDone, run([]string{"journal", "dump", "--data", filepath.Join(dir, "seathold-data")}, &process{stdout: &stdout, stderr: &stderr}))
+	require.Equal(t, exitDone, run([]string{"journal", "dump", "--data", journal},
+		&process{stdout: &stdout, stderr: &stderr}))
 	require.Contains(t, stdout.String(), `"id":"`+ids[0]+`"`)
 	for _, line := range strings.Split(strings.TrimSpace(stdout.String()), "\n") {
 		require.True(t, json.Valid([]byte(line)), line)
 	}
 }
 
-// TestOtherSales is the rest of what the banner can say.
+// TestOtherSales checks the other forms of the banner.
 func TestOtherSales(t *testing.T) {
 	r := serve(t, t.TempDir(), "--sale", absolute(t, "../testdata/sale"), "--durability", "async")
 	require.Contains(t, r.banner, "Games (games): 7 sessions")
@@ -239,8 +247,8 @@ func entries(t *testing.T, dir string) []os.DirEntry {
 	return found
 }
 
-// TestSecondSignal is that a server which waits for a slow request says that it is not ready, and that a second signal
-// ends the wait.
+// TestSecondSignal checks that a server is not ready while it waits for a slow request, and that a second signal ends
+// the wait.
 func TestSecondSignal(t *testing.T) {
 	r := serve(t, t.TempDir(), "--durability", "none")
 	slow, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))

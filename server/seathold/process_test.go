@@ -32,7 +32,7 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// program is a running process of the real thing.
+// program is a running process of the real program.
 type program struct {
 	t        *testing.T
 	command  *exec.Cmd
@@ -43,7 +43,7 @@ type program struct {
 	client   *http.Client
 }
 
-// output keeps what a process prints. It may be read while the process runs.
+// output collects what a process prints. It may be read while the process runs.
 type output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -61,14 +61,15 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// launch starts the program on ports that the system picks, and returns when its banner has named them. A standby may not be
-// ready then.
+// launch starts the program on ports that the system picks, and returns when its banner has printed them. A standby may
+// not be ready then.
 func launch(t *testing.T, args ...string) *program {
 	path, err := binary()
 	require.NoError(t, err)
 	s := &program{t: t, output: &output{}, exited: make(chan struct{}),
 		client: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
-	s.command = exec.Command(path, append([]string{"serve", "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"}, args...)...)
+	args = append([]string{"serve", "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"}, args...)
+	s.command = exec.Command(path, args...)
 	s.command.Stdout, s.command.Stderr = s.output, s.output
 	s.command.Env = withoutDelay()
 	require.NoError(t, s.command.Start())
@@ -89,14 +90,14 @@ func launch(t *testing.T, args ...string) *program {
 	return s
 }
 
-// start starts the program and waits until it takes calls.
+// start starts the program and waits until it is ready.
 func start(t *testing.T, args ...string) *program {
 	s := launch(t, args...)
 	s.await(func() bool { return s.ready() })
 	return s
 }
 
-// await polls until the condition holds; the test fails when that takes too long or the process ends.
+// await polls until the condition holds. The test fails if that takes too long or the process ends.
 func (s *program) await(holds func() bool) {
 	deadline := time.After(60 * time.Second)
 	tick := time.NewTicker(2 * time.Millisecond)
@@ -106,7 +107,7 @@ func (s *program) await(holds func() bool) {
 		case <-s.exited:
 			require.FailNow(s.t, "the server has ended", s.output.String())
 		case <-deadline:
-			require.FailNow(s.t, "the server did not get there", s.output.String())
+			require.FailNow(s.t, "the condition does not hold in time", s.output.String())
 		case <-tick.C:
 		}
 	}
@@ -121,14 +122,14 @@ func (s *program) ready() bool {
 	return r.Body.Close() == nil && r.StatusCode == http.StatusOK
 }
 
-// kill ends the process as a power cut would.
+// kill ends the process with SIGKILL.
 func (s *program) kill() {
 	_ = s.command.Process.Signal(syscall.SIGKILL) // it may have ended already
 	<-s.exited
 	s.client.CloseIdleConnections()
 }
 
-// stop asks the process to end and returns its exit code.
+// stop ends the process with SIGTERM and returns its exit code.
 func (s *program) stop() int {
 	require.NoError(s.t, s.command.Process.Signal(syscall.SIGTERM))
 	<-s.exited
@@ -158,10 +159,10 @@ func (s *program) call(method, path, body string) (answer, error) {
 	return a, json.NewDecoder(response.Body).Decode(&a.body)
 }
 
-// withoutDelay is the environment of a program whose race detector does not wait a second for stragglers at its end.
+// withoutDelay is the environment in which the race detector does not wait a second at the end.
 func withoutDelay() []string { return append(os.Environ(), "GORACE=atexit_sleep_ms=0") }
 
-// tool runs a further command of the program and returns its exit code and output.
+// tool runs another command of the program and returns its exit code and output.
 func tool(t *testing.T, args ...string) (code int, output string) {
 	path, err := binary()
 	require.NoError(t, err)

@@ -16,16 +16,15 @@ import (
 	"github.com/seathold/seathold/engine/journal/redis/redistest"
 )
 
-// TestKillRedis plays rounds under load in which the server, Redis or both are killed with -9, verifies the journal, starts
-// again and looks for every acknowledged outcome (I5, I6, I9). A Redis that comes back while the server lives is used
-// again without a restart.
+// TestKillRedis repeats: kill the server, Redis or both with -9 under load, verify the journal, start again and find
+// every acknowledged outcome (I5, I6, I9). A server reconnects to a restarted Redis without a restart of its own.
 func TestKillRedis(t *testing.T) {
 	r := redistest.Start(t)
-	place := []string{"--redis", r.URL()}
+	journal := []string{"--redis", r.URL()}
 	c, played := newCrowd(t, 16), rounds(t, 50)
 	var kills [3]int
 	for range played {
-		s := start(t, place...)
+		s := start(t, journal...)
 		c.begin(func(one *shopper) { one.shop(s) })
 		c.while()
 		kind := c.random.IntN(3)
@@ -42,13 +41,13 @@ func TestKillRedis(t *testing.T) {
 		if kind == 2 {
 			r.Restart()
 		}
-		c.verify(t, place)
+		c.verify(t, journal)
 	}
-	t.Logf("%d rounds of kill -9 (the server %d times, Redis under a living server %d, both %d): %d reservations looked for, every acknowledged outcome found",
-		played, kills[0], kills[1], kills[2], c.promised)
+	t.Logf("%d rounds of kill -9 (the server %d times, Redis under a running server %d, both %d): "+
+		"%d reservations checked, every acknowledged outcome found", played, kills[0], kills[1], kills[2], c.promised)
 }
 
-// pair is two servers that share a journal, and a client that goes to the other one when one does not answer.
+// pair is two servers that share a journal, and a client that uses the other one when one does not answer.
 type pair struct {
 	servers [2]*program
 	leader  atomic.Int32 // where calls go first
@@ -56,7 +55,7 @@ type pair struct {
 	last    atomic.Int64
 }
 
-// call repeats a call with its id until one of the servers has answered it for good.
+// call repeats a call with its id until one of the servers has answered with another status than 503.
 func (p *pair) call(path, body string) (a answer, err error) {
 	for began := time.Now(); time.Since(began) < time.Minute; {
 		at := p.leader.Load()
@@ -78,7 +77,7 @@ func (p *pair) succeeded() {
 	}
 }
 
-// sell makes calls until it is told to stop, and gives the state that each reservation was acknowledged in.
+// sell makes calls until stop is closed, and keeps the acknowledged state of each reservation.
 func (p *pair) sell(c *shopper, stop <-chan struct{}) error {
 	for i := 0; ; i++ {
 		select {
@@ -105,8 +104,8 @@ func (p *pair) sell(c *shopper, stop <-chan struct{}) error {
 	}
 }
 
-// TestTakeover stops the leader under load, lets the standby take over, and wakes the deposed leader, again and again:
-// selling goes on within the takeover time and a second, and every acknowledged reservation is found once (I5, I8).
+// TestTakeover repeats: stop the leader under load, let the standby take over, and resume the deposed leader. Selling
+// continues within the takeover time and a second, and every acknowledged reservation is found once (I5, I8).
 func TestTakeover(t *testing.T) {
 	const after = time.Second
 	r := redistest.Start(t)
@@ -145,15 +144,17 @@ func TestTakeover(t *testing.T) {
 	require.Less(t, longest, after+time.Second)
 	code, out := tool(t, "verify", "--redis", r.URL())
 	require.Equal(t, exitDone, code, out)
-	t.Logf("%d takeovers: selling stood still for %v at most; %d acknowledged reservations found", played, longest.Round(time.Millisecond), c.promised)
+	t.Logf("%d takeovers: no sale for %v at most; %d acknowledged reservations found", played,
+		longest.Round(time.Millisecond), c.promised)
 }
 
-// TestHandover asks the leader to end: the standby leads within a second.
+// TestHandover ends the leader with SIGTERM: the standby leads within a second.
 func TestHandover(t *testing.T) {
 	r := redistest.Start(t)
 	leader := start(t, "--redis", r.URL())
 	standby := launch(t, "--redis", r.URL(), "--standby")
-	a, err := leader.call(http.MethodPost, "/v1/reservations", `{"account":"alice","lines":[{"session":"ATH10","category":"A","quantity":2}]}`)
+	a, err := leader.call(http.MethodPost, "/v1/reservations",
+		`{"account":"alice","lines":[{"session":"ATH10","category":"A","quantity":2}]}`)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusCreated, a.status)
 	path := "/v1/reservations/" + a.text("id")
@@ -161,7 +162,7 @@ func TestHandover(t *testing.T) {
 		read, err := standby.call(http.MethodGet, path, "")
 		return err == nil && read.text("state") == "held"
 	})
-	standby.await(func() bool { // it hears who leads from the next beat on
+	standby.await(func() bool { // it learns who leads from the next heartbeat
 		refused, err := standby.call(http.MethodPost, path+"/confirm", "")
 		return err == nil && refused.text("code") == "not_leader" && refused.text("leader") == leader.api
 	})

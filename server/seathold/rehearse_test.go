@@ -71,7 +71,8 @@ func TestRehearseRefusesWrongUsage(t *testing.T) {
 	} {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
-			require.Equal(t, c.code, run(append([]string{"rehearse"}, c.args...), &process{stdout: &stdout, stderr: &stderr, signals: signalled}))
+			p := &process{stdout: &stdout, stderr: &stderr, signals: signalled}
+			require.Equal(t, c.code, run(append([]string{"rehearse"}, c.args...), p))
 			require.Contains(t, stderr.String(), c.want)
 			require.Empty(t, stdout.String())
 		})

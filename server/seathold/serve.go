@@ -35,9 +35,9 @@ type serveCommand struct {
 	Standby    standby       `embed:""`
 }
 
-// leastProcs is the least GOMAXPROCS. While the journal's writer waits for the disk it occupies one of them. If that were
-// the only one, callers would be served in lockstep with the writer, one a sync, and Go would poll the network only every
-// ten milliseconds: on one processor, overload left 2,258 of 16,839 sales a second.
+// leastProcs is the least GOMAXPROCS. While the journal's writer waits for the disk it occupies one of them. If that
+// were the only one, callers would be served in lockstep with the writer, one a sync, and Go would poll the network
+// only every ten milliseconds: on one processor, overload left 2,258 of 16,839 sales a second.
 const leastProcs = 2
 
 // Run serves until a signal ends it.

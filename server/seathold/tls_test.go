@@ -31,7 +31,8 @@ type authority struct {
 
 func newAuthority(t *testing.T) *authority {
 	a := &authority{t: t, dir: t.TempDir()}
-	a.certificate, a.key = a.issue("ca", &x509.Certificate{IsCA: true, KeyUsage: x509.KeyUsageCertSign, BasicConstraintsValid: true})
+	a.certificate, a.key = a.issue("ca", &x509.Certificate{IsCA: true, KeyUsage: x509.KeyUsageCertSign,
+		BasicConstraintsValid: true})
 	return a
 }
 
@@ -62,7 +63,7 @@ func (a *authority) write(name, kind string, der []byte) {
 
 func (a *authority) path(name string) string { return filepath.Join(a.dir, name) }
 
-// TestTLS is a server that other machines may reach: with keys, TLS from 1.2 on, and certificates of its clients.
+// TestTLS checks a server that other machines can reach: with keys, TLS 1.2 or later, and client certificates.
 func TestTLS(t *testing.T) {
 	a := newAuthority(t)
 	a.issue("server", &x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"},
@@ -72,12 +73,12 @@ func TestTLS(t *testing.T) {
 	stranger.issue("client", &x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
 	keys := a.path("keys")
 	require.NoError(t, os.WriteFile(keys, []byte("sell 0123456789abcdef\n"), 0o644))
-	r := serve(t, t.TempDir(), "--addr", "0.0.0.0:0", "--durability", "none", "--keys", keys, "--tls-cert", a.path("server.pem"),
-		"--tls-key", a.path("server.key"), "--client-ca", a.path("ca.pem"))
+	r := serve(t, t.TempDir(), "--addr", "0.0.0.0:0", "--durability", "none", "--keys", keys,
+		"--tls-cert", a.path("server.pem"), "--tls-key", a.path("server.key"), "--client-ca", a.path("ca.pem"))
 	require.Contains(t, r.banner, "TLS with client certificates")
 	line := curlLine.FindStringSubmatch(r.banner)[1]
-	line = strings.NewReplacer("CERT", a.path("client.pem"), "--key KEY", "--key "+a.path("client.key"), "Bearer KEY", "Bearer 0123456789abcdef",
-		a.path("server.pem"), a.path("ca.pem")).Replace(line)
+	line = strings.NewReplacer("CERT", a.path("client.pem"), "--key KEY", "--key "+a.path("client.key"),
+		"Bearer KEY", "Bearer 0123456789abcdef", a.path("server.pem"), a.path("ca.pem")).Replace(line)
 	require.Equal(t, "held", shell(t, line)["state"])
 
 	roots := x509.NewCertPool()
@@ -98,8 +99,9 @@ func TestTLS(t *testing.T) {
 	require.NoError(t, err)
 	code, err := status(&tls.Config{Certificates: []tls.Certificate{ours}})
 	require.NoError(t, err)
-	require.Equal(t, http.StatusUnauthorized, code, "a certificate is no key")
-	for _, refused := range []*tls.Config{{}, {Certificates: []tls.Certificate{theirs}}, {Certificates: []tls.Certificate{ours}, MaxVersion: tls.VersionTLS11}} {
+	require.Equal(t, http.StatusUnauthorized, code, "a certificate is not a key")
+	for _, refused := range []*tls.Config{{}, {Certificates: []tls.Certificate{theirs}},
+		{Certificates: []tls.Certificate{ours}, MaxVersion: tls.VersionTLS11}} {
 		_, err = status(refused)
 		require.Error(t, err)
 	}

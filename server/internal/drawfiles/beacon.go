@@ -47,7 +47,8 @@ func StandIn(d *catalog.Draw) (beacon []byte, ok bool, err error) {
 	if err != nil {
 		return nil, false, fmt.Errorf("the signature of draw %s in the sale definition: %w", d.ID, err)
 	}
-	return fmt.Appendf(nil, `{"round":%d,"randomness":"%x","signature":"%s"}`, b.Round, sha256.Sum256(signature), b.Signature), true, nil
+	return fmt.Appendf(nil, `{"round":%d,"randomness":"%x","signature":"%s"}`, b.Round, sha256.Sum256(signature),
+		b.Signature), true, nil
 }
 
 func readFile(_ context.Context, name string) (data []byte, err error) {

@@ -1,5 +1,5 @@
-// Package lines reads large CSV files of names line by line. It keeps no line, so a file may have any size and a line any
-// length. A fault in one line, such as a stray quote, affects no other.
+// Package lines reads large CSV files of names line by line. It keeps no line, so a file may have any size and a line
+// any length. A fault in one line, such as a stray quote, affects no other.
 package lines
 
 import (
@@ -73,7 +73,8 @@ func (r *Reader) Header() (string, error) {
 	return string(bytes.ReplaceAll(bytes.TrimPrefix(line, []byte("\xef\xbb\xbf")), []byte(`"`), nil)), nil
 }
 
-// Fields splits a line at its commas and removes plain quotes around fields. No valid field contains a comma or a quote.
+// Fields splits a line at its commas and removes plain quotes around fields. No valid field contains a comma or a
+// quote.
 func Fields(line []byte) [][]byte {
 	fields := bytes.Split(line, []byte(","))
 	for i, field := range fields {

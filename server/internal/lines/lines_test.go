@@ -50,7 +50,8 @@ func TestLinesOfAnyLength(t *testing.T) {
 }
 
 func TestHeaderFieldsAndClip(t *testing.T) {
-	for file, want := range map[string]string{"": "", "\xef\xbb\xbf\"a\",b\r\n": "a,b", strings.Repeat("y", Max+1): strings.Repeat("y", MaxText) + "..."} {
+	for file, want := range map[string]string{"": "", "\xef\xbb\xbf\"a\",b\r\n": "a,b",
+		strings.Repeat("y", Max+1): strings.Repeat("y", MaxText) + "..."} {
 		header, err := NewReader(strings.NewReader(file)).Header()
 		require.NoError(t, err)
 		require.Equal(t, want, header)

@@ -22,8 +22,8 @@ type File struct {
 	lock *flock.Flock
 }
 
-// Open opens a file for reading and writing, creates it if there is none, and locks it until it is closed or the process
-// ends.
+// Open opens a file for reading and writing, creates it if there is none, and locks it until it is closed or the
+// process ends.
 func Open(path string, mode fs.FileMode) (_ *File, err error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, mode)
 	if err != nil {
