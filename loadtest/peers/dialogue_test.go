@@ -132,7 +132,7 @@ func TestClientAwaitsEveryAnswer(t *testing.T) {
 	r, err := Client{Address: ln.Addr().String(), Connections: 1, Depth: 7}.run(20*time.Millisecond,
 		newSingles(NewCrowd(10, len(pools), Hot), pools, 1, 1, "201"))
 	require.NoError(t, err)
-	require.Greater(t, r.Operations, 7)
+	require.GreaterOrEqual(t, r.Operations, 7)
 	require.Equal(t, r.Operations, <-requests)
 	require.NoError(t, ln.Close())
 }
