@@ -14,12 +14,13 @@ import (
 
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/server/metrics"
 )
 
 // banner prints what is sold, the clock, the journal, and how to try it.
 func (s *service) banner(w io.Writer) error {
 	out := lines{w: w}
-	out.printf("Seathold %s", versionOf(build()))
+	out.printf("Seathold %s", metrics.ReadBuild())
 	out.printf("  sale       %s", describeSale(s.sale))
 	out.printf("  clock      %s", s.describeClock())
 	out.printf("  open now   %s", describePhases(s.engine))

@@ -143,7 +143,7 @@ func (s *service) layer() func(net.Listener) net.Listener {
 
 func (s *service) startOperator() {
 	s.operator = operator.New(operator.Options{
-		Ready: s.ready, Metrics: metrics.Page(metrics.NewRegistry(build(), s.server.Load)), Engine: s.inCharge,
+		Ready: s.ready, Metrics: metrics.Page(metrics.NewRegistry(metrics.ReadBuild(), s.server.Load)), Engine: s.inCharge,
 		Keys: s.keys, Loopback: s.admin.Addr().(*net.TCPAddr).IP.IsLoopback(), Log: s.log,
 	})
 	go func() {
