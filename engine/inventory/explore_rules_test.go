@@ -26,8 +26,8 @@ func (e *explorer) judge() {
 	}
 }
 
-// legalPrefixes (I6): whatever the journal is cut behind, no pool has more taken than it has, no account is over its
-// cap or a session limit, and nothing ends that was not taken before, or twice.
+// legalPrefixes checks I6: wherever the journal is cut, no pool is oversold, no account is over its cap or a session
+// limit, and nothing ends twice or without having been taken.
 func (e *explorer) legalPrefixes() {
 	taken := make([]int, len(e.pools))
 	byAccount, bySession := map[uint32]int{}, map[uint64]int{}
@@ -36,18 +36,15 @@ func (e *explorer) legalPrefixes() {
 		r := e.v.reservations.at(o.Index)
 		sign := 1
 		if o.Kind == Ended {
-			if !open[o.Index] {
-				e.t.Fatalf("I6, I3: record %d of %v ends what is not open", n, e.order)
-			}
+			e.must(open[o.Index], "I6, I3: record %d of %v ends what is not open", n, e.order)
 			open[o.Index] = false
 			if State(r.state.Load()) == Confirmed {
 				continue
 			}
 			sign = -1
 		} else {
-			if _, twice := open[o.Index]; twice {
-				e.t.Fatalf("I9: record %d of %v takes again", n, e.order)
-			}
+			_, twice := open[o.Index]
+			e.must(!twice, "I9: record %d of %v takes again", n, e.order)
 			open[o.Index] = true
 		}
 		for i := range int(r.count) {
@@ -55,8 +52,8 @@ func (e *explorer) legalPrefixes() {
 			pool := int(l.Pool)
 			taken[pool] += sign * int(l.Quantity)
 			byAccount[r.account] += sign * int(l.Quantity)
-			bySession[uint64(r.account)<<32|uint64(pool)] += sign * int(l.Quantity)
 			session := uint64(r.account)<<32 | uint64(pool)
+			bySession[session] += sign * int(l.Quantity)
 			if taken[pool] > int(e.pools[pool]) || byAccount[r.account] > exploredCap || bySession[session] > exploredLimit {
 				e.t.Fatalf("I6: after record %d of %v: %v taken, %v by account, %v by session", n, e.order, taken, byAccount,
 					bySession)

@@ -343,8 +343,8 @@ func (e *explorer) step(c *coroutine) {
 	}
 	for i := range e.pools {
 		available, unsettled := unpackPool(e.v.stock[i].word.Load())
-		e.must(available+unsettled <= e.pools[i], "I1: pool %d of %d has %d available, %d unsettled", i, e.pools[i], available,
-			unsettled)
+		e.must(available+unsettled <= e.pools[i], "I1: pool %d of %d has %d available, %d unsettled", i, e.pools[i],
+			available, unsettled)
 	}
 }
 
