@@ -19,7 +19,7 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// Options say where a server is and how to call it. Only URL is required.
+// Options are where a server is and how to call it. Only URL is required.
 type Options struct {
 	URL string      // http or https, without a path: http://127.0.0.1:8080
 	Key string      // sent as a bearer token
@@ -42,8 +42,7 @@ const (
 	maxProblem    = 64 << 10 // bytes
 )
 
-// ErrURL is wrapped by errors about Options.URL.
-var ErrURL = errors.New("not a URL such as http://127.0.0.1:8080")
+var errURL = errors.New("not a URL such as http://127.0.0.1:8080")
 
 // caller sends requests to one server.
 type caller struct {
@@ -56,7 +55,7 @@ func newCaller(o Options, timeout time.Duration) (*caller, error) {
 	base, err := url.Parse(o.URL)
 	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" ||
 		strings.Trim(base.Path, "/") != "" || base.RawQuery != "" {
-		return nil, fmt.Errorf("%q is %w", o.URL, ErrURL)
+		return nil, fmt.Errorf("%q is %w", o.URL, errURL)
 	}
 	o.Connections, o.Attempts = cmp.Or(o.Connections, 64), cmp.Or(o.Attempts, 5)
 	o.Patience = cmp.Or(o.Patience, time.Minute)
@@ -178,7 +177,7 @@ type Error struct {
 	Title      string         `json:"title"`
 	Detail     string         `json:"detail"`
 	Facts      map[string]any `json:",embed"` // the other members: strings, numbers as float64
-	RetryAfter time.Duration  `json:"-"`      // how long the server wants no retry; 0 if it did not say
+	RetryAfter time.Duration  `json:"-"`      // how long the server wants no retry; 0 if it gave no time
 }
 
 func (e *Error) Error() string { return e.Code + ": " + e.Detail }

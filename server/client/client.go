@@ -13,7 +13,8 @@ const MaxBatch = 1000
 // Client makes the calls of the API.
 type Client struct{ c *caller }
 
-// New returns a client of the API at o.URL. It makes no connection yet.
+// New returns a client of the API at o.URL. It makes no connection yet. It fails only if o.URL is not a URL of a
+// server.
 func New(o Options) (*Client, error) {
 	c, err := newCaller(o, answerTimeout)
 	return &Client{c}, err

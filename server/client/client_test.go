@@ -85,7 +85,7 @@ func client(t testing.TB, o Options) (*Client, *[]time.Duration) {
 	return c, &slept
 }
 
-// proxy stands between a client and the server. It passes the n-th request on, from 1, unless before answers it, and
+// proxy is a proxy before the server. It passes the n-th request on, from 1, unless before answers it, and
 // drops the answer where drop returns true.
 func proxy(t testing.TB, api string, before func(n int64, w http.ResponseWriter) bool,
 	drop func(n int64) bool) (url string, requests *atomic.Int64) {
@@ -346,7 +346,7 @@ func TestRetriesAreBounded(t *testing.T) {
 func TestOtherServersAreRecognized(t *testing.T) {
 	for _, url := range []string{"", "127.0.0.1:8080", "ftp://host", "http://host/path", "http://host?x", "http://"} {
 		_, err := New(Options{URL: url})
-		require.ErrorIs(t, err, ErrURL, url)
+		require.ErrorIs(t, err, errURL, url)
 	}
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/v1/sessions/") {

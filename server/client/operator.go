@@ -13,7 +13,8 @@ import (
 // them by the context.
 type Operator struct{ c *caller }
 
-// NewOperator returns a client of the operator's port at o.URL. It makes no connection yet.
+// NewOperator returns a client of the operator's port at o.URL. It makes no connection yet. It fails only if o.URL is
+// not a URL of a server.
 func NewOperator(o Options) (*Operator, error) {
 	c, err := newCaller(o, 0)
 	return &Operator{c}, err

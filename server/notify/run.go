@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Options say what to send to whom. Fields with a default are optional, and so is RetryFailed.
+// Options are what to send to whom, and how. Fields with a default are optional, and so is RetryFailed.
 type Options struct {
 	Draw      string                               // id
 	Root      string                               // of the entries; differs between draws of the same id

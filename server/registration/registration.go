@@ -18,7 +18,7 @@ import (
 	"github.com/seathold/seathold/server/client"
 )
 
-// Options say which accounts to enter for which draw. All but the functions are required.
+// Options are which accounts to enter for which draw, and how. All but the functions are required.
 type Options struct {
 	Draw        string // id
 	File        string // CSV; the first line is account or account,priority_group

@@ -157,10 +157,18 @@ func TestRefusedLinesAreReportedAndStopNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, report, again)
 	require.Zero(t, f.served.Load(), "nothing is left to do")
+	require.Equal(t, 5, f.entries(t))
+}
 
-	require.NoError(t, os.WriteFile(path, []byte(roll+"\nmore,\n"), 0o600))
+func TestOtherFilesAreRefused(t *testing.T) {
+	f := start(t)
+	path := write(t, "account\nalice\n!!\nbob")
+	o := options(t, f.url, path, time.Minute)
+	_, err := Run(t.Context(), o)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, []byte("account\nalice\n!!\nbobby\n"), 0o600))
 	_, err = Run(t.Context(), o)
-	require.ErrorContains(t, err, "it has changed before line 21")
+	require.ErrorContains(t, err, "it has changed before line 4")
 	o.Draw = "draw2"
 	_, err = Run(t.Context(), o)
 	require.ErrorContains(t, err, "was begun for the draw draw1")
@@ -171,7 +179,7 @@ func TestRefusedLinesAreReportedAndStopNothing(t *testing.T) {
 	}
 	_, err = Run(t.Context(), options(t, f.url, t.TempDir(), time.Minute))
 	require.ErrorContains(t, err, "is not a regular file")
-	require.Equal(t, 5, f.entries(t))
+	require.Equal(t, 2, f.entries(t))
 }
 
 // A run that is stopped by a refusal or its context, or killed, is continued. In the end everything is as after one
@@ -253,13 +261,17 @@ func TestStoppedRunsAreContinued(t *testing.T) {
 	require.Equal(t, len(roll), last)
 	require.Equal(t, report, read(t, path+".refused.csv"))
 	require.Equal(t, count*8/10, f.entries(t))
+}
 
+func TestRunEndsWithoutServerOrLock(t *testing.T) {
+	f := start(t)
 	f.answerWith(func(_ int64, w http.ResponseWriter) bool { w.WriteHeader(http.StatusServiceUnavailable); return true })
-	_, err = Run(t.Context(), options(t, f.url, write(t, "account\nx\n"), time.Millisecond))
+	path := write(t, "account\nx\n")
+	_, err := Run(t.Context(), options(t, f.url, path, time.Millisecond))
 	require.ErrorContains(t, err, "does not accept entries")
 	book, err := openBook(path, "draw1", f.url)
 	require.NoError(t, err)
-	_, err = Run(t.Context(), o)
+	_, err = Run(t.Context(), options(t, f.url, path, time.Minute))
 	require.ErrorContains(t, err, "in use by another process")
 	require.NoError(t, book.refused.Close())
 }

@@ -21,7 +21,7 @@ type drawCommand struct {
 	Notify   notifyCommand     `cmd:"" help:"Mail the winners of a draw their access slots."`
 }
 
-// remote says how to call a server.
+// remote is how to call a server.
 type remote struct {
 	Key    string `env:"SEATHOLD_KEY" placeholder:"KEY" help:"The caller's key. Prefer the environment, where other users cannot see it."`
 	CACert string `env:"SEATHOLD_CA_CERT" placeholder:"FILE" help:"Trust the certificates of these authorities, PEM, for https."`
