@@ -149,7 +149,7 @@ func (r *run) answered(l *lane, q sent, status int, body []byte) {
 	}
 }
 
-// followUp confirms or releases a reservation that was just made, in the shares that the target asks for.
+// followUp confirms or releases a reservation that was just made, in the shares of the target.
 func (r *run) followUp(l *lane, q sent, now time.Duration) {
 	share := float64(q.n*0x9e3779b97f4a7c15>>11) / (1 << 53) // of the number, so that a run can be repeated
 	follow := sent{counted: q.counted, n: q.n, scheduled: now, kind: confirming}

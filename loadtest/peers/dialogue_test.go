@@ -118,7 +118,7 @@ func TestClientAwaitsEveryAnswer(t *testing.T) {
 				return
 			}
 			pending += text
-			cut := len(pending) - n%len(text) // the rest comes with a later answer, or at once if no request is there
+			cut := len(pending) - n%len(text) // the rest follows with a later answer, unless no request is left
 			if in.Buffered() == 0 {
 				cut = len(pending)
 			}

@@ -14,7 +14,7 @@ import (
 // so that they hold on any machine and under the race detector: they catch the loss of a speed-up, not of a few
 // percent.
 
-// faster requires that one makes at least so many times as many operations a second as other, by the median of rounds
+// faster requires that the rate of one is at least that of other multiplied by times. The ratio is the median of rounds
 // in which the two take turns.
 func faster(t *testing.T, times float64, one, other func() (operations int, took time.Duration, err error)) {
 	t.Helper()

@@ -34,7 +34,7 @@ func (k Journal) Empty(ctx context.Context, dir string) (Journal, error) {
 	return k, errors.Join(client.FlushDB(ctx).Err(), client.Close())
 }
 
-// Open opens an engine on the journal, sized for so many accounts.
+// Open opens an engine on the journal, sized for a number of accounts.
 func (k Journal) Open(ctx context.Context, accounts int) (*Seathold, error) {
 	var b journal.Backend
 	var err error

@@ -152,7 +152,7 @@ func TestClientFaults(t *testing.T) {
 	}
 }
 
-// TestCrowd: the requests of a crowd have different ids and sessions, and the distribution that is asked of them.
+// TestCrowd: the requests of a crowd have different ids and sessions, and follow the demand.
 func TestCrowd(t *testing.T) {
 	sale := Sale()
 	pools := Pools(sale)

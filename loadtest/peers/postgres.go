@@ -22,7 +22,7 @@ var postgresHot string
 //go:embed postgres/spread.sql
 var postgresSpread string
 
-// Postgres is a sale kept by functions in a PostgreSQL, accessed with psql and driven with pgbench.
+// Postgres is a sale implemented by functions in a PostgreSQL. It is accessed with psql and driven with pgbench.
 type Postgres struct{ directory, port string }
 
 // OpenPostgres checks the rules of the functions in the PostgreSQL at DIRECTORY:PORT of a socket, and makes the sale of
@@ -62,7 +62,8 @@ func (p Postgres) query(statement string) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// prepare makes an empty sale with a pool of so many tickets for each of the sessions.
+// prepare makes an empty sale. Each session has one pool with the given number of tickets; a session may be listed
+// twice.
 func (p Postgres) prepare(sessions []uint32, tickets int) error {
 	var b strings.Builder
 	b.WriteString("DROP TABLE IF EXISTS pool, account, account_session, reservation CASCADE;\n" +

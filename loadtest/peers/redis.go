@@ -15,7 +15,7 @@ var reserveLua string
 //go:embed lua/confirm.lua
 var confirmLua string
 
-// Lua is a sale kept by scripts in database 0 of a Redis.
+// Lua is a sale implemented by scripts in database 0 of a Redis.
 type Lua struct {
 	client                 *redis.Client
 	shaReserve, shaConfirm string
@@ -36,7 +36,7 @@ func OpenLua(ctx context.Context, address string) (*Lua, error) {
 	return l, nil
 }
 
-// prepare empties the sale, makes pools of so many tickets each and loads the scripts.
+// prepare empties the sale, makes pools with the given number of tickets each, and loads the scripts.
 func (l *Lua) prepare(ctx context.Context, pools, tickets int) (err error) {
 	if err := l.client.FlushDB(ctx).Err(); err != nil {
 		return err

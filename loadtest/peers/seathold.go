@@ -23,7 +23,8 @@ type Seathold struct {
 	ended  chan error
 }
 
-// openSeathold opens an engine for so many accounts; with a nil journal it keeps none. Its sale clock does not advance.
+// openSeathold opens an engine sized for a number of accounts; a nil journal means none. Its sale clock does not
+// advance.
 func openSeathold(ctx context.Context, b journal.Backend, accounts int) (*Seathold, error) {
 	o := engine.Options{Sale: Sale(), Journal: b, ExpectAccounts: accounts}
 	if b == nil {

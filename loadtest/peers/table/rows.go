@@ -166,7 +166,7 @@ func render(r results, facts []string) string {
 }
 
 // processors returns a table of the processor time of a request over HTTP, if that was measured, and how much of it a
-// target leaves to Seathold on so many processors.
+// target leaves to Seathold on a number of processors.
 func processors(r results, count int) string {
 	var b strings.Builder
 	for _, who := range []struct{ what, name string }{
