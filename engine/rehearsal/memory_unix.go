@@ -22,8 +22,9 @@ func peakMemory() int64 {
 	if unix.Getrusage(unix.RUSAGE_SELF, &used) != nil {
 		return 0
 	}
-	if runtime.GOOS == "darwin" {
-		return int64(used.Maxrss) // in bytes there, elsewhere in KiB
+	most := int64(used.Maxrss) //nolint:unconvert // it has 32 bits on some systems
+	if runtime.GOOS != "darwin" {
+		most <<= 10 // in KiB there
 	}
-	return int64(used.Maxrss) << 10
+	return most
 }
