@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -34,7 +36,7 @@ type Options struct {
 }
 
 const (
-	answerTimeout = 30 * time.Second // from a request of the API to the head of its answer
+	answerTimeout = 30 * time.Second // from a request of the API to the head of its answer, and from there to its end
 	dialTimeout   = 10 * time.Second
 	firstWait     = 20 * time.Millisecond // before the first retry, twice as long before each further one
 	maxWait       = 5 * time.Second
@@ -46,9 +48,10 @@ var errURL = errors.New("not a URL such as http://127.0.0.1:8080")
 
 // caller sends requests to one server.
 type caller struct {
-	base string
-	o    Options
-	http *http.Client
+	base    string
+	o       Options
+	timeout time.Duration // for the head of an answer, and again for its body; 0 for none
+	http    *http.Client
 }
 
 func newCaller(o Options, timeout time.Duration) (*caller, error) {
@@ -66,11 +69,15 @@ func newCaller(o Options, timeout time.Duration) (*caller, error) {
 		o.Sleep = sleep
 	}
 	dialer := &net.Dialer{Timeout: dialTimeout}
-	return &caller{base: base.Scheme + "://" + base.Host, o: o, http: &http.Client{Transport: &http.Transport{
+	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, TLSClientConfig: o.TLS,
 		MaxConnsPerHost: o.Connections, MaxIdleConnsPerHost: o.Connections, IdleConnTimeout: 30 * time.Second,
-		ResponseHeaderTimeout: timeout, DisableCompression: true,
-	}}}, nil
+		TLSHandshakeTimeout: dialTimeout, ResponseHeaderTimeout: timeout, DisableCompression: true,
+	}
+	// A redirect could turn a POST into a GET, or send the key unencrypted.
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &caller{base: base.Scheme + "://" + base.Host, o: o, timeout: timeout,
+		http: &http.Client{Transport: transport, CheckRedirect: stay}}, nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -122,10 +129,9 @@ func (c *caller) once(ctx context.Context, method, path string, content, answer 
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = response.Body.Close() }() // read to its end
-	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	text, err := c.read(response, maxAnswer)
 	if err != nil {
-		return 0, fmt.Errorf("%s %s%s: %w", method, c.base, path, err)
+		return 0, err
 	}
 	if err := json.Unmarshal(text, answer); err != nil {
 		return 0, noAnswer(response.StatusCode, err.Error())
@@ -152,20 +158,33 @@ func (c *caller) send(ctx context.Context, method, path string, body []byte) (*h
 	if response.StatusCode == http.StatusOK || response.StatusCode == http.StatusCreated {
 		return response, nil
 	}
-	defer func() { _ = response.Body.Close() }() // read to its end
-	text, err := io.ReadAll(io.LimitReader(response.Body, maxProblem))
+	text, err := c.read(response, maxProblem)
 	if err != nil {
-		return nil, fmt.Errorf("%s %s%s: %w", method, c.base, path, err)
+		return nil, err
 	}
 	refusal := &Error{}
 	if json.Unmarshal(text, refusal) != nil || refusal.Code == "" {
 		refusal = noAnswer(response.StatusCode, "")
 	}
 	refusal.Status = response.StatusCode
-	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && seconds > 0 {
+	if seconds, err := strconv.ParseUint(response.Header.Get("Retry-After"), 10, 31); err == nil {
 		refusal.RetryAfter = time.Duration(seconds) * time.Second
 	}
 	return nil, refusal
+}
+
+// read returns the body of a response, at most limit bytes of it, and closes it.
+func (c *caller) read(response *http.Response, limit int64) ([]byte, error) {
+	defer func() { _ = response.Body.Close() }() // read to its end
+	stalled := time.AfterFunc(cmp.Or(c.timeout, math.MaxInt64), func() { _ = response.Body.Close() })
+	text, err := io.ReadAll(io.LimitReader(response.Body, limit))
+	if inTime := stalled.Stop(); err != nil && !inTime {
+		err = os.ErrDeadlineExceeded
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", response.Request.Method, response.Request.URL, err)
+	}
+	return text, nil
 }
 
 // Error is a refusal: a problem document (RFC 9457) as the server sent it, alone or as the result of an operation in a

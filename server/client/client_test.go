@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -361,10 +362,46 @@ func TestOtherServersAreRecognized(t *testing.T) {
 	_, err = c.Session(t.Context(), "ATH01")
 	refusedWith(t, err, 404, "no_answer")
 	require.Empty(t, *slept)
+	redirect := httptest.NewServer(http.RedirectHandler(page.URL, http.StatusMovedPermanently))
+	defer redirect.Close()
+	c, slept = client(t, Options{URL: redirect.URL})
+	_, err = c.Reserve(t.Context(), two("alice"))
+	refusedWith(t, err, 301, "no_answer")
+	require.Empty(t, *slept)
 	gone, slept := client(t, Options{URL: "http://127.0.0.1:1", Attempts: 3})
 	_, err = gone.Phases(t.Context())
 	require.ErrorContains(t, err, "connection refused")
 	require.Len(t, *slept, 2)
+}
+
+// An answer that stops in the middle ends its attempt, not only the context.
+func TestStalledAnswersAreRetried(t *testing.T) {
+	for _, status := range []int{200, 409} {
+		var requests atomic.Int64
+		stalling := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, `{"code":`)
+			_ = http.NewResponseController(w).Flush()
+			requests.Add(1)
+			<-r.Context().Done()
+		}))
+		c, err := newCaller(Options{URL: stalling.URL, Attempts: 2}, 50*time.Millisecond)
+		require.NoError(t, err)
+		_, err = c.call(t.Context(), http.MethodGet, "/v1/phases", nil, &struct{}{})
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		require.EqualValues(t, 2, requests.Load())
+		stalling.Close()
+	}
+}
+
+// No error contains the key.
+func TestErrorsDoNotContainTheKey(t *testing.T) {
+	for _, key := range []string{sellKey, sellKey + "\n"} {
+		c, _ := client(t, Options{URL: "http://127.0.0.1:1", Key: key})
+		_, err := c.Phases(t.Context())
+		require.Error(t, err)
+		require.NotContains(t, err.Error(), sellKey)
+	}
 }
 
 // Many goroutines race for ten tickets through one client (I1).
