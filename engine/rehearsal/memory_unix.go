@@ -22,7 +22,7 @@ func peakMemory() int64 {
 	if unix.Getrusage(unix.RUSAGE_SELF, &used) != nil {
 		return 0
 	}
-	most := int64(used.Maxrss) //nolint:unconvert // it has 32 bits on some systems
+	most := used.Maxrss
 	if runtime.GOOS != "darwin" {
 		most <<= 10 // in KiB there
 	}
