@@ -20,6 +20,9 @@ const sectorBytes = 512
 // errCut is returned by every operation from the crash on.
 var errCut = errors.New("the power is cut")
 
+// errOpen is returned by a rename or a removal of an open file, which Windows refuses.
+var errOpen = errors.New("the file is open")
+
 // crashFS is a file system in memory that distinguishes what a program sees from what is on disk. It counts operations,
 // and can crash or fail at any of them.
 type crashFS struct {
@@ -42,6 +45,7 @@ type inode struct {
 	content []byte // as the program sees it
 	durable []byte
 	pending []change // changes of content since the last sync
+	handles int      // how many times it is open
 }
 
 // change is a write, or a truncation where data is nil.
@@ -95,6 +99,9 @@ func (c *crashFS) step() error {
 // afterKill returns the file system that the next process finds when only the process was killed.
 func (c *crashFS) afterKill() *crashFS {
 	c.cutAt, c.failAt, c.locked = 0, 0, false
+	for _, n := range c.names {
+		n.handles = 0
+	}
 	return c
 }
 
@@ -232,6 +239,11 @@ func (c *crashFS) change(what func() nameChange) error {
 	if r.from != "" && c.names[r.from] == nil {
 		return os.ErrNotExist
 	}
+	for _, name := range []string{r.from, r.to} {
+		if n := c.names[name]; n != nil && n.handles > 0 {
+			return errOpen
+		}
+	}
 	r.apply(c.names)
 	c.pending = append(c.pending, r)
 	return nil
@@ -286,6 +298,7 @@ func (c *crashFS) open(path string, create, durable bool) (file, error) {
 	if n == nil {
 		return file{}, os.ErrNotExist
 	}
+	n.handles++
 	f := file{
 		readAt: func(b []byte, offset int64) (int, error) { return c.readAt(n, b, offset) },
 		writeAt: func(b []byte, offset int64) (int, error) {
@@ -298,7 +311,7 @@ func (c *crashFS) open(path string, create, durable bool) (file, error) {
 		sync:      func() error { return c.sync(n) },
 		truncate:  func(size int64) error { return c.truncate(n, size) },
 		dropCache: func() {},
-		close:     c.closeFile,
+		close:     func() error { return c.closeFile(n) },
 	}
 	return f, nil
 }
@@ -368,8 +381,10 @@ func (c *crashFS) sync(n *inode) error {
 	return err
 }
 
-func (c *crashFS) closeFile() error {
+// closeFile closes a file, even where it returns an error.
+func (c *crashFS) closeFile(n *inode) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	n.handles--
 	return c.step()
 }

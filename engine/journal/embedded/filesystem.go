@@ -31,6 +31,7 @@ type fileSystem struct {
 	// rename gives a file another name and replaces any file of that name. The file must not be open: Windows refuses to
 	// rename an open file.
 	rename func(from, to string) error
+	// remove removes a file, which must not be open either.
 	remove func(path string) error
 	// syncDir makes the names in a directory durable.
 	syncDir func(dir string) error
