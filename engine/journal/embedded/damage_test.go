@@ -335,9 +335,6 @@ func TestDamagedCheckpoints(t *testing.T) {
 	whole := readFile(t, newest)
 
 	for i := range whole {
-		if i >= 4 && i < 8 {
-			continue // the version, which has an error of its own
-		}
 		require.NoError(t, os.WriteFile(newest, flip(i)(bytes.Clone(whole)), 0o600))
 		require.Equal(t, starts[0], checkpointStart(t, dir, 1), "byte %d", i)
 	}
