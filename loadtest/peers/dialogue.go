@@ -52,41 +52,52 @@ func appendUUID(dst []byte, id inventory.ID) []byte {
 	return hex.AppendEncode(dst, id[10:16])
 }
 
+// writer writes reservations of one ticket a line as JSON, and requests over HTTP.
+type writer struct {
+	crowd *Crowd
+	next  uint64   // reservation
+	lines []string // by pool
+	body  []byte
+}
+
+// reservation appends the n-th reservation, from its id on, to the body.
+func (w *writer) reservation(n uint64, lines int, soldOut bool) {
+	w.body = appendUUID(w.body, w.crowd.id(n))
+	w.body = appendAccount(append(w.body, `","account":"`...), w.crowd.account(n))
+	w.body = append(w.body, `","lines":[`...)
+	for line := range lines {
+		pool := w.crowd.pool(n, line)
+		if soldOut {
+			pool = w.crowd.pools
+		}
+		w.body = append(append(w.body, w.lines[pool]...), ',')
+	}
+	w.body = append(w.body[:len(w.body)-1], `]}`...)
+}
+
+// post appends a request with the body.
+func (w *writer) post(out []byte, path string) []byte {
+	out = append(append(append(out, "POST "...), path...), " HTTP/1.1\r\nHost: x\r\nContent-Length: "...)
+	out = strconv.AppendInt(out, int64(len(w.body)), 10)
+	return append(append(out, "\r\n\r\n"...), w.body...)
+}
+
 // singles makes one reservation a request, of one ticket of each of a number of pools.
 type singles struct {
-	crowd  *Crowd
-	next   uint64
-	count  int      // lines of a reservation
-	status string   // expected of the answers
-	lines  []string // by pool
+	writer
+	count  int    // lines of a reservation
+	status string // expected of the answers; "409" is for a sold-out pool
 }
 
 func newSingles(crowd *Crowd, pools []Pool, first uint64, count int, status string) *singles {
-	return &singles{crowd: crowd, next: first, count: count, status: status, lines: linesOf(pools)}
+	return &singles{writer: writer{crowd: crowd, next: first, lines: linesOf(pools)}, count: count, status: status}
 }
 
 func (s *singles) request(_ int, out []byte) []byte {
-	n := s.next
+	s.body = append(s.body[:0], `{"id":"`...)
+	s.reservation(s.next, s.count, s.status == "409")
 	s.next++
-	var texts [3]string
-	size := len(`{"id":"","account":"buyer-00000000","lines":[]}`) + 36 + s.count - 1
-	for i := range s.count {
-		pool := s.crowd.pool(n, i)
-		if s.status == "409" {
-			pool = s.crowd.pools // the sold-out one
-		}
-		texts[i] = s.lines[pool]
-		size += len(texts[i])
-	}
-	out = append(out, "POST /v1/reservations HTTP/1.1\r\nHost: x\r\nContent-Length: "...)
-	out = append(strconv.AppendInt(out, int64(size), 10), "\r\n\r\n"...)
-	out = appendUUID(append(out, `{"id":"`...), s.crowd.id(n))
-	out = appendAccount(append(out, `","account":"`...), s.crowd.account(n))
-	out = append(out, `","lines":[`...)
-	for _, text := range texts[:s.count] {
-		out = append(append(out, text...), ',')
-	}
-	return append(out[:len(out)-1], `]}`...)
+	return s.post(out, "/v1/reservations")
 }
 
 func (s *singles) answer(_ int, in []byte) (length, operations int, err error) {
@@ -97,16 +108,14 @@ func (s *singles) answer(_ int, in []byte) (length, operations int, err error) {
 // batches sends batches of batchSize operations: reservations of one ticket, or packs of three. With packs, half of a
 // batch reserves and the other half confirms the reservations of the previous batch on the connection.
 type batches struct {
-	crowd *Crowd
-	next  uint64
+	writer
 	packs bool
-	lines []string // by pool
-	body  []byte
 	held  []uint64 // by connection: the first reservation of the previous batch; 0 for none
 }
 
 func newBatches(crowd *Crowd, pools []Pool, first uint64, connections int, packs bool) *batches {
-	return &batches{crowd: crowd, next: first, packs: packs, lines: linesOf(pools), held: make([]uint64, connections)}
+	return &batches{writer: writer{crowd: crowd, next: first, lines: linesOf(pools)}, packs: packs,
+		held: make([]uint64, connections)}
 }
 
 func (b *batches) request(connection int, out []byte) []byte {
@@ -116,14 +125,9 @@ func (b *batches) request(connection int, out []byte) []byte {
 		count, lines = batchSize/2, 3
 	}
 	for i := range count {
-		n := b.next + uint64(i)
-		b.body = appendUUID(append(b.body, `{"op":"reserve","id":"`...), b.crowd.id(n))
-		b.body = appendAccount(append(b.body, `","account":"`...), b.crowd.account(n))
-		b.body = append(b.body, `","lines":[`...)
-		for line := range lines {
-			b.body = append(append(b.body, b.lines[b.crowd.pool(n, line)]...), ',')
-		}
-		b.body = append(b.body[:len(b.body)-1], `]},`...)
+		b.body = append(b.body, `{"op":"reserve","id":"`...)
+		b.reservation(b.next+uint64(i), lines, false)
+		b.body = append(b.body, ',')
 	}
 	if before := b.held[connection]; b.packs && before > 0 {
 		for i := range count {
@@ -134,9 +138,7 @@ func (b *batches) request(connection int, out []byte) []byte {
 	b.held[connection] = b.next
 	b.next += uint64(count)
 	b.body = append(b.body[:len(b.body)-1], `]}`...)
-	out = append(out, "POST /v1/batch HTTP/1.1\r\nHost: x\r\nContent-Length: "...)
-	out = strconv.AppendInt(out, int64(len(b.body)), 10)
-	return append(append(out, "\r\n\r\n"...), b.body...)
+	return b.post(out, "/v1/batch")
 }
 
 func (b *batches) answer(_ int, in []byte) (length, operations int, err error) {

@@ -10,6 +10,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/server/client"
 )
 
 // Listen serves a handler of fasthttp on a free port of this machine until stop is called.
@@ -56,32 +57,20 @@ func NewFront(l *Lua, sale *catalog.Sale) *Front {
 	return f
 }
 
-type frontLine struct {
-	Session  string `json:"session"`
-	Category string `json:"category"`
-	Quantity int    `json:"quantity"`
-}
-
-type frontRequest struct {
-	ID      string      `json:"id"`
-	Account string      `json:"account"`
-	Lines   []frontLine `json:"lines"`
-}
-
 type frontReservation struct {
-	ID        string      `json:"id"`
-	Account   string      `json:"account"`
-	Phase     string      `json:"phase"`
-	State     string      `json:"state"`
-	Lines     []frontLine `json:"lines"`
-	Tickets   int         `json:"tickets"`
-	CreatedAt time.Time   `json:"created_at"`
-	ExpiresAt time.Time   `json:"expires_at"`
+	ID        string        `json:"id"`
+	Account   string        `json:"account"`
+	Phase     string        `json:"phase"`
+	State     string        `json:"state"`
+	Lines     []client.Line `json:"lines"`
+	Tickets   int           `json:"tickets"`
+	CreatedAt time.Time     `json:"created_at"`
+	ExpiresAt time.Time     `json:"expires_at"`
 }
 
 // Reserve answers POST /v1/reservations.
 func (f *Front) Reserve(ctx *fasthttp.RequestCtx) {
-	var q frontRequest
+	var q client.Request
 	if err := json.Unmarshal(ctx.PostBody(), &q); err != nil || len(q.ID) != 36 || q.Account == "" || len(q.Lines) == 0 {
 		ctx.Error(`{"code":"malformed_request"}`, fasthttp.StatusBadRequest)
 		return
