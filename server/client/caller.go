@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/seathold/seathold/server/internal/pause"
 )
 
 // Options are where a server is and how to call it. Only URL is required.
@@ -66,7 +68,7 @@ func newCaller(o Options, timeout time.Duration) (*caller, error) {
 		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
 	if o.Sleep == nil {
-		o.Sleep = sleep
+		o.Sleep = pause.Sleep
 	}
 	dialer := &net.Dialer{Timeout: dialTimeout}
 	transport := &http.Transport{
@@ -78,17 +80,6 @@ func newCaller(o Options, timeout time.Duration) (*caller, error) {
 	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &caller{base: base.Scheme + "://" + base.Host, o: o, timeout: timeout,
 		http: &http.Client{Transport: transport, CheckRedirect: stay}}, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // call makes an idempotent call, with retries, and decodes the answer.
@@ -103,15 +94,15 @@ func (c *caller) call(ctx context.Context, method, path string, content, answer 
 		if ended := context.Cause(ctx); ended != nil {
 			return status, ended
 		}
-		pause := wait/2 + rand.N(wait/2) // jitter: clients refused together do not return together
+		delay := wait/2 + rand.N(wait/2) // jitter: clients refused together do not return together
 		if refused {
-			pause += refusal.RetryAfter
+			delay += refusal.RetryAfter
 		}
 		deadline, bounded := ctx.Deadline()
-		if time.Since(began)+pause > c.o.Patience || bounded && time.Until(deadline) < pause {
+		if time.Since(began)+delay > c.o.Patience || bounded && time.Until(deadline) < delay {
 			return status, err
 		}
-		if ended := c.o.Sleep(ctx, pause); ended != nil {
+		if ended := c.o.Sleep(ctx, delay); ended != nil {
 			return status, errors.Join(ended, err)
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/seathold/seathold/server/internal/pause"
 )
 
 // Options are what to send to whom, and how. Fields with a default are optional, and so is RetryFailed.
@@ -77,20 +79,9 @@ func (o *Options) check() (*mail.Address, error) {
 		o.Now = time.Now
 	}
 	if o.Sleep == nil {
-		o.Sleep = sleep
+		o.Sleep = pause.Sleep
 	}
 	return from, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // Run sends what has not been sent. It returns when every winner was sent a mail or is listed in Failures, or with the
