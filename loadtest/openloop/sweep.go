@@ -70,14 +70,7 @@ func (c *sweepCommand) Run(ctx context.Context) error {
 		return err
 	}
 	r.judge()
-	for _, v := range r.Verdicts {
-		fmt.Printf("\n%-4s %s: %s", map[bool]string{true: "met", false: "NOT"}[v.Met], v.Target, v.Found)
-	}
-	if r.SoldOutCost > 0 {
-		fmt.Printf("\n     a refusal of a sold-out pool costs %.1f µs at %.0f a second, mostly the cost of an HTTP request",
-			r.SoldOutCost, 2*r.Capacity)
-	}
-	fmt.Println()
+	r.printVerdicts()
 	if err := writeJSON(c.Report+".json", r); err != nil {
 		return err
 	}
@@ -106,6 +99,7 @@ func (r *sweepReport) measure(ctx context.Context, g *generator, passes int, war
 	return nil
 }
 
+// print writes a table of all loads.
 func (r *sweepReport) print() {
 	fmt.Printf("%8s %9s %9s %9s %9s %9s %9s %8s %8s %8s\n", "share", "offered/s", "sales/s", "refused/s", "p50 ms",
 		"p99 ms", "p99.9 ms", "lag p99", "server", "load")
@@ -116,6 +110,18 @@ func (r *sweepReport) print() {
 	}
 }
 
+func (r *sweepReport) printVerdicts() {
+	for _, v := range r.Verdicts {
+		fmt.Printf("\n%-4s %s: %s", map[bool]string{true: "met", false: "NOT"}[v.Met], v.Target, v.Found)
+	}
+	if r.SoldOutCost > 0 {
+		fmt.Printf("\n     a refusal of a sold-out pool costs %.1f µs at %.0f a second, mostly the cost of an HTTP request",
+			r.SoldOutCost, 2*r.Capacity)
+	}
+	fmt.Println()
+}
+
+// conclude returns an error if a target was missed, unless the sweep is short.
 func (c *sweepCommand) conclude(r *sweepReport) error {
 	for _, v := range r.Verdicts {
 		if !v.Met && !c.Short {
