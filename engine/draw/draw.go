@@ -8,8 +8,8 @@
 //     unpredictable while entries were accepted. Its BLS signature is checked offline against the chain's public key.
 //  3. Seed. SHA-256 of the root and the randomness. No input that an operator chooses after the freeze enters it.
 //  4. Rank. Entries in ascending order of HMAC-SHA256(seed, account).
-//  5. Slots. In the order of their ranks, entries get the places of the phase's access slots. The slots of the first days
-//     are reserved for the priority group.
+//  5. Slots. In the order of their ranks, entries get the places of the phase's access slots. The slots of the first
+//     days are reserved for the priority group.
 //
 // [Freeze] does step 1, [Run] does steps 2 to 5. [Entries.Proof] proves to one account that its entry was frozen.
 // [Result.Export] writes the whole draw as files, and [Verify] recomputes such a directory from its entries and beacon.

@@ -35,7 +35,8 @@ func TestFreezeSortsAndProves(t *testing.T) {
 		}
 		frozen := freezeAs(t, entries, []string{"club", "family"})
 
-		sorted := slices.SortedFunc(slices.Values(entries), func(a, b entry) int { return strings.Compare(a.account, b.account) })
+		sorted := slices.SortedFunc(slices.Values(entries),
+			func(a, b entry) int { return strings.Compare(a.account, b.account) })
 		leaves := make([][]byte, len(sorted))
 		for position, one := range sorted {
 			leaves[position] = []byte(one.account + "\x1f" + one.group)

@@ -100,8 +100,8 @@ func (r *Result) writeDraw(w *bufio.Writer) {
 }
 `, t.Draw, stamp(t.ClosesAt), r.entries.Len(), r.Root, t.Chain.Hash, t.Chain.PublicKey, stamp(t.Chain.Genesis),
 		t.Chain.Period/second, t.Round, stamp(t.Chain.RoundTime(t.Round)), t.StandIn, r.Beacon.Randomness,
-		r.Beacon.Signature, r.Seed, t.Phase, stamp(t.Slots.OpensAt), stamp(t.Slots.ClosesAt), t.Slots.Length/second, t.Slots.Step/second,
-		t.Slots.Places, t.Slots.PriorityDays, t.Slots.Group, r.schedule.slots, r.schedule.priority)
+		r.Beacon.Signature, r.Seed, t.Phase, stamp(t.Slots.OpensAt), stamp(t.Slots.ClosesAt), t.Slots.Length/second,
+		t.Slots.Step/second, t.Slots.Places, t.Slots.PriorityDays, t.Slots.Group, r.schedule.slots, r.schedule.priority)
 }
 
 // stamp formats a whole second as all files of an export do.
@@ -120,7 +120,8 @@ func (r *Result) writeEntries(w *bufio.Writer) {
 func (r *Result) writeResult(w *bufio.Writer) {
 	w.WriteString(resultHeader)
 	mac, line := newTicket(r.Seed), make([]byte, 0, 512)
-	slot, window := int32(-1), []byte(nil) // the slot of the previous winner, which is most often that of the next, and its text
+	// The next winner mostly has the slot of the previous one, whose text is kept.
+	slot, window := int32(-1), []byte(nil)
 	for i, position := range r.byRank {
 		line = strconv.AppendUint(line[:0], uint64(i)+1, 10)
 		line = append(append(line, ','), r.entries.Account(int(position))...)

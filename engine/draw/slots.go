@@ -70,7 +70,8 @@ func (r *SlotRule) check() error {
 		return fmt.Errorf("%w: the phase must open and close on a %s, not from %v to %v", errSlotRule, secondRule, r.OpensAt,
 			r.ClosesAt)
 	case r.ClosesAt.Sub(r.OpensAt) > longest:
-		return fmt.Errorf("%w: the phase must last at most %d days, not from %v to %v", errSlotRule, maxDays, r.OpensAt, r.ClosesAt)
+		return fmt.Errorf("%w: the phase must last at most %d days, not from %v to %v", errSlotRule, maxDays,
+			r.OpensAt, r.ClosesAt)
 	case r.Length < time.Second || r.Length > longest || r.Length%time.Second != 0:
 		return fmt.Errorf("%w: the length must be whole seconds from 1s to %d days, not %s", errSlotRule, maxDays, r.Length)
 	case r.Step < time.Second || r.Step > longest || r.Step%time.Second != 0:

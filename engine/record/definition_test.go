@@ -86,7 +86,7 @@ func TestDecoderRefuses(t *testing.T) {
 func TestReplay(t *testing.T) {
 	run := journal.AppendRecord(journal.AppendRecord(nil, []byte("a")), []byte("b"))
 	var got []uint64
-	to := Replay(nil, func(seq uint64, b []byte) error {
+	to := Replay(nil, func(seq uint64, _ []byte) error {
 		got = append(got, seq)
 		if seq == 8 {
 			return ErrInvalid

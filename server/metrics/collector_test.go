@@ -132,6 +132,7 @@ func TestPageShowsWhatHappened(t *testing.T) {
 	require.NoError(t, err)
 
 	v := values(t, o.scrape(t))
+	pools := float64(len(o.engine.Sale().Pools))
 	for series, want := range map[string]float64{
 		`seathold_operations_total{call="reserve",code="ok"}`:                                       3,
 		`seathold_operations_total{call="reserve",code="repeated"}`:                                 1,
@@ -155,7 +156,7 @@ func TestPageShowsWhatHappened(t *testing.T) {
 		`seathold_checkpoints_total{result="complete"}`:                                             1,
 		`seathold_conservation_difference_tickets{invariant="I1"}`:                                  0,
 		`seathold_conservation_difference_tickets{invariant="I2"}`:                                  0,
-		`seathold_conservation_pools{check="exact"}`:                                                float64(len(o.engine.Sale().Pools)),
+		`seathold_conservation_pools{check="exact"}`:                                                pools,
 		`seathold_phase_open{phase="all-venues"}`:                                                   1,
 		`seathold_leader`: 1,
 		`seathold_ready`:  1,

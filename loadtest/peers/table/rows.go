@@ -57,7 +57,8 @@ func cost(name string) figure { return figure{name, "ns/op"} }
 // targets are the rows with a target.
 func targets() []row {
 	return []row{
-		{what: "core, no journal: a pack reserved and confirmed, 4 million accounts, 4,000 pools, prefetched 16 and 8 requests ahead",
+		{what: "core, no journal: a pack reserved and confirmed, 4 million accounts, 4,000 pools, " +
+			"prefetched 16 and 8 requests ahead",
 			figure: ops(spread3), shown: "cycles/s", beside: ops(mutex3), against: "one mutex around maps", atLeast: 3_000_000},
 		{what: "the same, allocations", figure: figure{"Core/pools=spread/accounts=4000000/lines=3", "allocs/op"},
 			shown: "a cycle", atMost: 0.5},

@@ -43,7 +43,8 @@ func TestTable(t *testing.T) {
 	for _, line := range []string{
 		"| 3,230,000 cycles/s | one mutex around maps: 1,000,000 | 3.00 × | at least 3,000,000 cycles/s | reached |",
 		"| 0 a cycle |  |  | 0 a cycle | reached |",
-		"| 80,000 requests/s | fasthttp + go-redis + Lua: 25,000 | 3.20 × | at least 5.00 × | not reached; bare fasthttp has 4.00 × |",
+		"| 80,000 requests/s | fasthttp + go-redis + Lua: 25,000 | 3.20 × | at least 5.00 × " +
+			"| not reached; bare fasthttp has 4.00 × |",
 		"| 900 ns | selling one: 3,000 | 0.25 × | at most 0.20 × | not reached |",
 		"| 61.5 s |  |  | at most 60.0 s | not reached |",
 		"| 2.00 GiB |  |  | at most 3.00 GiB | reached |",
