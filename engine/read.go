@@ -22,7 +22,7 @@ func (e *Engine) readReservation(ctx context.Context, id ID, r *Reservation) err
 		return r.refuse(Refusal{Code: ReservationNotFound})
 	}
 	now := e.nowMs()
-	for attempt := 0; ; attempt++ {
+	for attempt := 0; ; {
 		if e.inventory.Read(row, &r.snapshot) {
 			if r.snapshot.State != Held || r.snapshot.ExpiresMs > now || !e.Leads() {
 				break
@@ -39,6 +39,7 @@ func (e *Engine) readReservation(ctx context.Context, id ID, r *Reservation) err
 		if !pause(attempt) {
 			return r.refuse(Refusal{Code: Overloaded})
 		}
+		attempt++ // only pauses count: an expiry above is progress
 	}
 	if err := e.awaitDurable(ctx, r.snapshot.Seq, r); err != nil {
 		return err
