@@ -80,7 +80,8 @@ func (e *Engine) writeCheckpoint(ctx context.Context, writer *journal.Writer, re
 	if err := w.flush(1); err != nil {
 		return err
 	}
-	// What is drained would be too little: a drain in progress has already shown its outcomes to the rows.
+	// The last drained outcome would be too early an end: while a drain is in progress, its outcomes are already logged
+	// and not yet counted as drained.
 	end := e.inventory.Placed()
 	if err := writer.Wait(ctx, end); err != nil {
 		return err

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Code names the rule that a refused request broke. The words are those of the HTTP contract; refusals has a row for
+// Code names the rule that a refused request broke. The words are those of the HTTP contract; [Rules] returns a row for
 // each.
 type Code string
 

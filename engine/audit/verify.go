@@ -1,5 +1,6 @@
-// Package audit checks a sale's invariants: those of a journal that no process is writing, record by record, and those
-// of a live sale. It also prints a journal. It shares no state with the engine that it checks.
+// Package audit checks a sale's invariants: Verify those of a journal that no process is writing, record by record, and
+// Check those of a live sale. Dump prints a journal. Verify uses nothing of the core that it checks: its state is plain
+// maps.
 package audit
 
 import (
