@@ -7,8 +7,8 @@ import (
 	"github.com/seathold/seathold/engine/inventory"
 )
 
-// Conservation is the result of one check of I1 and I2 on the live sale. StockDifference and CapExcess are always 0. Any
-// other value is a fault of the program or the machine; stop the sale.
+// Conservation is the result of one check of I1 and I2 on the live sale. StockDifference and CapExcess are always 0.
+// Any other value is a fault of the program or the machine; stop the sale.
 type Conservation struct {
 	At   time.Time     // wall time at its end
 	Took time.Duration // most of it pauses

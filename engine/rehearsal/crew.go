@@ -43,7 +43,8 @@ func newLane(r *rehearsal) *lane {
 	return l
 }
 
-// attend serves all visits of an instant, then the late payments when their holds are over.
+// attend serves all visits of an instant, then the late payments when their holds are over: half of them before the
+// sweep, half after it.
 func (r *rehearsal) attend(ctx context.Context, s *stage, visits []visit) error {
 	var next atomic.Int64
 	errs := make([]error, len(r.lanes))
