@@ -346,6 +346,11 @@ func (e *explorer) step(c *coroutine) {
 		e.must(available+unsettled <= e.pools[i], "I1: pool %d of %d has %d available, %d unsettled", i, e.pools[i],
 			available, unsettled)
 	}
+	links := 0
+	for top := uint32(e.v.placed.top.plain.Load()); top != 0; top = *e.v.below(unpackOutcome(top)) {
+		links++
+		e.must(links < exploredRows, "I3: an outcome is placed twice")
+	}
 }
 
 // must is require.True without its walk of the stack, which would take a third of the time.

@@ -22,12 +22,24 @@ import (
 //	go test -tags seathold_yield -run Explore ./engine/inventory
 //
 //	pool.take: Store instead of CompareAndSwap      two packs, opposite scarcity (I6); most others
+//	place, enter, index.put, publish: likewise      many (I5, I6, I7)
+//	Release: likewise                               confirm, release and expiry (I3)
 //	Ledger: without unmoved                         a ledger of two reservations (I7)
 //	Ledger: without the check of the head           a ledger of two reservations (I7)
+//	foresee, enter: without the check of the head   the cap, over a pack that fails by race; cap and confirm (I7)
+//	foresee: without find                           one id, the first try fails by race (I7)
 //	State.undecided: without expiring               what expired is bought, then its account buys again (I7)
 //	State.undecided: without releasing              what was released is bought, then its account buys again (I7)
-//	Drain: last = v.Placed() after the swap         the drainer beside pushes (I5)
+//	State.undecided: without pending                the cap, over a pack that fails by race (I7)
+//	take, checkStock: refused instead of inDoubt    a pack that fails by race beside a single (I7)
+//	checkCaps: without the second walk              the cap, over two that never counted together (I7)
 //	count: s.marks++ for each reservation           the facts of the cap, over two that are confirmed (I7)
+//	giveAllBack: give back before place             release beside pack and single (I6)
+//	giveAllBack: setSequence after the state        confirm, release and expiry (I5)
+//	Drain: last = v.Placed() after the swap         the drainer beside pushes (I5)
+//
+// walk may unlink by a plain Store and nothing fails: at worst that links a dead reservation again, for later walks to
+// unlink.
 func TestExplore(t *testing.T) {
 	defer func(random func(unsafe.Pointer, bool)) { yield = random }(yield)
 	more := 0
