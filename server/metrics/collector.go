@@ -1,15 +1,11 @@
 package metrics
 
 import (
-	"slices"
 	"strconv"
-	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 
 	"github.com/seathold/seathold/engine"
-	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/server"
 )
 
@@ -17,13 +13,7 @@ import (
 // without blocking either.
 type collector struct {
 	*families
-	source func() *server.Server
-	stock  atomic.Pointer[stockLabels]
-}
-
-// newCollector makes a collector. source returns the current server, nil while there is none.
-func newCollector(source func() *server.Server) *collector {
-	return &collector{families: newFamilies(), source: source}
+	source func() *server.Server // the current server, nil while there is none
 }
 
 // Describe is part of prometheus.Collector.
@@ -172,72 +162,25 @@ func (c *collector) conserved(p page, e *engine.Engine) {
 	}
 }
 
-// stockLabels are the labels of the series of each session and state. There are thousands, so they are made once.
-type stockLabels struct {
-	of     *catalog.Sale
-	labels [][]*dto.LabelPair
-}
-
-// The states of tickets, in alphabetical order.
-const (
-	available = iota
-	held
-	sold
-	withheld
-	ticketStates
-)
-
+// collectTickets collects the stock of every session.
 func (c *collector) collectTickets(p page, e *engine.Engine) {
 	sale := e.Sale()
-	known := c.stock.Load()
-	if known == nil || known.of != sale {
-		known = &stockLabels{of: sale, labels: labelsOf(sale)}
-		c.stock.Store(known)
-	}
-	series := make([]ticketSeries, len(known.labels))
 	for i := range sale.Sessions {
 		session := &sale.Sessions[i]
-		values := series[i*ticketStates:]
+		var sum engine.Stock
 		for pool := session.FirstPool; pool < session.FirstPool+session.PoolCount; pool++ {
 			stock := e.Stock(pool)
-			values[available].value += float64(stock.Available)
-			values[held].value += float64(stock.Held)
-			values[sold].value += float64(stock.Sold)
-			values[withheld].value += float64(stock.Withheld)
+			sum.Available += stock.Available
+			sum.Held += stock.Held
+			sum.Sold += stock.Sold
+			sum.Withheld += stock.Withheld
 		}
-	}
-	for i := range series {
-		series[i].desc, series[i].labels = c.tickets, known.labels[i]
-		p.to <- &series[i]
-	}
-}
-
-func labelsOf(sale *catalog.Sale) [][]*dto.LabelPair {
-	labels := make([][]*dto.LabelPair, 0, len(sale.Sessions)*ticketStates)
-	pair := func(name, value string) *dto.LabelPair { return &dto.LabelPair{Name: &name, Value: &value} }
-	for i := range sale.Sessions {
-		session := &sale.Sessions[i]
-		common := []*dto.LabelPair{pair("discipline", session.Discipline),
-			pair("programme", sale.Programmes[session.Programme].ID), pair("session", session.ID)}
-		for _, state := range []string{"available", "held", "sold", "withheld"} {
-			labels = append(labels, append(slices.Clip(common), pair("state", state)))
+		gauge := func(state string, tickets int) {
+			p.gauge(c.tickets, float64(tickets), sale.Programmes[session.Programme].ID, session.Discipline, session.ID, state)
 		}
+		gauge("available", sum.Available)
+		gauge("held", sum.Held)
+		gauge("sold", sum.Sold)
+		gauge("withheld", sum.Withheld)
 	}
-	return labels
-}
-
-// ticketSeries is one series of a scrape.
-type ticketSeries struct {
-	desc   *prometheus.Desc
-	labels []*dto.LabelPair
-	value  float64
-}
-
-// Desc is part of prometheus.Metric.
-func (t *ticketSeries) Desc() *prometheus.Desc { return t.desc }
-
-// Write is part of prometheus.Metric.
-func (t *ticketSeries) Write(to *dto.Metric) error {
-	to.Label, to.Gauge = t.labels, &dto.Gauge{Value: &t.value}
-	return nil
 }
