@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"net/url"
 
 	"github.com/valyala/fasthttp"
 
@@ -52,12 +53,12 @@ func (x *exchange) readDraw() {
 }
 
 func (x *exchange) readEntry() {
-	account, ok := unescape(nil, x.second)
-	if !ok {
+	account, err := url.PathUnescape(string(x.second))
+	if err != nil {
 		rejectMalformed(x.ctx, "path", percentRule)
 		return
 	}
-	entry, err := x.engine.Entry(x.server.calls, string(x.param), string(account))
+	entry, err := x.engine.Entry(x.server.calls, string(x.param), account)
 	if err != nil {
 		x.fail(err)
 		return

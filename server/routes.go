@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"net/url"
 
 	"github.com/valyala/fasthttp"
 
@@ -22,7 +23,7 @@ type exchange struct {
 	decoder     decoder
 	request     engine.Request
 	reservation engine.Reservation
-	path        []byte // a decoded segment or Location
+	location    []byte
 }
 
 // resource is what a path identifies. Methods without a function are not allowed.
@@ -171,39 +172,9 @@ func (x *exchange) unescapeParam() (ok bool) {
 	if bytes.IndexByte(x.param, '%') < 0 {
 		return true
 	}
-	x.path, ok = unescape(x.path[:0], x.param)
-	x.param = x.path
-	return ok
-}
-
-// unescape appends a percent-decoded segment.
-func unescape(dst, segment []byte) (_ []byte, ok bool) {
-	for i := 0; i < len(segment); i++ {
-		c := segment[i]
-		if c == '%' {
-			if i+2 >= len(segment) {
-				return dst, false
-			}
-			high, low := unhex(segment[i+1]), unhex(segment[i+2])
-			if high > 15 || low > 15 {
-				return dst, false
-			}
-			c, i = high<<4|low, i+2
-		}
-		dst = append(dst, c)
-	}
-	return dst, true
-}
-
-// unhex returns the value of a hexadecimal digit, 255 for any other byte.
-func unhex(c byte) byte {
-	switch {
-	case c >= '0' && c <= '9':
-		return c - '0'
-	case c|0x20 >= 'a' && c|0x20 <= 'f':
-		return c | 0x20 - 'a' + 10
-	}
-	return 255
+	param, err := url.PathUnescape(string(x.param))
+	x.param = []byte(param)
+	return err == nil
 }
 
 func (x *exchange) reserve() {
@@ -219,8 +190,8 @@ func (x *exchange) reserve() {
 		x.respondReservation(fasthttp.StatusOK)
 		return
 	}
-	x.path = encode.ID(append(x.path[:0], "/v1/reservations/"...), x.reservation.ID)
-	x.ctx.Response.Header.SetBytesV(fasthttp.HeaderLocation, x.path)
+	x.location = encode.ID(append(x.location[:0], "/v1/reservations/"...), x.reservation.ID)
+	x.ctx.Response.Header.SetBytesV(fasthttp.HeaderLocation, x.location)
 	x.respondReservation(fasthttp.StatusCreated)
 }
 
@@ -283,7 +254,8 @@ func (x *exchange) readSession() {
 		x.fail(&engine.Refusal{Code: engine.SessionNotFound, Session: string(x.param)})
 		return
 	}
-	x.respond(fasthttp.StatusOK, x.server.stock.appendSession(roomOf(x.ctx), x.engine, session))
+	body, _ := x.server.stock.appendStock(roomOf(x.ctx), x.engine, session)
+	x.respond(fasthttp.StatusOK, body)
 }
 
 func (x *exchange) listPhases() {

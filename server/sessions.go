@@ -2,6 +2,8 @@ package server
 
 import (
 	"bytes"
+	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/valyala/fasthttp"
@@ -29,35 +31,30 @@ func parseSessionFilter(query []byte) (f sessionFilter, err error) {
 		var pair []byte
 		pair, query, _ = bytes.Cut(query, []byte("&"))
 		spelled, value, given := bytes.Cut(pair, []byte("="))
-		decoded, ok := unescape(nil, value)
+		decoded, err := url.PathUnescape(string(value)) // a plus is not a space
 		name := string(spelled)
 		switch {
-		case !ok:
+		case err != nil:
 			return f, malformed("query", percentRule)
 		case name != "phase" && name != "available":
 			return f, malformed("query", "the parameter "+strconv.Quote(clip(name))+" is unknown")
-		case !given || len(decoded) == 0:
+		case !given || decoded == "":
 			return f, malformed(name, "has no value")
-		}
-		for _, other := range seen {
-			if other == name {
-				return f, malformed(name, "is repeated")
-			}
+		case slices.Contains(seen, name):
+			return f, malformed(name, "is repeated")
 		}
 		seen = append(seen, name)
 		if name == "phase" {
-			f.phase = string(decoded)
-		} else if f.least, ok = parseTickets(decoded); !ok {
+			f.phase = decoded
+			continue
+		}
+		// Neither a sign nor leading zeros are accepted.
+		f.least, err = strconv.Atoi(decoded)
+		if err != nil || f.least < 1 || f.least > engine.MaxQuantity || strconv.Itoa(f.least) != decoded {
 			return f, malformed(name, "must be a whole number from 1 to "+strconv.Itoa(engine.MaxQuantity))
 		}
 	}
 	return f, nil
-}
-
-// parseTickets reads a number of tickets, without sign and leading zeros.
-func parseTickets(digits []byte) (int, bool) {
-	n, err := strconv.Atoi(string(digits))
-	return n, err == nil && n >= 1 && n <= engine.MaxQuantity && strconv.Itoa(n) == string(digits)
 }
 
 func (x *exchange) listSessions() {
