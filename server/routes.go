@@ -196,43 +196,36 @@ func (x *exchange) reserve() {
 }
 
 func (x *exchange) confirm() {
-	id, ok := x.id()
-	if !ok {
-		return
-	}
-	reference, err := x.decoder.confirmation(x.ctx.Request.Body())
-	if err == nil {
-		err = x.engine.Confirm(x.server.calls, id, reference, &x.reservation)
-	}
-	if err != nil {
-		x.fail(err)
-		return
-	}
-	x.respondReservation(fasthttp.StatusOK)
+	x.callByID(func(id engine.ID) error {
+		reference, err := x.decoder.confirmation(x.ctx.Request.Body())
+		if err != nil {
+			return err
+		}
+		return x.engine.Confirm(x.server.calls, id, reference, &x.reservation)
+	})
 }
 
 func (x *exchange) release() {
-	id, ok := x.id()
-	if !ok {
-		return
-	}
-	err := x.decoder.nothing(x.ctx.Request.Body())
-	if err == nil {
-		err = x.engine.Release(x.server.calls, id, &x.reservation)
-	}
-	if err != nil {
-		x.fail(err)
-		return
-	}
-	x.respondReservation(fasthttp.StatusOK)
+	x.callByID(func(id engine.ID) error {
+		if err := x.decoder.nothing(x.ctx.Request.Body()); err != nil {
+			return err
+		}
+		return x.engine.Release(x.server.calls, id, &x.reservation)
+	})
 }
 
 func (x *exchange) readReservation() {
-	id, ok := x.id()
+	x.callByID(func(id engine.ID) error { return x.engine.Reservation(x.server.calls, id, &x.reservation) })
+}
+
+// callByID makes a call about the reservation in the path, and responds with that reservation.
+func (x *exchange) callByID(call func(id engine.ID) error) {
+	id, ok := parseID(x.param)
 	if !ok {
+		rejectMalformed(x.ctx, "id", idRule)
 		return
 	}
-	if err := x.engine.Reservation(x.server.calls, id, &x.reservation); err != nil {
+	if err := call(id); err != nil {
 		x.fail(err)
 		return
 	}
@@ -265,15 +258,6 @@ func (x *exchange) listPhases() {
 func (x *exchange) readDocument() {
 	x.ctx.SetContentType("application/yaml")
 	x.ctx.SetBodyString(document)
-}
-
-// id reads the reservation's id in the path, or refuses the request.
-func (x *exchange) id() (engine.ID, bool) {
-	id, ok := parseID(x.param)
-	if !ok {
-		rejectMalformed(x.ctx, "id", idRule)
-	}
-	return id, ok
 }
 
 // respondReservation sends the reservation that the engine returned.
