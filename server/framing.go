@@ -56,16 +56,7 @@ func bodyLimit(h *fasthttp.RequestHeader) int {
 // fasthttp has already refused a repeated Content-Length or Transfer-Encoding.
 func ambiguous(header []byte) bool {
 	length, encoding := false, false
-	for len(header) > 0 {
-		line := header
-		if end := bytes.IndexByte(header, '\n'); end >= 0 {
-			line, header = header[:end], header[end+1:]
-		} else {
-			header = nil
-		}
-		if len(line) < len("Content-Length:") {
-			continue
-		}
+	for line := range bytes.Lines(header) {
 		switch line[0] | 0x20 {
 		case 'c':
 			length = length || named(line, "Content-Length")

@@ -1,6 +1,10 @@
 package server
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/valyala/fasthttp"
+)
 
 // splitter finds where requests begin and end in the bytes that a connection has received.
 type splitter struct {
@@ -111,17 +115,15 @@ func (s *splitter) continueHeader(b []byte) (n int) {
 // body or the connection ends the splitting.
 func (s *splitter) bodyLength(header []byte) (length int) {
 	announced := false
-	for len(header) > 0 {
-		end := bytes.IndexByte(header, '\n')
-		line := header[:end+1]
-		header = header[end+1:]
+	for line := range bytes.Lines(header) {
 		switch line[0] | 0x20 {
 		case 'c':
 			if named(line, "Connection") {
 				s.passthrough = true
 			} else if named(line, "Content-Length") {
-				n, ok := decimal(bytes.TrimSpace(line[len("Content-Length:"):]))
-				s.passthrough = s.passthrough || announced || !ok
+				digits := bytes.TrimSpace(line[len("Content-Length:"):])
+				n, err := fasthttp.ParseUint(digits)
+				s.passthrough = s.passthrough || announced || err != nil || len(digits) > 9
 				length, announced = n, true
 			}
 		case 'e', 't', 'u':
@@ -131,18 +133,4 @@ func (s *splitter) bodyLength(header []byte) (length int) {
 		}
 	}
 	return length
-}
-
-// decimal reads a number of at most nine digits.
-func decimal(text []byte) (n int, ok bool) {
-	if len(text) == 0 || len(text) > 9 {
-		return 0, false
-	}
-	for _, c := range text {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		n = 10*n + int(c-'0')
-	}
-	return n, true
 }
