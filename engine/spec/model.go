@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -24,8 +25,6 @@ type Model struct {
 	rules        *Rules
 	reservations map[string]*reservation // by id; replaced, never changed in place
 	byAccount    map[string][]string     // ids, oldest first
-	held         map[int]int             // tickets by pool
-	sold         map[int]int
 }
 
 // reservation is a reservation and the parameters of its request.
@@ -38,31 +37,17 @@ type reservation struct {
 
 // New returns the model of a sale in which nothing is sold yet.
 func New(rules *Rules) *Model {
-	return &Model{rules: rules, reservations: map[string]*reservation{}, byAccount: map[string][]string{},
-		held: map[int]int{}, sold: map[int]int{}}
+	return &Model{rules: rules, reservations: map[string]*reservation{}, byAccount: map[string][]string{}}
 }
 
 // Clone returns an independent copy.
 func (m *Model) Clone() *Model {
-	return &Model{rules: m.rules, reservations: maps.Clone(m.reservations), byAccount: maps.Clone(m.byAccount),
-		held: maps.Clone(m.held), sold: maps.Clone(m.sold)}
+	return &Model{rules: m.rules, reservations: maps.Clone(m.reservations), byAccount: maps.Clone(m.byAccount)}
 }
 
 // WithRules returns the model under the rules of a sale that has grown, which numbers its pools anew. It replaces m.
 func (m *Model) WithRules(rules *Rules) *Model {
-	next := New(rules)
-	next.reservations, next.byAccount = m.reservations, m.byAccount
-	for _, r := range m.reservations {
-		for _, l := range r.Lines {
-			switch r.State {
-			case "held":
-				next.held[next.pool(l)] += l.Quantity
-			case "confirmed":
-				next.sold[next.pool(l)] += l.Quantity
-			}
-		}
-	}
-	return next
+	return &Model{rules: rules, reservations: m.reservations, byAccount: m.byAccount}
 }
 
 // Do executes one operation.
@@ -110,10 +95,6 @@ func (m *Model) confirm(op Operation) Answer {
 	next := *r
 	next.State, next.ConfirmedAt, next.Reference = "confirmed", op.At, op.Reference
 	m.reservations[op.ID] = &next
-	for _, l := range next.Lines {
-		m.held[m.pool(l)] -= l.Quantity
-		m.sold[m.pool(l)] += l.Quantity
-	}
 	return Answer{Reservation: next.Reservation}
 }
 
@@ -147,32 +128,25 @@ func (m *Model) account(op Operation) Answer {
 		return refuse("malformed_request")
 	}
 	a := Account{Account: op.Account}
-	for i := range m.rules.Sale.Programmes {
-		p := &m.rules.Sale.Programmes[i]
-		a.Programmes = append(a.Programmes, ProgrammeTickets{Programme: p.ID, Cap: p.AccountCap})
-	}
 	for _, id := range m.byAccount[op.Account] {
 		m.expireIfOver(id, op.At)
-		switch r := m.reservations[id]; r.State {
-		case "held":
-			a.Programmes[m.programme(r)].Held += r.Tickets()
-		case "confirmed":
-			a.Programmes[m.programme(r)].Confirmed += r.Tickets()
-		default:
-			continue
+		if r := m.reservations[id]; r.State == "held" || r.State == "confirmed" {
+			a.Reservations = append(a.Reservations, r.Reservation)
 		}
-		a.Reservations = append(a.Reservations, m.reservations[id].Reservation)
 	}
 	slices.Reverse(a.Reservations)
+	for i := range m.rules.Sale.Programmes {
+		p := &m.rules.Sale.Programmes[i]
+		held, confirmed := m.ofProgramme(op.Account, i)
+		a.Programmes = append(a.Programmes, ProgrammeTickets{p.ID, p.AccountCap, held, confirmed})
+	}
 	return Answer{Account: a}
 }
 
 func (m *Model) stock() []Stock {
 	var all []Stock
 	for i := range m.rules.Sale.Pools {
-		p := &m.rules.Sale.Pools[i]
-		all = append(all, Stock{Capacity: p.Capacity, Withheld: p.Withheld, Held: m.held[i], Sold: m.sold[i],
-			Available: m.available(i)})
+		all = append(all, m.ofPool(i))
 	}
 	return all
 }
@@ -203,42 +177,62 @@ func (m *Model) expireIfOver(id string, at time.Time) bool {
 	return true
 }
 
-// end moves a hold to its final state and gives its tickets back.
+// end moves a hold to its final state, which gives its tickets back.
 func (m *Model) end(id, state string) {
 	next := *m.reservations[id]
 	next.State = state
 	m.reservations[id] = &next
-	for _, l := range next.Lines {
-		m.held[m.pool(l)] -= l.Quantity
-	}
 }
 
-// available returns the number of available tickets, by conservation (I1).
-func (m *Model) available(pool int) int {
+// ofPool counts a pool's tickets. What is neither withheld, held nor sold is available (I1).
+func (m *Model) ofPool(pool int) Stock {
 	p := &m.rules.Sale.Pools[pool]
-	return p.Capacity - p.Withheld - m.held[pool] - m.sold[pool]
+	session := m.rules.Sale.Sessions[p.Session].ID
+	held, sold := m.count(maps.Keys(m.reservations), func(l Line) bool {
+		return l.Session == session && l.Category == p.Category
+	})
+	return Stock{Capacity: p.Capacity, Available: p.Capacity - p.Withheld - held - sold, Held: held, Sold: sold,
+		Withheld: p.Withheld}
 }
 
-// pool returns the index of a line's pool, which must exist.
-func (m *Model) pool(l Line) int {
-	session, _ := m.rules.Sale.SessionByID(l.Session)
-	pool, ok := m.rules.Sale.PoolOf(session, l.Category)
-	if !ok {
-		panic(fmt.Sprintf("BUG: a reservation of the unknown pool %s/%s", l.Session, l.Category))
+// ofSession counts the account's tickets for a session.
+func (m *Model) ofSession(account, session string) (held, confirmed int) {
+	return m.count(slices.Values(m.byAccount[account]), func(l Line) bool { return l.Session == session })
+}
+
+// ofProgramme counts the account's tickets for a programme.
+func (m *Model) ofProgramme(account string, programme int) (held, confirmed int) {
+	return m.count(slices.Values(m.byAccount[account]), func(l Line) bool { return m.programme(l) == programme })
+}
+
+// count counts the tickets of the given reservations in the lines that satisfy the condition.
+func (m *Model) count(ids iter.Seq[string], condition func(Line) bool) (held, confirmed int) {
+	for id := range ids {
+		r := m.reservations[id]
+		for _, l := range r.Lines {
+			switch {
+			case !condition(l):
+			case r.State == "held":
+				held += l.Quantity
+			case r.State == "confirmed":
+				confirmed += l.Quantity
+			}
+		}
 	}
-	return pool
+	return held, confirmed
 }
 
-func (m *Model) programme(r *reservation) int {
-	session, _ := m.rules.Sale.SessionByID(r.Lines[0].Session)
+// programme returns the index of the programme of a line's session, which must exist.
+func (m *Model) programme(l Line) int {
+	session, _ := m.rules.Sale.SessionByID(l.Session)
 	return m.rules.Sale.Sessions[session].Programme
 }
 
 // Check checks I1 and I2 of the model itself.
 func (m *Model) Check() error {
 	for i := range m.rules.Sale.Pools {
-		if m.available(i) < 0 || m.held[i] < 0 || m.sold[i] < 0 {
-			return fmt.Errorf("I1: pool %d has %d available, %d held, %d sold", i, m.available(i), m.held[i], m.sold[i])
+		if s := m.ofPool(i); s.Available < 0 {
+			return fmt.Errorf("I1: pool %d has %d available, %d held, %d sold", i, s.Available, s.Held, s.Sold)
 		}
 	}
 	for account := range m.byAccount {
@@ -248,8 +242,9 @@ func (m *Model) Check() error {
 			}
 		}
 		for i := range m.rules.Sale.Sessions {
-			if held, confirmed := m.ofSession(account, i); held+confirmed > m.rules.Sale.Sessions[i].Limit {
-				return fmt.Errorf("I2: account %s has %d+%d tickets of %s", account, held, confirmed, m.rules.Sale.Sessions[i].ID)
+			s := &m.rules.Sale.Sessions[i]
+			if held, confirmed := m.ofSession(account, s.ID); held+confirmed > s.Limit {
+				return fmt.Errorf("I2: account %s has %d+%d tickets of %s", account, held, confirmed, s.ID)
 			}
 		}
 	}

@@ -99,8 +99,7 @@ func (m *Model) listed(op Operation) (session int, ok bool) {
 
 func (m *Model) ofItsProgramme(op Operation, p *catalog.Phase) bool {
 	for _, l := range m.knownLines(op) {
-		session, _ := m.rules.Sale.SessionByID(l.Session)
-		if m.rules.Sale.Sessions[session].Programme != p.Programme {
+		if m.programme(l) != p.Programme {
 			return false
 		}
 	}

@@ -53,9 +53,6 @@ func (m *Model) reserve(op Operation) Answer {
 		CreatedAt: op.At, ExpiresAt: op.At.Add(ttl)}}
 	m.reservations[op.ID] = now
 	m.byAccount[op.Account] = append(slices.Clip(m.byAccount[op.Account]), op.ID)
-	for _, l := range op.Lines {
-		m.held[m.pool(l)] += l.Quantity
-	}
 	return Answer{Reservation: now.Reservation}
 }
 
@@ -141,7 +138,7 @@ func (m *Model) packShape(op Operation, phase *catalog.Phase) Refusal {
 func (m *Model) sessionLimits(op Operation) Refusal {
 	for _, id := range sessionsOf(op.Lines) {
 		session, _ := m.rules.Sale.SessionByID(id)
-		held, confirmed := m.ofSession(op.Account, session)
+		held, confirmed := m.ofSession(op.Account, id)
 		requested := 0
 		for _, l := range op.Lines {
 			if l.Session == id {
@@ -159,8 +156,7 @@ func (m *Model) sessionLimits(op Operation) Refusal {
 // accountCap refuses a request that would take an account's held and confirmed tickets, over all phases of the
 // programme, above its cap (I2).
 func (m *Model) accountCap(op Operation) Refusal {
-	session, _ := m.rules.Sale.SessionByID(op.Lines[0].Session)
-	programme := m.rules.Sale.Sessions[session].Programme
+	programme := m.programme(op.Lines[0])
 	p := &m.rules.Sale.Programmes[programme]
 	held, confirmed := m.ofProgramme(op.Account, programme)
 	requested := (&Reservation{Lines: op.Lines}).Tickets()
@@ -175,7 +171,9 @@ func (m *Model) accountCap(op Operation) Refusal {
 func (m *Model) short(op Operation) []Refusal {
 	var all []Refusal
 	for _, l := range op.Lines {
-		if available := m.available(m.pool(l)); available < l.Quantity {
+		session, _ := m.rules.Sale.SessionByID(l.Session)
+		pool, _ := m.rules.Sale.PoolOf(session, l.Category)
+		if available := m.ofPool(pool).Available; available < l.Quantity {
 			all = append(all, Refusal{Code: "sold_out", Session: l.Session, Category: l.Category, Requested: l.Quantity,
 				Available: available})
 		}
@@ -188,38 +186,6 @@ func first(all []Refusal) Refusal {
 		return Refusal{}
 	}
 	return all[0]
-}
-
-// ofSession counts the account's tickets for a session.
-func (m *Model) ofSession(account string, session int) (held, confirmed int) {
-	return m.count(account, func(l Line) bool {
-		i, _ := m.rules.Sale.SessionByID(l.Session)
-		return i == session
-	})
-}
-
-// ofProgramme counts the account's tickets for a programme.
-func (m *Model) ofProgramme(account string, programme int) (held, confirmed int) {
-	return m.count(account, func(l Line) bool {
-		i, _ := m.rules.Sale.SessionByID(l.Session)
-		return m.rules.Sale.Sessions[i].Programme == programme
-	})
-}
-
-func (m *Model) count(account string, counts func(Line) bool) (held, confirmed int) {
-	for _, id := range m.byAccount[account] {
-		r := m.reservations[id]
-		for _, l := range r.Lines {
-			switch {
-			case !counts(l):
-			case r.State == "held":
-				held += l.Quantity
-			case r.State == "confirmed":
-				confirmed += l.Quantity
-			}
-		}
-	}
-	return held, confirmed
 }
 
 func sessionsOf(lines []Line) []string {
