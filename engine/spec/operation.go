@@ -21,9 +21,10 @@ const (
 	Sweep                // expire every overdue hold
 )
 
-func (k Kind) String() string {
-	return [...]string{"reserve", "confirm", "release", "read", "account", "stock", "sweep"}[k]
-}
+// kindNames are the words for the kinds, as in scenarios.
+var kindNames = []string{"reserve", "confirm", "release", "read", "account", "stock", "sweep"}
+
+func (k Kind) String() string { return kindNames[k] }
 
 // Line is one (session, category, quantity) of a request.
 type Line struct {
@@ -86,13 +87,5 @@ func writeLines(b *strings.Builder, lines []Line) {
 
 // sameLines reports whether two requests have the same lines, in any order.
 func sameLines(a, b []Line) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for _, l := range a {
-		if !slices.Contains(b, l) {
-			return false
-		}
-	}
-	return true
+	return len(a) == len(b) && !slices.ContainsFunc(a, func(l Line) bool { return !slices.Contains(b, l) })
 }

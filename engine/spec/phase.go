@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"slices"
 	"time"
 
 	"github.com/seathold/seathold/engine/catalog"
@@ -46,10 +47,8 @@ func (m *Model) choosePhase(op Operation) (*catalog.Phase, Refusal) {
 	if len(fit) == 1 || sellers == 0 {
 		return fit[0], Refusal{}
 	}
-	for _, l := range op.Lines {
-		if r := m.known(l); r.Code != "" {
-			return nil, r // an unknown line cannot decide between the phases
-		}
+	if known := len(m.knownLines(op)); known < len(op.Lines) {
+		return nil, m.known(op.Lines[known]) // an unknown line cannot decide between the phases
 	}
 	return nil, Refusal{Code: "phase_required"}
 }
@@ -61,29 +60,17 @@ func (m *Model) nextPhase(op Operation) *catalog.Phase {
 	if len(candidates) == 0 {
 		candidates = m.phases(func(*catalog.Phase) bool { return true })
 	}
-	var best *catalog.Phase
-	for _, p := range keep(candidates, func(p *catalog.Phase) bool { return p.OpensAt.After(op.At) }) {
-		if best == nil || p.OpensAt.Before(best.OpensAt) {
-			best = p
-		}
+	upcoming := keep(candidates, func(p *catalog.Phase) bool { return p.OpensAt.After(op.At) })
+	if len(upcoming) > 0 {
+		return slices.MinFunc(upcoming, func(a, b *catalog.Phase) int { return a.OpensAt.Compare(b.OpensAt) })
 	}
-	if best != nil {
-		return best
-	}
-	for _, p := range candidates {
-		if best == nil || p.ClosesAt.After(best.ClosesAt) {
-			best = p
-		}
-	}
-	return best
+	return slices.MaxFunc(candidates, func(a, b *catalog.Phase) int { return a.ClosesAt.Compare(b.ClosesAt) })
 }
 
 // knownLines returns the lines before the first one that can never be sold.
 func (m *Model) knownLines(op Operation) []Line {
-	for i, l := range op.Lines {
-		if r := m.known(l); r.Code != "" {
-			return op.Lines[:i]
-		}
+	if i := slices.IndexFunc(op.Lines, func(l Line) bool { return m.known(l).Code != "" }); i >= 0 {
+		return op.Lines[:i]
 	}
 	return op.Lines
 }
@@ -98,10 +85,8 @@ func (m *Model) listed(op Operation) (session int, ok bool) {
 }
 
 func (m *Model) ofItsProgramme(op Operation, p *catalog.Phase) bool {
-	for _, l := range m.knownLines(op) {
-		if m.programme(l) != p.Programme {
-			return false
-		}
+	if slices.ContainsFunc(m.knownLines(op), func(l Line) bool { return m.programme(l) != p.Programme }) {
+		return false
 	}
 	session, ok := m.listed(op)
 	return !ok || m.rules.Sale.Sessions[session].Programme == p.Programme

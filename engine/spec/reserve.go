@@ -3,7 +3,9 @@ package spec
 import (
 	"regexp"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/seathold/seathold/engine/catalog"
@@ -68,10 +70,9 @@ func shape(op Operation) Refusal {
 		if l.Quantity < 1 || l.Quantity > maxQuantity {
 			return Refusal{Code: "invalid_quantity"}
 		}
-		for _, before := range op.Lines[:i] {
-			if before.Session == l.Session && before.Category == l.Category {
-				return Refusal{Code: "duplicate_line", Session: l.Session, Category: l.Category}
-			}
+		same := func(before Line) bool { return before.Session == l.Session && before.Category == l.Category }
+		if slices.ContainsFunc(op.Lines[:i], same) {
+			return Refusal{Code: "duplicate_line", Session: l.Session, Category: l.Category}
 		}
 	}
 	return Refusal{}
@@ -203,10 +204,5 @@ var accountPattern = regexp.MustCompile(`^[A-Za-z0-9._:@-]{1,64}$`)
 func validAccount(s string) bool { return accountPattern.MatchString(s) }
 
 func validReference(s string) bool {
-	for _, c := range s {
-		if c < 0x20 || 0x7f <= c && c < 0xa0 {
-			return false
-		}
-	}
-	return len(s) <= maxReference && utf8.ValidString(s)
+	return len(s) <= maxReference && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }

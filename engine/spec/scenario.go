@@ -129,18 +129,16 @@ func (s *step) parse(word, rest string, at time.Time) error {
 	if !arrow || len(s.want) == 0 {
 		return errors.New("-> and the expected answer are missing")
 	}
-	kinds := map[string]Kind{"reserve": Reserve, "confirm": Confirm, "release": Release, "read": ReadReservation,
-		"account": ReadAccount, "stock": ReadStock, "sweep": Sweep}
-	kind, ok := kinds[word]
-	if !ok {
+	kind := slices.Index(kindNames, word)
+	if kind < 0 {
 		return errors.New("unknown operation")
 	}
-	s.op.Kind = kind
-	names := map[Kind]int{Reserve: 2, Confirm: 1, Release: 1, ReadReservation: 1, ReadAccount: 1, ReadStock: 1}[kind]
+	s.op.Kind = Kind(kind)
+	names := map[Kind]int{Reserve: 2, Confirm: 1, Release: 1, ReadReservation: 1, ReadAccount: 1, ReadStock: 1}[s.op.Kind]
 	if len(fields) < names {
 		return errors.New("too few words")
 	}
-	switch kind {
+	switch s.op.Kind {
 	case Reserve:
 		s.op.ID, s.op.Account = IDOf(fields[0]), fields[1]
 	case Confirm, Release, ReadReservation:
