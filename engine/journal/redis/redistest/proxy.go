@@ -34,7 +34,7 @@ type Proxy struct {
 
 	mu    sync.Mutex
 	plan  func(Piece) Fault
-	pairs map[*pair]struct{}
+	pairs []*pair // since the last Cut
 }
 
 // pair is a client's connection and its counterpart to the server.
@@ -49,7 +49,7 @@ func NewProxy(t testing.TB, target string) *Proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	p := &Proxy{listener: l, target: target, done: make(chan struct{}), pairs: map[*pair]struct{}{}}
+	p := &Proxy{listener: l, target: target, done: make(chan struct{})}
 	p.running.Go(p.accept)
 	t.Cleanup(func() {
 		close(p.done)
@@ -77,9 +77,10 @@ func (p *Proxy) Plan(plan func(Piece) Fault) {
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for c := range p.pairs {
+	for _, c := range p.pairs {
 		c.reset()
 	}
+	p.pairs = nil
 }
 
 func (p *Proxy) accept() {
@@ -95,22 +96,15 @@ func (p *Proxy) accept() {
 		}
 		c := &pair{client: client, server: server}
 		p.mu.Lock()
-		p.pairs[c] = struct{}{}
+		p.pairs = append(p.pairs, c)
 		p.mu.Unlock()
 		select {
 		case <-p.done: // the last Cut missed this connection
 			c.reset()
 		default:
 		}
-		var ways sync.WaitGroup
-		ways.Go(func() { p.forward(c, client, server, true) })
-		ways.Go(func() { p.forward(c, server, client, false) })
-		p.running.Go(func() {
-			ways.Wait()
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			delete(p.pairs, c)
-		})
+		p.running.Go(func() { p.forward(c, client, server, true) })
+		p.running.Go(func() { p.forward(c, server, client, false) })
 	}
 }
 

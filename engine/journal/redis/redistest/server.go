@@ -6,13 +6,11 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
@@ -29,7 +27,6 @@ type Server struct {
 	args    []string
 	process *exec.Cmd
 	exited  chan struct{}
-	log     *tail
 }
 
 // Durable are the arguments with which Redis keeps what it acknowledges.
@@ -87,33 +84,34 @@ func (s *Server) start() error {
 
 // run starts a process and waits for a line of output that contains ready.
 func (s *Server) run(process *exec.Cmd, ready string) error {
-	out, in := io.Pipe()
-	process.Stdout, process.Stderr = in, in
-	s.process, s.exited, s.log = process, make(chan struct{}), new(tail)
+	out, err := process.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	process.Stderr = process.Stdout
+	up, exited := make(chan struct{}), make(chan struct{})
+	s.process, s.exited = process, exited
 	if err := process.Start(); err != nil {
 		return err
 	}
+	var log []string // the last lines of output
 	go func() {
-		process.Wait() // the status of a killed process has no information
-		in.Close()
-	}()
-	up := make(chan struct{})
-	go func(log *tail, exited chan struct{}) {
 		defer close(exited)
 		waiting := true
 		for lines := bufio.NewScanner(out); lines.Scan(); {
-			log.add(lines.Text())
+			log = append(log[max(0, len(log)-49):], lines.Text())
 			if waiting && strings.Contains(lines.Text(), ready) {
 				waiting = false
 				close(up)
 			}
 		}
-	}(s.log, s.exited)
+		process.Wait() // the status of a killed process has no information
+	}()
 	select {
 	case <-up:
 		return nil
-	case <-s.exited:
-		return fmt.Errorf("redis-server ended:\n%s", s.log)
+	case <-exited:
+		return fmt.Errorf("redis-server ended:\n%s", strings.Join(log, "\n"))
 	}
 }
 
@@ -134,27 +132,6 @@ func (s *Server) Restart(args ...string) {
 		s.args = args
 	}
 	require.NoError(s.t, s.start())
-}
-
-// tail keeps the last lines of a process's output.
-type tail struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-func (l *tail) add(line string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.lines) == 50 {
-		l.lines = l.lines[1:]
-	}
-	l.lines = append(l.lines, line)
-}
-
-func (l *tail) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Join(l.lines, "\n")
 }
 
 // StartSentinel starts a sentinel with a configuration file, in a directory that it may write to, and stops it at the
