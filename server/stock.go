@@ -44,7 +44,8 @@ func newStockText(sale *catalog.Sale) *stockText {
 	return t
 }
 
-// appendStock appends a session with its stock. It also returns the most tickets that are available in one of its categories.
+// appendStock appends a session with its stock. It also returns the most tickets that are available in one of its
+// categories.
 func (t *stockText) appendStock(dst []byte, e *engine.Engine, session int) (_ []byte, most int) {
 	s := &t.sessions[session]
 	dst = append(dst, s.head...)

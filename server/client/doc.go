@@ -19,6 +19,6 @@
 // answered with a status of 500 or more, is sent again, within [Options].Attempts, [Options].Patience and the context.
 // Other refusals are final and returned at once.
 //
-// A call that failed in the end may have taken effect, unless the error is an *Error with a status under 500 and another
-// code than "no_answer". Call again with the same arguments to learn the outcome.
+// A call that failed in the end may have taken effect, unless the error is an *Error with a status under 500 and
+// another code than "no_answer". Call again with the same arguments to learn the outcome.
 package client
