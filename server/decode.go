@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 	"unsafe"
 
@@ -111,7 +112,7 @@ func (d *decoder) expect(first byte, where, expected string) error {
 	switch c := d.peek(); {
 	case c == first:
 		return nil
-	case beginsValue(c):
+	case strings.IndexByte(`{["tfn-0123456789`, c) >= 0: // a value of another type
 		return d.fault(where, expected)
 	}
 	return d.syntax(d.unexpected("a value is required"))

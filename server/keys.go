@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -20,6 +21,9 @@ const (
 	Sell                  // also reservations and entries
 	Admin                 // everything
 )
+
+// roleNames are the names of the roles in a key file.
+var roleNames = []string{Read: "read", Sell: "sell", Admin: "admin"}
 
 // Limits of a key file.
 const (
@@ -95,23 +99,14 @@ func ParseKeys(r io.Reader) (*Keys, error) {
 
 func parseKey(role, key string) (keyEntry, error) {
 	entry := keyEntry{digest: sha256.Sum256([]byte(key))}
-	switch role {
-	case "read":
-		entry.role = Read
-	case "sell":
-		entry.role = Sell
-	case "admin":
-		entry.role = Admin
-	default:
+	if entry.role = Role(slices.Index(roleNames, role)); entry.role < Read {
 		return entry, fmt.Errorf("the role must be read, sell or admin")
 	}
 	if len(key) < minKey || len(key) > maxKey {
 		return entry, fmt.Errorf("the key has %d characters; it must have %d to %d", len(key), minKey, maxKey)
 	}
-	for _, c := range []byte(key) {
-		if c <= ' ' || c > '~' {
-			return entry, fmt.Errorf("the key has a character that is not printable ASCII")
-		}
+	if strings.ContainsFunc(key, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		return entry, fmt.Errorf("the key has a character that is not printable ASCII")
 	}
 	return entry, nil
 }

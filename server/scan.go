@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -92,15 +93,6 @@ func (s *scanner) unexpected(what string) error {
 	return &scanFault{at: s.at, what: what}
 }
 
-// beginsValue reports whether c is the first byte of a JSON value.
-func beginsValue(c byte) bool {
-	switch c {
-	case '{', '[', '"', 't', 'f', 'n', '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-		return true
-	}
-	return false
-}
-
 // string reads a string whose quote is the next byte. The result shares memory with the body or with the scanner.
 func (s *scanner) string() ([]byte, error) {
 	from := s.at + 1
@@ -161,19 +153,16 @@ func (s *scanner) escaped(from, i int) ([]byte, error) {
 func (s *scanner) number() ([]byte, error) {
 	from := s.at
 	s.skip('-')
-	if !s.skip('0') && !s.digits() {
-		return nil, s.unexpected("a digit is required")
+	ok := s.skip('0') || s.digits()
+	if ok && s.skip('.') {
+		ok = s.digits()
 	}
-	if s.skip('.') && !s.digits() {
-		return nil, s.unexpected("a digit is required")
+	if ok && (s.skip('e') || s.skip('E')) {
+		_ = s.skip('+') || s.skip('-')
+		ok = s.digits()
 	}
-	if s.skip('e') || s.skip('E') {
-		if !s.skip('+') {
-			s.skip('-')
-		}
-		if !s.digits() {
-			return nil, s.unexpected("a digit is required")
-		}
+	if !ok {
+		return nil, s.unexpected("a digit is required")
 	}
 	return s.body[from:s.at], nil
 }
@@ -205,10 +194,8 @@ type names struct {
 // add records a name and reports whether it is new. No object of the API has 16 members, and an unknown member is
 // refused when it is read, so the array never fills up.
 func (n *names) add(name string) bool {
-	for _, known := range n.known[:n.count] {
-		if known == name {
-			return false
-		}
+	if slices.Contains(n.known[:n.count], name) {
+		return false
 	}
 	n.known[n.count] = name
 	n.count++
