@@ -33,7 +33,7 @@ func NewRegistry(b Build, source func() *server.Server) *prometheus.Registry {
 		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision, "go_version": b.GoVersion},
 	})
 	info.Set(1)
-	registry.MustRegister(&collector{families: newFamilies(), source: source}, info,
+	registry.MustRegister(&collector{descs: describe(), source: source}, info,
 		collectors.NewGoCollector(collectors.WithGoCollectorMemStatsMetricsDisabled(),
 			collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{Matcher: runtimeMetrics})),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
