@@ -82,29 +82,24 @@ func (d *draws) handler() http.Handler {
 // call requires an operator's key and an engine.
 func (d *draws) call(answer func(w http.ResponseWriter, r *http.Request, e *engine.Engine) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := d.permit(w, r); err != nil {
-			d.fail(w, r, err)
-			return
+		err, e := d.permit(r), d.engine()
+		switch {
+		case err != nil:
+		case e == nil:
+			err = &refusal{&notReady, "the journal is being replayed"}
+		default:
+			err = answer(w, r, e)
 		}
-		e := d.engine()
-		if e == nil {
-			d.fail(w, r, &refusal{&notReady, "the journal is being replayed"})
-			return
-		}
-		if err := answer(w, r, e); err != nil {
+		if err != nil {
 			d.fail(w, r, err)
 		}
 	})
 }
 
 // permit requires an admin's key if there are keys.
-func (d *draws) permit(w http.ResponseWriter, r *http.Request) error {
-	if d.keys == nil {
-		return nil
-	}
+func (d *draws) permit(r *http.Request) error {
 	switch role := roleOf(d.keys, r); {
 	case role == 0:
-		w.Header().Set("WWW-Authenticate", encode.Challenge)
 		return &refusal{&encode.Unauthenticated, encode.KeyRule}
 	case role < server.Admin:
 		return &refusal{&encode.Forbidden, "this call requires an admin's key"}
@@ -234,6 +229,8 @@ func (d *draws) fail(w http.ResponseWriter, r *http.Request, err error) {
 	switch rule.Status {
 	case http.StatusInternalServerError:
 		d.log.Error("a call on the operator's port failed", "path", r.URL.Path, "error", err)
+	case http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", encode.Challenge)
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", encode.RetryAfter)
 	}

@@ -69,7 +69,7 @@ func New(o Options) *http.Server {
 
 // guard requires a key with at least the role.
 func (o *Options) guard(least server.Role, next http.Handler) http.Handler {
-	if o.Keys == nil || o.Loopback {
+	if o.Loopback {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
