@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cespare/xxhash/v2"
+	"github.com/redis/go-redis/v9"
 	"github.com/seathold/seathold/engine/journal"
 )
 
@@ -217,7 +218,7 @@ func (c *checkpoint) remove(ctx context.Context, id string) error {
 var errIncomplete = errors.New("Redis lost a part of the checkpoint or the leader key; the next checkpoint may succeed")
 
 // run runs one of the checkpoint scripts, which do nothing unless this leader is still the leader.
-func (c *checkpoint) run(ctx context.Context, s *script, keys []string, args ...any) error {
+func (c *checkpoint) run(ctx context.Context, s *redis.Script, keys []string, args ...any) error {
 	l := c.journal.link
 	reply, err := l.script(ctx, 0, s, append([]string{l.leader}, keys...), append([]any{c.leader}, args...)...)
 	if err != nil || reply == int64(1) {

@@ -26,7 +26,6 @@ type link struct {
 	cancel context.CancelFunc
 	calls  sync.WaitGroup // goroutines inside the client
 	mu     sync.Mutex     // orders close and the beginning of calls
-	closed bool
 
 	retrying atomic.Pointer[error] // why a call is being retried now
 }
@@ -60,13 +59,12 @@ func (l *link) pieceKey(checkpoint string, piece int) string {
 // close ends all calls, which then return journal.ErrClosed, and waits for them.
 func (l *link) close() error {
 	l.mu.Lock()
-	if l.closed {
+	if l.ctx.Err() != nil {
 		l.mu.Unlock()
 		return nil
 	}
-	l.closed = true
-	l.mu.Unlock()
 	l.cancel()
+	l.mu.Unlock()
 	err := l.client.Close()
 	l.calls.Wait()
 	return err
@@ -75,61 +73,48 @@ func (l *link) close() error {
 // call makes one attempt. It returns as soon as ctx is cancelled or the link is closed, even while the client still
 // waits for a response: the client obeys deadlines, but not a cancellation before the deadline. The memory that the
 // command points to must then never be changed again, since the client may still be writing it.
-func (l *link) call(ctx context.Context, timeout time.Duration, cmd redis.Cmder) error {
+func (l *link) call(ctx context.Context, timeout time.Duration, send func(context.Context) *redis.Cmd) (any, error) {
 	l.mu.Lock()
-	if l.closed {
+	if l.ctx.Err() != nil {
 		l.mu.Unlock()
-		return journal.ErrClosed
+		return nil, journal.ErrClosed
 	}
-	l.calls.Add(1)
-	l.mu.Unlock()
-	attempt, cancel := context.WithTimeout(ctx, timeout)
-	done := make(chan error, 1)
-	go func() {
-		defer l.calls.Done()
+	done := make(chan *redis.Cmd, 1)
+	l.calls.Go(func() {
+		attempt, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
-		done <- l.client.Process(attempt, cmd)
-	}()
+		done <- send(attempt)
+	})
+	l.mu.Unlock()
 	select {
-	case err := <-done:
-		return err
+	case cmd := <-done:
+		return cmd.Result()
 	case <-ctx.Done():
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return <-done
+			return (<-done).Result()
 		}
-		return ctx.Err()
+		return nil, ctx.Err()
 	case <-l.ctx.Done():
-		return journal.ErrClosed
+		return nil, journal.ErrClosed
 	}
 }
 
-// run makes one attempt at a script. It sends the hash, and the source only if Redis does not have the script.
-func (l *link) run(ctx context.Context, timeout time.Duration, s *script, keys []string, args ...any) (any, error) {
-	cmd := scriptCommand(ctx, "evalsha", s.hash, keys, args)
-	err := l.call(ctx, timeout, cmd)
+// run makes one attempt at a script. It sends the hash, and the source only if Redis does not have the script. Each has
+// the whole timeout, unlike in redis.Script.Run.
+func (l *link) run(ctx context.Context, timeout time.Duration, s *redis.Script, keys []string,
+	args ...any) (any, error) {
+	reply, err := l.call(ctx, timeout, func(ctx context.Context) *redis.Cmd {
+		return s.EvalSha(ctx, l.client, keys, args...)
+	})
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
-		cmd = scriptCommand(ctx, "eval", s.source, keys, args)
-		err = l.call(ctx, timeout, cmd)
+		return l.call(ctx, timeout, func(ctx context.Context) *redis.Cmd { return s.Eval(ctx, l.client, keys, args...) })
 	}
-	if err != nil {
-		return nil, err
-	}
-	return cmd.Val(), nil
-}
-
-func scriptCommand(ctx context.Context, name, text string, keys []string, args []any) *redis.Cmd {
-	all := make([]any, 0, 3+len(keys)+len(args))
-	all = append(all, name, text, len(keys))
-	for _, k := range keys {
-		all = append(all, k)
-	}
-	cmd := redis.NewCmd(ctx, append(all, args...)...)
-	cmd.SetFirstKeyPos(3)
-	return cmd
+	return reply, err
 }
 
 // script retries a script until Redis responds. retryFor is as in attempts.
-func (l *link) script(ctx context.Context, retryFor time.Duration, s *script, keys []string, args ...any) (any, error) {
+func (l *link) script(ctx context.Context, retryFor time.Duration, s *redis.Script, keys []string,
+	args ...any) (any, error) {
 	a := l.attempts(retryFor)
 	for {
 		reply, err := l.run(ctx, a.timeout, s, keys, args...)
@@ -148,11 +133,10 @@ func (l *link) script(ctx context.Context, retryFor time.Duration, s *script, ke
 func (l *link) read(ctx context.Context, retryFor time.Duration, args ...any) (any, error) {
 	a := l.attempts(retryFor)
 	for {
-		cmd := redis.NewCmd(ctx, args...)
-		err := l.call(ctx, a.timeout, cmd)
+		reply, err := l.call(ctx, a.timeout, func(ctx context.Context) *redis.Cmd { return l.client.Do(ctx, args...) })
 		if err == nil || errors.Is(err, redis.Nil) {
 			l.setRetrying(nil)
-			return cmd.Val(), nil
+			return reply, nil
 		}
 		if retryFor > 0 && redis.HasErrorPrefix(err, "LOADING") {
 			a.deadline = time.Now().Add(retryFor)

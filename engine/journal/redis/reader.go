@@ -165,10 +165,13 @@ func (r *reader) readMore(ctx context.Context) (int, error) {
 
 // wait is like readMore, but waits for entries for at most the given time. It makes one attempt only.
 func (r *reader) wait(ctx context.Context, block time.Duration) (int, error) {
-	cmd := redis.NewCmd(ctx, "xread", "count", r.count, "block", max(1, block.Milliseconds()),
-		"streams", r.link.stream, r.newest.String())
-	cmd.SetFirstKeyPos(6)
-	err := r.link.call(ctx, block+r.link.options.Timeout, cmd)
+	reply, err := r.link.call(ctx, block+r.link.options.Timeout, func(ctx context.Context) *redis.Cmd {
+		cmd := redis.NewCmd(ctx, "xread", "count", r.count, "block", max(1, block.Milliseconds()),
+			"streams", r.link.stream, r.newest.String())
+		cmd.SetFirstKeyPos(6)
+		_ = r.link.client.Process(ctx, cmd) // cmd has the error
+		return cmd
+	})
 	if errors.Is(err, redis.Nil) {
 		return 0, nil
 	}
@@ -176,7 +179,7 @@ func (r *reader) wait(ctx context.Context, block time.Duration) (int, error) {
 		return 0, err
 	}
 	var entries any
-	if streams, _ := cmd.Val().([]any); len(streams) == 1 {
+	if streams, _ := reply.([]any); len(streams) == 1 {
 		if pair, _ := streams[0].([]any); len(pair) == 2 {
 			entries = pair[1]
 		}

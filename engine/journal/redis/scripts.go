@@ -1,19 +1,6 @@
 package redis
 
-import (
-	"crypto/sha1"
-	"encoding/hex"
-)
-
-// script is a Lua script and the hash by which Redis finds it.
-type script struct {
-	source, hash string
-}
-
-func newScript(source string) *script {
-	sum := sha1.Sum([]byte(source))
-	return &script{source, hex.EncodeToString(sum[:])}
-}
+import "github.com/redis/go-redis/v9"
 
 // Every change of the journal is one script, so that Redis compares and changes in one step. The scripts share these
 // keys:
@@ -30,7 +17,7 @@ func newScript(source string) *script {
 // instead. It does not create an absent stream: NOMKSTREAM.
 //
 // KEYS stream, tail. ARGV id, previous position, first, count, sum, records.
-var appendScript = newScript(`
+var appendScript = redis.NewScript(`
 local tail = redis.call('GET', KEYS[2])
 if tail ~= ARGV[2] then return tail or '' end
 if not redis.call('XADD', KEYS[1], 'NOMKSTREAM', ARGV[1], 'type', '` + groupType + `', 'prev', ARGV[2],
@@ -43,7 +30,7 @@ return 1`)
 // repeated claim has the same result as the first one.
 //
 // KEYS stream, tail, leader. ARGV id, sum, leader's address, nonce, expected position.
-var claimScript = newScript(`
+var claimScript = redis.NewScript(`
 local mine = ARGV[1] .. ':' .. ARGV[2]
 local leader = redis.call('GET', KEYS[3])
 if leader and string.sub(leader, 1, #mine + 1) == mine .. ' ' then
@@ -62,7 +49,7 @@ return {1, tail}`)
 // beat. It returns 1, or the position that the journal ends at instead.
 //
 // KEYS stream, tail. ARGV id, expected position, type.
-var beatScript = newScript(`
+var beatScript = redis.NewScript(`
 local tail = redis.call('GET', KEYS[2])
 if tail ~= ARGV[2] then return tail or '' end
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
@@ -75,7 +62,7 @@ return 1`)
 // key, and the id of the last entry of any type.
 //
 // KEYS stream, tail, leader.
-var streamEndScript = newScript(`
+var streamEndScript = redis.NewScript(`
 local position, newest, upper = '', '', '+'
 while true do
   local e = redis.call('XREVRANGE', KEYS[1], upper, '-', 'COUNT', 1)[1]
@@ -104,14 +91,14 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 // beginScript records that a checkpoint is being written, so that its pieces can be found if it is never finished.
 //
 // KEYS leader, checkpoints. ARGV leader, id.
-var beginScript = newScript(ifLeader + `
+var beginScript = redis.NewScript(ifLeader + `
 redis.call('HSET', KEYS[2], ARGV[2], 'writing')
 return 1`)
 
 // pieceScript stores one piece of a checkpoint.
 //
 // KEYS leader, piece. ARGV leader, bytes.
-var pieceScript = newScript(ifLeader + `
+var pieceScript = redis.NewScript(ifLeader + `
 redis.call('SET', KEYS[2], ARGV[2])
 return 1`)
 
@@ -120,7 +107,7 @@ return 1`)
 // one.
 //
 // KEYS leader, checkpoints, pieces... ARGV leader, id, manifest, further ids to keep...
-var commitScript = newScript(ifLeader + `
+var commitScript = redis.NewScript(ifLeader + `
 local now = redis.call('HGET', KEYS[2], ARGV[2])
 if now == ARGV[3] then return 1 end
 if now ~= 'writing' then return 2 end
@@ -139,7 +126,7 @@ return 1`)
 // the checkpoint from the hash. It returns 1, also when repeated, or 2 if the checkpoint is complete and to be kept.
 //
 // KEYS leader, checkpoints, pieces... ARGV leader, id.
-var dropScript = newScript(ifLeader + `
+var dropScript = redis.NewScript(ifLeader + `
 local now = redis.call('HGET', KEYS[2], ARGV[2])
 if now and now ~= 'dropped' and now ~= 'writing' then return 2 end
 for i = 3, #KEYS do redis.call('UNLINK', KEYS[i]) end
@@ -150,5 +137,5 @@ return 1`)
 // is limited because Redis does nothing else in the meantime.
 //
 // KEYS leader, stream. ARGV leader, id.
-var trimScript = newScript(ifLeader + `
+var trimScript = redis.NewScript(ifLeader + `
 return redis.call('XTRIM', KEYS[2], 'MINID', '~', ARGV[2], 'LIMIT', 200)`)
