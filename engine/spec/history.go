@@ -187,46 +187,32 @@ func (h History) matches(c Call, want, got Answer) bool {
 	}
 	if c.Kind != ReadAccount {
 		unmarked := h.EndsUnmarked && (c.Kind == Confirm || c.Kind == Release)
-		return (unmarked || want.Repeated == got.Repeated) && h.same(&want.Reservation, &got.Reservation)
+		return (unmarked || want.Repeated == got.Repeated) && want.Reservation.equal(&got.Reservation, h.AnyTimes)
 	}
 	if want.Account.Account != got.Account.Account || !slices.Equal(want.Account.Programmes, got.Account.Programmes) ||
 		len(want.Account.Reservations) != len(got.Account.Reservations) {
 		return false
 	}
 	for _, w := range want.Account.Reservations {
-		if !slices.ContainsFunc(got.Account.Reservations, func(r Reservation) bool { return h.same(&w, &r) }) {
+		if !slices.ContainsFunc(got.Account.Reservations, func(r Reservation) bool { return w.equal(&r, h.AnyTimes) }) {
 			return false
 		}
 	}
 	return true
 }
 
-func (h History) same(a, b *Reservation) bool {
-	times := a.CreatedAt.Equal(b.CreatedAt) && a.ExpiresAt.Equal(b.ExpiresAt) && a.ConfirmedAt.Equal(b.ConfirmedAt)
-	return a.ID == b.ID && a.Account == b.Account && a.Phase == b.Phase && a.State == b.State &&
-		a.Reference == b.Reference && (times || h.AnyTimes) && slices.Equal(a.Lines, b.Lines)
+func (r *Reservation) equal(o *Reservation, anyTimes bool) bool {
+	times := r.CreatedAt.Equal(o.CreatedAt) && r.ExpiresAt.Equal(o.ExpiresAt) && r.ConfirmedAt.Equal(o.ConfirmedAt)
+	return r.ID == o.ID && r.Account == o.Account && r.Phase == o.Phase && r.State == o.State &&
+		r.Reference == o.Reference && (times || anyTimes) && slices.Equal(r.Lines, o.Lines)
 }
 
 // equal compares everything that later answers can depend on.
 func (m *Model) equal(other *Model) bool {
-	if m == other {
-		return true
-	}
-	if len(m.reservations) != len(other.reservations) {
-		return false
-	}
-	for id, a := range m.reservations {
-		b := other.reservations[id]
-		if a == b {
-			continue
-		}
-		if b == nil || a.State != b.State || a.Reference != b.Reference || !a.CreatedAt.Equal(b.CreatedAt) ||
-			!a.ConfirmedAt.Equal(b.ConfirmedAt) || !a.overAt.Equal(b.overAt) || a.Account != b.Account ||
-			a.phaseGiven != b.phaseGiven || a.ttlGiven != b.ttlGiven || !slices.Equal(a.Lines, b.Lines) {
-			return false
-		}
-	}
-	return true
+	return m == other || maps.EqualFunc(m.reservations, other.reservations, func(a, b *reservation) bool {
+		return a == b || a.overAt.Equal(b.overAt) && a.phaseGiven == b.phaseGiven && a.ttlGiven == b.ttlGiven &&
+			a.Reservation.equal(&b.Reservation, false)
+	})
 }
 
 // hash does not depend on the map's order.
