@@ -1,6 +1,9 @@
 package redis
 
-import "sort"
+import (
+	"slices"
+	"sort"
+)
 
 // boundary is the position of a group or claim and the last record up to it.
 type boundary struct {
@@ -41,9 +44,5 @@ func (b *boundaries) atOrBefore(record uint64) (boundary, bool) {
 
 // dropBefore drops the boundaries before the given one.
 func (b *boundaries) dropBefore(first boundary) {
-	i := 0
-	for i < len(b.list) && b.list[i].at.id.compare(first.at.id) < 0 {
-		i++
-	}
-	b.list = b.list[i:]
+	b.list = slices.DeleteFunc(b.list, func(o boundary) bool { return o.at.id.compare(first.at.id) < 0 })
 }

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -40,15 +41,9 @@ type Options struct {
 var validName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 func (o Options) withDefaults() (Options, error) {
-	if o.Name == "" {
-		o.Name = "main"
-	}
-	if o.ResendBytes == 0 {
-		o.ResendBytes = 128 << 20
-	}
-	if o.Timeout == 0 {
-		o.Timeout = 2 * time.Second
-	}
+	o.Name = cmp.Or(o.Name, "main")
+	o.ResendBytes = cmp.Or(o.ResendBytes, 128<<20)
+	o.Timeout = cmp.Or(o.Timeout, 2*time.Second)
 	if !validName.MatchString(o.Name) {
 		return o, fmt.Errorf("the journal's name %.100q is not 1 to 64 letters, digits or ._-", o.Name)
 	}

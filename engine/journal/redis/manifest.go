@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -44,22 +43,16 @@ func (m manifest) text() string {
 
 func parseManifest(id, text string) (manifest, error) {
 	m := manifest{id: id}
-	words := strings.Split(text, " ")
-	if words[0] != manifestType {
+	if kind, _, _ := strings.Cut(text, " "); kind != manifestType {
 		return m, fmt.Errorf("%w: checkpoint %s: its manifest is %.100q", journal.ErrForeign, id, text)
 	}
-	if len(words) != 9 {
-		return m, m.damaged("the checksum of its manifest does not match")
-	}
-	var errs [7]error
-	m.start, errs[0] = strconv.ParseUint(words[1], 10, 64)
-	m.end, errs[1] = strconv.ParseUint(words[2], 10, 64)
-	m.base.record, errs[2] = strconv.ParseUint(words[3], 10, 64)
-	m.base.at, errs[3] = parsePosition(words[4])
-	m.pieces, errs[4] = strconv.Atoi(words[5])
-	m.bytes, errs[5] = strconv.ParseInt(words[6], 10, 64)
-	m.sum, errs[6] = strconv.ParseUint(words[7], 16, 64)
-	if err := errors.Join(errs[:]...); err != nil || m.text() != text {
+	var at string
+	_, scanErr := fmt.Sscanf(text, manifestType+" %d %d %d %s %d %d %x", &m.start, &m.end, &m.base.record, &at,
+		&m.pieces, &m.bytes, &m.sum)
+	var err error
+	m.base.at, err = parsePosition(at)
+	// The comparison includes the own sum.
+	if scanErr != nil || err != nil || m.text() != text {
 		return m, m.damaged("the checksum of its manifest does not match")
 	}
 	return m, nil
