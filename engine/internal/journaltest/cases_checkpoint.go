@@ -43,8 +43,7 @@ func checkpointWhileAppending(t *testing.T, store Store) {
 	appending.Wait()
 	require.NoError(t, appendError)
 	got := reread(t, store, b, true)
-	requireCheckpoint(t, start, end, chunks, got)
-	requireGroups(t, after(groups, start), got)
+	requireReplay(t, start, end, chunks, groups, got)
 }
 
 func checkpointAndTail(t *testing.T, store Store) {
@@ -61,8 +60,7 @@ func checkpointAndTail(t *testing.T, store Store) {
 	for _, crash := range []bool{false, true} {
 		var got contents
 		b, got = reopen(t, store, b, crash)
-		requireCheckpoint(t, 20, 35, append(chunk(1, 50), chunk(2, 1)...), got)
-		requireGroups(t, after(groups, 20), got)
+		requireReplay(t, 20, 35, append(chunk(1, 50), chunk(2, 1)...), groups, got)
 		require.Empty(t, got.sum.Notes)
 	}
 	require.NoError(t, b.Close())
@@ -73,13 +71,11 @@ func emptyCheckpoint(t *testing.T, store Store) {
 	appendGroups(t, b, 0, 3, 3)
 	writeCheckpoint(t, b, 6, 6)
 	b, got := reopen(t, store, b, false)
-	requireCheckpoint(t, 6, 6, nil, got)
-	requireGroups(t, nil, got)
+	requireReplay(t, 6, 6, nil, nil, got)
 	require.EqualValues(t, 6, got.sum.Last)
 	groups := appendGroups(t, b, 6, 2)
 	got = reread(t, store, b, false)
-	requireCheckpoint(t, 6, 6, nil, got)
-	requireGroups(t, groups, got)
+	requireReplay(t, 6, 6, nil, groups, got)
 }
 
 func repeatedStart(t *testing.T, store Store) {
@@ -88,12 +84,10 @@ func repeatedStart(t *testing.T, store Store) {
 	writeCheckpoint(t, b, 3, 3, chunk(1, 3))
 	writeCheckpoint(t, b, 3, 6, chunk(2, 3))
 	b, got := reopen(t, store, b, false)
-	requireCheckpoint(t, 3, 6, chunk(2, 3), got)
-	requireGroups(t, groups[1:], got)
+	requireReplay(t, 3, 6, chunk(2, 3), groups, got)
 	writeCheckpoint(t, b, 3, 6, chunk(3, 3))
 	got = reread(t, store, b, true)
-	requireCheckpoint(t, 3, 6, chunk(3, 3), got)
-	requireGroups(t, groups[1:], got)
+	requireReplay(t, 3, 6, chunk(3, 3), groups, got)
 }
 
 func unfinishedCheckpoint(t *testing.T, store Store) {
@@ -119,8 +113,7 @@ func unfinishedCheckpoint(t *testing.T, store Store) {
 	require.NoError(t, err)
 	require.NoError(t, left.Write(chunk(4, 1000)))
 	got = reread(t, store, b, true)
-	requireCheckpoint(t, 3, 6, chunk(3, 3), got)
-	requireGroups(t, groups[1:], got)
+	requireReplay(t, 3, 6, chunk(3, 3), groups, got)
 }
 
 func abortAfterCommit(t *testing.T, store Store) {
@@ -132,8 +125,7 @@ func abortAfterCommit(t *testing.T, store Store) {
 	require.NoError(t, c.Commit(3))
 	c.Abort()
 	got := reread(t, store, b, false)
-	requireCheckpoint(t, 3, 3, chunk(1, 3), got)
-	requireGroups(t, groups[1:], got)
+	requireReplay(t, 3, 3, chunk(1, 3), groups, got)
 }
 
 func commitThenCrash(t *testing.T, store Store) {
@@ -143,8 +135,7 @@ func commitThenCrash(t *testing.T, store Store) {
 	for range 2 {
 		var got contents
 		b, got = reopen(t, store, b, true)
-		requireCheckpoint(t, 8, 16, chunk(1, 8), got)
-		requireGroups(t, groups[1:], got)
+		requireReplay(t, 8, 16, chunk(1, 8), groups, got)
 	}
 	require.NoError(t, b.Close())
 }
@@ -167,8 +158,7 @@ func trimming(t *testing.T, store Store) {
 		if round%4 == 3 {
 			var got contents
 			b, got = reopen(t, store, b, round == 7)
-			requireCheckpoint(t, last, last, chunk(round, 10), got)
-			requireGroups(t, nil, got)
+			requireReplay(t, last, last, chunk(round, 10), nil, got)
 			require.Equal(t, last, got.sum.Last)
 		}
 	}
@@ -182,7 +172,7 @@ func trimming(t *testing.T, store Store) {
 		require.LessOrEqual(t, kept.Checkpoints, 2)
 	}
 	b, got := open(t, store)
-	requireCheckpoint(t, last, last, chunk(rounds, 10), got)
+	requireReplay(t, last, last, chunk(rounds, 10), nil, got)
 	require.Equal(t, last, got.sum.Last)
 	tail := appendGroups(t, b, last, 1)
 	got = reread(t, store, b, true)
@@ -204,13 +194,11 @@ func damagedCheckpoint(t *testing.T, store Store) {
 
 	for range 2 {
 		got := read(t, store)
-		requireCheckpoint(t, 100, 200, chunk(1, 300), got)
-		requireGroups(t, after(groups, 100), got)
+		requireReplay(t, 100, 200, chunk(1, 300), groups, got)
 		require.NotEmpty(t, got.sum.Notes, "the damage is not reported")
 	}
 	b, _ = open(t, store)
 	writeCheckpoint(t, b, 500, 500, chunk(3, 3))
 	got := reread(t, store, b, true)
-	requireCheckpoint(t, 500, 500, chunk(3, 3), got)
-	requireGroups(t, nil, got)
+	requireReplay(t, 500, 500, chunk(3, 3), nil, got)
 }

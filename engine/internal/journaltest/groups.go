@@ -56,13 +56,3 @@ func writeCheckpoint(t tester, b journal.Backend, start, end uint64, chunks ...[
 	}
 	require.NoError(t, c.Commit(end))
 }
-
-// after returns the groups that a replay from start needs.
-func after(groups []journal.Group, start uint64) []journal.Group {
-	for i, g := range groups {
-		if g.Last() > start {
-			return groups[i:]
-		}
-	}
-	return nil
-}

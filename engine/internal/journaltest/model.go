@@ -29,14 +29,12 @@ func (l *ledger) last() uint64 {
 // require compares a recovery with the model.
 func (l *ledger) require(t tester, got contents) {
 	t.Helper()
-	start := uint64(0)
 	if l.checkpoint == nil {
 		require.False(t, got.begun, "a checkpoint was delivered that was never committed")
+		requireGroups(t, l.groups, got)
 	} else {
-		start = l.checkpoint.start
-		requireCheckpoint(t, start, l.checkpoint.end, l.checkpoint.chunks, got)
+		requireReplay(t, l.checkpoint.start, l.checkpoint.end, l.checkpoint.chunks, l.groups, got)
 	}
-	requireGroups(t, after(l.groups, start), got)
 	require.Equal(t, l.last(), got.sum.Last)
 	require.Empty(t, got.sum.Notes)
 }

@@ -5,6 +5,7 @@ package journaltest
 import (
 	"bytes"
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/seathold/seathold/engine/journal"
@@ -194,11 +195,13 @@ func requireGroups(t tester, want []journal.Group, got contents) {
 	}
 }
 
-// requireCheckpoint compares the checkpoint of a recovery with the expected one.
-func requireCheckpoint(t tester, start, end uint64, chunks []byte, got contents) {
+// requireReplay compares a recovery with the expected checkpoint and with the groups that are replayed after its start.
+func requireReplay(t tester, start, end uint64, chunks []byte, groups []journal.Group, got contents) {
 	t.Helper()
 	require.True(t, got.begun, "no checkpoint was found")
 	require.Equal(t, start, got.checkpoint.Start)
 	require.Equal(t, end, got.checkpoint.End)
 	require.True(t, bytes.Equal(chunks, got.chunks), "bytes of the checkpoint at %d", start)
+	replayed := slices.DeleteFunc(slices.Clone(groups), func(g journal.Group) bool { return g.Last() <= start })
+	requireGroups(t, replayed, got)
 }
