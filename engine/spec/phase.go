@@ -29,10 +29,10 @@ func (m *Model) choosePhase(op Operation) (*catalog.Phase, Refusal) {
 	if len(fit) == 0 {
 		return nil, notOpen(m.nextPhase(op))
 	}
-	sellers := 0
+	sellsAll := func(p *catalog.Phase) bool { return m.sellsAll(op, p) }
 	for _, condition := range []func(p *catalog.Phase) bool{
 		func(p *catalog.Phase) bool { return m.ofItsProgramme(op, p) },
-		func(p *catalog.Phase) bool { return m.sellsAll(op, p) },
+		sellsAll,
 		func(p *catalog.Phase) bool {
 			return p.Kind == catalog.Single || len(sessionsOf(m.knownLines(op))) == p.PackSessions
 		},
@@ -42,9 +42,8 @@ func (m *Model) choosePhase(op Operation) (*catalog.Phase, Refusal) {
 			break
 		}
 		fit = narrower
-		sellers = len(keep(fit, func(p *catalog.Phase) bool { return m.sellsAll(op, p) }))
 	}
-	if len(fit) == 1 || sellers == 0 {
+	if len(fit) == 1 || !slices.ContainsFunc(fit, sellsAll) {
 		return fit[0], Refusal{}
 	}
 	if known := len(m.knownLines(op)); known < len(op.Lines) {

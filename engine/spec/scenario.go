@@ -1,8 +1,6 @@
 package spec
 
 import (
-	"bufio"
-	"bytes"
 	"embed"
 	"errors"
 	"fmt"
@@ -90,9 +88,8 @@ func Scenarios() ([]Scenario, error) {
 func parseScenarios(file string, text []byte) ([]Scenario, error) {
 	var all []Scenario
 	var at time.Time
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	for n := 1; lines.Scan(); n++ {
-		text := strings.TrimSpace(lines.Text())
+	for i, line := range strings.Split(string(text), "\n") {
+		n, text := i+1, strings.TrimSpace(line)
 		word, rest, _ := strings.Cut(text, " ")
 		var err error
 		switch {
@@ -114,7 +111,7 @@ func parseScenarios(file string, text []byte) ([]Scenario, error) {
 			return nil, fmt.Errorf("%s:%d: %q: %w", file, n, text, err)
 		}
 	}
-	return all, lines.Err()
+	return all, nil
 }
 
 func (s *step) parse(word, rest string, at time.Time) error {
