@@ -314,10 +314,7 @@ func (w *Writer) Close(ctx context.Context) error {
 	}
 	w.cancel()
 	<-w.done
-	if err := w.failure.Load(); err != nil {
-		return *err
-	}
-	return nil
+	return w.Err() // a writer that has ended is not stalled
 }
 
 // WriterStats are counts since the writer's start.

@@ -1,6 +1,8 @@
 package redis
 
 import (
+	"slices"
+
 	"github.com/seathold/seathold/engine/journal"
 )
 
@@ -43,23 +45,13 @@ func (b *resendBuffer) newest() *entry { return b.entries[len(b.entries)-1] }
 // after returns the entries after the given position, up to and including last. It returns nil when last or a later
 // entry is at that position, so that nothing is missing, and false when the position is not in the buffer.
 func (b *resendBuffer) after(at position, last *entry) ([]*entry, bool) {
-	from, to := -1, -1
-	if at == b.before {
-		from = 0
-	}
-	for i, e := range b.entries {
-		if e.at == at {
-			from = i + 1
-		}
-		if e == last {
-			to = i
-		}
-	}
+	end := slices.Index(b.entries, last)
+	known := slices.IndexFunc(b.entries, func(e *entry) bool { return e.at == at })
 	switch {
-	case from < 0:
+	case known < 0 && at != b.before:
 		return nil, false
-	case from > to:
+	case known >= end:
 		return nil, true
 	}
-	return b.entries[from : to+1], true
+	return b.entries[known+1 : end+1], true
 }
