@@ -3,13 +3,15 @@ package historytest
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/seathold/seathold/engine/spec"
 )
@@ -22,7 +24,6 @@ type Client struct {
 	address string
 	conn    net.Conn
 	reader  *bufio.Reader
-	request bytes.Buffer
 }
 
 // Reply is the outcome of a request.
@@ -47,8 +48,7 @@ func (c *Client) Send(address string, ops []spec.Operation) (Reply, error) {
 	if c.connect(address) != nil {
 		return Reply{}, nil
 	}
-	c.encode(ops)
-	status, header, body, err := c.exchange()
+	status, header, body, err := c.exchange(c.encode(ops))
 	if err != nil {
 		c.Close()
 		lost := make([]spec.Answer, len(ops))
@@ -87,36 +87,33 @@ func (c *Client) Close() {
 }
 
 // encode builds the request.
-func (c *Client) encode(ops []spec.Operation) {
+func (c *Client) encode(ops []spec.Operation) *http.Request {
 	method, path, content := http.MethodPost, "/v1/batch", any(batchOf(ops))
 	if len(ops) == 1 {
 		method, path, content = requestOf(ops[0])
 	}
 	var body []byte
+	var err error
 	if content != nil {
-		var err error
-		if body, err = json.Marshal(content); err != nil {
-			panic("BUG: " + err.Error())
-		}
+		body, err = json.Marshal(content)
 	}
-	c.request.Reset()
-	fmt.Fprintf(&c.request, "%s %s HTTP/1.1\r\nHost: %s\r\n", method, path, c.address)
-	if method == http.MethodPost {
-		fmt.Fprintf(&c.request, "Content-Type: application/json\r\nContent-Length: %d\r\n", len(body))
+	request, fault := http.NewRequest(method, "http://"+c.address+path, bytes.NewReader(body))
+	if err = errors.Join(err, fault); err != nil {
+		panic("BUG: " + err.Error())
 	}
-	c.request.WriteString("\r\n")
-	c.request.Write(body)
+	request.Header.Set("Content-Type", "application/json")
+	return request
 }
 
 // exchange sends the request and reads the response.
-func (c *Client) exchange() (status int, header http.Header, body []byte, err error) {
+func (c *Client) exchange(request *http.Request) (status int, header http.Header, body []byte, err error) {
 	if err = c.conn.SetDeadline(time.Now().Add(c.Timeout)); err != nil {
 		return 0, nil, nil, err
 	}
-	if _, err = c.conn.Write(c.request.Bytes()); err != nil {
+	if err = request.Write(c.conn); err != nil {
 		return 0, nil, nil, err
 	}
-	r, err := http.ReadResponse(c.reader, nil)
+	r, err := http.ReadResponse(c.reader, request)
 	if err != nil {
 		return 0, nil, nil, err
 	}

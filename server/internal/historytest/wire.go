@@ -1,12 +1,13 @@
 package historytest
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/seathold/seathold/engine/spec"
 	"github.com/seathold/seathold/server/client"
@@ -43,9 +44,9 @@ type confirmation struct {
 // results is the response to a batch.
 type results struct {
 	Results []struct {
-		Status      int             `json:"status"`
-		Reservation json.RawMessage `json:"reservation"`
-		Problem     json.RawMessage `json:"problem"`
+		Status      int            `json:"status"`
+		Reservation jsontext.Value `json:"reservation"`
+		Problem     jsontext.Value `json:"problem"`
 	} `json:"results"`
 }
 
@@ -109,15 +110,7 @@ func answerOf(op spec.Operation, status int, body []byte) (a spec.Answer, err er
 
 // decode decodes exactly one value, and refuses unknown members.
 func decode(body []byte, to any) error {
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	if err := d.Decode(to); err != nil {
-		return err
-	}
-	if d.More() {
-		return errors.New("more than one value")
-	}
-	return nil
+	return json.Unmarshal(body, to, json.RejectUnknownMembers(true))
 }
 
 // reservationOf converts a reservation and checks the sum of its tickets.
