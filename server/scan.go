@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/binary"
+	"errors"
 	"math/bits"
 	"slices"
 	"strconv"
@@ -22,19 +23,6 @@ type scanner struct {
 	body []byte
 	at   int    // index of the next byte
 	text []byte // decoded strings that had escapes
-}
-
-// scanFault is the error of text that is not strict JSON.
-type scanFault struct {
-	at   int    // byte of the body
-	what string // empty where the body ends too early
-}
-
-func (f *scanFault) Error() string {
-	if f.what == "" {
-		return "it ends too early"
-	}
-	return "at byte " + strconv.Itoa(f.at) + ", " + f.what
 }
 
 // notPlain tests eight bytes at a time. The lowest bit that is set in the result is in the first byte that is not
@@ -88,9 +76,9 @@ func (s *scanner) more(end byte, first bool) (bool, error) {
 // unexpected returns the fault of the next byte.
 func (s *scanner) unexpected(what string) error {
 	if s.at >= len(s.body) {
-		return &scanFault{at: s.at}
+		return errors.New("it ends too early")
 	}
-	return &scanFault{at: s.at, what: what}
+	return errors.New("at byte " + strconv.Itoa(s.at) + ", " + what)
 }
 
 // string reads a string whose quote is the next byte. The result shares memory with the body or with the scanner.
