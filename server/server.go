@@ -18,6 +18,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,18 +68,12 @@ func (o *Options) fillIn() error {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	orDefault(&o.MaxInFlight, 8192)
-	orDefault(&o.MaxConnections, 16_384)
-	orDefault(&o.ReadTimeout, 10*time.Second)
-	orDefault(&o.WriteTimeout, 15*time.Second)
-	orDefault(&o.IdleTimeout, 75*time.Second)
+	o.MaxInFlight = cmp.Or(o.MaxInFlight, 8192)
+	o.MaxConnections = cmp.Or(o.MaxConnections, 16_384)
+	o.ReadTimeout = cmp.Or(o.ReadTimeout, 10*time.Second)
+	o.WriteTimeout = cmp.Or(o.WriteTimeout, 15*time.Second)
+	o.IdleTimeout = cmp.Or(o.IdleTimeout, 75*time.Second)
 	return nil
-}
-
-func orDefault[T int | time.Duration](field *T, otherwise T) {
-	if *field == 0 {
-		*field = otherwise
-	}
 }
 
 // Server serves the HTTP API on any number of listeners.
