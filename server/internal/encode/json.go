@@ -1,6 +1,7 @@
 package encode
 
 import (
+	"encoding/hex"
 	"strconv"
 	"time"
 
@@ -38,18 +39,11 @@ func Int(dst []byte, n int) []byte { return strconv.AppendInt(dst, int64(n), 10)
 
 // ID appends a UUID in lower case, without quotes.
 func ID(dst []byte, id engine.ID) []byte {
-	const digits = "0123456789abcdef"
-	var text [36]byte
-	at := 0
-	for i, b := range id {
-		if i == 4 || i == 6 || i == 8 || i == 10 {
-			text[at] = '-'
-			at++
-		}
-		text[at], text[at+1] = digits[b>>4], digits[b&15]
-		at += 2
-	}
-	return append(dst, text[:]...)
+	dst = append(hex.AppendEncode(dst, id[:4]), '-')
+	dst = append(hex.AppendEncode(dst, id[4:6]), '-')
+	dst = append(hex.AppendEncode(dst, id[6:8]), '-')
+	dst = append(hex.AppendEncode(dst, id[8:10]), '-')
+	return hex.AppendEncode(dst, id[10:])
 }
 
 // Time appends "2023-11-30T09:00:00.000Z": RFC 3339 in UTC with milliseconds, for the years 0 to 9999.
