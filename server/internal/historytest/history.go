@@ -189,30 +189,25 @@ func (h *History) Distrust() {
 // Finish reads the final state of the histories from the server, which must be the leader. No call is in progress,
 // other than those that can no longer take effect.
 func Finish(all []*History, address string) error {
-	const readers = 8
-	faults := make(chan error, readers)
-	for reader := range readers {
-		go func() {
-			c := Client{Timeout: time.Minute}
+	var faults [8]error // one for each reader
+	var readers sync.WaitGroup
+	for reader := range faults {
+		readers.Go(func() {
+			c := Caller{Client: Client{Timeout: time.Minute}}
 			defer c.Close()
-			var err error
-			for i := reader; i < len(all) && err == nil; i += readers {
-				err = all[i].finish(&c, address)
+			for i := reader; i < len(all) && faults[reader] == nil; i += len(faults) {
+				c.history = all[i]
+				faults[reader] = c.finish(address)
 			}
-			faults <- err
-		}()
+		})
 	}
-	var err error
-	for range readers {
-		err = errors.Join(err, <-faults)
-	}
-	return err
+	readers.Wait()
+	return errors.Join(faults[:]...)
 }
 
 // finish reads the reservations and accounts of the cell.
-func (h *History) finish(c *Client, address string) error {
-	last := &Caller{Client: *c, history: h}
-	defer func() { *c = last.Client }()
+func (c *Caller) finish(address string) error {
+	h := c.history
 	var ops []spec.Operation
 	for i := range idsOfCell {
 		ops = append(ops, spec.Operation{Kind: spec.ReadReservation, ID: h.cell.id(i)})
@@ -222,7 +217,7 @@ func (h *History) finish(c *Client, address string) error {
 	}
 	for _, op := range ops {
 		known := len(h.calls)
-		if last.Call(address, []spec.Operation{op}, nil); len(h.calls) != known+1 {
+		if c.Call(address, []spec.Operation{op}, nil); len(h.calls) != known+1 {
 			return fmt.Errorf("cell %d: the final %s has no answer: %w", h.cell, op, errors.Join(h.faults...))
 		}
 	}
