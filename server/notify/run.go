@@ -29,8 +29,8 @@ type Options struct {
 	Failures  io.Writer // receives CSV: rank,account,address,reason
 
 	Rate    float64       // mails a second, at most; default 10
-	Retries int           // rounds through the deferred mails; default 4. -1: none
-	Backoff time.Duration // before the first of these rounds and between attempts to connect, then doubled; default 10 s
+	Retries int           // rounds through the deferred mails
+	Backoff time.Duration // before the first of these rounds and between attempts to connect, then doubled
 
 	RetryFailed bool // send again what the server had refused for good in an earlier run
 
@@ -73,8 +73,6 @@ func (o *Options) check() (*mail.Address, error) {
 	if !(o.Rate >= 0.001 && o.Rate <= 10_000) {
 		return nil, fmt.Errorf("a rate of %g mails a second is not from 0.001 to 10000", o.Rate)
 	}
-	o.Retries = max(cmp.Or(o.Retries, 4), 0)
-	o.Backoff = cmp.Or(o.Backoff, 10*time.Second)
 	if o.Now == nil {
 		o.Now = time.Now
 	}

@@ -103,9 +103,6 @@ func (c *notifyCommand) options() (o notify.Options, winners int, err error) {
 	}
 	o = notify.Options{Draw: c.Draw, From: c.From, Rate: c.Rate, Retries: c.Retries, Backoff: c.Backoff,
 		RetryFailed: c.RetryFailed, Log: c.State}
-	if c.Retries == 0 {
-		o.Retries = -1
-	}
 	if o.Log == "" {
 		o.Log = filepath.Clean(c.Result) + ".notify.log"
 	}
