@@ -34,7 +34,7 @@ func (j *Journal) Append(ctx context.Context, g journal.Group) error {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.last, j.tail, j.lastContact = g.Last(), e.at, time.Now()
+	j.last, j.tail = g.Last(), e.at
 	j.boundaries.add(boundary{g.Last(), e.at})
 	return nil
 }
@@ -54,9 +54,6 @@ func (j *Journal) Beat(ctx context.Context) error {
 	j.number++
 	err := j.beat(attempt, beatType)
 	if err == nil {
-		j.mu.Lock()
-		defer j.mu.Unlock()
-		j.lastContact = time.Now()
 		return nil
 	}
 	if ctx.Err() == nil && transient(err) {

@@ -93,19 +93,18 @@ type Journal struct {
 	number uint64  // of the last entry sent in this epoch
 	resend resendBuffer
 
-	mu          sync.Mutex // guards the fields below; never held during a call
-	role        role
-	failed      error // why nothing can be appended any more
-	last        uint64
-	tail        position
-	boundaries  boundaries
-	epoch       uint64
-	leader      string
-	lastContact time.Time
-	resent      uint64
-	intact      []manifest // complete checkpoints, oldest first
-	checkpoint  *checkpoint
-	serial      uint64 // of the last checkpoint begun in this epoch
+	mu         sync.Mutex // guards the fields below; never held during a call
+	role       role
+	failed     error // why nothing can be appended any more
+	last       uint64
+	tail       position
+	boundaries boundaries
+	epoch      uint64
+	leader     string
+	resent     uint64
+	intact     []manifest // complete checkpoints, oldest first
+	checkpoint *checkpoint
+	serial     uint64 // of the last checkpoint begun in this epoch
 }
 
 var _ journal.Shared = (*Journal)(nil)
@@ -177,10 +176,6 @@ type Status struct {
 	Leader  string // its address; empty when none is known
 	Last    uint64 // sequence of the last record appended or followed
 
-	// LastContact is when Redis last confirmed an append or a beat of this leader, or, for a follower, when its leader's
-	// current silence began; zero for never.
-	LastContact time.Time
-
 	Resent   uint64 // entries appended again to a Redis that restarted with less
 	Retrying error  // why calls are being retried now; nil while they succeed
 	Failed   error  // why nothing can be appended any more
@@ -190,6 +185,6 @@ type Status struct {
 func (j *Journal) Status() Status {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return Status{Leading: j.role == leading, Epoch: j.epoch, Leader: j.leader, Last: j.last, LastContact: j.lastContact,
-		Resent: j.resent, Retrying: j.link.retryCause(), Failed: j.failed}
+	return Status{Leading: j.role == leading, Epoch: j.epoch, Leader: j.leader, Last: j.last, Resent: j.resent,
+		Retrying: j.link.retryCause(), Failed: j.failed}
 }

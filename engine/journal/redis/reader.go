@@ -36,11 +36,10 @@ type reader struct {
 	boundaries boundaries
 	intact     []manifest // complete checkpoints not known to be damaged, oldest first
 
-	epoch       uint64
-	leader      string // address
-	resigned    bool   // the last entry is a resignation
-	lastContact time.Time
-	expectBase  bool // the next entry must be the base of the checkpoint
+	epoch      uint64
+	leader     string // address
+	resigned   bool   // the last entry is a resignation
+	expectBase bool   // the next entry must be the base of the checkpoint
 }
 
 func newReader(l *link, to journal.Recovery, retryFor time.Duration) *reader {

@@ -51,7 +51,7 @@ func (l *link) readError(err error) error {
 func (j *Journal) updateStatus(r *reader) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.last, j.epoch, j.leader, j.lastContact = r.recovered.Last, r.epoch, r.leader, r.lastContact
+	j.last, j.epoch, j.leader = r.recovered.Last, r.epoch, r.leader
 }
 
 // maxBlock bounds one wait for entries, and so how long a follower takes to notice that it is closed or that Redis is
@@ -84,28 +84,28 @@ func (j *Journal) Follow(ctx context.Context, to journal.Recovery, silence time.
 
 // follow delivers entries until the leader has resigned or was silent for the given time.
 func (j *Journal) follow(ctx context.Context, r *reader, silence time.Duration, alive func(leader string)) error {
-	r.lastContact = time.Now()
+	lastContact := time.Now()
 	a := j.link.attempts(0)
 	for !r.resigned {
 		j.updateStatus(r)
-		left := silence - time.Since(r.lastContact)
+		left := silence - time.Since(lastContact)
 		n, err := r.wait(ctx, min(max(left, time.Millisecond), maxBlock))
 		if err != nil {
 			if err := a.backOff(ctx, err); err != nil {
 				return err
 			}
-			r.lastContact = time.Now() // time without a response is not silence
+			lastContact = time.Now() // time without a response is not silence
 			continue
 		}
 		j.link.setRetrying(nil)
 		a = j.link.attempts(0)
 		switch {
 		case n > 0:
-			r.lastContact = time.Now()
+			lastContact = time.Now()
 			if n < r.requested { // everything that was durable is delivered
 				alive(r.leader)
 			}
-		case time.Since(r.lastContact) >= silence:
+		case time.Since(lastContact) >= silence:
 			return nil
 		}
 	}
@@ -184,10 +184,10 @@ func (j *Journal) claimEpoch(ctx context.Context, r *reader, address string) (*e
 
 // startLeading makes the journal ready for Append after what was read.
 func (j *Journal) startLeading(r *reader, claim *entry) {
-	j.claim, j.number, j.reader = claim, 0, nil
+	j.claim, j.reader = claim, nil
 	j.resend.reset(claim)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.role, j.last, j.tail, j.boundaries, j.intact = leading, r.recovered.Last, claim.at, r.boundaries, r.intact
-	j.epoch, j.leader, j.lastContact, j.serial = claim.at.id.epoch, claim.leader, time.Now(), 0
+	j.epoch, j.leader = claim.at.id.epoch, claim.leader
 }
