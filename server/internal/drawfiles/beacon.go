@@ -22,12 +22,20 @@ const fetchTimeout = 30 * time.Second
 // ReadBeacon returns the beacon in a file or at the URL of a drand relay, as JSON. It checks only the form: whether the
 // beacon decides a draw is for the server to check.
 func ReadBeacon(ctx context.Context, from string) ([]byte, error) {
-	read := readFile
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	var source io.ReadCloser
+	var err error
 	if strings.HasPrefix(from, "http://") || strings.HasPrefix(from, "https://") {
-		read = fetch
+		source, err = fetch(ctx, from)
+	} else {
+		source, err = os.Open(from)
 	}
-	data, err := read(ctx, from)
 	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(source, operator.MaxBeacon+1))
+	if err = errors.Join(err, source.Close()); err != nil {
 		return nil, err
 	}
 	if _, err := draw.ParseBeacon(data); err != nil {
@@ -51,18 +59,8 @@ func StandIn(d *catalog.Draw) (beacon []byte, ok bool, err error) {
 		b.Signature), true, nil
 }
 
-func readFile(_ context.Context, name string) (data []byte, err error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	return io.ReadAll(io.LimitReader(file, operator.MaxBeacon+1))
-}
-
-func fetch(ctx context.Context, address string) (data []byte, err error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
+// fetch returns what a relay responds with. The caller closes it.
+func fetch(ctx context.Context, address string) (io.ReadCloser, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, err
@@ -71,9 +69,8 @@ func fetch(ctx context.Context, address string) (data []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, response.Body.Close()) }()
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s: status %s", address, response.Status)
+		return nil, errors.Join(fmt.Errorf("%s: status %s", address, response.Status), response.Body.Close())
 	}
-	return io.ReadAll(io.LimitReader(response.Body, operator.MaxBeacon+1))
+	return response.Body, nil
 }
