@@ -64,15 +64,11 @@ func newCaller(o Options, timeout time.Duration) (*caller, error) {
 	}
 	o.Connections, o.Attempts = cmp.Or(o.Connections, 64), cmp.Or(o.Attempts, 5)
 	o.Patience = cmp.Or(o.Patience, time.Minute)
-	if o.TLS == nil {
-		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
-	}
 	if o.Sleep == nil {
 		o.Sleep = pause.Sleep
 	}
-	dialer := &net.Dialer{Timeout: dialTimeout}
 	transport := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, TLSClientConfig: o.TLS,
+		Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext, TLSClientConfig: o.TLS,
 		MaxConnsPerHost: o.Connections, MaxIdleConnsPerHost: o.Connections, IdleConnTimeout: 30 * time.Second,
 		TLSHandshakeTimeout: dialTimeout, ResponseHeaderTimeout: timeout, DisableCompression: true,
 	}
@@ -155,7 +151,7 @@ func (c *caller) send(ctx context.Context, method, path string, body []byte) (*h
 	}
 	refusal := &Error{}
 	if json.Unmarshal(text, refusal) != nil || refusal.Code == "" {
-		refusal = noAnswer(response.StatusCode, "")
+		refusal = noAnswer(response.StatusCode, "no problem document")
 	}
 	refusal.Status = response.StatusCode
 	if seconds, err := strconv.ParseUint(response.Header.Get("Retry-After"), 10, 31); err == nil {
@@ -211,9 +207,6 @@ func (e *Error) Time(fact string) time.Time {
 }
 
 func noAnswer(status int, why string) *Error {
-	if why == "" {
-		why = "no problem document"
-	}
 	detail := fmt.Sprintf("status %d: %s; is this a Seathold server?", status, why)
 	return &Error{Status: status, Code: "no_answer", Detail: detail}
 }
