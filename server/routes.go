@@ -36,6 +36,7 @@ type resource struct {
 // find returns the resource of a path as the client sent it. Nothing is normalized; only the variable segment is
 // decoded later.
 func (x *exchange) find(path []byte) (r resource, found bool) {
+	x.param = nil // of the previous request
 	if string(path) == "/openapi.yaml" {
 		return resource{get: (*exchange).readDocument, public: true}, true
 	}
