@@ -36,8 +36,8 @@ func (e *Engine) Epoch() uint64 {
 }
 
 // Deposed returns a channel that is closed when another leader has fenced this engine, or when this standby can no
-// longer follow; Ready then returns why. Close the engine and open a new one as a standby. It stays open when a leader's
-// journal fails for another reason.
+// longer follow; Ready then returns why. Close the engine and open a new one as a standby. The channel stays open when
+// the leader's journal fails for another reason.
 func (e *Engine) Deposed() <-chan struct{} { return e.deposed }
 
 // follow replays what the leader makes durable until this engine leads or is closed.

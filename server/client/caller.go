@@ -68,9 +68,10 @@ func newCaller(o Options, timeout time.Duration) (*caller, error) {
 		o.Sleep = pause.Sleep
 	}
 	transport := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext, TLSClientConfig: o.TLS,
+		Proxy: http.ProxyFromEnvironment, TLSClientConfig: o.TLS, TLSHandshakeTimeout: dialTimeout,
+		DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext, DisableCompression: true,
 		MaxConnsPerHost: o.Connections, MaxIdleConnsPerHost: o.Connections, IdleConnTimeout: 30 * time.Second,
-		TLSHandshakeTimeout: dialTimeout, ResponseHeaderTimeout: timeout, DisableCompression: true,
+		ResponseHeaderTimeout: timeout,
 	}
 	// A redirect could turn a POST into a GET, or send the key unencrypted.
 	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -112,7 +113,7 @@ func (c *caller) once(ctx context.Context, method, path string, content, answer 
 			return 0, err
 		}
 	}
-	response, err := c.send(ctx, method, path, body)
+	response, err := c.send(ctx, method, path, body) //nolint:bodyclose // read closes it
 	if err != nil {
 		return 0, err
 	}

@@ -130,8 +130,8 @@ func (s *service) suggest(out *lines) {
 	}
 	url := s.url(s.api) + "/v1/reservations"
 	out.printf("\nTry it. This holds tickets, and can be repeated until a limit is reached:")
-	out.printf(`  %s %s -d '{"account":"%s","lines":[{"session":"%s","category":"%s","quantity":%d}]}'`, curl, url, account,
-		line.Session, line.Category, line.Quantity)
+	out.printf(`  %s %s -d '{"account":"%s","lines":[{"session":"%s","category":"%s","quantity":%d}]}'`, curl, url,
+		account, line.Session, line.Category, line.Quantity)
 	out.printf("This sells them, with the id from that answer in place of ID:")
 	out.printf("  %s -X POST %s/ID/confirm", curl, url)
 }

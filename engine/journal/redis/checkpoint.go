@@ -215,7 +215,7 @@ func (c *checkpoint) remove(ctx context.Context, id string) error {
 }
 
 // errIncomplete ends a checkpoint when Redis restarted with less while it was written.
-var errIncomplete = errors.New("Redis lost a part of the checkpoint or the leader key; the next checkpoint may succeed")
+var errIncomplete = errors.New("a part of the checkpoint or the leader key is missing; the next checkpoint may succeed")
 
 // run runs one of the checkpoint scripts, which do nothing unless this leader is still the leader.
 func (c *checkpoint) run(ctx context.Context, s *redis.Script, keys []string, args ...any) error {

@@ -88,7 +88,7 @@ func (c *Client) Close() {
 
 // encode builds the request.
 func (c *Client) encode(ops []spec.Operation) *http.Request {
-	method, path, content := http.MethodPost, "/v1/batch", any(batchOf(ops))
+	method, path, content := http.MethodPost, "/v1/batch", batchOf(ops)
 	if len(ops) == 1 {
 		method, path, content = requestOf(ops[0])
 	}
