@@ -13,9 +13,9 @@ const (
 // means that the retries are exhausted: the operation undoes what it did and returns Overloaded.
 //
 // All retry loops have one shape. A definite answer ends the loop. Where a word has changed between the look and the
-// decision, another caller made progress and the look is repeated at once. Where something is undecided, the loop
-// backs off first. Waiting is acyclic (see Reserve), so the caller that is waited for never waits in turn for the one
-// that waits.
+// decision, another caller made progress and the look is repeated. Where something is undecided, the loop backs off
+// first; foresee, which holds nothing yet, backs off in both cases. Waiting is acyclic (see Reserve), so the caller
+// that is waited for never waits in turn for the one that waits.
 func (v *Inventory) backOff(attempt *int) bool {
 	*attempt++
 	return v.pause(*attempt - 1)
