@@ -191,6 +191,9 @@ type Rule struct {
 	detail func(r *Refusal) string
 }
 
+// Detail is r.Detail for a caller that has the rule of r already.
+func (u *Rule) Detail(r *Refusal) string { return u.detail(r) }
+
 // Fact is one fact of a refusal, by its name in the HTTP contract. Exactly one of the functions is set; it reads the
 // value.
 type Fact struct {
@@ -254,7 +257,7 @@ type Refusal struct {
 func (r *Refusal) Error() string { return string(r.Code) + ": " + r.Detail() }
 
 // Detail describes in a sentence for people which rule was broken, and by what.
-func (r *Refusal) Detail() string { return r.Rule().detail(r) }
+func (r *Refusal) Detail() string { return r.Rule().Detail(r) }
 
 // Rule returns the row of the refusal's code. It panics for a code that the engine does not have.
 func (r *Refusal) Rule() *Rule {

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/gofrs/flock"
+
 	"github.com/seathold/seathold/engine/journal"
 )
 

@@ -25,7 +25,7 @@ var (
 // Refusal appends a refusal of the engine as problem+json (RFC 9457).
 func Refusal(dst []byte, r *engine.Refusal) []byte {
 	rule := r.Rule()
-	dst = openProblem(dst, rule, r.Detail())
+	dst = openProblem(dst, rule, rule.Detail(r))
 	for i := range rule.Facts {
 		fact := &rule.Facts[i]
 		dst = append(append(append(dst, `,"`...), fact.Name...), `":`...)
