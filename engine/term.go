@@ -23,8 +23,7 @@ type term struct {
 func (e *Engine) claim(ctx context.Context, p *replay, found journal.Recovered) (*term, error) {
 	last := found.Last
 	if shared := e.o.shared(); shared != nil {
-		var err error
-		if last, err = shared.Claim(ctx, e.o.Address, p.into(ctx)); err != nil {
+		if err := shared.Claim(ctx, e.o.Address); err != nil {
 			return nil, err
 		}
 	}

@@ -19,8 +19,8 @@
 //	Checkpoint  any      one other goroutine       groups are appended; one checkpoint at a time
 //	Close       once     any goroutine             after the last Append
 //
-// A Shared backend is used by several processes, one of which leads and writes. There, Recover or Follow comes first,
-// and Claim comes before the first Append.
+// A Shared backend is used by several processes, one of which leads and writes. There, Claim comes before the first
+// Append; Shared has the order of the calls.
 //
 // # What a backend guarantees
 //
@@ -78,22 +78,33 @@ type Backend interface {
 	Close() error
 }
 
-// Shared is a backend that several processes reach, one of which leads and writes (I8). A process calls either Recover
-// and then Claim, or Follow, after which it may call Claim.
+// Shared is a backend that several processes reach, one of which leads and writes (I8).
+//
+// A process first calls Recover or Follow, on a new backend. It calls Claim when it knows that no other process leads:
+// when Recovered.Led is false, or when Follow has returned nil. After Recover, and after a Claim that returned
+// ErrNotSilent, it may call Follow, which continues where the last delivery ended. One goroutine makes all these calls.
+// After any other error the backend can only be closed.
 type Shared interface {
 	Backend
 
-	// Follow delivers as Recover does and then continues: it delivers every group that the leader makes durable to
-	// to.Group, in order. It calls alive, on the same goroutine, with the leader's address whenever the leader has shown
-	// that it is alive and all that it had made durable by then is delivered. It returns nil, with everything durable
-	// delivered, once the leader has been silent for the given time or has stepped down. Otherwise it returns ctx's error
-	// or a fault of the journal.
+	// Follow delivers as Recover does, or continues after it, and then delivers every group that the leader makes durable
+	// to to.Group, in order. It calls alive, on the same goroutine, with the leader's address whenever the leader has
+	// shown that it is alive and all that it had made durable by then is delivered.
+	//
+	// It returns nil, with everything durable delivered, once the leader has been silent for the given time or has stepped
+	// down. A leader is silent from its last entry of any kind on, and no earlier than from the call of Follow on. A
+	// journal without a leader is silent. Time in which the journal does not respond is not silence, because the leader
+	// could not be heard. Otherwise Follow returns ctx's error or a fault of the journal. Recovered sums up all deliveries
+	// of this backend.
 	Follow(ctx context.Context, to Recovery, silence time.Duration, alive func(leader string)) (Recovered, error)
 
 	// Claim makes this process the leader, with the address at which clients reach it, and fences every older leader: no
-	// group of theirs can follow any more. Groups that were appended since Recover or Follow returned are delivered to
-	// to.Group first. last is the sequence of the journal's last record.
-	Claim(ctx context.Context, address string, to Recovery) (last uint64, err error)
+	// group of theirs can follow any more. The journal continues after Recovered.Last of the last delivery.
+	//
+	// It claims only the journal that was delivered. When anything was added after that, be it a group, a beat or another
+	// claim, it changes nothing and returns ErrNotSilent: the leader is alive, or another process was faster. Of several
+	// processes that claim after the same silence, one leads.
+	Claim(ctx context.Context, address string) error
 
 	// Beat shows followers that the leader is alive. The writer calls it on the goroutine that appends, while there is
 	// nothing to append. Records that arrive meanwhile wait, so it returns soon, and a beat that does not get through is
@@ -133,6 +144,7 @@ type Recovered struct {
 	Records    int
 	TornBytes  int64    // cut off the end
 	Notes      []string // what an operator should read: a damaged checkpoint that was skipped, an unfinished group
+	Led        bool     // a leader has claimed a Shared journal and has not stepped down; it may be alive
 }
 
 // Checkpoint is a checkpoint being written, in any number of chunks. Each chunk is a run of records, as in
@@ -156,6 +168,9 @@ var (
 	// ErrClosed: the journal was closed.
 	ErrClosed = errors.New("the journal is closed")
 )
+
+// ErrNotSilent is returned by Shared.Claim when another process writes the journal. The claim changed nothing.
+var ErrNotSilent = errors.New("another server writes the journal")
 
 // Errors of opening and of Recover.
 var (

@@ -140,12 +140,8 @@ func (j *Journal) send(ctx context.Context, timeout time.Duration, e *entry) (an
 		return l.run(ctx, timeout, appendScript, []string{l.stream, l.tail}, e.at.id.String(), e.previous.String(),
 			e.group.First, e.group.Count, sumText(e.at.sum), e.group.Records)
 	}
-	reply, err := l.run(ctx, timeout, claimScript, []string{l.stream, l.tail, l.leader}, e.at.id.String(),
-		sumText(e.at.sum), e.leader, e.nonce, e.previous.String())
-	if list, ok := reply.([]any); ok && len(list) == 2 {
-		return list[0], err
-	}
-	return nil, err
+	return l.run(ctx, timeout, claimScript, []string{l.stream, l.tail, l.leader}, e.at.id.String(), sumText(e.at.sum),
+		e.leader, e.nonce, e.previous.String(), e.at.id.String())
 }
 
 // reconcile is called when the journal does not end where e must be appended. It returns true when the stream contains

@@ -104,9 +104,8 @@ func TestTakeover(t *testing.T) {
 	<-f.done
 	require.NoError(t, f.err)
 	require.InDelta(t, silence.Seconds(), f.ended.Sub(died).Seconds(), 0.7)
-	last, err := f.journal.Claim(t.Context(), "http://standby.test:8080", f.into())
-	require.NoError(t, err)
-	require.EqualValues(t, 150, last)
+	require.NoError(t, f.journal.Claim(t.Context(), "http://standby.test:8080"))
+	require.EqualValues(t, 150, f.journal.Status().Last)
 	require.EqualValues(t, 2, f.journal.Epoch())
 	require.NoError(t, f.journal.Append(t.Context(), testGroup(151, 1)))
 	require.Equal(t, append(f.got.groups, testGroup(151, 1)), contentsOf(t, o).groups)
@@ -124,8 +123,7 @@ func TestStepDown(t *testing.T) {
 	require.ErrorIs(t, leader.Append(t.Context(), testGroup(6, 1)), journal.ErrClosed)
 	<-f.done
 	require.NoError(t, f.err)
-	_, err := f.journal.Claim(t.Context(), "", f.into())
-	require.NoError(t, err)
+	require.NoError(t, f.journal.Claim(t.Context(), ""))
 	require.Less(t, time.Since(began), time.Second)
 	require.Equal(t, []journal.Group{testGroup(1, 5)}, f.got.groups)
 
@@ -134,22 +132,59 @@ func TestStepDown(t *testing.T) {
 	until(t, "the next follower has both groups", func() bool { return second.groups() == 2 })
 }
 
-// TestClaimDeliversLaterGroups claims from a leader that appended a group after Follow had returned.
-func TestClaimDeliversLaterGroups(t *testing.T) {
+// TestClaimOnlyWhatWasRead (I8) claims after the leader has added something that Follow did not deliver: a group, a beat,
+// a resignation, or after another program has claimed. The claim changes nothing, and Follow continues.
+func TestClaimOnlyWhatWasRead(t *testing.T) {
 	s := redistest.Start(t)
 	o := Options{Address: s.URL(), Name: freshName()}
 	leader := claimed(t, o)
 	require.NoError(t, leader.Append(t.Context(), testGroup(1, 5)))
-	f := startFollower(t, o, 50*time.Millisecond)
-	<-f.done
-	require.NoError(t, f.err)
-	require.NoError(t, leader.Append(t.Context(), testGroup(6, 5)))
-	last, err := f.journal.Claim(t.Context(), "", f.into())
+	j, err := Open(o)
 	require.NoError(t, err)
-	require.EqualValues(t, 10, last)
-	require.Equal(t, []journal.Group{testGroup(1, 5), testGroup(6, 5)}, f.got.groups)
-	require.ErrorIs(t, leader.StepDown(t.Context()), journal.ErrFenced)
-	require.ErrorIs(t, leader.Append(t.Context(), testGroup(11, 5)), journal.ErrFenced)
+	t.Cleanup(func() { require.NoError(t, j.Close()) })
+	var got contents
+	heard := 0
+	follow := func() {
+		found, err := j.Follow(t.Context(), got.into(), 0, func(leader string) {
+			require.Equal(t, "http://leader.test:8080", leader)
+			heard++
+		})
+		require.NoError(t, err)
+		require.Equal(t, len(got.groups), found.Groups)
+		require.EqualValues(t, j.Status().Last, found.Last)
+	}
+	follow()
+	for i, add := range []func() error{
+		func() error { return leader.Append(t.Context(), testGroup(6, 5)) },
+		func() error { return leader.Beat(t.Context()) },
+		func() error { return leader.Beat(t.Context()) },
+		func() error { leader = claimed(t, o); return nil },
+		func() error { return leader.StepDown(t.Context()) },
+	} {
+		require.NoError(t, add())
+		before := messagesOf(t, j.link)
+		require.ErrorIs(t, j.Claim(t.Context(), ""), journal.ErrNotSilent, "step %d", i)
+		require.Equal(t, before, messagesOf(t, j.link), "a refused claim changes nothing")
+		follow()
+	}
+	require.Equal(t, 4, heard, "a resignation is no sign of life")
+	require.NoError(t, j.Claim(t.Context(), ""))
+	require.Equal(t, []journal.Group{testGroup(1, 5), testGroup(6, 5)}, got.groups)
+	require.EqualValues(t, 3, j.Epoch())
+	require.NoError(t, j.Append(t.Context(), testGroup(11, 5)))
+}
+
+// TestLed: a journal is led from a claim to a resignation.
+func TestLed(t *testing.T) {
+	s := redistest.Start(t)
+	o := Options{Address: s.URL(), Name: freshName()}
+	require.False(t, contentsOf(t, o).recovered.Led)
+	leader := claimed(t, o)
+	require.True(t, contentsOf(t, o).recovered.Led)
+	require.NoError(t, leader.Append(t.Context(), testGroup(1, 5)))
+	require.True(t, contentsOf(t, o).recovered.Led)
+	require.NoError(t, leader.StepDown(t.Context()))
+	require.False(t, contentsOf(t, o).recovered.Led)
 }
 
 // TestStalledRedisIsNotSilence stalls Redis for longer than the silence. The follower must not take over.
@@ -213,8 +248,7 @@ func TestFollowerDiverges(t *testing.T) {
 	require.NoError(t, f.journal.link.client.FlushAll(t.Context()).Err())
 	<-f.done
 	require.NoError(t, f.err)
-	_, err := f.journal.Claim(t.Context(), "", f.into())
-	require.ErrorIs(t, err, ErrDiverged)
+	require.ErrorIs(t, f.journal.Claim(t.Context(), ""), ErrDiverged)
 
 	other := claimed(t, o)
 	for i := range uint64(3) {

@@ -54,6 +54,24 @@ func (r *reader) recover(ctx context.Context) error {
 	return r.catchUpWithLeader(ctx)
 }
 
+// resume delivers what was added since the last delivery.
+func (r *reader) resume(ctx context.Context, alive func(leader string)) error {
+	before := r.newest
+	if err := r.catchUpWithLeader(ctx); err != nil {
+		return err
+	}
+	if r.newest != before && !r.resigned {
+		alive(r.leader)
+	}
+	return nil
+}
+
+// summary returns what was delivered.
+func (r *reader) summary() journal.Recovered {
+	r.recovered.Led = r.epoch > 0 && !r.resigned
+	return r.recovered
+}
+
 // begin delivers the newest intact checkpoint, if there is one.
 func (r *reader) begin(ctx context.Context) error {
 	// The stream's claims may have been trimmed, so the epoch comes from the leader key.

@@ -23,7 +23,7 @@ func (o *ReadOnly) Recover(to journal.Recovery) (journal.Recovered, error) {
 	if err := r.recover(o.link.ctx); err != nil {
 		return r.recovered, o.link.readError(err)
 	}
-	return r.recovered, nil
+	return r.summary(), nil
 }
 
 // Close ends all calls in progress, which return journal.ErrClosed, and closes the connections.

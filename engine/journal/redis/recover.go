@@ -23,7 +23,7 @@ func (j *Journal) Recover(to journal.Recovery) (journal.Recovered, error) {
 	}
 	j.reader = r
 	j.updateStatus(r)
-	return r.recovered, nil
+	return r.summary(), nil
 }
 
 // startReading moves a journal from the given role to reading.
@@ -58,18 +58,28 @@ func (j *Journal) updateStatus(r *reader) {
 // gone.
 const maxBlock = 500 * time.Millisecond
 
-// Follow delivers what the journal contains, as Recover does, and then each group as the leader appends it. It returns
-// nil when the leader has stepped down or nothing was received from it for the given time; the caller then calls Claim.
-// Time in which Redis does not respond is not silence, since no beat could arrive then. Follow changes nothing in Redis
-// and retries its calls until ctx ends. After ErrDiverged the caller discards what was delivered and starts over with a
-// new Journal. See journal.Shared.
+// Follow delivers what the journal contains, as Recover does, or what was added since the last delivery, and then each
+// group as the leader appends it. It returns nil when the leader has stepped down or nothing was received from it for
+// the given time; the caller then calls Claim. Time in which Redis does not respond is not silence, since no beat could
+// arrive then. Follow changes nothing in Redis and retries its calls until ctx ends. After ErrDiverged the caller
+// discards what was delivered and starts over with a new Journal. See journal.Shared.
 func (j *Journal) Follow(ctx context.Context, to journal.Recovery, silence time.Duration,
 	alive func(leader string)) (journal.Recovered, error) {
-	if err := j.startReading(fresh); err != nil {
-		return journal.Recovered{}, err
+	r := j.reader
+	var err error
+	if r == nil {
+		if err = j.startReading(fresh); err != nil {
+			return journal.Recovered{}, err
+		}
+		r = newReader(j.link, to, 0)
+		err = r.recover(ctx)
+	} else {
+		if err = j.startReading(reading); err != nil {
+			return journal.Recovered{}, err
+		}
+		r.to, r.retryFor = to, 0
+		err = r.resume(ctx, alive)
 	}
-	r := newReader(j.link, to, 0)
-	err := r.recover(ctx)
 	if err == nil {
 		if err = j.follow(ctx, r, silence, alive); errors.Is(err, journal.ErrDamaged) {
 			err = fmt.Errorf("%w: %w", ErrDiverged, err)
@@ -79,7 +89,7 @@ func (j *Journal) Follow(ctx context.Context, to journal.Recovery, silence time.
 		return r.recovered, j.fail(j.link.readError(err))
 	}
 	j.reader = r
-	return r.recovered, nil
+	return r.summary(), nil
 }
 
 // follow delivers entries until the leader has resigned or was silent for the given time.
@@ -113,42 +123,30 @@ func (j *Journal) follow(ctx context.Context, r *reader, silence time.Duration, 
 	return nil
 }
 
-// maxClaims bounds how often a claim is repeated because another program was faster or Redis lost the claim.
-const maxClaims = 10
-
-// Claim makes this program the leader. It claims the next epoch, from which point an older leader can append nothing,
-// and then delivers what was appended since Recover or Follow returned. A leader that is alive is deposed. ctx bounds
-// it. After ErrDiverged the caller discards what was delivered and starts over with a new Journal. See journal.Shared.
-func (j *Journal) Claim(ctx context.Context, address string, to journal.Recovery) (last uint64, err error) {
+// Claim makes this program the leader. It claims the next epoch, from which point an older leader can append nothing. It
+// does so only if the journal still ends with the entry that Recover or Follow read last, a beat included; otherwise it
+// returns journal.ErrNotSilent, and the caller may follow again. ctx bounds it. After ErrDiverged the caller discards
+// what was delivered and starts over with a new Journal. See journal.Shared.
+func (j *Journal) Claim(ctx context.Context, address string) error {
 	if err := j.startReading(reading); err != nil {
-		return 0, err
+		return err
 	}
 	r := j.reader
 	if r == nil {
-		return 0, errNotLeading
+		return errNotLeading
 	}
-	r.to = to
-	for range maxClaims {
-		claim, err := j.claimEpoch(ctx, r, address)
-		if err != nil {
-			return 0, j.fail(err)
-		}
-		// Read up to the claim. It is not in the stream if another program was faster or Redis lost it.
-		for n := 1; n > 0 && r.at != claim.at; {
-			if n, err = r.readMore(ctx); err != nil {
-				return 0, j.fail(j.link.readError(err))
-			}
-		}
-		if r.at == claim.at {
-			j.startLeading(r, claim)
-			return r.recovered.Last, nil
-		}
+	claim, err := j.claimEpoch(ctx, r, address)
+	if errors.Is(err, journal.ErrNotSilent) {
+		return err
 	}
-	return 0, j.fail(fmt.Errorf("%w: other programs claimed it during each of %d attempts", journal.ErrLocked, maxClaims))
+	if err != nil {
+		return j.fail(err)
+	}
+	j.startLeading(r, claim)
+	return nil
 }
 
-// claimEpoch claims the epoch after every known one. If another program claimed that epoch first, the claim it returns
-// is not in the stream.
+// claimEpoch claims the epoch after every known one.
 func (j *Journal) claimEpoch(ctx context.Context, r *reader, address string) (*entry, error) {
 	l := j.link
 	end, err := l.streamEnd(ctx, retryReads)
@@ -163,27 +161,22 @@ func (j *Journal) claimEpoch(ctx context.Context, r *reader, address string) (*e
 		return nil, err
 	}
 	at := id{epoch: max(r.epoch, known.id.epoch, end.newest.epoch) + 1}
-	claim := &entry{leader: address, nonce: rand.Text()}
+	claim := &entry{previous: r.at, leader: address, nonce: rand.Text()}
 	claim.at = position{at, claimSum(at, claim.leader, claim.nonce)}
 	reply, err := l.script(ctx, retryReads, claimScript, []string{l.stream, l.tail, l.leader},
-		at.String(), sumText(claim.at.sum), claim.leader, claim.nonce, "*")
-	if isRefusedID(err) { // another program was faster
-		return claim, nil
-	}
+		at.String(), sumText(claim.at.sum), claim.leader, claim.nonce, r.at.String(), r.newest.String())
 	if err != nil {
 		return nil, err
 	}
-	list, _ := reply.([]any)
-	if len(list) != 2 || list[0] != int64(1) {
-		return nil, fmt.Errorf("%w: Redis returned %v", journal.ErrForeign, reply)
+	if reply != int64(1) {
+		return nil, fmt.Errorf("%w: it continues after entry %v, the last one that was read", journal.ErrNotSilent, r.newest)
 	}
-	text, _ := list[1].(string)
-	claim.previous, err = parsePosition(text)
-	return claim, err
+	return claim, nil
 }
 
 // startLeading makes the journal ready for Append after what was read.
 func (j *Journal) startLeading(r *reader, claim *entry) {
+	r.boundaries.add(boundary{r.recovered.Last, claim.at})
 	j.claim, j.reader = claim, nil
 	j.resend.reset(claim)
 	j.mu.Lock()

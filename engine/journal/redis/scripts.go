@@ -25,25 +25,23 @@ if not redis.call('XADD', KEYS[1], 'NOMKSTREAM', ARGV[1], 'type', '` + groupType
 redis.call('SET', KEYS[2], ARGV[1] .. ':' .. ARGV[5])
 return 1`)
 
-// claimScript begins an epoch, after whatever entry the journal ends with if the expected position is '*', and
-// otherwise only after that position. It returns {1, previous position}, or {0, position that the journal ends at}. A
-// repeated claim has the same result as the first one.
+// claimScript begins an epoch, if the journal ends at the expected position and has no entry of any type after the given
+// one. It returns 1, or the position that the journal ends at. A repeated claim has the same result as the first one.
 //
-// KEYS stream, tail, leader. ARGV id, sum, leader's address, nonce, expected position.
+// KEYS stream, tail, leader. ARGV id, sum, leader's address, nonce, expected position, id of the last known entry.
 var claimScript = redis.NewScript(`
 local mine = ARGV[1] .. ':' .. ARGV[2]
 local leader = redis.call('GET', KEYS[3])
-if leader and string.sub(leader, 1, #mine + 1) == mine .. ' ' then
-  local own = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])
-  if own[1] then return {1, own[1][2][4]} end
+if leader and string.sub(leader, 1, #mine + 1) == mine .. ' ' and redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])[1] then
+  return 1
 end
 local tail = redis.call('GET', KEYS[2]) or ''
-if ARGV[5] ~= '*' and tail ~= ARGV[5] then return {0, tail} end
+if tail ~= ARGV[5] or redis.call('XRANGE', KEYS[1], '(' .. ARGV[6], '+', 'COUNT', 1)[1] then return tail end
 redis.call('XADD', KEYS[1], ARGV[1], 'type', '` + claimType + `', 'prev', tail,
   'leader', ARGV[3], 'nonce', ARGV[4], 'sum', ARGV[2])
 redis.call('SET', KEYS[2], mine)
 redis.call('SET', KEYS[3], mine .. ' ' .. ARGV[3])
-return {1, tail}`)
+return 1`)
 
 // beatScript adds a beat or a resignation after the expected position and removes the entry before it if that is a
 // beat. It returns 1, or the position that the journal ends at instead.

@@ -3,6 +3,8 @@ package redis
 import (
 	"bytes"
 	"context"
+	crand "crypto/rand"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -76,8 +78,11 @@ type claiming struct {
 
 func (c claiming) Recover(to journal.Recovery) (journal.Recovered, error) {
 	recovered, err := c.Journal.Recover(to)
-	if err == nil {
-		_, err = c.Claim(c.link.ctx, "http://leader.test:8080", to)
+	for err == nil {
+		if err = c.Claim(c.link.ctx, "http://leader.test:8080"); !errors.Is(err, journal.ErrNotSilent) {
+			break
+		}
+		recovered, err = c.Follow(c.link.ctx, to, 0, func(string) {}) // an append of the program before arrived late
 	}
 	return recovered, err
 }
@@ -150,7 +155,7 @@ func flipByte(t testing.TB, l *link, key string, offset int) error {
 	return l.client.Set(t.Context(), key, value, 0).Err()
 }
 
-// claimed opens a journal and makes it the leader.
+// claimed opens a journal and makes it the leader, even beside a leader that is alive.
 func claimed(t testing.TB, o Options) *Journal {
 	t.Helper()
 	j, err := Open(o)
@@ -158,9 +163,38 @@ func claimed(t testing.TB, o Options) *Journal {
 	t.Cleanup(func() { require.NoError(t, j.Close()) })
 	_, err = j.Recover(discard())
 	require.NoError(t, err)
-	_, err = j.Claim(t.Context(), "http://leader.test:8080", discard())
-	require.NoError(t, err)
+	seize(t, j, "http://leader.test:8080")
 	return j
+}
+
+// seizeScript is claimScript without its conditions.
+var seizeScript = redis.NewScript(`
+local tail = redis.call('GET', KEYS[2]) or ''
+redis.call('XADD', KEYS[1], ARGV[1], 'type', '` + claimType + `', 'prev', tail,
+  'leader', ARGV[3], 'nonce', ARGV[4], 'sum', ARGV[2])
+redis.call('SET', KEYS[2], ARGV[1] .. ':' .. ARGV[2])
+redis.call('SET', KEYS[3], ARGV[1] .. ':' .. ARGV[2] .. ' ' .. ARGV[3])
+return tail`)
+
+// seize claims a journal that was recovered, wherever it ends.
+func seize(t testing.TB, j *Journal, address string) {
+	t.Helper()
+	l, r := j.link, j.reader
+	end, err := l.streamEnd(t.Context(), retryReads)
+	require.NoError(t, err)
+	known, _, err := parseLeader(end.leader)
+	require.NoError(t, err)
+	at := id{epoch: max(r.epoch, known.id.epoch, end.newest.epoch) + 1}
+	claim := &entry{leader: address, nonce: crand.Text()}
+	claim.at = position{at, claimSum(at, claim.leader, claim.nonce)}
+	reply, err := l.script(t.Context(), retryReads, seizeScript, []string{l.stream, l.tail, l.leader}, at.String(),
+		sumText(claim.at.sum), claim.leader, claim.nonce)
+	require.NoError(t, err)
+	claim.previous, err = parsePosition(reply.(string))
+	require.NoError(t, err)
+	require.NoError(t, r.resume(t.Context(), func(string) {}))
+	require.Equal(t, claim.at, r.at)
+	j.startLeading(r, claim)
 }
 
 // discard is a recovery that keeps nothing.
