@@ -23,6 +23,7 @@ type CheckpointReport struct {
 
 // checkpointCounts are the numbers of checkpoints since the start.
 type checkpointCounts struct {
+	running          atomic.Bool
 	complete, failed atomic.Uint64
 	last             atomic.Pointer[CheckpointReport] // the last complete one
 }
@@ -51,6 +52,8 @@ func (e *Engine) Checkpoint(ctx context.Context) (CheckpointReport, error) {
 	}
 	e.checkpointLock.Lock()
 	defer e.checkpointLock.Unlock()
+	e.checkpoints.running.Store(true)
+	defer e.checkpoints.running.Store(false)
 	began := time.Now()
 	report := CheckpointReport{Start: t.writer.Durable()}
 	report.Err = e.writeCheckpoint(ctx, t.writer, &report)
@@ -148,9 +151,14 @@ func (e *Engine) yieldAfter(ctx context.Context, took time.Duration) error {
 	}
 }
 
+const defaultCheckpointAfter = 1_000_000 // records
+
 // checkpointDue writes a checkpoint if enough records have followed the last one.
 func (e *Engine) checkpointDue() {
-	due := uint64(max(e.o.CheckpointAfter, 2*int(e.inventory.Rows())))
+	due := uint64(e.o.CheckpointAfter)
+	if due == 0 {
+		due = uint64(max(defaultCheckpointAfter, 2*int(e.inventory.Rows())))
+	}
 	writer := e.term.Load().writer
 	if writer.Err() != nil || writer.Durable()-e.checkpointedAt.Load() < due {
 		return

@@ -132,7 +132,7 @@ func (e *Engine) start() {
 		e.every(e.o.SweepEvery, func() { e.ExpireDue() })
 		e.every(time.Second, e.freezeDue)
 	}
-	if e.o.Durability != None && e.o.CheckpointAfter > 0 {
+	if e.o.Durability != None && e.o.CheckpointAfter >= 0 {
 		e.every(time.Second, e.checkpointDue)
 	}
 }

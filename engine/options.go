@@ -50,7 +50,8 @@ type Options struct {
 	// Backlog is how many outcomes may wait for the journal before further calls are refused; default 65,536.
 	Backlog int
 	// CheckpointAfter is how many records follow a checkpoint before the next one is written; default one million, and
-	// never fewer than twice the number of reservations. If it is negative, only Checkpoint writes one.
+	// by default never fewer than twice the number of reservations, so that checkpoints cost a bounded share of the
+	// journal's work. If it is negative, only Checkpoint writes one.
 	CheckpointAfter int
 
 	// A standby.
@@ -100,7 +101,6 @@ func (o *Options) setDefaults() error {
 	o.TakeoverAfter = cmp.Or(o.TakeoverAfter, 3*time.Second)
 	o.MaxAccounts = cmp.Or(o.MaxAccounts, 1<<24)
 	o.Backlog = cmp.Or(o.Backlog, 1<<16)
-	o.CheckpointAfter = cmp.Or(o.CheckpointAfter, 1_000_000)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if o.Clock == nil {
 		o.Clock = func(time.Time) func() time.Time { return time.Now }

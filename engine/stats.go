@@ -49,6 +49,7 @@ type JournalStats struct {
 	Durable uint64 // sequence of the last durable record
 	Err     error  // why nothing becomes durable now; nil if the journal works
 
+	Checkpointing     bool              // a checkpoint is being written
 	Checkpoints       uint64            // complete ones since the start
 	CheckpointsFailed uint64            // since the start
 	Checkpoint        *CheckpointReport // the last complete one since the start; nil before
@@ -130,7 +131,8 @@ func (c *counts) reservations(v *inventory.Inventory) map[State]uint64 {
 
 func (e *Engine) journalStats(w *journal.Writer) *JournalStats {
 	s := &JournalStats{WriterStats: w.Stats(), Err: w.Err(), Durable: w.Durable(), Placed: e.inventory.Placed(),
-		Checkpoints: e.checkpoints.complete.Load(), CheckpointsFailed: e.checkpoints.failed.Load(),
+		Checkpointing: e.checkpoints.running.Load(),
+		Checkpoints:   e.checkpoints.complete.Load(), CheckpointsFailed: e.checkpoints.failed.Load(),
 		Checkpoint: e.checkpoints.last.Load(), CheckpointAge: time.Since(e.counts.began)}
 	if s.Checkpoint != nil {
 		s.CheckpointAge = time.Since(s.Checkpoint.At)

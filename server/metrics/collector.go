@@ -133,6 +133,7 @@ func (p page) journal(j *engine.JournalStats) {
 	p.gauge("journal_durable_sequence", float64(j.Durable))
 	p.counter("checkpoints_total", j.Checkpoints, "complete")
 	p.counter("checkpoints_total", j.CheckpointsFailed, "failed")
+	p.gauge("checkpoint_running", truth(j.Checkpointing))
 	p.gauge("checkpoint_age_seconds", j.CheckpointAge.Seconds())
 	size, took := int64(0), 0.0
 	if j.Checkpoint != nil {

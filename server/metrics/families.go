@@ -46,6 +46,7 @@ var families = []struct {
 	{"journal_placed_sequence", "Sequence of the last outcome placed in the journal's order.", nil},
 	{"journal_durable_sequence", "Sequence of the last durable record.", nil},
 	{"checkpoints_total", "Checkpoints since the start, by result: complete or failed.", []string{"result"}},
+	{"checkpoint_running", "1 while a checkpoint is being written, otherwise 0.", nil},
 	{"checkpoint_age_seconds", "Time since the last complete checkpoint, or since the start before the first.", nil},
 	{"checkpoint_size_bytes", "Size of the last complete checkpoint; 0 before the first.", nil},
 	{"checkpoint_duration_seconds", "Duration of the last complete checkpoint; 0 before the first.", nil},

@@ -163,28 +163,6 @@ func (c *crowd) audit(s *program) {
 	}
 }
 
-// TestKill repeats: serve under load, kill -9, verify the journal offline, start again, and find every acknowledged
-// outcome (I5, I6, I9).
-func TestKill(t *testing.T) {
-	journal := []string{"--data", t.TempDir()}
-	c, played := newCrowd(t, 16), rounds(t, 50)
-	for range played {
-		s := start(t, journal...)
-		c.begin(func(one *shopper) {
-			if one == c.shoppers[0] || one == c.shoppers[1] {
-				one.shopInBatches(s)
-			} else {
-				one.shop(s)
-			}
-		})
-		c.while()
-		s.kill()
-		c.shopping.Wait()
-		c.verify(t, journal)
-	}
-	t.Logf("%d rounds of kill -9: %d reservations checked, every acknowledged outcome found", played, c.promised)
-}
-
 // verify checks the journal against the invariants, and a new server against the promises.
 func (c *crowd) verify(t *testing.T, journal []string) {
 	code, out := tool(t, append([]string{"verify"}, journal...)...)

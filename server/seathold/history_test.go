@@ -3,9 +3,7 @@
 package main
 
 import (
-	"io"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"strconv"
 	"strings"
@@ -339,24 +337,7 @@ func (h *takeovers) awaitOneLeader() {
 }
 
 // epoch reads the leader's term number.
-func (h *takeovers) epoch() int {
-	leader := h.servers[h.leader.Load()]
-	r, err := leader.client.Get(leader.operator + "/metrics")
-	require.NoError(h.t, err)
-	page, err := io.ReadAll(r.Body)
-	require.NoError(h.t, err)
-	require.NoError(h.t, r.Body.Close())
-	require.Equal(h.t, http.StatusOK, r.StatusCode)
-	for line := range strings.Lines(string(page)) {
-		if value, found := strings.CutPrefix(line, "seathold_epoch "); found {
-			epoch, err := strconv.Atoi(strings.TrimSpace(value))
-			require.NoError(h.t, err)
-			return epoch
-		}
-	}
-	require.FailNow(h.t, "no seathold_epoch", "%s", page)
-	return 0
-}
+func (h *takeovers) epoch() int { return int(h.servers[h.leader.Load()].gauge("seathold_epoch")) }
 
 // call makes half of the requests of a caller. The caller has a home server and moves to the other one when a call has
 // no answer. In the first half the other server is a standby, and must mark its answers.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -61,9 +62,8 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// launch starts the program on ports that the system picks, and returns when its banner has printed them. A standby may
-// not be ready then.
-func launch(t *testing.T, args ...string) *program {
+// begin starts the program on ports that the system picks.
+func begin(t *testing.T, args ...string) *program {
 	path, err := binary()
 	require.NoError(t, err)
 	s := &program{t: t, output: &output{}, exited: make(chan struct{}),
@@ -78,15 +78,24 @@ func launch(t *testing.T, args ...string) *program {
 		close(s.exited)
 	}()
 	t.Cleanup(func() { s.kill() })
-	s.await(func() bool {
-		banner := s.output.String()
-		api, operator := apiLine.FindStringSubmatch(banner), adminLine.FindStringSubmatch(banner)
-		if api == nil || operator == nil {
-			return false
-		}
-		s.api, s.operator = api[1], operator[1]
-		return true
-	})
+	return s
+}
+
+// announced reports whether the banner has printed the addresses, and notes them.
+func (s *program) announced() bool {
+	banner := s.output.String()
+	api, operator := apiLine.FindStringSubmatch(banner), adminLine.FindStringSubmatch(banner)
+	if api == nil || operator == nil {
+		return false
+	}
+	s.api, s.operator = api[1], operator[1]
+	return true
+}
+
+// launch starts the program and returns when its banner has printed its addresses. A standby may not be ready then.
+func launch(t *testing.T, args ...string) *program {
+	s := begin(t, args...)
+	s.await(s.announced)
 	return s
 }
 
@@ -120,6 +129,25 @@ func (s *program) ready() bool {
 	}
 	_, _ = io.Copy(io.Discard, r.Body)
 	return r.Body.Close() == nil && r.StatusCode == http.StatusOK
+}
+
+// gauge reads a metric without labels.
+func (s *program) gauge(name string) float64 {
+	r, err := s.client.Get(s.operator + "/metrics")
+	require.NoError(s.t, err)
+	page, err := io.ReadAll(r.Body)
+	require.NoError(s.t, err)
+	require.NoError(s.t, r.Body.Close())
+	require.Equal(s.t, http.StatusOK, r.StatusCode)
+	for line := range strings.Lines(string(page)) {
+		if text, found := strings.CutPrefix(line, name+" "); found {
+			value, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+			require.NoError(s.t, err)
+			return value
+		}
+	}
+	require.FailNow(s.t, "no metric "+name, "%s", page)
+	return 0
 }
 
 // kill ends the process with SIGKILL.

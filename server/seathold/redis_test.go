@@ -16,37 +16,6 @@ import (
 	"github.com/seathold/seathold/engine/journal/redis/redistest"
 )
 
-// TestKillRedis repeats: kill the server, Redis or both with -9 under load, verify the journal, start again and find
-// every acknowledged outcome (I5, I6, I9). A server reconnects to a restarted Redis without a restart of its own.
-func TestKillRedis(t *testing.T) {
-	r := redistest.Start(t)
-	journal := []string{"--redis", r.URL()}
-	c, played := newCrowd(t, 16), rounds(t, 50)
-	var kills [3]int
-	for range played {
-		s := start(t, journal...)
-		c.begin(func(one *shopper) { one.shop(s) })
-		c.while()
-		kind := c.random.IntN(3)
-		kills[kind]++
-		if kind > 0 {
-			r.Kill()
-		}
-		if kind == 1 {
-			r.Restart()
-			c.while()
-		}
-		s.kill()
-		c.shopping.Wait()
-		if kind == 2 {
-			r.Restart()
-		}
-		c.verify(t, journal)
-	}
-	t.Logf("%d rounds of kill -9 (the server %d times, Redis under a running server %d, both %d): "+
-		"%d reservations checked, every acknowledged outcome found", played, kills[0], kills[1], kills[2], c.promised)
-}
-
 // pair is two servers that share a journal, and a client that uses the other one when one does not answer.
 type pair struct {
 	servers [2]*program

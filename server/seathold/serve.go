@@ -31,6 +31,7 @@ type serveCommand struct {
 	Sale       string        `default:"paris2024" env:"SEATHOLD_SALE" placeholder:"NAME|DIR" help:"The sale definition: the bundled paris2024 (default), or a directory of the same files."`
 	Clock      saleClock     `env:"SEATHOLD_CLOCK" placeholder:"real|RFC3339" help:"The sale clock: wall time, or a clock that starts at that instant. Default: the opening of 30 November 2023 for paris2024, real for other sales."`
 	TTL        time.Duration `default:"17m" env:"SEATHOLD_TTL" help:"How long a hold lasts unless the request asks for less (default: ${default})."`
+	Checkpoint int           `name:"checkpoint-after" env:"SEATHOLD_CHECKPOINT_AFTER" placeholder:"RECORDS" help:"Write a checkpoint after so many records (default: a million, or twice the number of reservations if that is more)."`
 	Callers    callers       `embed:""`
 	Standby    standby       `embed:""`
 }
@@ -76,6 +77,9 @@ func (c *serveCommand) prepare(p *process) (*service, error) {
 	s := &service{command: c, process: p, log: slog.New(slog.NewTextHandler(p.stderr, nil)), ended: make(chan error, 2)}
 	if c.TTL < time.Second || c.TTL%time.Second != 0 {
 		return nil, usagef("--ttl %s is not a whole number of seconds", c.TTL)
+	}
+	if c.Checkpoint < 0 {
+		return nil, usagef("--checkpoint-after %d is negative", c.Checkpoint)
 	}
 	var err error
 	if s.tls, err = c.Callers.tls(); err != nil {
@@ -175,12 +179,13 @@ var durabilities = map[string]engine.Durability{"sync": engine.Sync, "async": en
 func (s *service) openEngine(standby bool) (*engine.Engine, error) {
 	o := engine.Options{Sale: s.sale, TTL: s.command.TTL, Clock: s.clock.start, Timed: true, Log: s.log,
 		Standby: standby, TakeoverAfter: s.command.Standby.TakeoverAfter, Address: s.advertised(),
-		Durability: durabilities[s.command.Durability]}
+		Durability: durabilities[s.command.Durability], CheckpointAfter: s.command.Checkpoint}
 	if o.Durability != engine.None {
 		var err error
 		if o.Journal, err = s.openJournal(); err != nil {
 			return nil, err
 		}
+		s.log.Info("replaying the journal", "journal", s.command.Journal.String(), "standby", standby)
 	}
 	return engine.Open(context.Background(), o)
 }
