@@ -77,7 +77,7 @@ func (e *Engine) decideEnd(id ID, r *Reservation, d decide) (res inventory.Resul
 		e.fillEnded(row, &res, r) // an end is final, and the row is in the cache now
 	case inventory.NotFound:
 		return res, r.refuse(Refusal{Code: ReservationNotFound})
-	case inventory.Overloaded, inventory.Full:
+	case inventory.Overloaded:
 		return res, r.refuse(Refusal{Code: Overloaded})
 	}
 	return res, nil

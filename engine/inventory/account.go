@@ -58,11 +58,7 @@ func (v *Inventory) EnsureAccount(name string) (uint32, bool) {
 	if len(name) <= inlineName {
 		copy(a.name[:], name)
 	} else {
-		ref, ok := v.texts.put(name)
-		if !ok {
-			return 0, false
-		}
-		binary.LittleEndian.PutUint64(a.name[:8], uint64(ref))
+		binary.LittleEndian.PutUint64(a.name[:8], uint64(v.texts.put(name)))
 	}
 	other := v.accountIndex.insert(v.hashText(name), row, v.accounts.used.Load(),
 		func(row uint32) bool { return v.accountName(row) == name })

@@ -94,9 +94,6 @@ func (c *Census) add(row uint32, before, now State) {
 		return
 	}
 	r := c.v.reservations.at(row)
-	if r.count > inlineLines && r.more == 0 {
-		return // there was no room for its lines, so it took nothing
-	}
 	sure := takes(before) && takes(now)
 	for i := range int(r.count) {
 		l := c.v.lineAt(r, i)

@@ -8,13 +8,9 @@ func (v *Inventory) Confirm(row uint32, now int64, reference string) Result {
 		if state := v.decided(r, row, now); state != Held {
 			return v.tooLate(row, state, Confirmed)
 		}
-		ref, ok := v.texts.put(reference)
-		if !ok {
-			return Result{Verdict: Full}
-		}
 		// From here on this is the one outcome of the reservation (I3).
 		if r.state.CompareAndSwap(uint32(Held), uint32(confirming)) {
-			return v.confirm(r, row, now, ref)
+			return v.confirm(r, row, now, reference)
 		}
 	}
 }
@@ -59,10 +55,11 @@ func (v *Inventory) tooLate(row uint32, state, wanted State) Result {
 	return Result{Verdict: verdict, Row: row, Seq: v.details.at(row).seq.Load()}
 }
 
-// confirm completes a confirmation that is decided.
-func (v *Inventory) confirm(r *reservation, row uint32, now int64, reference textRef) Result {
+// confirm completes a confirmation that is decided. The reference is stored only now, so a caller that lost the race
+// has stored nothing, and the texts have room for one reference of each reservation (see New).
+func (v *Inventory) confirm(r *reservation, row uint32, now int64, reference string) Result {
 	d := v.details.at(row)
-	d.confirmed, d.reference = now, reference
+	d.confirmed, d.reference = now, v.texts.put(reference)
 	seq := v.place(Outcome{Kind: Ended, Index: row})
 	v.setSequence(row, seq)
 	for i := range int(r.count) {

@@ -24,8 +24,8 @@ type Config struct {
 	Sessions []SessionConfig
 	Caps     []int // by programme: tickets an account may hold or have confirmed
 
-	MaxReservations int // default 1<<25; each takes 112 bytes once it is used
-	MaxAccounts     int // default 1<<24; each takes 64 bytes
+	MaxReservations int // default 1<<25; each takes 112 bytes once it is used, and its reference once it is confirmed
+	MaxAccounts     int // default 1<<24; each takes 64 bytes, and as many again if its name is longer than 55
 	MaxNotes        int // default 1<<24; each takes 16 bytes
 	ExpectAccounts  int // initial size of the indexes, which grow by themselves
 
@@ -104,7 +104,9 @@ func New(c Config) (*Inventory, error) {
 	v.overflows.init(c.MaxReservations)
 	v.accounts.init(c.MaxAccounts)
 	v.notes.init(c.MaxNotes)
-	v.texts.init(64 * c.MaxReservations)
+	// Each account has one name, and only a name of more than inlineName bytes is a text. Each reservation is confirmed at
+	// most once, and only the caller that confirms it stores its reference. So the texts never run out of room.
+	v.texts.init(MaxAccount*c.MaxAccounts + MaxReference*c.MaxReservations)
 	v.byID.init(c.ExpectAccounts)
 	v.accountIndex.init(c.ExpectAccounts)
 	return v, nil

@@ -14,6 +14,8 @@ const (
 	MaxLines    = 30        // the account cap of Paris 2024
 	MaxQuantity = 1<<12 - 1 // of one line; the most that a packed line holds
 	MaxPools    = 1 << 20
+
+	MaxReference = 64 // bytes of the reference of a confirmation
 )
 
 const inlineLines = 4 // so that a pack of three needs no second cache line
@@ -99,8 +101,8 @@ func (v *Inventory) lineAt(r *reservation, i int) Line {
 	return unpackLine(v.overflows.at(r.more)[i-inlineLines])
 }
 
-// fill writes the content of a row that is not yet published; false when a table is full.
-func (v *Inventory) fill(row, account uint32, q *Request) bool {
+// fill writes the content of a row that is not yet published.
+func (v *Inventory) fill(row, account uint32, q *Request) {
 	r, d := v.reservations.at(row), v.details.at(row)
 	r.id, r.expires, r.account, r.phase, r.flags = q.ID, q.Expires, account, q.Phase, q.Flags
 	r.count = uint8(len(q.Lines))
@@ -109,7 +111,7 @@ func (v *Inventory) fill(row, account uint32, q *Request) bool {
 	if len(q.Lines) > inlineLines {
 		more, ok := v.overflows.claim()
 		if !ok {
-			return false
+			panic("BUG: there are more overflows than reservations")
 		}
 		r.more = more
 	}
@@ -123,7 +125,6 @@ func (v *Inventory) fill(row, account uint32, q *Request) bool {
 		}
 	}
 	r.tickets = uint16(tickets)
-	return true
 }
 
 // Snapshot is a reservation at one instant.

@@ -29,8 +29,22 @@ const (
 	WasReleased                         // a confirmation came after the release
 	WasExpired                          // the time of the reservation was over
 	Overloaded                          // another caller's step stayed undecided too long; nothing was done
-	Full                                // a table is full; nothing was done
+	Full                                // a table is full; nothing was done. Only Reserve answers so
 )
+
+// Table is a table of limited size (I10).
+type Table uint8
+
+const (
+	Reservations Table = iota + 1 // Config.MaxReservations
+	Accounts                      // Config.MaxAccounts
+	Notes                         // Config.MaxNotes
+)
+
+// String returns the table's name for people and for the HTTP contract.
+func (t Table) String() string {
+	return [...]string{"", "reservations", "accounts", "notes"}[t]
+}
 
 // Result is a verdict with its facts. Numbers are tickets.
 type Result struct {
@@ -40,6 +54,7 @@ type Result struct {
 	Pool      uint32 // SoldOut
 	Session   uint32 // SessionLimitExceeded
 	Programme uint8  // AccountCapExceeded
+	Table     Table  // Full
 	Limit     int    // the session limit or account cap
 	Held      int
 	Confirmed int
@@ -130,12 +145,12 @@ func (v *Inventory) reserve(q *Request, room []sessionSum) Result {
 	var ok bool
 	if accountRow == 0 {
 		if accountRow, ok = v.EnsureAccount(q.Account); !ok {
-			return Result{Verdict: Full}
+			return Result{Verdict: Full, Table: Accounts}
 		}
 	}
 	row, other, ok := v.publish(q, hash, accountRow) // step 2
 	if !ok {
-		return Result{Verdict: Full}
+		return Result{Verdict: Full, Table: Reservations}
 	}
 	if other != 0 {
 		return Result{Verdict: Known, Row: other}
@@ -217,7 +232,7 @@ func (v *Inventory) unchanged(name string, accountRow uint32, head uint64) bool 
 }
 
 // publish makes a pending row under the request's id, unless another row has the id: then it returns that one. Not ok
-// means that a table is full.
+// means that the table of reservations is full.
 func (v *Inventory) publish(q *Request, hash, accountRow uint32) (row, other uint32, ok bool) {
 	row, ok = v.reservations.claim()
 	if !ok {
@@ -225,10 +240,7 @@ func (v *Inventory) publish(q *Request, hash, accountRow uint32) (row, other uin
 	}
 	v.details.grow(row >> chunkBits)
 	r := v.reservations.at(row)
-	if !v.fill(row, accountRow, q) {
-		r.state.Store(uint32(void))
-		return 0, 0, false
-	}
+	v.fill(row, accountRow, q)
 	r.state.Store(uint32(pending))
 	// The insertion decides who has the id (I9).
 	other = v.byID.insert(hash, row, v.reservations.used.Load(),

@@ -1,9 +1,6 @@
 package inventory
 
-import (
-	"errors"
-	"fmt"
-)
+import "fmt"
 
 // The Restore methods rebuild an inventory from a journal. A checkpoint that was written during the sale is not
 // consistent until the records after it are replayed too. So rows are restored first, and CountStock counts the stock
@@ -80,11 +77,7 @@ func (v *Inventory) RestoreEnded(id ID, to State, confirmedMs int64, reference s
 		return nil
 	}
 	if to == Confirmed {
-		ref, ok := v.texts.put(reference)
-		if !ok {
-			return errors.New("no room for more references")
-		}
-		d.confirmed, d.reference = confirmedMs, ref
+		d.confirmed, d.reference = confirmedMs, v.texts.put(reference)
 	}
 	for i := range int(r.count) {
 		if l := v.lineAt(r, i); v.counted && to == Confirmed {

@@ -79,32 +79,35 @@ func (s *slab[T]) find(i uint32) *T {
 // end returns the index after the last claimed row.
 func (s *slab[T]) end() uint32 { return uint32(min(s.used.Load(), s.limit)) }
 
-// arena keeps strings of up to 255 bytes. They are never freed. It grows by chunks like a slab.
+// arena keeps strings of up to 255 bytes. They are never freed. It grows by chunks like a slab, so room that is not used
+// takes no memory.
 type arena struct {
 	chunks []atomic.Pointer[[arenaChunk]byte]
 	used   word64
 }
 
-const arenaChunk = 1 << 20
+const arenaChunk, longestText = 1 << 20, 255
 
 // textRef names a string in the arena: start<<8 | length. 0 is the empty string.
 type textRef uint64
 
+// init makes room for strings of so many bytes in all. A string that would straddle two chunks is put into the second
+// one, so each chunk may lose almost the length of one string.
 func (a *arena) init(bytes int) {
-	a.chunks = make([]atomic.Pointer[[arenaChunk]byte], (bytes+arenaChunk-1)/arenaChunk)
+	a.chunks = make([]atomic.Pointer[[arenaChunk]byte], bytes/(arenaChunk-longestText)+1)
 }
 
-// put keeps a copy of s and returns a reference to it; false when the arena is full.
-func (a *arena) put(s string) (textRef, bool) {
+// put keeps a copy of s and returns a reference to it. The owner puts no more than there is room for.
+func (a *arena) put(s string) textRef {
 	if s == "" {
-		return 0, true
+		return 0
 	}
 	for {
 		end := a.used.Add(uint64(len(s)))
 		start := end - uint64(len(s))
 		chunk := start / arenaChunk
 		if chunk >= uint64(len(a.chunks)) {
-			return 0, false
+			panic("BUG: more texts than there can be")
 		}
 		if (end-1)/arenaChunk != chunk {
 			continue // it would straddle two chunks: waste the rest of this one
@@ -113,7 +116,7 @@ func (a *arena) put(s string) (textRef, bool) {
 			a.chunks[chunk].CompareAndSwap(nil, new([arenaChunk]byte))
 		}
 		copy(a.chunks[chunk].Load()[start%arenaChunk:], s)
-		return textRef(start<<8 | uint64(len(s))), true
+		return textRef(start<<8 | uint64(len(s)))
 	}
 }
 

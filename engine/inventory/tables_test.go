@@ -143,10 +143,14 @@ func TestPrefetch(t *testing.T) {
 	require.Equal(t, Stock{Available: 900, Held: 100}, v.Stock(0))
 }
 
-// TestArena: texts stay as they were, across chunks. The empty text takes no room. A full arena reports it.
+// TestArena: texts stay as they were, across chunks, and there is room for as many bytes as were asked for. The empty
+// text takes no room.
 func TestArena(t *testing.T) {
 	var a arena
-	a.init(2*arenaChunk + 1)
+	const room = 3*arenaChunk + 1
+	a.init(room)
+	var left atomic.Int64
+	left.Store(room)
 	type kept struct {
 		ref  textRef
 		text string
@@ -155,12 +159,11 @@ func TestArena(t *testing.T) {
 	each(len(all), func(i int) {
 		random := rand.New(rand.NewPCG(uint64(i), 2))
 		for {
-			text := strings.Repeat(string(rune('a'+i)), 1+random.IntN(255))
-			ref, ok := a.put(text)
-			if !ok {
+			text := strings.Repeat(string(rune('a'+i)), 1+random.IntN(longestText))
+			if left.Add(-int64(len(text))) < 0 {
 				return
 			}
-			all[i] = append(all[i], kept{ref, text})
+			all[i] = append(all[i], kept{a.put(text), text})
 		}
 	})
 	bytes := 0
@@ -170,10 +173,74 @@ func TestArena(t *testing.T) {
 			bytes += len(k.text)
 		}
 	}
-	require.Greater(t, bytes, 3*arenaChunk-3*255, "chunks were left half empty")
-	ref, ok := a.put("")
-	require.True(t, ok)
-	require.Empty(t, a.text(ref))
+	require.Greater(t, bytes, room-len(all)*longestText)
+	require.Empty(t, a.text(a.put("")))
+	require.Panics(t, func() {
+		for range arenaChunk {
+			a.put("more than there can be")
+		}
+	})
+}
+
+// TestTextsHaveRoom (I10): with every account under the longest name and every reservation confirmed under the longest
+// reference, no text is missing, whether it was sold or restored from a journal.
+func TestTextsHaveRoom(t *testing.T) {
+	const rows = 2 * arenaChunk / MaxReference // the references alone fill two chunks
+	text := func(n int) string { return fmt.Sprintf("%064d", n) }
+	for _, restored := range []bool{false, true} {
+		c := Config{Pools: []PoolConfig{{Units: rows}}, Sessions: []SessionConfig{{Limit: 1}}, Caps: []int{1},
+			MaxReservations: rows, MaxAccounts: rows, Pause: func(int) bool { return false }}
+		v, err := New(c)
+		require.NoError(t, err)
+		for n := range rows {
+			q := Request{ID: idOf(uint64(n)), Account: text(n), Lines: []Line{{Quantity: 1}}, Expires: 10}
+			if restored {
+				_, err := v.RestoreTaken(&q)
+				require.NoError(t, err)
+				require.NoError(t, v.RestoreEnded(q.ID, Confirmed, 1, text(n)))
+				continue
+			}
+			res := v.Reserve(&q)
+			require.Equal(t, Done, res.Verdict)
+			require.Equal(t, Done, v.Confirm(res.Row, 0, text(n)).Verdict)
+		}
+		var s Snapshot
+		for n := range rows {
+			require.True(t, v.Read(v.Find(idOf(uint64(n))), &s))
+			if s.Account != text(n) || s.Reference != text(n) {
+				t.Fatalf("reservation %d has the account %s and the reference %s", n, s.Account, s.Reference)
+			}
+		}
+	}
+}
+
+// TestLostConfirmLeavesNothing: of several callers that confirm a reservation at once, only the one that succeeds stores
+// its reference.
+func TestLostConfirmLeavesNothing(t *testing.T) {
+	const reservations, callers = 20_000, 4
+	v := testInventory(t, 1, reservations, false)
+	for n := range uint64(reservations) {
+		res := v.Reserve(&Request{ID: idOf(n), Account: fmt.Sprint(n), Lines: []Line{{Quantity: 1}}, Expires: 10})
+		require.Equal(t, Done, res.Verdict)
+		require.True(t, n > 0 || res.Row == 1)
+	}
+	reference := strings.Repeat("r", MaxReference)
+	var turn [callers]atomic.Uint32
+	each(callers, func(i int) {
+		for row := uint32(1); row <= reservations; row++ {
+			turn[i].Store(row)
+			for j := range turn { // the callers come to each reservation together
+				for turn[j].Load() < row {
+					runtime.Gosched()
+				}
+			}
+			v.Confirm(row, 0, reference)
+		}
+	})
+	require.Equal(t, Stock{Sold: reservations}, v.Stock(0))
+	stored := v.texts.used.Load()
+	require.Less(t, stored, uint64(reservations*MaxReference+4*longestText), "the losers of %d races stored their reference",
+		(stored-reservations*MaxReference)/MaxReference)
 }
 
 // TestAccounts: names of every length get one row each, however many callers make them at once.
@@ -213,9 +280,10 @@ func TestFullTables(t *testing.T) {
 	first := reserve(1, "a")
 	require.Equal(t, Done, first.Verdict)
 	require.Equal(t, Done, reserve(2, "b").Verdict)
-	require.Equal(t, Full, reserve(3, "c").Verdict, "accounts")
+	require.Equal(t, Result{Verdict: Full, Table: Accounts}, reserve(3, "c"))
 	require.Equal(t, Done, reserve(4, "a").Verdict)
-	require.Equal(t, Full, reserve(5, "a").Verdict, "reservations")
+	require.Equal(t, Result{Verdict: Full, Table: Reservations}, reserve(5, "a"))
+	require.Equal(t, "accounts reservations", fmt.Sprint(Accounts, " ", Reservations))
 	require.NotZero(t, v.Find(idOf(4)))
 	require.Equal(t, Stock{Available: 997, Held: 3}, v.Stock(0))
 	_, ok := v.Note(7)

@@ -60,7 +60,7 @@ func (k Kind) String() string {
 }
 
 // MaxReference is the longest reference of a confirmation, in bytes.
-const MaxReference = 64
+const MaxReference = inventory.MaxReference
 
 // Flags of a reservation record which fields the request itself contained. A repeat is compared with them (I9).
 const (
