@@ -78,6 +78,13 @@ type Backend interface {
 	Close() error
 }
 
+// Beater is a backend that has something to do while there is nothing to append. Every Shared backend is one.
+type Beater interface {
+	// Beat is called by the writer, on the goroutine that appends, every half second without a group. Records that arrive
+	// meanwhile wait, so it returns soon. An error is as final as one of Append.
+	Beat(ctx context.Context) error
+}
+
 // Shared is a backend that several processes reach, one of which leads and writes (I8).
 //
 // A process first calls Recover or Follow, on a new backend. It calls Claim when it knows that no other process leads:
@@ -165,6 +172,8 @@ var (
 	ErrFenced = errors.New("a newer leader has taken over the journal")
 	// ErrFull: there is no room left where the journal is stored.
 	ErrFull = errors.New("no space is left for the journal")
+	// ErrGone: what the journal is stored in was removed or replaced while it was open.
+	ErrGone = errors.New("the journal is no longer where it was opened")
 	// ErrClosed: the journal was closed.
 	ErrClosed = errors.New("the journal is closed")
 )

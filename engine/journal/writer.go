@@ -15,8 +15,8 @@ import (
 // lost: it becomes durable once the journal responds again, unless the process ends before.
 var ErrStalled = errors.New("the journal does not respond")
 
-// beatEvery is after how long without an append the leader of a Shared journal beats. It is a sixth of the silence
-// after which a standby takes over by default, so that a few beats may be late or lost.
+// beatEvery is after how long without an append a Beater beats. For a Shared journal's leader it is a sixth of the
+// silence after which a standby takes over by default, so that a few beats may be late or lost.
 const beatEvery = 500 * time.Millisecond
 
 // longYield is the longest average time that yielding to the callers may take. Half of a thousand callers need half a
@@ -174,7 +174,7 @@ func (w *Writer) run(ctx context.Context, last uint64) {
 	defer close(w.done)
 	watchdog := time.AfterFunc(time.Hour, w.stall)
 	watchdog.Stop()
-	leader, shared := w.backend.(Shared)
+	beater, beats := w.backend.(Beater)
 	idle := time.NewTimer(time.Hour)
 	idle.Stop()
 	defer idle.Stop()
@@ -187,7 +187,7 @@ func (w *Writer) run(ctx context.Context, last uint64) {
 			if closing {
 				return
 			}
-			if shared {
+			if beats {
 				idle.Reset(beatEvery)
 			}
 			select {
@@ -195,7 +195,7 @@ func (w *Writer) run(ctx context.Context, last uint64) {
 			case <-w.closing:
 				closing = true // after one more Fill
 			case <-idle.C:
-				if err := leader.Beat(ctx); err != nil {
+				if err := beater.Beat(ctx); err != nil {
 					w.fail(err)
 					return
 				}

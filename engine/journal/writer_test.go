@@ -40,6 +40,14 @@ func (s scriptedShared) Append(ctx context.Context, g Group) error { return s.ap
 
 func (s scriptedShared) Beat(ctx context.Context) error { return s.beat(ctx) }
 
+// scriptedBeater is a backend that is not shared and has something to do while it is idle.
+type scriptedBeater struct {
+	scripted
+	beat func(ctx context.Context) error
+}
+
+func (s scriptedBeater) Beat(ctx context.Context) error { return s.beat(ctx) }
+
 // feeding is a writer and its source, the records that the test places.
 type feeding struct {
 	t       *testing.T
@@ -293,19 +301,32 @@ func TestCloseTimesOut(t *testing.T) {
 	})
 }
 
-// TestBeats: the writer of a shared journal beats while it is idle, not while it is busy. ErrFenced ends it.
+// TestBeats: the writer beats while it is idle, not while it is busy. An error of a beat ends it.
 func TestBeats(t *testing.T) {
+	durable := func(context.Context, Group) error { return nil }
+	t.Run("shared", func(t *testing.T) {
+		testBeats(t, ErrFenced, func(beat func(context.Context) error) Backend {
+			return scriptedShared{append: durable, beat: beat}
+		})
+	})
+	t.Run("not shared", func(t *testing.T) {
+		testBeats(t, ErrGone, func(beat func(context.Context) error) Backend {
+			return scriptedBeater{scripted{append: durable}, beat}
+		})
+	})
+}
+
+func testBeats(t *testing.T, fault error, backend func(beat func(context.Context) error) Backend) {
 	synctest.Test(t, func(t *testing.T) {
 		var beats atomic.Int64
-		var deposed atomic.Bool
-		f := newFeeding(t, scriptedShared{append: func(context.Context, Group) error { return nil },
-			beat: func(context.Context) error {
-				beats.Add(1)
-				if deposed.Load() {
-					return ErrFenced
-				}
-				return nil
-			}}, 0)
+		var faulty atomic.Bool
+		f := newFeeding(t, backend(func(context.Context) error {
+			beats.Add(1)
+			if faulty.Load() {
+				return fault
+			}
+			return nil
+		}), 0)
 		time.Sleep(3*beatEvery + 1)
 		synctest.Wait()
 		require.EqualValues(t, 3, beats.Load())
@@ -314,10 +335,10 @@ func TestBeats(t *testing.T) {
 			time.Sleep(beatEvery / 2)
 		}
 		require.LessOrEqual(t, beats.Load(), int64(4))
-		deposed.Store(true)
+		faulty.Store(true)
 		<-f.w.Failed()
-		require.ErrorIs(t, f.w.Err(), ErrFenced)
-		require.ErrorIs(t, f.w.Close(t.Context()), ErrFenced)
+		require.ErrorIs(t, f.w.Err(), fault)
+		require.ErrorIs(t, f.w.Close(t.Context()), fault)
 	})
 }
 

@@ -57,7 +57,7 @@ func (j *Journal) Checkpoint(ctx context.Context, start uint64) (journal.Checkpo
 		return nil, fmt.Errorf("BUG: a checkpoint at record %d, with the last record %d and %d checkpoints",
 			start, j.last, len(j.intact))
 	}
-	out, err := j.dir.fs.create(j.dir.join(temporaryCheckpoint))
+	out, err := j.dir.create(temporaryCheckpoint)
 	if err != nil {
 		return nil, storageError(err)
 	}
@@ -110,7 +110,7 @@ func (c *checkpoint) named(err error) error {
 func (c *checkpoint) drop(reason error) error {
 	c.ended = reason
 	_ = c.out.close()
-	_ = c.journal.dir.fs.remove(c.journal.dir.join(temporaryCheckpoint))
+	_ = c.journal.dir.remove(temporaryCheckpoint)
 	c.journal.checkpointEnded()
 	return reason
 }
@@ -177,7 +177,7 @@ func (j *Journal) commit(c numbered) error {
 	}
 	j.adopt(c)
 	for len(j.obsolete) > 0 {
-		if err := j.dir.fs.remove(j.dir.join(j.obsolete[0].name)); err != nil {
+		if err := j.dir.remove(j.obsolete[0].name); err != nil {
 			return fmt.Errorf("checkpoint at record %d is complete, but an obsolete file cannot be removed: %w", c.sequence, err)
 		}
 		j.obsolete = j.obsolete[1:]

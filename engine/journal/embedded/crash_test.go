@@ -236,8 +236,9 @@ func script(t *testing.T, l *life) {
 
 // operations counts the operations of the script without a fault, and checks that it does all that the crash tests rely
 // on.
-func operations(t *testing.T, segments Options) int {
+func operations(t *testing.T, segments Options, looks bool) int {
 	l := newLife(0, segments)
+	l.fs.looks = looks
 	script(t, l)
 	require.Empty(t, l.errs)
 	d := directory{path: crashDir, fs: l.fs.seam()}
@@ -257,7 +258,7 @@ func operations(t *testing.T, segments Options) int {
 func TestCrashAnywhere(t *testing.T) { growingAndPrepared(t, crashAnywhere) }
 
 func crashAnywhere(t *testing.T, segments Options) {
-	n := operations(t, segments)
+	n := operations(t, segments, false)
 	t.Logf("%d operations; survival seeds 0 to 7", n)
 	for cut := 1; cut <= n; cut++ {
 		for seed := range uint64(8) {
@@ -303,7 +304,7 @@ func requireNoErrors(t *testing.T, l *life, cut int, seed uint64) {
 func TestKillThenPowerCut(t *testing.T) { growingAndPrepared(t, killThenPowerCut) }
 
 func killThenPowerCut(t *testing.T, segments Options) {
-	for cut := 1; cut <= operations(t, segments); cut++ {
+	for cut := 1; cut <= operations(t, segments, false); cut++ {
 		for seed := range uint64(4) {
 			first := newLife(seed, segments)
 			first.fs.cutAt = cut
@@ -323,12 +324,12 @@ func killThenPowerCut(t *testing.T, segments Options) {
 func TestEveryOperationFails(t *testing.T) { growingAndPrepared(t, everyOperationFails) }
 
 func everyOperationFails(t *testing.T, segments Options) {
-	n := operations(t, segments)
+	n := operations(t, segments, true)
 	for _, fault := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO} {
 		for failing := 1; failing <= n; failing++ {
 			where := fmt.Sprintf("%v at operation %d", fault, failing)
 			first := newLife(uint64(failing), segments)
-			first.fs.failAt, first.fs.failWith = failing, fault
+			first.fs.failAt, first.fs.failWith, first.fs.looks = failing, fault, true
 			script(t, first)
 			require.NotEmpty(t, first.errs, where)
 			if acknowledging := first.acked < first.tried; acknowledging {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/seathold/seathold/engine/journal"
 )
@@ -31,12 +32,14 @@ type crashFS struct {
 	cutAt    int // this operation and all later ones return errCut; 0: never
 	failAt   int // this operation returns failWith; 0: never
 	failWith error
+	looks    bool // whether a look at a name is an operation too: it can fail, but a power cut at it changes nothing
 	random   *rand.Rand
 
 	names   map[string]*inode // as the program sees them, by path
 	durable map[string]*inode // as they are on disk
 	pending []nameChange      // changes of names since the last syncDir
 	locked  bool
+	clock   time.Time
 }
 
 // inode is a file or a directory.
@@ -94,6 +97,14 @@ func (c *crashFS) step() error {
 		return c.failWith
 	}
 	return nil
+}
+
+// look counts a look at a name where looks are counted.
+func (c *crashFS) look() error {
+	if !c.looks {
+		return nil
+	}
+	return c.step()
 }
 
 // afterKill returns the file system that the next process finds when only the process was killed.
@@ -180,6 +191,8 @@ func (ch change) apply(content []byte) []byte {
 // seam returns the file system as the journal sees it.
 func (c *crashFS) seam() fileSystem {
 	return fileSystem{
+		absolute:      func(path string) (string, error) { return filepath.Clean(path), nil },
+		resolve:       func(path string) (string, error) { return path, nil },
 		lock:          c.lock,
 		makeDir:       c.makeDir,
 		list:          c.list,
@@ -195,6 +208,7 @@ func (c *crashFS) seam() fileSystem {
 		},
 		syncDir: c.syncDir,
 		free:    c.free,
+		now:     c.now,
 		spawn:   func(work func()) { work() },
 	}
 }
@@ -206,22 +220,61 @@ func (c *crashFS) free(string) (int64, error) {
 	return 1 << 40, c.step()
 }
 
-func (c *crashFS) lock(_ string, _ bool) (func() error, error) {
+// now is a clock of which two groups in three see less time than lookEvery pass.
+func (c *crashFS) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.clock = c.clock.Add(lookEvery / 3)
+	return c.clock
+}
+
+func (c *crashFS) lock(dir string, _ bool) (heldLock, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.names[dir] == nil {
+		return heldLock{}, os.ErrNotExist
+	}
 	if c.locked {
-		return nil, journal.ErrLocked
+		return heldLock{}, journal.ErrLocked
 	}
 	c.locked = true
-	return func() error {
+	node := c.names[dir]
+	unlock := func() error {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.locked = false
 		return nil
-	}, nil
+	}
+	return heldLock{present: func() error { return c.present(dir, node) }, unlock: unlock}, nil
 }
 
+func (c *crashFS) present(dir string, locked *inode) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.look(); err != nil {
+		return err
+	}
+	if c.names[dir] != locked {
+		return journal.ErrGone
+	}
+	return nil
+}
+
+// linked reports whether a file has a name.
+func (c *crashFS) linked(n *inode) (bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, named := range c.names {
+		if named == n {
+			return true, c.look()
+		}
+	}
+	return false, c.look()
+}
+
+// makeDir makes a directory. As for a kernel, a slash at the end of its path means nothing.
 func (c *crashFS) makeDir(dir string) error {
+	dir = filepath.Clean(dir)
 	if c.names[dir] != nil {
 		return nil
 	}
@@ -268,6 +321,7 @@ func (c *crashFS) list(dir string) ([]entry, error) {
 }
 
 func (c *crashFS) syncDir(dir string) error {
+	dir = filepath.Clean(dir)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.step(); err != nil {
@@ -284,6 +338,7 @@ func (c *crashFS) syncDir(dir string) error {
 }
 
 func (c *crashFS) open(path string, create, durable bool) (file, error) {
+	path = filepath.Clean(path)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.step(); err != nil {
@@ -310,6 +365,7 @@ func (c *crashFS) open(path string, create, durable bool) (file, error) {
 		},
 		sync:      func() error { return c.sync(n) },
 		truncate:  func(size int64) error { return c.truncate(n, size) },
+		linked:    func() (bool, error) { return c.linked(n) },
 		dropCache: func() {},
 		close:     func() error { return c.closeFile(n) },
 	}

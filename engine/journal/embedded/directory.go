@@ -39,26 +39,40 @@ func damaged(file string, offset int64, reason string, args ...any) error {
 
 // directory is the locked directory of a journal.
 type directory struct {
-	path   string
-	fs     fileSystem
-	id     uint64
-	salt   uint32
-	unlock func() error
+	path string // absolute
+	fs   fileSystem
+	id   uint64
+	salt uint32
+	lock heldLock
 }
 
 func (d *directory) join(name string) string { return filepath.Join(d.path, name) }
 
 // openDirectory locks a directory exclusively, and makes it a journal where it is missing or empty.
 func openDirectory(path string, fs fileSystem) (*directory, error) {
+	path, err := absolute(path, fs)
+	if err != nil {
+		return nil, err
+	}
 	if err := fs.makeDir(path); err != nil {
 		return nil, err
 	}
 	return lockDirectory(path, fs, false, (*directory).initialise)
 }
 
+// absolute returns the clean and absolute form of a journal's path: the parent of "journal/" is not "journal", and the
+// path must mean the same directory for as long as the journal is open.
+func absolute(path string, fs fileSystem) (string, error) {
+	if path == "" {
+		return "", fmt.Errorf("no directory is named: %w", os.ErrNotExist)
+	}
+	return fs.absolute(path)
+}
+
 // openDirectoryShared locks a directory shared with other readers, and changes nothing else in it.
 func openDirectoryShared(path string, fs fileSystem) (*directory, error) {
-	if _, err := fs.list(path); err != nil { // a missing directory; lock would report the file LOCK instead
+	path, err := absolute(path, fs)
+	if err != nil {
 		return nil, err
 	}
 	return lockDirectory(path, fs, true, func(*directory) error {
@@ -68,17 +82,17 @@ func openDirectoryShared(path string, fs fileSystem) (*directory, error) {
 
 // lockDirectory locks a directory and reads its marker. It calls unmarked where there is none.
 func lockDirectory(path string, fs fileSystem, shared bool, unmarked func(*directory) error) (*directory, error) {
-	unlock, err := fs.lock(path, shared)
+	lock, err := fs.lock(path, shared)
 	if err != nil {
 		return nil, err
 	}
-	d := &directory{path: path, fs: fs, unlock: unlock}
+	d := &directory{path: path, fs: fs, lock: lock}
 	marked, err := d.readMarker()
 	if err == nil && !marked {
 		err = unmarked(d)
 	}
 	if err != nil {
-		return nil, errors.Join(err, unlock())
+		return nil, errors.Join(err, lock.unlock())
 	}
 	return d, nil
 }
@@ -111,7 +125,7 @@ func (d *directory) initialise() error {
 			return fmt.Errorf("%w: it holds %s but no file %s", journal.ErrForeign, e.name, markerName)
 		}
 	}
-	if err := d.fs.syncDir(filepath.Dir(d.path)); err != nil {
+	if err := d.syncParents(); err != nil {
 		return err
 	}
 	var id [8]byte
@@ -122,6 +136,19 @@ func (d *directory) initialise() error {
 		return err
 	}
 	return d.install(d.fs.createDurable, temporaryMarker, markerName, encodeMarker(d.id))
+}
+
+// syncParents makes the directory's own name durable, and where the path is a symbolic link, that of the link too.
+func (d *directory) syncParents() error {
+	resolved, err := d.fs.resolve(d.path)
+	if err != nil {
+		return err
+	}
+	parent, target := filepath.Dir(d.path), filepath.Dir(resolved)
+	if err := d.fs.syncDir(target); err != nil || parent == target {
+		return err
+	}
+	return d.fs.syncDir(parent)
 }
 
 // leftByInitialise reports whether the entry may be left from an initialise that crashed.
@@ -149,6 +176,9 @@ func (d *directory) createSegment(first uint64, chain uint32, prepared bool) (su
 // install opens the temporary file, writes content at its beginning and gives it its name, so that the name is never
 // seen without the content. Both are durable when it returns.
 func (d *directory) install(open func(path string) (file, error), temporary, name string, content []byte) error {
+	if err := d.lock.present(); err != nil {
+		return err
+	}
 	f, err := open(d.join(temporary))
 	if err != nil {
 		return err
@@ -162,10 +192,29 @@ func (d *directory) install(open func(path string) (file, error), temporary, nam
 
 // publish gives a complete, synced and closed file its name, durably. After an error either name may be found.
 func (d *directory) publish(temporary, name string) error {
+	if err := d.lock.present(); err != nil {
+		return err
+	}
 	if err := d.fs.rename(d.join(temporary), d.join(name)); err != nil {
 		return err
 	}
 	return d.fs.syncDir(d.path)
+}
+
+// remove removes a file of this journal: none of another directory that has taken the path.
+func (d *directory) remove(name string) error {
+	if err := d.lock.present(); err != nil {
+		return err
+	}
+	return d.fs.remove(d.join(name))
+}
+
+// create makes an empty temporary file.
+func (d *directory) create(temporary string) (file, error) {
+	if err := d.lock.present(); err != nil {
+		return file{}, err
+	}
+	return d.fs.create(d.join(temporary))
 }
 
 // readFile reads the first size bytes of a file, into buffer where that is large enough.
@@ -234,7 +283,7 @@ func (d *directory) removeTemporary() error {
 	for _, e := range entries {
 		switch e.name {
 		case temporaryMarker, temporarySegment, temporaryCheckpoint, temporaryPrepared:
-			if err := d.fs.remove(d.join(e.name)); err != nil {
+			if err := d.remove(e.name); err != nil {
 				return err
 			}
 		}

@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seathold/seathold/engine/journal"
 )
 
 // Errors for a full disk, and for content that the disk cannot read.
@@ -25,6 +27,33 @@ func syncDir(dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// flock is a tryLock. Its lock belongs to the open file: a second one in the same process is refused too.
+func flock(f *os.File, shared bool) error {
+	how := unix.LOCK_EX
+	if shared {
+		how = unix.LOCK_SH
+	}
+	err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
+	switch {
+	case errors.Is(err, unix.EWOULDBLOCK):
+		return journal.ErrLocked
+	case isAny(err, cannotLock):
+		return errors.ErrUnsupported
+	}
+	return os.NewSyscallError("flock", err)
+}
+
+// cannotLock are the answers of file systems that cannot lock what was opened. NFS locks exclusively only what is open
+// for writing, which a directory never is.
+var cannotLock = []error{unix.EBADF, unix.EINVAL, unix.ENOSYS, unix.EOPNOTSUPP}
+
+// links returns how many names an open file has.
+func links(f *os.File) (uint64, error) {
+	var s unix.Stat_t
+	err := unix.Fstat(int(f.Fd()), &s)
+	return uint64(s.Nlink), os.NewSyscallError("fstat", err) //nolint:unconvert // the types differ between systems
 }
 
 func freeBytes(dir string) (int64, error) {

@@ -1,10 +1,13 @@
 package embedded
 
 import (
+	"errors"
 	"os"
 	"syscall"
 
 	"golang.org/x/sys/windows"
+
+	"github.com/seathold/seathold/engine/journal"
 )
 
 // Errors for a full disk, and for content that the disk cannot read.
@@ -35,6 +38,29 @@ func rename(from, to string) error {
 // syncDir is a no-op: Windows has no call that syncs a directory. Names rest on rename's write-through and on the log
 // of NTFS, which keeps changes of names in their order.
 func syncDir(string) error { return nil }
+
+// flock is a tryLock. Its lock belongs to the open file: a second one in the same process is refused too.
+func flock(f *os.File, shared bool) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		return errors.ErrUnsupported
+	}
+	flags := uint32(windows.LOCKFILE_FAIL_IMMEDIATELY)
+	if !shared {
+		flags |= windows.LOCKFILE_EXCLUSIVE_LOCK
+	}
+	err = windows.LockFileEx(windows.Handle(f.Fd()), flags, 0, 1, 0, new(windows.Overlapped))
+	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) || errors.Is(err, windows.ERROR_IO_PENDING) {
+		return journal.ErrLocked
+	}
+	return os.NewSyscallError("LockFileEx", err)
+}
+
+// links returns 1: Windows does not remove the name of a file that is open.
+func links(*os.File) (uint64, error) { return 1, nil }
 
 func freeBytes(dir string) (int64, error) {
 	path, err := windows.UTF16PtrFromString(dir)

@@ -1,13 +1,16 @@
 // Package embedded stores a journal in a directory, in files of its own.
 //
 //	seathold-journal                  the marker: shows that this is a journal, with its format version and its id
-//	LOCK                              locked by the one process that writes, or shared by those that only read
 //	segment-00000000000000000001      groups, one frame each; the name is the sequence of the first record
 //	segment-00000000000000912345
 //	checkpoint-00000000000000800000   a checkpoint that starts at that record; two are kept
 //	checkpoint-00000000000000900000
 //	prepared.tmp                      the next segment, filled with zeros while the current one is written
 //	*.tmp                             an unfinished file, removed by the next Recover
+//	LOCK                              on Windows and NFS, where no directory can be locked
+//
+// The one process that writes holds an exclusive lock of the directory, those that only read share one. The directory
+// itself is locked: nothing that is removed from it or put into it lets a second process write.
 //
 // # What is guaranteed
 //
@@ -46,6 +49,12 @@
 // reported as a note. Damage to the very last frame cannot be distinguished from an unfinished group, unless a
 // checkpoint shows that the records were durable.
 //
+// A directory can be removed or replaced while it is open: by an operator, or when a disk is unmounted. Then the writer
+// still has its files open, and its writes succeed, but no restart will find them. So after each group the journal
+// checks that its segment still has a name, which takes a microsecond, and, a tenth of a second after it last did, that
+// the path still leads to the locked directory. An idle journal checks both every half second. A journal that is gone
+// acknowledges nothing more and returns journal.ErrGone. Whatever has taken its place is not touched.
+//
 // After a failed write nothing more is appended. What the failed sync has stored is unknown, and a second sync may
 // report a success that means nothing. The caller can still serve reads of what it has in memory.
 //
@@ -53,12 +62,12 @@
 //
 //	           a durable write                a durable name              the lock
 //	---------  -----------------------------  --------------------------  -------------------
-//	Linux      one write with O_DSYNC         rename, directory fsync     flock
-//	macOS      write, then F_FULLFSYNC        rename, directory fsync     flock
+//	Linux      one write with O_DSYNC         rename, directory fsync     flock of the directory
+//	macOS      write, then F_FULLFSYNC        rename, directory fsync     flock of the directory
 //	           (O_DSYNC does not reach the      by F_FULLFSYNC
 //	           disk there)
-//	FreeBSD    write, then fsync              rename, directory fsync     flock
-//	Windows    write, then FlushFileBuffers   MoveFileEx, write-through   LockFileEx
+//	FreeBSD    write, then fsync              rename, directory fsync     flock of the directory
+//	Windows    write, then FlushFileBuffers   MoveFileEx, write-through   LockFileEx of LOCK
 //
 // Windows cannot sync a directory. There a name is as durable as MOVEFILE_WRITE_THROUGH and the log of NTFS make it.
 // The package is built for all four systems, but its tests were run on Linux only.

@@ -6,8 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-
-	"github.com/gofrs/flock"
+	"time"
 
 	"github.com/seathold/seathold/engine/journal"
 )
@@ -15,9 +14,13 @@ import (
 // fileSystem is all that the journal needs of a file system. The tests replace it by one in memory that loses what was
 // not synced and fails on demand.
 type fileSystem struct {
+	// absolute returns the absolute and clean form of a path.
+	absolute func(path string) (string, error)
+	// resolve returns the path of what is there, without symbolic links.
+	resolve func(path string) (string, error)
 	// lock takes the directory's lock, exclusively or shared among readers. It returns journal.ErrLocked when another
 	// process holds the lock.
-	lock func(dir string, shared bool) (unlock func() error, err error)
+	lock func(dir string, shared bool) (heldLock, error)
 	// makeDir makes the directory unless it exists. Its parent must exist.
 	makeDir func(dir string) error
 	// list returns the directory's entries.
@@ -38,6 +41,8 @@ type fileSystem struct {
 	syncDir func(dir string) error
 	// free returns how many more bytes the directory's disk has room for.
 	free func(dir string) (int64, error)
+	// now reads the clock.
+	now func() time.Time
 	// spawn runs work in a goroutine of its own. The tests run it at once, which fixes the order of all operations.
 	spawn func(work func())
 }
@@ -48,7 +53,8 @@ type file struct {
 	writeAt   func(b []byte, offset int64) (int, error)
 	sync      func() error
 	truncate  func(size int64) error
-	dropCache func() // drops the file's pages from the page cache, where the system can
+	linked    func() (bool, error) // whether a file opened for durable writes still has a name
+	dropCache func()               // drops the file's pages from the page cache, where the system can
 	close     func() error
 }
 
@@ -61,6 +67,8 @@ type entry struct {
 // disk is the real file system.
 func disk() fileSystem {
 	return fileSystem{
+		absolute:      filepath.Abs,
+		resolve:       filepath.EvalSymlinks,
 		lock:          lockDir,
 		makeDir:       makeDir,
 		list:          listDir,
@@ -72,6 +80,7 @@ func disk() fileSystem {
 		remove:        os.Remove,
 		syncDir:       syncDir,
 		free:          freeBytes,
+		now:           time.Now,
 		spawn:         func(work func()) { go work() },
 	}
 }
@@ -82,8 +91,12 @@ func openWith(flags int) func(path string) (file, error) {
 		if err != nil {
 			return file{}, err
 		}
+		n, err := links(f)
+		if err != nil {
+			return file{}, errors.Join(err, f.Close())
+		}
 		return file{readAt: f.ReadAt, writeAt: f.WriteAt, sync: f.Sync, truncate: f.Truncate,
-			dropCache: func() { dropCache(f) }, close: f.Close}, nil
+			linked: linked(f, n), dropCache: func() { dropCache(f) }, close: f.Close}, nil
 	}
 }
 
@@ -95,21 +108,13 @@ func openDurableWith(flags int) func(path string) (file, error) {
 	}
 }
 
-// lockDir locks the file LOCK in dir. The system releases the lock when the process ends, however it ends.
-func lockDir(dir string, shared bool) (unlock func() error, err error) {
-	lock := flock.New(filepath.Join(dir, lockName))
-	try := lock.TryLock
-	if shared {
-		try = lock.TryRLock
+// linked returns a function that reports whether the file still has a name. Some file systems in user space count no
+// names at all; there it is always true.
+func linked(f *os.File, atOpening uint64) func() (bool, error) {
+	return func() (bool, error) {
+		n, err := links(f)
+		return n > 0 || atOpening == 0, err
 	}
-	locked, err := try()
-	if err != nil {
-		return nil, err
-	}
-	if !locked {
-		return nil, journal.ErrLocked
-	}
-	return lock.Unlock, nil
 }
 
 func makeDir(dir string) error {

@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"math"
 	"sync"
+	"time"
 
 	"github.com/seathold/seathold/engine/journal"
 )
@@ -66,7 +67,8 @@ type Journal struct {
 	end        int64  // where its last frame ends, in bytes
 	filled     int64  // where the zeros after that frame end; at most end where there are none
 	next       preparation
-	frame      []byte // reused from group to group
+	looked     time.Time // when the directory was last seen at its path
+	frame      []byte    // reused from group to group
 	segments   []numbered
 	intact     []numbered // complete checkpoints, the oldest first
 	damaged    []numbered // checkpoints that Recover skipped; the next Commit removes them
@@ -177,6 +179,9 @@ func (j *Journal) Append(ctx context.Context, g journal.Group) error {
 	if _, err := j.newest.writeAt(j.frame, j.end); err != nil {
 		return j.fail(err)
 	}
+	if err := j.look(); err != nil {
+		return j.fail(err)
+	}
 	// The group is durable.
 	j.end += size
 	j.chain = sum
@@ -186,6 +191,43 @@ func (j *Journal) Append(ctx context.Context, g journal.Group) error {
 	}
 	if j.options.PrepareAfter > 0 && j.end > j.options.PrepareAfter {
 		j.next.begin(j.dir, j.options.SegmentBytes)
+	}
+	return nil
+}
+
+// lookEvery is how long groups may be acknowledged before the journal looks again whether its directory is still there.
+// That the file has a name is checked after each group, which takes a third of a microsecond.
+const lookEvery = 100 * time.Millisecond
+
+// look returns why what was written cannot be found again: the segment has no name any more, or the directory was
+// removed or replaced. It is called before a group is acknowledged.
+func (j *Journal) look() error {
+	linked, err := j.newest.linked()
+	if err != nil {
+		return err
+	}
+	if !linked {
+		return fmt.Errorf("%w: %s was removed", journal.ErrGone, j.segments[len(j.segments)-1].name)
+	}
+	now := j.dir.fs.now()
+	if now.Sub(j.looked) < lookEvery {
+		return nil
+	}
+	j.looked = now
+	return j.dir.lock.present()
+}
+
+// Beat looks whether the journal's directory is still there. The writer calls it while there is nothing to append. An
+// error is as final as one of Append and wraps journal.ErrGone.
+func (j *Journal) Beat(context.Context) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.usable(); err != nil {
+		return err
+	}
+	j.looked = time.Time{}
+	if err := j.look(); err != nil {
+		return j.fail(err)
 	}
 	return nil
 }
@@ -285,5 +327,5 @@ func (j *Journal) Close() error {
 	if j.newest.close != nil {
 		err = errors.Join(err, j.newest.close())
 	}
-	return errors.Join(err, j.dir.unlock())
+	return errors.Join(err, j.dir.lock.unlock())
 }

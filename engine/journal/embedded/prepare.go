@@ -75,7 +75,7 @@ func (p *preparation) end(d *directory) error {
 		err = p.finish(<-p.done)
 	}
 	if p.take() {
-		err = errors.Join(err, d.fs.remove(d.join(temporaryPrepared)))
+		err = errors.Join(err, d.remove(temporaryPrepared))
 	}
 	return err
 }
@@ -89,12 +89,12 @@ func (d *directory) prepare(size int64, stop <-chan struct{}) error {
 	if free < prepareRoom*size {
 		return errNotPrepared
 	}
-	f, err := d.fs.create(d.join(temporaryPrepared))
+	f, err := d.create(temporaryPrepared)
 	if err != nil {
 		return err
 	}
 	if err := errors.Join(fillWithZeros(f, size, stop), f.close()); err != nil {
-		return errors.Join(err, d.fs.remove(d.join(temporaryPrepared)))
+		return errors.Join(err, d.remove(temporaryPrepared))
 	}
 	return nil
 }

@@ -9,7 +9,8 @@ import (
 // ReadOnly is a journal in a directory, opened for reading, as verify and journal dump do. It changes nothing there. It
 // is a journal.Reader, used by one goroutine at a time.
 type ReadOnly struct {
-	dir *directory
+	dir    *directory
+	closed bool
 }
 
 // OpenReadOnly opens the journal in a directory that no process writes; else it returns journal.ErrLocked. Several
@@ -29,7 +30,7 @@ func openReadOnly(path string, fs fileSystem) (*ReadOnly, error) {
 // Recover delivers what Journal.Recover would. It reports an unfinished group at the end, but does not cut it off. It
 // may be called again.
 func (o *ReadOnly) Recover(to journal.Recovery) (journal.Recovered, error) {
-	if o.dir.unlock == nil {
+	if o.closed {
 		return journal.Recovered{}, journal.ErrClosed
 	}
 	r := recovery{dir: o.dir, to: to}
@@ -41,10 +42,9 @@ func (o *ReadOnly) Recover(to journal.Recovery) (journal.Recovered, error) {
 
 // Close releases the directory.
 func (o *ReadOnly) Close() error {
-	if o.dir.unlock == nil {
+	if o.closed {
 		return nil
 	}
-	unlock := o.dir.unlock
-	o.dir.unlock = nil
-	return unlock()
+	o.closed = true
+	return o.dir.lock.unlock()
 }
