@@ -110,7 +110,10 @@ func (w *checkpointWriter) draw(f *record.Draw, kind record.Kind) error {
 func (w *checkpointWriter) reservations() error {
 	forget := w.e.nowMs() - w.e.o.Forget.Milliseconds()
 	var s inventory.Snapshot
-	for row := uint32(1); row < w.e.inventory.Rows(); row++ {
+	// Read once, or a checkpoint would chase the rows that callers keep adding. Every outcome before its start has been
+	// drained already, so its row is below this end.
+	end := w.e.inventory.Rows()
+	for row := uint32(1); row < end; row++ {
 		if !w.e.inventory.ReadLogged(row, &s) || s.State != Held && s.State != Confirmed && s.ExpiresMs < forget {
 			continue
 		}

@@ -213,7 +213,8 @@ func (c *Census) ledger(tickets []int) (excess int) {
 // States counts the reservations by state. One whose end is decided but not yet visible counts as held.
 func (v *Inventory) States() map[State]uint64 {
 	found := map[State]uint64{}
-	for row := uint32(1); row < v.reservations.end(); row++ {
+	end := v.reservations.end()
+	for row := uint32(1); row < end; row++ {
 		r := v.reservations.find(row)
 		if r == nil {
 			continue

@@ -1,0 +1,77 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/journal"
+)
+
+// busy is a journal during whose checkpoints the sale goes on: each piece that is written is followed by calls.
+type busy struct {
+	*memory
+	calls func()
+}
+
+func (b *busy) Checkpoint(ctx context.Context, start uint64) (journal.Checkpoint, error) {
+	c, err := b.memory.Checkpoint(ctx, start)
+	return &busyCheckpoint{Checkpoint: c, calls: b.calls}, err
+}
+
+type busyCheckpoint struct {
+	journal.Checkpoint
+	calls func()
+}
+
+func (c *busyCheckpoint) Write(chunk []byte) error {
+	err := c.Checkpoint.Write(chunk)
+	c.calls()
+	return err
+}
+
+// A checkpoint ends however fast the sale goes on: it writes the reservations that there were when it began, and not
+// those that are made after each of its pieces.
+func TestCheckpointDoesNotChaseTheSale(t *testing.T) {
+	kept := newStore()
+	s := newSeller(stressSale(t, 1, 1_000_000), nil)
+	next := 0
+	ops := make([]engine.Op, 1000)
+	hold := func() {
+		for i := range ops {
+			next++
+			ops[i] = engine.Op{Kind: engine.OpReserve, Request: engine.Request{ID: uuid.New(), Account: fmt.Sprint("a", next),
+				Lines: lines("S0/A", 1)}}
+		}
+		s.e.Batch(t.Context(), ops)
+		for i := range ops {
+			require.NoError(t, ops[i].Err)
+		}
+	}
+	pieces := 0
+	s.open = func() (journal.Backend, error) {
+		return &busy{memory: kept.open(), calls: func() {
+			if pieces++; pieces < 50 { // a piece has fewer than a thousand reservations
+				hold()
+			}
+		}}, nil
+	}
+	s.options.Durability = engine.Sync
+	s.clock.set(saleStart)
+	require.NoError(t, s.start())
+	hold()
+	hold()
+	report, err := s.e.Checkpoint(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 2000, report.Reservations)
+	require.Less(t, pieces, 10)
+	sold := next
+	require.NoError(t, s.Restart())
+	require.Equal(t, sold, s.e.Stock(0).Held)
+	require.NoError(t, s.e.Close())
+	verify(t, kept.open(), s.options.Sale)
+}
