@@ -44,13 +44,13 @@ type Op struct {
 //
 // Everything is decided before the wait, so the first operation of a long batch waits longest for its answer; a
 // thousand operations take about a millisecond. Options.Backlog bounds the outcomes that wait for the journal, also
-// within a batch.
+// within a batch. When ctx ends, the operations that are not decided yet are not begun, and return its error.
 func (e *Engine) Batch(ctx context.Context, ops []Op) {
 	now := e.counts.instant()
 	for i := range ops {
 		e.prefetchAhead(ops, i)
 		ops[i].began = now
-		e.decideOp(&ops[i])
+		e.decideOp(ctx, &ops[i])
 		now = e.counts.instant()
 		ops[i].until = now
 	}
@@ -82,19 +82,19 @@ func (op *Op) looksUp() (id *inventory.ID, account string) {
 	return (*inventory.ID)(&op.ID), ""
 }
 
-func (e *Engine) decideOp(op *Op) {
+func (e *Engine) decideOp(ctx context.Context, op *Op) {
 	op.seq, op.ended, op.Err = 0, inventory.Result{}, nil
 	switch op.Kind {
 	case OpReserve:
-		op.seq, op.Err = e.reserve(&op.Request, &op.Result)
+		op.seq, op.Err = e.reserve(ctx, &op.Request, &op.Result)
 	case OpConfirm:
 		if op.Err = checkReference(op.Reference, &op.Result); op.Err == nil {
-			op.ended, op.Err = e.decideEnd(op.ID, &op.Result, func(row uint32, now int64) inventory.Result {
+			op.ended, op.Err = e.decideEnd(ctx, op.ID, &op.Result, func(row uint32, now int64) inventory.Result {
 				return e.inventory.Confirm(row, now, op.Reference)
 			})
 		}
 	case OpRelease:
-		op.ended, op.Err = e.decideEnd(op.ID, &op.Result, e.inventory.Release)
+		op.ended, op.Err = e.decideEnd(ctx, op.ID, &op.Result, e.inventory.Release)
 	default:
 		panic(fmt.Sprintf("BUG: a batch operation of kind %d", op.Kind))
 	}

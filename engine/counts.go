@@ -33,7 +33,7 @@ func (c call) String() string {
 const (
 	codeOK       Code = "ok"
 	codeRepeated Code = "repeated" // an earlier call had the same effect
-	codeGaveUp   Code = "gave_up"  // the caller stopped waiting for the journal; the outcome is not undone
+	codeGaveUp   Code = "gave_up"  // the caller's context ended; an outcome that was decided is not undone
 )
 
 // The results of a call, as indices of counts. Every refusal has a result of its own: the index of its rule, after the

@@ -114,7 +114,7 @@ func (e *Engine) enter(ctx context.Context, id, account, group string, r *Reserv
 		}
 		code = g + 1
 	}
-	if err := e.admit(r); err != nil {
+	if err := e.admit(ctx, r); err != nil {
 		return Entry{}, err
 	}
 	entry, seq, err := b.Enter(account, code)
@@ -170,7 +170,7 @@ func (e *Engine) FreezeDraw(ctx context.Context, id string) (DrawStatus, error) 
 		return DrawStatus{}, err
 	}
 	var r Reservation
-	if err := e.admit(&r); err != nil {
+	if err := e.admit(ctx, &r); err != nil {
 		return DrawStatus{}, err
 	}
 	seq, err := b.Freeze()

@@ -55,7 +55,7 @@ func (e *Engine) Release(ctx context.Context, id ID, r *Reservation) error {
 type decide func(row uint32, now int64) inventory.Result
 
 func (e *Engine) end(ctx context.Context, of call, id ID, r *Reservation, d decide) error {
-	res, err := e.decideEnd(id, r, d)
+	res, err := e.decideEnd(ctx, id, r, d)
 	if err != nil {
 		return err
 	}
@@ -64,8 +64,8 @@ func (e *Engine) end(ctx context.Context, of call, id ID, r *Reservation, d deci
 
 // decideEnd decides the end of a reservation without waiting for the journal. It fills r if the reservation has now, or
 // had already, ended in this way. If err is nil, answerEnd returns the answer.
-func (e *Engine) decideEnd(id ID, r *Reservation, d decide) (res inventory.Result, err error) {
-	if err := e.admit(r); err != nil {
+func (e *Engine) decideEnd(ctx context.Context, id ID, r *Reservation, d decide) (res inventory.Result, err error) {
+	if err := e.admit(ctx, r); err != nil {
 		return res, err
 	}
 	row := e.inventory.Find(inventory.ID(id))

@@ -129,7 +129,7 @@ func (e *Engine) start() {
 		e.background.Go(e.checkLoop)
 	}
 	if e.o.SweepEvery > 0 {
-		e.every(e.o.SweepEvery, func() { e.ExpireDue() })
+		e.background.Go(e.sweepLoop)
 		e.every(time.Second, e.freezeDue)
 	}
 	if e.o.Durability != None && e.o.CheckpointAfter >= 0 {

@@ -1,12 +1,58 @@
 package engine
 
-// ExpireDue ends every hold that has expired on the sale clock, and returns how many it ended. The engine calls it
-// every Options.SweepEvery. An expired hold that no sweep has ended yet cannot be confirmed either.
+import "time"
+
+// sweepPiece is how many holds a sweep ends between two looks at the backlog: a fraction of a millisecond's work.
+const sweepPiece = 4096
+
+// ExpireDue ends holds that have expired on the sale clock, and returns how many it ended. The engine calls it every
+// Options.SweepEvery. An expired hold that no sweep has ended yet cannot be confirmed either.
+//
+// However many holds end together, their outcomes fill at most half of Options.Backlog, so that no buyer is refused
+// because of them (I10). The rest stays due. A caller that sweeps by itself calls Flush and then ExpireDue again, until
+// that ends nothing.
 func (e *Engine) ExpireDue() int {
+	ended, _ := e.expireDue()
+	return ended
+}
+
+// expireDue is ExpireDue. It also reports whether nothing more is due.
+func (e *Engine) expireDue() (ended int, all bool) {
 	e.sweepLock.Lock()
 	defer e.sweepLock.Unlock()
-	if t := e.term.Load(); t == nil || t.err() != nil {
-		return 0 // a standby leaves it to the leader; with a failed journal the outcomes would only wait
+	t := e.term.Load()
+	if t == nil || t.err() != nil {
+		return 0, true // a standby leaves it to the leader; with a failed journal the outcomes would only wait
 	}
-	return e.sweep.Expire(e.nowMs())
+	now := e.nowMs()
+	for {
+		// Callers may place outcomes meanwhile, so the limit is exceeded by at most one piece.
+		piece := min(sweepPiece, max(e.o.Backlog/2, 1)-t.backlog())
+		if piece <= 0 {
+			return ended, false
+		}
+		n := e.sweep.Expire(now, piece)
+		if ended += n; n < piece {
+			return ended, true
+		}
+	}
+}
+
+// sweepLoop sweeps every Options.SweepEvery. While more holds are due than the backlog has room for, it sweeps after
+// each group, so they end as fast as the journal makes them durable.
+func (e *Engine) sweepLoop() {
+	tick := time.NewTicker(e.o.SweepEvery)
+	defer tick.Stop()
+	for {
+		var drained <-chan struct{}
+		if _, all := e.expireDue(); !all {
+			drained = e.term.Load().outcomes.drained
+		}
+		select {
+		case <-e.stop:
+			return
+		case <-tick.C:
+		case <-drained:
+		}
+	}
 }

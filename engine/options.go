@@ -47,7 +47,8 @@ type Options struct {
 
 	// JournalTimeout is how long a call waits for the journal before it is refused with JournalUnavailable; default 5 s.
 	JournalTimeout time.Duration
-	// Backlog is how many outcomes may wait for the journal before further calls are refused; default 65,536.
+	// Backlog is how many outcomes may wait for the journal before further calls are refused; default 65,536. Expiries of
+	// the background use half of it at most.
 	Backlog int
 	// CheckpointAfter is how many records follow a checkpoint before the next one is written; default one million, and
 	// by default never fewer than twice the number of reservations, so that checkpoints cost a bounded share of the

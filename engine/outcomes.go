@@ -18,7 +18,8 @@ type outcomes struct {
 	snapshot   inventory.Snapshot
 	run        []byte
 	count      int
-	changes    []change // of the group that is being made durable
+	changes    []change      // of the group that is being made durable
+	drained    chan struct{} // receives after a group became durable; holds one
 	visit      func(inventory.Outcome)
 
 	// durable is each pool's held<<32 | sold, in one word so that a reader gets values that belong together.
@@ -42,7 +43,8 @@ func noteOf(kind record.Kind, draw int, accountRow uint32) uint64 {
 }
 
 func newOutcomes(v *inventory.Inventory, b []*ballot.Ballot, d record.Definition) *outcomes {
-	o := &outcomes{inventory: v, ballots: b, definition: d, durable: make([]atomic.Uint64, len(d.Pools))}
+	o := &outcomes{inventory: v, ballots: b, definition: d, durable: make([]atomic.Uint64, len(d.Pools)),
+		drained: make(chan struct{}, 1)}
 	o.visit = o.append
 	return o
 }
@@ -104,6 +106,10 @@ func (o *outcomes) madeDurable(journal.Group) {
 	o.changes = o.changes[:0]
 	for _, b := range o.ballots {
 		b.MadeDurable()
+	}
+	select {
+	case o.drained <- struct{}{}:
+	default:
 	}
 }
 

@@ -140,11 +140,11 @@ func (e *Engine) Stock(pool int) Stock {
 	return s
 }
 
-// expireNow ends a hold that has expired at now (ms). It returns false if the journal has failed: the hold must not be
-// shown as held, and its expiry, which is not durable, must not be shown either (I5).
+// expireNow ends a hold that has expired at now (ms). It returns false if the journal takes no outcome: the hold must
+// not be shown as held, and its expiry, which is not durable, must not be shown either (I5).
 func (e *Engine) expireNow(row uint32, now int64) bool {
 	t := e.term.Load()
-	if t == nil || t.err() != nil {
+	if t == nil || !e.accepts(t) {
 		return false
 	}
 	e.inventory.Expire(row, now)

@@ -14,17 +14,18 @@ import (
 // Reserve holds tickets, all lines or none (I4), and fills r. If a reservation with the same id and the same content
 // exists, nothing changes and r.Repeated is set (I9).
 //
-// Errors are *Refusal, or ctx's if the caller stopped waiting for the journal. After a refusal nothing has changed,
-// except where Refusal notes it. After ctx's error the decision is not undone; retry with the same id to learn it. A
-// refusal is part of r, and the next call that fills r overwrites it. If several rules are broken, the first in this
-// order is reported: shape of the request, phase, access, what is on sale, pack shape, limits and caps, stock.
+// Errors are *Refusal, or ctx's. After a refusal nothing has changed, except where Refusal notes it. If ctx was done
+// before the call, nothing is decided. If it ends while the call waits for the journal, the decision is not undone;
+// retry with the same id to learn it. A refusal is part of r, and the next call that fills r overwrites it. If several
+// rules are broken, the first in this order is reported: shape of the request, phase, access, what is on sale, pack
+// shape, limits and caps, stock.
 func (e *Engine) Reserve(ctx context.Context, q *Request, r *Reservation) error {
 	began := e.counts.begin(r)
 	return e.counts.end(callReserve, began, r, e.reserveDurably(ctx, q, r))
 }
 
 func (e *Engine) reserveDurably(ctx context.Context, q *Request, r *Reservation) error {
-	seq, refusal := e.reserve(q, r)
+	seq, refusal := e.reserve(ctx, q, r)
 	if seq == 0 {
 		return refusal
 	}
@@ -39,8 +40,8 @@ func (e *Engine) reserveDurably(ctx context.Context, q *Request, r *Reservation)
 
 // reserve decides without waiting for the journal. It returns the outcome that must be durable before the decision may
 // be shown; 0 for none.
-func (e *Engine) reserve(q *Request, r *Reservation) (seq uint64, err error) {
-	if err := e.admit(r); err != nil {
+func (e *Engine) reserve(ctx context.Context, q *Request, r *Reservation) (seq uint64, err error) {
+	if err := e.admit(ctx, r); err != nil {
 		return 0, err
 	}
 	if err := e.checkShape(q, r); err != nil {

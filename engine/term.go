@@ -97,23 +97,30 @@ func (t *term) err() error {
 
 // backlog returns how many outcomes wait for the journal.
 func (t *term) backlog() int {
+	if t.writer == nil {
+		return 0
+	}
 	durable := t.writer.Durable() // read first: what is placed is never less
 	return int(t.e.inventory.Placed() - durable)
 }
 
-// admit refuses a call whose outcome this engine could not make durable.
-func (e *Engine) admit(r *Reservation) error {
-	t := e.term.Load()
-	switch {
+// admit is the first step of every call that decides something. It refuses a call whose outcome this engine could not
+// make durable, and returns ctx's error to a caller that has gone: nothing is decided for it.
+func (e *Engine) admit(ctx context.Context, r *Reservation) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	switch t := e.term.Load(); {
 	case t == nil:
 		return r.refuse(Refusal{Code: NotLeader, Leader: e.Leader()})
-	case t.writer == nil:
-		return nil
-	case t.writer.Err() != nil || t.backlog() > e.o.Backlog:
+	case !e.accepts(t):
 		return r.refuse(Refusal{Code: JournalUnavailable})
 	}
 	return nil
 }
+
+// accepts reports whether the journal takes another outcome: it responds, and the backlog has room (I10).
+func (e *Engine) accepts(t *term) bool { return t.err() == nil && t.backlog() <= e.o.Backlog }
 
 // awaitDurable waits until the outcome may be shown (I5).
 func (e *Engine) awaitDurable(ctx context.Context, seq uint64, r *Reservation) error {

@@ -7,6 +7,7 @@ import "math"
 type Sweep struct {
 	v        *Inventory
 	earliest []int64 // by chunk: nothing in it is due before; 0 if that is not known of every row
+	at       int     // the chunk where the next call begins, so that calls that end early still visit every chunk
 }
 
 // NewSweep returns a sweep of the inventory.
@@ -14,26 +15,35 @@ func (v *Inventory) NewSweep() *Sweep {
 	return &Sweep{v: v, earliest: make([]int64, len(v.reservations.chunks))}
 }
 
-// Expire ends every held reservation whose time is over at now (ms) and returns how many it ended.
-func (s *Sweep) Expire(now int64) int {
-	expired := 0
+// Expire ends held reservations whose time is over at now (ms), at most so many, and returns how many it ended. If that
+// is fewer than most, no other was due.
+func (s *Sweep) Expire(now int64, most int) (expired int) {
 	end := s.v.reservations.end()
-	for first := uint32(0); first < end; first += chunkRows {
-		if at := first >> chunkBits; s.earliest[at] <= now {
-			n, earliest := s.chunk(max(first, 1), min(end, first+chunkRows), now)
+	chunks := int(end+chunkMask) >> chunkBits
+	for range chunks {
+		s.at %= chunks
+		first := uint32(s.at) << chunkBits
+		if s.earliest[s.at] <= now {
+			n, earliest := s.chunk(max(first, 1), min(end, first+chunkRows), now, most-expired)
 			if end < first+chunkRows {
 				earliest = 0 // more rows will follow in this chunk
 			}
-			s.earliest[at] = earliest
-			expired += n
+			s.earliest[s.at] = earliest
+			if expired += n; expired == most {
+				return expired // the next call begins with the rest of this chunk
+			}
 		}
+		s.at++
 	}
 	return expired
 }
 
-func (s *Sweep) chunk(from, to uint32, now int64) (expired int, earliest int64) {
+func (s *Sweep) chunk(from, to uint32, now int64, most int) (expired int, earliest int64) {
 	earliest = math.MaxInt64
 	for row := from; row < to; row++ {
+		if expired == most {
+			return expired, 0
+		}
 		r := s.v.reservations.find(row)
 		if r == nil {
 			return expired, 0

@@ -118,7 +118,7 @@ func (r *rehearsal) open(ctx context.Context) error {
 	r.report.describe(&r.o)
 	e, err := engine.Open(ctx, engine.Options{
 		Sale: r.sale, Journal: r.o.Journal, Durability: r.o.Durability, Clock: r.clock.start,
-		SweepEvery: -1, CheckpointAfter: -1, JournalTimeout: time.Minute, Backlog: backlog, ExpectAccounts: r.crowd.entrants,
+		SweepEvery: -1, CheckpointAfter: -1, JournalTimeout: time.Minute, ExpectAccounts: r.crowd.entrants,
 	})
 	if err != nil {
 		return err
@@ -137,9 +137,6 @@ func (r *rehearsal) open(ctx context.Context) error {
 	r.draws = make([]drawReport, len(r.sale.Draws))
 	return nil
 }
-
-// backlog allows all holds of an instant to expire at once. Batches bound what buyers append to the journal.
-const backlog = 1 << 26
 
 // close closes the engine and frees its memory, which the audit of the journal needs.
 func (r *rehearsal) close() error {
@@ -212,9 +209,11 @@ func (r *rehearsal) lapse(ctx context.Context, phase string, late func() error) 
 	if err := late(); err != nil {
 		return err
 	}
-	r.engine.ExpireDue()
-	if err := r.engine.Flush(ctx); err != nil {
-		return err
+	for ended := -1; ended != 0; { // each sweep fills half of the journal's backlog at most
+		ended = r.engine.ExpireDue()
+		if err := r.engine.Flush(ctx); err != nil {
+			return err
+		}
 	}
 	r.takeStock(phase)
 	return ctx.Err()
