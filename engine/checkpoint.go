@@ -69,7 +69,21 @@ func (e *Engine) writeCheckpoint(ctx context.Context, writer *journal.Writer, re
 		return err
 	}
 	defer c.Abort()
-	w := checkpointWriter{e: e, ctx: ctx, to: c, report: report, began: time.Now()}
+	if err := e.writeState(ctx, c, report); err != nil {
+		return err
+	}
+	// The last drained outcome would be too early an end: while a drain is in progress, its outcomes are already logged
+	// and not yet counted as drained.
+	end := e.inventory.Placed()
+	if err := writer.Wait(ctx, end); err != nil {
+		return err
+	}
+	return c.Commit(end)
+}
+
+// writeState writes the definition, the draws and the reservations, as far as their outcomes are logged.
+func (e *Engine) writeState(ctx context.Context, to journal.Checkpoint, report *CheckpointReport) error {
+	w := checkpointWriter{e: e, ctx: ctx, to: to, report: report, began: time.Now()}
 	definition := record.DefinitionOf(e.sale)
 	w.run = definition.Append(w.run)
 	for _, b := range e.ballots {
@@ -80,16 +94,7 @@ func (e *Engine) writeCheckpoint(ctx context.Context, writer *journal.Writer, re
 	if err := w.reservations(); err != nil {
 		return err
 	}
-	if err := w.flush(1); err != nil {
-		return err
-	}
-	// The last drained outcome would be too early an end: while a drain is in progress, its outcomes are already logged
-	// and not yet counted as drained.
-	end := e.inventory.Placed()
-	if err := writer.Wait(ctx, end); err != nil {
-		return err
-	}
-	return c.Commit(end)
+	return w.flush(1)
 }
 
 // checkpointWriter writes a checkpoint piece by piece.

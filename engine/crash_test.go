@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -26,6 +27,7 @@ type crashing struct {
 	ticks   atomic.Int64
 	crashed atomic.Int64 // tick of the crash; no caller received a later answer
 	history []porcupine.Operation
+	rescue  func() // called between the crash and Close; nil: only the journal survives
 }
 
 // I5: Concurrent callers run while the process crashes before or after a sync, and loses everything that was not
@@ -54,6 +56,9 @@ func (c *crashing) run() (unanswered int) {
 	if c.crashed.Load() == 0 {
 		c.die()
 	}
+	if c.rescue != nil {
+		c.rescue()
+	}
 	if err := c.system.e.Close(); err != nil {
 		require.ErrorIs(c, err, errCrashed)
 	}
@@ -69,6 +74,40 @@ func (c *crashing) run() (unanswered int) {
 	c.count(c.history)
 	c.judge(spec.History{Start: c.start, Crashed: true}, c.history)
 	return unanswered
+}
+
+// I5, I6: The journal fails for good during concurrent calls and its storage is gone. What Rescue writes out of memory
+// has every acknowledged outcome, replays as a journal, and nothing that was acknowledged contradicts it.
+func TestRescueKeepsAcknowledgedOutcomes(t *testing.T) {
+	h := &histories{TB: t, random: seeded(t), sale: cellSale(t, 1)}
+	h.start = spec.New(&spec.Rules{Sale: h.sale, TTL: spec.ScenarioTTL})
+	unanswered, rescued, n := 0, 0, rounds(t, 400)
+	for range n {
+		c := &crashing{histories: h, kept: newStore()}
+		c.rescue = func() { rescued += c.saveState() }
+		unanswered += c.run()
+	}
+	t.Logf("%d failures, %d with a rescue: %d calls, %d of them concurrent, %d unanswered; judged in %v", n, rescued,
+		h.calls, h.raced, unanswered, h.judging)
+	require.Greater(t, rescued, n/5)
+	require.Greater(t, unanswered, n/2)
+}
+
+// saveState puts the state out of memory in the place of the journal, if that has failed.
+func (c *crashing) saveState() (rescued int) {
+	saved := newStore()
+	next := saved.open()
+	_, err := c.system.e.Rescue(c.Context(), func(last uint64) (journal.Checkpoint, error) {
+		return next.Checkpoint(c.Context(), last)
+	})
+	if errors.Is(err, engine.ErrJournalWorks) {
+		require.Empty(c, saved.checkpoints)
+		return 0
+	}
+	require.NoError(c, err)
+	require.Len(c, saved.checkpoints, 1)
+	c.kept, c.next = saved, next
+	return 1
 }
 
 // dieAtGroup makes the process crash at the n-th group, before or after the group becomes durable. Until then syncs are

@@ -55,6 +55,8 @@ func ruleOf(err error) *engine.Rule {
 		return &registrationOpen
 	case errors.Is(err, engine.ErrAlreadyDrawn):
 		return &alreadyDrawn
+	case errors.Is(err, engine.ErrJournalWorks):
+		return &journalWorks
 	case errors.Is(err, draw.ErrOtherRound), errors.Is(err, draw.ErrRandomness), errors.Is(err, draw.ErrSignature):
 		return &beaconRefused
 	}

@@ -55,7 +55,9 @@ func New(o Options) *http.Server {
 		paths.Handle(path, o.guard(server.Admin, profile))
 	}
 	if o.Engine != nil {
-		paths.Handle("/admin/draws/", (&draws{engine: o.Engine, keys: o.Keys, log: o.Log}).handler())
+		calls := &draws{engine: o.Engine, keys: o.Keys, log: o.Log}
+		paths.Handle("/admin/draws/", calls.handler())
+		paths.Handle("GET /admin/journal/rescue", calls.call(calls.rescue))
 	}
 	return &http.Server{
 		Handler:           paths,

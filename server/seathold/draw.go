@@ -40,13 +40,14 @@ func (c *remote) api(flag string, o client.Options) (api *client.Client, err err
 }
 
 // operator returns a client of the operator's port, and a context for a call that may take long. The caller ends both.
-func (c *remote) operator(p *process, url string) (o *client.Operator, ctx context.Context, end func(), err error) {
+func (c *remote) operator(p *process, flag, url string) (
+	o *client.Operator, ctx context.Context, end func(), err error) {
 	config, err := trusting(c.CACert)
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	if o, err = client.NewOperator(client.Options{URL: url, Key: c.Key, TLS: config}); err != nil {
-		return nil, nil, nil, usagef("--admin: %w", err)
+		return nil, nil, nil, usagef("%s: %w", flag, err)
 	}
 	interrupted, stop := p.untilSignal()
 	ctx, cancel := context.WithTimeout(interrupted, longCall)

@@ -20,7 +20,7 @@ func (c *exportCommand) Run(p *process) (err error) {
 	if _, err := os.Lstat(c.Dir); !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("%s exists already; an export needs a new directory", c.Dir)
 	}
-	operator, ctx, end, err := c.Remote.operator(p, c.Admin)
+	operator, ctx, end, err := c.Remote.operator(p, "--admin", c.Admin)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ type runDrawCommand struct {
 
 // Run decides the draw.
 func (c *runDrawCommand) Run(p *process) error {
-	operator, ctx, end, err := c.Remote.operator(p, c.Admin)
+	operator, ctx, end, err := c.Remote.operator(p, "--admin", c.Admin)
 	if err != nil {
 		return err
 	}

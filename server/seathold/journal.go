@@ -61,7 +61,8 @@ func (f journalFlags) String() string {
 }
 
 type journalCommand struct {
-	Dump dumpCommand `cmd:"" help:"Print each record as a line of JSON."`
+	Dump   dumpCommand   `cmd:"" help:"Print each record as a line of JSON."`
+	Rescue rescueCommand `cmd:"" help:"Write the state of a server whose journal is gone into a new journal."`
 }
 
 type dumpCommand struct {

@@ -113,9 +113,13 @@ func (d *directory) readMarker() (marked bool, err error) {
 	return true, nil
 }
 
-// initialise makes an empty journal. It writes the marker last: a directory without a marker is foreign or holds no
-// record yet, and a directory with a marker but without a segment has lost the segment.
-func (d *directory) initialise() error {
+// initialise makes an empty journal.
+func (d *directory) initialise() error { return d.begin(1, func() error { return nil }) }
+
+// begin makes a journal whose first record will be first, and calls fill before it is one. It writes the marker last: a
+// directory without a marker is foreign or holds no record yet, and a directory with a marker but without a segment has
+// lost the segment.
+func (d *directory) begin(first uint64, fill func() error) error {
 	entries, err := d.fs.list(d.path)
 	if err != nil {
 		return err
@@ -132,7 +136,10 @@ func (d *directory) initialise() error {
 	rand.Read(id[:])
 	d.id = binary.LittleEndian.Uint64(id[:])
 	d.salt = saltOf(d.id)
-	if _, err := d.createSegment(1, 0, false); err != nil {
+	if _, err := d.createSegment(first, 0, false); err != nil {
+		return err
+	}
+	if err := fill(); err != nil {
 		return err
 	}
 	return d.install(d.fs.createDurable, temporaryMarker, markerName, encodeMarker(d.id))

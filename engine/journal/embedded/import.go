@@ -1,0 +1,54 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/seathold/seathold/engine/journal"
+)
+
+// Import makes a journal that continues another one after its record last. Its only content is a checkpoint, which
+// write fills; the next record is last+1. The directory must be missing or empty. After an error, or a crash, the
+// directory is no journal, and can be removed.
+func Import(path string, last uint64, write func(to journal.Checkpoint) error) error {
+	return importInto(path, last, write, disk())
+}
+
+func importInto(path string, last uint64, write func(to journal.Checkpoint) error, fs fileSystem) error {
+	path, err := absolute(path, fs)
+	if err == nil {
+		err = fs.makeDir(path)
+	}
+	if err != nil {
+		return fmt.Errorf("journal directory %s: %w", path, storageError(err))
+	}
+	written := false
+	d, err := lockDirectory(path, fs, false, func(d *directory) error {
+		written = true
+		return d.begin(last+1, func() error { return d.fill(last, write) })
+	})
+	if err == nil && !written {
+		err = errors.Join(fmt.Errorf("%w: it holds a journal already", journal.ErrForeign), d.lock.unlock())
+	} else if err == nil {
+		err = d.lock.unlock()
+	}
+	if err != nil {
+		return fmt.Errorf("journal directory %s: %w", path, storageError(err))
+	}
+	return nil
+}
+
+// fill writes the checkpoint of an imported journal.
+func (d *directory) fill(last uint64, write func(to journal.Checkpoint) error) error {
+	j := &Journal{dir: d, options: Options{}.withDefaults(), recovered: true, last: last}
+	c, err := j.Checkpoint(context.Background(), last)
+	if err != nil {
+		return err
+	}
+	defer c.Abort()
+	if err := write(c); err != nil {
+		return err
+	}
+	return c.Commit(last)
+}
