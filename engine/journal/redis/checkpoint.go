@@ -46,6 +46,10 @@ func (j *Journal) Checkpoint(ctx context.Context, start uint64) (journal.Checkpo
 	if err != nil {
 		return nil, err
 	}
+	if err := c.removeLeftovers(ctx); err != nil { // first, because memory may be short
+		c.end(err)
+		return nil, err
+	}
 	if err := c.run(ctx, beginScript, []string{j.link.checkpoints}, c.manifest.id); err != nil {
 		c.end(err)
 		return nil, err
@@ -103,10 +107,14 @@ func (c *checkpoint) Commit(end uint64) error {
 	if c.ended != nil {
 		return c.ended
 	}
-	older, err := c.journal.mayCommit(c.manifest.start, end)
-	if err != nil {
+	if err := c.journal.mayCommit(c.manifest.start, end); err != nil {
 		return err
 	}
+	older, err := c.journal.complete(c.ctx, c.journal.damaged)
+	if err != nil {
+		return c.drop(err)
+	}
+	older = older[max(0, len(older)-(checkpointsKept-1)):]
 	c.manifest.end = end
 	keys := []string{c.journal.link.checkpoints}
 	for i := range c.manifest.pieces {
@@ -121,24 +129,27 @@ func (c *checkpoint) Commit(end uint64) error {
 	}
 	c.ended = errCommitted
 	c.journal.committed(append(older, c.manifest))
-	if err := c.removeObsolete(older); err != nil {
+	err = c.removeLeftovers(c.ctx)
+	if err == nil && len(older) > 0 {
+		err = c.trim(c.ctx, older[0])
+	}
+	if err != nil {
 		return fmt.Errorf("checkpoint %s is complete, but obsolete data was not removed: %w", c.manifest.id, err)
 	}
 	return nil
 }
 
-// mayCommit returns the complete checkpoints that are kept beside the new one.
-func (j *Journal) mayCommit(start, end uint64) ([]manifest, error) {
+// mayCommit returns why a checkpoint cannot be committed, or nil.
+func (j *Journal) mayCommit(start, end uint64) error {
 	if err := j.usable(); err != nil {
-		return nil, err
+		return err
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if end < start || end > j.last {
-		return nil, fmt.Errorf("BUG: a checkpoint of records %d to %d, with last record %d", start, end, j.last)
+		return fmt.Errorf("BUG: a checkpoint of records %d to %d, with last record %d", start, end, j.last)
 	}
-	older := j.intact[max(0, len(j.intact)-(checkpointsKept-1)):]
-	return older[:len(older):len(older)], nil
+	return nil
 }
 
 // committed records which checkpoints are complete and allows the next one to begin.
@@ -147,71 +158,6 @@ func (j *Journal) committed(intact []manifest) {
 	defer j.mu.Unlock()
 	j.intact, j.checkpoint = intact, nil
 	j.boundaries.dropBefore(intact[0].base)
-}
-
-// removeObsolete removes what no checkpoint needs any more: pieces of dropped and unfinished checkpoints, and entries
-// before the base of the older checkpoint.
-func (c *checkpoint) removeObsolete(older []manifest) error {
-	l := c.journal.link
-	all, err := l.listCheckpoints(c.ctx, 0)
-	if err != nil {
-		return err
-	}
-	for id, text := range all {
-		if text != "writing" && text != "dropped" {
-			continue
-		}
-		if err := c.remove(c.ctx, id); err != nil {
-			return err
-		}
-	}
-	if len(older) == 0 {
-		return nil
-	}
-	for {
-		trimmed, err := l.script(c.ctx, 0, trimScript, []string{l.leader, l.stream}, c.leader, older[0].base.at.id.String())
-		if err != nil {
-			return err
-		}
-		if trimmed == int64(0) {
-			return nil
-		}
-	}
-}
-
-// removeAtOnce is how many pieces are removed in one call.
-const removeAtOnce = 64
-
-// remove removes the pieces of a checkpoint, the last ones first, and then the checkpoint from the hash. Pieces are
-// written from the first one on, so whenever a removal is interrupted, the remaining pieces are again the first ones
-// and can be counted.
-func (c *checkpoint) remove(ctx context.Context, id string) error {
-	l := c.journal.link
-	count := 0
-	// Count the pieces, which have no gap.
-	for found := int64(removeAtOnce); found == removeAtOnce; count += int(found) {
-		args := []any{"exists"}
-		for i := range removeAtOnce {
-			args = append(args, l.pieceKey(id, count+i))
-		}
-		reply, err := l.read(ctx, 0, args...)
-		if err != nil {
-			return err
-		}
-		found, _ = reply.(int64)
-	}
-	for count > 0 {
-		from := (count - 1) / removeAtOnce * removeAtOnce
-		keys := []string{l.checkpoints}
-		for i := from; i < count; i++ {
-			keys = append(keys, l.pieceKey(id, i))
-		}
-		if err := c.run(ctx, dropScript, keys, id); err != nil {
-			return err
-		}
-		count = from
-	}
-	return c.run(ctx, dropScript, []string{l.checkpoints}, id)
 }
 
 // errIncomplete ends a checkpoint when Redis restarted with less while it was written.

@@ -60,7 +60,13 @@
 // manifest is written last, by a script that checks that all pieces exist. Two checkpoints are kept. The stream is
 // trimmed up to the base entry of the older one; the base entry itself stays. Keys contain the leader's epoch, and a
 // script changes something only while its caller is still the leader, so a deposed leader can neither overwrite nor
-// remove nor trim. Its unfinished checkpoint stays marked "writing" and is removed by the next commit.
+// remove nor trim.
+//
+// A commit reads again which checkpoints exist, and keeps the newest one that a recovery could use: its manifest is
+// intact, all its pieces exist, and this leader's recovery has not found it damaged. The pieces of dropped and
+// unfinished checkpoints, also of dead leaders, are removed after a commit and before the next checkpoint begins. A
+// reader may still be reading a dropped one. It notices that the manifests have changed, and starts over; if it has
+// delivered a part already, it returns ErrDiverged.
 //
 // # What Redis can lose
 //

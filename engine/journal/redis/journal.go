@@ -89,9 +89,11 @@ type Journal struct {
 
 	// Owned by the goroutine that recovers, follows or appends.
 	reader *reader // until the claim
-	claim  *entry  // from the claim on
-	number uint64  // of the last entry sent in this epoch
-	resend resendBuffer
+	claim  *entry  // from the claim on; not changed after it
+	// damaged are the ids of checkpoints that the recovery found damaged. It is not changed after the claim.
+	damaged []string
+	number  uint64 // of the last entry sent in this epoch
+	resend  resendBuffer
 
 	mu         sync.Mutex // guards the fields below; never held during a call
 	role       role
@@ -102,7 +104,7 @@ type Journal struct {
 	epoch      uint64
 	leader     string
 	resent     uint64
-	intact     []manifest // complete checkpoints, oldest first
+	intact     []manifest // complete checkpoints when they were last listed or written, oldest first
 	checkpoint *checkpoint
 	serial     uint64 // of the last checkpoint begun in this epoch
 }

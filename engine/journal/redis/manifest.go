@@ -63,8 +63,9 @@ func (m manifest) damaged(format string, args ...any) error {
 }
 
 // manifests reads the complete checkpoints, oldest first. One whose manifest does not match its checksum has -1 pieces.
-func (r *reader) manifests(ctx context.Context) ([]manifest, error) {
-	all, err := r.link.listCheckpoints(ctx, r.retryFor)
+// retryFor is as in attempts.
+func (l *link) manifests(ctx context.Context, retryFor time.Duration) ([]manifest, error) {
+	all, err := l.listCheckpoints(ctx, retryFor)
 	if err != nil {
 		return nil, err
 	}

@@ -34,7 +34,8 @@ type reader struct {
 	count      int      // entries to request next
 	requested  int      // entries that were requested last
 	boundaries boundaries
-	intact     []manifest // complete checkpoints not known to be damaged, oldest first
+	listed     []manifest // complete checkpoints when the reading began, oldest first
+	damaged    []string   // ids of those that were found damaged
 
 	epoch      uint64
 	leader     string // address
@@ -80,32 +81,58 @@ func (r *reader) begin(ctx context.Context) error {
 		return err
 	}
 	r.epoch, r.leader = claim.id.epoch, address
-	found, err := r.manifests(ctx)
+	found, err := r.list(ctx)
 	if err != nil {
 		return err
 	}
+	return r.deliverNewest(ctx, found)
+}
+
+// list reads which complete checkpoints there are.
+func (r *reader) list(ctx context.Context) (found []manifest, err error) {
+	found, err = r.link.manifests(ctx, r.retryFor)
+	r.listed = found
+	return found, err
+}
+
+// deliverNewest delivers the newest intact one of the listed checkpoints.
+func (r *reader) deliverNewest(ctx context.Context, found []manifest) error {
 	for i := len(found) - 1; i >= 0; i-- {
 		// The first reading only checks, so that no chunk of a damaged checkpoint is delivered.
 		err := r.chunks(ctx, found[i], func([]byte) error { return nil })
 		if err == nil {
-			r.intact = found[:i+1]
-			return r.deliverCheckpoint(ctx, found[i])
+			return r.unlessReplaced(ctx, r.deliverCheckpoint(ctx, found[i]))
 		}
 		if !errors.Is(err, journal.ErrDamaged) {
 			return err
 		}
-		current, listErr := r.manifests(ctx)
+		before := found
+		current, listErr := r.list(ctx)
 		if listErr != nil {
 			return listErr
 		}
-		if !slices.Equal(found, current) { // not damaged, but replaced by the leader while it was read
-			found, i, r.recovered.Notes = current, len(current), nil
+		if !slices.Equal(before, current) { // not damaged, but replaced by the leader while it was read
+			found, i, r.recovered.Notes, r.damaged = current, len(current), nil, nil
 			continue
 		}
+		r.damaged = append(r.damaged, found[i].id)
 		r.recovered.Notes = append(r.recovered.Notes,
 			fmt.Sprintf("checkpoint %s is skipped for an older one and a longer replay: %v", found[i].id, err))
 	}
 	return nil
+}
+
+// unlessReplaced returns the error of a reading. If the leader has committed a checkpoint since the reading began, what
+// is missing is not damage: the leader has dropped it, and the reading succeeds when it starts over.
+func (r *reader) unlessReplaced(ctx context.Context, err error) error {
+	if !errors.Is(err, journal.ErrDamaged) {
+		return err
+	}
+	now, listErr := r.link.manifests(ctx, r.retryFor)
+	if listErr == nil && !slices.Equal(now, r.listed) {
+		return fmt.Errorf("%w: %w", ErrDiverged, err)
+	}
+	return err
 }
 
 func (r *reader) deliverCheckpoint(ctx context.Context, m manifest) error {
@@ -122,18 +149,7 @@ func (r *reader) deliverCheckpoint(ctx context.Context, m manifest) error {
 // catchUpWithLeader is catchUp for a journal whose leader continues to write and may trim entries that were not read
 // yet.
 func (r *reader) catchUpWithLeader(ctx context.Context) error {
-	before, err := r.manifests(ctx)
-	if err != nil {
-		return err
-	}
-	if err = r.catchUp(ctx); !errors.Is(err, journal.ErrDamaged) {
-		return err
-	}
-	now, listErr := r.manifests(ctx)
-	if listErr == nil && len(now) > 0 && (len(before) == 0 || now[0] != before[0]) {
-		return fmt.Errorf("%w: %w", ErrDiverged, err)
-	}
-	return err
+	return r.unlessReplaced(ctx, r.catchUp(ctx))
 }
 
 // catchUp delivers the groups that the stream contains.

@@ -143,6 +143,15 @@ func (j *Journal) Claim(ctx context.Context, address string) error {
 		return j.fail(err)
 	}
 	j.startLeading(r, claim)
+	// The older leaders' checkpoints have changed many times since Recover or Follow. From the claim on only this leader
+	// changes them.
+	intact, err := j.complete(ctx, j.damaged)
+	if err != nil {
+		return j.fail(err)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.intact = intact
 	return nil
 }
 
@@ -177,10 +186,10 @@ func (j *Journal) claimEpoch(ctx context.Context, r *reader, address string) (*e
 // startLeading makes the journal ready for Append after what was read.
 func (j *Journal) startLeading(r *reader, claim *entry) {
 	r.boundaries.add(boundary{r.recovered.Last, claim.at})
-	j.claim, j.reader = claim, nil
+	j.claim, j.damaged, j.reader = claim, r.damaged, nil
 	j.resend.reset(claim)
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.role, j.last, j.tail, j.boundaries, j.intact = leading, r.recovered.Last, claim.at, r.boundaries, r.intact
+	j.role, j.last, j.tail, j.boundaries = leading, r.recovered.Last, claim.at, r.boundaries
 	j.epoch, j.leader = claim.at.id.epoch, claim.leader
 }

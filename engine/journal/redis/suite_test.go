@@ -140,7 +140,7 @@ func messagesOf(t testing.TB, l *link) []message {
 }
 
 func manifestsOf(t testing.TB, l *link) []manifest {
-	found, err := newReader(l, journal.Recovery{}, retryReads).manifests(t.Context())
+	found, err := l.manifests(t.Context(), retryReads)
 	require.NoError(t, err)
 	return found
 }
