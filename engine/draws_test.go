@@ -176,7 +176,7 @@ func (r *ballotRun) play(between func()) (shown string) {
 	for _, account := range accounts {
 		entry, err := r.e.Entry(ctx, "draw1", account)
 		require.NoError(r.t, err)
-		require.True(r.t, entry.Proof.Verify(drawn.Root, account, entry.Group))
+		require.True(r.t, entry.Proof.VerifyAccount(drawn.Root, account, entry.Group))
 		ledger, err := r.e.Account(ctx, account)
 		require.NoError(r.t, err)
 		if entry.Slot == nil {

@@ -84,7 +84,7 @@ func TestDraw(t *testing.T) {
 		for _, node := range given["path"].([]any) {
 			proof.Path = append(proof.Path, digestOf(t, node))
 		}
-		require.True(t, proof.Verify(digestOf(t, digest), account, ""))
+		require.True(t, proof.VerifyAccount(digestOf(t, digest), account, ""))
 		access := f.get("/v1/accounts/" + account).json["access"]
 		if slot, has := a.json["slot"]; has {
 			require.Equal(t, []any{slot}, access)

@@ -81,7 +81,7 @@ func (a *auditor) drawn(d *auditedDraw, f *record.Draw) error {
 	if err != nil {
 		return err
 	}
-	result, err := draw.Run(entries, record.DrawTerms(a.sale, f.Index), f.Beacon)
+	result, err := draw.Run(entries, record.DrawTerms(a.sale, f.Index), draw.Timing{}, f.Beacon)
 	if err != nil {
 		a.problem("draw %s: %v", id, err)
 		return nil
@@ -99,9 +99,8 @@ func (a *auditor) drawn(d *auditedDraw, f *record.Draw) error {
 
 // freezeAgain sorts and hashes the entries and compares the root with the published one.
 func (a *auditor) freezeAgain(id string, d *auditedDraw) (*draw.Entries, error) {
-	var name []byte
-	entries, err := draw.Freeze(len(d.entries),
-		func(i int) []byte { name = append(name[:0], d.entries[i].account...); return name },
+	entries, err := draw.FreezeAccounts(len(d.entries),
+		func(into []byte, i int) []byte { return append(into, d.entries[i].account...) },
 		func(i int) uint8 { return d.entries[i].group }, record.GroupNames(a.sale))
 	if err != nil {
 		return nil, fmt.Errorf("draw %s: %w", id, err)

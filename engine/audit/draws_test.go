@@ -50,7 +50,7 @@ func newDrawnJournal(t *testing.T) *drawnJournal {
 	require.NoError(t, err)
 	terms := record.DrawTerms(sale, 0)
 	names := []string{"alice", "bob"}
-	entries, err := draw.Freeze(2, func(i int) []byte { return []byte(names[i]) },
+	entries, err := draw.FreezeAccounts(2, func(into []byte, i int) []byte { return append(into, names[i]...) },
 		func(i int) uint8 { return uint8(1 - i) }, []string{"club"})
 	require.NoError(t, err)
 	beacon := draw.Beacon{Round: terms.Round}

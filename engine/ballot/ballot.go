@@ -239,7 +239,7 @@ func (b *Ballot) rank(beacon draw.Beacon) (seed draw.Digest, err error) {
 	if err != nil {
 		return seed, err
 	}
-	result, err := draw.Run(sorted.Entries, b.terms, beacon)
+	result, err := draw.Run(sorted.Entries, b.terms, draw.Timing{}, beacon)
 	if err != nil {
 		return seed, err
 	}
@@ -275,8 +275,8 @@ func (b *Ballot) sortedAgain() (*sortedEntries, error) {
 func (b *Ballot) sort() (*sortedEntries, error) {
 	var rows []uint32
 	b.register.each(b.host.Inventory.Accounts(), func(row uint32, _ entryState) { rows = append(rows, row) })
-	entries, err := draw.Freeze(len(rows),
-		func(i int) []byte { return []byte(b.host.Inventory.AccountName(rows[i])) },
+	entries, err := draw.FreezeAccounts(len(rows),
+		func(into []byte, i int) []byte { return append(into, b.host.Inventory.AccountName(rows[i])...) },
 		func(i int) uint8 { return uint8(b.register.of(rows[i]).group) }, record.GroupNames(b.host.Sale))
 	if err != nil {
 		return nil, err
@@ -293,7 +293,7 @@ func (b *Ballot) Export(create func(name string) (io.WriteCloser, error)) error 
 	if err != nil {
 		return err
 	}
-	result, err := draw.Run(sorted.Entries, b.terms, b.drawn.Load().beacon)
+	result, err := draw.Run(sorted.Entries, b.terms, draw.Timing{}, b.drawn.Load().beacon)
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ var (
 var (
 	errPublicKey        = fmt.Errorf("%w: public key of the beacon chain", ErrTerms)
 	errRoundBeforeClose = fmt.Errorf("%w: the round must be published after registration closes", ErrTerms)
+	errPublishWithin    = fmt.Errorf("%w: too little time between the close of registration and the round", ErrTerms)
 )
 
 // Chain is a drand chain of the scheme bls-unchained-g1-rfc9380, for example quicknet.
@@ -79,28 +80,38 @@ func (c *Chain) RoundTime(round uint64) time.Time {
 	return time.Unix(c.Genesis.Unix()+int64(round-1)*int64(c.Period/time.Second), 0).UTC()
 }
 
-// roundAfter returns the first round that is published after the close of registration. A round published at the
-// instant of the close does not count.
-func (c *Chain) roundAfter(closesAt time.Time) uint64 {
-	since := closesAt.Unix() - c.Genesis.Unix()
-	if since < 0 {
+// RoundFrom returns the first round that is published at the instant or after it.
+func (c *Chain) RoundFrom(at time.Time) uint64 {
+	period := int64(c.Period / time.Second)
+	since := at.Unix() - c.Genesis.Unix()
+	if at.Nanosecond() > 0 {
+		since++
+	}
+	if since <= 0 {
 		return 1
 	}
-	return uint64(since/int64(c.Period/time.Second)) + 2
+	return uint64((since+period-1)/period) + 1
 }
 
-// checkRound refuses a round that is not published after the close, unless it is a stand-in.
-func (c *Chain) checkRound(round uint64, closesAt time.Time, standIn bool) error {
+// checkRound refuses a round that is not published at least within after the close, unless it is a stand-in. A within
+// of 0, as in format 1, requires a round after the close.
+func (c *Chain) checkRound(round uint64, closesAt time.Time, within time.Duration, standIn bool) error {
 	if round < 1 || round > maxRound {
 		return fmt.Errorf("%w: the round must be from 1 to %d, not %d", ErrTerms, uint64(maxRound), round)
 	}
-	at := c.RoundTime(round)
+	at, earliest := c.RoundTime(round), closesAt.Add(within)
 	if !isWholeSecond(at) {
 		return fmt.Errorf("%w: round %d is published after the year 9999", ErrTerms, round)
 	}
-	if !standIn && !at.After(closesAt) {
+	switch {
+	case standIn:
+		return nil
+	case !at.After(closesAt):
 		return fmt.Errorf("%w: round %d is published at %s, registration closes at %s; the first round after it is %d",
-			errRoundBeforeClose, round, at.Format(time.RFC3339), closesAt.UTC().Format(time.RFC3339), c.roundAfter(closesAt))
+			errRoundBeforeClose, round, stamp(at), stamp(closesAt), c.RoundFrom(closesAt.Add(time.Nanosecond)))
+	case at.Before(earliest):
+		return fmt.Errorf("%w: round %d is published at %s, registration closes at %s; the first round %s later is %d",
+			errPublishWithin, round, stamp(at), stamp(closesAt), within, c.RoundFrom(earliest))
 	}
 	return nil
 }

@@ -117,24 +117,30 @@ func TestBeaconSyntax(t *testing.T) {
 func TestRoundAfterTheClose(t *testing.T) {
 	chain := quicknet()
 	for _, c := range []struct {
-		after time.Duration // of the close, since genesis
+		after time.Duration // of the instant, since genesis
 		round uint64
 	}{
-		{-time.Hour, 1}, {-time.Nanosecond, 1}, {0, 2}, {time.Nanosecond, 2}, {3*time.Second - 1, 2}, {3 * time.Second, 3},
-		{365 * 24 * time.Hour, 10512002},
+		{-time.Hour, 1}, {-time.Nanosecond, 1}, {0, 1}, {time.Nanosecond, 2}, {3*time.Second - 1, 2}, {3 * time.Second, 2},
+		{3*time.Second + 1, 3}, {365 * 24 * time.Hour, 10512001},
 	} {
-		closes := chain.Genesis.Add(c.after)
-		require.Equal(t, c.round, chain.roundAfter(closes), "close %s after genesis", c.after)
-		require.NoError(t, chain.checkRound(c.round, closes, false))
-		require.True(t, chain.RoundTime(c.round).After(closes))
-		if c.round > 1 {
-			require.False(t, chain.RoundTime(c.round-1).After(closes))
-			require.ErrorIs(t, chain.checkRound(c.round-1, closes, false), errRoundBeforeClose)
-			require.NoError(t, chain.checkRound(c.round-1, closes, true), "a stand-in may be before the close")
-		}
+		at := chain.Genesis.Add(c.after)
+		require.Equal(t, c.round, chain.RoundFrom(at), "%s after genesis", c.after)
+		require.False(t, chain.RoundTime(c.round).Before(at))
+		require.True(t, c.round == 1 || chain.RoundTime(c.round-1).Before(at))
 	}
-	require.ErrorIs(t, chain.checkRound(0, chain.Genesis, true), ErrTerms)
-	require.ErrorIs(t, chain.checkRound(maxRound+1, chain.Genesis, true), ErrTerms)
+	closes := chain.Genesis.Add(time.Hour)
+	check := func(round uint64, within time.Duration, standIn bool) error {
+		return chain.checkRound(round, closes, within, standIn)
+	}
+	require.ErrorIs(t, check(1201, 0, false), errRoundBeforeClose, "a round at the instant of the close")
+	require.ErrorContains(t, check(1201, 0, false), "the first round after it is 1202")
+	require.NoError(t, check(1202, 0, false))
+	require.NoError(t, check(1201, 0, true), "a stand-in may be before the close")
+	require.ErrorIs(t, check(1400, 10*time.Minute, false), errPublishWithin, "three seconds too soon")
+	require.ErrorContains(t, check(1400, 10*time.Minute, false), "the first round 10m0s later is 1401")
+	require.NoError(t, check(1401, 10*time.Minute, false))
+	require.ErrorIs(t, check(0, 0, true), ErrTerms)
+	require.ErrorIs(t, check(maxRound+1, 0, true), ErrTerms)
 }
 
 func FuzzParseBeacon(f *testing.F) {

@@ -2,6 +2,24 @@ package draw
 
 import "time"
 
+// secret is the secret of a test.
+func secret() *Secret {
+	s := Secret(sha([]byte("secret")))
+	return &s
+}
+
+// sealed returns the terms for sealed entries.
+func sealed(t Terms) Terms {
+	t.PublishWithin, t.Commitment = 10*time.Minute, secret().Commitment()
+	return t
+}
+
+// promptly is the timing of a draw whose entries are frozen a second after the close.
+func promptly(t Terms) Timing {
+	at := t.ClosesAt.Add(time.Second)
+	return Timing{Frozen: Moment{Sale: at, Machine: at.Add(123 * time.Millisecond)}}
+}
+
 // paris returns terms like those of the packs of Paris 2024: slots of 48 hours from 15 February to 15 March 2023, the
 // first four days reserved for the Club, decided by a stand-in.
 func paris() Terms {

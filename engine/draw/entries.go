@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"sync"
 )
 
 // The limits of a draw.
@@ -14,6 +15,7 @@ const (
 	MaxEntries = 1 << 25 // with names of maxName bytes, offsets into the accounts' bytes still fit in 32 bits
 	MaxGroups  = 255     // an entry's group is one byte, and 0 is none
 	maxName    = 64      // bytes of an account or of a group's name
+	handleSize = len(Digest{})
 )
 
 // ErrEntries is the error for entries that [Freeze] refuses. The text names the entry and the rule that it breaks.
@@ -23,78 +25,163 @@ var (
 	errAccount          = fmt.Errorf("%w: invalid account", ErrEntries)
 	errDuplicateAccount = fmt.Errorf("%w: account entered twice", ErrEntries)
 	errGroup            = fmt.Errorf("%w: invalid group", ErrEntries)
+	errWeight           = fmt.Errorf("%w: invalid weight", ErrEntries)
 	errTooManyEntries   = fmt.Errorf("%w: too many entries", ErrEntries)
 )
 
-// leafSeparator separates account and group in a leaf. No name can contain it.
-const leafSeparator = 0x1f
-
-// Entries are the frozen registrations of a draw, sorted by the bytes of the account. They are immutable and may be
-// read by any number of goroutines. Four million accounts of 16 bytes take about 105 MB.
+// Entries are the frozen registrations of a draw, sorted by the bytes of their handles, or in format 1 of their
+// accounts. They are immutable and may be read by any number of goroutines. Four million entries take about 150 MB.
 type Entries struct {
-	accounts []byte   // concatenated
-	ends     []uint32 // ends[i] is the end of account i and the start of account i+1
-	group    []uint8  // 0: none; otherwise 1 + index into groups
-	order    []uint32 // the caller's index of account i
-	groups   []string
-	tree     tree
+	names  []byte   // concatenated: handles, or the accounts of format 1
+	ends   []uint32 // format 1: ends[i] is the end of account i and the start of account i+1; nil otherwise
+	group  []uint8  // 0: none; otherwise 1 + index into groups
+	order  []uint32 // the caller's index of entry i
+	groups []string
+	tree   tree
 }
 
-// Freeze sorts n entries, at most [MaxEntries], and builds their Merkle tree. It calls account and group once for each
-// index from 0 to n-1, in this order and on one goroutine. An account is a name, see [IsName], and no two are equal;
-// the slice that account returns must be valid until the next call. A group of 0 is none; otherwise it is 1 + an index
-// into groups, which are up to [MaxGroups] different names.
+// Freeze replaces n accounts, at most [MaxEntries], by their handles, sorts these and builds their Merkle tree. account
+// appends the account of index i, from 0 to n-1, to a slice, and group returns its group. Both may be called by several
+// goroutines at once and several times for an index. An account is a name, see [IsName], and no two are equal. A group
+// of 0 is none; otherwise it is 1 + an index into groups, which are up to [MaxGroups] different names.
 //
 // Four million entries take about 2 seconds on two cores, and together with [Run] less than 600 MiB at the peak: see
 // BenchmarkDraw.
 //
 // The error is an [ErrEntries]. The draw cannot be held until the entry that it names is removed or corrected.
-func Freeze(n int, account func(i int) []byte, group func(i int) uint8, groups []string) (*Entries, error) {
+func Freeze(secret *Secret, n int, account func(into []byte, i int) []byte, group func(i int) uint8,
+	groups []string) (*Entries, error) {
+	unsorted, err := newEntries(n, groups)
+	if err != nil {
+		return nil, err
+	}
+	unsorted.names, unsorted.group = make([]byte, n*handleSize), make([]uint8, n)
+	var lowest firstFault
+	inParallel(n, 4096, func() func(first, end int) {
+		seal, name := newSealer(secret), make([]byte, 0, maxName)
+		return func(first, end int) {
+			for i := first; i < end; i++ {
+				name = account(name[:0], i)
+				if err := unsorted.checkEntry(i, name, group(i)); err != nil {
+					lowest.note(i, err)
+					return
+				}
+				handle := seal.handle(name)
+				copy(unsorted.names[i*handleSize:], handle[:])
+				unsorted.group[i] = group(i)
+			}
+		}
+	})
+	if lowest.err != nil {
+		return nil, lowest.err
+	}
+	frozen, twin := unsorted.freezeHandles()
+	if twin >= 0 {
+		first := int(frozen.order[twin])
+		return nil, fmt.Errorf("%w: %q, entries %d and %d", errDuplicateAccount, account(nil, first), first,
+			frozen.order[twin+1])
+	}
+	return frozen, nil
+}
+
+// firstFault keeps the error of the lowest index.
+type firstFault struct {
+	sync.Mutex
+	index int
+	err   error
+}
+
+func (f *firstFault) note(index int, err error) {
+	f.Lock()
+	defer f.Unlock()
+	if f.err == nil || index < f.index {
+		f.index, f.err = index, err
+	}
+}
+
+// FreezeAccounts is [Freeze] as format 1 had it: the entries are the accounts themselves. It calls account and group
+// once for each index, in order and on one goroutine.
+func FreezeAccounts(n int, account func(into []byte, i int) []byte, group func(i int) uint8,
+	groups []string) (*Entries, error) {
+	unsorted, err := newEntries(n, groups)
+	if err != nil {
+		return nil, err
+	}
+	unsorted.names = make([]byte, 0, 24*n) // most accounts are shorter; unwritten pages take no memory
+	unsorted.ends, unsorted.group = make([]uint32, 0, n), make([]uint8, 0, n)
+	name := make([]byte, 0, maxName)
+	for i := range n {
+		name = account(name[:0], i)
+		member := group(i)
+		if err := unsorted.checkEntry(i, name, member); err != nil {
+			return nil, err
+		}
+		unsorted.add(name, member)
+	}
+	return unsorted.freezeAccounts()
+}
+
+func newEntries(n int, groups []string) (*Entries, error) {
 	if n > MaxEntries {
 		return nil, fmt.Errorf("%w: %d of at most %d", errTooManyEntries, n, MaxEntries)
 	}
 	if err := checkGroups(groups); err != nil {
 		return nil, err
 	}
-	unsorted := &Entries{
-		accounts: make([]byte, 0, 24*n), // most accounts are shorter; unwritten pages take no memory
-		ends:     make([]uint32, 0, n), group: make([]uint8, 0, n), groups: append([]string(nil), groups...),
-	}
-	for i := range n {
-		name, member := account(i), group(i)
-		if !IsName(name) {
-			return nil, fmt.Errorf("%w: entry %d must be %s, not %q", errAccount, i, nameRule, name)
-		}
-		if int(member) > len(groups) {
-			return nil, fmt.Errorf("%w: entry %d, %q, has group %d of %d", errGroup, i, name, member, len(groups))
-		}
-		unsorted.add(name, member)
-	}
-	return unsorted.freeze()
+	return &Entries{groups: append([]string(nil), groups...)}, nil
 }
 
+func (e *Entries) checkEntry(i int, name []byte, member uint8) error {
+	if !IsName(name) {
+		return fmt.Errorf("%w: entry %d must be %s, not %q", errAccount, i, nameRule, name)
+	}
+	if int(member) > len(e.groups) {
+		return fmt.Errorf("%w: entry %d, %q, has group %d of %d", errGroup, i, name, member, len(e.groups))
+	}
+	return nil
+}
+
+// add appends an account of format 1.
 func (e *Entries) add(account []byte, member uint8) {
-	e.accounts = append(e.accounts, account...)
-	e.ends = append(e.ends, uint32(len(e.accounts)))
+	e.names = append(e.names, account...)
+	e.ends = append(e.ends, uint32(len(e.names)))
 	e.group = append(e.group, member)
 }
 
-// freeze returns the entries in the order of their accounts, with the tree built over them.
-func (e *Entries) freeze() (*Entries, error) {
+// freezeAccounts returns the entries in the order of their accounts, with the tree built over them.
+func (e *Entries) freezeAccounts() (*Entries, error) {
 	order, twin := sortAccounts(e)
 	if twin >= 0 {
-		return nil, fmt.Errorf("%w: %q, entries %d and %d", errDuplicateAccount, e.Account(int(order[twin])), order[twin],
+		return nil, fmt.Errorf("%w: %q, entries %d and %d", errDuplicateAccount, e.name(int(order[twin])), order[twin],
 			order[twin+1])
 	}
 	sorted := &Entries{
-		accounts: make([]byte, 0, len(e.accounts)), ends: make([]uint32, 0, len(order)),
+		names: make([]byte, 0, len(e.names)), ends: make([]uint32, 0, len(order)),
 		group: make([]uint8, 0, len(order)), order: order, groups: e.groups,
 	}
 	for _, i := range order {
-		sorted.add(e.Account(int(i)), e.group[i])
+		sorted.add(e.name(int(i)), e.group[i])
 	}
 	sorted.tree = newTree(len(order), sorted.leafHashes)
 	return sorted, nil
+}
+
+// freezeHandles is freezeAccounts for handles. If a handle occurs twice, twin is the position of the first one;
+// otherwise it is -1.
+func (e *Entries) freezeHandles() (sorted *Entries, twin int) {
+	order, twin := sortHandles(e)
+	sorted = &Entries{
+		names: make([]byte, 0, len(e.names)), group: make([]uint8, 0, len(order)), order: order, groups: e.groups,
+	}
+	if twin >= 0 {
+		return sorted, twin
+	}
+	for _, i := range order {
+		sorted.names = append(sorted.names, e.name(int(i))...)
+		sorted.group = append(sorted.group, e.group[i])
+	}
+	sorted.tree = newTree(len(order), sorted.leafHashes)
+	return sorted, -1
 }
 
 func checkGroups(groups []string) error {
@@ -126,19 +213,25 @@ func IsName(name []byte) bool {
 	return 1 <= len(name) && len(name) <= maxName
 }
 
+// sealed reports whether the entries are handles.
+func (e *Entries) sealed() bool { return e.ends == nil }
+
 // Len returns how many entries were frozen.
-func (e *Entries) Len() int { return len(e.ends) }
+func (e *Entries) Len() int { return len(e.group) }
 
 // Root returns the Merkle tree hash to publish when registration closes.
 func (e *Entries) Root() Digest { return e.tree.root() }
 
-// Account returns the account at a position in the sorted order. The caller must not modify it.
-func (e *Entries) Account(position int) []byte {
+// name returns the handle, or in format 1 the account, at a position in the sorted order. The caller must not modify it.
+func (e *Entries) name(position int) []byte {
+	if e.sealed() {
+		return e.names[position*handleSize : (position+1)*handleSize : (position+1)*handleSize]
+	}
 	start := uint32(0)
 	if position > 0 {
 		start = e.ends[position-1]
 	}
-	return e.accounts[start:e.ends[position]:e.ends[position]]
+	return e.names[start:e.ends[position]:e.ends[position]]
 }
 
 // Group returns the group of the entry at a position in the sorted order, "" if it has none.
@@ -149,10 +242,10 @@ func (e *Entries) Group(position int) string {
 	return ""
 }
 
-// Find returns the position of an account in the sorted order; false if it has no entry. Among millions of entries it
-// takes one to two microseconds.
-func (e *Entries) Find(account []byte) (int, bool) {
-	return sort.Find(e.Len(), func(position int) int { return bytes.Compare(account, e.Account(position)) })
+// Find returns the position of a handle, or in format 1 of an account, in the sorted order; false if it has no entry.
+// Among millions of entries it takes one to two microseconds.
+func (e *Entries) Find(name []byte) (int, bool) {
+	return sort.Find(e.Len(), func(position int) int { return bytes.Compare(name, e.name(position)) })
 }
 
 // Proof returns the inclusion proof of the entry at a position in the sorted order. It takes about 50 µs for any number
@@ -162,13 +255,36 @@ func (e *Entries) Proof(position int) Proof {
 }
 
 func (e *Entries) leafHashes(first int, into []Digest) {
+	if e.sealed() {
+		for i := range into {
+			into[i] = leafHash((*Digest)(e.name(first+i)), e.Group(first+i))
+		}
+		return
+	}
 	for i := range into {
-		into[i] = leafHash(e.Account(first+i), e.Group(first+i))
+		into[i] = accountLeafHash(e.name(first+i), e.Group(first+i))
 	}
 }
 
-// leafHash hashes an entry as a leaf: account, 0x1f, group.
-func leafHash(account []byte, group string) Digest {
+// weight is that of every entry. It is one byte of a leaf and at most 255.
+const weight = 1
+
+// leafHash hashes an entry as a leaf: the 32 bytes of the handle, the weight as one byte, the group. The parts before
+// the group have a fixed size, so no separator is needed.
+func leafHash(handle *Digest, group string) Digest {
+	var buffer [1 + handleSize + 1 + maxName]byte
+	leaf := append(buffer[:0], leafPrefix)
+	leaf = append(leaf, handle[:]...)
+	leaf = append(leaf, weight)
+	leaf = append(leaf, group...)
+	return sha256.Sum256(leaf)
+}
+
+// leafSeparator separates account and group in a leaf of format 1. No name can contain it.
+const leafSeparator = 0x1f
+
+// accountLeafHash hashes an entry of format 1 as a leaf: account, 0x1f, group.
+func accountLeafHash(account []byte, group string) Digest {
 	var buffer [1 + maxName + 1 + maxName]byte
 	leaf := append(buffer[:0], leafPrefix)
 	leaf = append(leaf, account...)

@@ -11,9 +11,10 @@ import (
 	"time"
 )
 
-// The files of an export, in the order in which they are written.
+// The files of an export. Format 1 has no terms.json.
 const (
 	readmeFile  = "README.md"
+	termsFile   = "terms.json"
 	drawFile    = "draw.json"
 	entriesFile = "entries.csv"
 	resultFile  = "result.csv"
@@ -21,26 +22,41 @@ const (
 )
 
 const (
-	entriesHeader = "account,group\n"
-	resultHeader  = "rank,account,group,hmac,slot,opens_at,closes_at,priority\n"
+	entriesHeader = "handle,group,weight\n"
+	resultHeader  = "rank,handle,group,weight,hmac,slot,opens_at,closes_at,priority\n"
 )
 
-// Export writes the draw as five files. It calls create for the writer of each file and closes the writer:
+// exportFile is a file of an export and what writes it.
+type exportFile struct {
+	name  string
+	write func(*bufio.Writer)
+}
+
+// files returns the files of the export but SHA256SUMS, in the order in which they are written.
+func (r *Result) files() []exportFile {
+	if !r.entries.sealed() {
+		return []exportFile{{readmeFile, r.writeAccountsReadme}, {drawFile, r.writeAccountsDraw},
+			{entriesFile, r.writeEntries}, {resultFile, r.writeResult}}
+	}
+	return []exportFile{{readmeFile, r.writeReadme}, {termsFile, r.writeTerms}, {drawFile, r.writeDraw},
+		{entriesFile, r.writeEntries}, {resultFile, r.writeResult}}
+}
+
+// Export writes the draw as files of format 2, or of format 1 for entries of [FreezeAccounts]. It calls create for the
+// writer of each file and closes the writer:
 //
 //   - README.md explains how to recompute the draw.
-//   - draw.json has the terms, the beacon and the values computed from them.
-//   - entries.csv has the entries, sorted by account.
+//   - terms.json has the terms. Its SHA-256 is [Terms.Digest]. Format 1 has the terms in draw.json.
+//   - draw.json has the timing, the beacon and the values computed.
+//   - entries.csv has the entries, sorted by handle.
 //   - result.csv has all entries by rank, with their slots.
-//   - SHA256SUMS has the digests of the other four in the format of sha256sum. It is written last.
+//   - SHA256SUMS has the digests of the others in the format of sha256sum. It is written last.
 //
-// The same draw always gives the same bytes; [Verify] relies on this. Export returns the first error of create or of a
-// writer; the files written until then are not an export.
+// No file of format 2 has an account or a salt. The same draw always gives the same bytes; [Verify] relies on this.
+// Export returns the first error of create or of a writer; the files written until then are not an export.
 func (r *Result) Export(create func(name string) (io.WriteCloser, error)) error {
 	var sums []byte
-	for _, file := range []struct {
-		name  string
-		write func(*bufio.Writer)
-	}{{readmeFile, r.writeReadme}, {drawFile, r.writeDraw}, {entriesFile, r.writeEntries}, {resultFile, r.writeResult}} {
+	for _, file := range r.files() {
 		digest, err := writeFile(create, file.name, file.write)
 		if err != nil {
 			return err
@@ -67,16 +83,27 @@ func writeFile(create func(string) (io.WriteCloser, error), name string, write f
 	return Digest(sum.Sum(nil)), nil
 }
 
-// writeDraw writes draw.json. No value needs escaping: names satisfy [IsName]; the others are numbers, digits and
-// times.
-func (r *Result) writeDraw(w *bufio.Writer) {
-	t, second := &r.Terms, time.Second
-	fmt.Fprintf(w, `{
-  "format": 1,
+func (r *Result) writeTerms(w *bufio.Writer) { w.Write(r.Terms.text(&r.schedule)) }
+
+// Digest returns the SHA-256 of the terms as terms.json has them. It is published with the root: the terms cannot be
+// changed afterwards. The error is an ErrTerms; the Commitment must be set.
+func (t *Terms) Digest() (Digest, error) {
+	plan, err := t.check(true)
+	if err != nil {
+		return Digest{}, err
+	}
+	return sha256.Sum256(t.text(&plan)), nil
+}
+
+// text returns terms.json. No value needs escaping: names satisfy [IsName]; the others are numbers, digits and times.
+func (t *Terms) text(plan *schedule) []byte {
+	second := time.Second
+	return fmt.Appendf(nil, `{
+  "format": 2,
   "draw": "%s",
   "registration_closes_at": "%s",
-  "entries": %d,
-  "root": "%s",
+  "publish_within_seconds": %d,
+  "secret_commitment": "%s",
   "chain_hash": "%s",
   "public_key": "%s",
   "genesis": "%s",
@@ -84,9 +111,6 @@ func (r *Result) writeDraw(w *bufio.Writer) {
   "round": %d,
   "round_at": "%s",
   "stand_in": %t,
-  "randomness": "%s",
-  "signature": "%x",
-  "seed": "%s",
   "phase": "%s",
   "phase_opens_at": "%s",
   "phase_closes_at": "%s",
@@ -98,35 +122,85 @@ func (r *Result) writeDraw(w *bufio.Writer) {
   "slots": %d,
   "priority_slots": %d
 }
-`, t.Draw, stamp(t.ClosesAt), r.entries.Len(), r.Root, t.Chain.Hash, t.Chain.PublicKey, stamp(t.Chain.Genesis),
-		t.Chain.Period/second, t.Round, stamp(t.Chain.RoundTime(t.Round)), t.StandIn, r.Beacon.Randomness,
-		r.Beacon.Signature, r.Seed, t.Phase, stamp(t.Slots.OpensAt), stamp(t.Slots.ClosesAt), t.Slots.Length/second,
-		t.Slots.Step/second, t.Slots.Places, t.Slots.PriorityDays, t.Slots.Group, r.schedule.slots, r.schedule.priority)
+`, t.Draw, stamp(t.ClosesAt), t.PublishWithin/second, t.Commitment, t.Chain.Hash, t.Chain.PublicKey,
+		stamp(t.Chain.Genesis), t.Chain.Period/second, t.Round, stamp(t.Chain.RoundTime(t.Round)), t.StandIn, t.Phase,
+		stamp(t.Slots.OpensAt), stamp(t.Slots.ClosesAt), t.Slots.Length/second, t.Slots.Step/second, t.Slots.Places,
+		t.Slots.PriorityDays, t.Slots.Group, plan.slots, plan.priority)
+}
+
+// writeDraw writes draw.json.
+func (r *Result) writeDraw(w *bufio.Writer) {
+	round := r.Timing.Round(&r.Terms)
+	fmt.Fprintf(w, `{
+  "format": 2,
+  "terms": "%s",
+  "entries": %d,
+  "root": "%s",
+  "frozen_at": "%s",
+  "frozen_at_machine": "%s",
+  "postponed": [`, Digest(sha256.Sum256(r.Terms.text(&r.schedule))), r.entries.Len(), r.Root,
+		precise(r.Timing.Frozen.Sale), precise(r.Timing.Frozen.Machine))
+	separator := ""
+	for _, p := range r.Timing.Postponed {
+		fmt.Fprintf(w, `%s
+    {"round": %d, "round_at": "%s", "at": "%s", "at_machine": "%s"}`, separator, p.Round,
+			stamp(r.Terms.Chain.RoundTime(p.Round)), precise(p.At.Sale), precise(p.At.Machine))
+		separator = ","
+	}
+	if separator != "" {
+		w.WriteString("\n  ")
+	}
+	fmt.Fprintf(w, `],
+  "round": %d,
+  "round_at": "%s",
+  "randomness": "%s",
+  "signature": "%x",
+  "seed": "%s"
+}
+`, round, stamp(r.Terms.Chain.RoundTime(round)), r.Beacon.Randomness, r.Beacon.Signature, r.Seed)
 }
 
 // stamp formats a whole second as all files of an export do.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 func (r *Result) writeEntries(w *bufio.Writer) {
-	w.WriteString(entriesHeader)
+	w.WriteString(r.entries.header())
+	line := make([]byte, 0, 512)
 	for position := range r.entries.Len() {
-		w.Write(r.entries.Account(position))
-		w.WriteByte(',')
-		w.WriteString(r.entries.Group(position))
-		w.WriteByte('\n')
+		w.Write(append(r.entries.appendLine(line, position), '\n'))
 	}
 }
 
+// header returns the first line of entries.csv.
+func (e *Entries) header() string {
+	if e.sealed() {
+		return entriesHeader
+	}
+	return accountsEntriesHeader
+}
+
+// appendLine appends an entry as the files have it: handle, group and weight, or in format 1 account and group.
+func (e *Entries) appendLine(line []byte, position int) []byte {
+	if e.sealed() {
+		line = append(hex.AppendEncode(line, e.name(position)), ',')
+		return strconv.AppendUint(append(append(line, e.Group(position)...), ','), weight, 10)
+	}
+	return append(append(append(line, e.name(position)...), ','), e.Group(position)...)
+}
+
 func (r *Result) writeResult(w *bufio.Writer) {
-	w.WriteString(resultHeader)
-	mac, line := newTicket(r.Seed), make([]byte, 0, 512)
+	if r.entries.sealed() {
+		w.WriteString(resultHeader)
+	} else {
+		w.WriteString(accountsResultHeader)
+	}
+	mac, line := newTicket(r.Seed, r.entries.sealed()), make([]byte, 0, 512)
 	// The next winner mostly has the slot of the previous one, whose text is kept.
 	slot, window := int32(-1), []byte(nil)
 	for i, position := range r.byRank {
 		line = strconv.AppendUint(line[:0], uint64(i)+1, 10)
-		line = append(append(line, ','), r.entries.Account(int(position))...)
-		line = append(append(line, ','), r.entries.Group(int(position))...)
-		line = hex.AppendEncode(append(line, ','), mac.of(r.entries.Account(int(position))))
+		line = r.entries.appendLine(append(line, ','), int(position))
+		line = hex.AppendEncode(append(line, ','), mac.of(r.entries.name(int(position))))
 		if access, won := r.Access(int(r.entries.order[position])); !won {
 			line = append(line, ",,,,false\n"...)
 		} else {

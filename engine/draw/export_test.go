@@ -2,16 +2,13 @@ package draw
 
 import (
 	"bytes"
-	"encoding/csv"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -22,6 +19,21 @@ import (
 
 // smallDraw is a draw of eleven entries with two slots reserved for the Club, three others, and too few places for all.
 func smallDraw(t require.TestingT) *Result {
+	terms := smallTerms()
+	return drawSmall(t, freezers["sealed"], terms, promptly(terms))
+}
+
+// smallAccountsDraw is the same draw in format 1.
+func smallAccountsDraw(t require.TestingT) *Result {
+	return drawSmall(t, freezers["accounts"], smallAccountsTerms(), Timing{})
+}
+
+// bothDraws are both, by the directory of their golden bytes.
+func bothDraws(t require.TestingT) map[string]*Result {
+	return map[string]*Result{"testdata/export": smallAccountsDraw(t), "testdata/export2": smallDraw(t)}
+}
+
+func drawSmall(t require.TestingT, freezer freezer, terms Terms, timing Timing) *Result {
 	entries := []entry{
 		{"zoe@example.org", ""}, {"A-1", "club"}, {"a-1", ""}, {"a-10", "club"}, {"a-2", "family"}, {"m:77", "club"},
 		{"m:78", ""}, {"n_1", "club"}, {"b", "club"}, {"c.c", ""}, {"d", ""},
@@ -30,12 +42,14 @@ func smallDraw(t require.TestingT) *Result {
 	require.NoError(t, err)
 	beacon, err := ParseBeacon(data)
 	require.NoError(t, err)
-	result, err := Run(freezeAs(t, entries, []string{"family", "club"}), smallTerms(), beacon)
+	result, err := Run(freezer.of(t, entries, []string{"family", "club"}), terms, timing, beacon)
 	require.NoError(t, err)
 	return result
 }
 
-func smallTerms() Terms {
+func smallTerms() Terms { return sealed(smallAccountsTerms()) }
+
+func smallAccountsTerms() Terms {
 	terms := paris()
 	terms.Slots.ClosesAt = terms.Slots.OpensAt.Add(10*24*time.Hour + 12*time.Hour)
 	terms.Slots.Step, terms.Slots.Places = 50*time.Hour, 2 // opening at hour 0, 50, 100, 150 and 200
@@ -65,48 +79,95 @@ func (m *memoryFile) Write(data []byte) (int, error) {
 func (m *memoryFile) Close() error { return m.err }
 
 func TestExportVerifies(t *testing.T) {
-	result := smallDraw(t)
-	files := export(t, result)
-	require.Equal(t, files, export(t, smallDraw(t)), "the same draw gives the same bytes")
-	summary, err := Verify(files)
-	require.NoError(t, err)
-	require.Equal(t, Summary{
-		Terms: smallTerms(), Entries: 11, Root: result.Root, Randomness: result.Beacon.Randomness, Seed: result.Seed,
-		Slots: 5, Winners: 10, Priority: 4,
-	}, summary)
-	require.Contains(t, string(files["README.md"].Data), "stand-in", "the export states it")
-	require.True(t, summary.Terms.StandIn, "the summary states it")
+	for _, c := range []struct {
+		format int
+		draw   func(require.TestingT) *Result
+		terms  Terms
+	}{{1, smallAccountsDraw, smallAccountsTerms()}, {2, smallDraw, smallTerms()}} {
+		result := c.draw(t)
+		files := export(t, result)
+		require.Equal(t, files, export(t, c.draw(t)), "the same draw gives the same bytes")
+		summary, err := Verify(files)
+		require.NoError(t, err)
+		want := Summary{
+			Format: c.format, Terms: c.terms, Timing: result.Timing, Entries: 11, Root: result.Root,
+			Randomness: result.Beacon.Randomness, Seed: result.Seed, Slots: 5, Winners: 10, Priority: 4,
+		}
+		if c.format == 2 {
+			want.TermsDigest = sha(files["terms.json"].Data)
+			digest, err := c.terms.Digest()
+			require.NoError(t, err)
+			require.Equal(t, digest, want.TermsDigest)
+		}
+		require.Equal(t, want, summary)
+		require.Contains(t, string(files["README.md"].Data), "A stand-in decided", "the export states it")
+		require.True(t, summary.Terms.StandIn, "the summary states it")
 
-	terms := smallTerms()
-	terms.StandIn = false // round 1000 is of August 2023
-	honest, err := Run(result.entries, terms, result.Beacon)
-	require.NoError(t, err)
-	files = export(t, honest)
-	summary, err = Verify(files)
-	require.NoError(t, err)
-	require.False(t, summary.Terms.StandIn)
-	require.NotContains(t, string(files["README.md"].Data), "stand-in")
+		terms := c.terms
+		terms.StandIn = false // round 1000 is of August 2023
+		honest, err := Run(result.entries, terms, promptly(terms), result.Beacon)
+		require.NoError(t, err)
+		files = export(t, honest)
+		summary, err = Verify(files)
+		require.NoError(t, err)
+		require.False(t, summary.Terms.StandIn)
+		require.NotContains(t, string(files["README.md"].Data), "A stand-in decided")
+	}
 }
 
-// The bytes of format 1. A change here is a new format: earlier exports must still verify.
-func TestExportFormat(t *testing.T) {
-	files := export(t, smallDraw(t))
-	for _, name := range []string{"README.md", "draw.json", "entries.csv", "result.csv", "SHA256SUMS"} {
-		golden, err := os.ReadFile("testdata/export/" + name)
-		require.NoError(t, err)
-		require.Equal(t, string(golden), string(files[name].Data), name)
+// No account, salt or secret is in any file of format 2.
+func TestExportHidesAccounts(t *testing.T) {
+	for name, file := range export(t, smallDraw(t)) {
+		for _, account := range []string{"zoe@example.org", "A-1", "a-10", "m:77", "n_1", "c.c"} {
+			require.NotContains(t, string(file.Data), account, name)
+			salt := secret().Salt(account)
+			require.NotContains(t, string(file.Data), salt.String(), name)
+		}
+		require.NotContains(t, string(file.Data), hex.EncodeToString(secret()[:]), name)
 	}
-	_, err := Verify(os.DirFS("testdata/export"))
-	require.NoError(t, err)
+}
+
+var update = flag.Bool("update", false, "write the golden bytes of the newest format")
+
+// The bytes of each format. A change here is a new format: earlier exports must still verify.
+func TestExportFormat(t *testing.T) {
+	for dir, result := range bothDraws(t) {
+		files := export(t, result)
+		if *update && dir == "testdata/export2" {
+			require.NoError(t, os.MkdirAll(dir, 0o755))
+			for name, file := range files {
+				require.NoError(t, os.WriteFile(dir+"/"+name, file.Data, 0o644))
+			}
+		}
+		found, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		require.Len(t, found, len(files))
+		for _, file := range found {
+			golden, err := os.ReadFile(dir + "/" + file.Name())
+			require.NoError(t, err)
+			require.Equal(t, string(golden), string(files[file.Name()].Data), file.Name())
+		}
+		_, err = Verify(os.DirFS(dir))
+		require.NoError(t, err)
+	}
 }
 
 // Changing, adding or removing any byte of any file is detected.
 func TestEveryByteCounts(t *testing.T) {
-	files := export(t, smallDraw(t))
+	for dir, result := range bothDraws(t) {
+		t.Run(dir, func(t *testing.T) { everyByteCounts(t, export(t, result)) })
+	}
+}
+
+func everyByteCounts(t *testing.T, files fstest.MapFS) {
 	tried := 0
 	for name, file := range files {
 		good := file.Data
-		for at := range good {
+		step := 1
+		if name == "README.md" || files["terms.json"] == nil { // the same code checks each of these bytes
+			step = 5
+		}
+		for at := 0; at < len(good); at += step {
 			for _, flip := range []byte{0x01, 0x20, 0x80} { // another character, the other case, not ASCII
 				file.Data = slices.Clone(good)
 				file.Data[at] ^= flip
@@ -139,12 +200,20 @@ func TestEveryByteCounts(t *testing.T) {
 // A forger who changes a byte and rewrites SHA256SUMS passes the digests but not the recomputation. The exceptions are
 // values from which nothing is computed: the sale definition fixes them, and Verify reports them in its summary.
 func TestRewrittenSumsDoNotHelp(t *testing.T) {
-	files := export(t, smallDraw(t))
+	for dir, result := range bothDraws(t) {
+		t.Run(dir, func(t *testing.T) { rewrittenSumsDoNotHelp(t, result) })
+	}
+}
+
+func rewrittenSumsDoNotHelp(t *testing.T, result *Result) {
+	files := export(t, result)
+	honest, err := Verify(files)
+	require.NoError(t, err)
 	accepted := map[string]int{}
-	for _, name := range []string{"README.md", "draw.json", "entries.csv", "result.csv"} {
+	for _, name := range writtenFiles(files) {
 		good := files[name].Data
 		step := 1
-		if name == "README.md" || name == "result.csv" { // computed as a whole: every byte is checked in the same way
+		if name != "draw.json" || files["terms.json"] == nil { // the same code checks each of these bytes
 			step = 7
 		}
 		for at := 0; at < len(good); at += step {
@@ -156,8 +225,8 @@ func TestRewrittenSumsDoNotHelp(t *testing.T) {
 				require.ErrorIs(t, err, ErrRefused, "%s, byte %d", name, at)
 				continue
 			}
-			require.Equal(t, "draw.json", name, "byte %d", at)
-			require.NotEqual(t, smallTerms(), summary.Terms, "byte %d is not reported", at)
+			require.Contains(t, []string{"draw.json", "terms.json"}, name, "byte %d", at)
+			require.NotEqual(t, honest, summary, "byte %d is not reported", at)
 			line, _, _ := strings.Cut(string(good[bytes.LastIndexByte(good[:at], '\n')+1:]), ":")
 			accepted[strings.Trim(line, ` "`)]++
 		}
@@ -165,28 +234,42 @@ func TestRewrittenSumsDoNotHelp(t *testing.T) {
 	}
 	t.Logf("accepted changes by member: %v", accepted)
 	for member := range accepted {
-		require.Contains(t, []string{"registration_closes_at", "chain_hash", "phase_closes_at"}, member)
+		require.Contains(t, []string{"registration_closes_at", "chain_hash", "phase_closes_at", "publish_within_seconds",
+			"secret_commitment", "frozen_at", "frozen_at_machine"}, member)
 	}
 	require.NotEmpty(t, accepted, "the test must pass the digests")
 }
 
+// writtenFiles returns the names of the files but SHA256SUMS, in the order in which they are written.
+func writtenFiles(files fstest.MapFS) []string {
+	names := []string{"README.md", "draw.json", "entries.csv", "result.csv"}
+	if files["terms.json"] != nil {
+		names = slices.Insert(names, 1, "terms.json")
+	}
+	return names
+}
+
 func writeSums(files fstest.MapFS) {
 	var sums []byte
-	for _, name := range []string{"README.md", "draw.json", "entries.csv", "result.csv"} {
+	for _, name := range writtenFiles(files) {
 		sums = fmt.Appendf(sums, "%s  %s\n", sha(files[name].Data), name)
 	}
 	files["SHA256SUMS"] = &fstest.MapFile{Data: sums}
 }
 
+// fault is a change of an export and what Verify says of it.
+type fault struct {
+	name   string
+	change func(fstest.MapFS)
+	want   string
+}
+
 // Verify names the file and the line at fault.
 func TestVerifyNamesWhatIsWrong(t *testing.T) {
-	for _, c := range []struct {
-		name   string
-		change func(fstest.MapFS)
-		want   string
-	}{
+	for _, c := range []fault{
 		{"a file missing", func(f fstest.MapFS) { delete(f, "result.csv") }, "result.csv is missing"},
 		{"the sums missing", func(f fstest.MapFS) { delete(f, "SHA256SUMS") }, "SHA256SUMS is missing"},
+		{"the terms missing", func(f fstest.MapFS) { delete(f, "terms.json") }, "SHA256SUMS, line 2, must be"},
 		{"nothing", func(f fstest.MapFS) { clear(f) }, "README.md is missing"},
 		{"an additional file", func(f fstest.MapFS) { f["notes.txt"] = &fstest.MapFile{} },
 			"notes.txt is not a file of an export; remove it"},
@@ -194,48 +277,88 @@ func TestVerifyNamesWhatIsWrong(t *testing.T) {
 			"z is not a file of an export; remove it"},
 		{"a directory", func(f fstest.MapFS) { f["draw.json/x"] = f["draw.json"]; delete(f, "draw.json") },
 			"draw.json is not a regular file"},
-		{"damage", func(f fstest.MapFS) { f["entries.csv"].Data[20]++ }, "SHA256SUMS, line 3, must be"},
-		{"an additional entry", replace("entries.csv", "\nb,club\n", "\nb,club\nb0,\n"), "entries.csv has the root"},
-		{"a duplicate entry", replace("entries.csv", "\nb,club\n", "\nb,club\nb,club\n"), `account entered twice: "b"`},
-		{"an invalid byte", replace("entries.csv", "\nb,", "\nb\xff,"), "entries.csv, line 6: "},
-		{"no group", replace("entries.csv", "\nb,club\n", "\nb\n"), "entries.csv, line 6: "},
-		{"three fields", replace("entries.csv", "\nb,club\n", "\nb,club,club\n"), "entries.csv, line 6: "},
-		{"no header", replace("entries.csv", "account,group\n", ""), "entries.csv, line 1, must be"},
-		{"empty entries", func(f fstest.MapFS) { f["entries.csv"].Data = nil },
-			"entries.csv, line 1, does not end in a line feed"},
-		{"a truncated line", replace("entries.csv", ",\n", ","), "draw: export refused: entries.csv, line"},
-		{"a line that is too long", replace("entries.csv", "\nb,", "\n"+strings.Repeat("b", 5000)+","),
-			"entries.csv, line 6, does not end in a line feed"},
-		{"another order", replace("entries.csv", "A-1,club\na-1,\n", "a-1,\nA-1,club\n"),
-			"entries.csv differs from the recomputed draw from line 2 on"},
+		{"damage", func(f fstest.MapFS) { f["entries.csv"].Data[20]++ }, "SHA256SUMS, line 4, must be"},
+		{"an entry added", replace("entries.csv", "handle,group,weight\n",
+			"handle,group,weight\n"+strings.Repeat("0", 64)+",,1\n"), "entries.csv has the root"},
+		{"an entry left out", cutLine("entries.csv", 3), "entries.csv has the root"},
+		{"an entry twice", twiceLine("entries.csv", 3), `account entered twice`},
+		{"another group", replace("entries.csv", ",club,1\n", ",,1\n"), "entries.csv has the root"},
+		{"another weight", replace("entries.csv", ",club,1\n", ",club,2\n"), "invalid weight"},
+		{"no weight", replace("entries.csv", ",club,1\n", ",club\n"), "invalid weight"},
+		{"an account", replace("entries.csv", "weight\n", "weight\nann@example.org,,1\n"),
+			"a handle has 64 hexadecimal digits"},
+		{"a longer handle", replace("entries.csv", ",,1", "0,,1"), "a handle has 64 hexadecimal digits"},
+		{"no comma", replace("entries.csv", "weight\n", "weight\n1\n"), "entries.csv, line 2: "},
+		{"the header of format 1", replace("entries.csv", "handle,group,weight\n", "account,group\n"),
+			"entries.csv, line 1, must be"},
+		{"another order", swapLines("entries.csv", 2), "entries.csv differs from the recomputed draw from line 2 on"},
+		{"a handle in capitals", upperLine("entries.csv", 2), "entries.csv differs from the recomputed draw from line 2 on"},
 		{"a better rank", replace("result.csv", "\n1,", "\n2,"),
 			"result.csv differs from the recomputed draw from line 2 on"},
 		{"a truncated result", func(f fstest.MapFS) { f["result.csv"].Data = f["result.csv"].Data[:700] },
 			"result.csv ends early, in line"},
-		{"a longer result", func(f fstest.MapFS) { f["result.csv"].Data = append(f["result.csv"].Data, '\n') },
-			"result.csv continues after line"},
-		{"another seed", replace("draw.json", `"seed": "`, `"seed": "0`),
-			"draw.json differs from the recomputed draw from line 16 on"},
-		{"unknown member", replace("draw.json", `"draw"`, `"extra": 1, "draw"`),
+		{"other terms", replace("terms.json", `"slot_places": 2`, `"slot_places": 3`),
 			"draw.json differs from the recomputed draw from line 3 on"},
-		{"duplicate member", replace("draw.json", `"draw"`, `"draw": "x", "draw"`), "duplicate"},
-		{"another round", replace("draw.json", `"round": 1000`, `"round": 1001`), ErrSignature.Error()},
+		{"another secret", replace("terms.json", `"secret_commitment": "`, `"secret_commitment": "0`), "the commitment must be"},
+		{"no secret", func(f fstest.MapFS) {
+			commitment := secret().Commitment().String()
+			replace("terms.json", commitment, strings.Repeat("0", 64))(f)
+		}, "sealed entries need the commitment of a secret"},
+		{"no time to publish", replace("terms.json", `"publish_within_seconds": 600`, `"publish_within_seconds": 0`),
+			"the time to publish the root must be"},
+		{"another seed", replace("draw.json", `"seed": "`, `"seed": "0`),
+			"draw.json differs from the recomputed draw from line 13 on"},
+		{"another round", replace("draw.json", `"round": 1000`, `"round": 1001`), ErrOtherRound.Error()},
 		{"another randomness", replace("draw.json", `"randomness": "fe`, `"randomness": "ff`), ErrRandomness.Error()},
-		{"no places", replace("draw.json", `"slot_places": 2`, `"slot_places": 0`), errNoPlaces.Error()},
-		{"no stand-in", replace("draw.json", `"stand_in": true`, `"stand_in": false`),
-			"README.md differs from the recomputed draw"},
+		{"frozen before the close", replace("draw.json", `"frozen_at": "2023-01-31T17`, `"frozen_at": "2023-01-31T16`),
+			ErrMoment.Error()},
+		{"no instant", replace("draw.json", `"frozen_at": "2023`, `"frozen_at": "1953`), ErrMoment.Error()},
 		{"root too short", replace("draw.json", `"root": "`, `"root": "0`), "the root must be"},
-		{"huge", func(f fstest.MapFS) { f["draw.json"].Data = bytes.Repeat([]byte(" "), 1<<15) }, "draw.json exceeds"},
+		{"a file cut", func(f fstest.MapFS) { f["terms.json"].Data = f["terms.json"].Data[:100] }, "terms.json: "},
+		{"huge", func(f fstest.MapFS) { f["terms.json"].Data = bytes.Repeat([]byte(" "), 1<<15) }, "terms.json exceeds"},
 	} {
-		files := export(t, smallDraw(t))
-		c.change(files)
-		if c.name != "damage" && len(files) == 5 && files["SHA256SUMS"] != nil && files["draw.json"] != nil {
-			writeSums(files)
-		}
-		_, err := Verify(files)
-		require.ErrorIs(t, err, ErrRefused, c.name)
-		require.ErrorContains(t, err, c.want, c.name)
+		c.check(t, export(t, smallDraw(t)))
 	}
+}
+
+func (c *fault) check(t *testing.T, files fstest.MapFS) {
+	whole := len(files)
+	c.change(files)
+	if c.name != "damage" && len(files) == whole && files["SHA256SUMS"] != nil && files["draw.json"] != nil {
+		writeSums(files)
+	}
+	_, err := Verify(files)
+	require.ErrorIs(t, err, ErrRefused, c.name)
+	require.ErrorContains(t, err, c.want, c.name)
+}
+
+// changeLines changes the lines of a file, each with its line feed.
+func changeLines(name string, change func(lines [][]byte) [][]byte) func(fstest.MapFS) {
+	return func(files fstest.MapFS) {
+		files[name].Data = bytes.Join(change(bytes.SplitAfter(files[name].Data, []byte("\n"))), nil)
+	}
+}
+
+func cutLine(name string, line int) func(fstest.MapFS) {
+	return changeLines(name, func(all [][]byte) [][]byte { return slices.Delete(all, line-1, line) })
+}
+
+func twiceLine(name string, line int) func(fstest.MapFS) {
+	return changeLines(name, func(all [][]byte) [][]byte { return slices.Insert(all, line, all[line-1]) })
+}
+
+func swapLines(name string, line int) func(fstest.MapFS) {
+	return changeLines(name, func(all [][]byte) [][]byte {
+		all[line-1], all[line] = all[line], all[line-1]
+		return all
+	})
+}
+
+func upperLine(name string, line int) func(fstest.MapFS) {
+	return changeLines(name, func(all [][]byte) [][]byte {
+		all[line-1] = bytes.ToUpper(all[line-1])
+		return all
+	})
 }
 
 func replace(name, old, new string) func(fstest.MapFS) {
@@ -247,7 +370,7 @@ func replace(name, old, new string) func(fstest.MapFS) {
 // Export returns an error of a writer at the creation of a file, while writing and at its close.
 func TestExportReportsWriteErrors(t *testing.T) {
 	full := errors.New("no space left")
-	for _, failing := range []string{"README.md", "draw.json", "entries.csv", "result.csv", "SHA256SUMS"} {
+	for _, failing := range []string{"README.md", "terms.json", "draw.json", "entries.csv", "result.csv", "SHA256SUMS"} {
 		for _, create := range []bool{true, false} {
 			err := smallDraw(t).Export(func(name string) (io.WriteCloser, error) {
 				file := &memoryFile{file: &fstest.MapFile{}}
@@ -262,153 +385,4 @@ func TestExportReportsWriteErrors(t *testing.T) {
 			require.ErrorContains(t, err, failing)
 		}
 	}
-}
-
-// openssl runs the command-line tool, an independent implementation of SHA-256 and HMAC.
-func openssl(t *testing.T, input []byte, arguments ...string) string {
-	command := exec.Command("openssl", append([]string{"dgst", "-sha256"}, arguments...)...)
-	command.Stdin = bytes.NewReader(input)
-	out, err := command.Output()
-	require.NoError(t, err, "this test needs the command openssl")
-	fields := strings.Fields(string(out))
-	return fields[len(fields)-1]
-}
-
-func unhex(t *testing.T, text string) []byte {
-	data, err := hex.DecodeString(text)
-	require.NoError(t, err)
-	return data
-}
-
-// opensslRoot is the Merkle tree hash, computed with openssl.
-func opensslRoot(t *testing.T, leaves []string) string {
-	if len(leaves) == 1 {
-		return openssl(t, []byte("\x00"+leaves[0]))
-	}
-	k := 1
-	for 2*k < len(leaves) {
-		k *= 2
-	}
-	node := append([]byte{1}, unhex(t, opensslRoot(t, leaves[:k]))...)
-	return openssl(t, append(node, unhex(t, opensslRoot(t, leaves[k:]))...))
-}
-
-// A draw is recomputed from its exported files with openssl, by the README of the export and without this package.
-func TestDrawRecomputedWithOpenSSL(t *testing.T) {
-	files := export(t, smallDraw(t))
-	var stated struct {
-		Root, Randomness, Signature, Seed string
-		Opens                             time.Time `json:"phase_opens_at"`
-		Closes                            time.Time `json:"phase_closes_at"`
-		Length                            int64     `json:"slot_length_seconds"`
-		Step                              int64     `json:"slot_step_seconds"`
-		Places                            int       `json:"slot_places"`
-		Days                              int64     `json:"priority_days"`
-		Group                             string    `json:"priority_group"`
-	}
-	require.NoError(t, json.Unmarshal(files["draw.json"].Data, &stated))
-	entries, err := csv.NewReader(bytes.NewReader(files["entries.csv"].Data)).ReadAll()
-	require.NoError(t, err)
-	entries = entries[1:]
-	slices.SortFunc(entries, func(a, b []string) int { return strings.Compare(a[0], b[0]) })
-	var leaves []string
-	for _, one := range entries {
-		leaves = append(leaves, one[0]+"\x1f"+one[1])
-	}
-	require.Equal(t, opensslRoot(t, leaves), stated.Root)
-	require.Equal(t, openssl(t, unhex(t, stated.Signature)), stated.Randomness)
-	require.Equal(t, openssl(t, append(unhex(t, stated.Root), unhex(t, stated.Randomness)...)), stated.Seed)
-
-	var drawn [][]string // hmac, account, group
-	for _, one := range entries {
-		mac := openssl(t, []byte(one[0]), "-mac", "HMAC", "-macopt", "hexkey:"+stated.Seed)
-		drawn = append(drawn, []string{mac, one[0], one[1]})
-	}
-	slices.SortFunc(drawn, func(a, b []string) int { return strings.Compare(a[0], b[0]) })
-
-	var early, late []int64 // opening instants, one for each place
-	for opens := stated.Opens.Unix(); opens+stated.Length <= stated.Closes.Unix(); opens += stated.Step {
-		for range stated.Places {
-			if opens < stated.Opens.Unix()+stated.Days*86400 {
-				early = append(early, opens)
-			} else {
-				late = append(late, opens)
-			}
-		}
-	}
-	want := [][]string{{"rank", "account", "group", "hmac", "slot", "opens_at", "closes_at", "priority"}}
-	for i, one := range drawn {
-		line := []string{strconv.Itoa(i + 1), one[1], one[2], one[0], "", "", "", "false"}
-		places := &late
-		if one[2] == stated.Group && len(early) > 0 {
-			places, line[7] = &early, "true"
-		}
-		if len(*places) > 0 {
-			opens := (*places)[0]
-			*places = (*places)[1:]
-			line[4] = strconv.FormatInt((opens-stated.Opens.Unix())/stated.Step, 10)
-			line[5] = time.Unix(opens, 0).UTC().Format(time.RFC3339)
-			line[6] = time.Unix(opens+stated.Length, 0).UTC().Format(time.RFC3339)
-		}
-		want = append(want, line)
-	}
-	got, err := csv.NewReader(bytes.NewReader(files["result.csv"].Data)).ReadAll()
-	require.NoError(t, err)
-	require.Equal(t, want, got)
-}
-
-// Replacing bytes of a file by other bytes is refused.
-func FuzzVerify(f *testing.F) {
-	files := export(f, smallDraw(f))
-	f.Add(uint8(0), uint16(0), []byte("#"), false)
-	f.Add(uint8(1), uint16(60), []byte("2023-01-31T17:00:01Z"), true)
-	f.Add(uint8(2), uint16(14), []byte("A-1,club\n"), true)
-	f.Add(uint8(3), uint16(57), []byte("1,"), true)
-	f.Fuzz(func(t *testing.T, which uint8, at uint16, data []byte, sums bool) {
-		name := []string{"README.md", "draw.json", "entries.csv", "result.csv", "SHA256SUMS"}[which%5]
-		changed := fstest.MapFS{}
-		for name, file := range files {
-			changed[name] = &fstest.MapFile{Data: slices.Clone(file.Data)}
-		}
-		into := changed[name].Data
-		copy(into[int(at)%len(into):], data)
-		same := bytes.Equal(into, files[name].Data)
-		if sums {
-			writeSums(changed)
-		}
-		summary, err := Verify(changed)
-		switch {
-		case same || sums && which%5 == 4:
-			require.NoError(t, err)
-		case err == nil:
-			require.True(t, sums)
-			require.NotEqual(t, smallTerms(), summary.Terms)
-		default:
-			require.ErrorIs(t, err, ErrRefused)
-		}
-	})
-}
-
-// Entries that are parsed can be written in canonical form and parsed again.
-func FuzzParseEntries(f *testing.F) {
-	f.Add([]byte("account,group\na,\nb,club\n"))
-	f.Add([]byte("account,group\nb,family\na,club\n"))
-	f.Add([]byte("account,group\r\na,\"club\"\n"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		entries, err := parseEntries(bytes.NewReader(data), "club")
-		if err != nil {
-			require.ErrorIs(t, err, ErrRefused)
-			return
-		}
-		terms := smallTerms()
-		result := &Result{Terms: terms, entries: entries}
-		var written memoryFile
-		written.file = &fstest.MapFile{}
-		_, err = writeFile(func(string) (io.WriteCloser, error) { return &written, nil }, entriesFile, result.writeEntries)
-		require.NoError(t, err)
-		require.Len(t, written.file.Data, len(data))
-		again, err := parseEntries(bytes.NewReader(written.file.Data), "club")
-		require.NoError(t, err)
-		require.Equal(t, entries.Root(), again.Root())
-	})
 }

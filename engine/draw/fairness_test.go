@@ -62,7 +62,7 @@ func fairTables(t *testing.T, rank func(*Entries, Digest) []uint32) (ranks, slot
 			entries[i].group = "club"
 		}
 	}
-	frozen := freezeAs(t, entries, []string{"club"})
+	frozen := sealAs(t, entries, []string{"club"})
 	plan, err := fairRule().schedule()
 	require.NoError(t, err)
 	require.Equal(t, []int32{3, 1}, []int32{plan.slots, plan.priority})

@@ -15,40 +15,47 @@ func SeedOf(root, randomness Digest) Digest {
 	return sha256.Sum256(append(root[:], randomness[:]...))
 }
 
-// ticket computes HMAC-SHA256(seed, account) for one account after another. It reuses one hash, because after the first
-// Reset the hash starts from the saved states after the padded key, which halves the work.
+// ticket computes the value by which an entry is ranked, for one entry after another: HMAC-SHA256(seed, handle and a
+// zero byte), or in format 1 HMAC-SHA256(seed, account). It reuses one hash, because after the first Reset the hash
+// starts from the saved states after the padded key, which halves the work.
 type ticket struct {
-	mac hash.Hash
-	sum []byte
+	mac    hash.Hash
+	number []byte // follows the handle: the number of the entry's only ticket
+	sum    []byte
 }
 
-func newTicket(seed Digest) *ticket {
-	return &ticket{mac: hmac.New(sha256.New, seed[:]), sum: make([]byte, 0, sha256.Size)}
+func newTicket(seed Digest, sealed bool) *ticket {
+	t := &ticket{mac: hmac.New(sha256.New, seed[:]), sum: make([]byte, 0, sha256.Size)}
+	if sealed {
+		t.number = []byte{0}
+	}
+	return t
 }
 
-// of returns the 32 bytes that determine the rank of the account. They are valid until the next call.
-func (t *ticket) of(account []byte) []byte {
+// of returns the 32 bytes that determine the rank of an entry. They are valid until the next call.
+func (t *ticket) of(name []byte) []byte {
 	t.mac.Reset()
-	t.mac.Write(account) // a hash.Hash never returns an error
+	t.mac.Write(name) // a hash.Hash never returns an error
+	t.mac.Write(t.number)
 	t.sum = t.mac.Sum(t.sum[:0])
 	return t.sum
 }
 
-// rank returns the positions of the entries in ascending order of HMAC-SHA256(seed, account), compared as bytes. Two
-// equal values, which require a collision of SHA-256, are ordered by account.
+// rank returns the positions of the entries in ascending order of their tickets, compared as bytes. Two equal values,
+// which require a collision of SHA-256, are ordered by position.
 func rank(entries *Entries, seed Digest) []uint32 {
 	keys := make([]keyed, entries.Len())
 	inParallel(len(keys), 4096, func() func(first, end int) {
-		mac := newTicket(seed)
+		mac := newTicket(seed, entries.sealed())
 		return func(first, end int) {
 			for i := first; i < end; i++ {
-				keys[i] = keyed{binary.BigEndian.Uint64(mac.of(entries.Account(i))), uint32(i)}
+				keys[i] = keyed{binary.BigEndian.Uint64(mac.of(entries.name(i))), uint32(i)}
 			}
 		}
 	})
 	sortKeys(keys, make([]keyed, len(keys)))
-	mac := newTicket(seed)
-	breakTies(keys, func(position uint32) []byte { return bytes.Clone(mac.of(entries.Account(int(position)))) })
+	mac := newTicket(seed, entries.sealed())
+	breakTies(keys, func(position uint32) []byte { return bytes.Clone(mac.of(entries.name(int(position)))) })
 	byRank := make([]uint32, len(keys))
 	for i := range keys {
 		byRank[i] = keys[i].entry

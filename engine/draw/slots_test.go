@@ -17,8 +17,11 @@ import (
 // free place, in the order of the opening instants.
 func naiveDraw(entries []entry, seed Digest, rule SlotRule) (rank []uint32, slot []int32) {
 	mac := func(i int) string {
+		salt := hmac.New(sha256.New, secret()[:])
+		salt.Write([]byte(entries[i].account))
+		handle := sha([]byte("e"), salt.Sum(nil), []byte(entries[i].account))
 		h := hmac.New(sha256.New, seed[:])
-		h.Write([]byte(entries[i].account))
+		h.Write(append(handle[:], 0))
 		return string(h.Sum(nil))
 	}
 	order := make([]int, len(entries))
@@ -67,9 +70,9 @@ func TestDrawEqualsTheNaiveDraw(t *testing.T) {
 		for _, account := range names(60).Draw(t, "accounts") {
 			entries = append(entries, entry{account, rapid.SampledFrom([]string{"", "", "club", "family"}).Draw(t, "group")})
 		}
-		terms := paris()
+		terms := sealed(paris())
 		terms.Slots = anyRule(t)
-		result, err := Run(freezeAs(t, entries, []string{"family", "club"}), terms, beacon)
+		result, err := Run(sealAs(t, entries, []string{"family", "club"}), terms, promptly(terms), beacon)
 		require.NoError(t, err)
 		rank, slot := naiveDraw(entries, result.Seed, terms.Slots)
 		require.Equal(t, rank, result.Rank)
@@ -163,6 +166,14 @@ func TestTermsAreRefused(t *testing.T) {
 		{"phase shorter than a slot", func(t *Terms) { t.Slots.ClosesAt = t.Slots.OpensAt.Add(48*time.Hour - time.Second) },
 			errNoSlot},
 		{"phase ends before it begins", func(t *Terms) { t.Slots.ClosesAt = t.Slots.OpensAt.Add(-time.Hour) }, errNoSlot},
+		{"no time to publish", func(t *Terms) { t.PublishWithin = 0 }, ErrTerms},
+		{"little time to publish", func(t *Terms) { t.PublishWithin = MinPublishWithin - time.Second }, ErrTerms},
+		{"a year to publish", func(t *Terms) { t.PublishWithin = MaxPublishWithin + time.Second }, ErrTerms},
+		{"fractions of a second", func(t *Terms) { t.PublishWithin++ }, ErrTerms},
+		{"no commitment", func(t *Terms) { t.Commitment = Digest{} }, ErrTerms},
+		{"a round too soon", func(t *Terms) {
+			t.StandIn, t.ClosesAt = false, t.Chain.RoundTime(t.Round).Add(-10*time.Minute+time.Second)
+		}, errPublishWithin},
 		{"no places", func(t *Terms) { t.Slots.Places = 0 }, errNoPlaces},
 		{"too many places", func(t *Terms) { t.Slots.Places = MaxEntries + 1 }, errSlotRule},
 		{"no step", func(t *Terms) { t.Slots.Step = 0 }, errSlotRule},
@@ -175,9 +186,9 @@ func TestTermsAreRefused(t *testing.T) {
 		{"group to be quoted", func(t *Terms) { t.Slots.Group = "a,b" }, errSlotRule},
 		{"phase in nanoseconds", func(t *Terms) { t.Slots.OpensAt = t.Slots.OpensAt.Add(1) }, errSlotRule},
 	} {
-		terms := paris()
+		terms := sealed(paris())
 		c.change(&terms)
-		_, err := Run(freezeAs(t, []entry{{"a", ""}}, nil), terms, published(t, 1000))
+		_, err := Run(sealAs(t, []entry{{"a", ""}}, nil), terms, promptly(terms), published(t, 1000))
 		require.ErrorIs(t, err, c.want, c.name)
 	}
 }
@@ -214,7 +225,7 @@ func TestSortKeys(t *testing.T) {
 
 // Without entries, the root is the hash of the empty string, and there are no winners.
 func TestEmptyDraw(t *testing.T) {
-	result, err := Run(freezeAs(t, nil, nil), paris(), published(t, 1000))
+	result, err := Run(sealAs(t, nil, nil), sealed(paris()), promptly(paris()), published(t, 1000))
 	require.NoError(t, err)
 	require.Equal(t, sha(), result.Root)
 	for range result.Winners {

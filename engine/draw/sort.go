@@ -1,6 +1,7 @@
 package draw
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"slices"
@@ -10,6 +11,26 @@ import (
 type keyed struct {
 	key   uint64
 	entry uint32
+}
+
+// sortHandles returns the indices of unsorted entries in ascending order of their handles' bytes. Handles are uniform,
+// so their first eight bytes decide almost always. twin is as in sortAccounts.
+func sortHandles(unsorted *Entries) (order []uint32, twin int) {
+	keys := make([]keyed, unsorted.Len())
+	for i := range keys {
+		keys[i] = keyed{binary.BigEndian.Uint64(unsorted.name(i)), uint32(i)}
+	}
+	sortKeys(keys, make([]keyed, len(keys)))
+	breakTies(keys, func(i uint32) []byte { return unsorted.name(int(i)) })
+	order, twin = make([]uint32, len(keys)), -1
+	for i := range keys {
+		order[i] = keys[i].entry
+		if i > 0 && keys[i].key == keys[i-1].key &&
+			bytes.Equal(unsorted.name(int(order[i])), unsorted.name(int(order[i-1]))) {
+			twin = i - 1
+		}
+	}
+	return order, twin
 }
 
 // sortAccounts returns the indices of unsorted entries in ascending order of their accounts' bytes. If an account
@@ -40,7 +61,7 @@ const twinKey = ^uint64(0)
 // before a longer one, and a run whose key ends in zero consists of equal names.
 func sortFrom(unsorted *Entries, keys, scratch []keyed, depth int) {
 	for i := range keys {
-		keys[i].key = eightBytes(unsorted.Account(int(keys[i].entry)), depth)
+		keys[i].key = eightBytes(unsorted.name(int(keys[i].entry)), depth)
 	}
 	sortKeys(keys, scratch)
 	eachTie(keys, func(first, end int) {

@@ -104,7 +104,7 @@ func (t *tree) path(leaf int) []Digest {
 	return path
 }
 
-// Proof is an inclusion proof: with it, the account and its group, anyone can compute the root that was published.
+// Proof is an inclusion proof: with it, the handle and the group, anyone can compute the root that was published.
 type Proof struct {
 	Leaf uint64   // position of the entry in the sorted order, from 0
 	Size uint64   // how many entries were frozen
@@ -112,12 +112,18 @@ type Proof struct {
 }
 
 // Verify reports whether the proof leads from the entry to the root. The group is "" for an entry without one. The
-// algorithm is that of RFC 9162, section 2.1.3.2.
-func (p *Proof) Verify(root Digest, account, group string) bool {
-	if p.Leaf >= p.Size || !IsName([]byte(account)) || group != "" && !IsName([]byte(group)) {
-		return false
-	}
-	return p.leadsTo(root, leafHash([]byte(account), group))
+// algorithm is that of RFC 9162, section 2.1.3.2. That the handle is an account's is shown by its salt: see [HandleOf].
+func (p *Proof) Verify(root, handle Digest, group string) bool {
+	return p.fits(group) && p.leadsTo(root, leafHash(&handle, group))
+}
+
+// VerifyAccount is Verify for entries of [FreezeAccounts].
+func (p *Proof) VerifyAccount(root Digest, account, group string) bool {
+	return p.fits(group) && IsName([]byte(account)) && p.leadsTo(root, accountLeafHash([]byte(account), group))
+}
+
+func (p *Proof) fits(group string) bool {
+	return p.Leaf < p.Size && (group == "" || IsName([]byte(group)))
 }
 
 func (p *Proof) leadsTo(root, hash Digest) bool {
