@@ -32,9 +32,8 @@ type Op struct {
 	Result Reservation
 	Err    error
 
-	seq   uint64           // of OpReserve: the outcome that must be durable before the answer is shown; 0 for none
-	ended inventory.Result // of OpConfirm and OpRelease
-	began time.Duration    // when deciding began and ended, if calls are timed
+	seq   uint64        // the outcome that must be durable before the answer is shown; 0 for none
+	began time.Duration // when deciding began and ended, if calls are timed
 	until time.Duration
 }
 
@@ -56,7 +55,8 @@ func (e *Engine) Batch(ctx context.Context, ops []Op) {
 	}
 	// From the last to the first: the last outcome becomes durable last, so only the first call here waits.
 	for i := len(ops) - 1; i >= 0; i-- {
-		e.answerOp(ctx, &ops[i])
+		op := &ops[i]
+		op.Err = e.answer(ctx, op.Kind.call(), op.seq, op.Err, &op.Result)
 	}
 	e.counts.endBatch(ops, now)
 }
@@ -83,34 +83,20 @@ func (op *Op) looksUp() (id *inventory.ID, account string) {
 }
 
 func (e *Engine) decideOp(ctx context.Context, op *Op) {
-	op.seq, op.ended, op.Err = 0, inventory.Result{}, nil
+	op.seq = 0
 	switch op.Kind {
 	case OpReserve:
 		op.seq, op.Err = e.reserve(ctx, &op.Request, &op.Result)
 	case OpConfirm:
 		if op.Err = checkReference(op.Reference, &op.Result); op.Err == nil {
-			op.ended, op.Err = e.decideEnd(ctx, op.ID, &op.Result, func(row uint32, now int64) inventory.Result {
+			op.seq, op.Err = e.decideEnd(ctx, op.ID, &op.Result, func(row uint32, now int64) inventory.Result {
 				return e.inventory.Confirm(row, now, op.Reference)
 			})
 		}
 	case OpRelease:
-		op.ended, op.Err = e.decideEnd(ctx, op.ID, &op.Result, e.inventory.Release)
+		op.seq, op.Err = e.decideEnd(ctx, op.ID, &op.Result, e.inventory.Release)
 	default:
 		panic(fmt.Sprintf("BUG: a batch operation of kind %d", op.Kind))
-	}
-}
-
-func (e *Engine) answerOp(ctx context.Context, op *Op) {
-	switch {
-	case op.Kind != OpReserve && op.Err == nil:
-		op.Err = e.answerEnd(ctx, op.Kind.call(), &op.ended, &op.Result)
-	case op.seq != 0:
-		if err := e.awaitDurable(ctx, op.seq, &op.Result); err != nil {
-			if op.Err == nil && !op.Result.Repeated {
-				e.counts.unacknowledged[callReserve].Add(1)
-			}
-			op.Err = err
-		}
 	}
 }
 

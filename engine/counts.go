@@ -126,7 +126,7 @@ func (c *counts) endBatch(ops []Op, decided time.Duration) {
 			continue
 		}
 		s.engine[of].Observe(op.until - op.began)
-		if op.seq != 0 || op.ended.Seq != 0 {
+		if op.seq != 0 {
 			s.journal[of].Observe(waited + decided - op.until)
 		}
 	}

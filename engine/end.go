@@ -2,14 +2,16 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"unicode/utf8"
 
 	"github.com/seathold/seathold/engine/inventory"
 )
 
 // Confirm sells a held reservation, stores the reference with it, and fills r. The reference is at most MaxReference
-// bytes of UTF-8 without control characters. Confirming a confirmed reservation again changes nothing, whatever the
-// reference, and sets r.Repeated.
+// bytes of UTF-8 without control characters; "" is none. Confirming a confirmed reservation again changes nothing. It
+// sets r.Repeated if the reference is the one that was stored, or is "". Another reference is refused with
+// ReservationConfirmed, so that two payments for one reservation are noticed.
 //
 // A reservation cannot be confirmed from its ExpiresAt on, whether or not a sweep has ended it. Errors are as for
 // Reserve.
@@ -55,52 +57,51 @@ func (e *Engine) Release(ctx context.Context, id ID, r *Reservation) error {
 type decide func(row uint32, now int64) inventory.Result
 
 func (e *Engine) end(ctx context.Context, of call, id ID, r *Reservation, d decide) error {
-	res, err := e.decideEnd(ctx, id, r, d)
-	if err != nil {
-		return err
-	}
-	return e.answerEnd(ctx, of, &res, r)
+	seq, refusal := e.decideEnd(ctx, id, r, d)
+	return e.answer(ctx, of, seq, refusal, r)
 }
 
-// decideEnd decides the end of a reservation without waiting for the journal. It fills r if the reservation has now, or
-// had already, ended in this way. If err is nil, answerEnd returns the answer.
-func (e *Engine) decideEnd(ctx context.Context, id ID, r *Reservation, d decide) (res inventory.Result, err error) {
+// decideEnd decides the end of a reservation without waiting for the journal, like reserve.
+func (e *Engine) decideEnd(ctx context.Context, id ID, r *Reservation, d decide) (seq uint64, err error) {
 	if err := e.admit(ctx, r); err != nil {
-		return res, err
+		return 0, err
 	}
 	row := e.inventory.Find(inventory.ID(id))
 	if row == 0 {
-		return res, r.refuse(Refusal{Code: ReservationNotFound})
+		return 0, r.refuse(Refusal{Code: ReservationNotFound})
 	}
-	switch res = d(row, e.nowMs()); res.Verdict {
+	switch res := d(row, e.nowMs()); res.Verdict {
 	case inventory.Done, inventory.AlreadyDone:
 		e.fillEnded(row, &res, r) // an end is final, and the row is in the cache now
+		return res.Seq, nil
+	case inventory.WasConfirmed:
+		return res.Seq, r.refuse(Refusal{Code: ReservationConfirmed, Reference: e.inventory.Reference(row)})
+	case inventory.WasReleased:
+		return res.Seq, r.refuse(Refusal{Code: ReservationReleased})
+	case inventory.WasExpired:
+		return res.Seq, r.refuse(Refusal{Code: ReservationExpired})
 	case inventory.NotFound:
-		return res, r.refuse(Refusal{Code: ReservationNotFound})
+		return 0, r.refuse(Refusal{Code: ReservationNotFound})
 	case inventory.Overloaded:
-		return res, r.refuse(Refusal{Code: Overloaded})
+		return 0, r.refuse(Refusal{Code: Overloaded})
+	default:
+		panic(fmt.Sprintf("BUG: the end of a reservation has the verdict %d", res.Verdict))
 	}
-	return res, nil
 }
 
-// answerEnd returns the answer once it may be shown.
-func (e *Engine) answerEnd(ctx context.Context, of call, res *inventory.Result, r *Reservation) error {
-	// A refusal reveals an outcome too, the earlier end. It waits for that (I5).
-	if err := e.awaitDurable(ctx, res.Seq, r); err != nil {
-		if res.Verdict == inventory.Done {
+// answer returns a decision once it may be shown: when the outcome with the sequence is durable, 0 for none. A refusal
+// reveals an outcome too, such as an earlier end, and waits for that (I5).
+func (e *Engine) answer(ctx context.Context, of call, seq uint64, refusal error, r *Reservation) error {
+	if seq == 0 {
+		return refusal
+	}
+	if err := e.awaitDurable(ctx, seq, r); err != nil {
+		if refusal == nil && !r.Repeated {
 			e.counts.unacknowledged[of].Add(1)
 		}
 		return err
 	}
-	switch res.Verdict {
-	case inventory.WasConfirmed:
-		return r.refuse(Refusal{Code: ReservationConfirmed})
-	case inventory.WasReleased:
-		return r.refuse(Refusal{Code: ReservationReleased})
-	case inventory.WasExpired:
-		return r.refuse(Refusal{Code: ReservationExpired})
-	}
-	return nil
+	return refusal
 }
 
 func (e *Engine) fillEnded(row uint32, res *inventory.Result, r *Reservation) {

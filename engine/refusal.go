@@ -89,10 +89,17 @@ var refusals = [...]Rule{
 	{ReservationNotFound, 404, "Reservation not found", nil, always("no reservation has this id")},
 	{IDReused, 409, "Reservation id reused", nil,
 		always("a reservation with this id and other content exists; use a new id for a new reservation")},
-	{ReservationConfirmed, 409, "Reservation confirmed", nil,
-		always("the reservation is confirmed and can no longer be released")},
+	{ReservationConfirmed, 409, "Reservation confirmed",
+		[]Fact{textFact("reference", func(r *Refusal) string { return r.Reference })}, func(r *Refusal) string {
+			if r.Reference == "" {
+				return "the reservation is already confirmed, without a reference"
+			}
+			return "the reservation is already confirmed, with the reference " + quoted(r.Reference)
+		}},
 	{ReservationReleased, 409, "Reservation released", nil, always("the reservation was released")},
-	{ReservationExpired, 409, "Reservation expired", nil, always("the reservation has expired")},
+	// No call takes the lines of an expired reservation again.
+	{ReservationExpired, 409, "Reservation expired",
+		[]Fact{flagFact("can_take_again", func(*Refusal) bool { return false })}, always("the reservation has expired")},
 
 	{UnknownPhase, 422, "Unknown phase", []Fact{factPhase}, func(r *Refusal) string {
 		return fmt.Sprintf("the sale has no phase %q", r.Phase)
@@ -200,11 +207,13 @@ type Fact struct {
 	Name    string
 	Text    func(r *Refusal) string
 	Number  func(r *Refusal) int
+	Flag    func(r *Refusal) bool
 	Instant func(r *Refusal) time.Time
 }
 
 func textFact(name string, of func(r *Refusal) string) Fact    { return Fact{Name: name, Text: of} }
 func numberFact(name string, of func(r *Refusal) int) Fact     { return Fact{Name: name, Number: of} }
+func flagFact(name string, of func(r *Refusal) bool) Fact      { return Fact{Name: name, Flag: of} }
 func timeFact(name string, of func(r *Refusal) time.Time) Fact { return Fact{Name: name, Instant: of} }
 
 // The facts that several rules share.
@@ -245,6 +254,7 @@ type Refusal struct {
 	Category  string
 	Programme string
 	Leader    string
+	Reference string
 	Limit     int
 	Held      int // tickets
 	Confirmed int

@@ -12,7 +12,8 @@ import (
 )
 
 // Reserve holds tickets, all lines or none (I4), and fills r. If a reservation with the same id and the same content
-// exists, nothing changes and r.Repeated is set (I9).
+// exists, nothing changes (I9): r.Repeated is set if it is held or confirmed. If it has ended, the call is refused with
+// ReservationReleased or ReservationExpired, so that no caller takes money for a hold that is gone.
 //
 // Errors are *Refusal, or ctx's. After a refusal nothing has changed, except where Refusal notes it. If ctx was done
 // before the call, nothing is decided. If it ends while the call waits for the journal, the decision is not undone;
@@ -21,21 +22,8 @@ import (
 // shape, limits and caps, stock.
 func (e *Engine) Reserve(ctx context.Context, q *Request, r *Reservation) error {
 	began := e.counts.begin(r)
-	return e.counts.end(callReserve, began, r, e.reserveDurably(ctx, q, r))
-}
-
-func (e *Engine) reserveDurably(ctx context.Context, q *Request, r *Reservation) error {
 	seq, refusal := e.reserve(ctx, q, r)
-	if seq == 0 {
-		return refusal
-	}
-	if err := e.awaitDurable(ctx, seq, r); err != nil {
-		if refusal == nil && !r.Repeated {
-			e.counts.unacknowledged[callReserve].Add(1)
-		}
-		return err
-	}
-	return refusal
+	return e.counts.end(callReserve, began, r, e.answer(ctx, callReserve, seq, refusal, r))
 }
 
 // reserve decides without waiting for the journal. It returns the outcome that must be durable before the decision may
@@ -51,7 +39,7 @@ func (e *Engine) reserve(ctx context.Context, q *Request, r *Reservation) (seq u
 	now := e.nowMs()
 	lines, unknown := e.resolve(q, r)
 	for attempt := 0; ; attempt++ {
-		// A known id decides alone: what the first request did is the answer to its repeats, whatever the rules are now.
+		// A known id decides alone: what became of the first request is the answer to its repeats, whatever the rules are now.
 		if row := e.findGiven(q.ID); row != 0 {
 			if seq, decided, err := e.repeat(q, row, lines, unknown == nil, now, r); decided {
 				return seq, err
@@ -310,6 +298,12 @@ func (e *Engine) repeat(q *Request, row uint32, lines resolvedLines, known bool,
 	}
 	if !known || !e.same(q, lines, &r.snapshot) {
 		return r.snapshot.Seq, true, r.refuse(Refusal{Code: IDReused})
+	}
+	switch r.snapshot.State {
+	case Released:
+		return r.snapshot.Seq, true, r.refuse(Refusal{Code: ReservationReleased})
+	case Expired:
+		return r.snapshot.Seq, true, r.refuse(Refusal{Code: ReservationExpired})
 	}
 	e.fill(r)
 	r.Repeated = true

@@ -165,8 +165,8 @@ func refusal(err error) spec.Refusal {
 		panic(fmt.Sprintf("%s has no detail", r.Code))
 	}
 	return spec.Refusal{Code: string(r.Code), Phase: r.Phase, Session: r.Session, Category: r.Category,
-		Programme: r.Programme,
-		Limit:     r.Limit, Held: r.Held, Confirmed: r.Confirmed, Requested: r.Requested, Available: r.Available,
+		Programme: r.Programme, Reference: r.Reference,
+		Limit: r.Limit, Held: r.Held, Confirmed: r.Confirmed, Requested: r.Requested, Available: r.Available,
 		OpensAt: r.OpensAt, ClosesAt: r.ClosesAt}
 }
 

@@ -56,6 +56,8 @@ func factType(f engine.Fact) string {
 		return "string"
 	case f.Number != nil:
 		return "Count"
+	case f.Flag != nil:
+		return "boolean"
 	}
 	return "Time"
 }

@@ -1,12 +1,17 @@
 package inventory
 
-// Confirm makes a held reservation sold, unless its time is over at now (ms). The reference, at most 64 bytes, is
-// kept with it. Confirming again changes nothing, whatever the reference.
+// Confirm makes a held reservation sold, unless its time is over at now (ms). The reference, at most MaxReference
+// bytes, is kept with it. Confirming again changes nothing: the verdict is AlreadyDone if the reference is the one that
+// was kept, or is empty, and WasConfirmed otherwise.
 func (v *Inventory) Confirm(row uint32, now int64, reference string) Result {
 	r := v.reservations.at(row)
 	for {
 		if state := v.decided(r, row, now); state != Held {
-			return v.tooLate(row, state, Confirmed)
+			res := v.tooLate(row, state, Confirmed)
+			if res.Verdict == AlreadyDone && reference != "" && reference != v.Reference(row) {
+				res.Verdict = WasConfirmed
+			}
+			return res
 		}
 		// From here on this is the one outcome of the reservation (I3).
 		if r.state.CompareAndSwap(uint32(Held), uint32(confirming)) {
@@ -69,6 +74,10 @@ func (v *Inventory) confirm(r *reservation, row uint32, now int64, reference str
 	r.state.Store(uint32(Confirmed))
 	return Result{Verdict: Done, Row: row, Seq: seq}
 }
+
+// Reference returns the reference with which a reservation was confirmed; "" for none. The caller has seen it confirmed.
+// It shares the inventory's memory, which never changes.
+func (v *Inventory) Reference(row uint32) string { return v.texts.text(v.details.at(row).reference) }
 
 // Release gives a held reservation's tickets back. One whose time is over at now (ms) expires instead.
 func (v *Inventory) Release(row uint32, now int64) Result {

@@ -25,7 +25,7 @@ const (
 	SessionLimitExceeded                // the account would have too many tickets of one session
 	AccountCapExceeded                  // the account would have too many tickets of one programme
 	SoldOut                             // a pool has too few units
-	WasConfirmed                        // a release came after the confirmation
+	WasConfirmed                        // a release, or a confirmation with another reference, came after the confirmation
 	WasReleased                         // a confirmation came after the release
 	WasExpired                          // the time of the reservation was over
 	Overloaded                          // another caller's step stayed undecided too long; nothing was done

@@ -24,6 +24,7 @@ type Refusal struct {
 	Session   string
 	Category  string
 	Programme string
+	Reference string
 	Limit     int
 	Held      int // tickets
 	Confirmed int
@@ -124,7 +125,7 @@ func (a Answer) String() string {
 func (r *Refusal) write(b *strings.Builder) {
 	b.WriteString(r.Code)
 	writeFacts(b, "phase", r.Phase, "session", r.Session, "category", r.Category, "programme", r.Programme,
-		"opens_at", stamp(r.OpensAt), "closes_at", stamp(r.ClosesAt))
+		"reference", r.Reference, "opens_at", stamp(r.OpensAt), "closes_at", stamp(r.ClosesAt))
 	switch r.Code {
 	case "sold_out":
 		fmt.Fprintf(b, " requested=%d available=%d", r.Requested, r.Available)

@@ -90,6 +90,9 @@ func (m *Model) confirm(op Operation) Answer {
 	case "expired":
 		return refuse("reservation_expired")
 	case "confirmed":
+		if op.Reference != "" && op.Reference != r.Reference {
+			return confirmed(r)
+		}
 		return Answer{Reservation: r.Reservation, Repeated: true}
 	}
 	next := *r
@@ -105,7 +108,7 @@ func (m *Model) release(op Operation) Answer {
 	}
 	switch r.State {
 	case "confirmed":
-		return refuse("reservation_confirmed")
+		return confirmed(r)
 	case "expired":
 		return refuse("reservation_expired")
 	case "released":
@@ -113,6 +116,11 @@ func (m *Model) release(op Operation) Answer {
 	}
 	m.end(op.ID, "released")
 	return Answer{Reservation: m.reservations[op.ID].Reservation}
+}
+
+// confirmed refuses what a confirmation came before.
+func confirmed(r *reservation) Answer {
+	return Answer{Refusal: Refusal{Code: "reservation_confirmed", Reference: r.Reference}}
 }
 
 func (m *Model) read(op Operation) Answer {

@@ -78,11 +78,15 @@ func shape(op Operation) Refusal {
 	return Refusal{}
 }
 
-// repeat answers a request whose id is in use: the same content gets the same answer, other content is refused (I9).
+// repeat answers a request whose id is in use: the same content gets the same answer while the reservation is held or
+// confirmed, and the refusal of its end afterwards. Other content is refused (I9).
 func (m *Model) repeat(op Operation) Answer {
 	r := m.current(op)
 	if r.Account != op.Account || r.phaseGiven != op.Phase || r.ttlGiven != op.TTL || !sameLines(r.Lines, op.Lines) {
 		return refuse("id_reused")
+	}
+	if r.State == "released" || r.State == "expired" {
+		return refuse("reservation_" + r.State)
 	}
 	return Answer{Reservation: r.Reservation, Repeated: true}
 }

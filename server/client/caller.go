@@ -183,7 +183,7 @@ type Error struct {
 	Type       string         `json:"type"` // a URN that ends in the code
 	Title      string         `json:"title"`
 	Detail     string         `json:"detail"`
-	Facts      map[string]any `json:",embed"` // the other members: strings, numbers as float64
+	Facts      map[string]any `json:",embed"` // the other members: strings, numbers as float64, booleans
 	RetryAfter time.Duration  `json:"-"`      // how long the server wants no retry; 0 if it gave no time
 }
 

@@ -25,7 +25,8 @@ func (c *Client) Close() { c.c.http.CloseIdleConnections() }
 
 // Reserve holds tickets, all lines or none. It sets r.ID to a new UUIDv7 if that is empty; after an error, calling
 // again with the same r has one effect. Refused among others with sold_out, account_cap_exceeded and
-// session_limit_exceeded.
+// session_limit_exceeded; with reservation_expired or reservation_released if an earlier call made the reservation and it
+// has ended since.
 func (c *Client) Reserve(ctx context.Context, r *Request) (held Reservation, err error) {
 	r.identify()
 	status, err := c.c.call(ctx, http.MethodPost, "/v1/reservations", r, &held)
@@ -33,7 +34,8 @@ func (c *Client) Reserve(ctx context.Context, r *Request) (held Reservation, err
 	return held, err
 }
 
-// Confirm sells what a reservation holds. The reference, such as a payment's, is kept with it; "" for none.
+// Confirm sells what a reservation holds. The reference, such as a payment's, is kept with it; "" for none. Another
+// reference for a confirmed reservation is refused with reservation_confirmed, whose fact reference is the one kept.
 func (c *Client) Confirm(ctx context.Context, id, reference string) (sold Reservation, err error) {
 	_, err = c.c.call(ctx, http.MethodPost, pathOf("reservations", id, "confirm"), confirmation{reference}, &sold)
 	return sold, err

@@ -1,6 +1,10 @@
 package encode
 
-import "github.com/seathold/seathold/engine"
+import (
+	"strconv"
+
+	"github.com/seathold/seathold/engine"
+)
 
 // The headers of a problem.
 const (
@@ -34,6 +38,8 @@ func Refusal(dst []byte, r *engine.Refusal) []byte {
 			dst = String(dst, fact.Text(r))
 		case fact.Number != nil:
 			dst = Int(dst, fact.Number(r))
+		case fact.Flag != nil:
+			dst = strconv.AppendBool(dst, fact.Flag(r))
 		default:
 			dst = Time(dst, fact.Instant(r))
 		}

@@ -34,6 +34,8 @@ type problem struct {
 	Requested int    `json:"requested"`
 	Available int    `json:"available"`
 	Leader    string `json:"leader"`
+	Reference string `json:"reference"`
+	Again     *bool  `json:"can_take_again"`
 }
 
 // confirmation is the body of a confirm.
@@ -158,11 +160,11 @@ func refusalOf(status int, body []byte) (spec.Refusal, error) {
 	if want := statusOf(p.Code); status != want || p.Status != want {
 		return spec.Refusal{}, fmt.Errorf("the status of %s is %d", p.Code, want)
 	}
-	if p.Leader != "" && p.Code != NotLeader || p.Detail == "" {
+	if p.Leader != "" && p.Code != NotLeader || p.Detail == "" || (p.Again != nil) != (p.Code == "reservation_expired") {
 		return spec.Refusal{}, errors.New("an unexpected fact, or no detail")
 	}
 	return spec.Refusal{Code: p.Code, Session: p.Session, Category: p.Category, Programme: p.Programme,
-		Limit: p.Cap + p.Limit, Held: p.Held, Confirmed: p.Confirmed, Requested: p.Requested, Available: p.Available}, nil
+		Reference: p.Reference, Limit: p.Cap + p.Limit, Held: p.Held, Confirmed: p.Confirmed, Requested: p.Requested, Available: p.Available}, nil
 }
 
 // statusOf returns the status of the codes that a history can contain, by the contract; 0 for any other code.
