@@ -1,0 +1,93 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine/journal/redis/redistest"
+)
+
+// flush removes everything from a Redis.
+func flush(t *testing.T, r *redistest.Server) {
+	conn, err := net.Dial("tcp", r.Addr())
+	require.NoError(t, err)
+	_, err = conn.Write([]byte("FLUSHALL\r\n"))
+	require.NoError(t, err)
+	reply, err := bufio.NewReader(conn).ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "+OK\r\n", reply)
+	require.NoError(t, conn.Close())
+}
+
+// TestRescue takes the journal away from a server under load. The server refuses to sell on, is not restarted by a
+// supervisor, and its state is written out of its memory into a new journal, which has every acknowledged outcome (I5)
+// and with which the sale continues.
+func TestRescue(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		loss func(t *testing.T) (lose func(), journal []string)
+	}{
+		{"redis flushed", func(t *testing.T) (func(), []string) {
+			r := redistest.Start(t)
+			return func() { flush(t, r) }, []string{"--redis", r.URL()}
+		}},
+		{"directory removed", func(t *testing.T) (func(), []string) {
+			dir := filepath.Join(t.TempDir(), "journal")
+			return func() { require.NoError(t, os.RemoveAll(dir)) }, []string{"--data", dir}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			lose, journal := c.loss(t)
+			shoppers := newCrowd(t, 16)
+			s := start(t, journal...)
+			shoppers.begin(func(one *shopper) { one.shop(s) })
+			shoppers.while()
+			require.Equal(t, exitDone, s.stop()) // a leader can append again what it has appended itself
+			shoppers.shopping.Wait()
+
+			s = start(t, journal...)
+			rescue := func(to string) (int, string) { return tool(t, "journal", "rescue", "--from", s.operator, "--to", to) }
+			dir := filepath.Join(t.TempDir(), "rescued")
+			code, out := rescue(dir)
+			require.Equal(t, exitFailed, code)
+			require.Contains(t, out, "journal_works")
+			require.NoDirExists(t, dir)
+
+			shoppers.begin(func(one *shopper) { one.shop(s) })
+			shoppers.while()
+			lose()
+			s.await(func() bool { return !s.ready() })
+			alive, err := s.client.Get(s.operator + "/healthz")
+			require.NoError(t, err)
+			require.NoError(t, alive.Body.Close())
+			require.Equal(t, http.StatusOK, alive.StatusCode, "a supervisor that restarts this server loses the sale")
+
+			s.await(func() bool {
+				code, out = rescue(dir)
+				return code == exitDone || !strings.Contains(out, "journal_works")
+			})
+			require.Equal(t, exitDone, code, out)
+			s.kill()
+			shoppers.shopping.Wait()
+			code, out = tool(t, "verify", "--data", dir)
+			require.Equal(t, exitDone, code, out)
+			next := start(t, "--data", dir)
+			shoppers.audit(next)
+			shoppers.begin(func(one *shopper) { one.shop(next) })
+			shoppers.while()
+			next.kill()
+			shoppers.shopping.Wait()
+			shoppers.verify(t, []string{"--data", dir})
+			t.Logf("%d reservations checked, every acknowledged outcome found", shoppers.promised)
+		})
+	}
+}
