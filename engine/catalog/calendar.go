@@ -1,6 +1,9 @@
 package catalog
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 const (
 	maxSpan         = 366 * 24 * time.Hour // of a slot's length and step
@@ -9,6 +12,8 @@ const (
 	maxRound        = 1 << 40
 	maxGenesis      = 1 << 36 // seconds since 1970
 	maxPeriod       = 3600    // seconds
+
+	defaultPublishWithin = 10 * time.Minute
 )
 
 // readDraws reads the beacons and draws. readPhases connects each draw with its phase later.
@@ -25,13 +30,17 @@ func (l *loader) readDraws() {
 		})
 	})
 	l.sale.draws = l.index(l.yaml["draws"], maxDraws, func(e entry) {
-		keys := e.at.object("title", "registration_opens", "registration_closes", "beacon")
+		keys := e.at.object("title", "registration_opens", "registration_closes", "publish_within?", "beacon")
 		draw := Draw{
 			ID:                 e.key,
 			Title:              keys["title"].text(),
 			RegistrationOpens:  keys["registration_opens"].moment(l.zone),
 			RegistrationCloses: keys["registration_closes"].moment(l.zone),
 			Phase:              -1,
+			PublishWithin:      defaultPublishWithin,
+		}
+		if keys["publish_within"].present() {
+			draw.PublishWithin = keys["publish_within"].duration(maxSpan)
 		}
 		if !draw.RegistrationOpens.Before(draw.RegistrationCloses) {
 			keys["registration_closes"].faultf("must be after registration_opens")
@@ -46,8 +55,33 @@ func (l *loader) readDraws() {
 			beacon["signature"].faultf("is allowed only with stand_in: true; any other round has yet to be published")
 		}
 		draw.Beacon.Signature = beacon["signature"].hex(48) // a compressed point of the group G1
+		checkPublishWithin(beacon["round"], &draw)
 		l.sale.Draws = append(l.sale.Draws, draw)
 	})
+}
+
+// checkPublishWithin refuses a round that is due too soon after registration closes: entries could be frozen with the
+// beacon in hand, and nobody could have seen their digest before. claimDraw reports a round before the close.
+func checkPublishWithin(round field, draw *Draw) {
+	b := &draw.Beacon
+	if round.in.fault != nil || b.StandIn {
+		return
+	}
+	published, earliest := b.PublishedAt(), draw.RegistrationCloses.Add(draw.PublishWithin)
+	if published.After(draw.RegistrationCloses) && published.Before(earliest) {
+		missing := (earliest.Sub(published) + b.Period - 1) / b.Period // rounds
+		round.faultf("round %d is published at %s, %s after registration closes; the digest of the entries must be "+
+			"published before: choose round %d or a later one, at least publish_within: %s after the close", b.Round,
+			published.Format(time.RFC3339), published.Sub(draw.RegistrationCloses), b.Round+uint64(missing), minutes(draw.PublishWithin))
+	}
+}
+
+// minutes formats a duration of whole minutes as a definition has it: 90m or 48h.
+func minutes(d time.Duration) string {
+	if d%time.Hour == 0 {
+		return fmt.Sprintf("%dh", d/time.Hour)
+	}
+	return fmt.Sprintf("%dm", d/time.Minute)
 }
 
 // readPhases reads the phases and checks each against its programme, its sessions and its draw.

@@ -98,6 +98,7 @@ func TestSmallSale(t *testing.T) {
 	require.True(t, sale.Sessions[1].Medal)
 	require.Equal(t, excludedReason, sale.Sessions[3].Reason)
 	require.Equal(t, at(t, "2024-02-01T02:09:24Z"), sale.Draws[0].Beacon.PublishedAt())
+	require.Equal(t, 10*time.Minute, sale.Draws[0].PublishWithin)
 }
 
 // TestStatedPlaces checks that places stated in prices.csv are used unchanged and not marked derived.

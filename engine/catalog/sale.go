@@ -136,6 +136,10 @@ type Draw struct {
 	RegistrationCloses time.Time // the first instant at which no entry is accepted; not after the phase opens
 	Phase              int       // index into Sale.Phases: the phase whose slots are won
 	Beacon             Beacon
+
+	// PublishWithin is the time to publish the digest of the entries: the beacon's round is due at least this long after
+	// registration closes, unless it is a stand-in. Whole minutes, 10 by default.
+	PublishWithin time.Duration
 }
 
 // Beacon is the public randomness that decides a draw: one round of a drand chain.
@@ -152,8 +156,8 @@ type Beacon struct {
 
 // PublishedAt returns the instant at which the chain publishes the deciding round.
 //
-// It is after the close of registration and before the opening of the draw's phase, so the randomness is unpredictable
-// while entries can still change. A stand-in is exempt: it is a round published long ago, for a sale that is replayed
+// It is at least Draw.PublishWithin after the close of registration and before the opening of the draw's phase, so the
+// randomness is unpredictable while entries can still change, and the digest of the entries can be published before. A stand-in is exempt: it is a round published long ago, for a sale that is replayed
 // afterwards. It proves how the result was computed, but not that the result was not chosen.
 func (b *Beacon) PublishedAt() time.Time {
 	seconds := int64(b.Round-1) * int64(b.Period/time.Second)

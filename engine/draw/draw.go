@@ -95,7 +95,8 @@ func (t *Terms) check(sealed bool) (schedule, error) {
 			ErrTerms, MinPublishWithin, MaxPublishWithin, within)
 	}
 	if sealed == (t.Commitment == Digest{}) {
-		return schedule{}, fmt.Errorf("%w: sealed entries need the commitment of a secret, and others must have none", ErrTerms)
+		return schedule{}, fmt.Errorf("%w: sealed entries need the commitment of a secret, and others must have none",
+			ErrTerms)
 	}
 	if err := t.Chain.check(); err != nil {
 		return schedule{}, err

@@ -222,7 +222,8 @@ func (e *Entries) Len() int { return len(e.group) }
 // Root returns the Merkle tree hash to publish when registration closes.
 func (e *Entries) Root() Digest { return e.tree.root() }
 
-// name returns the handle, or in format 1 the account, at a position in the sorted order. The caller must not modify it.
+// name returns the handle, or in format 1 the account, at a position in the sorted order. The caller must not modify
+// it.
 func (e *Entries) name(position int) []byte {
 	if e.sealed() {
 		return e.names[position*handleSize : (position+1)*handleSize : (position+1)*handleSize]

@@ -86,7 +86,8 @@ func TestRootFixesTheSecret(t *testing.T) {
 		fmt.Sprintf("%x", other[:4]), "it is not printed")
 }
 
-// For any accounts of format 1, the order is that of their bytes, the root is that of the RFC, and every entry is found and proved.
+// For any accounts of format 1, the order is that of their bytes, the root is that of the RFC, and every entry is found
+// and proved.
 func TestFreezeSortsAndProves(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var entries []entry

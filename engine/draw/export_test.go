@@ -299,7 +299,8 @@ func TestVerifyNamesWhatIsWrong(t *testing.T) {
 			"result.csv ends early, in line"},
 		{"other terms", replace("terms.json", `"slot_places": 2`, `"slot_places": 3`),
 			"draw.json differs from the recomputed draw from line 3 on"},
-		{"another secret", replace("terms.json", `"secret_commitment": "`, `"secret_commitment": "0`), "the commitment must be"},
+		{"another secret", replace("terms.json", `"secret_commitment": "`, `"secret_commitment": "0`),
+			"the commitment must be"},
 		{"no secret", func(f fstest.MapFS) {
 			commitment := secret().Commitment().String()
 			replace("terms.json", commitment, strings.Repeat("0", 64))(f)

@@ -9,12 +9,14 @@ import (
 // Secret hides the accounts of a draw. Whoever has it can compute the handle of any account, and so test who entered.
 // An export never contains it.
 //
-// The secret is random and is made when the draw is announced, so no entry and no beacon is known then. Nobody can
-// profit from choosing it. A choice would have to be made with the beacon in hand, since the ranks follow from the
-// handles and the beacon. The root fixes every handle before the beacon: another secret gives other handles, and those
-// give another root. Its commitment is published with the announcement and is part of the terms that are published with
-// the root, so that a later auditor who receives the secret knows that it is the one. That auditor computes every handle
-// from the accounts; a second handle of the same account shows.
+// The operator gains nothing by choosing it. The ranks follow from the handles and the beacon, so a choice pays only
+// with the beacon in hand. The root fixes every handle before the beacon is known: another secret gives other handles,
+// and those give another root. Without the beacon every secret is as good as any other.
+//
+// The secret is random and is made when the draw is announced. Its commitment is public from then on, and part of the
+// terms that are published with the root. An auditor who later receives the secret and the accounts can therefore check
+// that it is the same secret, and compute every handle from its account. An account that entered under two handles, or
+// a handle without an account, shows then.
 type Secret [32]byte
 
 // String does not reveal the secret.

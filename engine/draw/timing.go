@@ -130,9 +130,9 @@ func (t *Timing) check(terms *Terms) error {
 	return t.CheckFrozen(terms)
 }
 
-// Backdated compares the timing with the clock of the machine. It returns an ErrBackdated if by that clock the round was
-// public before the entries were frozen or a postponement was made: the sale clock was simulated or set back, and the
-// result could have been chosen. It returns nil for a stand-in, which claims nothing.
+// Backdated compares the timing with the clock of the machine. It returns an ErrBackdated if by that clock the round
+// was public before the entries were frozen or a postponement was made: the sale clock was simulated or set back, and
+// the result could have been chosen. It returns nil for a stand-in, which claims nothing.
 func (t *Timing) Backdated(terms *Terms) error {
 	if terms.StandIn {
 		return nil
