@@ -75,8 +75,11 @@ func (e *Engine) drawRefusal(id string, err error) error {
 	return err
 }
 
-// Draw returns how far a draw has got. Errors are *Refusal with DrawNotFound.
+// Draw returns how far a draw has got. Errors are *Refusal with DrawNotFound or NotLeader.
 func (e *Engine) Draw(id string) (DrawStatus, error) {
+	if err := e.admitRead(); err != nil {
+		return DrawStatus{}, err
+	}
 	b, err := e.ballotOf(id)
 	if err != nil {
 		return DrawStatus{}, err
@@ -130,7 +133,7 @@ func (e *Engine) enter(ctx context.Context, id, account, group string, r *Reserv
 // Entry returns an account's entry for a draw that was run: its rank, its access slot, and the proof that it was among
 // the entries.
 //
-// Errors are *Refusal with DrawNotFound, EntryNotFound, DrawNotRun or JournalUnavailable, or ctx's.
+// Errors are *Refusal with DrawNotFound, EntryNotFound, DrawNotRun, JournalUnavailable or NotLeader, or ctx's.
 func (e *Engine) Entry(ctx context.Context, id, account string) (Entry, error) {
 	var r Reservation
 	began := e.counts.begin(&r)
@@ -139,6 +142,9 @@ func (e *Engine) Entry(ctx context.Context, id, account string) (Entry, error) {
 }
 
 func (e *Engine) readEntry(ctx context.Context, id, account string) (Entry, error) {
+	if err := e.admitRead(); err != nil {
+		return Entry{}, err
+	}
 	b, err := e.ballotOf(id)
 	if err != nil {
 		return Entry{}, err

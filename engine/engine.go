@@ -24,11 +24,10 @@ type Engine struct {
 	clock     func() time.Time
 	advanced  atomic.Int64 // ms by which the sale clock was advanced when a standby took over
 
-	term     atomic.Pointer[term] // nil while another server leads
-	leader   atomic.Pointer[string]
-	deposed  chan struct{}
-	fault    atomic.Pointer[error] // why a standby no longer follows
-	ballots  []*ballot.Ballot      // by draw
+	term     atomic.Pointer[term]     // nil until this engine leads
+	idle     atomic.Pointer[idleness] // until then: why it accepts no calls
+	deposed  chan struct{}            // closed by term.watch, or, if there was no term, by follow
+	ballots  []*ballot.Ballot         // by draw
 	recovery Recovery
 
 	counts       *counts
@@ -46,8 +45,12 @@ type Engine struct {
 }
 
 // Open recovers the sale from its journal and starts it. A standby is returned at once and follows in the background.
-// ctx bounds the recovery only. Errors are those of the options, of the journal, and of a sale definition that no
-// longer has what the journal's reservations name. After a failed recovery the journal is closed.
+// Other engines of a shared journal lead at once if its last leader has stepped down, and otherwise once that leader
+// has been silent for Options.TakeoverAfter. ctx bounds the recovery only.
+//
+// Errors are those of the options, of the journal, and of a sale definition that no longer has what the journal's
+// reservations name. The error wraps journal.ErrNotSilent if another server leads. After an error the journal is
+// closed.
 func Open(ctx context.Context, o Options) (*Engine, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
@@ -64,23 +67,19 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	e.conservation.census = v.NewCensus()
 	e.counts = newCounts(o.Timed)
 	e.ballots = e.newBallots()
+	e.standsBy(errFollowing, "")
 	switch {
 	case o.Durability == None:
 		e.clock = o.Clock(time.Time{})
-		err = (&term{e: e}).begin(ctx)
+		(&term{e: e}).begin()
 	case o.Standby:
 		e.clock = o.Clock(time.Time{})
 		e.background.Go(e.follow)
-		return e, nil
 	default:
-		err = e.recover(ctx)
+		if err := e.recover(ctx); err != nil {
+			return nil, errors.Join(err, o.Journal.Close())
+		}
 	}
-	if err != nil {
-		close(e.stop)
-		e.background.Wait()
-		return nil, errors.Join(err, o.Journal.Close())
-	}
-	e.start()
 	return e, nil
 }
 
@@ -122,23 +121,9 @@ func pause(attempt int) bool {
 	return true
 }
 
-// start starts the goroutines that work in the background while this engine leads.
-func (e *Engine) start() {
-	e.counts.countBase(e.inventory)
-	if e.o.CheckEvery > 0 {
-		e.background.Go(e.checkLoop)
-	}
-	if e.o.SweepEvery > 0 {
-		e.background.Go(e.sweepLoop)
-		e.every(time.Second, e.freezeDue)
-	}
-	if e.o.Durability != None && e.o.CheckpointAfter >= 0 {
-		e.every(time.Second, e.checkpointDue)
-	}
-}
-
-// Close makes placed outcomes durable, answers the callers that wait for them, and closes the journal. No call may be
-// made concurrently or later. Closing again returns nil.
+// Close makes placed outcomes durable, answers the callers that wait for them, and closes the journal. A standby stops
+// following; one that is taking over leads no more. No call may be made concurrently or later, except on an engine that
+// is deposed. Closing again returns nil.
 func (e *Engine) Close() error {
 	if e.closed.Swap(true) {
 		return nil
@@ -179,10 +164,7 @@ func (e *Engine) Ready() error {
 	}
 	t := e.term.Load()
 	if t == nil {
-		if fault := e.fault.Load(); fault != nil {
-			return *fault
-		}
-		return errFollowing
+		return e.idle.Load().why
 	}
 	return t.err()
 }

@@ -12,15 +12,14 @@ import (
 // outcomes encodes placed outcomes as records for the journal, and keeps the durable stock. Only the writer's goroutine
 // calls its methods, except stock.
 type outcomes struct {
-	inventory  *inventory.Inventory
-	ballots    []*ballot.Ballot
-	definition record.Definition
-	snapshot   inventory.Snapshot
-	run        []byte
-	count      int
-	changes    []change      // of the group that is being made durable
-	drained    chan struct{} // receives after a group became durable; holds one
-	visit      func(inventory.Outcome)
+	inventory *inventory.Inventory
+	ballots   []*ballot.Ballot
+	snapshot  inventory.Snapshot
+	run       []byte
+	count     int
+	changes   []change      // of the group that is being made durable
+	drained   chan struct{} // receives after a group became durable; holds one
+	visit     func(inventory.Outcome)
 
 	// durable is each pool's held<<32 | sold, in one word so that a reader gets values that belong together.
 	durable []atomic.Uint64
@@ -32,7 +31,7 @@ type change struct {
 	add  uint64
 }
 
-// noteOf packs an outcome that is not about a reservation: the definition, or a record of a draw.
+// noteOf packs an outcome that is not about a reservation: a record of a draw.
 //
 //	63            32 31      16 15   8 7    0
 //	+---------------+----------+------+------+
@@ -42,9 +41,8 @@ func noteOf(kind record.Kind, draw int, accountRow uint32) uint64 {
 	return uint64(accountRow)<<32 | uint64(draw)<<8 | uint64(kind)
 }
 
-func newOutcomes(v *inventory.Inventory, b []*ballot.Ballot, d record.Definition) *outcomes {
-	o := &outcomes{inventory: v, ballots: b, definition: d, durable: make([]atomic.Uint64, len(d.Pools)),
-		drained: make(chan struct{}, 1)}
+func newOutcomes(v *inventory.Inventory, b []*ballot.Ballot, pools int) *outcomes {
+	o := &outcomes{inventory: v, ballots: b, durable: make([]atomic.Uint64, pools), drained: make(chan struct{}, 1)}
 	o.visit = o.append
 	return o
 }
@@ -79,10 +77,6 @@ func (o *outcomes) append(placed inventory.Outcome) {
 
 func (o *outcomes) appendNote(note uint64) {
 	kind, draw, row := record.Kind(note), note>>8&0xff, uint32(note>>32)
-	if kind == record.KindDefinition {
-		o.run = o.definition.Append(o.run)
-		return
-	}
 	o.run = o.ballots[draw].Append(o.run, kind, row)
 }
 

@@ -10,13 +10,16 @@ import (
 // Reservation reads a reservation into r. What it shows is durable (I5). From its ExpiresAt on, a hold is shown as
 // expired, except on a standby, whose reads lag.
 //
-// Errors are *Refusal with ReservationNotFound, Overloaded or JournalUnavailable, or ctx's.
+// Errors are *Refusal with ReservationNotFound, Overloaded, JournalUnavailable or NotLeader, or ctx's.
 func (e *Engine) Reservation(ctx context.Context, id ID, r *Reservation) error {
 	began := e.counts.begin(r)
 	return e.counts.end(callReservation, began, r, e.readReservation(ctx, id, r))
 }
 
 func (e *Engine) readReservation(ctx context.Context, id ID, r *Reservation) error {
+	if err := e.admitRead(); err != nil {
+		return err
+	}
 	row := e.inventory.Find(inventory.ID(id))
 	if row == 0 {
 		return r.refuse(Refusal{Code: ReservationNotFound})
@@ -24,7 +27,7 @@ func (e *Engine) readReservation(ctx context.Context, id ID, r *Reservation) err
 	now := e.nowMs()
 	for attempt := 0; ; {
 		if e.inventory.Read(row, &r.snapshot) {
-			if r.snapshot.State != Held || r.snapshot.ExpiresMs > now || !e.Leads() {
+			if r.snapshot.State != Held || r.snapshot.ExpiresMs > now || e.term.Load() == nil {
 				break
 			}
 			if !e.expireNow(row, now) {
@@ -50,7 +53,7 @@ func (e *Engine) readReservation(ctx context.Context, id ID, r *Reservation) err
 
 // Account reads an account's ledger as it was at one instant. An account that never reserved has an empty ledger.
 //
-// Errors are *Refusal with MalformedRequest, Overloaded or JournalUnavailable, or ctx's.
+// Errors are *Refusal with MalformedRequest, Overloaded, JournalUnavailable or NotLeader, or ctx's.
 func (e *Engine) Account(ctx context.Context, account string) (Account, error) {
 	var refused Reservation
 	began := e.counts.begin(&refused)
@@ -61,6 +64,9 @@ func (e *Engine) Account(ctx context.Context, account string) (Account, error) {
 func (e *Engine) readAccount(ctx context.Context, account string, refused *Reservation) (Account, error) {
 	if !ValidAccount(account) {
 		return Account{}, refused.refuse(Refusal{Code: MalformedRequest, Where: accountRule})
+	}
+	if err := e.admitRead(); err != nil {
+		return Account{}, err
 	}
 	a := Account{Account: account}
 	for i := range e.sale.Programmes {
@@ -114,7 +120,7 @@ func (e *Engine) ledger(row uint32) (ledger []inventory.LedgerRow, why Code) {
 		}
 		over = false
 		for _, l := range ledger {
-			if l.State() != Held || e.inventory.Expires(l.Row) > now || !e.Leads() {
+			if l.State() != Held || e.inventory.Expires(l.Row) > now || e.term.Load() == nil {
 				continue
 			}
 			if over = true; !e.expireNow(l.Row, now) {

@@ -27,11 +27,7 @@ func (e *Engine) Recovery() Recovery { return e.recovery }
 func (e *Engine) recover(ctx context.Context) error {
 	began := time.Now()
 	p := newReplay(e)
-	found, err := e.o.Journal.Recover(p.into(ctx))
-	if err != nil {
-		return err
-	}
-	t, err := e.claim(ctx, p, found)
+	t, found, err := e.recoverAlone(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -43,7 +39,49 @@ func (e *Engine) recover(ctx context.Context) error {
 		Accounts: int(e.inventory.Accounts()) - 1,
 		Latest:   latest, Took: time.Since(began)}
 	e.clock = e.o.Clock(latest)
-	return t.begin(ctx)
+	t.begin()
+	return nil
+}
+
+// recoverAlone replays the journal and claims it for an engine that is not a standby. It deposes no leader that is
+// alive. A leader that has not stepped down may be this server before a crash, so it waits for the silence after which
+// a standby would take over. The error wraps journal.ErrNotSilent, and names the leader, if that is alive.
+func (e *Engine) recoverAlone(ctx context.Context, p *replay) (*term, journal.Recovered, error) {
+	found, err := e.o.Journal.Recover(p.into(ctx))
+	if err != nil {
+		return nil, found, err
+	}
+	signs, led := 0, found.Led
+	for {
+		if led {
+			e.o.Log.Info("the last leader has not stepped down; waiting for its silence", "leader", found.Leader,
+				"silence", e.o.TakeoverAfter)
+			if found, err = e.awaitSilence(ctx, p, &signs); err != nil {
+				return nil, found, err
+			}
+		}
+		t, err := e.claim(ctx, p, found)
+		if !errors.Is(err, journal.ErrNotSilent) {
+			return t, found, err
+		}
+		led = true
+	}
+}
+
+// awaitSilence waits until the leader of a shared journal is silent. It counts the leader's signs of life, and fails at
+// the second. The first may be the last group of a server that crashed, which arrived late.
+func (e *Engine) awaitSilence(ctx context.Context, p *replay, signs *int) (journal.Recovered, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	found, err := e.o.shared().Follow(ctx, p.into(ctx), e.o.TakeoverAfter, func(leader string) {
+		if *signs++; *signs > 1 {
+			cancel(fmt.Errorf("%w: it is at %q", journal.ErrNotSilent, leader))
+		}
+	})
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		err = cause
+	}
+	return found, err
 }
 
 // replay rebuilds the inventory from a checkpoint and the groups after it.
@@ -75,16 +113,22 @@ func (p *replay) countStock() error {
 	if p.counted {
 		return nil
 	}
+	if err := p.e.inventory.CountStock(); err != nil {
+		return p.named(err)
+	}
 	p.counted = true
-	return p.named(p.e.inventory.CountStock())
+	return nil
 }
+
+// definitionError is the fault of a sale definition that lacks what the journal has.
+type definitionError struct{ error }
 
 // named adds the sale's names to the error of an oversold pool.
 func (p *replay) named(err error) error {
 	if over := (*inventory.OversoldError)(nil); errors.As(err, &over) {
 		pool := &p.e.sale.Pools[over.Pool]
-		return fmt.Errorf("session %s, category %s has %d seats on sale, but the journal has %d taken",
-			p.e.sale.Sessions[pool.Session].ID, pool.Category, over.Units, over.Taken)
+		return &definitionError{fmt.Errorf("session %s, category %s has %d seats on sale, but the journal has %d taken",
+			p.e.sale.Sessions[pool.Session].ID, pool.Category, over.Units, over.Taken)}
 	}
 	return err
 }
@@ -100,6 +144,9 @@ func (p *replay) apply(seq uint64, b []byte) error {
 	}
 	r, err := p.decoder.Decode(b)
 	if err != nil {
+		if !errors.Is(err, record.ErrInvalid) {
+			err = &definitionError{err}
+		}
 		return err
 	}
 	switch r.Kind {

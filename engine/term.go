@@ -3,65 +3,96 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/record"
 )
 
-// term is the time during which this engine leads: it accepts calls and writes the journal. The goroutine that opens
-// the engine, or that follows on a standby, owns its beginning: claim, then begin. Close owns its end. Each happens
-// once.
+// term is the time during which this engine leads: it accepts calls and writes the journal.
+//
+// Its beginning. One goroutine prepares the term and then publishes it: the one that opens the engine, or on a standby
+// the one that follows. claim fences every older leader, stores the present sale's definition if the journal lacks it,
+// and only then starts the writer; begin publishes. Nothing is placed before that, so the definition precedes every
+// record whose numbers it explains. A caller never sees a term that cannot acknowledge: what may fail on the way has
+// failed before the term is published, and then there is no term, no writer, and nothing to end.
+//
+// Its end. A term ends when its writer fails, which is final and happens at most once: a newer leader has fenced it, or
+// the journal has failed. watch owns that end. From the writer's failure on, admit refuses new calls, waiting callers
+// are refused, and sweeps, checkpoints, freezes and checks stop, each by the writer's error. If the writer works until
+// Close, Close owns the end.
+//
+// An ended term stays published. Outcomes that were placed in it and did not become durable are in memory, and the
+// failed writer is what keeps them from being shown (I5, I8).
 type term struct {
-	e          *Engine
-	writer     *journal.Writer // nil without a journal
-	outcomes   *outcomes       // the writer's source; nil without a journal
-	definition bool            // the journal lacks the present sale's definition
+	e        *Engine
+	writer   *journal.Writer // nil without a journal
+	outcomes *outcomes       // the writer's source; nil without a journal
 }
 
-// claim ends the replay of a journal: it claims the next epoch where several servers share the journal, which fences
-// every older leader (I8), and counts the stock. The term has not begun.
+// claim makes this engine the writer of the journal that was replayed. Where several servers share the journal, it
+// claims the next epoch, which fences every older leader (I8). It returns journal.ErrNotSilent, and the replay may be
+// continued, if another server has written to the journal meanwhile. A sale that does not fit the journal is refused
+// before the claim, so it deposes nobody.
 func (e *Engine) claim(ctx context.Context, p *replay, found journal.Recovered) (*term, error) {
-	last := found.Last
+	if err := p.countStock(); err != nil {
+		return nil, err
+	}
 	if shared := e.o.shared(); shared != nil {
 		if err := shared.Claim(ctx, e.o.Address); err != nil {
 			return nil, err
 		}
+		e.standsBy(errTakingOver, "")
 	}
-	if err := p.countStock(); err != nil {
-		return nil, err
+	last := found.Last
+	if !p.decoder.Current() {
+		last++
+		if err := e.storeDefinition(ctx, last); err != nil {
+			return nil, fmt.Errorf("storing the sale definition in the journal: %w", err)
+		}
 	}
 	e.inventory.Resume(last)
 	e.checkpointedAt.Store(found.Checkpoint.Start)
-	t := &term{e: e, definition: !p.decoder.Current()}
-	t.outcomes = newOutcomes(e.inventory, e.ballots, record.DefinitionOf(e.sale))
+	t := &term{e: e, outcomes: newOutcomes(e.inventory, e.ballots, len(e.sale.Pools))}
 	t.outcomes.restore()
 	t.writer = journal.NewWriter(e.o.Journal, journal.Feed{Fill: t.outcomes.fill, Durable: t.outcomes.madeDurable}, last,
 		e.o.JournalTimeout)
 	return t, nil
 }
 
-// begin publishes the term, so that calls are accepted and the inventory can wake the writer, and watches it until its
-// end. If the journal lacks the present sale's definition, it waits until the definition is durable.
-func (t *term) begin(ctx context.Context) error {
-	t.e.term.Store(t)
-	if t.writer == nil {
-		return nil
-	}
-	t.e.background.Go(t.watch)
-	if !t.definition {
-		return nil
-	}
-	seq, ok := t.e.inventory.Note(noteOf(record.KindDefinition, 0, 0))
-	if !ok {
-		return errors.New("no room for the definition in the journal's queue")
-	}
-	if err := t.writer.Wait(ctx, seq); err != nil {
-		return errors.Join(err, t.writer.Close(ctx))
-	}
-	return nil
+// storeDefinition appends the present sale's definition as the record seq. It waits for the journal as long as ctx
+// allows: giving up a claim for a journal that hangs would only have another server wait for it.
+func (e *Engine) storeDefinition(ctx context.Context, seq uint64) error {
+	slow := time.AfterFunc(e.o.JournalTimeout, func() {
+		e.o.Log.Warn("the journal does not respond; this server leads once it has stored the sale definition")
+	})
+	defer slow.Stop()
+	definition := record.DefinitionOf(e.sale)
+	return e.o.Journal.Append(ctx, journal.Group{First: seq, Count: 1, Records: definition.Append(nil)})
 }
 
-// watch waits for a failure of the journal, which ends the term before Close does.
+// begin publishes the term, so that calls are accepted, and starts the work that only a leader does.
+func (t *term) begin() {
+	e := t.e
+	e.counts.countBase(e.inventory)
+	e.term.Store(t)
+	if t.writer != nil {
+		e.background.Go(t.watch)
+	}
+	if e.o.CheckEvery > 0 {
+		e.background.Go(e.checkLoop)
+	}
+	if e.o.SweepEvery > 0 {
+		e.background.Go(e.sweepLoop)
+		e.every(time.Second, e.freezeDue)
+	}
+	if t.writer != nil && e.o.CheckpointAfter >= 0 {
+		e.every(time.Second, e.checkpointDue)
+	}
+}
+
+// watch owns the end of a term whose writer fails before Close.
 func (t *term) watch() {
 	e := t.e
 	select {
@@ -85,6 +116,19 @@ func (t *term) close(ctx context.Context) error {
 		return shared.StepDown(ctx)
 	}
 	return nil
+}
+
+// over reports whether the term has ended.
+func (t *term) over() bool {
+	if t.writer == nil {
+		return false
+	}
+	select {
+	case <-t.writer.Failed():
+		return true
+	default:
+		return false
+	}
 }
 
 // err returns why nothing becomes durable now.
@@ -114,13 +158,21 @@ func (e *Engine) admit(ctx context.Context, r *Reservation) error {
 	case t == nil:
 		return r.refuse(Refusal{Code: NotLeader, Leader: e.Leader()})
 	case !e.accepts(t):
-		return r.refuse(Refusal{Code: JournalUnavailable})
+		return e.refuseUnready(t, r)
 	}
 	return nil
 }
 
 // accepts reports whether the journal takes another outcome: it responds, and the backlog has room (I10).
 func (e *Engine) accepts(t *term) bool { return t.err() == nil && t.backlog() <= e.o.Backlog }
+
+// refuseUnready refuses a call that the journal does not take. A fenced leader refers the caller to other servers.
+func (e *Engine) refuseUnready(t *term, r *Reservation) error {
+	if errors.Is(t.err(), journal.ErrFenced) {
+		return r.refuse(Refusal{Code: NotLeader})
+	}
+	return r.refuse(Refusal{Code: JournalUnavailable})
+}
 
 // awaitDurable waits until the outcome may be shown (I5).
 func (e *Engine) awaitDurable(ctx context.Context, seq uint64, r *Reservation) error {

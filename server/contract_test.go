@@ -188,7 +188,7 @@ func TestPanic(t *testing.T) {
 	a := f.get("/v1/phases")
 	require.Equal(t, 500, a.status)
 	require.Equal(t, "internal", a.code())
-	require.Contains(t, f.log.String(), "server/internal/encode.Phases")
+	require.Contains(t, f.log.String(), "server.(*exchange).dispatch")
 	f.server.current.Store(kept)
 	require.Equal(t, 200, f.get("/v1/phases").status)
 	require.Zero(t, f.server.admission.inFlight.Load())

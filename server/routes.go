@@ -137,6 +137,10 @@ func (x *exchange) dispatch(r resource) {
 	ctx := x.ctx
 	switch method := ctx.Method(); {
 	case r.get != nil && (string(method) == fasthttp.MethodGet || string(method) == fasthttp.MethodHead):
+		if !r.public && !x.engine.CanRead() {
+			x.fail(&engine.Refusal{Code: engine.NotLeader, Leader: x.engine.Leader()})
+			return
+		}
 		r.get(x)
 	case r.post != nil && string(method) == fasthttp.MethodPost:
 		if x.role < Sell {

@@ -151,7 +151,11 @@ type Recovered struct {
 	Records    int
 	TornBytes  int64    // cut off the end
 	Notes      []string // what an operator should read: a damaged checkpoint that was skipped, an unfinished group
-	Led        bool     // a leader has claimed a Shared journal and has not stepped down; it may be alive
+
+	// Of a Shared journal.
+
+	Led    bool   // a leader has claimed the journal and has not stepped down; it may be alive
+	Leader string // the address of the leader that claimed last; empty if it gave none
 }
 
 // Checkpoint is a checkpoint being written, in any number of chunks. Each chunk is a run of records, as in

@@ -53,8 +53,11 @@ type killer struct {
 const checkpointAfter = 2000
 
 func newKiller(t *testing.T, redis *redistest.Server, journal ...string) *killer {
-	after := []string{"--checkpoint-after", fmt.Sprint(checkpointAfter)}
-	return &killer{crowd: newCrowd(t, 16), t: t, redis: redis, journal: journal, args: append(after, journal...)}
+	args := []string{"--checkpoint-after", fmt.Sprint(checkpointAfter)}
+	if redis != nil { // a start waits for the silence of the server that was killed
+		args = append(args, "--takeover-after", "1s")
+	}
+	return &killer{crowd: newCrowd(t, 16), t: t, redis: redis, journal: journal, args: append(args, journal...)}
 }
 
 // TestKill repeats: serve under load, kill the server, its Redis or both with -9, verify the journal offline, start

@@ -15,6 +15,7 @@ import (
 
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/server"
 	"github.com/seathold/seathold/server/metrics"
 	"github.com/seathold/seathold/server/operator"
@@ -55,21 +56,21 @@ func (c *serveCommand) Run(p *process) error {
 
 // service is one run of the serve command.
 type service struct {
-	command    *serveCommand
-	process    *process
-	log        *slog.Logger
-	sale       *catalog.Sale
-	clock      saleClock
-	keys       *server.Keys
-	tls        *tls.Config
-	api        net.Listener
-	admin      net.Listener
-	operator   *http.Server
-	server     atomic.Pointer[server.Server] // nil until the journal is replayed
-	engine     *engine.Engine                // replaced when it is deposed
-	replacedAt time.Time
-	report     []string   // what the check of a Redis found
-	ended      chan error // a listener ended
+	command   *serveCommand
+	process   *process
+	log       *slog.Logger
+	sale      *catalog.Sale
+	clock     saleClock
+	keys      *server.Keys
+	tls       *tls.Config
+	api       net.Listener
+	admin     net.Listener
+	operator  *http.Server
+	server    atomic.Pointer[server.Server] // nil until the journal is replayed
+	engine    *engine.Engine                // replaced when it is deposed
+	following following
+	report    []string   // what the check of a Redis found
+	ended     chan error // a listener ended
 }
 
 // prepare checks everything that can be checked without the journal, and binds both ports.
@@ -107,8 +108,8 @@ func (c *serveCommand) prepare(p *process) (*service, error) {
 // run replays the journal, serves, and shuts down.
 func (s *service) run() error {
 	s.startOperator()
-	var err error
-	if s.engine, err = s.openEngine(s.command.Standby.Standby); err != nil {
+	stopped, err := s.open()
+	if stopped || err != nil {
 		return errors.Join(err, s.api.Close())
 	}
 	api, err := server.New(context.Background(), server.Options{Engine: s.engine, Keys: s.keys, Log: s.log})
@@ -122,6 +123,12 @@ func (s *service) run() error {
 	if err := s.banner(s.process.stdout); err != nil {
 		s.log.Warn("the banner could not be printed", "error", err)
 	}
+	return s.serve(api)
+}
+
+// serve runs until a signal or a fault ends it, and shuts down. It replaces an engine that is deposed.
+func (s *service) serve(api *server.Server) error {
+	deposed, again := s.engine.Deposed(), (<-chan time.Time)(nil)
 	for {
 		select {
 		case signal := <-s.process.signals:
@@ -129,10 +136,13 @@ func (s *service) run() error {
 			return s.shutdown(api)
 		case err := <-s.ended:
 			return errors.Join(err, s.shutdown(api))
-		case <-s.engine.Deposed():
+		case <-deposed:
+			deposed, again = nil, time.After(s.following.pause(s.log, s.engine.Ready()))
+		case <-again:
 			if err := s.becomeStandby(api); err != nil {
 				return errors.Join(err, s.shutdown(api))
 			}
+			deposed, again = s.engine.Deposed(), nil
 		}
 	}
 }
@@ -175,8 +185,37 @@ func (s *service) ready() error {
 // durabilities are the values of --durability.
 var durabilities = map[string]engine.Durability{"sync": engine.Sync, "async": engine.Async, "none": engine.None}
 
+// open opens the sale, and stops if a signal arrives meanwhile: a replay takes seconds, and so does waiting for the
+// silence of another leader.
+func (s *service) open() (stopped bool, err error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	opened, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		select {
+		case signal := <-s.process.signals:
+			s.log.Info("stopping before the sale is open", "signal", signal.String())
+			cancel()
+		case <-opened:
+		}
+	}()
+	s.following.openedAt = time.Now()
+	s.engine, err = s.openEngine(ctx, s.command.Standby.Standby)
+	close(opened)
+	<-watched
+	stopped = ctx.Err() != nil
+	if stopped && errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	if errors.Is(err, journal.ErrNotSilent) {
+		err = fmt.Errorf("%w; stop that server, or start this one with --standby, to take over when that one stops", err)
+	}
+	return stopped, err
+}
+
 // openEngine opens the sale, as the leader or as a standby.
-func (s *service) openEngine(standby bool) (*engine.Engine, error) {
+func (s *service) openEngine(ctx context.Context, standby bool) (*engine.Engine, error) {
 	o := engine.Options{Sale: s.sale, TTL: s.command.TTL, Clock: s.clock.start, Timed: true, Log: s.log,
 		Standby: standby, TakeoverAfter: s.command.Standby.TakeoverAfter, Address: s.advertised(),
 		Durability: durabilities[s.command.Durability], CheckpointAfter: s.command.Checkpoint}
@@ -187,7 +226,7 @@ func (s *service) openEngine(standby bool) (*engine.Engine, error) {
 		}
 		s.log.Info("replaying the journal", "journal", s.command.Journal.String(), "standby", standby)
 	}
-	return engine.Open(context.Background(), o)
+	return engine.Open(ctx, o)
 }
 
 // shutdown answers the requests in flight. A signal that arrives meanwhile ends the program at once.

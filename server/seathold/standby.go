@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -19,8 +20,6 @@ type standby struct {
 	MayLose       bool          `name:"redis-may-lose" env:"SEATHOLD_REDIS_MAY_LOSE" help:"Start with --durability sync even on a Redis that may lose what it acknowledged."`
 	Advertise     string        `env:"SEATHOLD_ADVERTISE" placeholder:"URL" help:"Where clients reach this server; a standby refers them there (default: the address of the API)."`
 }
-
-const betweenReplacements = time.Second
 
 // checked checks what the Redis guarantees and keeps the findings for the banner. It refuses a Redis that cannot meet
 // --durability sync.
@@ -67,22 +66,47 @@ func (s *service) advertised() string {
 	return s.url(s.api)
 }
 
+// The pause before a server that can neither lead nor follow opens the journal again. It reads all of the journal each
+// time, and what is wrong, such as another sale definition, usually needs an operator.
+const (
+	minPause = time.Second
+	maxPause = time.Minute
+)
+
+// following paces a server that opens the journal again and again because it cannot follow.
+type following struct {
+	openedAt time.Time // when the engine was opened
+	last     time.Duration
+	reason   string // of the last log line
+}
+
+// pause returns how long to wait until the journal is opened as a standby, and logs why, once for each reason. A leader
+// that was fenced follows at once, since another one leads. A standby that could not follow waits, each time for twice
+// as long.
+func (f *following) pause(log *slog.Logger, why error) time.Duration {
+	fenced := errors.Is(why, journal.ErrFenced)
+	if fenced || time.Since(f.openedAt) > 2*maxPause {
+		f.last, f.reason = 0, ""
+	}
+	if reason := why.Error(); reason != f.reason {
+		log.Warn("this server does not lead; it follows the journal as soon as that is possible", "reason", reason)
+		f.reason = reason
+	}
+	if fenced {
+		return 0
+	}
+	f.last = min(max(2*f.last, minPause), maxPause)
+	return f.last
+}
+
 // becomeStandby replaces a deposed engine by one that follows: what the old one has in memory may never have become
 // durable. Until the new one leads, calls are refused with the leader's address.
 func (s *service) becomeStandby(api *server.Server) error {
-	if since := time.Since(s.replacedAt); since < betweenReplacements { // do not spin on a journal that cannot be followed
-		select {
-		case <-time.After(betweenReplacements - since):
-		case signal := <-s.process.signals:
-			return fmt.Errorf("ended by a signal (%s) while it could neither lead nor follow: %w", signal, s.engine.Ready())
-		}
-	}
-	s.replacedAt = time.Now()
-	s.log.Warn("another server leads; this one becomes a standby", "reason", s.engine.Ready())
-	followed, err := s.openEngine(true)
+	followed, err := s.openEngine(context.Background(), true)
 	if err != nil {
 		return err
 	}
+	s.following.openedAt = time.Now()
 	old := s.engine
 	s.engine = followed
 	api.Replace(followed)

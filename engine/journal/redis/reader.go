@@ -69,7 +69,7 @@ func (r *reader) resume(ctx context.Context, alive func(leader string)) error {
 
 // summary returns what was delivered.
 func (r *reader) summary() journal.Recovered {
-	r.recovered.Led = r.epoch > 0 && !r.resigned
+	r.recovered.Led, r.recovered.Leader = r.epoch > 0 && !r.resigned, r.leader
 	return r.recovered
 }
 

@@ -21,7 +21,7 @@ func OpenReadOnly(o Options) (*ReadOnly, error) {
 func (o *ReadOnly) Recover(to journal.Recovery) (journal.Recovered, error) {
 	r := newReader(o.link, to, retryReads)
 	if err := r.recover(o.link.ctx); err != nil {
-		return r.recovered, o.link.readError(err)
+		return r.summary(), o.link.readError(err)
 	}
 	return r.summary(), nil
 }

@@ -19,7 +19,7 @@ func (j *Journal) Recover(to journal.Recovery) (journal.Recovered, error) {
 	}
 	r := newReader(j.link, to, retryReads)
 	if err := r.recover(j.link.ctx); err != nil {
-		return r.recovered, j.fail(j.link.readError(err))
+		return r.summary(), j.fail(j.link.readError(err))
 	}
 	j.reader = r
 	j.updateStatus(r)
@@ -86,7 +86,7 @@ func (j *Journal) Follow(ctx context.Context, to journal.Recovery, silence time.
 		}
 	}
 	if err != nil {
-		return r.recovered, j.fail(j.link.readError(err))
+		return r.summary(), j.fail(j.link.readError(err))
 	}
 	j.reader = r
 	return r.summary(), nil
