@@ -70,6 +70,8 @@ type life struct {
 	runs      uint64
 	ackedIn   map[uint64]uint64 // by first record: the run whose group was acknowledged
 	errs      []error           // the errors and notes that the caller received
+
+	failedWrite bool // a write has failed, and may have stored a part of its data
 }
 
 func newLife(seed uint64, segments Options) *life {
@@ -269,7 +271,7 @@ func crashAnywhere(t *testing.T, segments Options) {
 			clean := first.on(first.fs.afterCut(seed))
 			clean.run(t, laterRun)
 			requireNoErrors(t, clean, cut, seed)
-			if seed < 4 && (seed+uint64(cut))%2 == 0 { // half of the kinds at one operation, the others at the next
+			if seed < 4 && (seed+uint64(cut))%4 == 0 { // one of the kinds at one operation, another at the next
 				crashAgain(t, first, clean.fs.ops, seed)
 			}
 		}
@@ -295,7 +297,11 @@ func crashAgain(t *testing.T, first *life, operations int, seed uint64) {
 func requireNoErrors(t *testing.T, l *life, cut int, seed uint64) {
 	t.Helper()
 	for _, err := range l.errs {
-		require.Contains(t, err.Error(), "never acknowledged", "after a cut at operation %d, seed %d", cut, seed)
+		if l.failedWrite && strings.Contains(err.Error(), ": this copy of the journal's end is invalid") {
+			continue
+		}
+		require.Contains(t, err.Error(), "that are no complete group and are dropped",
+			"after a cut at operation %d, seed %d", cut, seed)
 	}
 }
 
@@ -336,6 +342,7 @@ func everyOperationFails(t *testing.T, segments Options) {
 				require.Equal(t, fault != syscall.EIO, errors.Is(first.errs[0], journal.ErrFull), "%s: %v", where, first.errs[0])
 				require.ErrorIs(t, first.errs[0], fault)
 			}
+			first.failedWrite = true
 			second := first.on(first.fs.afterKill())
 			second.run(t, "aa")
 			requireNoErrors(t, second, failing, 0)

@@ -197,6 +197,7 @@ func (c *crashFS) seam() fileSystem {
 		makeDir:       c.makeDir,
 		list:          c.list,
 		create:        func(path string) (file, error) { return c.open(path, true, false) },
+		open:          func(path string) (file, error) { return c.open(path, false, false) },
 		createDurable: func(path string) (file, error) { return c.open(path, true, true) },
 		openDurable:   func(path string) (file, error) { return c.open(path, false, true) },
 		openRead:      func(path string) (file, error) { return c.open(path, false, false) },

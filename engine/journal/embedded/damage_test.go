@@ -267,10 +267,12 @@ func unfinishedGroupIsCut(t *testing.T, tail func(frame []byte) []byte, zeros in
 	newest := filepath.Join(dir, segments[len(segments)-1].name)
 	before := readFile(t, newest)
 
+	ended := readFile(t, filepath.Join(dir, endName))
 	j := recovered(t, dir, Options{})
 	last := j.last
 	appendScript(t, j, 1)
 	require.NoError(t, j.Close())
+	require.NoError(t, os.WriteFile(filepath.Join(dir, endName), ended, 0o600)) // the group was not acknowledged
 	torn := tail(bytes.Clone(readFile(t, newest)[len(before):]))
 	found := slices.Concat(before, torn, make([]byte, zeros))
 	require.NoError(t, os.WriteFile(newest, found, 0o600))
@@ -449,14 +451,15 @@ func checkpointStartOfCopy(t *testing.T, dir string) uint64 {
 func TestTemporaryFiles(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "journal")
 	written(t, dir, 1)
-	for _, name := range []string{temporaryCheckpoint, temporarySegment, temporaryMarker, temporaryPrepared} {
+	for _, name := range []string{temporaryCheckpoint, temporarySegment, temporaryMarker, temporaryPrepared,
+		temporaryEnd} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("half"), 0o600))
 	}
 	before := contentOf(t, dir)
 	require.Zero(t, checkpointStart(t, dir, 0))
 	require.Equal(t, before, contentOf(t, dir))
 	require.NoError(t, recovered(t, dir, Options{}).Close())
-	require.Len(t, contentOf(t, dir), len(before)-4)
+	require.Len(t, contentOf(t, dir), len(before)-5)
 }
 
 // TestUnreadableCheckpoint: a checkpoint that the disk cannot read is lost. One that could not be opened, because too

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -18,12 +19,15 @@ import (
 // Names within the directory. Temporary names are fixed, so that a crash leaves at most one file of each.
 const (
 	markerName       = "seathold-journal"
+	markerCopyName   = "seathold-journal-copy"
+	endName          = "end"
 	lockName         = "LOCK"
 	segmentPrefix    = "segment-"
 	checkpointPrefix = "checkpoint-"
 	temporarySuffix  = ".tmp"
 
-	temporaryMarker     = markerName + temporarySuffix
+	temporaryMarker     = markerName + temporarySuffix // of both markers
+	temporaryEnd        = endName + temporarySuffix
 	temporarySegment    = "segment" + temporarySuffix
 	temporaryCheckpoint = "checkpoint" + temporarySuffix
 	temporaryPrepared   = "prepared" + temporarySuffix
@@ -32,18 +36,43 @@ const (
 	lostAndFound = "lost+found"
 )
 
+// Fault is a place where something that was stored is missing or unreadable.
+type Fault struct {
+	File   string // its name within the journal's directory
+	Offset int64  // in bytes
+	Reason string
+}
+
+func (f *Fault) Error() string { return fmt.Sprintf("%s at offset %d: %s", f.File, f.Offset, f.Reason) }
+
+func faultAt(file string, offset int64, reason string, args ...any) *Fault {
+	return &Fault{file, offset, fmt.Sprintf(reason, args...)}
+}
+
 // damaged returns an error that says where durable records are missing or unreadable.
 func damaged(file string, offset int64, reason string, args ...any) error {
-	return fmt.Errorf("%w: %s at offset %d: %s", journal.ErrDamaged, file, offset, fmt.Sprintf(reason, args...))
+	return fmt.Errorf("%w: %w", journal.ErrDamaged, faultAt(file, offset, reason, args...))
 }
 
 // directory is the locked directory of a journal.
 type directory struct {
-	path string // absolute
-	fs   fileSystem
-	id   uint64
-	salt uint32
-	lock heldLock
+	path    string // absolute
+	fs      fileSystem
+	id      uint64
+	version int // of the marker
+	salt    uint32
+	lock    heldLock
+	notes   []string // what an operator should read about the markers
+	noCopy  bool     // the marker has no copy: a crash came between the two
+}
+
+// named adds to an error which journal it is about, and to one about damage what to do.
+func named(path string, err error) error {
+	if errors.Is(err, journal.ErrDamaged) {
+		return fmt.Errorf("journal directory %s: %w; `seathold journal repair --dry-run --data %s` prints what can be done",
+			path, err, path)
+	}
+	return fmt.Errorf("journal directory %s: %w", path, storageError(err))
 }
 
 func (d *directory) join(name string) string { return filepath.Join(d.path, name) }
@@ -97,22 +126,6 @@ func lockDirectory(path string, fs fileSystem, shared bool, unmarked func(*direc
 	return d, nil
 }
 
-// readMarker reads the journal's id from the marker, if there is one.
-func (d *directory) readMarker() (marked bool, err error) {
-	content, err := d.readFile(markerName, 256, nil)
-	if errors.Is(err, os.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	if d.id, err = decodeMarker(content); err != nil {
-		return false, err
-	}
-	d.salt = saltOf(d.id)
-	return true, nil
-}
-
 // initialise makes an empty journal.
 func (d *directory) initialise() error { return d.begin(1, func() error { return nil }) }
 
@@ -136,13 +149,31 @@ func (d *directory) begin(first uint64, fill func() error) error {
 	rand.Read(id[:])
 	d.id = binary.LittleEndian.Uint64(id[:])
 	d.salt = saltOf(d.id)
-	if _, err := d.createSegment(first, 0, false); err != nil {
+	chain, err := d.createSegment(first, 0, false)
+	if err != nil {
 		return err
 	}
 	if err := fill(); err != nil {
 		return err
 	}
-	return d.install(d.fs.createDurable, temporaryMarker, markerName, encodeMarker(d.id))
+	begin := end{sequence: first - 1, segment: first, offset: headerBytes, chain: chain}
+	if err := d.install(d.fs.createDurable, temporaryEnd, endName, begin.encode(d.id)); err != nil {
+		return err
+	}
+	return d.writeMarkers()
+}
+
+// writeMarkers writes the marker and then its copy.
+func (d *directory) writeMarkers() error {
+	if err := d.writeMarker(markerName); err != nil {
+		return err
+	}
+	d.version = formatVersion
+	return d.writeMarker(markerCopyName)
+}
+
+func (d *directory) writeMarker(name string) error {
+	return d.install(d.fs.createDurable, temporaryMarker, name, encodeMarker(d.id))
 }
 
 // syncParents makes the directory's own name durable, and where the path is a symbolic link, that of the link too.
@@ -161,7 +192,7 @@ func (d *directory) syncParents() error {
 // leftByInitialise reports whether the entry may be left from an initialise that crashed.
 func leftByInitialise(e entry) bool {
 	switch e.name {
-	case lockName, temporaryMarker, temporarySegment, lostAndFound:
+	case lockName, temporaryMarker, temporarySegment, temporaryEnd, endName, lostAndFound:
 		return true
 	case segmentName(1):
 		return e.bytes == headerBytes
@@ -261,7 +292,7 @@ func (d *directory) files() (segments, checkpoints []numbered, err error) {
 			checkpoints = append(checkpoints, numbered{e.name, sequence, e.bytes})
 		}
 	}
-	bySequence := func(a, b numbered) int { return strings.Compare(a.name, b.name) }
+	bySequence := func(a, b numbered) int { return cmp.Compare(a.sequence, b.sequence) }
 	slices.SortFunc(segments, bySequence)
 	slices.SortFunc(checkpoints, bySequence)
 	return segments, checkpoints, nil
@@ -289,7 +320,7 @@ func (d *directory) removeTemporary() error {
 	}
 	for _, e := range entries {
 		switch e.name {
-		case temporaryMarker, temporarySegment, temporaryCheckpoint, temporaryPrepared:
+		case temporaryMarker, temporaryEnd, temporarySegment, temporaryCheckpoint, temporaryPrepared:
 			if err := d.remove(e.name); err != nil {
 				return err
 			}

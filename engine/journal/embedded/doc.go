@@ -1,6 +1,8 @@
 // Package embedded stores a journal in a directory, in files of its own.
 //
 //	seathold-journal                  the marker: shows that this is a journal, with its format version and its id
+//	seathold-journal-copy             the same once more, read when the marker is damaged
+//	end                               which group is the last one known to be durable, twice
 //	segment-00000000000000000001      groups, one frame each; the name is the sequence of the first record
 //	segment-00000000000000912345
 //	checkpoint-00000000000000800000   a checkpoint that starts at that record; two are kept
@@ -15,7 +17,7 @@
 // # What is guaranteed
 //
 // A group is acknowledged once its frame is on disk. Each group is one durable write. A segment, a checkpoint and the
-// marker are complete and synced under a temporary name before they are renamed, and the directory is synced after the
+// markers are complete and synced under a temporary name before they are renamed, and the directory is synced after the
 // rename. So a segment never lacks its header, and a checkpoint is never partial. One group is written at a time, so at
 // most the last frame of the newest segment can be unfinished. Zeros after the last frame mean nothing: they are those
 // of a prepared segment, or of a write that never reached the disk.
@@ -23,9 +25,12 @@
 //	crash                              the next Recover finds               and does
 //	---------------------------------  -----------------------------------  -----------------------------------
 //	before the marker is written       only files of ours, without records  makes the journal anew
-//	during the write of a group        an invalid frame, then only zeros    cuts the frame off
+//	during the write of a group        an invalid frame, then only zeros,   cuts the frame off
+//	                                     after the end that the file end has
 //	after that write, before its       a complete frame                     delivers it, though it was not
 //	  acknowledgement                                                         acknowledged
+//	before the group is in the file    a complete frame, a group more than  delivers it
+//	  end                                the file end has
 //	during the cut                     the same or a shorter invalid frame  cuts the frame off
 //	before a new segment is renamed,   segment.tmp, prepared.tmp, neither;  removes them
 //	  or before the rename is durable    all groups in older segments
@@ -38,16 +43,29 @@
 //	during the removals, in any order  gaps before the older checkpoint's   ignores them
 //	                                     start
 //	during Recover                     what the crash before it left        the same again
+//	while format 1 becomes format 2    a marker of format 1, with or        the same again
+//	                                     without the new files
 //
 // When only the process is killed, the next one may read from the kernel's memory what is not yet on disk, and what,
 // after a failed sync, never will be unless it is written again. So Recover syncs the directory and writes the last
 // frame once more, in place and with the same bytes, before the journal continues.
 //
 // Any other invalid content is an error that wraps journal.ErrDamaged and names the file and the offset: an invalid
-// frame in an older segment or before another frame, a missing segment, records that a checkpoint covers and no segment
-// has. No file is changed then. Only a damaged checkpoint is survived, by the older one and a longer replay, and
-// reported as a note. Damage to the very last frame cannot be distinguished from an unfinished group, unless a
-// checkpoint shows that the records were durable.
+// frame in an older segment or before another frame, a missing segment, records that a checkpoint or the file end shows
+// to have been durable and no segment has. No file is changed then. A damaged checkpoint is survived by the older one
+// and a longer replay, a damaged marker by its copy, a damaged copy of the end by the other; each is reported as a
+// note.
+//
+// # The last group
+//
+// Damage to the last frame looks like a group that a crash left unfinished: both are invalid, and nothing follows. The
+// file end tells them apart. After each group, and before the group is acknowledged, the journal writes there where the
+// group ends. It does not sync that write, which takes 3 microseconds where a group takes 200 and more. So when a
+// process is killed, the file end has every acknowledged group. Close makes it durable, and so does half a second
+// without a group. When the power fails, the file end may be late, but only the very last frame depends on it: damage
+// to any other is seen by the frame after it. So one case is left in which an acknowledged group is taken for an
+// unfinished one: the power fails within half a second of it, and the disk damages this last frame as well. The note
+// about what was dropped says which record the file end shows as the last durable one.
 //
 // A directory can be removed or replaced while it is open: by an operator, or when a disk is unmounted. Then the writer
 // still has its files open, and its writes succeed, but no restart will find them. So after each group the journal

@@ -27,6 +27,8 @@ type fileSystem struct {
 	list func(dir string) ([]entry, error)
 	// create makes an empty file and replaces any file of that name. What is written to it is durable after sync.
 	create func(path string) (file, error)
+	// open opens a file for writes that are durable after sync.
+	open func(path string) (file, error)
 	// createDurable is create for a file whose writes are durable when they return.
 	createDurable func(path string) (file, error)
 	// openDurable opens a file for writes that are durable when they return.
@@ -73,6 +75,7 @@ func disk() fileSystem {
 		makeDir:       makeDir,
 		list:          listDir,
 		create:        openWith(os.O_RDWR | os.O_CREATE | os.O_TRUNC),
+		open:          openWith(os.O_RDWR),
 		createDurable: openDurableWith(os.O_RDWR | os.O_CREATE | os.O_TRUNC),
 		openDurable:   openDurableWith(os.O_RDWR),
 		openRead:      openWith(os.O_RDONLY),

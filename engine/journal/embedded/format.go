@@ -9,8 +9,9 @@ import (
 )
 
 // formatVersion is written in the marker and in the header of every file. Any change of a layout below is a new
-// version, with golden bytes of its own in testdata.
-const formatVersion = 1
+// version, with golden bytes of its own in testdata. Version 2 added the file end and the marker's copy; all that both
+// versions have is laid out alike. A journal of version 1 becomes one of version 2 when it is next written.
+const formatVersion = 2
 
 const (
 	segmentMagic    = "SHSG"
@@ -67,8 +68,8 @@ func decodeFileHeader(name, magic string, id uint64, b []byte) (h fileHeader, su
 	if string(b[:4]) != magic || sum != crc32.Checksum(b[:28], castagnoli) {
 		return h, 0, damaged(name, 0, "its header is invalid")
 	}
-	if v := binary.LittleEndian.Uint32(b[4:]); v != formatVersion {
-		return h, 0, fmt.Errorf("%w: %s has format version %d, this program reads %d",
+	if v := binary.LittleEndian.Uint32(b[4:]); v < 1 || v > formatVersion {
+		return h, 0, fmt.Errorf("%w: %s has format version %d, this program reads 1 to %d",
 			journal.ErrForeign, name, v, formatVersion)
 	}
 	h = fileHeader{
@@ -200,29 +201,4 @@ func decodeFooter(b []byte, before uint32) (f footer, ok bool) {
 		start:  binary.LittleEndian.Uint64(b[16:]),
 		end:    binary.LittleEndian.Uint64(b[24:]),
 	}, true
-}
-
-// encodeMarker returns the content of the marker, one line that people can read too.
-func encodeMarker(id uint64) []byte {
-	line := fmt.Sprintf("Seathold journal, format %d, id %016x", formatVersion, id)
-	return fmt.Appendf(nil, "%s, sum %08x\n", line, crc32.Checksum([]byte(line), castagnoli))
-}
-
-// decodeMarker returns the journal's id.
-func decodeMarker(content []byte) (id uint64, err error) {
-	var version int
-	if _, err := fmt.Sscanf(string(content), "Seathold journal, format %d", &version); err != nil {
-		return 0, fmt.Errorf("%w: the file %s has other content", journal.ErrForeign, markerName)
-	}
-	if version != formatVersion {
-		return 0, fmt.Errorf("%w: it has format version %d, this program reads %d",
-			journal.ErrForeign, version, formatVersion)
-	}
-	if _, err := fmt.Sscanf(string(content), "Seathold journal, format 1, id %16x", &id); err != nil {
-		return 0, damaged(markerName, 0, "it has no id")
-	}
-	if string(encodeMarker(id)) != string(content) {
-		return 0, damaged(markerName, 0, "its checksum is wrong")
-	}
-	return id, nil
 }

@@ -15,9 +15,12 @@ import (
 
 var writeGolden = flag.Bool("write-golden", false, "write the testdata of a new format version")
 
-const goldenDir, goldenID = "testdata/v1", 0x0123456789abcdef
+const goldenDir, goldenID = "testdata/v2", 0x0123456789abcdef
 
-// TestGoldenBytes compares what is written with the golden bytes of this format version, then reads those.
+// goldenDirs are the journals of all format versions. Their records are the same.
+var goldenDirs = []string{"testdata/v1", goldenDir}
+
+// TestGoldenBytes compares what is written with the golden bytes of this format version.
 func TestGoldenBytes(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "journal")
 	writeGoldenJournal(t, dir)
@@ -26,26 +29,46 @@ func TestGoldenBytes(t *testing.T) {
 		require.NoError(t, os.CopyFS(goldenDir, os.DirFS(dir)))
 	}
 	require.Equal(t, contentOf(t, goldenDir), contentOf(t, dir))
+}
 
-	copied := filepath.Join(t.TempDir(), "copied")
-	require.NoError(t, os.CopyFS(copied, os.DirFS(goldenDir)))
-	j, err := Open(copied, Options{})
-	require.NoError(t, err)
-	var got delivered
-	sum, err := j.Recover(got.recovery())
-	require.NoError(t, err)
-	require.NoError(t, j.Close())
-	require.Equal(t, journal.CheckpointInfo{Start: 3, End: 4, Bytes: 21}, sum.Checkpoint)
-	require.Equal(t, goldenChunks(), got.chunks)
-	require.Equal(t, []journal.Group{goldenGroup(4, "four"), goldenGroup(5, "five", "six")}, got.groups)
+// TestEveryVersionIsRead reads the golden bytes of every version, appends a group, and reads them once more: then the
+// journal is one of this version.
+func TestEveryVersionIsRead(t *testing.T) {
+	for _, golden := range goldenDirs {
+		copied := filepath.Join(t.TempDir(), "copied")
+		require.NoError(t, os.CopyFS(copied, os.DirFS(golden)))
+		groups := []journal.Group{goldenGroup(4, "four"), goldenGroup(5, "five", "six")}
+		for _, more := range []journal.Group{goldenGroup(7, "seven"), goldenGroup(8, "eight")} {
+			j, err := Open(copied, Options{})
+			require.NoError(t, err)
+			var got delivered
+			sum, err := j.Recover(got.recovery())
+			require.NoError(t, err)
+			require.Empty(t, sum.Notes)
+			require.Equal(t, journal.CheckpointInfo{Start: 3, End: 4, Bytes: 21}, sum.Checkpoint)
+			require.Equal(t, goldenChunks(), got.chunks)
+			require.Equal(t, groups, got.groups)
+			require.NoError(t, j.Append(t.Context(), more))
+			groups = append(groups, more)
+			require.NoError(t, j.Close())
+			for _, name := range []string{markerName, markerCopyName} {
+				require.Equal(t, encodeMarker(goldenID), readFile(t, filepath.Join(copied, name)))
+			}
+			require.FileExists(t, filepath.Join(copied, endName))
+		}
+	}
 }
 
 // writeGoldenJournal makes a journal with a fixed id, three segments and a checkpoint.
 func writeGoldenJournal(t *testing.T, dir string) {
 	require.NoError(t, os.Mkdir(dir, 0o700))
-	header, _ := fileHeader{magic: segmentMagic, id: goldenID, sequence: 1}.encode()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, segmentName(1)), header, 0o600))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, markerName), encodeMarker(goldenID), 0o600))
+	header, chain := fileHeader{magic: segmentMagic, id: goldenID, sequence: 1}.encode()
+	for name, content := range map[string][]byte{
+		segmentName(1): header, markerName: encodeMarker(goldenID), markerCopyName: encodeMarker(goldenID),
+		endName: end{segment: 1, offset: headerBytes, chain: chain}.encode(goldenID),
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), content, 0o600))
+	}
 	j := recovered(t, dir, Options{SegmentBytes: 108})
 	for _, g := range []journal.Group{goldenGroup(1, "one", ""), goldenGroup(3, "three"), goldenGroup(4, "four")} {
 		require.NoError(t, j.Append(t.Context(), g))
@@ -151,14 +174,28 @@ func FuzzCheckpoint(f *testing.F) {
 	})
 }
 
-// FuzzMarker reads any text as the marker. Only text that encodeMarker writes is accepted.
+// FuzzMarker reads any text as the marker. Only text that encodeMarkerOf writes is accepted.
 func FuzzMarker(f *testing.F) {
 	f.Add(encodeMarker(goldenID))
+	f.Add(encodeMarkerOf(1, goldenID))
 	f.Add([]byte("Seathold journal, format 1, id zz"))
 	f.Fuzz(func(t *testing.T, content []byte) {
-		id, err := decodeMarker(content)
+		id, version, err := decodeMarker(markerName, content)
 		if err == nil {
-			require.Equal(t, content, encodeMarker(id))
+			require.Equal(t, content, encodeMarkerOf(version, id))
+			require.LessOrEqual(t, version, formatVersion)
+		}
+	})
+}
+
+// FuzzEnd reads any bytes as a page of the file end. Only what put writes is accepted.
+func FuzzEnd(f *testing.F) {
+	whole := end{7, 5, 108, 99}.encode(goldenID)
+	f.Add(whole[:endPageBytes])
+	f.Add(whole[:endBytes])
+	f.Fuzz(func(t *testing.T, content []byte) {
+		if e, ok := decodeEnd(content, goldenID); ok {
+			require.Equal(t, e.encode(goldenID)[:endPageBytes], content)
 		}
 	})
 }

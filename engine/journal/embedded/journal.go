@@ -68,6 +68,7 @@ type Journal struct {
 	filled     int64  // where the zeros after that frame end; at most end where there are none
 	next       preparation
 	looked     time.Time // when the directory was last seen at its path
+	sealed     *endFile  // nil when it cannot be written
 	frame      []byte    // reused from group to group
 	segments   []numbered
 	intact     []numbered // complete checkpoints, the oldest first
@@ -87,7 +88,7 @@ func Open(path string, options Options) (*Journal, error) {
 func open(path string, options Options, fs fileSystem) (*Journal, error) {
 	d, err := openDirectory(path, fs)
 	if err != nil {
-		return nil, fmt.Errorf("journal directory %s: %w", path, storageError(err))
+		return nil, named(path, err)
 	}
 	return &Journal{dir: d, options: options.withDefaults()}, nil
 }
@@ -109,7 +110,7 @@ func (j *Journal) Recover(to journal.Recovery) (journal.Recovered, error) {
 		err = j.resume(&r)
 	}
 	if err != nil {
-		j.failed = fmt.Errorf("journal directory %s: %w", j.dir.path, storageError(err))
+		j.failed = named(j.dir.path, err)
 		return r.sum, j.failed
 	}
 	j.recovered = true
@@ -146,6 +147,16 @@ func (j *Journal) resume(r *recovery) error {
 	}
 	j.newest, j.end, j.chain, j.last = f, int64(s.offset), s.chain, r.sum.Last
 	j.segments, j.intact, j.damaged = r.segments, r.checkpoints[:r.intact:r.intact], r.checkpoints[r.intact:]
+	at := end{j.last, j.segments[len(j.segments)-1].sequence, j.end, j.chain}
+	if j.sealed, err = j.dir.openEnd(at, r.end); err != nil {
+		return err
+	}
+	if j.dir.version < formatVersion {
+		return j.dir.writeMarkers()
+	}
+	if j.dir.noCopy {
+		return j.dir.writeMarker(markerCopyName)
+	}
 	return nil
 }
 
@@ -186,6 +197,7 @@ func (j *Journal) Append(ctx context.Context, g journal.Group) error {
 	j.end += size
 	j.chain = sum
 	j.last = g.Last()
+	j.setEnd()
 	if cap(j.frame) > keptFrameBytes {
 		j.frame = nil
 	}
@@ -217,8 +229,8 @@ func (j *Journal) look() error {
 	return j.dir.lock.present()
 }
 
-// Beat looks whether the journal's directory is still there. The writer calls it while there is nothing to append. An
-// error is as final as one of Append and wraps journal.ErrGone.
+// Beat looks whether the journal's directory is still there, and makes the journal's end durable. The writer calls it
+// while there is nothing to append. An error is as final as one of Append and wraps journal.ErrGone.
 func (j *Journal) Beat(context.Context) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -229,6 +241,7 @@ func (j *Journal) Beat(context.Context) error {
 	if err := j.look(); err != nil {
 		return j.fail(err)
 	}
+	j.sealEnd()
 	return nil
 }
 
@@ -324,6 +337,9 @@ func (j *Journal) Close() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	err := j.next.end(j.dir)
+	if j.sealed != nil {
+		err = errors.Join(err, j.sealed.seal(), j.sealed.close())
+	}
 	if j.newest.close != nil {
 		err = errors.Join(err, j.newest.close())
 	}

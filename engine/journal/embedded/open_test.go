@@ -76,8 +76,8 @@ func TestForeignDirectories(t *testing.T) {
 		{"segments without their marker", map[string]string{segmentName(1): "more than a header, as if there were groups"},
 			"it holds segment-00000000000000000001 but no file seathold-journal"},
 		{"another kind of marker", map[string]string{markerName: "hello\n"}, "the file seathold-journal has other content"},
-		{"a later version", map[string]string{markerName: "Seathold journal, format 2, and so on\n"},
-			"it has format version 2, this program reads 1"},
+		{"a later version", map[string]string{markerName: "Seathold journal, format 3, and so on\n"},
+			"it has format version 3, this program reads 1 to 2"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -122,7 +122,9 @@ func TestDirectories(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, j.Close())
 
-	edit(t, filepath.Join(dir, markerName), flip(40))
+	for _, name := range []string{markerName, markerCopyName} {
+		edit(t, filepath.Join(dir, name), flip(40))
+	}
 	_, err = Open(dir, Options{})
 	require.ErrorIs(t, err, journal.ErrDamaged)
 }

@@ -1,8 +1,6 @@
 package embedded
 
 import (
-	"fmt"
-
 	"github.com/seathold/seathold/engine/journal"
 )
 
@@ -22,7 +20,7 @@ func OpenReadOnly(path string) (*ReadOnly, error) {
 func openReadOnly(path string, fs fileSystem) (*ReadOnly, error) {
 	d, err := openDirectoryShared(path, fs)
 	if err != nil {
-		return nil, fmt.Errorf("journal directory %s: %w", path, err)
+		return nil, named(path, err)
 	}
 	return &ReadOnly{dir: d}, nil
 }
@@ -35,7 +33,7 @@ func (o *ReadOnly) Recover(to journal.Recovery) (journal.Recovered, error) {
 	}
 	r := recovery{dir: o.dir, to: to}
 	if err := r.run(); err != nil {
-		return r.sum, fmt.Errorf("journal directory %s: %w", o.dir.path, err)
+		return r.sum, named(o.dir.path, err)
 	}
 	return r.sum, nil
 }

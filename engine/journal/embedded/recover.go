@@ -17,13 +17,18 @@ type recovery struct {
 	segments    []numbered
 	checkpoints []numbered // in ascending order of their starts; all after the delivered one are damaged
 	intact      int        // how many of checkpoints are not known to be damaged
-	newest      segment    // read to the end of its last frame, where appending continues
+	end         foundEnd
+	newest      segment // read to the end of its last frame, where appending continues
 }
 
 func (r *recovery) run() error {
 	var err error
 	r.segments, r.checkpoints, err = r.dir.files()
 	if err != nil {
+		return err
+	}
+	r.sum.Notes = append(r.sum.Notes, r.dir.notes...)
+	if r.end, err = r.dir.readEnd(); err != nil {
 		return err
 	}
 	if err := r.chooseCheckpoint(); err != nil {
@@ -39,7 +44,7 @@ func (r *recovery) run() error {
 	if err := r.deliverSegments(needed); err != nil {
 		return err
 	}
-	return r.compareWithCheckpoints()
+	return r.requireEnd()
 }
 
 // chooseCheckpoint finds the newest checkpoint whose checksums are all right. It reads a checkpoint completely before
@@ -133,6 +138,9 @@ func (r *recovery) deliverGroups(s *segment) error {
 		if err != nil || !ok {
 			return err
 		}
+		if err := r.compareWithEnd(s, g.First, g.Last(), s.chain, int64(s.last)); err != nil {
+			return err
+		}
 		if g.Last() <= r.sum.Checkpoint.Start {
 			continue
 		}
@@ -142,32 +150,6 @@ func (r *recovery) deliverGroups(s *segment) error {
 		r.sum.Groups++
 		r.sum.Records += g.Count
 	}
-}
-
-// noteEnd notes where the newest segment ends.
-func (r *recovery) noteEnd() {
-	s := &r.newest
-	r.sum.Last = s.next - 1
-	r.sum.TornBytes = int64(max(0, s.written-s.offset))
-	if r.sum.TornBytes > 0 {
-		r.note("%s ends in an unfinished group, which was never acknowledged: %d bytes from offset %d",
-			s.name, r.sum.TornBytes, s.offset)
-	}
-}
-
-// compareWithCheckpoints refuses a journal that ends before a record that a checkpoint proves was durable.
-func (r *recovery) compareWithCheckpoints() error {
-	for _, c := range r.checkpoints {
-		durable := c.sequence
-		if c.sequence == r.sum.Checkpoint.Start {
-			durable = max(durable, r.sum.Checkpoint.End)
-		}
-		if durable > r.sum.Last {
-			return r.newest.damaged("the last record found is %d, but %s was written when record %d was durable",
-				r.sum.Last, c.name, durable)
-		}
-	}
-	return nil
 }
 
 // segment is the content of a segment file that is being read.
@@ -180,6 +162,7 @@ type segment struct {
 	last    int    // offset of the previous frame; 0 when there is none
 	next    uint64 // first record of the next frame
 	chain   uint32 // the sum of the previous frame
+	torn    string // why what follows the last frame of the newest segment is no frame
 	newest  bool   // only the newest segment may end in an unfinished group
 }
 
@@ -229,6 +212,7 @@ func (s *segment) unfinished(reason string) error {
 	for at := 1; ; at++ {
 		found := bytes.Index(rest[at:], []byte(frameMagic))
 		if found < 0 {
+			s.torn = reason
 			return nil
 		}
 		at += found

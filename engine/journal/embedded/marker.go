@@ -1,0 +1,104 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+
+	"github.com/seathold/seathold/engine/journal"
+)
+
+// encodeMarker returns the content of the marker, one line that people can read too.
+func encodeMarker(id uint64) []byte { return encodeMarkerOf(formatVersion, id) }
+
+func encodeMarkerOf(version int, id uint64) []byte {
+	line := fmt.Sprintf("Seathold journal, format %d, id %016x", version, id)
+	return fmt.Appendf(nil, "%s, sum %08x\n", line, crc32.Checksum([]byte(line), castagnoli))
+}
+
+// decodeMarker returns the journal's id and its format version. name is that of the file.
+func decodeMarker(name string, content []byte) (id uint64, version int, err error) {
+	if _, err := fmt.Sscanf(string(content), "Seathold journal, format %d, id %16x", &version, &id); err != nil {
+		if version > formatVersion {
+			return 0, 0, foreignVersion(version)
+		}
+		return 0, 0, fmt.Errorf("%w: the file %s has other content", journal.ErrForeign, name)
+	}
+	if string(encodeMarkerOf(version, id)) != string(content) {
+		return 0, 0, damaged(name, 0, "its checksum is wrong")
+	}
+	if version < 1 || version > formatVersion {
+		return 0, 0, foreignVersion(version)
+	}
+	return id, version, nil
+}
+
+func foreignVersion(version int) error {
+	return fmt.Errorf("%w: it has format version %d, this program reads 1 to %d",
+		journal.ErrForeign, version, formatVersion)
+}
+
+// marker is one of the two files that show that a directory is a journal.
+type marker struct {
+	name    string
+	id      uint64
+	version int
+	err     error // why it cannot be used; os.ErrNotExist when it is missing
+}
+
+func (d *directory) readMarkerFile(name string) (marker, error) {
+	m := marker{name: name}
+	content, err := d.readFile(name, 256, nil)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		m.err = err
+	case err != nil && isAny(err, unreadable):
+		m.err = damaged(name, 0, "%v", err)
+	case err != nil:
+		return m, err
+	default:
+		m.id, m.version, m.err = decodeMarker(name, content)
+	}
+	return m, nil
+}
+
+// reason returns why the marker cannot be used.
+func (m *marker) reason() string {
+	if errors.Is(m.err, os.ErrNotExist) {
+		return fmt.Sprintf("the file %s is missing", m.name)
+	}
+	return m.err.Error()
+}
+
+// readMarker reads the journal's id from the marker, or from its copy where the marker is damaged.
+func (d *directory) readMarker() (marked bool, err error) {
+	m, err := d.readMarkerFile(markerName)
+	if err != nil {
+		return false, err
+	}
+	c, err := d.readMarkerFile(markerCopyName)
+	if err != nil {
+		return false, err
+	}
+	switch {
+	case m.err == nil && c.err == nil && m.id != c.id:
+		return false, damaged(markerName, 0, "it has the id %016x, and %s has %016x", m.id, c.name, c.id)
+	case m.err == nil && (c.err == nil && c.version == m.version || m.version == 1):
+	case m.err == nil && errors.Is(c.err, os.ErrNotExist):
+		d.noCopy = true
+	case m.err == nil:
+		d.notes = append(d.notes, c.reason()+"; "+markerName+" is intact")
+	case c.err == nil:
+		d.notes = append(d.notes, m.reason()+"; "+markerCopyName+" was read instead")
+		m = c
+	case errors.Is(m.err, os.ErrNotExist) && errors.Is(c.err, os.ErrNotExist):
+		return false, nil
+	case errors.Is(m.err, os.ErrNotExist):
+		return false, c.err
+	default:
+		return false, m.err
+	}
+	d.id, d.version, d.salt = m.id, m.version, saltOf(m.id)
+	return true, nil
+}
