@@ -14,6 +14,7 @@ import (
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/journal/embedded"
+	"github.com/seathold/seathold/engine/saleclock"
 )
 
 // batched is an engine over the bundled sale with a clock that the test moves.
@@ -29,7 +30,7 @@ func openBatched(t *testing.T, b journal.Backend, d engine.Durability) *batched 
 	o := &batched{}
 	o.ms.Store(sale.Phases[open].OpensAt.UnixMilli())
 	e, err := engine.Open(t.Context(), engine.Options{Sale: sale, Journal: b, Durability: d, SweepEvery: -1,
-		Clock: func(time.Time) func() time.Time { return func() time.Time { return time.UnixMilli(o.ms.Load()) } }})
+		Clock: saleclock.Virtual(func() time.Time { return time.UnixMilli(o.ms.Load()) })})
 	require.NoError(t, err)
 	o.Engine = e
 	return o

@@ -16,6 +16,7 @@ import (
 
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/saleclock"
 	"github.com/seathold/seathold/engine/spec"
 )
 
@@ -228,7 +229,7 @@ func TestEveryPrefixOpens(t *testing.T) {
 		verify(t, kept.open(), sale)
 		again := newSeller(sale, func() (journal.Backend, error) { return kept.open(), nil })
 		again.clock = s.clock
-		again.options.Clock = s.clock.of
+		again.options.Clock = saleclock.Virtual(s.clock.now)
 		require.NoError(t, again.start())
 		at := s.clock.now()
 		for i := range 3 {

@@ -44,6 +44,7 @@
 //   - engine/draw: entries, ranks, access slots and their proofs, as pure functions.
 //   - engine/ballot: draws while they run.
 //   - engine/audit: verifies and prints a journal, checks a live sale.
+//   - engine/saleclock: the clock that a sale runs on, which never goes back.
 //   - engine/rehearsal: a whole sale in virtual time.
 //   - engine/spec: the sequential model that the tests compare the engine with.
 package engine

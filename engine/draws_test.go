@@ -23,6 +23,7 @@ import (
 	"github.com/seathold/seathold/engine/draw"
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/journal/embedded"
+	"github.com/seathold/seathold/engine/saleclock"
 )
 
 // ballotRun is an engine with a journal of its own for the first draw of Paris 2024, with one winner a slot.
@@ -53,7 +54,7 @@ func (r *ballotRun) open() error {
 	require.NoError(r.t, err)
 	o := engine.Options{Sale: r.sale, Journal: j, SweepEvery: -1, CheckpointAfter: -1, MaxAccounts: 1 << 16,
 		MaxReservations: 1 << 16,
-		Clock:           func(time.Time) func() time.Time { return func() time.Time { return *r.now.Load() } }}
+		Clock:           saleclock.Virtual(func() time.Time { return *r.now.Load() })}
 	if r.wrap != nil {
 		o.Journal = r.wrap(j)
 	}

@@ -21,8 +21,6 @@ type Engine struct {
 	inventory *inventory.Inventory
 	calendar  calendar
 	rules     *ruleTexts
-	clock     func() time.Time
-	advanced  atomic.Int64 // ms by which the sale clock was advanced when a standby took over
 
 	term     atomic.Pointer[term]     // nil until this engine leads
 	idle     atomic.Pointer[idleness] // until then: why it accepts no calls
@@ -70,10 +68,8 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	e.standsBy(errFollowing, "")
 	switch {
 	case o.Durability == None:
-		e.clock = o.Clock(time.Time{})
 		(&term{e: e}).begin()
 	case o.Standby:
-		e.clock = o.Clock(time.Time{})
 		e.background.Go(e.follow)
 	default:
 		if err := e.recover(ctx); err != nil {
@@ -149,9 +145,9 @@ func (e *Engine) Sale() *catalog.Sale { return e.sale }
 func (e *Engine) TTL() time.Duration { return e.o.TTL }
 
 // Now returns the instant on the sale clock, in UTC.
-func (e *Engine) Now() time.Time { return instant(e.nowMs()) }
+func (e *Engine) Now() time.Time { return e.o.Clock.Now() }
 
-func (e *Engine) nowMs() int64 { return e.clock().UnixMilli() + e.advanced.Load() }
+func (e *Engine) nowMs() int64 { return e.o.Clock.Ms() }
 
 // instant returns the time of the engine's milliseconds.
 func instant(ms int64) time.Time { return time.UnixMilli(ms).UTC() }

@@ -14,6 +14,7 @@ import (
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/journal/embedded"
+	"github.com/seathold/seathold/engine/saleclock"
 )
 
 // A program sells Paris 2024 in its own process, with a journal in a directory: reserve, confirm, a refusal, a restart.
@@ -35,7 +36,7 @@ func Example() {
 		e, err := engine.Open(ctx, engine.Options{
 			Sale:    catalog.Paris2024(),
 			Journal: journal,
-			Clock:   func(time.Time) func() time.Time { return func() time.Time { return opening } },
+			Clock:   saleclock.Virtual(func() time.Time { return opening }),
 		})
 		if err != nil {
 			log.Fatal(err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/saleclock"
 )
 
 // Durability determines when a call returns.
@@ -33,9 +34,9 @@ type Options struct {
 	// TTL is how long a hold lasts if the request has no TTL, and the most that a request may have; in whole seconds,
 	// default 17 minutes.
 	TTL time.Duration
-	// Clock returns the sale clock. It is called once, after recovery, with the latest instant in the journal (zero for an
-	// empty one), so that a simulated clock can continue from there. Default: wall time.
-	Clock func(latest time.Time) (now func() time.Time)
+	// Clock is the sale clock. The engine sets it forward to the latest instant in the journal before it leads. Engines of
+	// one process that follow each other share one clock. Default: saleclock.Real.
+	Clock *saleclock.Clock
 	// SweepEvery is the wall time between two sweeps for expired reservations; default 100 ms. If it is negative, only
 	// ExpireDue sweeps, and only FreezeDraw freezes draws.
 	SweepEvery time.Duration
@@ -104,7 +105,7 @@ func (o *Options) setDefaults() error {
 	o.Backlog = cmp.Or(o.Backlog, 1<<16)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if o.Clock == nil {
-		o.Clock = func(time.Time) func() time.Time { return time.Now }
+		o.Clock = saleclock.Real(o.Log)
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func (e *Engine) recover(ctx context.Context) error {
 	e.recovery = Recovery{Recovered: found, Reservations: int(e.inventory.Rows()) - 1,
 		Accounts: int(e.inventory.Accounts()) - 1,
 		Latest:   latest, Took: time.Since(began)}
-	e.clock = e.o.Clock(latest)
+	e.o.Clock.NotBefore(p.latest)
 	t.begin()
 	return nil
 }

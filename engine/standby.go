@@ -135,10 +135,7 @@ func (e *Engine) takeOver(ctx context.Context, p *replay, found journal.Recovere
 	if err != nil {
 		return err
 	}
-	// The sale clock must not go back to before an instant that the old leader has acknowledged.
-	if lag := p.latest - e.clock().UnixMilli(); lag > 0 {
-		e.advanced.Store(lag)
-	}
+	e.o.Clock.NotBefore(p.latest) // the old leader has acknowledged outcomes of that instant
 	t.begin()
 	e.o.Log.Info("this server leads", "epoch", e.Epoch(), "reservations", e.inventory.Rows()-1)
 	return nil

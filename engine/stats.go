@@ -14,6 +14,7 @@ import (
 type Stats struct {
 	Calls []CallStats // every call of the engine, in a fixed order
 
+	ClockAhead   time.Duration // of the sale clock from the wall, see saleclock.Clock.Difference
 	Leads        bool
 	Epoch        uint64           // this leader's term number; 0 if the journal is not shared
 	StandbyLag   time.Duration    // on a standby: time since it last had all that the leader had made durable
@@ -66,7 +67,7 @@ type SlotStats struct {
 
 // Stats returns the counts.
 func (e *Engine) Stats() Stats {
-	s := Stats{Leads: e.Leads(), Epoch: e.Epoch(), Expired: e.inventory.Expired(),
+	s := Stats{ClockAhead: e.o.Clock.Difference(), Leads: e.Leads(), Epoch: e.Epoch(), Expired: e.inventory.Expired(),
 		Accounts:     int(e.inventory.Accounts()) - 1,
 		Reservations: e.counts.reservations(e.inventory), Slots: e.openSlots()}
 	for of := range call(calls) {

@@ -19,6 +19,7 @@ import (
 	"github.com/seathold/seathold/engine/audit"
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/saleclock"
 	"github.com/seathold/seathold/engine/spec"
 )
 
@@ -54,8 +55,6 @@ func (c *clock) set(at time.Time) { c.ms.Store(at.UnixMilli()) }
 
 func (c *clock) now() time.Time { return time.UnixMilli(c.ms.Load()).UTC() }
 
-func (c *clock) of(time.Time) func() time.Time { return c.now }
-
 // seller makes an engine a spec.System.
 type seller struct {
 	e     *engine.Engine
@@ -68,7 +67,7 @@ type seller struct {
 // newSeller returns a seller that is not yet started. It sweeps and writes checkpoints only on request.
 func newSeller(sale *catalog.Sale, open func() (journal.Backend, error)) *seller {
 	s := &seller{clock: &clock{}, open: open}
-	s.options = engine.Options{Sale: sale, Clock: s.clock.of, SweepEvery: -1, CheckpointAfter: -1, CheckEvery: -1,
+	s.options = engine.Options{Sale: sale, Clock: saleclock.Virtual(s.clock.now), SweepEvery: -1, CheckpointAfter: -1, CheckEvery: -1,
 		TTL:             spec.ScenarioTTL,
 		MaxReservations: 1 << 20, MaxAccounts: 1 << 18}
 	if open == nil {

@@ -24,6 +24,7 @@ import (
 
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/saleclock"
 	"github.com/seathold/seathold/server/internal/encode"
 )
 
@@ -46,11 +47,10 @@ func clockAt(t time.Time) *handClock {
 	return c
 }
 
-func (c *handClock) set(t time.Time)                          { c.now.Store(&t) }
-func (c *handClock) advance(d time.Duration)                  { c.set(c.read().Add(d)) }
-func (c *handClock) read() time.Time                          { return *c.now.Load() }
-func (c *handClock) start(_ time.Time) (now func() time.Time) { return c.read }
-func instantOf(t testing.TB, text string) time.Time           { return must(time.Parse(time.RFC3339, text))(t) }
+func (c *handClock) set(t time.Time)                { c.now.Store(&t) }
+func (c *handClock) advance(d time.Duration)        { c.set(c.read().Add(d)) }
+func (c *handClock) read() time.Time                { return *c.now.Load() }
+func instantOf(t testing.TB, text string) time.Time { return must(time.Parse(time.RFC3339, text))(t) }
 func must[T any](value T, err error) func(testing.TB) T {
 	return func(t testing.TB) T {
 		t.Helper()
@@ -76,7 +76,7 @@ type fixture struct {
 const early = "2024-01-10T09:00:00Z"
 
 func newEngine(t testing.TB, clock *handClock, change func(*engine.Options)) *engine.Engine {
-	o := engine.Options{Sale: must(catalog.Load("testdata/sale"))(t), Durability: engine.None, Clock: clock.start}
+	o := engine.Options{Sale: must(catalog.Load("testdata/sale"))(t), Durability: engine.None, Clock: saleclock.Virtual(clock.read)}
 	if change != nil {
 		change(&o)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/seathold/seathold/engine/audit"
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/journal/embedded"
+	"github.com/seathold/seathold/engine/saleclock"
 )
 
 // A sale is verified from its journal alone, without the engine that wrote it.
@@ -46,7 +47,7 @@ func sellTwo(dir string) {
 	}
 	ctx, opening := context.Background(), time.Date(2023, 11, 30, 9, 0, 0, 0, time.UTC)
 	e, err := engine.Open(ctx, engine.Options{Sale: catalog.Paris2024(), Journal: journal,
-		Clock: func(time.Time) func() time.Time { return func() time.Time { return opening } }})
+		Clock: saleclock.Virtual(func() time.Time { return opening })})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/saleclock"
 )
 
 // The range of Options.Scale.
@@ -117,7 +118,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 func (r *rehearsal) open(ctx context.Context) error {
 	r.report.describe(&r.o)
 	e, err := engine.Open(ctx, engine.Options{
-		Sale: r.sale, Journal: r.o.Journal, Durability: r.o.Durability, Clock: r.clock.start,
+		Sale: r.sale, Journal: r.o.Journal, Durability: r.o.Durability, Clock: saleclock.Virtual(r.clock.now),
 		SweepEvery: -1, CheckpointAfter: -1, JournalTimeout: time.Minute, ExpectAccounts: r.crowd.entrants,
 	})
 	if err != nil {
@@ -195,9 +196,7 @@ func (r *rehearsal) calendar() []event {
 // clock is the sale clock. It is advanced between instants only, while no buyer is served.
 type clock struct{ ms atomic.Int64 }
 
-func (c *clock) start(time.Time) func() time.Time {
-	return func() time.Time { return time.UnixMilli(c.ms.Load()).UTC() }
-}
+func (c *clock) now() time.Time { return time.UnixMilli(c.ms.Load()) }
 
 // advance sets the clock, but never back.
 func (c *clock) advance(to time.Time) { c.ms.Store(max(c.ms.Load(), to.UnixMilli())) }

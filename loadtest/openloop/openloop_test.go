@@ -17,6 +17,7 @@ import (
 
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/saleclock"
 	"github.com/seathold/seathold/server"
 )
 
@@ -27,7 +28,7 @@ func realServer(t *testing.T) (*engine.Engine, string) {
 	require.True(t, ok)
 	opening, began := sale.Phases[phase].OpensAt, time.Now()
 	e, err := engine.Open(t.Context(), engine.Options{Sale: sale, Durability: engine.None,
-		Clock: func(time.Time) func() time.Time { return func() time.Time { return opening.Add(time.Since(began)) } }})
+		Clock: saleclock.Virtual(func() time.Time { return opening.Add(time.Since(began)) })})
 	require.NoError(t, err)
 	s, err := server.New(t.Context(), server.Options{Engine: e})
 	require.NoError(t, err)

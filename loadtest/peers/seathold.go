@@ -11,6 +11,7 @@ import (
 
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/saleclock"
 	"github.com/seathold/seathold/server"
 )
 
@@ -31,7 +32,7 @@ func openSeathold(ctx context.Context, b journal.Backend, accounts int) (*Seatho
 		o.Durability = engine.None
 	}
 	_, open := openPhase(o.Sale)
-	o.Clock = func(time.Time) func() time.Time { return func() time.Time { return open } }
+	o.Clock = saleclock.Virtual(func() time.Time { return open })
 	e, err := engine.Open(ctx, o)
 	if err != nil {
 		return nil, err

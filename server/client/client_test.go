@@ -20,6 +20,7 @@ import (
 
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/saleclock"
 	"github.com/seathold/seathold/server"
 	"github.com/seathold/seathold/server/operator"
 )
@@ -44,7 +45,7 @@ func start(t testing.TB) *fixture {
 	sale, err := catalog.Load("../testdata/sale")
 	require.NoError(t, err)
 	f.engine, err = engine.Open(t.Context(), engine.Options{Sale: sale, Durability: engine.None,
-		Clock: func(time.Time) func() time.Time { return func() time.Time { return *f.now.Load() } }})
+		Clock: saleclock.Virtual(func() time.Time { return *f.now.Load() })})
 	require.NoError(t, err)
 	keys, err := server.ParseKeys(strings.NewReader("sell " + sellKey + "\nread " + readKey + "\nadmin " + adminKey))
 	require.NoError(t, err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/saleclock"
 	"github.com/seathold/seathold/server"
 	"github.com/seathold/seathold/server/client"
 )
@@ -56,7 +57,7 @@ func serve() (address string, stop func()) {
 	phase, _ := sale.PhaseByID("all-venues")
 	opening := sale.Phases[phase].OpensAt
 	e, err := engine.Open(context.Background(), engine.Options{Sale: sale, Durability: engine.None,
-		Clock: func(time.Time) func() time.Time { return func() time.Time { return opening } }})
+		Clock: saleclock.Virtual(func() time.Time { return opening })})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -112,6 +112,7 @@ func (p page) sold(e *engine.Engine, stats *engine.Stats) {
 		p.gauge("phase_open", truth(e.PhaseOpen(i)), e.Sale().Phases[i].ID)
 	}
 	p.gauge("sale_clock_timestamp_seconds", float64(e.Now().UnixMilli())/1000)
+	p.gauge("sale_clock_ahead_seconds", stats.ClockAhead.Seconds())
 	p.tickets(e)
 }
 

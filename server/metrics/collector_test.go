@@ -19,6 +19,7 @@ import (
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/journal/embedded"
+	"github.com/seathold/seathold/engine/saleclock"
 	"github.com/seathold/seathold/server"
 	"github.com/seathold/seathold/server/metrics"
 )
@@ -43,7 +44,7 @@ func openOn(t testing.TB, b journal.Backend) *opened {
 	opening, began := sale.Phases[phase].OpensAt, time.Now()
 	e, err := engine.Open(t.Context(), engine.Options{Sale: sale, Journal: b, Timed: true,
 		JournalTimeout: 500 * time.Millisecond, CheckEvery: 200 * time.Millisecond,
-		Clock: func(time.Time) func() time.Time { return func() time.Time { return opening.Add(time.Since(began)) } }})
+		Clock: saleclock.Virtual(func() time.Time { return opening.Add(time.Since(began)) })})
 	require.NoError(t, err)
 	s, err := server.New(t.Context(), server.Options{Engine: e})
 	require.NoError(t, err)

@@ -32,6 +32,8 @@ var families = []struct {
 	{"access_slot_windows_open", "Access slots that are open now.", []string{"phase"}},
 	{"phase_open", "1 while the phase is open.", []string{"phase"}},
 	{"sale_clock_timestamp_seconds", "Time of the sale clock, in seconds since 1970.", nil},
+	{"sale_clock_ahead_seconds",
+		"Time by which the sale clock is ahead of the wall clock; negative if it is behind. 0 for a simulated clock.", nil},
 	{"ready", "1 while reservations are accepted.", nil},
 	{"leader", "1 while this server leads; 0 on a standby and during replay.", nil},
 	{"epoch", "Term number of this leader; 0 on a standby and if the journal is not shared.", nil},

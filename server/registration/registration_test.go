@@ -25,6 +25,7 @@ import (
 
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/saleclock"
 	"github.com/seathold/seathold/server"
 	"github.com/seathold/seathold/server/client"
 	"github.com/seathold/seathold/server/internal/lines"
@@ -42,7 +43,7 @@ type fixture struct {
 func start(t *testing.T) *fixture {
 	now := time.Date(2022, 12, 1, 0, 0, 0, 0, time.UTC)
 	e, err := engine.Open(t.Context(), engine.Options{Sale: catalog.Paris2024(), Durability: engine.None,
-		MaxAccounts: 1 << 20, Clock: func(time.Time) func() time.Time { return func() time.Time { return now } }})
+		MaxAccounts: 1 << 20, Clock: saleclock.Virtual(func() time.Time { return now })})
 	require.NoError(t, err)
 	api, err := server.New(context.Background(), server.Options{Engine: e})
 	require.NoError(t, err)

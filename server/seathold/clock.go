@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/saleclock"
 )
 
 // openingPhase is the phase at whose opening the clock of the bundled sale starts: 30 November 2023, all venues.
@@ -44,14 +46,10 @@ func (c saleClock) orDefaultOf(definition string, sale *catalog.Sale) saleClock 
 	return saleClock{real: true}
 }
 
-// start makes the engine's clock. A simulated clock starts no earlier than the latest instant in the journal.
-func (c saleClock) start(latest time.Time) func() time.Time {
+// start starts the clock.
+func (c saleClock) start(log *slog.Logger) *saleclock.Clock {
 	if c.real {
-		return time.Now
+		return saleclock.Real(log)
 	}
-	from, began := c.from, time.Now()
-	if latest.After(from) {
-		from = latest
-	}
-	return func() time.Time { return from.Add(time.Since(began)) }
+	return saleclock.From(c.from)
 }

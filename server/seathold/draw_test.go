@@ -20,6 +20,7 @@ import (
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/journal/embedded"
+	"github.com/seathold/seathold/engine/saleclock"
 	"github.com/seathold/seathold/server"
 	"github.com/seathold/seathold/server/operator"
 )
@@ -56,7 +57,7 @@ func (s *drawServer) start(dir, keys string) {
 	j, err := embedded.Open(dir, embedded.Options{})
 	require.NoError(s.t, err)
 	s.engine, err = engine.Open(s.t.Context(), engine.Options{Sale: s.sale, Journal: j, MaxAccounts: 1 << 20,
-		Clock: func(time.Time) func() time.Time { return func() time.Time { return *s.now.Load() } }})
+		Clock: saleclock.Virtual(func() time.Time { return *s.now.Load() })})
 	require.NoError(s.t, err)
 	o := server.Options{Engine: s.engine}
 	if keys != "" {

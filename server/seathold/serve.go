@@ -16,6 +16,7 @@ import (
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/saleclock"
 	"github.com/seathold/seathold/server"
 	"github.com/seathold/seathold/server/metrics"
 	"github.com/seathold/seathold/server/operator"
@@ -30,7 +31,7 @@ type serveCommand struct {
 	Journal    journalFlags  `embed:""`
 	Durability string        `default:"sync" enum:"sync,async,none" env:"SEATHOLD_DURABILITY" help:"Answer after the outcome is on disk (sync, the default), before it (async), or keep no journal at all (none)."`
 	Sale       string        `default:"paris2024" env:"SEATHOLD_SALE" placeholder:"NAME|DIR" help:"The sale definition: the bundled paris2024 (default), or a directory of the same files."`
-	Clock      saleClock     `env:"SEATHOLD_CLOCK" placeholder:"real|RFC3339" help:"The sale clock: wall time, or a clock that starts at that instant. Default: the opening of 30 November 2023 for paris2024, real for other sales."`
+	Clock      saleClock     `env:"SEATHOLD_CLOCK" placeholder:"real|RFC3339" help:"The sale clock: wall time, whose steps it follows slowly, or a clock that starts at that instant. Default: the opening of 30 November 2023 for paris2024, real for other sales."`
 	TTL        time.Duration `default:"17m" env:"SEATHOLD_TTL" help:"How long a hold lasts unless the request asks for less (default: ${default})."`
 	Checkpoint int           `name:"checkpoint-after" env:"SEATHOLD_CHECKPOINT_AFTER" placeholder:"RECORDS" help:"Write a checkpoint after so many records (default: a million, or twice the number of reservations if that is more)."`
 	Callers    callers       `embed:""`
@@ -61,6 +62,7 @@ type service struct {
 	log       *slog.Logger
 	sale      *catalog.Sale
 	clock     saleClock
+	saleClock *saleclock.Clock // of all engines
 	keys      *server.Keys
 	tls       *tls.Config
 	api       net.Listener
@@ -96,6 +98,7 @@ func (c *serveCommand) prepare(p *process) (*service, error) {
 		return nil, err
 	}
 	s.clock = c.Clock.orDefaultOf(c.Sale, s.sale)
+	s.saleClock = s.clock.start(s.log)
 	if s.api, err = listen("--addr", c.Addr, s.keys); err != nil {
 		return nil, err
 	}
@@ -216,7 +219,7 @@ func (s *service) open() (stopped bool, err error) {
 
 // openEngine opens the sale, as the leader or as a standby.
 func (s *service) openEngine(ctx context.Context, standby bool) (*engine.Engine, error) {
-	o := engine.Options{Sale: s.sale, TTL: s.command.TTL, Clock: s.clock.start, Timed: true, Log: s.log,
+	o := engine.Options{Sale: s.sale, TTL: s.command.TTL, Clock: s.saleClock, Timed: true, Log: s.log,
 		Standby: standby, TakeoverAfter: s.command.Standby.TakeoverAfter, Address: s.advertised(),
 		Durability: durabilities[s.command.Durability], CheckpointAfter: s.command.Checkpoint}
 	if o.Durability != engine.None {
