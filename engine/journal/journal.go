@@ -176,7 +176,8 @@ var (
 	ErrFenced = errors.New("a newer leader has taken over the journal")
 	// ErrFull: there is no room left where the journal is stored.
 	ErrFull = errors.New("no space is left for the journal")
-	// ErrGone: what the journal is stored in was removed or replaced while it was open.
+	// ErrGone: what the journal was stored in is not there: it was removed or replaced while the journal was open, or
+	// there is nothing where a journal was begun before.
 	ErrGone = errors.New("the journal is no longer where it was opened")
 	// ErrClosed: the journal was closed.
 	ErrClosed = errors.New("the journal is closed")

@@ -28,9 +28,10 @@ func (s *service) openJournal() (journal.Backend, error) {
 	where := s.command.Journal
 	if where.Redis == "" {
 		warn := func(err error) { s.log.Warn("a fault that does not stop the journal", "fault", err) }
-		return embedded.Open(where.Data, embedded.Options{Warn: warn})
+		j, err := embedded.Open(where.Data, embedded.Options{Warn: warn, New: s.command.New})
+		return j, hintNew(err)
 	}
-	r, err := redis.Open(redis.Options{Address: where.Redis})
+	r, err := redis.Open(redis.Options{Address: where.Redis, New: s.command.New})
 	if err != nil {
 		return nil, err
 	}
@@ -38,6 +39,14 @@ func (s *service) openJournal() (journal.Backend, error) {
 		return nil, errors.Join(err, r.Close())
 	}
 	return r, nil
+}
+
+// hintNew adds to an error about a journal that is gone how to begin another one.
+func hintNew(err error) error {
+	if errors.Is(err, journal.ErrGone) {
+		return fmt.Errorf("%w; to begin a new sale there, start with --new", err)
+	}
+	return err
 }
 
 // openReadOnly opens the journal for reading. A directory must not be in use by a server; a Redis may be.

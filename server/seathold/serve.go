@@ -29,6 +29,7 @@ type serveCommand struct {
 	Addr       string        `default:"127.0.0.1:8080" env:"SEATHOLD_ADDR" placeholder:"HOST:PORT" help:"Where the API listens (default: ${default})."`
 	AdminAddr  string        `default:"127.0.0.1:9090" env:"SEATHOLD_ADMIN_ADDR" placeholder:"HOST:PORT" help:"Where the operator's port listens (default: ${default})."`
 	Journal    journalFlags  `embed:""`
+	New        bool          `name:"new" env:"SEATHOLD_NEW" help:"Begin a new journal where there was one before and nothing is there now. Without it, such a place is refused: its disk may not be mounted."`
 	Durability string        `default:"sync" enum:"sync,async,none" env:"SEATHOLD_DURABILITY" help:"Answer after the outcome is on disk (sync, the default), before it (async), or keep no journal at all (none)."`
 	Sale       string        `default:"paris2024" env:"SEATHOLD_SALE" placeholder:"NAME|DIR" help:"The sale definition: the bundled paris2024 (default), or a directory of the same files."`
 	Clock      saleClock     `env:"SEATHOLD_CLOCK" placeholder:"real|RFC3339" help:"The sale clock: wall time, whose steps it follows slowly, or a clock that starts at that instant. Default: the opening of 30 November 2023 for paris2024, real for other sales."`
@@ -229,7 +230,11 @@ func (s *service) openEngine(ctx context.Context, standby bool) (*engine.Engine,
 		}
 		s.log.Info("replaying the journal", "journal", s.command.Journal.String(), "standby", standby)
 	}
-	return engine.Open(ctx, o)
+	e, err := engine.Open(ctx, o)
+	if err == nil && s.command.New && e.Recovery().Last > 0 {
+		s.log.Warn("there is a journal, so --new has no effect; without it an empty place would be refused")
+	}
+	return e, hintNew(err)
 }
 
 // shutdown answers the requests in flight. A signal that arrives meanwhile ends the program at once.

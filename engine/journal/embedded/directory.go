@@ -77,16 +77,33 @@ func named(path string, err error) error {
 
 func (d *directory) join(name string) string { return filepath.Join(d.path, name) }
 
-// openDirectory locks a directory exclusively, and makes it a journal where it is missing or empty.
-func openDirectory(path string, fs fileSystem) (*directory, error) {
+// openDirectory locks a directory exclusively, and makes it a journal where it is missing or empty and never was one, or
+// where afresh allows another one.
+func openDirectory(path string, afresh bool, fs fileSystem) (*directory, error) {
 	path, err := absolute(path, fs)
 	if err != nil {
 		return nil, err
 	}
-	if err := fs.makeDir(path); err != nil {
+	_, err = fs.list(path)
+	if errors.Is(err, os.ErrNotExist) {
+		if !afresh {
+			err = neverBegun(path, fs) // before the directory is made
+		}
+		if afresh || err == nil {
+			err = fs.makeDir(path)
+		}
+	}
+	if err != nil {
 		return nil, err
 	}
-	return lockDirectory(path, fs, false, (*directory).initialise)
+	return lockDirectory(path, fs, false, func(d *directory) error {
+		if !afresh {
+			if err := neverBegun(path, fs); err != nil {
+				return err
+			}
+		}
+		return d.initialise()
+	})
 }
 
 // absolute returns the clean and absolute form of a journal's path: the parent of "journal/" is not "journal", and the

@@ -28,6 +28,9 @@ func importInto(path string, last uint64, write func(to journal.Checkpoint) erro
 		written = true
 		return d.begin(last+1, func() error { return d.fill(last, write) })
 	})
+	if err == nil && written {
+		err = d.leaveTrace()
+	}
 	if err == nil && !written {
 		err = errors.Join(fmt.Errorf("%w: it holds a journal already", journal.ErrForeign), d.lock.unlock())
 	} else if err == nil {

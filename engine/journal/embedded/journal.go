@@ -24,6 +24,9 @@ type Options struct {
 	// is free.
 	PrepareAfter int64
 
+	// New lets Open begin a journal where one was before and is gone.
+	New bool
+
 	// Warn is called with a failure that does no harm, such as a segment that could not be prepared. It must not call the
 	// journal.
 	Warn func(error)
@@ -78,19 +81,26 @@ type Journal struct {
 	obsolete []numbered // files to remove; used only by the checkpoint that commits
 }
 
-// Open opens the journal in a directory. It makes the directory when it is missing; the parent must exist. Until Close
-// or the end of this process any other Open or OpenReadOnly of the directory returns journal.ErrLocked. A directory
-// that holds other things is refused with journal.ErrForeign. The caller must call Recover next.
+// Open opens the journal in a directory. It makes the directory when it is missing; the parent must exist. A missing or
+// empty directory that had a journal before is refused with journal.ErrGone unless Options.New is set; a file beside the
+// directory shows that. Until Close or the end of this process any other Open or OpenReadOnly of the directory returns
+// journal.ErrLocked. A directory that holds other things is refused with journal.ErrForeign. The caller must call Recover
+// next.
 func Open(path string, options Options) (*Journal, error) {
 	return open(path, options, disk())
 }
 
 func open(path string, options Options, fs fileSystem) (*Journal, error) {
-	d, err := openDirectory(path, fs)
+	options = options.withDefaults()
+	d, err := openDirectory(path, options.New, fs)
 	if err != nil {
 		return nil, named(path, err)
 	}
-	return &Journal{dir: d, options: options.withDefaults()}, nil
+	if err := d.leaveTrace(); err != nil {
+		options.Warn(fmt.Errorf("journal directory %s: if it is missing one day, a new journal is begun there: %w", path,
+			storageError(err)))
+	}
+	return &Journal{dir: d, options: options}, nil
 }
 
 // Recover delivers all that is durable, cuts an unfinished group off the end and gets ready for Append. On damage, or

@@ -171,7 +171,7 @@ func TestLossBeyondMemory(t *testing.T) {
 		"everything": func(j *Journal) error { return j.link.client.FlushAll(t.Context()).Err() },
 		"the stream": func(j *Journal) error { return j.link.client.Del(t.Context(), j.link.stream).Err() },
 	} {
-		o := Options{Address: s.URL(), Name: freshName(), ResendBytes: 200}
+		o := Options{Address: s.URL(), Name: freshName(), ResendBytes: 200, New: true}
 		j := claimed(t, o)
 		for i := range uint64(20) {
 			require.NoError(t, j.Append(t.Context(), testGroup(10*i+1, 10)))

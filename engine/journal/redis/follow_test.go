@@ -255,6 +255,7 @@ func TestFollowerDiverges(t *testing.T) {
 	require.NoError(t, f.err)
 	require.ErrorIs(t, f.journal.Claim(t.Context(), ""), ErrDiverged)
 
+	o.New = true // the Redis was flushed
 	other := claimed(t, o)
 	for i := range uint64(3) {
 		require.NoError(t, other.Append(t.Context(), testGroup(i+1, 1)))

@@ -26,6 +26,12 @@ type Options struct {
 	Address string
 	// Name distinguishes journals in one Redis: letters, digits and ._- up to 64 characters; default "main".
 	Name string
+	// New lets a journal begin where there may have been one before. Without it, Recover and Follow return
+	// journal.ErrGone for an empty journal in a Redis that was flushed, or was a replica, since it started.
+	New bool
+	// Expected means that there is a journal, since this program has read it before: if it is empty, Recover and Follow
+	// return journal.ErrGone.
+	Expected bool
 	// ResendBytes is how many bytes of the most recent records stay in memory, to be appended again to a Redis that
 	// restarted with less than it had acknowledged; default 128 MiB. It should hold what two seconds bring, which is what
 	// `appendfsync everysec` may lose.

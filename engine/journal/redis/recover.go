@@ -21,6 +21,9 @@ func (j *Journal) Recover(to journal.Recovery) (journal.Recovered, error) {
 	if err := r.recover(j.link.ctx); err != nil {
 		return r.summary(), j.fail(j.link.readError(err))
 	}
+	if err := j.mayBegin(j.link.ctx, r); err != nil {
+		return r.recovered, j.fail(err)
+	}
 	j.reader = r
 	j.updateStatus(r)
 	return r.summary(), nil
@@ -79,6 +82,9 @@ func (j *Journal) Follow(ctx context.Context, to journal.Recovery, silence time.
 		}
 		r.to, r.retryFor = to, 0
 		err = r.resume(ctx, alive)
+	}
+	if err == nil {
+		err = j.mayBegin(ctx, r)
 	}
 	if err == nil {
 		if err = j.follow(ctx, r, silence, alive); errors.Is(err, journal.ErrDamaged) {

@@ -1,0 +1,53 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/seathold/seathold/engine/journal"
+)
+
+// mayBegin returns nil unless the journal is empty although one may have been there: then beginning another would sell
+// again what is sold. A Redis keeps no trace of what it has lost, so this looks for what loses a journal as a whole. It
+// cannot see everything: a Redis without persistence that restarted is as empty as a new one.
+func (j *Journal) mayBegin(ctx context.Context, r *reader) error {
+	l := j.link
+	switch {
+	case !r.empty() || l.options.New:
+		return nil
+	case l.options.Expected:
+		return fmt.Errorf("%w: journal %q was in this Redis when this server read it last, and nothing is there now",
+			journal.ErrGone, l.options.Name)
+	}
+	text, err := l.query(ctx, "info", "everything")
+	if isReply(err) {
+		return nil // the user may not ask, so nothing can be known
+	}
+	if err != nil {
+		return l.readError(err)
+	}
+	if signs := signsOfLoss(parseInfo(fmt.Sprint(text))); len(signs) > 0 {
+		return fmt.Errorf("%w: this Redis has no journal %q, and may have lost one: %s", journal.ErrGone, l.options.Name,
+			strings.Join(signs, ", "))
+	}
+	return nil
+}
+
+// signsOfLoss returns what has happened to a Redis, since it started, that may have taken a journal away.
+func signsOfLoss(info settings) (signs []string) {
+	for _, command := range []string{"flushall", "flushdb"} {
+		if _, called := info["cmdstat_"+command]; called {
+			signs = append(signs, command+" was called")
+		}
+	}
+	_, replicaof := info["cmdstat_replicaof"]
+	_, slaveof := info["cmdstat_slaveof"]
+	if replicaof || slaveof || strings.Trim(info["master_replid2"], "0") != "" {
+		signs = append(signs, "it was a replica, which may not have had the journal when it was promoted")
+	}
+	return signs
+}
+
+// empty reports whether there is nothing of a journal.
+func (r *reader) empty() bool { return r.epoch == 0 && r.newest == (id{}) && len(r.listed) == 0 }
