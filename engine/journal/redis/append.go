@@ -27,6 +27,7 @@ func (j *Journal) Append(ctx context.Context, g journal.Group) error {
 	if g.Count < 1 || len(g.Records) < g.Count || len(g.Records) > maxRunBytes {
 		return fmt.Errorf("BUG: a group of %d records in %d bytes; the limit is %d", g.Count, len(g.Records), maxRunBytes)
 	}
+	j.restoreKeys(ctx)
 	j.number++
 	e := j.resend.add(id{j.epoch, j.number}, j.tail, g)
 	if err := j.put(ctx, e); err != nil {
@@ -54,11 +55,15 @@ func (j *Journal) Beat(ctx context.Context) error {
 	j.number++
 	err := j.beat(attempt, beatType)
 	if err == nil {
+		j.restoreKeys(attempt)
 		return nil
 	}
 	if ctx.Err() == nil && transient(err) {
 		j.link.setRetrying(err)
 		return nil
+	}
+	if hasPrefix(err, foreignErrors) {
+		err = fmt.Errorf("%w: %v", journal.ErrForeign, err)
 	}
 	return j.fail(err)
 }
@@ -88,20 +93,27 @@ func (j *Journal) StepDown(ctx context.Context) error {
 func (j *Journal) beat(ctx context.Context, kind string) error {
 	reply, err := j.link.run(ctx, j.link.options.Timeout, beatScript, []string{j.link.stream, j.link.tail},
 		id{j.epoch, j.number}.String(), j.tail.String(), kind)
-	if err != nil {
+	refused := isRefusedID(err)
+	if err != nil && !refused {
 		return err
 	}
 	j.link.setRetrying(nil)
 	if reply == int64(1) {
 		return nil
 	}
-	// Redis found another tail. The newest entry is the one that the journal must end with.
+	// Redis found another tail, or an id that is not below this one. The newest entry is the one that the journal must
+	// end with.
 	newest := j.resend.newest()
-	present, err := j.reconcile(ctx, newest)
-	if err != nil || present {
-		return err
+	present, reconcileErr := j.reconcile(ctx, newest)
+	switch {
+	case reconcileErr != nil:
+		return reconcileErr
+	case !present:
+		return j.put(ctx, newest)
+	case refused:
+		return refusedID(id{j.epoch, j.number}, err)
 	}
-	return j.put(ctx, newest)
+	return nil
 }
 
 // put sends an entry until the stream contains it, after the entry before it.
@@ -125,9 +137,15 @@ func (j *Journal) put(ctx context.Context, e *entry) error {
 			return reconcileErr
 		}
 		if err != nil { // the chain is intact, and yet Redis refuses the id
-			return fmt.Errorf("%w: Redis refuses entry %v: %v", journal.ErrDamaged, e.at.id, err)
+			return refusedID(e.at.id, err)
 		}
 	}
+}
+
+// refusedID returns the error for a journal that ends where it should, and yet accepts no entry: the stream had one with a
+// higher id, which was removed.
+func refusedID(at id, err error) error {
+	return fmt.Errorf("%w: Redis refuses entry %v: %v", journal.ErrDamaged, at, err)
 }
 
 // isRefusedID reports whether the stream has an entry with a higher id.
@@ -152,17 +170,10 @@ func (j *Journal) reconcile(ctx context.Context, e *entry) (present bool, err er
 	if err != nil {
 		return false, err
 	}
-	claim, _, err := parseLeader(end.leader)
-	if err != nil {
-		return false, err
-	}
-	// A later epoch, or another claim of this one, deposes this leader.
-	mine := j.claim.at
-	foreign := claim != mine && claim.id.epoch >= mine.id.epoch
-	if foreign || end.at.id.epoch > mine.id.epoch {
-		return false, fmt.Errorf("%w: epoch %d, by %q", journal.ErrFenced, max(claim.id.epoch, end.at.id.epoch), end.leader)
-	}
 	missing, ok := j.resend.after(end.at, e)
+	if j.foreign(end, ok) {
+		return false, fmt.Errorf("%w: epoch %d, by %q", journal.ErrFenced, end.newest.epoch, end.leader)
+	}
 	if !ok {
 		return false, fmt.Errorf("%w: it ends at %v, and memory holds only the entries after %v", ErrLost, end.at.id,
 			j.resend.before.id)

@@ -88,8 +88,8 @@ func (c *checkpoint) Write(chunk []byte) error {
 	for len(chunk) > 0 {
 		n := min(len(chunk), pieceBytes)
 		piece, sum := encodePiece(chunk[:n], n < len(chunk), c.manifest.sum)
-		key := c.journal.link.pieceKey(c.manifest.id, c.manifest.pieces)
-		if err := c.run(c.ctx, pieceScript, []string{key}, piece); err != nil {
+		keys := []string{c.journal.link.checkpoints, c.journal.link.pieceKey(c.manifest.id, c.manifest.pieces)}
+		if err := c.run(c.ctx, pieceScript, keys, c.manifest.id, piece); err != nil {
 			return c.drop(err)
 		}
 		c.manifest.sum = sum
@@ -110,7 +110,7 @@ func (c *checkpoint) Commit(end uint64) error {
 	if err := c.journal.mayCommit(c.manifest.start, end); err != nil {
 		return err
 	}
-	older, err := c.journal.complete(c.ctx, c.journal.damaged)
+	older, err := c.journal.complete(c.ctx)
 	if err != nil {
 		return c.drop(err)
 	}
@@ -122,7 +122,7 @@ func (c *checkpoint) Commit(end uint64) error {
 	}
 	args := []any{c.manifest.id, c.manifest.text()}
 	for _, m := range older {
-		args = append(args, m.id)
+		args = append(args, m.id, m.text())
 	}
 	if err := c.run(c.ctx, commitScript, keys, args...); err != nil {
 		return c.drop(err)
@@ -163,25 +163,51 @@ func (j *Journal) committed(intact []manifest) {
 // errIncomplete ends a checkpoint when Redis restarted with less while it was written.
 var errIncomplete = errors.New("a part of the checkpoint or the leader key is missing; the next checkpoint may succeed")
 
-// run runs one of the checkpoint scripts, which do nothing unless this leader is still the leader.
+// restoreWithin is how long a checkpoint waits for a leader key that was removed or replaced. The goroutine that appends
+// makes it again within restoreEvery, or half a second without groups.
+const restoreWithin = 3 * restoreEvery
+
+// run runs one of the checkpoint scripts, which do nothing unless the leader key holds this leader's claim.
 func (c *checkpoint) run(ctx context.Context, s *redis.Script, keys []string, args ...any) error {
 	l := c.journal.link
-	reply, err := l.script(ctx, 0, s, append([]string{l.leader}, keys...), append([]any{c.leader}, args...)...)
-	if err != nil || reply == int64(1) {
+	keys, args = append([]string{l.leader}, keys...), append([]any{c.leader}, args...)
+	poll := time.NewTicker(minPause)
+	defer poll.Stop()
+	for began := time.Now(); time.Since(began) < restoreWithin; {
+		reply, err := l.script(ctx, 0, s, keys, args...)
+		if err != nil || reply == int64(1) {
+			return err
+		}
+		if reply == int64(2) {
+			break
+		}
+		// Whether there is another leader is decided by the stream, not by the leader key.
+		if err := c.journal.deposed(ctx); err != nil {
+			return err
+		}
+		c.journal.restore.Store(true)
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-l.ctx.Done():
+			return journal.ErrClosed
+		}
+	}
+	return errIncomplete
+}
+
+// deposed returns journal.ErrFenced if the stream ends in a later epoch, or why this leader has failed, or nil. The
+// claim of another leader in the same epoch, after Redis has lost this leader's, is left to the goroutine that appends.
+func (j *Journal) deposed(ctx context.Context) error {
+	if err := j.usable(); err != nil {
 		return err
 	}
-	if reply == int64(2) {
-		return errIncomplete
+	end, err := j.link.streamEnd(ctx, 0)
+	if err == nil && end.newest.epoch > j.claim.at.id.epoch {
+		err = fmt.Errorf("%w: epoch %d, by %q", journal.ErrFenced, end.newest.epoch, end.leader)
 	}
-	// The leader key is not ours: either another leader has claimed, or Redis lost our claim.
-	claim, address, err := l.readLeader(ctx, 0)
-	if err != nil {
-		return err
-	}
-	if claim.id.compare(c.journal.claim.at.id) < 0 {
-		return errIncomplete
-	}
-	return fmt.Errorf("%w: epoch %d, at %q", journal.ErrFenced, claim.id.epoch, address)
+	return err
 }
 
 // drop ends an uncommitted checkpoint for the given reason, which it returns. The caller holds mu.

@@ -8,6 +8,20 @@
 //
 // The common hash tag puts all keys into one slot of a cluster.
 //
+// The stream and the pieces are the truth; nothing can replace them. The stream of a leader that is alive is the
+// exception, as far as memory holds its end. All else is derived, and made again whatever happens to it: that it is
+// removed, has another type or another value never ends the writer, a follower, a claim or a checkpoint.
+//
+//	key           what it is derived from              made again by
+//	tail          the stream's last group or claim     an append, beat or claim that finds another value
+//	leader        the claim of whoever owns the tail   its leader, within a second; a claim
+//	checkpoints   the manifests in a leader's memory   its leader, within a second, and each of its commits
+//
+// Without a leader, a manifest that is removed or damaged is lost, and so is its checkpoint. Recovery then uses the other
+// checkpoint, or replays the stream if that still has its first entry, and otherwise returns journal.ErrDamaged. If the
+// stream itself is removed or emptied under a leader, or another program writes to it, the leader appends again what
+// memory holds, or returns ErrLost, journal.ErrForeign or journal.ErrDamaged for ever. It never begins a stream anew.
+//
 // # Entries
 //
 // An entry's id is epoch-number: the leader's term and a count of the entries it has sent. Redis refuses an id that is
@@ -46,6 +60,7 @@
 //	likewise, including our claim                       the entry before our claim    append the claim and groups again
 //	likewise, and more than memory holds                anything older                ErrLost, final
 //	an operator deleted the stream or the tail key      none, or unchanged            append again, or ErrLost; set tail
+//	another program wrote to the stream                 an entry of an unknown type   journal.ErrForeign, final
 //	another leader has claimed                          an entry of a later epoch     journal.ErrFenced, final
 //	another leader claimed an epoch that Redis lost     our epoch, another claim      journal.ErrFenced, final
 //

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seathold/seathold/engine/journal"
@@ -100,6 +101,10 @@ type Journal struct {
 	damaged []string
 	number  uint64 // of the last entry sent in this epoch
 	resend  resendBuffer
+	// restoredAt is when the keys other than the stream were last compared with what they must hold.
+	restoredAt time.Time
+
+	restore atomic.Bool // a checkpoint has found another leader key
 
 	mu         sync.Mutex // guards the fields below; never held during a call
 	role       role

@@ -5,8 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -35,6 +35,9 @@ type manifest struct {
 
 const manifestType = "checkpoint.1"
 
+// later matches a manifest of another version than ours. Anything else is ours and may be damaged.
+var later = regexp.MustCompile(`^checkpoint\.([02-9]|[1-9][0-9]+) `)
+
 func (m manifest) text() string {
 	s := fmt.Sprintf("%s %d %d %d %v %d %d %s", manifestType, m.start, m.end, m.base.record, m.base.at, m.pieces, m.bytes,
 		sumText(m.sum))
@@ -43,7 +46,7 @@ func (m manifest) text() string {
 
 func parseManifest(id, text string) (manifest, error) {
 	m := manifest{id: id}
-	if kind, _, _ := strings.Cut(text, " "); kind != manifestType {
+	if later.MatchString(text) {
 		return m, fmt.Errorf("%w: checkpoint %s: its manifest is %.100q", journal.ErrForeign, id, text)
 	}
 	var at string
@@ -83,17 +86,26 @@ func (l *link) manifests(ctx context.Context, retryFor time.Duration) ([]manifes
 		}
 		found = append(found, m)
 	}
-	slices.SortFunc(found, func(a, b manifest) int {
+	sortManifests(found)
+	return found, nil
+}
+
+// sortManifests sorts checkpoints by their ids, oldest first. One whose name is not an id is damaged, and first.
+func sortManifests(list []manifest) {
+	slices.SortFunc(list, func(a, b manifest) int {
 		x, _ := parseID(a.id)
 		y, _ := parseID(b.id)
 		return x.compare(y)
 	})
-	return found, nil
 }
 
-// listCheckpoints reads the hash of checkpoints. retryFor is as in attempts.
+// listCheckpoints reads the hash of checkpoints. A key that is not a hash lists none; a leader that is alive makes it
+// again. retryFor is as in attempts.
 func (l *link) listCheckpoints(ctx context.Context, retryFor time.Duration) (map[string]string, error) {
 	reply, err := l.read(ctx, retryFor, "hgetall", l.checkpoints)
+	if errors.Is(err, journal.ErrForeign) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -9,16 +9,23 @@ import (
 // Which checkpoints exist is read from Redis whenever it matters. What a program remembers may be out of date: a
 // follower does not see the leader's checkpoints change, and keys can be removed by hand.
 
-// complete returns the checkpoints that a recovery could use, oldest first: their manifests are readable, all their
-// pieces exist, and they are not among those that a recovery has found damaged. It waits up to retryReads.
-func (j *Journal) complete(ctx context.Context, damaged []string) ([]manifest, error) {
+// complete returns the checkpoints that a recovery could use, oldest first: their manifests are readable or known, all
+// their pieces exist, and this leader's recovery has not found them damaged. It waits up to retryReads.
+func (j *Journal) complete(ctx context.Context) ([]manifest, error) {
 	listed, err := j.link.manifests(ctx, retryReads)
 	if err != nil {
 		return nil, err
 	}
+	j.mu.Lock()
+	for _, m := range j.intact {
+		same := func(o manifest) bool { return o.id == m.id }
+		listed = append(slices.DeleteFunc(listed, same), m) // its manifest may have been removed or replaced
+	}
+	j.mu.Unlock()
+	sortManifests(listed)
 	var found []manifest
 	for _, m := range listed {
-		if m.pieces < 0 || slices.Contains(damaged, m.id) {
+		if m.pieces < 0 || slices.Contains(j.damaged, m.id) {
 			continue
 		}
 		all, err := j.link.countPieces(ctx, retryReads, m.id, 0, m.pieces)

@@ -39,6 +39,7 @@ type reader struct {
 
 	epoch      uint64
 	leader     string // address
+	badLeader  error  // what is wrong with the leader key; nil once a claim was read
 	resigned   bool   // the last entry is a resignation
 	expectBase bool   // the next entry must be the base of the checkpoint
 }
@@ -77,6 +78,9 @@ func (r *reader) summary() journal.Recovered {
 func (r *reader) begin(ctx context.Context) error {
 	// The stream's claims may have been trimmed, so the epoch comes from the leader key.
 	claim, address, err := r.link.readLeader(ctx, r.retryFor)
+	if errors.Is(err, journal.ErrForeign) {
+		r.badLeader, err = err, nil // a leader that is alive makes the key again
+	}
 	if err != nil {
 		return err
 	}
@@ -175,10 +179,25 @@ func (r *reader) checkComplete() error {
 		return fmt.Errorf("%w: the checkpoint covers records up to %d, and the stream ends with %d, in entry %v",
 			journal.ErrDamaged, end, r.recovered.Last, r.at.id)
 	}
+	if r.at == (position{}) && r.badLeader != nil {
+		return r.badLeader // nothing else shows whose keys these are
+	}
 	if r.at == (position{}) && r.epoch > 0 {
 		return fmt.Errorf("%w: the stream is missing, although epoch %d was claimed in it", journal.ErrDamaged, r.epoch)
 	}
 	return nil
+}
+
+// findLeader reads the leader's address again if the leader key did not have it, which the leader makes again. An error
+// is ignored, because the next beat is followed by another attempt.
+func (r *reader) findLeader(ctx context.Context) {
+	if r.leader != "" {
+		return
+	}
+	claim, address, err := r.link.readLeader(ctx, r.link.options.Timeout)
+	if err == nil && claim.id.epoch == r.epoch {
+		r.leader = address
+	}
 }
 
 // readMore reads and delivers some entries after the last one and returns how many there were.
@@ -242,6 +261,9 @@ func (r *reader) deliverReply(reply any) (int, error) {
 }
 
 func (r *reader) deliverEntry(m message) error {
+	if m.id.epoch != r.epoch { // the leader key names another leader, and the claim may have been trimmed
+		r.epoch, r.leader = m.id.epoch, ""
+	}
 	switch m.kind() {
 	case beatType:
 		r.resigned = false
@@ -271,7 +293,7 @@ func (r *reader) deliverEntry(m message) error {
 	}
 	r.at, r.resigned = e.at, false
 	if e.isClaim() {
-		r.epoch, r.leader = m.id.epoch, e.leader
+		r.leader = e.leader
 		r.boundaries.add(boundary{r.recovered.Last, e.at})
 		return nil
 	}

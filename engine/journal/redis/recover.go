@@ -119,6 +119,7 @@ func (j *Journal) follow(ctx context.Context, r *reader, silence time.Duration, 
 		case n > 0:
 			lastContact = time.Now()
 			if n < r.requested { // everything that was durable is delivered
+				r.findLeader(ctx)
 				alive(r.leader)
 			}
 		case time.Since(lastContact) >= silence:
@@ -151,7 +152,7 @@ func (j *Journal) Claim(ctx context.Context, address string) error {
 	j.startLeading(r, claim)
 	// The older leaders' checkpoints have changed many times since Recover or Follow. From the claim on only this leader
 	// changes them.
-	intact, err := j.complete(ctx, j.damaged)
+	intact, err := j.complete(ctx)
 	if err != nil {
 		return j.fail(err)
 	}
@@ -171,11 +172,7 @@ func (j *Journal) claimEpoch(ctx context.Context, r *reader, address string) (*e
 	if end.at.id.compare(r.at.id) < 0 || end.at.id == r.at.id && end.at != r.at {
 		return nil, fmt.Errorf("%w: it ends at %v, and it was read up to %v", ErrDiverged, end.at.id, r.at.id)
 	}
-	known, _, err := parseLeader(end.leader)
-	if err != nil {
-		return nil, err
-	}
-	at := id{epoch: max(r.epoch, known.id.epoch, end.newest.epoch) + 1}
+	at := id{epoch: max(r.epoch, end.newest.epoch) + 1}
 	claim := &entry{previous: r.at, leader: address, nonce: rand.Text()}
 	claim.at = position{at, claimSum(at, claim.leader, claim.nonce)}
 	reply, err := l.script(ctx, retryReads, claimScript, []string{l.stream, l.tail, l.leader},

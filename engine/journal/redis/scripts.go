@@ -2,24 +2,35 @@ package redis
 
 import "github.com/redis/go-redis/v9"
 
-// Every change of the journal is one script, so that Redis compares and changes in one step. The scripts share these
-// keys:
-//
-//	stream       the entries; the only truth
-//	tail         position of the last group or claim, so that the scripts need not read a whole group; when it does not
-//	             match, streamEndScript sets it from the stream
-//	leader       position of the newest claim, a space, and the leader's address
-//	checkpoints  a hash: id of a checkpoint -> its manifest, or "writing", or "dropped"
-//
-// A value that Redis lost in a restart is absent, and then no comparison succeeds.
+// Every change of the journal is one script, so that Redis compares and changes in one step. The package documentation
+// has the keys. A script fails when the stream has another type. It never fails because of the other keys: a value that
+// Redis lost in a restart, that was removed, or that has another type is an absent value, with which no comparison
+// succeeds, and is overwritten when it is set.
+
+// luaGet defines get, which returns the value of a string key, empty where there is none.
+const luaGet = `
+local function get(key)
+  local value = redis.pcall('GET', key)
+  return type(value) == 'string' and value or ''
+end
+`
+
+// luaHash defines hash, which removes a key that is not a hash.
+const luaHash = `
+local function hash(key)
+  local kind = redis.call('TYPE', key).ok
+  if kind ~= 'hash' and kind ~= 'none' then redis.call('DEL', key) end
+end
+`
 
 // appendScript adds a group after the expected position. It returns 1, or the position that the journal ends at
-// instead. It does not create an absent stream: NOMKSTREAM.
+// instead. It does not create an absent stream: NOMKSTREAM. It does not continue one that was emptied.
 //
 // KEYS stream, tail. ARGV id, previous position, first, count, sum, records.
-var appendScript = redis.NewScript(`
-local tail = redis.call('GET', KEYS[2])
-if tail ~= ARGV[2] then return tail or '' end
+var appendScript = redis.NewScript(luaGet + `
+local tail = get(KEYS[2])
+if tail ~= ARGV[2] then return tail end
+if redis.call('XLEN', KEYS[1]) == 0 then return '' end
 if not redis.call('XADD', KEYS[1], 'NOMKSTREAM', ARGV[1], 'type', '` + groupType + `', 'prev', ARGV[2],
   'first', ARGV[3], 'count', ARGV[4], 'sum', ARGV[5], 'records', ARGV[6]) then return '' end
 redis.call('SET', KEYS[2], ARGV[1] .. ':' .. ARGV[5])
@@ -29,13 +40,11 @@ return 1`)
 // one. It returns 1, or the position that the journal ends at. A repeated claim has the same result as the first one.
 //
 // KEYS stream, tail, leader. ARGV id, sum, leader's address, nonce, expected position, id of the last known entry.
-var claimScript = redis.NewScript(`
+var claimScript = redis.NewScript(luaGet + `
 local mine = ARGV[1] .. ':' .. ARGV[2]
-local leader = redis.call('GET', KEYS[3])
-if leader and string.sub(leader, 1, #mine + 1) == mine .. ' ' and redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])[1] then
-  return 1
-end
-local tail = redis.call('GET', KEYS[2]) or ''
+local own = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])[1]
+if own and own[2][10] == ARGV[2] then return 1 end
+local tail = get(KEYS[2])
 if tail ~= ARGV[5] or redis.call('XRANGE', KEYS[1], '(' .. ARGV[6], '+', 'COUNT', 1)[1] then return tail end
 redis.call('XADD', KEYS[1], ARGV[1], 'type', '` + claimType + `', 'prev', tail,
   'leader', ARGV[3], 'nonce', ARGV[4], 'sum', ARGV[2])
@@ -47,9 +56,9 @@ return 1`)
 // beat. It returns 1, or the position that the journal ends at instead.
 //
 // KEYS stream, tail. ARGV id, expected position, type.
-var beatScript = redis.NewScript(`
-local tail = redis.call('GET', KEYS[2])
-if tail ~= ARGV[2] then return tail or '' end
+var beatScript = redis.NewScript(luaGet + `
+local tail = get(KEYS[2])
+if tail ~= ARGV[2] then return tail end
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
 if not last[1] then return '' end
 redis.call('XADD', KEYS[1], ARGV[1], 'type', ARGV[3])
@@ -60,7 +69,7 @@ return 1`)
 // key, and the id of the last entry of any type.
 //
 // KEYS stream, tail, leader.
-var streamEndScript = redis.NewScript(`
+var streamEndScript = redis.NewScript(luaGet + `
 local position, newest, upper = '', '', '+'
 while true do
   local e = redis.call('XREVRANGE', KEYS[1], upper, '-', 'COUNT', 1)[1]
@@ -76,45 +85,69 @@ while true do
   end
   upper = '(' .. e[1]
 end
-if redis.call('GET', KEYS[2]) ~= position then
+if get(KEYS[2]) ~= position or position == '' then
   if position == '' then redis.call('DEL', KEYS[2]) else redis.call('SET', KEYS[2], position) end
 end
-return {position, redis.call('GET', KEYS[3]) or '', newest}`)
+return {position, get(KEYS[3]), newest}`)
 
-// The scripts of checkpoints return 0 if the caller is not the leader.
-const ifLeader = `
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+// restoreScript makes the other keys again, for a leader whose last group or claim the journal ends with. It does
+// nothing if the journal ends elsewhere. A checkpoint that is being dropped stays so.
+//
+// KEYS tail, leader, checkpoints. ARGV expected position, leader, then for each complete checkpoint its id and manifest.
+var restoreScript = redis.NewScript(luaGet + luaHash + `
+if get(KEYS[1]) ~= ARGV[1] then return 0 end
+if get(KEYS[2]) ~= ARGV[2] then redis.call('SET', KEYS[2], ARGV[2]) end
+hash(KEYS[3])
+for i = 3, #ARGV, 2 do
+  local now = redis.call('HGET', KEYS[3], ARGV[i])
+  if now ~= ARGV[i + 1] and now ~= 'dropped' then redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 1]) end
+end
+return 1`)
+
+// The scripts of checkpoints return 0 if the leader key does not hold the caller's claim.
+const ifLeader = luaGet + luaHash + `
+if get(KEYS[1]) ~= ARGV[1] then return 0 end
 `
 
 // beginScript records that a checkpoint is being written, so that its pieces can be found if it is never finished.
 //
 // KEYS leader, checkpoints. ARGV leader, id.
 var beginScript = redis.NewScript(ifLeader + `
+hash(KEYS[2])
 redis.call('HSET', KEYS[2], ARGV[2], 'writing')
 return 1`)
 
-// pieceScript stores one piece of a checkpoint.
+// pieceScript stores one piece of a checkpoint that is being written. It returns 2 if the checkpoint was dropped. It
+// records again that the checkpoint is being written, so that there is never a piece that no leader can find.
 //
-// KEYS leader, piece. ARGV leader, bytes.
+// KEYS leader, checkpoints, piece. ARGV leader, id, bytes.
 var pieceScript = redis.NewScript(ifLeader + `
-redis.call('SET', KEYS[2], ARGV[2])
+hash(KEYS[2])
+local now = redis.call('HGET', KEYS[2], ARGV[2])
+if now == 'dropped' then return 2 end
+if now ~= 'writing' then redis.call('HSET', KEYS[2], ARGV[2], 'writing') end
+redis.call('SET', KEYS[3], ARGV[3])
 return 1`)
 
 // commitScript makes a checkpoint complete if all its pieces exist, and marks every checkpoint that is not to be kept
 // as dropped. It returns 2 if a part of the checkpoint is missing. A repeated commit has the same result as the first
 // one.
 //
-// KEYS leader, checkpoints, pieces... ARGV leader, id, manifest, further ids to keep...
+// KEYS leader, checkpoints, pieces... ARGV leader, id, manifest, then for each checkpoint to keep its id and manifest.
 var commitScript = redis.NewScript(ifLeader + `
+hash(KEYS[2])
 local now = redis.call('HGET', KEYS[2], ARGV[2])
 if now == ARGV[3] then return 1 end
-if now ~= 'writing' then return 2 end
+if now == 'dropped' then return 2 end
 for i = 3, #KEYS do
-  if redis.call('EXISTS', KEYS[i]) == 0 then return 2 end
+  local bytes = redis.pcall('STRLEN', KEYS[i])
+  if type(bytes) ~= 'number' or bytes == 0 then return 2 end
 end
-redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
-local keep = {[ARGV[2]] = true}
-for i = 4, #ARGV do keep[ARGV[i]] = true end
+local keep = {}
+for i = 2, #ARGV, 2 do
+  keep[ARGV[i]] = true
+  redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
+end
 for _, id in ipairs(redis.call('HKEYS', KEYS[2])) do
   if not keep[id] then redis.call('HSET', KEYS[2], id, 'dropped') end
 end
@@ -125,6 +158,7 @@ return 1`)
 //
 // KEYS leader, checkpoints, pieces... ARGV leader, id.
 var dropScript = redis.NewScript(ifLeader + `
+hash(KEYS[2])
 local now = redis.call('HGET', KEYS[2], ARGV[2])
 if now and now ~= 'dropped' and now ~= 'writing' then return 2 end
 for i = 3, #KEYS do redis.call('UNLINK', KEYS[i]) end
