@@ -56,36 +56,36 @@ func (e *Engine) Checkpoint(ctx context.Context) (CheckpointReport, error) {
 	defer e.checkpoints.running.Store(false)
 	began := time.Now()
 	report := CheckpointReport{Start: t.writer.Durable()}
-	report.Err = e.writeCheckpoint(ctx, t.writer, &report)
+	report.Err = e.writeCheckpoint(ctx, t, &report)
 	report.Took, report.At = time.Since(began), time.Now()
 	e.checkpoints.note(&report)
 	e.checkpointedAt.Store(report.Start)
 	return report, report.Err
 }
 
-func (e *Engine) writeCheckpoint(ctx context.Context, writer *journal.Writer, report *CheckpointReport) error {
+func (e *Engine) writeCheckpoint(ctx context.Context, t *term, report *CheckpointReport) error {
 	c, err := e.o.Journal.Checkpoint(ctx, report.Start)
 	if err != nil {
 		return err
 	}
 	defer c.Abort()
-	if err := e.writeState(ctx, c, report); err != nil {
+	if err := e.writeState(ctx, t, c, report); err != nil {
 		return err
 	}
 	// The last drained outcome would be too early an end: while a drain is in progress, its outcomes are already logged
 	// and not yet counted as drained.
 	end := e.inventory.Placed()
-	if err := writer.Wait(ctx, end); err != nil {
+	if err := t.writer.Wait(ctx, end); err != nil {
 		return err
 	}
 	return c.Commit(end)
 }
 
-// writeState writes the definition, the draws and the reservations, as far as their outcomes are logged.
-func (e *Engine) writeState(ctx context.Context, to journal.Checkpoint, report *CheckpointReport) error {
+// writeState writes the definition in force, the clock, the draws and the reservations, as far as their outcomes are logged.
+func (e *Engine) writeState(ctx context.Context, t *term, to journal.Checkpoint, report *CheckpointReport) error {
 	w := checkpointWriter{e: e, ctx: ctx, to: to, report: report, began: time.Now()}
-	definition := record.DefinitionOf(e.sale)
-	w.run = definition.Append(w.run)
+	w.run = t.definition.AppendRow(w.run, t.since)
+	w.run = record.AppendClock(w.run, e.nowMs(), report.Start)
 	for _, b := range e.ballots {
 		if err := b.Write(w.draw); err != nil {
 			return err
@@ -107,8 +107,8 @@ type checkpointWriter struct {
 	began  time.Time // of the present piece
 }
 
-func (w *checkpointWriter) draw(f *record.Draw, kind record.Kind) error {
-	w.run = f.Append(w.run, kind)
+func (w *checkpointWriter) draw(kind record.Kind, s record.Stamp, f *record.Draw) error {
+	w.run = f.AppendRow(w.run, kind, s)
 	return w.flush(chunkBytes)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/seathold/seathold/engine/ballot"
 	"github.com/seathold/seathold/engine/draw"
@@ -44,8 +45,8 @@ func (e *Engine) newBallots() []*ballot.Ballot {
 	return ballot.New(&ballot.Host{Sale: e.sale, Inventory: e.inventory, Accounts: e.o.MaxAccounts,
 		Sync: e.o.Durability == Sync,
 		Now:  e.Now, Visible: e.visible, Pause: pause,
-		Place: func(kind record.Kind, draw int, accountRow uint32) (seq uint64, ok bool) {
-			return e.inventory.Note(noteOf(kind, draw, accountRow))
+		Place: func(kind record.Kind, draw int, accountRow uint32, at time.Time) (seq uint64, ok bool) {
+			return e.inventory.Note(noteOf(kind, draw, accountRow, at.UnixMilli()))
 		}})
 }
 

@@ -67,7 +67,7 @@ type Options struct {
 
 	// Limits of the tables (I10).
 
-	MaxReservations int // default 33,554,432; each takes 112 bytes plus its share of the index
+	MaxReservations int // default 33,554,432; each takes 120 bytes plus its share of the index
 	MaxAccounts     int // default 16,777,216
 	ExpectAccounts  int // initial size of the tables; they grow when needed
 

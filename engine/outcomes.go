@@ -31,14 +31,10 @@ type change struct {
 	add  uint64
 }
 
-// noteOf packs an outcome that is not about a reservation: a record of a draw.
-//
-//	63            32 31      16 15   8 7    0
-//	+---------------+----------+------+------+
-//	|  account row  |    0     | draw | kind |
-//	+---------------+----------+------+------+
-func noteOf(kind record.Kind, draw int, accountRow uint32) uint64 {
-	return uint64(accountRow)<<32 | uint64(draw)<<8 | uint64(kind)
+// noteOf packs an outcome that is not about a reservation: a record of a draw. The subject is the account's row. What
+// has the draw in its upper half, the kind in its lower one.
+func noteOf(kind record.Kind, draw int, accountRow uint32, atMs int64) inventory.Note {
+	return inventory.Note{Subject: accountRow, What: uint16(draw)<<8 | uint16(kind), AtMs: atMs}
 }
 
 func newOutcomes(v *inventory.Inventory, b []*ballot.Ballot, pools int) *outcomes {
@@ -58,7 +54,7 @@ func (o *outcomes) fill(run []byte) ([]byte, int) {
 func (o *outcomes) append(placed inventory.Outcome) {
 	o.count++
 	if placed.Kind == inventory.Noted {
-		o.appendNote(o.inventory.NoteValue(placed.Index))
+		o.appendNote(o.inventory.NoteAt(placed.Index))
 		return
 	}
 	if !o.inventory.ReadLogged(placed.Index, &o.snapshot) {
@@ -75,9 +71,8 @@ func (o *outcomes) append(placed inventory.Outcome) {
 	}
 }
 
-func (o *outcomes) appendNote(note uint64) {
-	kind, draw, row := record.Kind(note), note>>8&0xff, uint32(note>>32)
-	o.run = o.ballots[draw].Append(o.run, kind, row)
+func (o *outcomes) appendNote(n inventory.Note) {
+	o.run = o.ballots[n.What>>8].Append(o.run, record.Kind(n.What&0xff), n.Subject, n.AtMs)
 }
 
 // stockChange returns what a reservation that entered this state adds to the durable word of a pool.

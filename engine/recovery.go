@@ -38,7 +38,6 @@ func (e *Engine) recover(ctx context.Context) error {
 	e.recovery = Recovery{Recovered: found, Reservations: int(e.inventory.Rows()) - 1,
 		Accounts: int(e.inventory.Accounts()) - 1,
 		Latest:   latest, Took: time.Since(began)}
-	e.o.Clock.NotBefore(p.latest)
 	t.begin()
 	return nil
 }
@@ -108,7 +107,9 @@ func (p *replay) into(ctx context.Context) journal.Recovery {
 	return to
 }
 
-// countStock counts the stock, once, when the checkpoint's end is reached. Only from there on is the state consistent.
+// countStock counts the stock, once: when the replay is over, or on a standby when it is past the checkpoint's end. Only
+// from there on is the state consistent. The stock is the present sale's, which may have fewer places than an earlier
+// one, so what the reservations took meanwhile is no fault.
 func (p *replay) countStock() error {
 	if p.counted {
 		return nil
@@ -136,29 +137,49 @@ func (p *replay) named(err error) error {
 func (p *replay) apply(seq uint64, b []byte) error {
 	if seq > 0 {
 		p.seq = seq
-		if seq > p.end {
-			if err := p.countStock(); err != nil {
-				return err
-			}
-		}
 	}
-	r, err := p.decoder.Decode(b)
+	r, err := p.decoder.Decode(seq, b)
 	if err != nil {
 		if !errors.Is(err, record.ErrInvalid) {
 			err = &definitionError{err}
 		}
 		return err
 	}
+	if seq > 0 {
+		r.Seq = seq
+	}
+	p.latest = max(p.latest, r.AtMs)
 	switch r.Kind {
-	case record.KindDefinition:
+	case record.KindDefinition, record.KindClock:
 	case record.KindTaken, record.KindReservation:
-		return p.taken(r)
+		p.latest = max(p.latest, r.Request.Created)
+		return p.named(p.e.inventory.RestoreTaken(restored(r)))
 	case record.KindConfirmed, record.KindReleased, record.KindExpired:
 		return p.ended(r)
 	default:
 		return p.drawRecord(r)
 	}
 	return nil
+}
+
+func restored(r *record.Record) inventory.Restored {
+	return inventory.Restored{Request: &r.Request, State: r.State, AtMs: r.AtMs, Reference: r.Reference, Seq: r.Seq}
+}
+
+// ended restores the end of a reservation. A checkpoint leaves out what ended long ago, and replay starts before the
+// checkpoint's end: up to there the released or expired reservation of a record may be missing. A confirmed one is never
+// left out, and later every reservation that ends must have been taken.
+func (p *replay) ended(r *record.Record) error {
+	if r.State == Expired && r.AtMs == 0 { // version 1
+		if row := p.e.inventory.Find(r.Request.ID); row != 0 {
+			p.latest = max(p.latest, p.e.inventory.Expires(row))
+		}
+	}
+	err := p.e.inventory.RestoreEnded(restored(r))
+	if errors.Is(err, inventory.ErrNeverTaken) && p.seq <= p.end && r.State != Confirmed {
+		return nil
+	}
+	return err
 }
 
 func (p *replay) drawRecord(r *record.Record) error {
@@ -171,35 +192,12 @@ func (p *replay) drawRecord(r *record.Record) error {
 			return fmt.Errorf("no room for more than %d accounts", p.e.o.MaxAccounts)
 		}
 		b.RestoreEntry(row, f)
-		p.latest = max(p.latest, d.RegistrationOpens.UnixMilli())
+		p.latest = max(p.latest, d.RegistrationOpens.UnixMilli()) // for an entry whose instant is not known
 	case record.KindFrozen:
 		p.latest = max(p.latest, d.RegistrationCloses.UnixMilli())
-		return b.RestoreFrozen(f)
+		return b.RestoreFrozen(f, r.Stamp)
 	case record.KindDrawn:
-		return b.RestoreDrawn(f)
+		return b.RestoreDrawn(f, r.Stamp)
 	}
 	return nil
-}
-
-func (p *replay) taken(r *record.Record) error {
-	if _, err := p.e.inventory.RestoreTaken(&r.Request); err != nil {
-		return p.named(err)
-	}
-	p.latest = max(p.latest, r.Request.Created)
-	if r.State != Held {
-		return p.ended(r)
-	}
-	return nil
-}
-
-func (p *replay) ended(r *record.Record) error {
-	p.latest = max(p.latest, r.ConfirmedMs)
-	row := p.e.inventory.Find(r.Request.ID)
-	if row == 0 && !p.counted {
-		return nil // forgotten by the checkpoint
-	}
-	if r.State == Expired && row != 0 {
-		p.latest = max(p.latest, p.e.inventory.Expires(row))
-	}
-	return p.e.inventory.RestoreEnded(r.Request.ID, r.State, r.ConfirmedMs, r.Reference)
 }

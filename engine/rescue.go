@@ -39,7 +39,7 @@ func (e *Engine) Rescue(ctx context.Context,
 		return report, err
 	}
 	defer to.Abort()
-	if err := e.writeState(ctx, to, &report); err != nil {
+	if err := e.writeState(ctx, t, to, &report); err != nil {
 		return report, err
 	}
 	report.Took, report.At = time.Since(began), time.Now()

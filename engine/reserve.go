@@ -347,7 +347,7 @@ func (e *Engine) fill(r *Reservation) {
 	}
 	r.CreatedAt, r.ExpiresAt, r.ConfirmedAt, r.Reference = instant(s.CreatedMs), instant(s.ExpiresMs), time.Time{}, ""
 	if s.State == Confirmed {
-		r.ConfirmedAt, r.Reference = instant(s.ConfirmedMs), s.Reference
+		r.ConfirmedAt, r.Reference = instant(s.AtMs), s.Reference
 	}
 	r.Repeated = false
 }

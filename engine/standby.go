@@ -135,7 +135,6 @@ func (e *Engine) takeOver(ctx context.Context, p *replay, found journal.Recovere
 	if err != nil {
 		return err
 	}
-	e.o.Clock.NotBefore(p.latest) // the old leader has acknowledged outcomes of that instant
 	t.begin()
 	e.o.Log.Info("this server leads", "epoch", e.Epoch(), "reservations", e.inventory.Rows()-1)
 	return nil

@@ -29,6 +29,9 @@ type term struct {
 	e        *Engine
 	writer   *journal.Writer // nil without a journal
 	outcomes *outcomes       // the writer's source; nil without a journal
+
+	definition record.Definition // in force
+	since      record.Stamp      // when it came into force, and its record
 }
 
 // claim makes this engine the writer of the journal that was replayed. Where several servers share the journal, it
@@ -45,31 +48,37 @@ func (e *Engine) claim(ctx context.Context, p *replay, found journal.Recovered) 
 		}
 		e.standsBy(errTakingOver, "")
 	}
+	e.o.Clock.NotBefore(p.latest) // an older leader has acknowledged outcomes of that instant
 	last := found.Last
-	if !p.decoder.Current() {
+	t := &term{e: e, definition: record.DefinitionOf(e.sale)}
+	if p.decoder.Current() {
+		_, t.since = p.decoder.InForce()
+	} else {
 		last++
-		if err := e.storeDefinition(ctx, last); err != nil {
+		t.since = record.Stamp{AtMs: e.nowMs(), Seq: last}
+		if err := t.storeDefinition(ctx); err != nil {
 			return nil, fmt.Errorf("storing the sale definition in the journal: %w", err)
 		}
 	}
 	e.inventory.Resume(last)
 	e.checkpointedAt.Store(found.Checkpoint.Start)
-	t := &term{e: e, outcomes: newOutcomes(e.inventory, e.ballots, len(e.sale.Pools))}
+	t.outcomes = newOutcomes(e.inventory, e.ballots, len(e.sale.Pools))
 	t.outcomes.restore()
 	t.writer = journal.NewWriter(e.o.Journal, journal.Feed{Fill: t.outcomes.fill, Durable: t.outcomes.madeDurable}, last,
 		e.o.JournalTimeout)
 	return t, nil
 }
 
-// storeDefinition appends the present sale's definition as the record seq. It waits for the journal as long as ctx
+// storeDefinition appends the present sale's definition as the term's first record. It waits for the journal as long as ctx
 // allows: giving up a claim for a journal that hangs would only have another server wait for it.
-func (e *Engine) storeDefinition(ctx context.Context, seq uint64) error {
+func (t *term) storeDefinition(ctx context.Context) error {
+	e := t.e
 	slow := time.AfterFunc(e.o.JournalTimeout, func() {
 		e.o.Log.Warn("the journal does not respond; this server leads once it has stored the sale definition")
 	})
 	defer slow.Stop()
-	definition := record.DefinitionOf(e.sale)
-	return e.o.Journal.Append(ctx, journal.Group{First: seq, Count: 1, Records: definition.Append(nil)})
+	return e.o.Journal.Append(ctx,
+		journal.Group{First: t.since.Seq, Count: 1, Records: t.definition.Append(nil, t.since.AtMs)})
 }
 
 // begin publishes the term, so that calls are accepted, and starts the work that only a leader does.

@@ -70,14 +70,26 @@ func newDrawnJournal(t *testing.T) *drawnJournal {
 	}
 }
 
+// at returns the instant of a record of the draw.
+func (d *drawnJournal) at(name string) time.Time {
+	draw := &d.sale.Draws[0]
+	switch d.kinds[name] {
+	case record.KindEntry:
+		return draw.RegistrationOpens
+	case record.KindFrozen:
+		return draw.RegistrationCloses
+	}
+	return d.sale.Phases[draw.Phase].OpensAt.Add(-time.Hour)
+}
+
 // problems verifies the journal with its records in this order.
 func (d *drawnJournal) problems(order ...string) []string {
 	w := &writtenJournal{}
 	definition := record.DefinitionOf(d.sale)
-	w.records = definition.Append(nil)
+	w.records = definition.Append(nil, 1000)
 	for i, name := range order {
 		if f := d.fields[name]; f != nil {
-			w.records = f.Append(w.records, d.kinds[name])
+			w.records = f.Append(w.records, d.kinds[name], d.at(name).UnixMilli())
 			continue
 		}
 		account := name[len("reserve "):]
@@ -151,12 +163,12 @@ func TestAuditFindsWrongRanks(t *testing.T) {
 	d := newDrawnJournal(t)
 	definition := record.DefinitionOf(d.sale)
 	problems := func(alice, bob record.Draw) []string {
-		w := &writtenJournal{checkpoint: definition.Append(nil)}
-		w.checkpoint = alice.Append(w.checkpoint, record.KindRanked)
-		w.checkpoint = bob.Append(w.checkpoint, record.KindRanked)
-		w.checkpoint = d.fields["frozen"].Append(w.checkpoint, record.KindFrozen)
-		w.checkpoint = d.fields["drawn"].Append(w.checkpoint, record.KindDrawn)
-		w.records, w.count = definition.Append(nil), 1
+		w := &writtenJournal{checkpoint: definition.AppendRow(nil, record.Stamp{})}
+		w.checkpoint = alice.AppendRow(w.checkpoint, record.KindRanked, record.Stamp{})
+		w.checkpoint = bob.AppendRow(w.checkpoint, record.KindRanked, record.Stamp{})
+		w.checkpoint = d.fields["frozen"].AppendRow(w.checkpoint, record.KindFrozen, record.Stamp{})
+		w.checkpoint = d.fields["drawn"].AppendRow(w.checkpoint, record.KindDrawn, record.Stamp{})
+		w.records, w.count = definition.Append(nil, 1000), 1
 		found, err := Verify(w, d.sale)
 		require.NoError(t, err)
 		return found.Problems

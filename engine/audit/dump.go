@@ -9,12 +9,15 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/record"
 )
 
 // Dump writes a journal that no process is writing as JSON, one line a record: first the records of the newest
-// checkpoint, without "seq", then those after it. It needs no sale definition, since the journal names its sessions.
+// checkpoint, without "seq", then those after it. It needs no sale definition, since the journal names its sessions. A
+// record of a checkpoint has the sequence of the outcome that it stands for as "last_seq". "at" is the instant on the
+// sale clock; a release or expiry of version 1 has none.
 func Dump(b journal.Reader, w io.Writer) error {
 	out := bufio.NewWriter(w)
 	d := dumper{out: json.NewEncoder(out)}
@@ -34,7 +37,9 @@ type dumper struct {
 // dumpedRecord is a record as JSON.
 type dumpedRecord struct {
 	Seq         uint64       `json:"seq,omitempty"`
+	LastSeq     uint64       `json:"last_seq,omitempty"`
 	Kind        string       `json:"kind"`
+	At          string       `json:"at,omitempty"`
 	ID          string       `json:"id,omitempty"`
 	Account     string       `json:"account,omitempty"`
 	Phase       string       `json:"phase,omitempty"`
@@ -45,6 +50,7 @@ type dumpedRecord struct {
 	ConfirmedAt string       `json:"confirmed_at,omitempty"`
 	Reference   string       `json:"reference,omitempty"`
 	Sale        string       `json:"sale,omitempty"`
+	Digest      string       `json:"digest,omitempty"`
 	Phases      int          `json:"phases,omitempty"`
 	Pools       int          `json:"pools,omitempty"`
 	Draw        string       `json:"draw,omitempty"`
@@ -68,12 +74,19 @@ func (d *dumper) line(seq uint64, b []byte) error {
 	if err := r.Decode(b); err != nil {
 		return err
 	}
-	to := dumpedRecord{Seq: seq, Kind: r.Kind.String()}
+	to := dumpedRecord{Seq: seq, LastSeq: r.Seq, Kind: r.Kind.String()}
+	if r.AtMs != 0 {
+		to.At = precise(r.AtMs)
+	}
 	var err error
 	switch {
 	case r.Kind == record.KindDefinition:
 		d.names = r.Definition
 		to.Sale, to.Phases, to.Pools = d.names.Sale, len(d.names.Phases), len(d.names.Pools)
+		if d.names.Rules != nil {
+			to.Digest = d.names.Digest.String()
+		}
+	case r.Kind == record.KindClock:
 	case r.Kind >= record.KindEntry:
 		err = d.draw(&to, r)
 	default:
@@ -105,8 +118,8 @@ func (d *dumper) reservation(to *dumpedRecord, r *record.Record) error {
 	if r.Kind == record.KindReservation {
 		to.State = r.State.String()
 	}
-	if r.ConfirmedMs != 0 {
-		to.ConfirmedAt, to.Reference = precise(r.ConfirmedMs), r.Reference
+	if r.State == inventory.Confirmed {
+		to.ConfirmedAt, to.Reference = to.At, r.Reference
 	}
 	return nil
 }

@@ -109,12 +109,12 @@ func (a *auditor) apply(seq uint64, b []byte) error {
 			a.checkAll()
 		}
 	}
-	r, err := a.decoder.Decode(b)
+	r, err := a.decoder.Decode(seq, b)
 	if err != nil {
 		return err
 	}
 	switch r.Kind {
-	case record.KindDefinition:
+	case record.KindDefinition, record.KindClock:
 	case record.KindTaken, record.KindReservation:
 		a.take(r)
 	case record.KindConfirmed, record.KindReleased, record.KindExpired:

@@ -30,14 +30,14 @@ func newStory(t *testing.T) *story {
 		s.phase++
 	}
 	definition := record.DefinitionOf(sale)
-	s.records, s.count = definition.Append(nil), 1
+	s.records, s.count = definition.Append(nil, 1000), 1
 	return s
 }
 
 // reservation returns a hold of the first pool, created at ms.
 func (s *story) reservation(id byte, account string, quantity int, ms int64) inventory.Snapshot {
 	return inventory.Snapshot{ID: inventory.ID{id}, Account: account, State: inventory.Held, Phase: uint16(s.phase),
-		CreatedMs: ms, ExpiresMs: ms + 1000, Lines: []inventory.Line{{Pool: 0, Quantity: uint32(quantity)}}}
+		CreatedMs: ms, AtMs: ms, ExpiresMs: ms + 1000, Lines: []inventory.Line{{Pool: 0, Quantity: uint32(quantity)}}}
 }
 
 func (s *story) take(id byte, account string, quantity int) *story {
@@ -47,7 +47,7 @@ func (s *story) take(id byte, account string, quantity int) *story {
 }
 
 func (s *story) end(id byte, as inventory.State) *story {
-	r := inventory.Snapshot{ID: inventory.ID{id}, State: as, ConfirmedMs: 1500}
+	r := inventory.Snapshot{ID: inventory.ID{id}, State: as, AtMs: 1500}
 	s.records, s.count = record.AppendEnd(s.records, &r), s.count+1
 	return s
 }
@@ -109,9 +109,9 @@ func TestVerifyAfterCheckpoint(t *testing.T) {
 	s := newStory(t)
 	s.take(1, "ann", 2).end(1, inventory.Confirmed)
 	sold := s.reservation(1, "ann", 2, 1000)
-	sold.State, sold.ConfirmedMs = inventory.Confirmed, 1500
+	sold.State, sold.AtMs = inventory.Confirmed, 1500
 	definition := record.DefinitionOf(s.sale)
-	s.checkpoint = record.AppendReservation(definition.Append(nil), &sold)
+	s.checkpoint = record.AppendReservation(definition.AppendRow(nil, record.Stamp{}), &sold)
 	require.NotEmpty(t, s.verify().Problems, "a checkpoint that ends before the first record")
 	s.info = journal.CheckpointInfo{End: 3}
 	require.Empty(t, s.verify().Problems)
@@ -122,28 +122,32 @@ func TestDump(t *testing.T) {
 	s := newStory(t)
 	s.take(1, "ann", 2).end(1, inventory.Confirmed)
 	entry := record.Draw{Group: 1, Account: "ann"}
-	s.records, s.count = entry.Append(s.records, record.KindEntry), s.count+1
+	s.records, s.count = entry.Append(s.records, record.KindEntry, 1600), s.count+1
 	frozen := record.Draw{Size: 1, Root: draw.Digest{0xab}}
-	s.records, s.count = frozen.Append(s.records, record.KindFrozen), s.count+1
+	s.records, s.count = frozen.Append(s.records, record.KindFrozen, 1700), s.count+1
 	held := s.reservation(2, "bob", 1, 2000)
+	held.Seq = 7
 	definition := record.DefinitionOf(s.sale)
-	s.checkpoint = record.AppendReservation(definition.Append(nil), &held)
+	s.checkpoint = record.AppendClock(definition.AppendRow(nil, record.Stamp{AtMs: 1000, Seq: 1}), 1500, 3)
+	s.checkpoint = record.AppendReservation(s.checkpoint, &held)
 	var out bytes.Buffer
 	require.NoError(t, Dump(s, &out))
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	require.Len(t, lines, 2+s.count)
+	require.Len(t, lines, 3+s.count)
+	at := `"at":"1970-01-01T00:00:01.`
 	pool := definition.Pools[0]
 	ticket := `"lines":[{"session":"` + pool.Session + `","category":"` + pool.Category + `","quantity":`
 	for i, want := range []string{
-		`{"kind":"definition","sale":"paris2024",`,
-		`{"kind":"reservation","id":"02000000-0000-0000-0000-000000000000","account":"bob","phase":"` +
+		`{"last_seq":1,"kind":"definition",` + at + `000Z","sale":"paris2024","digest":"` + definition.Digest.String() + `",`,
+		`{"last_seq":3,"kind":"clock",` + at + `500Z"}`,
+		`{"last_seq":7,"kind":"reservation","at":"1970-01-01T00:00:02.000Z","id":"02000000-0000-0000-0000-000000000000","account":"bob","phase":"` +
 			definition.Phases[s.phase] + `","state":"held",` + ticket + `1}],"created_at":"1970-01-01T00:00:02.000Z",` +
 			`"expires_at":"1970-01-01T00:00:03.000Z"}`,
-		`{"seq":1,"kind":"definition",`,
-		`{"seq":2,"kind":"taken","id":"01000000-0000-0000-0000-000000000000","account":"ann",`,
-		`{"seq":3,"kind":"confirmed","id":"01000000-0000-0000-0000-000000000000","confirmed_at":"1970-01-01T00:00:01.500Z"}`,
-		`{"seq":4,"kind":"entry","account":"ann","draw":"draw1","priority_group":"club"}`,
-		`{"seq":5,"kind":"frozen","draw":"draw1","entries":1,"root":"ab0000`,
+		`{"seq":1,"kind":"definition",` + at + `000Z",`,
+		`{"seq":2,"kind":"taken",` + at + `000Z","id":"01000000-0000-0000-0000-000000000000","account":"ann",`,
+		`{"seq":3,"kind":"confirmed",` + at + `500Z","id":"01000000-0000-0000-0000-000000000000","confirmed_at":"1970-01-01T00:00:01.500Z"}`,
+		`{"seq":4,"kind":"entry",` + at + `600Z","account":"ann","draw":"draw1","priority_group":"club"}`,
+		`{"seq":5,"kind":"frozen",` + at + `700Z","draw":"draw1","entries":1,"root":"ab0000`,
 	} {
 		require.True(t, strings.HasPrefix(lines[i], want), "line %d: %s", i, lines[i])
 	}

@@ -25,9 +25,9 @@ type Host struct {
 	Sync      bool                 // Status counts durable entries only
 
 	Now func() time.Time
-	// Place gives a record its place in the journal. The journal's writer calls Ballot.Append for it. ok is false if there
-	// is no room; then nothing has changed.
-	Place func(kind record.Kind, draw int, accountRow uint32) (seq uint64, ok bool)
+	// Place gives a record its place in the journal, with the instant at which its outcome was decided. The journal's
+	// writer calls Ballot.Append for it. ok is false if there is no room; then nothing has changed.
+	Place func(kind record.Kind, draw int, accountRow uint32, at time.Time) (seq uint64, ok bool)
 	// Visible reports whether the outcome with this sequence may be shown (I5).
 	Visible func(seq uint64) bool
 	// Pause waits before another attempt. It returns false when there have been enough.
@@ -80,8 +80,9 @@ type drawnEntries struct {
 // mark it as placed. A checkpoint must contain every outcome before its start, even while the caller is stalled, and
 // none that is not yet placed.
 type announcement struct {
+	atMs   int64 // when it was decided; set before the announcement is published. 0 in a journal of version 1
 	placed atomic.Bool
-	seq    atomic.Uint64 // 0 until the caller has stored it; stays 0 for an outcome that recovery restored
+	seq    atomic.Uint64 // 0 until the caller has stored it
 	known  atomic.Bool   // seq is set
 }
 
@@ -90,6 +91,16 @@ func (a *announcement) markPlaced(seq uint64) {
 	a.known.Store(true)
 	a.placed.Store(true)
 }
+
+// restore marks an outcome that recovery found as placed.
+func (a *announcement) restore(s record.Stamp) {
+	a.atMs = s.AtMs
+	a.markPlaced(s.Seq)
+}
+
+// stamp returns when and where the outcome was placed. The caller that placed it may be stalled before it stores the
+// sequence; that is then 0, as for a sequence that is not known.
+func (a *announcement) stamp() record.Stamp { return record.Stamp{AtMs: a.atMs, Seq: a.seq.Load()} }
 
 func (b *Ballot) visible(a *announcement) bool { return a.known.Load() && b.host.Visible(a.seq.Load()) }
 
@@ -177,7 +188,8 @@ func (b *Ballot) FreezeDue() bool {
 // Freeze ends registration and computes the root of the entries. Freezing again changes nothing. The outcome is visible
 // once the record with the returned sequence is durable.
 func (b *Ballot) Freeze() (seq uint64, err error) {
-	if closes := b.draw.RegistrationCloses; b.frozen.Load() == nil && b.host.Now().Before(closes) {
+	now := b.host.Now()
+	if closes := b.draw.RegistrationCloses; b.frozen.Load() == nil && now.Before(closes) {
 		return 0, fmt.Errorf("%w: it closes at %s", ErrRegistrationOpen, closes.UTC().Format(time.RFC3339))
 	}
 	b.freezeLock.Lock()
@@ -190,8 +202,9 @@ func (b *Ballot) Freeze() (seq uint64, err error) {
 		return 0, err
 	}
 	f := &frozenEntries{size: sorted.Len(), root: sorted.Root()}
+	f.record.atMs = now.UnixMilli()
 	b.frozen.Store(f) // before its record is placed, since the writer reads it
-	seq, ok := b.host.Place(record.KindFrozen, b.index, 0)
+	seq, ok := b.host.Place(record.KindFrozen, b.index, 0, now)
 	if !ok {
 		b.frozen.Store(nil)
 		return 0, errNoRoom
@@ -222,9 +235,11 @@ func (b *Ballot) Run(beacon draw.Beacon) (seq uint64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	now := b.host.Now()
 	d := &drawnEntries{beacon: beacon, seed: seed}
+	d.record.atMs = now.UnixMilli()
 	b.drawn.Store(d)
-	seq, ok := b.host.Place(record.KindDrawn, b.index, 0)
+	seq, ok := b.host.Place(record.KindDrawn, b.index, 0, now)
 	if !ok {
 		b.drawn.Store(nil)
 		return 0, errNoRoom

@@ -37,8 +37,8 @@ type AccessSlot struct {
 func (b *Ballot) Enter(account string, group int) (entry Entry, seq uint64, err error) {
 	entry = Entry{Draw: b.draw.ID, Account: account}
 	for attempt := 0; ; attempt++ {
-		p := b.entryOf(b.host.Inventory.FindAccount(account))
-		switch now := b.host.Now(); {
+		p, now := b.entryOf(b.host.Inventory.FindAccount(account)), b.host.Now()
+		switch {
 		case p.placed:
 			entry.Group, entry.Repeated = b.groupName(p.group), true
 			// The entry's own sequence is not kept. Everything placed so far includes it.
@@ -54,7 +54,7 @@ func (b *Ballot) Enter(account string, group int) (entry Entry, seq uint64, err 
 		}
 		// The lock is taken for new entries only, so repeats and late calls never wait for the freeze.
 		b.freezeLock.RLock()
-		seq, verdict := b.enterNew(account, group)
+		seq, verdict := b.enterNew(account, group, now)
 		b.freezeLock.RUnlock()
 		switch verdict {
 		case enteredNow:
@@ -78,7 +78,7 @@ const (
 )
 
 // enterNew makes an entry. The caller holds freezeLock.
-func (b *Ballot) enterNew(account string, group int) (seq uint64, verdict enterVerdict) {
+func (b *Ballot) enterNew(account string, group int, now time.Time) (seq uint64, verdict enterVerdict) {
 	if b.frozen.Load() != nil {
 		return 0, enterClosed
 	}
@@ -90,7 +90,7 @@ func (b *Ballot) enterNew(account string, group int) (seq uint64, verdict enterV
 	if !b.register.enter(row, group) {
 		return 0, enteredBefore
 	}
-	seq, ok = b.host.Place(record.KindEntry, b.index, row)
+	seq, ok = b.host.Place(record.KindEntry, b.index, row, now)
 	if !ok {
 		b.register.withdraw(row)
 		return 0, enterFull

@@ -9,7 +9,7 @@ import (
 
 // Append appends a record that was placed to a run of records, and marks its outcome as placed. Only the journal's
 // writer calls it.
-func (b *Ballot) Append(run []byte, kind record.Kind, accountRow uint32) []byte {
+func (b *Ballot) Append(run []byte, kind record.Kind, accountRow uint32, atMs int64) []byte {
 	f := record.Draw{Index: b.index}
 	switch kind {
 	case record.KindEntry:
@@ -27,7 +27,7 @@ func (b *Ballot) Append(run []byte, kind record.Kind, accountRow uint32) []byte 
 	default:
 		panic("BUG: no draw has a record of the kind " + kind.String())
 	}
-	return f.Append(run, kind)
+	return f.Append(run, kind, atMs)
 }
 
 // MadeDurable counts the appended entries as durable. Only the journal's writer calls it.
@@ -40,7 +40,7 @@ func (b *Ballot) MadeDurable() {
 
 // Write passes the ballot's records to a checkpoint. If the draw is frozen or run meanwhile, that record follows in the
 // journal: what was frozen and drawn is read first.
-func (b *Ballot) Write(add func(f *record.Draw, kind record.Kind) error) error {
+func (b *Ballot) Write(add func(kind record.Kind, s record.Stamp, f *record.Draw) error) error {
 	drawn, frozen := b.drawn.Load(), b.frozen.Load()
 	isDrawn := drawn != nil && drawn.record.placed.Load()
 	isFrozen := frozen != nil && frozen.record.placed.Load()
@@ -53,14 +53,15 @@ func (b *Ballot) Write(add func(f *record.Draw, kind record.Kind) error) error {
 		if isDrawn {
 			kind, f.Rank, f.Slot = record.KindRanked, p.rank, p.slot
 		}
-		err = add(&f, kind)
+		err = add(kind, record.Stamp{}, &f) // an entry's word has no room for its stamp
 	})
 	if err == nil && isFrozen {
 		terms := record.TermsDigest(&b.terms)
-		err = add(&record.Draw{Index: b.index, Size: frozen.size, Root: frozen.root, Terms: terms}, record.KindFrozen)
+		err = add(record.KindFrozen, frozen.record.stamp(),
+			&record.Draw{Index: b.index, Size: frozen.size, Root: frozen.root, Terms: terms})
 	}
 	if err == nil && isDrawn {
-		err = add(&record.Draw{Index: b.index, Beacon: drawn.beacon}, record.KindDrawn)
+		err = add(record.KindDrawn, drawn.record.stamp(), &record.Draw{Index: b.index, Beacon: drawn.beacon})
 	}
 	return err
 }
@@ -79,14 +80,14 @@ func (b *Ballot) RestoreEntry(accountRow uint32, f *record.Draw) {
 }
 
 // RestoreFrozen restores the freeze. It fails if the sale now has other terms than those published with the root.
-func (b *Ballot) RestoreFrozen(f *record.Draw) error {
+func (b *Ballot) RestoreFrozen(f *record.Draw, s record.Stamp) error {
 	if f.Terms != record.TermsDigest(&b.terms) {
 		return fmt.Errorf("draw %s: its entries were frozen under other terms; restore the closing time, beacon, phase "+
 			"and slots that the sale definition had then", b.draw.ID)
 	}
 	if b.frozen.Load() == nil {
 		frozen := &frozenEntries{size: f.Size, root: f.Root}
-		frozen.record.markPlaced(0)
+		frozen.record.restore(s)
 		b.frozen.Store(frozen)
 	}
 	return nil
@@ -94,7 +95,7 @@ func (b *Ballot) RestoreFrozen(f *record.Draw) error {
 
 // RestoreDrawn restores the result of the draw: from the ranks of a checkpoint if it has them, otherwise by running the
 // draw again.
-func (b *Ballot) RestoreDrawn(f *record.Draw) error {
+func (b *Ballot) RestoreDrawn(f *record.Draw, s record.Stamp) error {
 	if b.drawn.Load() != nil {
 		return nil
 	}
@@ -110,7 +111,7 @@ func (b *Ballot) RestoreDrawn(f *record.Draw) error {
 		}
 	}
 	drawn := &drawnEntries{beacon: f.Beacon, seed: seed}
-	drawn.record.markPlaced(0)
+	drawn.record.restore(s)
 	b.drawn.Store(drawn)
 	return nil
 }

@@ -38,8 +38,10 @@ func newBallot(t *testing.T) (*Ballot, *inventory.Inventory) {
 		Pause: func(int) bool { return false }})
 	require.NoError(t, err)
 	h := &Host{Sale: sale, Inventory: v, Accounts: 1 << 10,
-		Now:     func() time.Time { return sale.Draws[0].RegistrationOpens },
-		Place:   func(kind record.Kind, _ int, _ uint32) (uint64, bool) { return v.Note(uint64(kind)) },
+		Now: func() time.Time { return sale.Draws[0].RegistrationOpens },
+		Place: func(kind record.Kind, _ int, _ uint32, at time.Time) (uint64, bool) {
+			return v.Note(inventory.Note{What: uint16(kind), AtMs: at.UnixMilli()})
+		},
 		Visible: func(uint64) bool { return true },
 		Pause:   func(int) bool { return false }}
 	return New(h)[0], v
@@ -58,7 +60,7 @@ func TestEntryThatIsNotPlaced(t *testing.T) {
 	_, err = b.Entry("alice")
 	require.ErrorIs(t, err, ErrNoEntry)
 	written := 0
-	count := func(*record.Draw, record.Kind) error { written++; return nil }
+	count := func(record.Kind, record.Stamp, *record.Draw) error { written++; return nil }
 	require.NoError(t, b.Write(count))
 	require.Zero(t, written)
 
@@ -90,5 +92,5 @@ func TestEntryThatIsNotPlaced(t *testing.T) {
 	require.Equal(t, Entry{Draw: "draw1", Account: "bob"}, got.entry, "so this call makes the entry")
 
 	failed := errors.New("the disk is full")
-	require.ErrorIs(t, b.Write(func(*record.Draw, record.Kind) error { return failed }), failed)
+	require.ErrorIs(t, b.Write(func(record.Kind, record.Stamp, *record.Draw) error { return failed }), failed)
 }

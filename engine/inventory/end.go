@@ -29,7 +29,7 @@ func (v *Inventory) decided(r *reservation, row uint32, now int64) State {
 			if now < r.expires {
 				return Held
 			}
-			v.expire(r, row)
+			v.expire(r, row, now)
 		case Confirmed, Released, Expired, void, free:
 			return state
 		default:
@@ -64,7 +64,7 @@ func (v *Inventory) tooLate(row uint32, state, wanted State) Result {
 // has stored nothing, and the texts have room for one reference of each reservation (see New).
 func (v *Inventory) confirm(r *reservation, row uint32, now int64, reference string) Result {
 	d := v.details.at(row)
-	d.confirmed, d.reference = now, v.texts.put(reference)
+	d.ended, d.reference = now, v.texts.put(reference)
 	seq := v.place(Outcome{Kind: Ended, Index: row})
 	v.setSequence(row, seq)
 	for i := range int(r.count) {
@@ -88,7 +88,7 @@ func (v *Inventory) Release(row uint32, now int64) Result {
 		}
 		// From here on this is the one outcome of the reservation (I3).
 		if r.state.CompareAndSwap(uint32(Held), uint32(releasing)) {
-			return Result{Verdict: Done, Row: row, Seq: v.giveAllBack(r, row, Released)}
+			return Result{Verdict: Done, Row: row, Seq: v.giveAllBack(r, row, now, Released)}
 		}
 	}
 }
@@ -96,23 +96,24 @@ func (v *Inventory) Release(row uint32, now int64) Result {
 // Expire ends a held reservation whose time is over at now (ms) and reports whether it did.
 func (v *Inventory) Expire(row uint32, now int64) bool {
 	r := v.reservations.at(row)
-	return State(r.state.Load()) == Held && now >= r.expires && v.expire(r, row)
+	return State(r.state.Load()) == Held && now >= r.expires && v.expire(r, row, now)
 }
 
-func (v *Inventory) expire(r *reservation, row uint32) bool {
+func (v *Inventory) expire(r *reservation, row uint32, now int64) bool {
 	// From here on this is the one outcome of the reservation (I3).
 	if !r.state.CompareAndSwap(uint32(Held), uint32(expiring)) {
 		return false
 	}
-	v.giveAllBack(r, row, Expired)
+	v.giveAllBack(r, row, now, Expired)
 	v.expired.Add(1)
 	return true
 }
 
 // giveAllBack returns the units of a reservation whose end is decided. They are unsettled in every pool before the
 // record is placed (I7: no request is refused over them meanwhile), and available only after it (I6: give back after
-// logging).
-func (v *Inventory) giveAllBack(r *reservation, row uint32, to State) uint64 {
+// logging). now is the instant of the end.
+func (v *Inventory) giveAllBack(r *reservation, row uint32, now int64, to State) uint64 {
+	v.details.at(row).ended = now
 	for i := range int(r.count) {
 		l := v.lineAt(r, i)
 		v.stock[l.Pool].mark(l.Quantity)

@@ -24,7 +24,7 @@ type Config struct {
 	Sessions []SessionConfig
 	Caps     []int // by programme: tickets an account may hold or have confirmed
 
-	MaxReservations int // default 1<<25; each takes 112 bytes once it is used, and its reference once it is confirmed
+	MaxReservations int // default 1<<25; each takes 120 bytes once it is used, and its reference once it is confirmed
 	MaxAccounts     int // default 1<<24; each takes 64 bytes, and as many again if its name is longer than 55
 	MaxNotes        int // default 1<<24; each takes 16 bytes
 	ExpectAccounts  int // initial size of the indexes, which grow by themselves

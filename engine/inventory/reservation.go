@@ -86,13 +86,25 @@ type overflow [MaxLines - inlineLines]uint32
 // detail is the part of a reservation that is accessed once or twice in its life.
 type detail struct {
 	created   int64     // ms since 1970; written before the row is published
-	confirmed int64     // ms since 1970; written by the caller that confirmed, before the outcome is placed
-	reference textRef   // likewise
+	ended     int64     // ms since 1970; written by the caller that won the end, before the outcome is placed
+	reference textRef   // of a confirmation, likewise
 	seq       word64    // of the outcome placed last; its caller sets it before the state that shows the outcome
+	logged    word64    // what was drained last; only the drainer writes it. See packLogged
 	below     [2]uint32 // links of the stack for Took and Ended; written by the caller that places it, until the push
-	logged    word32    // 0, or 1 + the Kind of the last outcome drained; only the drainer writes it
 	successor word32    // of a void one: the row that took over its id; set once, by that row's caller
 }
+
+// The word logged packs the sequence of the last outcome drained and the state that it led to. 0 is none. The drainer
+// counts the sequence itself: the caller that placed the outcome may be stalled before it stores seq. A checkpoint
+// needs both from one load, since the next outcome may be drained meanwhile.
+//
+//	63                     4 3      0
+//	+-----------------------+--------+
+//	|       sequence        | state  |   Held, Confirmed, Released or Expired
+//	+-----------------------+--------+
+func packLogged(seq uint64, s State) uint64 { return seq<<4 | uint64(s) }
+
+func unpackLogged(w uint64) (seq uint64, s State) { return w >> 4, State(w & 0xf) }
 
 func (v *Inventory) lineAt(r *reservation, i int) Line {
 	if i < inlineLines {
@@ -129,17 +141,17 @@ func (v *Inventory) fill(row, account uint32, q *Request) {
 
 // Snapshot is a reservation at one instant.
 type Snapshot struct {
-	ID          ID
-	Account     string // shares the inventory's memory, which never changes
-	State       State  // Held, Confirmed, Released or Expired
-	Phase       uint16
-	Flags       uint8
-	Lines       []Line
-	CreatedMs   int64
-	ExpiresMs   int64
-	ConfirmedMs int64
-	Reference   string // shares the inventory's memory
-	Seq         uint64 // the snapshot may be visible once this outcome is durable (I5)
+	ID        ID
+	Account   string // shares the inventory's memory, which never changes
+	State     State  // Held, Confirmed, Released or Expired
+	Phase     uint16
+	Flags     uint8
+	Lines     []Line
+	CreatedMs int64
+	ExpiresMs int64
+	AtMs      int64  // of the last outcome: CreatedMs while it is held, then when it ended; 0 if that is not known
+	Reference string // shares the inventory's memory
+	Seq       uint64 // of the last outcome: the snapshot may be visible once that is durable (I5)
 }
 
 // Read fills the snapshot and reuses its Lines; false if the reservation failed or is between two states. It must not
@@ -153,21 +165,28 @@ func (v *Inventory) Read(row uint32, to *Snapshot) bool {
 		return false
 	}
 	v.content(r, d, to)
-	to.State, to.Seq = state, d.seq.Load()
-	if state == Confirmed {
-		to.ConfirmedMs, to.Reference = d.confirmed, v.texts.text(d.reference)
-	}
+	v.ending(d, state, to)
+	to.Seq = d.seq.Load()
 	return true
+}
+
+// ending fills in how the reservation ended, if it has.
+func (v *Inventory) ending(d *detail, state State, to *Snapshot) {
+	to.State, to.AtMs, to.Reference = state, to.CreatedMs, ""
+	if state != Held {
+		to.AtMs = d.ended
+	}
+	if state == Confirmed {
+		to.Reference = v.texts.text(d.reference)
+	}
 }
 
 // ReadAs fills the snapshot with a reservation in the state that Ledger read, whatever has happened since.
 func (v *Inventory) ReadAs(l LedgerRow, to *Snapshot) {
 	r, d := v.reservations.at(l.Row), v.details.at(l.Row)
 	v.content(r, d, to)
-	to.State, to.Seq = l.State(), d.seq.Load()
-	if to.State == Confirmed {
-		to.ConfirmedMs, to.Reference = d.confirmed, v.texts.text(d.reference)
-	}
+	v.ending(d, l.State(), to)
+	to.Seq = d.seq.Load()
 }
 
 // Expires returns the end of the reservation's time in ms since 1970.
@@ -177,7 +196,6 @@ func (v *Inventory) Expires(row uint32) int64 { return v.reservations.at(row).ex
 func (v *Inventory) content(r *reservation, d *detail, to *Snapshot) {
 	to.ID, to.Account, to.Phase, to.Flags = r.id, v.accountName(r.account), r.phase, r.flags
 	to.CreatedMs, to.ExpiresMs = d.created, r.expires
-	to.ConfirmedMs, to.Reference = 0, ""
 	to.Lines = to.Lines[:0]
 	for i := range int(r.count) {
 		to.Lines = append(to.Lines, v.lineAt(r, i))
@@ -197,22 +215,27 @@ func (v *Inventory) ReadLogged(row uint32, to *Snapshot) bool {
 	}
 	r := v.reservations.at(row)
 	v.content(r, d, to)
-	to.State, to.Seq = Held, d.seq.Load()
-	if logged != uint32(Ended)+1 {
-		return true
+	seq, state := unpackLogged(logged)
+	v.ending(d, state, to)
+	to.Seq = seq
+	return true
+}
+
+// stateAfter returns the state that a drained outcome of the reservation led to. Once its end is placed, its state has
+// left held and shows which end it is.
+func (r *reservation) stateAfter(k Kind) State {
+	if k == Took {
+		return Held
 	}
-	// Its end is placed, so its state has left held and shows which end it is.
 	switch State(r.state.Load()) {
 	case confirming, Confirmed:
-		to.State, to.ConfirmedMs, to.Reference = Confirmed, d.confirmed, v.texts.text(d.reference)
+		return Confirmed
 	case releasing, Released:
-		to.State = Released
+		return Released
 	case expiring, Expired:
-		to.State = Expired
-	default:
-		panic("BUG: a reservation whose end is logged has not ended")
+		return Expired
 	}
-	return true
+	panic("BUG: a reservation whose end is placed has not ended")
 }
 
 // Rows returns the row after the last reservation: rows 1 to Rows()-1 may hold one.

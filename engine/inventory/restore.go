@@ -1,17 +1,36 @@
 package inventory
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // The Restore methods rebuild an inventory from a journal. A checkpoint that was written during the sale is not
 // consistent until the records after it are replayed too. So rows are restored first, and CountStock counts the stock
 // once it must be right. After that, restoring continues one legal step at a time, as on a standby.
 
-// RestoreTaken restores a reservation as held. One that is there already stays as it is: replay is idempotent.
-func (v *Inventory) RestoreTaken(q *Request) (row uint32, err error) {
+// A row keeps the sequence of its last outcome, so a record applies only if it is newer than what the row has, and then
+// it must be a legal step. A row that comes from a journal of version 1 has no sequence until a record applies to it. It
+// is judged by its state alone: an outcome that it has already changes nothing.
+
+// Restored is an outcome as the journal has it. Of a reservation's end only the id of the request is used.
+type Restored struct {
+	Request   *Request
+	State     State
+	AtMs      int64
+	Reference string
+	Seq       uint64 // 0 if it is not known
+}
+
+// RestoreTaken restores a reservation that was taken, or the row of a checkpoint in whatever state it has. One whose row
+// has this outcome or a later one already stays as it is.
+func (v *Inventory) RestoreTaken(o Restored) error {
+	q := o.Request
 	hash := v.hashID(&q.ID)
 	if row := v.find(hash, &q.ID); row != 0 {
-		if !v.forgotten(row, q) {
-			return row, nil
+		again, err := v.takenAgain(row, &o)
+		if !again || err != nil {
+			return err
 		}
 		// A void row passes its id on to the one that follows.
 		v.details.at(row).logged.Store(0)
@@ -19,11 +38,11 @@ func (v *Inventory) RestoreTaken(q *Request) (row uint32, err error) {
 	}
 	accountRow, ok := v.EnsureAccount(q.Account)
 	if !ok {
-		return 0, fmt.Errorf("no room for more than %d accounts", v.accounts.limit-1)
+		return fmt.Errorf("no room for more than %d accounts", v.accounts.limit-1)
 	}
 	row, other, ok := v.publish(q, hash, accountRow)
 	if !ok || other != 0 {
-		return 0, fmt.Errorf("no room for more than %d reservations", v.reservations.limit-1)
+		return fmt.Errorf("no room for more than %d reservations", v.reservations.limit-1)
 	}
 	// It enters the ledger, without a check of the caps: the journal's prefixes are legal (I6).
 	r := v.reservations.at(row)
@@ -34,7 +53,7 @@ func (v *Inventory) RestoreTaken(q *Request) (row uint32, err error) {
 	if v.counted {
 		if res, took := v.takeAll(q.Lines); !took {
 			units := int(v.pools[res.Pool].units)
-			return 0, &OversoldError{Pool: int(res.Pool), Units: units, Taken: units - res.Available + res.Requested}
+			return &OversoldError{Pool: int(res.Pool), Units: units, Taken: units - res.Available + res.Requested}
 		}
 		for _, l := range q.Lines {
 			if len(q.Lines) > 1 {
@@ -42,17 +61,37 @@ func (v *Inventory) RestoreTaken(q *Request) (row uint32, err error) {
 			}
 		}
 	}
-	v.details.at(row).logged.Store(uint32(Took) + 1)
-	r.state.Store(uint32(Held))
-	return row, nil
+	if o.State == Held {
+		v.restored(row, o.Seq, Held)
+		return nil
+	}
+	v.restored(row, 0, Held)
+	return v.RestoreEnded(o)
 }
 
-// forgotten reports whether the request is a second reservation under the id in the row: the first one ended and was
-// forgotten. An older checkpoint that has to be used still contains the first one.
-func (v *Inventory) forgotten(row uint32, q *Request) bool {
-	r := v.reservations.at(row)
-	state := State(r.state.Load())
-	return (state == Released || state == Expired) && q.Created > r.expires
+// restored sets the state of a row, and the sequence of the outcome that led to it.
+func (v *Inventory) restored(row uint32, seq uint64, s State) {
+	d := v.details.at(row)
+	d.seq.Store(seq)
+	d.logged.Store(packLogged(seq, s))
+	v.reservations.at(row).state.Store(uint32(s))
+}
+
+// takenAgain reports whether the outcome is a new reservation under the id of the one in the row, which ended and was
+// forgotten. An older checkpoint that has to be used still contains that one.
+func (v *Inventory) takenAgain(row uint32, o *Restored) (bool, error) {
+	r, d := v.reservations.at(row), v.details.at(row)
+	state, seq := State(r.state.Load()), d.seq.Load()
+	ended := state == Released || state == Expired
+	switch {
+	case seq == 0 || o.Seq == 0:
+		return ended && o.Request.Created > r.expires, nil
+	case o.Seq <= seq:
+		return false, nil
+	case !ended:
+		return false, fmt.Errorf("reservation %x is taken again while it is %s", o.Request.ID, state)
+	}
+	return true, nil
 }
 
 // unlinkDead removes dead reservations from the head of a ledger, so that ended ones do not lengthen it. The plain
@@ -66,28 +105,39 @@ func (v *Inventory) unlinkDead(head *word64) {
 	head.Store(w>>32<<32 | uint64(row))
 }
 
-// RestoreEnded restores the end of a reservation. One that has ended already stays as it is.
-func (v *Inventory) RestoreEnded(id ID, to State, confirmedMs int64, reference string) error {
-	row := v.Find(id)
+// ErrNeverTaken is returned for the end of a reservation that was never taken, or that was forgotten.
+var ErrNeverTaken = errors.New("was never taken")
+
+// RestoreEnded restores the end of a reservation. One whose row has this outcome already stays as it is. The error is
+// ErrNeverTaken if there is no row.
+func (v *Inventory) RestoreEnded(o Restored) error {
+	row := v.Find(o.Request.ID)
 	if row == 0 {
-		return fmt.Errorf("a reservation is %s but was never taken", to)
+		return fmt.Errorf("reservation %x is %s but %w", o.Request.ID, o.State, ErrNeverTaken)
 	}
 	r, d := v.reservations.at(row), v.details.at(row)
-	if State(r.state.Load()) != Held {
+	state, seq := State(r.state.Load()), d.seq.Load()
+	switch {
+	case seq != 0 && o.Seq != 0 && o.Seq <= seq:
+		return nil
+	case state != Held && seq != 0 && o.Seq != 0:
+		return fmt.Errorf("reservation %x is %s and then %s", o.Request.ID, state, o.State)
+	case state != Held:
+		v.restored(row, max(seq, o.Seq), state)
 		return nil
 	}
-	if to == Confirmed {
-		d.confirmed, d.reference = confirmedMs, v.texts.put(reference)
+	if o.State == Confirmed {
+		d.reference = v.texts.put(o.Reference)
 	}
+	d.ended = o.AtMs
 	for i := range int(r.count) {
-		if l := v.lineAt(r, i); v.counted && to == Confirmed {
+		if l := v.lineAt(r, i); v.counted && o.State == Confirmed {
 			v.stock[l.Pool].sold.Add(uint64(l.Quantity))
 		} else if v.counted {
 			v.stock[l.Pool].word.Add(packPool(l.Quantity, 0))
 		}
 	}
-	d.logged.Store(uint32(Ended) + 1)
-	r.state.Store(uint32(to))
+	v.restored(row, max(seq, o.Seq), o.State)
 	return nil
 }
 

@@ -26,7 +26,7 @@ type Kind uint8
 const (
 	Took  Kind = iota // a reservation was taken; Index is its row
 	Ended             // a reservation was confirmed, released or expired; Index is its row
-	Noted             // a value of the engine's; Index names it for NoteValue
+	Noted             // a Note; Index names it for NoteAt
 )
 
 // Outcome is one entry of the journal's order.
@@ -43,11 +43,20 @@ func unpackOutcome(w uint32) Outcome {
 	return Outcome{Kind: Kind(w >> indexBits), Index: w & (1<<indexBits - 1)}
 }
 
-// note is an outcome that is not about a reservation: a value that the engine understands.
+// Note is an outcome that is not about a reservation. Only the engine understands what it is about.
+type Note struct {
+	Subject uint32
+	What    uint16
+	AtMs    int64 // ms since 1970, below 2^48: until the year 10889
+}
+
+// note is a Note in 16 bytes. All but below is written before the note is placed.
 type note struct {
-	value uint64 // written before the note is placed
-	below uint32 // link of the stack, as in detail
-	_     uint32
+	subject uint32
+	atLow   uint32 // AtMs, its lower 32 bits
+	atHigh  uint16
+	what    uint16
+	below   uint32 // link of the stack, as in detail
 }
 
 // below returns where the outcome keeps its link to the one pushed before it. An outcome is pushed once in its life,
@@ -118,7 +127,8 @@ func (v *Inventory) Drain(visit func(Outcome)) uint64 {
 		}
 		o := unpackOutcome(order[i])
 		if o.Kind != Noted {
-			v.details.at(o.Index).logged.Store(uint32(o.Kind) + 1)
+			seq := last - uint64(i)
+			v.details.at(o.Index).logged.Store(packLogged(seq, v.reservations.at(o.Index).stateAfter(o.Kind)))
 		}
 		visit(o)
 	}
@@ -135,15 +145,19 @@ func (v *Inventory) prefetchAccount(o Outcome) {
 	}
 }
 
-// Note places a value of the engine's among the outcomes and returns its sequence; false when the table is full.
-func (v *Inventory) Note(value uint64) (uint64, bool) {
+// Note places a note among the outcomes and returns its sequence; false when the table is full.
+func (v *Inventory) Note(n Note) (uint64, bool) {
 	i, ok := v.notes.claim()
 	if !ok {
 		return 0, false
 	}
-	v.notes.at(i).value = value
+	at := v.notes.at(i)
+	at.subject, at.what, at.atLow, at.atHigh = n.Subject, n.What, uint32(n.AtMs), uint16(n.AtMs>>32)
 	return v.place(Outcome{Kind: Noted, Index: i}), true
 }
 
-// NoteValue returns the value of the note with this index.
-func (v *Inventory) NoteValue(index uint32) uint64 { return v.notes.at(index).value }
+// NoteAt returns the note with this index.
+func (v *Inventory) NoteAt(index uint32) Note {
+	n := v.notes.at(index)
+	return Note{Subject: n.subject, What: n.what, AtMs: int64(n.atHigh)<<32 | int64(n.atLow)}
+}

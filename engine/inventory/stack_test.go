@@ -14,7 +14,7 @@ type drained struct {
 	t     *testing.T
 	v     *Inventory
 	last  uint64
-	notes []uint64
+	notes []Note
 }
 
 func (d *drained) drain() int {
@@ -22,7 +22,7 @@ func (d *drained) drain() int {
 	last := d.v.Drain(func(o Outcome) {
 		n++
 		if o.Kind == Noted {
-			d.notes = append(d.notes, d.v.NoteValue(o.Index))
+			d.notes = append(d.notes, d.v.NoteAt(o.Index))
 		}
 	})
 	if last != d.last+uint64(n) || d.v.drained.Load() != last {
@@ -53,7 +53,7 @@ func TestStack(t *testing.T) {
 		})
 		each(callers, func(i int) {
 			for n := range pushes {
-				seq, ok := v.Note(uint64(i)<<32 | uint64(n))
+				seq, ok := v.Note(Note{Subject: uint32(n), What: uint16(i), AtMs: 1<<48 - 1 - int64(i*pushes+n)})
 				if !ok {
 					t.Error("the table is full")
 				}
@@ -67,8 +67,9 @@ func TestStack(t *testing.T) {
 		require.Len(t, d.notes, callers*pushes)
 		require.Positive(t, wakes.Load())
 		var next [callers]int
-		for n, value := range d.notes {
-			i, at := value>>32, int(uint32(value))
+		for n, note := range d.notes {
+			i, at := note.What, int(note.Subject)
+			require.EqualValues(t, 1<<48-1-(int(i)*pushes+at), note.AtMs)
 			require.Equal(t, next[i], at, "the order of one caller")
 			require.Equal(t, start+uint64(n)+1, returned[i][at], "the sequence that its push returned")
 			next[i]++
@@ -105,14 +106,14 @@ func TestWake(t *testing.T) {
 	d := &drained{t: t, v: v}
 	for round := range 3 {
 		for n := range 4 {
-			v.Note(uint64(n))
+			v.Note(Note{Subject: uint32(n)})
 		}
 		require.Equal(t, round+1, wakes)
 		require.Equal(t, 4, d.drain())
 	}
 }
 
-// TestLogged: ReadLogged shows what was drained, whatever has happened since.
+// TestLogged: ReadLogged shows what was drained, with its sequence and its instant, whatever has happened since.
 func TestLogged(t *testing.T) {
 	v := testInventory(t, 1, 100, true)
 	var s Snapshot
@@ -124,10 +125,30 @@ func TestLogged(t *testing.T) {
 	require.True(t, v.ReadLogged(row, &s))
 	require.Equal(t, Held, s.State)
 	require.Empty(t, s.Reference)
+	require.EqualValues(t, 1, s.Seq)
+	require.EqualValues(t, 0, s.AtMs)
 	d.drain()
 	require.True(t, v.ReadLogged(row, &s))
 	require.Equal(t, Confirmed, s.State)
 	require.Equal(t, "ref", s.Reference)
-	require.EqualValues(t, 3, s.ConfirmedMs)
+	require.EqualValues(t, 3, s.AtMs)
+	require.EqualValues(t, 2, s.Seq)
+	released := v.Reserve(&Request{ID: idOf(2), Account: "ann", Lines: []Line{{0, 2}}, Created: 1, Expires: 10}).Row
+	expired := v.Reserve(&Request{ID: idOf(3), Account: "bob", Lines: []Line{{0, 2}}, Created: 2, Expires: 10}).Row
+	late := v.Reserve(&Request{ID: idOf(4), Account: "cat", Lines: []Line{{0, 2}}, Created: 2, Expires: 10}).Row
+	require.Equal(t, Done, v.Release(released, 9).Verdict)
+	require.True(t, v.Expire(expired, 12))
+	require.Equal(t, WasExpired, v.Confirm(late, 13, "ref").Verdict)
+	v.details.at(expired).seq.Store(0) // as if its caller were stalled between placing and setSequence
+	d.drain()
+	for i, want := range []Snapshot{{State: Released, AtMs: 9}, {State: Expired, AtMs: 12}, {State: Expired, AtMs: 13}} {
+		require.True(t, v.ReadLogged(released+uint32(i), &s))
+		require.Equal(t, want.State, s.State)
+		require.Equal(t, want.AtMs, s.AtMs)
+		require.EqualValues(t, 6+i, s.Seq)
+		require.Empty(t, s.Reference)
+		require.True(t, v.Read(released+uint32(i), &s))
+		require.Equal(t, want.AtMs, s.AtMs)
+	}
 	require.False(t, v.ReadLogged(v.Rows(), &s), "a row that is not claimed")
 }

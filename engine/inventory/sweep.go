@@ -54,7 +54,7 @@ func (s *Sweep) chunk(from, to uint32, now int64, most int) (expired int, earlie
 		case Held:
 			if now < r.expires {
 				earliest = min(earliest, r.expires)
-			} else if s.v.expire(r, row) {
+			} else if s.v.expire(r, row, now) {
 				expired++
 			}
 		}

@@ -195,9 +195,7 @@ func TestTextsHaveRoom(t *testing.T) {
 		for n := range rows {
 			q := Request{ID: idOf(uint64(n)), Account: text(n), Lines: []Line{{Quantity: 1}}, Expires: 10}
 			if restored {
-				_, err := v.RestoreTaken(&q)
-				require.NoError(t, err)
-				require.NoError(t, v.RestoreEnded(q.ID, Confirmed, 1, text(n)))
+				require.NoError(t, v.RestoreTaken(Restored{Request: &q, State: Confirmed, AtMs: 1, Reference: text(n)}))
 				continue
 			}
 			res := v.Reserve(&q)
@@ -286,9 +284,9 @@ func TestFullTables(t *testing.T) {
 	require.Equal(t, "accounts reservations", fmt.Sprint(Accounts, " ", Reservations))
 	require.NotZero(t, v.Find(idOf(4)))
 	require.Equal(t, Stock{Available: 997, Held: 3}, v.Stock(0))
-	_, ok := v.Note(7)
+	_, ok := v.Note(Note{})
 	require.True(t, ok)
-	_, ok = v.Note(8)
+	_, ok = v.Note(Note{})
 	require.False(t, ok)
 	require.Equal(t, Done, v.Release(first.Row, 0).Verdict)
 	require.Equal(t, Done, v.Confirm(v.Find(idOf(2)), 0, "").Verdict)

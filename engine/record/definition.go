@@ -1,33 +1,66 @@
 package record
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
 	"slices"
+	"time"
 
 	"github.com/seathold/seathold/engine/catalog"
-	"github.com/seathold/seathold/engine/inventory"
+	"github.com/seathold/seathold/engine/draw"
 )
 
-// Definition names the phases, draws, groups and pools that the numbers in records mean. With it a journal is readable
-// without the sale's files, and a sale can grow: sessions, categories, phases and seats may be added between two
-// starts.
+// Definition is what the numbers in records mean and what outcomes are judged by: limits, stock, phases and draws. With
+// it a journal is read and verified without the sale's files. A journal begins with one, and has another one wherever
+// the sale changed between two starts. Its content is, in version 2:
+//
+//	sale string
+//	programmes   count | (id string, account cap)…
+//	sessions     count | (id string, programme, limit)…
+//	pools        count | (session, category string, capacity, withheld)…
+//	groups       count | id string…
+//	draws        count | (id string, registration opens, closes, phase, chain hash string, public key string,
+//	             genesis, period, round, stand-in 1 byte)…
+//	phases       count | (id string, programme, kind 1 byte, sessions of a pack, opens, closes, access 1 byte,
+//	             [draw, length, step, places, priority days, group], what it sells: a bit a session)…
+//
+// Programmes, sessions, phases and draws are named by their positions; group 0 means no group and groups count from 1.
+// The part in brackets is there with access by slots. Times are ms since 1970, durations ms, integers unsigned varints.
+//
+// The digest is the SHA-256 of the content. It is the same on every machine, as long as the sale's files say the same in
+// the same order. Titles, venues, prices and whatever else only people read are not in it.
+//
+// The content of Paris 2024 has 44 kilobytes.
 type Definition struct {
 	Sale   string
 	Phases []string
 	Draws  []string
 	Groups []string
 	Pools  []Pool
+
+	// Rules is the content: the sale without what only people read. It is nil in version 1, which has only the names
+	// above.
+	Rules  *catalog.Sale
+	Digest draw.Digest // of the content; zero in version 1
+
+	// Above is what accounts had beyond the caps and limits when the definition came into force. Such tickets were rightly
+	// taken under an earlier definition, or before a session moved to another programme (I2).
+	Above Above
 }
+
+// Above has, for each programme whose cap, and each session whose limit is exceeded by an account, how many tickets the
+// account with the most tickets has. Both are in ascending order of Of.
+type Above struct{ Programmes, Sessions []Most }
+
+// Most is the most tickets that one account has of a programme or session, by its position.
+type Most struct{ Of, Tickets int }
 
 // Pool names a pool.
 type Pool struct{ Session, Category string }
 
-const definitionVersion = 1
-
 // DefinitionOf returns the definition of a sale. Its numbers are the indices in the sale's slices.
 func DefinitionOf(s *catalog.Sale) Definition {
-	d := Definition{Sale: s.Name, Groups: GroupNames(s)}
+	d := Definition{Sale: s.Name, Groups: GroupNames(s), Rules: s, Digest: sha256.Sum256(appendContent(nil, s))}
 	for i := range s.Phases {
 		d.Phases = append(d.Phases, s.Phases[i].ID)
 	}
@@ -40,165 +73,264 @@ func DefinitionOf(s *catalog.Sale) Definition {
 	return d
 }
 
-// Append appends the definition's record to a run of records.
-func (d *Definition) Append(run []byte) []byte {
-	start := len(run)
-	run = appendText(append(begin(run, KindDefinition), definitionVersion), d.Sale)
-	for _, list := range [][]string{d.Phases, d.Draws, d.Groups} {
-		run = binary.AppendUvarint(run, uint64(len(list)))
-		for _, name := range list {
-			run = appendText(run, name)
-		}
-	}
-	run = binary.AppendUvarint(run, uint64(len(d.Pools)))
-	for _, p := range d.Pools {
-		run = appendText(appendText(run, p.Session), p.Category)
-	}
-	return seal(run, start)
+// Append appends the definition's record to a run of records of the journal: it is in force from atMs on.
+func (d *Definition) Append(run []byte, atMs int64) []byte {
+	return seal(d.appendBody(begin(run, KindDefinition, atMs)), len(run))
 }
 
-const maxName = 255 // bytes of a name in a definition
+// AppendRow appends the record of the definition in force to a run of records of a checkpoint, with the instant and the
+// sequence since which it is.
+func (d *Definition) AppendRow(run []byte, since Stamp) []byte {
+	return seal(d.appendBody(beginRow(run, KindDefinition, since)), len(run))
+}
 
-func (f *fields) definition() Definition {
-	if f.byte() != definitionVersion {
+func (d *Definition) appendBody(run []byte) []byte {
+	run = appendContent(append(run, d.Digest[:]...), d.Rules)
+	for _, list := range [][]Most{d.Above.Programmes, d.Above.Sessions} {
+		run = appendCount(run, len(list))
+		for _, m := range list {
+			run = appendCount(appendCount(run, m.Of), m.Tickets)
+		}
+	}
+	return run
+}
+
+func appendContent(run []byte, s *catalog.Sale) []byte {
+	run = appendCount(appendText(run, s.Name), len(s.Programmes))
+	for i := range s.Programmes {
+		p := &s.Programmes[i]
+		run = appendCount(appendText(run, p.ID), p.AccountCap)
+	}
+	run = appendCount(run, len(s.Sessions))
+	for i := range s.Sessions {
+		x := &s.Sessions[i]
+		run = appendCount(appendCount(appendText(run, x.ID), x.Programme), x.Limit)
+	}
+	run = appendCount(run, len(s.Pools))
+	for i := range s.Pools {
+		p := &s.Pools[i]
+		run = appendText(appendCount(run, p.Session), p.Category)
+		run = appendCount(appendCount(run, p.Capacity), p.Withheld)
+	}
+	run = appendCount(run, len(s.Groups))
+	for i := range s.Groups {
+		run = appendText(run, s.Groups[i].ID)
+	}
+	run = appendCount(run, len(s.Draws))
+	for i := range s.Draws {
+		run = appendDraw(run, &s.Draws[i])
+	}
+	run = appendCount(run, len(s.Phases))
+	for i := range s.Phases {
+		run = appendPhase(run, &s.Phases[i], len(s.Sessions))
+	}
+	return run
+}
+
+func appendDraw(run []byte, d *catalog.Draw) []byte {
+	run = appendTime(appendTime(appendText(run, d.ID), d.RegistrationOpens), d.RegistrationCloses)
+	b := &d.Beacon
+	run = appendText(appendText(appendCount(run, d.Phase), b.ChainHash), b.PublicKey)
+	run = appendDuration(appendTime(run, b.Genesis), b.Period)
+	run = binary.AppendUvarint(run, b.Round)
+	if b.StandIn {
+		return append(run, 1)
+	}
+	return append(run, 0)
+}
+
+func appendPhase(run []byte, p *catalog.Phase, sessions int) []byte {
+	run = append(appendCount(appendText(run, p.ID), p.Programme), byte(p.Kind))
+	run = appendTime(appendTime(appendCount(run, p.PackSessions), p.OpensAt), p.ClosesAt)
+	run = append(run, byte(p.Access))
+	if p.Access == catalog.Slots {
+		r := &p.Slots
+		run = appendDuration(appendDuration(appendCount(run, p.Draw), r.Length), r.Step)
+		run = appendCount(appendCount(appendCount(run, r.Places), r.PriorityDays), r.Group+1)
+	}
+	for first := 0; first < sessions; first += 8 {
+		bits := byte(0)
+		for i := first; i < min(first+8, sessions); i++ {
+			if p.Sells(i) {
+				bits |= 1 << (i - first)
+			}
+		}
+		run = append(run, bits)
+	}
+	return run
+}
+
+func appendCount(run []byte, n int) []byte { return binary.AppendUvarint(run, uint64(n)) }
+
+func appendTime(run []byte, t time.Time) []byte { return appendCount(run, int(t.UnixMilli())) }
+
+func appendDuration(run []byte, d time.Duration) []byte {
+	return appendCount(run, int(d.Milliseconds()))
+}
+
+// Limits of what a definition of version 2 may say; those of a loaded sale are lower.
+const (
+	maxName  = 255     // bytes of a name
+	maxParts = 1 << 20 // of one kind
+	maxSpan  = 1 << 40 // ms of a duration
+	maxUnits = 1<<31 - 1
+)
+
+func (f *fields) definition(first bool) Definition {
+	if first {
+		return f.names()
+	}
+	var digest draw.Digest
+	copy(digest[:], f.take(len(digest)))
+	content := f.rest
+	sale := f.content()
+	if f.bad || digest != sha256.Sum256(content[:len(content)-len(f.rest)]) {
+		f.bad = true
+		return Definition{}
+	}
+	d := DefinitionOf(sale)
+	d.Above = Above{Programmes: f.most(len(sale.Programmes)), Sessions: f.most(len(sale.Sessions))}
+	return d
+}
+
+// most reads a list of Above.
+func (f *fields) most(parts int) (list []Most) {
+	for n := f.count(); n > 0 && !f.bad; n-- {
+		m := Most{Of: int(f.number(maxParts)), Tickets: int(f.number(maxUnits))}
+		f.bad = f.bad || m.Of >= parts || len(list) > 0 && m.Of <= list[len(list)-1].Of
+		list = append(list, m)
+	}
+	return list
+}
+
+// names reads a definition of version 1.
+func (f *fields) names() Definition {
+	if f.byte() != 1 {
 		f.bad = true
 	}
 	d := Definition{Sale: string(f.text(maxName))}
 	for _, list := range []*[]string{&d.Phases, &d.Draws, &d.Groups} {
-		for range f.number(uint64(len(f.rest))) {
+		for range f.count() {
 			*list = append(*list, string(f.text(maxName)))
 		}
 	}
-	for range f.number(uint64(len(f.rest))) {
+	for n := f.count(); n > 0 && !f.bad; n-- {
 		d.Pools = append(d.Pools, Pool{Session: string(f.text(maxName)), Category: string(f.text(maxName))})
-		if f.bad {
-			break
-		}
 	}
 	return d
 }
 
-// Decoder decodes a journal's records in the numbers of the present sale.
-type Decoder struct {
-	sale   *catalog.Sale
-	now    *translation // nil before the first definition
-	record Record
+// content reads the sale of a definition.
+func (f *fields) content() *catalog.Sale {
+	s := catalog.Sale{Name: string(f.text(maxName))}
+	for n := f.count(); n > 0 && !f.bad; n-- {
+		s.Programmes = append(s.Programmes, catalog.Programme{ID: string(f.text(maxName)), AccountCap: f.int(maxUnits)})
+	}
+	for n := f.count(); n > 0 && !f.bad; n-- {
+		s.Sessions = append(s.Sessions,
+			catalog.Session{ID: string(f.text(maxName)), Programme: f.int(maxParts), Limit: f.int(maxUnits)})
+	}
+	for n := f.count(); n > 0 && !f.bad; n-- {
+		s.Pools = append(s.Pools, catalog.Pool{Session: f.int(maxParts), Category: string(f.text(maxName)),
+			Capacity: f.int(maxUnits), Withheld: f.int(maxUnits)})
+	}
+	for n := f.count(); n > 0 && !f.bad; n-- {
+		s.Groups = append(s.Groups, catalog.Group{ID: string(f.text(maxName))})
+	}
+	for n := f.count(); n > 0 && !f.bad; n-- {
+		s.Draws = append(s.Draws, f.drawRules())
+	}
+	var sells [][]bool
+	for n := f.count(); n > 0 && !f.bad; n-- {
+		s.Phases = append(s.Phases, f.phaseRules())
+		sells = append(sells, f.bits(len(s.Sessions)))
+	}
+	if f.bad {
+		return nil
+	}
+	sale, err := catalog.Assemble(s, sells)
+	f.bad = err != nil
+	return sale
 }
 
-// NewDecoder returns a decoder for a journal of this sale.
-func NewDecoder(s *catalog.Sale) *Decoder { return &Decoder{sale: s} }
-
-// Decode decodes one record. A definition applies to the records after it. The result is valid until the next call.
-//
-// The error is ErrInvalid for bytes that are not a record, or that come before any definition. Otherwise it states what
-// the present sale lacks: the journal is of another sale, or names a phase, pool, draw or group that was removed.
-func (d *Decoder) Decode(b []byte) (*Record, error) {
-	r := &d.record
-	if err := r.Decode(b); err != nil {
-		return nil, err
-	}
-	var err error
-	switch {
-	case r.Kind == KindDefinition:
-		d.now, err = translate(r.Definition, d.sale)
-	case d.now == nil:
-		err = fmt.Errorf("%w: it comes before any definition", ErrInvalid)
-	case r.Kind == KindTaken || r.Kind == KindReservation:
-		err = d.now.request(&r.Request)
-	case r.Kind >= KindEntry:
-		err = d.now.draw(&r.Draw)
-	}
-	return r, err
+func (f *fields) drawRules() catalog.Draw {
+	d := catalog.Draw{ID: string(f.text(maxName)), RegistrationOpens: f.instant(), RegistrationCloses: f.instant(),
+		Phase: f.int(maxParts)}
+	d.Beacon = catalog.Beacon{ChainHash: string(f.text(maxName)), PublicKey: string(f.text(maxName)),
+		Genesis: f.instant(), Period: f.duration(), Round: f.number(1<<64 - 1), StandIn: f.choice(1) == 1}
+	return d
 }
 
-// Current reports whether the journal's last definition is the present sale's, number by number.
-func (d *Decoder) Current() bool {
-	if d.now == nil {
-		return false
+func (f *fields) phaseRules() catalog.Phase {
+	p := catalog.Phase{ID: string(f.text(maxName)), Programme: f.int(maxParts), Kind: catalog.Kind(f.choice(1)),
+		PackSessions: f.int(maxParts), OpensAt: f.instant(), ClosesAt: f.instant(), Access: catalog.Access(f.choice(1)),
+		Draw: -1, Slots: catalog.SlotRule{Group: -1}}
+	if p.Access == catalog.Slots {
+		p.Draw = f.int(maxParts)
+		p.Slots = catalog.SlotRule{Length: f.duration(), Step: f.duration(), Places: f.int(maxUnits),
+			PriorityDays: f.int(maxParts), Group: f.int(maxParts) - 1}
 	}
-	was, is := &d.now.from, DefinitionOf(d.sale)
-	return slices.Equal(was.Phases, is.Phases) && slices.Equal(was.Draws, is.Draws) &&
-		slices.Equal(was.Groups, is.Groups) && slices.Equal(was.Pools, is.Pools)
+	return p
 }
 
-// translation maps the numbers of a journal's definition to those of the present sale; -1 for what was removed.
-type translation struct {
-	phases []int
-	draws  []int
-	groups []int
-	pools  []int
-	from   Definition
+func (f *fields) int(limit uint64) int { return int(f.number(limit)) }
+
+func (f *fields) instant() time.Time { return time.UnixMilli(f.time()).UTC() }
+
+func (f *fields) duration() time.Duration { return time.Duration(f.number(maxSpan)) * time.Millisecond }
+
+// choice reads a byte from 0 to most.
+func (f *fields) choice(most byte) byte {
+	b := f.byte()
+	f.bad = f.bad || b > most
+	return b
 }
 
-func translate(from Definition, sale *catalog.Sale) (*translation, error) {
-	if from.Sale != sale.Name {
-		return nil, fmt.Errorf("the journal belongs to the sale %q, not to %q", from.Sale, sale.Name)
+// bits reads n bits, and zeroes up to a whole byte.
+func (f *fields) bits(n int) []bool {
+	packed := f.take((n + 7) / 8)
+	if f.bad {
+		return nil
 	}
-	t := &translation{from: from, phases: indices(from.Phases, sale.PhaseByID), draws: indices(from.Draws, sale.DrawByID),
-		groups: indices(from.Groups, sale.GroupByID)}
-	for _, p := range from.Pools {
-		pool := -1
-		if session, ok := sale.SessionByID(p.Session); ok {
-			if i, ok := sale.PoolOf(session, p.Category); ok {
-				pool = i
-			}
+	set := make([]bool, n)
+	for i := range len(packed) * 8 {
+		bit := packed[i/8]>>(i%8)&1 == 1
+		switch {
+		case i < n:
+			set[i] = bit
+		case bit:
+			f.bad = true
 		}
-		t.pools = append(t.pools, pool)
 	}
-	return t, nil
+	return set
 }
 
-// indices looks names up; -1 for those that are missing.
-func indices(names []string, lookUp func(string) (int, bool)) []int {
-	var found []int
-	for _, name := range names {
-		i, ok := lookUp(name)
-		if !ok {
-			i = -1
-		}
-		found = append(found, i)
-	}
-	return found
+// Same reports whether both definitions give numbers the same meaning and outcomes the same judgement. A definition of
+// version 1 is the same as no other, since what it judges by is not known.
+func (d *Definition) Same(other *Definition) bool {
+	return d.Rules != nil && other.Rules != nil && d.Digest == other.Digest
 }
 
-func (t *translation) request(q *inventory.Request) error {
-	if int(q.Phase) >= len(t.phases) {
-		return fmt.Errorf("%w: phase %d of %d", ErrInvalid, q.Phase, len(t.phases))
+// Lowers reports whether an account that is within the caps and limits of d can be beyond those of to: one of them is
+// lower there, or counts other sessions.
+func (d *Definition) Lowers(to *catalog.Sale) bool {
+	if d.Rules == nil || len(d.Above.Programmes)+len(d.Above.Sessions) > 0 {
+		return true
 	}
-	if t.phases[q.Phase] < 0 {
-		return fmt.Errorf("the sale no longer has the phase %q, which reservations of the journal name",
-			t.from.Phases[q.Phase])
-	}
-	q.Phase = uint16(t.phases[q.Phase])
-	for i, l := range q.Lines {
-		if int(l.Pool) >= len(t.pools) {
-			return fmt.Errorf("%w: pool %d of %d", ErrInvalid, l.Pool, len(t.pools))
+	programme := func(s *catalog.Sale, i int) string { return s.Programmes[s.Sessions[i].Programme].ID }
+	for i := range d.Rules.Programmes {
+		p := &d.Rules.Programmes[i]
+		now := slices.IndexFunc(to.Programmes, func(n catalog.Programme) bool { return n.ID == p.ID })
+		if now < 0 || to.Programmes[now].AccountCap < p.AccountCap {
+			return true
 		}
-		if t.pools[l.Pool] < 0 {
-			p := t.from.Pools[l.Pool]
-			return fmt.Errorf("the sale no longer has session %s, category %s, of which tickets are taken", p.Session,
-				p.Category)
+	}
+	for i := range d.Rules.Sessions {
+		x := &d.Rules.Sessions[i]
+		now, there := to.SessionByID(x.ID)
+		if there && (to.Sessions[now].Limit < x.Limit || programme(to, now) != programme(d.Rules, i)) {
+			return true
 		}
-		q.Lines[i].Pool = uint32(t.pools[l.Pool])
 	}
-	return nil
-}
-
-func (t *translation) draw(d *Draw) error {
-	if d.Index >= len(t.draws) || d.Group > len(t.groups) {
-		return fmt.Errorf("%w: draw %d of %d, group %d of %d", ErrInvalid, d.Index, len(t.draws), d.Group, len(t.groups))
-	}
-	if t.draws[d.Index] < 0 {
-		return fmt.Errorf("the sale no longer has the draw %q, for which the journal has entries", t.from.Draws[d.Index])
-	}
-	d.Index = t.draws[d.Index]
-	if d.Group > 0 {
-		now := t.groups[d.Group-1]
-		if now < 0 {
-			return fmt.Errorf("the sale no longer has the priority group %q, which entries of the journal name",
-				t.from.Groups[d.Group-1])
-		}
-		d.Group = now + 1
-	}
-	return nil
+	return false
 }

@@ -1,8 +1,11 @@
 package record
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -11,34 +14,69 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 )
 
-// decodeRun decodes a run of records and returns the last one.
+// decodeRun decodes a run of records of the journal and returns the last one.
 func decodeRun(t *testing.T, d *Decoder, run []byte) (last *Record, err error) {
 	t.Helper()
+	seq := uint64(0)
 	require.NoError(t, each(run, func(b []byte) error {
-		if err == nil {
-			last, err = d.Decode(b)
+		if seq++; err == nil {
+			last, err = d.Decode(seq, b)
 		}
 		return nil
 	}))
 	return last, err
 }
 
-// A journal whose definition lists the same names in another order means the same.
+// reordered returns the sale with its sessions, phases and draws in the opposite order.
+func reordered(t *testing.T, sale *catalog.Sale) *catalog.Sale {
+	s, sells := *sale, make([][]bool, len(sale.Phases))
+	s.Sessions, s.Pools = slices.Clone(s.Sessions), slices.Clone(s.Pools)
+	s.Phases, s.Draws = slices.Clone(s.Phases), slices.Clone(s.Draws)
+	for _, reverse := range []func(){func() { slices.Reverse(s.Sessions) }, func() { slices.Reverse(s.Pools) },
+		func() { slices.Reverse(s.Phases) }, func() { slices.Reverse(s.Draws) }} {
+		reverse()
+	}
+	for i := range s.Pools {
+		s.Pools[i].Session = len(s.Sessions) - 1 - s.Pools[i].Session
+	}
+	for i := range s.Draws {
+		s.Draws[i].Phase = len(s.Phases) - 1 - s.Draws[i].Phase
+	}
+	for i := range s.Phases {
+		if s.Phases[i].Draw >= 0 {
+			s.Phases[i].Draw = len(s.Draws) - 1 - s.Phases[i].Draw
+		}
+		for session := range s.Sessions {
+			sells[i] = append(sells[i], s.Phases[i].Sells(len(s.Sessions)-1-session))
+		}
+	}
+	again, err := catalog.Assemble(s, sells)
+	require.NoError(t, err)
+	return again
+}
+
+// A journal whose definition lists the same sale in another order means the same.
 func TestDecoderTranslates(t *testing.T) {
 	sale := catalog.Paris2024()
 	d := NewDecoder(sale)
 	require.False(t, d.Current())
-	was := DefinitionOf(sale)
-	_, err := decodeRun(t, d, was.Append(nil))
+	definition := DefinitionOf(sale)
+	_, err := decodeRun(t, d, definition.Append(nil, 5))
 	require.NoError(t, err)
 	require.True(t, d.Current())
+	in, since := d.InForce()
+	require.Equal(t, definition.Digest, in.Digest)
+	require.Equal(t, Stamp{AtMs: 5, Seq: 1}, since)
+	_, err = d.Decode(7, definition.Append(nil, 6)[3:])
+	require.NoError(t, err)
+	_, since = d.InForce()
+	require.Equal(t, Stamp{AtMs: 5, Seq: 1}, since, "written again")
 
-	slices.Reverse(was.Phases)
-	slices.Reverse(was.Draws)
-	slices.Reverse(was.Pools)
+	was := DefinitionOf(reordered(t, sale))
+	require.NotEqual(t, definition.Digest, was.Digest)
 	s := inventory.Snapshot{Account: "ann", State: inventory.Held, Phase: 1, ExpiresMs: 1000,
 		Lines: []inventory.Line{{Pool: 0, Quantity: 2}, {Pool: 3, Quantity: 1}}}
-	r, err := decodeRun(t, d, AppendTaken(was.Append(nil), &s))
+	r, err := decodeRun(t, d, AppendTaken(was.Append(nil, 0), &s))
 	require.NoError(t, err)
 	require.False(t, d.Current())
 	require.EqualValues(t, len(sale.Phases)-2, r.Request.Phase)
@@ -46,40 +84,137 @@ func TestDecoderTranslates(t *testing.T) {
 	require.Equal(t, []inventory.Line{{Pool: last, Quantity: 2}, {Pool: last - 3, Quantity: 1}}, r.Request.Lines)
 
 	entry := Draw{Index: 0, Group: 1, Account: "ann"}
-	r, err = decodeRun(t, d, entry.Append(nil, KindEntry))
+	r, err = decodeRun(t, d, entry.Append(nil, KindEntry, 0))
 	require.NoError(t, err)
 	require.Equal(t, Draw{Index: len(sale.Draws) - 1, Group: 1, Account: "ann"}, r.Draw)
 }
 
 // What the sale no longer has is an error that names it, and so is a number that the definition does not have.
 func TestDecoderRefuses(t *testing.T) {
-	sale := catalog.Paris2024()
+	sale := goldenSale(t)
 	held := inventory.Snapshot{Account: "ann", State: inventory.Held, ExpiresMs: 1000,
 		Lines: []inventory.Line{{Pool: 0, Quantity: 2}}}
 	taken := AppendTaken(nil, &held)
 	entry := Draw{Group: 1, Account: "ann"}
-	entered := entry.Append(nil, KindEntry)
-	for want, change := range map[string]struct {
-		of     func(d *Definition)
-		record []byte
+	entered := entry.Append(nil, KindEntry, 0)
+	rename := func(change func(s *catalog.Sale)) func() Definition {
+		return func() Definition {
+			was := goldenSale(t)
+			change(was)
+			return DefinitionOf(was)
+		}
+	}
+	for want, with := range map[string]struct {
+		definition func() Definition
+		record     []byte
 	}{
-		`belongs to the sale "other", not to`:         {func(d *Definition) { d.Sale = "other" }, nil},
-		`no longer has the phase "gone"`:              {func(d *Definition) { d.Phases[0] = "gone" }, taken},
-		"no longer has session GONE, category Z":      {func(d *Definition) { d.Pools[0] = Pool{"GONE", "Z"} }, taken},
-		`no longer has the draw "gone"`:               {func(d *Definition) { d.Draws[0] = "gone" }, entered},
-		`no longer has the priority group "gone"`:     {func(d *Definition) { d.Groups[0] = "gone" }, entered},
-		ErrInvalid.Error() + ": phase 0 of 0":         {func(d *Definition) { d.Phases = nil }, taken},
-		ErrInvalid.Error() + ": pool 0 of 0":          {func(d *Definition) { d.Pools = nil }, taken},
-		ErrInvalid.Error() + ": draw 0 of 0, group 1": {func(d *Definition) { d.Draws = nil }, entered},
+		`belongs to the sale "other", not to`:         {rename(func(s *catalog.Sale) { s.Name = "other" }), nil},
+		`no longer has the phase "gone"`:              {rename(func(s *catalog.Sale) { s.Phases[0].ID = "gone" }), taken},
+		"no longer has session GONE, category First":  {rename(func(s *catalog.Sale) { s.Sessions[0].ID = "GONE" }), taken},
+		"no longer has session ATH10, category Z":     {rename(func(s *catalog.Sale) { s.Pools[0].Category = "Z" }), taken},
+		`no longer has the draw "gone"`:               {rename(func(s *catalog.Sale) { s.Draws[0].ID = "gone" }), entered},
+		`no longer has the priority group "gone"`:     {rename(func(s *catalog.Sale) { s.Groups[0].ID = "gone" }), entered},
+		ErrInvalid.Error() + ": phase 0 of 0":         {emptyDefinition, taken},
+		ErrInvalid.Error() + ": draw 0 of 0, group 1": {emptyDefinition, entered},
 	} {
-		definition := DefinitionOf(sale)
-		change.of(&definition)
-		_, err := decodeRun(t, NewDecoder(sale), append(definition.Append(nil), change.record...))
+		definition := with.definition()
+		_, err := decodeRun(t, NewDecoder(sale), append(definition.Append(nil, 0), with.record...))
 		require.ErrorContains(t, err, want)
 	}
-	_, err := decodeRun(t, NewDecoder(sale), taken)
+	held.Lines[0].Pool = 3
+	definition := DefinitionOf(sale)
+	_, err := decodeRun(t, NewDecoder(sale), AppendTaken(definition.Append(nil, 0), &held))
+	require.ErrorContains(t, err, ErrInvalid.Error()+": pool 3 of 3")
+	_, err = decodeRun(t, NewDecoder(sale), taken)
 	require.ErrorIs(t, err, ErrInvalid)
 	require.ErrorContains(t, err, "before any definition")
+}
+
+func emptyDefinition() Definition { return DefinitionOf(&catalog.Sale{Name: "games"}) }
+
+// The digest covers all that outcomes are judged by, and nothing else. It is the same on every machine.
+func TestDigest(t *testing.T) {
+	digest := func(change func(s *catalog.Sale)) string {
+		s := goldenSale(t)
+		change(s)
+		d := DefinitionOf(s)
+		return d.Digest.String()
+	}
+	is := digest(func(*catalog.Sale) {})
+	require.Equal(t, "3627d61e1a65d2738f8d8ddca4d532efcd0f2d8c75ea14dc79a82b47740f50de", is)
+	seen := map[string]bool{is: true}
+	for i, change := range []func(s *catalog.Sale){
+		func(s *catalog.Sale) { s.Programmes[0].AccountCap-- },
+		func(s *catalog.Sale) { s.Sessions[1].Limit++ },
+		func(s *catalog.Sale) { s.Sessions[0].Programme = 1 },
+		func(s *catalog.Sale) { s.Pools[0].Capacity-- },
+		func(s *catalog.Sale) { s.Pools[0].Withheld++ },
+		func(s *catalog.Sale) { s.Pools[0].Category = "F" },
+		func(s *catalog.Sale) { s.Phases[0].ClosesAt = s.Phases[0].ClosesAt.Add(time.Minute) },
+		func(s *catalog.Sale) { s.Phases[1].PackSessions = 2 },
+		func(s *catalog.Sale) { s.Phases[1].Slots.Step = time.Minute },
+		func(s *catalog.Sale) { s.Phases[1].Slots.Group = -1 },
+		func(s *catalog.Sale) { s.Draws[0].Beacon.Round++ },
+		func(s *catalog.Sale) { s.Draws[0].RegistrationCloses = s.Draws[0].RegistrationOpens },
+		func(s *catalog.Sale) { s.Groups[0].ID = "clubs" },
+	} {
+		now := digest(change)
+		require.False(t, seen[now], "change %d", i)
+		seen[now] = true
+	}
+	require.Equal(t, is, digest(func(s *catalog.Sale) {
+		s.Title, s.Sessions[0].Venue, s.Pools[0].PriceCents, s.Groups[0].Title = "Games", "Stade", 2400, "Club"
+	}), "what only people read")
+}
+
+// A definition whose digest is not that of its content is no record.
+func TestDefinitionDigestIsChecked(t *testing.T) {
+	d := DefinitionOf(goldenSale(t))
+	b, _, err := journal.Next(d.Append(nil, goldenAt))
+	require.NoError(t, err)
+	var r Record
+	require.NoError(t, r.Decode(b))
+	for i := 7; i < len(b)-2; i++ { // after kind and instant, up to what accounts have above the limits
+		b[i] ^= 1
+		require.ErrorIs(t, r.Decode(b), ErrInvalid, "byte %d", i)
+		b[i] ^= 1
+	}
+}
+
+// The definition of the largest sale that the catalog accepts fits into a record of the journal.
+func TestLargestDefinition(t *testing.T) {
+	id := func(i int) string { return fmt.Sprintf("%032d", i) }
+	s := catalog.Sale{Name: id(0)}
+	var sells [][]bool
+	at := time.Date(9998, 12, 31, 23, 59, 0, 0, time.UTC)
+	for i := range 64 {
+		s.Groups = append(s.Groups, catalog.Group{ID: id(i)})
+		s.Phases = append(s.Phases, catalog.Phase{ID: id(i), OpensAt: at, ClosesAt: at, Draw: -1, Slots: catalog.SlotRule{Group: -1}})
+		s.Draws = append(s.Draws, catalog.Draw{ID: id(i), RegistrationOpens: at, RegistrationCloses: at,
+			Beacon: catalog.Beacon{ChainHash: strings.Repeat("f", 64), PublicKey: strings.Repeat("f", 192), Genesis: at}})
+		sells = append(sells, make([]bool, 60_000))
+	}
+	s.Programmes = []catalog.Programme{{ID: "p", AccountCap: 4095}}
+	for i := range 60_000 {
+		s.Sessions = append(s.Sessions, catalog.Session{ID: id(i), Limit: 4095})
+		s.Pools = append(s.Pools, catalog.Pool{Session: i, Category: id(i), Capacity: 1<<31 - 1, Withheld: 1<<31 - 1})
+	}
+	sale, err := catalog.Assemble(s, sells)
+	require.NoError(t, err)
+	d := DefinitionOf(sale)
+	for i := range s.Sessions {
+		d.Above.Sessions = append(d.Above.Sessions, Most{Of: i, Tickets: 4095})
+	}
+	run := d.Append(nil, 0)
+	require.Less(t, len(run), journal.MaxRecord)
+	paris := DefinitionOf(catalog.Paris2024())
+	t.Logf("%d bytes; Paris 2024 has %d", len(run), len(paris.Append(nil, 0)))
+	b, _, err := journal.Next(run)
+	require.NoError(t, err)
+	var r Record
+	require.NoError(t, r.Decode(b))
+	require.Equal(t, d.Above, r.Definition.Above)
+	require.Equal(t, run, r.Definition.Append(nil, 0))
 }
 
 // Replay numbers the records of groups, not those of a checkpoint, and names the record of an error.

@@ -53,10 +53,18 @@ func (f *fields) draw(kind Kind) (d Draw) {
 	return d
 }
 
-// Append appends the record of this kind, KindEntry to KindRanked, to a run of records.
-func (d *Draw) Append(run []byte, kind Kind) []byte {
-	start := len(run)
-	run = binary.AppendUvarint(begin(run, kind), uint64(d.Index))
+// Append appends the record of this kind, KindEntry to KindDrawn, to a run of records of the journal.
+func (d *Draw) Append(run []byte, kind Kind, atMs int64) []byte {
+	return seal(d.appendBody(begin(run, kind, atMs), kind), len(run))
+}
+
+// AppendRow appends the record of this kind, KindEntry to KindRanked, to a run of records of a checkpoint.
+func (d *Draw) AppendRow(run []byte, kind Kind, s Stamp) []byte {
+	return seal(d.appendBody(beginRow(run, kind, s), kind), len(run))
+}
+
+func (d *Draw) appendBody(run []byte, kind Kind) []byte {
+	run = binary.AppendUvarint(run, uint64(d.Index))
 	switch kind {
 	case KindEntry, KindRanked:
 		run = binary.AppendUvarint(run, uint64(d.Group))
@@ -74,7 +82,7 @@ func (d *Draw) Append(run []byte, kind Kind) []byte {
 		run = append(run, d.Beacon.Randomness[:]...)
 		run = append(run, d.Beacon.Signature[:]...)
 	}
-	return seal(run, start)
+	return run
 }
 
 // DrawTerms returns the terms of a draw, by its index in s.Draws, as the sale definition has them.

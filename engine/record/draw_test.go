@@ -21,17 +21,24 @@ func TestDrawRecordBytes(t *testing.T) {
 		Terms:  digest(0xbb),
 		Beacon: draw.Beacon{Round: 1000, Randomness: digest(0xcc)}}
 	for kind, want := range map[Kind]string{
-		KindEntry:  "09" + "07" + "01" + "02" + "05" + "616c696365",
-		KindRanked: "0c" + "0a" + "01" + "02" + "05" + "616c696365" + "ac02" + "04",
-		KindFrozen: "44" + "08" + "01" + "e807" + hex.EncodeToString(fields.Root[:]) + hex.EncodeToString(fields.Terms[:]),
-		KindDrawn: "54" + "09" + "01" + "e807" + hex.EncodeToString(fields.Beacon.Randomness[:]) +
+		KindEntry:  "0a" + "47" + "07" + "01" + "02" + "05" + "616c696365",
+		KindRanked: "0e" + "6a" + "07" + "09" + "01" + "02" + "05" + "616c696365" + "ac02" + "04",
+		KindFrozen: "45" + "48" + "07" + "01" + "e807" + hex.EncodeToString(fields.Root[:]) +
+			hex.EncodeToString(fields.Terms[:]),
+		KindDrawn: "55" + "49" + "07" + "01" + "e807" + hex.EncodeToString(fields.Beacon.Randomness[:]) +
 			hex.EncodeToString(fields.Beacon.Signature[:]),
 	} {
-		run := fields.Append(nil, kind)
+		stamp := Stamp{AtMs: 7}
+		run := fields.Append(nil, kind, stamp.AtMs)
+		if kind == KindRanked {
+			stamp.Seq = 9
+			run = fields.AppendRow(nil, kind, stamp)
+		}
 		require.Equal(t, want, hex.EncodeToString(run), "kind %d", kind)
 		var r Record
 		require.NoError(t, r.Decode(run[1:]))
-		require.Equal(t, run, r.Draw.Append(nil, kind))
+		require.Equal(t, stamp, r.Stamp)
+		require.Equal(t, run, encode(&r))
 		require.ErrorIs(t, r.Decode(run[1:len(run)-1]), ErrInvalid)
 		require.ErrorIs(t, r.Decode(append(run[1:len(run):len(run)], 0)), ErrInvalid)
 	}

@@ -47,14 +47,18 @@ func (f *fields) time() int64 { return int64(f.number(maxTimeMs)) }
 
 func (f *fields) text(limit int) []byte { return f.take(int(f.number(uint64(limit)))) }
 
-func (f *fields) body(q *inventory.Request) {
-	q.Phase = uint16(f.number(1<<16 - 1))
-	q.Flags = f.byte()
-	q.Account = string(f.text(inventory.MaxAccount))
-	q.Created = f.time()
-	q.Expires = q.Created + int64(f.number(maxTimeMs))
+// signed reads a zigzag varint, of which every number has one encoding.
+func (f *fields) signed() int64 {
+	n := f.number(1<<64 - 1)
+	return int64(n>>1) ^ -int64(n&1)
+}
+
+// count reads how many elements follow, each of at least one byte.
+func (f *fields) count() int { return int(f.number(uint64(len(f.rest)))) }
+
+func (f *fields) lines(q *inventory.Request) {
 	n := int(f.byte())
-	if n < 1 || n > inventory.MaxLines || q.Account == "" {
+	if n < 1 || n > inventory.MaxLines {
 		f.bad = true
 		return
 	}

@@ -1,5 +1,61 @@
 // Package record is the vocabulary of the engine's journal: the kinds of records, their bytes, and the definition that
 // gives the numbers in them a meaning. It encodes and decodes; it reads no file and keeps no state of a sale.
+//
+// # Version 2
+//
+// A record holds one outcome, absolute and per reservation, so replaying a record twice changes nothing. It is decoded
+// without other records. It begins with a head:
+//
+//	   7     6   5   4           0
+//	+-----------+---+-------------+------------------+----------------------+
+//	|version − 1| c |    kind     | at: varint       | sequence: varint     |
+//	+-----------+---+-------------+------------------+----------------------+
+//	                               ms on the clock    only in a checkpoint: c = 1
+//
+// Integers are unsigned varints unless a width is given. A string is its length, then its bytes. at is the instant on
+// the sale clock, in milliseconds since 1970, that the outcome was decided by. Callers read the clock before their
+// records get a position, so instants are not strictly ascending.
+//
+// A record of a checkpoint stands for the last outcome of its subject. It has the sequence that this outcome has in the
+// journal, and its instant. Either is 0 where the journal does not have it: in what comes from records of version 1, and
+// in entries, of which neither is kept.
+//
+//	kind 1  definition   digest 32 bytes | content | above: programmes, sessions      both
+//	kind 2  taken        id 16 bytes | body | lines                                   journal; created at is at
+//	kind 3  confirmed    id 16 bytes | reference string                               journal
+//	kind 4  released     id 16 bytes                                                  journal
+//	kind 5  expired      id 16 bytes                                                  journal
+//	kind 6  reservation  id 16 bytes | age: at − created at, zigzag | body | lines |
+//	                     state 1 byte | reference string, if confirmed                checkpoint
+//	kind 7  entry        draw | group | account string                                both
+//	kind 8  frozen       draw | entries | root 32 bytes | digest of the terms 32      both
+//	kind 9  drawn        draw | round | randomness 32 bytes | signature 48 bytes      both
+//	kind 10 ranked       draw | group | account string | rank | slot                  checkpoint
+//	kind 11 clock        nothing: the clock had reached at                            checkpoint
+//
+//	body         phase | flags 1 byte | account string | time to live in ms
+//	lines        count 1 byte | (pool, quantity)…
+//
+// Phases, pools, draws and groups are numbers of the last definition before the record. A checkpoint begins with the
+// definition in force and the clock. Group 0 means no group and groups count from 1; the same holds for slots. The file
+// of Definition has its content.
+//
+// A kind is never reused. A changed body gets a new kind, or a new version.
+//
+// # Version 1
+//
+// Records of version 1 are read and not written. Their head is the kind alone, so a journal may have records of both
+// versions, and so may a checkpoint and the groups after it.
+//
+//	kind 1  definition   version 1 byte | sale string | lists of strings, each after its count: phases, draws, groups,
+//	                     pools (session and category alternate)
+//	kind 2  taken        id 16 bytes | body 1
+//	kind 3  confirmed    id 16 bytes | confirmed at | reference string
+//	kind 6  reservation  id 16 bytes | body 1 | state 1 byte | confirmed at, reference string if confirmed
+//
+//	body 1       phase | flags 1 byte | account string | created at | time to live in ms | lines
+//
+// Kinds 4, 5 and 7 to 10 have the bodies of version 2.
 package record
 
 import (
@@ -11,28 +67,7 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 )
 
-// Kind is the first byte of a record. A record holds one outcome, absolute and per reservation, so replaying a record
-// twice changes nothing. Integers are unsigned varints unless a width is given. Times are milliseconds since 1970 on
-// the sale clock. A string is its length, then its bytes.
-//
-//	taken       kind 2 | id 16 bytes | body
-//	confirmed   kind 3 | id 16 bytes | confirmed at | reference string
-//	released    kind 4 | id 16 bytes
-//	expired     kind 5 | id 16 bytes
-//	reservation kind 6 | id 16 bytes | body | state 1 byte | confirmed at, reference string if confirmed
-//	entry       kind 7 | draw | group | account string
-//	frozen      kind 8 | draw | entries | root 32 bytes | digest of the terms 32 bytes
-//	drawn       kind 9 | draw | round | randomness 32 bytes | signature 48 bytes
-//	ranked      kind 10 | draw | group | account string | rank | slot
-//	definition  kind 1 | version 1 byte | sale string | lists of strings, each after its count: phases, draws, groups,
-//	            pools (session and category alternate)
-//
-//	body        phase | flags 1 byte | account string | created at | time to live in ms |
-//	            lines 1 byte | (pool, quantity)…
-//
-// Phases, pools, draws and groups are numbers of the last definition before the record; a checkpoint begins with a
-// definition. Group 0 means no group and groups count from 1; the same holds for slots. Reservation and ranked records
-// occur in checkpoints only. A kind is never reused; a changed body gets a new kind.
+// Kind is what a record is about.
 type Kind byte
 
 // The kinds of records.
@@ -47,17 +82,36 @@ const (
 	KindFrozen      Kind = 8
 	KindDrawn       Kind = 9
 	KindRanked      Kind = 10
+	KindClock       Kind = 11
+)
+
+// The fields of the first byte.
+const (
+	kindMask      = 1<<5 - 1
+	checkpointBit = 1 << 5
+	versionShift  = 6
+	version       = 2
 )
 
 // String returns the kind's name, as `journal dump` prints it.
 func (k Kind) String() string {
 	names := [...]string{"", "definition", "taken", "confirmed", "released", "expired", "reservation",
-		"entry", "frozen", "drawn", "ranked"}
+		"entry", "frozen", "drawn", "ranked", "clock"}
 	if k == 0 || int(k) >= len(names) {
 		return fmt.Sprintf("kind %d", byte(k))
 	}
 	return names[k]
 }
+
+// ofDraw reports whether the record has the fields of Draw.
+func (k Kind) ofDraw() bool { return k >= KindEntry && k <= KindRanked }
+
+// inJournal and inCheckpoint report where records of the kind occur.
+func (k Kind) inJournal() bool {
+	return k != KindReservation && k != KindRanked && k != KindClock
+}
+
+func (k Kind) inCheckpoint() bool { return k < KindTaken || k > KindExpired }
 
 // MaxReference is the longest reference of a confirmation, in bytes.
 const MaxReference = inventory.MaxReference
@@ -71,59 +125,88 @@ const (
 // ErrInvalid is the error of bytes that are not a record.
 var ErrInvalid = errors.New("not a record of this program")
 
+// Stamp is when an outcome was decided, and where it is in the journal.
+type Stamp struct {
+	AtMs int64  // ms since 1970 on the sale clock; 0 if it is not known
+	Seq  uint64 // of the outcome that a record of a checkpoint stands for; 0 if it is not known, and in groups
+}
+
 // Record is a decoded record. Its kind determines which fields are set.
 type Record struct {
 	Kind Kind
+	Stamp
 
 	// Of KindTaken to KindReservation. The end of a reservation has only the request's ID.
-	Request     inventory.Request
-	State       inventory.State // after this record
-	ConfirmedMs int64           // 0 unless State is Confirmed
-	Reference   string
+	Request   inventory.Request
+	State     inventory.State // after this record
+	Reference string          // of a confirmed one
 
 	Definition Definition // of KindDefinition
 	Draw       Draw       // of KindEntry to KindRanked
+
+	head byte
 }
 
 // AppendTaken appends the record of a new hold to a run of records.
-func AppendTaken(run []byte, s *inventory.Snapshot) []byte { return appendOutcome(run, s, KindTaken) }
+func AppendTaken(run []byte, s *inventory.Snapshot) []byte {
+	start := len(run)
+	run = append(begin(run, KindTaken, s.CreatedMs), s.ID[:]...)
+	return seal(appendLines(appendBody(run, s), s.Lines), start)
+}
 
 // AppendEnd appends the record of a reservation whose state is confirmed, released or expired.
 func AppendEnd(run []byte, s *inventory.Snapshot) []byte {
-	switch s.State {
-	case inventory.Confirmed:
-		return appendOutcome(run, s, KindConfirmed)
-	case inventory.Released:
-		return appendOutcome(run, s, KindReleased)
-	case inventory.Expired:
-		return appendOutcome(run, s, KindExpired)
-	}
-	panic("BUG: the record of an end, but the reservation has not ended")
-}
-
-// AppendReservation appends the record of a reservation in its present state, for a checkpoint.
-func AppendReservation(run []byte, s *inventory.Snapshot) []byte {
-	return appendOutcome(run, s, KindReservation)
-}
-
-func appendOutcome(run []byte, s *inventory.Snapshot, kind Kind) []byte {
 	start := len(run)
-	run = append(begin(run, kind), s.ID[:]...)
-	if kind == KindTaken || kind == KindReservation {
-		run = appendBody(run, s)
-	}
-	if kind == KindReservation {
-		run = append(run, byte(s.State))
-	}
-	if kind == KindConfirmed || kind == KindReservation && s.State == inventory.Confirmed {
-		run = binary.AppendUvarint(run, uint64(s.ConfirmedMs))
+	run = append(begin(run, endKind(s.State), s.AtMs), s.ID[:]...)
+	if s.State == inventory.Confirmed {
 		run = appendText(run, s.Reference)
 	}
 	return seal(run, start)
 }
 
-// begin reserves one byte for the record's length, which is enough for most, and appends the kind.
-func begin(run []byte, kind Kind) []byte { return append(run, 0, byte(kind)) }
+func endKind(of inventory.State) Kind {
+	switch of {
+	case inventory.Confirmed:
+		return KindConfirmed
+	case inventory.Released:
+		return KindReleased
+	case inventory.Expired:
+		return KindExpired
+	}
+	panic("BUG: the record of an end, but the reservation has not ended")
+}
+
+// AppendReservation appends the record of a reservation in its present state, for a checkpoint. s.Seq is the sequence
+// of its last outcome.
+func AppendReservation(run []byte, s *inventory.Snapshot) []byte {
+	start := len(run)
+	run = append(beginRow(run, KindReservation, Stamp{AtMs: s.AtMs, Seq: s.Seq}), s.ID[:]...)
+	run = binary.AppendVarint(run, s.AtMs-s.CreatedMs) // small: an absolute instant takes six bytes
+	run = append(appendLines(appendBody(run, s), s.Lines), byte(s.State))
+	if s.State == inventory.Confirmed {
+		run = appendText(run, s.Reference)
+	}
+	return seal(run, start)
+}
+
+// AppendClock appends the record of a checkpoint that the sale clock had reached an instant (ms).
+func AppendClock(run []byte, atMs int64, seq uint64) []byte {
+	start := len(run)
+	return seal(beginRow(run, KindClock, Stamp{AtMs: atMs, Seq: seq}), start)
+}
+
+// begin reserves one byte for the record's length, which is enough for most, and appends the head of a record of the
+// journal.
+func begin(run []byte, kind Kind, atMs int64) []byte {
+	run = append(run, 0, (version-1)<<versionShift|byte(kind))
+	return binary.AppendUvarint(run, uint64(atMs))
+}
+
+// beginRow is begin for a record of a checkpoint.
+func beginRow(run []byte, kind Kind, s Stamp) []byte {
+	run = append(run, 0, (version-1)<<versionShift|checkpointBit|byte(kind))
+	return binary.AppendUvarint(binary.AppendUvarint(run, uint64(s.AtMs)), s.Seq)
+}
 
 // seal writes the length of the record that begins after start. It moves the record if the length needs more than one
 // byte.
@@ -145,10 +228,12 @@ func appendBody(run []byte, s *inventory.Snapshot) []byte {
 	run = binary.AppendUvarint(run, uint64(s.Phase))
 	run = append(run, s.Flags)
 	run = appendText(run, s.Account)
-	run = binary.AppendUvarint(run, uint64(s.CreatedMs))
-	run = binary.AppendUvarint(run, uint64(s.ExpiresMs-s.CreatedMs))
-	run = append(run, byte(len(s.Lines)))
-	for _, l := range s.Lines {
+	return binary.AppendUvarint(run, uint64(s.ExpiresMs-s.CreatedMs))
+}
+
+func appendLines(run []byte, lines []inventory.Line) []byte {
+	run = append(run, byte(len(lines)))
+	for _, l := range lines {
 		run = binary.AppendUvarint(run, uint64(l.Pool))
 		run = binary.AppendUvarint(run, uint64(l.Quantity))
 	}
@@ -159,15 +244,17 @@ func appendText(run []byte, s string) []byte {
 	return append(binary.AppendUvarint(run, uint64(len(s))), s...)
 }
 
-// Decode reads one record. Strings are copied out of b; r.Request.Lines is reused. The numbers of phases, pools, draws
-// and groups are those of the journal's definition; a Decoder returns those of a sale. Errors are ErrInvalid.
+// Decode reads one record, of either version. Strings are copied out of b; r.Request.Lines is reused. The numbers of
+// phases, pools, draws and groups are those of the journal's definition; a Decoder returns those of a sale. Errors are
+// ErrInvalid.
 func (r *Record) Decode(b []byte) error {
 	f := fields{rest: b}
-	r.Kind = Kind(f.byte())
+	f.head(r)
 	switch {
+	case f.bad || r.Kind == KindClock:
 	case r.Kind == KindDefinition:
-		r.Definition = f.definition()
-	case r.Kind >= KindEntry:
+		r.Definition = f.definition(r.first())
+	case r.Kind.ofDraw():
 		r.Draw = f.draw(r.Kind)
 	default:
 		f.outcome(r)
@@ -178,15 +265,40 @@ func (r *Record) Decode(b []byte) error {
 	return nil
 }
 
+// first reports whether the record has version 1.
+func (r *Record) first() bool { return r.head>>versionShift == 0 }
+
+// head reads what comes before the body.
+func (f *fields) head(r *Record) {
+	r.head = f.byte()
+	r.Kind, r.Stamp = Kind(r.head&kindMask), Stamp{}
+	inCheckpoint := r.head&checkpointBit != 0
+	switch {
+	case r.first():
+		f.bad = f.bad || inCheckpoint || r.Kind >= KindClock
+		return
+	case r.head>>versionShift != version-1:
+		f.bad = true
+		return
+	}
+	r.AtMs = f.time()
+	if inCheckpoint {
+		r.Seq = f.number(1<<64 - 1)
+		f.bad = f.bad || !r.Kind.inCheckpoint()
+	} else {
+		f.bad = f.bad || !r.Kind.inJournal()
+	}
+}
+
 func (f *fields) outcome(r *Record) {
 	copy(r.Request.ID[:], f.take(16))
 	r.Request.Lines = r.Request.Lines[:0]
 	switch r.Kind {
 	case KindTaken:
 		r.State = inventory.Held
-		f.body(&r.Request)
+		f.body(r)
 	case KindReservation:
-		f.body(&r.Request)
+		f.body(r)
 		r.State = inventory.State(f.byte())
 	case KindConfirmed:
 		r.State = inventory.Confirmed
@@ -197,14 +309,43 @@ func (f *fields) outcome(r *Record) {
 	default:
 		f.bad = true
 	}
-	r.ConfirmedMs, r.Reference = 0, ""
+	r.Reference = ""
 	switch r.State {
 	case inventory.Confirmed:
-		r.ConfirmedMs, r.Reference = f.time(), string(f.text(MaxReference))
-	case inventory.Held, inventory.Released, inventory.Expired:
+		if r.first() {
+			r.AtMs = f.time()
+		}
+		r.Reference = string(f.text(MaxReference))
+	case inventory.Held:
+		if r.first() {
+			r.AtMs = r.Request.Created
+		}
+	case inventory.Released, inventory.Expired:
 	default:
 		f.bad = true
 	}
+}
+
+// body reads the content of a reservation.
+func (f *fields) body(r *Record) {
+	q := &r.Request
+	switch {
+	case r.first():
+	case r.Kind == KindTaken:
+		q.Created = r.AtMs
+	default:
+		q.Created = r.AtMs - f.signed()
+		f.bad = f.bad || q.Created < 0 || q.Created > maxTimeMs
+	}
+	q.Phase = uint16(f.number(1<<16 - 1))
+	q.Flags = f.byte()
+	q.Account = string(f.text(inventory.MaxAccount))
+	f.bad = f.bad || q.Account == ""
+	if r.first() {
+		q.Created = f.time()
+	}
+	q.Expires = q.Created + int64(f.number(maxTimeMs))
+	f.lines(q)
 }
 
 // Replay returns the callbacks for journal.Reader that pass every record to apply, with its sequence; 0 for the records

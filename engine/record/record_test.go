@@ -7,39 +7,52 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/draw"
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/journal"
 )
 
-// golden is a record of each kind and shape, as testdata/records.golden keeps it: a name, then the length and the bytes
-// in hex. What the file contains must stay readable for ever; a changed body gets a kind of its own.
-func golden() []struct {
+// named is a record with its length, under the name that the golden files give it.
+type named struct {
 	name string
 	run  []byte
-} {
+}
+
+const (
+	goldenAt  = 1701334800123
+	goldenSeq = 1 << 33
+)
+
+// golden is a record of each kind and shape, as testdata/records2.golden keeps it: a name, then the length and the
+// bytes in hex. What the file contains must stay readable for ever; a changed body gets a kind of its own.
+func golden(t testing.TB) []named {
 	id := inventory.ID{0x01, 0x8f, 0x3a, 0x7e, 0x10, 0x20, 0x7d, 0xef, 0x8a, 0xbc, 1, 2, 3, 4, 5, 6}
 	s := inventory.Snapshot{ID: id, Account: "ann", State: inventory.Held, Phase: 3, Flags: FlagPhaseGiven | FlagTTLGiven,
 		Lines:     []inventory.Line{{Pool: 7, Quantity: 2}, {Pool: 4035, Quantity: 1}, {Pool: 200, Quantity: 4095}},
-		CreatedMs: 1701334800123, ExpiresMs: 1701334800123 + 1_020_000}
+		CreatedMs: goldenAt, AtMs: goldenAt, ExpiresMs: goldenAt + 1_020_000, Seq: goldenSeq}
 	long := s
 	long.Account, long.Lines = strings.Repeat("x", inventory.MaxAccount), nil
 	for i := range inventory.MaxLines {
 		long.Lines = append(long.Lines, inventory.Line{Pool: uint32(59_000 + i), Quantity: 300})
 	}
-	confirmed := s
-	confirmed.State, confirmed.ConfirmedMs, confirmed.Reference = inventory.Confirmed, 1701334812345, "PAY-4711 ü"
-	bare := confirmed
-	bare.Reference = ""
-	released, expired := s, s
-	released.State, expired.State = inventory.Released, inventory.Expired
-	d := Definition{Sale: "paris2024", Phases: []string{"packs", "singles"}, Draws: []string{"draw1"},
-		Groups: []string{"club"},
-		Pools:  []Pool{{"ATH10", "First"}, {"ATH10", "A"}, {"SWM03", "E+"}}}
-	empty := Definition{Sale: "s"}
+	ended := func(as inventory.State, atMs int64, reference string) *inventory.Snapshot {
+		e := s
+		e.State, e.AtMs, e.Reference = as, atMs, reference
+		return &e
+	}
+	confirmed := ended(inventory.Confirmed, 1701334812345, "PAY-4711 ü")
+	bare := ended(inventory.Confirmed, 1701334812345, "")
+	released, expired := ended(inventory.Released, goldenAt+99, ""), ended(inventory.Expired, goldenAt+1_020_007, "")
+	unknown := ended(inventory.Released, 0, "")
+	unknown.Seq = 0
+	sale := goldenSale(t)
+	d, empty := DefinitionOf(sale), DefinitionOf(&catalog.Sale{Name: "s"})
+	d.Above = Above{Programmes: []Most{{1, 31}}, Sessions: []Most{{0, 7}, {2, 4095}}}
 	entry := Draw{Index: 1, Account: "ann"}
 	grouped := Draw{Index: 0, Group: 1, Account: "bob"}
 	ranked := Draw{Index: 1, Group: 2, Account: "cat", Rank: 3_834_000, Slot: 639}
@@ -51,56 +64,142 @@ func golden() []struct {
 	for i := range drawn.Beacon.Signature {
 		drawn.Beacon.Signature[i] = byte(0xff - i)
 	}
-	return []struct {
-		name string
-		run  []byte
-	}{
-		{"definition", d.Append(nil)},
-		{"definition-empty", empty.Append(nil)},
-		{"taken", appendOutcome(nil, &s, KindTaken)},
-		{"taken-long", appendOutcome(nil, &long, KindTaken)},
-		{"confirmed", appendOutcome(nil, &confirmed, KindConfirmed)},
-		{"confirmed-bare", appendOutcome(nil, &bare, KindConfirmed)},
-		{"released", appendOutcome(nil, &released, KindReleased)},
-		{"expired", appendOutcome(nil, &expired, KindExpired)},
-		{"reservation-held", appendOutcome(nil, &s, KindReservation)},
-		{"reservation-confirmed", appendOutcome(nil, &confirmed, KindReservation)},
-		{"reservation-released", appendOutcome(nil, &released, KindReservation)},
-		{"reservation-expired", appendOutcome(nil, &expired, KindReservation)},
-		{"entry", entry.Append(nil, KindEntry)},
-		{"entry-group", grouped.Append(nil, KindEntry)},
-		{"frozen", frozen.Append(nil, KindFrozen)},
-		{"drawn", drawn.Append(nil, KindDrawn)},
-		{"ranked", ranked.Append(nil, KindRanked)},
+	row := Stamp{AtMs: goldenAt, Seq: goldenSeq}
+	return []named{
+		{"definition", d.Append(nil, goldenAt)},
+		{"definition-empty", empty.Append(nil, goldenAt)},
+		{"definition-row", d.AppendRow(nil, row)},
+		{"clock", AppendClock(nil, goldenAt, goldenSeq)},
+		{"taken", AppendTaken(nil, &s)},
+		{"taken-long", AppendTaken(nil, &long)},
+		{"confirmed", AppendEnd(nil, confirmed)},
+		{"confirmed-bare", AppendEnd(nil, bare)},
+		{"released", AppendEnd(nil, released)},
+		{"expired", AppendEnd(nil, expired)},
+		{"reservation-held", AppendReservation(nil, &s)},
+		{"reservation-confirmed", AppendReservation(nil, confirmed)},
+		{"reservation-released", AppendReservation(nil, released)},
+		{"reservation-expired", AppendReservation(nil, expired)},
+		{"reservation-unknown", AppendReservation(nil, unknown)},
+		{"entry", entry.Append(nil, KindEntry, goldenAt)},
+		{"entry-group", grouped.Append(nil, KindEntry, goldenAt)},
+		{"entry-row", grouped.AppendRow(nil, KindEntry, Stamp{})},
+		{"frozen", frozen.Append(nil, KindFrozen, goldenAt)},
+		{"frozen-row", frozen.AppendRow(nil, KindFrozen, row)},
+		{"drawn", drawn.Append(nil, KindDrawn, goldenAt)},
+		{"drawn-row", drawn.AppendRow(nil, KindDrawn, row)},
+		{"ranked", ranked.AppendRow(nil, KindRanked, Stamp{})},
 	}
 }
 
-const goldenFile = "testdata/records.golden"
-
-// The encoder writes the bytes of the first version, and the decoder reads them.
-func TestGoldenRecords(t *testing.T) {
-	var text strings.Builder
-	for _, g := range golden() {
-		fmt.Fprintf(&text, "%s %s\n", g.name, hex.EncodeToString(g.run))
-	}
-	if os.Getenv("SEATHOLD_WRITE_GOLDEN") != "" {
-		require.NoError(t, os.MkdirAll("testdata", 0o755))
-		require.NoError(t, os.WriteFile(goldenFile, []byte(text.String()), 0o644))
-	}
-	kept, err := os.ReadFile(goldenFile)
+// goldenSale is a sale that uses everything that a definition keeps.
+func goldenSale(t testing.TB) *catalog.Sale {
+	at := time.UnixMilli(1_700_000_040_000).UTC()
+	s, err := catalog.Assemble(catalog.Sale{Name: "games",
+		Programmes: []catalog.Programme{{ID: "olympic", AccountCap: 30}, {ID: "paralympic", AccountCap: 20}},
+		Sessions: []catalog.Session{{ID: "ATH10", Limit: 6}, {ID: "SWM03", Programme: 1, Limit: 4},
+			{ID: "ATH11", Limit: 200}},
+		Pools: []catalog.Pool{{Session: 0, Category: "First", Capacity: 80_000, Withheld: 200},
+			{Session: 0, Category: "A", Capacity: 1<<31 - 1}, {Session: 1, Category: "E+", Capacity: 3}},
+		Groups: []catalog.Group{{ID: "club"}},
+		Draws: []catalog.Draw{{ID: "draw1", RegistrationOpens: at, RegistrationCloses: at.Add(time.Hour), Phase: 1,
+			Beacon: catalog.Beacon{ChainHash: "52db", PublicKey: "83cf", Genesis: at, Period: 3 * time.Second, Round: 1000,
+				StandIn: true}}},
+		Phases: []catalog.Phase{
+			{ID: "singles", Programme: 1, OpensAt: at, ClosesAt: at.AddDate(0, 0, 9), Draw: -1,
+				Slots: catalog.SlotRule{Group: -1}},
+			{ID: "packs", Kind: catalog.Pack, PackSessions: 3, OpensAt: at, ClosesAt: at.AddDate(0, 0, 9),
+				Access: catalog.Slots, Slots: catalog.SlotRule{Length: 48 * time.Hour, Step: time.Hour, Places: 500,
+					PriorityDays: 4}}},
+	}, [][]bool{{false, true, false}, {true, false, true}})
 	require.NoError(t, err)
-	require.Equal(t, string(kept), text.String())
+	return s
+}
+
+const (
+	golden1 = "testdata/records.golden"  // of version 1, which no encoder writes any more
+	golden2 = "testdata/records2.golden" // of version 2
+)
+
+// goldenRecords returns the records of a golden file.
+func goldenRecords(t testing.TB, file string) (all []named) {
+	kept, err := os.ReadFile(file)
+	require.NoError(t, err)
 	for _, line := range strings.Split(strings.TrimSpace(string(kept)), "\n") {
 		name, digits, _ := strings.Cut(line, " ")
 		run, err := hex.DecodeString(digits)
 		require.NoError(t, err)
-		b, rest, err := journal.Next(run)
+		all = append(all, named{name, run})
+	}
+	return all
+}
+
+// The encoder writes the bytes of the golden file, and the decoder reads them.
+func TestGoldenRecords(t *testing.T) {
+	var text strings.Builder
+	for _, g := range golden(t) {
+		fmt.Fprintf(&text, "%s %s\n", g.name, hex.EncodeToString(g.run))
+	}
+	if os.Getenv("SEATHOLD_WRITE_GOLDEN") != "" {
+		require.NoError(t, os.WriteFile(golden2, []byte(text.String()), 0o644))
+	}
+	kept, err := os.ReadFile(golden2)
+	require.NoError(t, err)
+	require.Equal(t, string(kept), text.String())
+	for _, g := range goldenRecords(t, golden2) {
+		b, rest, err := journal.Next(g.run)
 		require.NoError(t, err)
 		require.Empty(t, rest)
 		var r Record
-		require.NoError(t, r.Decode(b), name)
-		require.Equal(t, run, encode(&r), name)
-		requireFaults(t, name, b)
+		require.NoError(t, r.Decode(b), g.name)
+		require.EqualValues(t, 2, r.head>>versionShift+1)
+		require.Equal(t, g.run, encode(&r), g.name)
+		require.Equal(t, strings.HasSuffix(g.name, "-row") || !r.Kind.inJournal(), r.head&checkpointBit != 0)
+		if unknown := g.name == "reservation-unknown" || g.name == "entry-row" || g.name == "ranked"; unknown {
+			require.Zero(t, r.Stamp, g.name)
+		} else {
+			require.GreaterOrEqual(t, r.AtMs, int64(goldenAt), g.name)
+		}
+		requireFaults(t, g.name, b)
+	}
+}
+
+// A record of version 1 means what the record of version 2 with its name means. Releases and expiries had no instant,
+// nor had the records of draws, and a definition had names only.
+func TestGoldenRecordsOfVersion1(t *testing.T) {
+	now := map[string]Record{}
+	for _, g := range goldenRecords(t, golden2) {
+		b, _, err := journal.Next(g.run)
+		require.NoError(t, err)
+		var r Record
+		require.NoError(t, r.Decode(b))
+		now[g.name] = r
+	}
+	read := goldenRecords(t, golden1)
+	require.Len(t, read, 17)
+	for _, g := range read {
+		b, rest, err := journal.Next(g.run)
+		require.NoError(t, err)
+		require.Empty(t, rest)
+		var r Record
+		require.NoError(t, r.Decode(b), g.name)
+		requireFaults(t, g.name, b)
+		want := now[g.name]
+		want.head, want.Seq = r.head, 0
+		switch r.Kind {
+		case KindDefinition:
+			require.Nil(t, r.Definition.Rules)
+			require.Equal(t, 3*(1-strings.Count(g.name, "empty")), len(r.Definition.Pools))
+			continue
+		case KindReleased, KindExpired, KindEntry, KindFrozen, KindDrawn, KindRanked:
+			want.AtMs = 0
+		case KindReservation:
+			if r.State == inventory.Released || r.State == inventory.Expired {
+				want.AtMs = 0
+			}
+		}
+		require.Equal(t, want, r, g.name)
+		require.Zero(t, r.head>>versionShift)
 	}
 }
 
@@ -113,31 +212,43 @@ func requireFaults(t *testing.T, name string, b []byte) {
 	require.ErrorIs(t, r.Decode(append(bytes.Clone(b), 0)), ErrInvalid, name)
 }
 
-// encode is the inverse of decode.
+// encode is the inverse of decode, in version 2.
 func encode(r *Record) []byte {
-	switch r.Kind {
-	case KindDefinition:
-		return r.Definition.Append(nil)
-	case KindEntry, KindFrozen, KindDrawn, KindRanked:
-		return r.Draw.Append(nil, r.Kind)
+	row := r.head&checkpointBit != 0
+	switch {
+	case r.Kind == KindClock:
+		return AppendClock(nil, r.AtMs, r.Seq)
+	case r.Kind == KindDefinition && row:
+		return r.Definition.AppendRow(nil, r.Stamp)
+	case r.Kind == KindDefinition:
+		return r.Definition.Append(nil, r.AtMs)
+	case r.Kind.ofDraw() && row:
+		return r.Draw.AppendRow(nil, r.Kind, r.Stamp)
+	case r.Kind.ofDraw():
+		return r.Draw.Append(nil, r.Kind, r.AtMs)
 	}
 	s := inventory.Snapshot{ID: r.Request.ID, Account: r.Request.Account, State: r.State, Phase: r.Request.Phase,
-		Flags: r.Request.Flags,
-		Lines: r.Request.Lines, CreatedMs: r.Request.Created, ExpiresMs: r.Request.Expires, ConfirmedMs: r.ConfirmedMs,
-		Reference: r.Reference}
-	return appendOutcome(nil, &s, r.Kind)
+		Flags: r.Request.Flags, Lines: r.Request.Lines, CreatedMs: r.Request.Created, ExpiresMs: r.Request.Expires,
+		AtMs: r.AtMs, Reference: r.Reference, Seq: r.Seq}
+	switch r.Kind {
+	case KindTaken:
+		return AppendTaken(nil, &s)
+	case KindReservation:
+		return AppendReservation(nil, &s)
+	}
+	return AppendEnd(nil, &s)
 }
 
-// Decoding never panics, and every record that it accepts is encoded to the same bytes again.
+// Decoding never panics, and every record of version 2 that it accepts is encoded to the same bytes again.
 func FuzzRecord(f *testing.F) {
-	for _, g := range golden() {
+	for _, g := range append(golden(f), goldenRecords(f, golden1)...) {
 		b, _, err := journal.Next(g.run)
 		require.NoError(f, err)
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var r Record
-		if r.Decode(b) != nil {
+		if r.Decode(b) != nil || r.first() {
 			return
 		}
 		again, rest, err := journal.Next(encode(&r))
@@ -145,6 +256,27 @@ func FuzzRecord(f *testing.F) {
 			t.Fatalf("decoded to %+v, which is %x", r, again)
 		}
 	})
+}
+
+// Only the kinds that occur in a checkpoint have a sequence, and only those that occur in the journal have none. Other
+// versions are refused.
+func TestHeads(t *testing.T) {
+	for _, g := range golden(t) {
+		b, _, err := journal.Next(g.run)
+		require.NoError(t, err)
+		var r Record
+		require.NoError(t, r.Decode(b))
+		for head := range 256 {
+			if byte(head) == b[0] {
+				continue
+			}
+			changed := bytes.Clone(b)
+			changed[0] = byte(head)
+			if err := r.Decode(changed); err == nil && !r.first() {
+				require.NotEqual(t, b[0]&kindMask, changed[0]&kindMask, "%s with the head %#x", g.name, head)
+			}
+		}
+	}
 }
 
 // Records of every size around those at which the length takes another byte.
@@ -160,22 +292,4 @@ func TestSeal(t *testing.T) {
 		require.True(t, bytes.HasPrefix(run, before))
 		require.Equal(t, journal.AppendRecord(nil, content), run[len(before):], "size %d", size)
 	}
-}
-
-// The definition of the largest sale that the catalog accepts fits into a record of the journal.
-func TestLargestDefinition(t *testing.T) {
-	d := Definition{Sale: strings.Repeat("s", 32)}
-	for range 64 {
-		d.Phases = append(d.Phases, strings.Repeat("p", 32))
-	}
-	for range 60_000 {
-		d.Pools = append(d.Pools, Pool{strings.Repeat("S", 32), strings.Repeat("C", 32)})
-	}
-	run := d.Append(nil)
-	require.Less(t, len(run), journal.MaxRecord)
-	b, _, err := journal.Next(run)
-	require.NoError(t, err)
-	var r Record
-	require.NoError(t, r.Decode(b))
-	require.Equal(t, d, r.Definition)
 }

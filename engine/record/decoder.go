@@ -1,0 +1,149 @@
+package record
+
+import (
+	"fmt"
+
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/inventory"
+)
+
+// Decoder decodes a journal's records in the numbers of the present sale.
+type Decoder struct {
+	sale   *catalog.Sale
+	is     Definition   // of the present sale
+	now    *translation // nil before the first definition
+	since  Stamp        // of the last definition
+	record Record
+}
+
+// NewDecoder returns a decoder for a journal of this sale.
+func NewDecoder(s *catalog.Sale) *Decoder { return &Decoder{sale: s, is: DefinitionOf(s)} }
+
+// Decode decodes one record. A definition applies to the records after it. The result is valid until the next call. seq
+// is the sequence of a record of the journal, and 0 for one of a checkpoint.
+//
+// The error is ErrInvalid for bytes that are not a record, or that come before any definition. Otherwise it states what
+// the present sale lacks: the journal is of another sale, or names a phase, pool, draw or group that was removed.
+func (d *Decoder) Decode(seq uint64, b []byte) (*Record, error) {
+	r := &d.record
+	if err := r.Decode(b); err != nil {
+		return nil, err
+	}
+	var err error
+	switch {
+	case r.Kind == KindDefinition:
+		d.define(seq, r)
+		d.now, err = translate(r.Definition, d.sale)
+	case d.now == nil:
+		err = fmt.Errorf("%w: it comes before any definition", ErrInvalid)
+	case r.Kind == KindTaken || r.Kind == KindReservation:
+		err = d.now.request(&r.Request)
+	case r.Kind.ofDraw():
+		err = d.now.draw(&r.Draw)
+	}
+	return r, err
+}
+
+// define notes since when the definition is in force.
+func (d *Decoder) define(seq uint64, r *Record) {
+	if d.now != nil && d.now.from.Same(&r.Definition) {
+		return
+	}
+	if d.since = r.Stamp; seq > 0 {
+		d.since.Seq = seq
+	}
+}
+
+// Current reports whether the present sale is what the journal's last definition says.
+func (d *Decoder) Current() bool { return d.now != nil && d.now.from.Same(&d.is) }
+
+// InForce returns the journal's last definition, and the instant and sequence since which it is in force; nil if there
+// is none.
+func (d *Decoder) InForce() (*Definition, Stamp) {
+	if d.now == nil {
+		return nil, Stamp{}
+	}
+	return &d.now.from, d.since
+}
+
+// translation maps the numbers of a journal's definition to those of the present sale; -1 for what was removed.
+type translation struct {
+	phases []int
+	draws  []int
+	groups []int
+	pools  []int
+	from   Definition
+}
+
+func translate(from Definition, sale *catalog.Sale) (*translation, error) {
+	if from.Sale != sale.Name {
+		return nil, fmt.Errorf("the journal belongs to the sale %q, not to %q", from.Sale, sale.Name)
+	}
+	t := &translation{from: from, phases: indices(from.Phases, sale.PhaseByID), draws: indices(from.Draws, sale.DrawByID),
+		groups: indices(from.Groups, sale.GroupByID)}
+	for _, p := range from.Pools {
+		pool := -1
+		if session, ok := sale.SessionByID(p.Session); ok {
+			if i, ok := sale.PoolOf(session, p.Category); ok {
+				pool = i
+			}
+		}
+		t.pools = append(t.pools, pool)
+	}
+	return t, nil
+}
+
+// indices looks names up; -1 for those that are missing.
+func indices(names []string, lookUp func(string) (int, bool)) []int {
+	var found []int
+	for _, name := range names {
+		i, ok := lookUp(name)
+		if !ok {
+			i = -1
+		}
+		found = append(found, i)
+	}
+	return found
+}
+
+func (t *translation) request(q *inventory.Request) error {
+	if int(q.Phase) >= len(t.phases) {
+		return fmt.Errorf("%w: phase %d of %d", ErrInvalid, q.Phase, len(t.phases))
+	}
+	if t.phases[q.Phase] < 0 {
+		return fmt.Errorf("the sale no longer has the phase %q, which reservations of the journal name",
+			t.from.Phases[q.Phase])
+	}
+	q.Phase = uint16(t.phases[q.Phase])
+	for i, l := range q.Lines {
+		if int(l.Pool) >= len(t.pools) {
+			return fmt.Errorf("%w: pool %d of %d", ErrInvalid, l.Pool, len(t.pools))
+		}
+		if t.pools[l.Pool] < 0 {
+			p := t.from.Pools[l.Pool]
+			return fmt.Errorf("the sale no longer has session %s, category %s, of which tickets are taken", p.Session,
+				p.Category)
+		}
+		q.Lines[i].Pool = uint32(t.pools[l.Pool])
+	}
+	return nil
+}
+
+func (t *translation) draw(d *Draw) error {
+	if d.Index >= len(t.draws) || d.Group > len(t.groups) {
+		return fmt.Errorf("%w: draw %d of %d, group %d of %d", ErrInvalid, d.Index, len(t.draws), d.Group, len(t.groups))
+	}
+	if t.draws[d.Index] < 0 {
+		return fmt.Errorf("the sale no longer has the draw %q, for which the journal has entries", t.from.Draws[d.Index])
+	}
+	d.Index = t.draws[d.Index]
+	if d.Group > 0 {
+		now := t.groups[d.Group-1]
+		if now < 0 {
+			return fmt.Errorf("the sale no longer has the priority group %q, which entries of the journal name",
+				t.from.Groups[d.Group-1])
+		}
+		d.Group = now + 1
+	}
+	return nil
+}
