@@ -162,7 +162,7 @@ func (e *Engine) Ready() error {
 	if t == nil {
 		return e.idle.Load().why
 	}
-	return t.err()
+	return e.explain(t.err())
 }
 
 // every runs do in the background, at this interval, until the engine stops.

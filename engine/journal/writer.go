@@ -47,9 +47,10 @@ type Feed struct {
 // a group holds two thirds of their records in the long run. Where running the first half takes long, because other
 // work wants the processors, the writer stops yielding: an overloaded server has more pressing work.
 type Writer struct {
-	backend Backend
-	feed    Feed
-	timeout time.Duration
+	backend   Backend
+	monitored Monitored // the backend, if it is one; otherwise nil
+	feed      Feed
+	timeout   time.Duration
 
 	began    time.Time
 	deadline atomic.Int64 // of the group in flight, in ns since began
@@ -108,6 +109,7 @@ func NewWriter(b Backend, feed Feed, last uint64, timeout time.Duration) *Writer
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &Writer{backend: b, feed: feed, timeout: timeout, cancel: cancel, began: time.Now(),
 		wake: make(chan struct{}, 1), closing: make(chan struct{}), failed: make(chan struct{}), done: make(chan struct{})}
+	w.monitored, _ = b.(Monitored)
 	w.durable.Store(last)
 	w.open.Store(&openGroups{last: last, inFlight: newWakeups(), filling: newWakeups()})
 	go w.run(ctx, last)
@@ -128,9 +130,20 @@ func (w *Writer) Durable() uint64 { return w.durable.Load() }
 // Failed is closed when the journal has failed for good.
 func (w *Writer) Failed() <-chan struct{} { return w.failed }
 
-// Err returns why nothing becomes durable now: the journal's error once it has failed for good, ErrStalled while it
-// does not respond, nil otherwise.
+// Err returns why nothing becomes durable now: the journal's error once it has failed for good, an ErrUnsafe while a
+// Monitored backend withholds its acknowledgement, ErrStalled while it does not respond, nil otherwise.
 func (w *Writer) Err() error {
+	if w.monitored != nil && w.failure.Load() == nil {
+		if err := w.monitored.Withheld(); err != nil {
+			return err
+		}
+	}
+	return w.waitErr()
+}
+
+// waitErr returns why a caller must not wait any longer. While acknowledgements are withheld it does wait, since the
+// group in flight may still become durable in time.
+func (w *Writer) waitErr() error {
 	if err := w.failure.Load(); err != nil {
 		return *err
 	}
@@ -154,7 +167,7 @@ func (w *Writer) Wait(ctx context.Context, seq uint64) error {
 		if w.durable.Load() >= seq {
 			return nil
 		}
-		if err := w.Err(); err != nil {
+		if err := w.waitErr(); err != nil {
 			return err
 		}
 		if ctx.Done() == nil {
@@ -314,7 +327,7 @@ func (w *Writer) Close(ctx context.Context) error {
 	}
 	w.cancel()
 	<-w.done
-	return w.Err() // a writer that has ended is not stalled
+	return w.waitErr() // a writer that has ended is not stalled
 }
 
 // WriterStats are counts since the writer's start.

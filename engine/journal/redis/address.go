@@ -27,10 +27,10 @@ const idleConns = 3
 // fail.
 const poolSize = 512
 
-// parseAddress parses an address as Options.Address documents it. Its errors are errAddress and never contain the
-// password. go-redis' own ParseURL is not used: its errors repeat the whole URL, it lets parameters override the
-// options that the journal depends on, it takes localhost for a missing host, and it has neither these schemes nor
-// lists of hosts.
+// parseAddress parses an address as Options.Address documents it. Its errors are errAddress and repeat no part of the
+// address, since a malformed one may have its password anywhere. go-redis' own ParseURL is not used: its errors repeat
+// the whole URL, it lets parameters override the options that the journal depends on, it takes localhost for a missing
+// host, and it has neither these schemes nor lists of hosts.
 func parseAddress(address string) (*redis.UniversalOptions, error) {
 	scheme, rest, found := strings.Cut(address, "://")
 	if !found {
@@ -50,14 +50,14 @@ func parseAddress(address string) (*redis.UniversalOptions, error) {
 	}
 	if scheme == "unix" {
 		if !strings.HasPrefix(rest, "/") {
-			return nil, fmt.Errorf("%w: the socket's path %q must begin with a slash", errAddress, rest)
+			return nil, fmt.Errorf("%w: the socket's path must begin with a slash", errAddress)
 		}
 		o.Addrs = []string{rest}
 		return o, setParameters(o, parameters)
 	}
 	plain, kind, _ := strings.Cut(scheme, "+")
 	if plain != "redis" && plain != "rediss" {
-		return nil, fmt.Errorf("%w: unknown scheme %s://", errAddress, scheme)
+		return nil, fmt.Errorf("%w: it must begin with redis://, rediss:// or unix://", errAddress)
 	}
 	hosts, path, _ := strings.Cut(rest, "/")
 	if err := setHosts(o, kind, hosts, path); err != nil {
@@ -96,7 +96,7 @@ func setCredentials(o *redis.UniversalOptions, userinfo string) error {
 func setDatabase(o *redis.UniversalOptions, text string) error {
 	db, err := strconv.ParseUint(text, 10, 16)
 	if err != nil {
-		return fmt.Errorf("%w: %q is not a database number", errAddress, text)
+		return fmt.Errorf("%w: the database must be a number up to 65535", errAddress)
 	}
 	o.DB = int(db)
 	return nil
@@ -123,7 +123,7 @@ func setHosts(o *redis.UniversalOptions, kind, hosts, path string) error {
 		}
 		o.IsClusterMode = true
 	default:
-		return fmt.Errorf("%w: %q is neither sentinel nor cluster", errAddress, kind)
+		return fmt.Errorf("%w: it must begin with redis+sentinel:// or redis+cluster://", errAddress)
 	}
 	for host := range strings.SplitSeq(hosts, ",") {
 		if !strings.Contains(host, ":") || strings.HasSuffix(host, "]") {
@@ -131,7 +131,8 @@ func setHosts(o *redis.UniversalOptions, kind, hosts, path string) error {
 		}
 		h, p, err := net.SplitHostPort(host)
 		if n, e := strconv.ParseUint(p, 10, 16); err != nil || e != nil || n == 0 || h == "" {
-			return fmt.Errorf("%w: %q is not host:port", errAddress, host)
+			return fmt.Errorf("%w: a host is not HOST or HOST:PORT; / ? @ : in the password must be percent-encoded",
+				errAddress)
 		}
 		o.Addrs = append(o.Addrs, net.JoinHostPort(h, p))
 	}
@@ -155,8 +156,27 @@ func setParameters(o *redis.UniversalOptions, parameters url.Values) error {
 		case name == "sentinel_password" && sentinel:
 			o.SentinelPassword = value
 		default:
-			return fmt.Errorf("%w: the parameter %q is not supported here", errAddress, name)
+			return fmt.Errorf("%w: the only parameters are db, and with sentinels sentinel_user and sentinel_password",
+				errAddress)
 		}
 	}
 	return nil
+}
+
+// Location returns an address for logs and messages: its scheme, hosts, and master or database, without user, password
+// and parameters. Nothing is known to be public in a malformed address, so none of it is returned.
+func Location(address string) string {
+	o, err := parseAddress(address)
+	if err != nil {
+		return "a malformed address"
+	}
+	scheme, _, _ := strings.Cut(address, "://")
+	where := scheme + "://" + strings.Join(o.Addrs, ",")
+	if o.MasterName != "" {
+		where += "/" + o.MasterName
+	}
+	if o.DB > 0 {
+		where += "?db=" + strconv.Itoa(o.DB)
+	}
+	return where
 }

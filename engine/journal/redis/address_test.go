@@ -38,7 +38,10 @@ func TestParseAddress(t *testing.T) {
 		require.Equal(t, -1, o.MaxRetries, "the client must not retry")
 		require.True(t, o.ContextTimeoutEnabled)
 	}
-	for _, address := range []string{"", "localhost:6379", "http://localhost", "redis://", "redis://:6379",
+	for _, address := range []string{"", "secret", "localhost:secret", "secret://host", "redis+secret://host",
+		"redis://host:secret", "redis://u:se?cret@host:1", "redis://u:12?secret@host", "redis://u:1/secret",
+		"redis://host/secret", "redis://host?secret=1", "redis://u:8443secret:x", "unix://secret", "redis://u:p@host:secret@",
+		"localhost:6379", "http://localhost", "redis://", "redis://:6379",
 		"redis://host:x", "redis://host:0", "redis://host:70000", "redis://a,b", "redis://host/x", "redis://host/-1",
 		"redis://host?db=x", "redis://host?max_retries=5", "redis://%zz:secret@host", "redis://u:secret%@host",
 		"redis://::1:6379:7", "unix://run/redis.sock", "redis+sentinel://a:1", "redis+sentinel://a:1/m/n",
@@ -47,6 +50,22 @@ func TestParseAddress(t *testing.T) {
 		_, err := parseAddress(address)
 		require.ErrorIs(t, err, errAddress, address)
 		require.NotContains(t, err.Error(), "secret", "the error contains the password")
+		require.NotContains(t, err.Error(), "cret", "the error contains a part of the password")
+		require.NotContains(t, Location(address), "secret")
+	}
+}
+
+func TestLocation(t *testing.T) {
+	for address, want := range map[string]string{
+		"redis://user:secret@host":                           "redis://host:6379",
+		"rediss://secret@host:1/4":                           "rediss://host:1?db=4",
+		"unix://:secret@/run/redis.sock?db=3":                "unix:///run/redis.sock?db=3",
+		"redis+cluster://:secret@a:1,b:2":                    "redis+cluster://a:1,b:2",
+		"redis+sentinel://a,b/main?sentinel_password=secret": "redis+sentinel://a:26379,b:26379/main",
+		"redis+sentinel://a/main?db=2&sentinel_user=secret":  "redis+sentinel://a:26379/main?db=2",
+		"redis://host:secret":                                "a malformed address",
+	} {
+		require.Equal(t, want, Location(address))
 	}
 }
 

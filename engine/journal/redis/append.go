@@ -10,10 +10,11 @@ import (
 )
 
 // Append adds a group in one round trip. It retries until Redis has confirmed that the group follows all groups before
-// it, or ctx ends; the package documentation explains how a lost response is resolved. Append returns an error and
-// changes nothing if the group does not follow the last record or is out of bounds, or if ctx has ended before the
-// call. Every other error is final and returned by all later calls: journal.ErrFenced, ErrLost, journal.ErrClosed,
-// ctx's error, or the error that Redis returned.
+// it, or ctx ends; the package documentation explains how a lost response is resolved. With Options.RequireSafe it also
+// waits until Redis guarantees that the group survives. Append returns an error and changes nothing if the group does
+// not follow the last record or is out of bounds, or if ctx has ended before the call. Every other error is final and
+// returned by all later calls: journal.ErrFenced, ErrLost, journal.ErrClosed, ctx's error, or the error that Redis
+// returned.
 func (j *Journal) Append(ctx context.Context, g journal.Group) error {
 	if err := j.usable(); err != nil {
 		return err
@@ -34,9 +35,12 @@ func (j *Journal) Append(ctx context.Context, g journal.Group) error {
 		return j.fail(err)
 	}
 	j.mu.Lock()
-	defer j.mu.Unlock()
 	j.last, j.tail = g.Last(), e.at
 	j.boundaries.add(boundary{g.Last(), e.at})
+	j.mu.Unlock()
+	if err := j.holdUntilSafe(ctx); err != nil {
+		return j.fail(err)
+	}
 	return nil
 }
 
@@ -59,13 +63,19 @@ func (j *Journal) Beat(ctx context.Context) error {
 		return nil
 	}
 	if ctx.Err() == nil && transient(err) {
-		j.link.setRetrying(err)
+		j.failedBeat = j.link.troubles.failed(j.failedBeat, err)
 		return nil
 	}
 	if hasPrefix(err, foreignErrors) {
 		err = fmt.Errorf("%w: %v", journal.ErrForeign, err)
 	}
 	return j.fail(err)
+}
+
+// beatSucceeded ends the trouble of a beat that failed: Redis has responded since.
+func (j *Journal) beatSucceeded() {
+	j.link.troubles.succeeded(j.failedBeat)
+	j.failedBeat = 0
 }
 
 // StepDown notifies followers that this leader appends nothing more, so that one of them claims at once. Call it when
@@ -79,6 +89,7 @@ func (j *Journal) StepDown(ctx context.Context) error {
 	for {
 		err := j.beat(ctx, resignType)
 		if err == nil {
+			a.succeeded()
 			_ = j.fail(errSteppedDown) // fail returns the error for callers that pass it on
 			return nil
 		}
@@ -97,19 +108,18 @@ func (j *Journal) beat(ctx context.Context, kind string) error {
 	if err != nil && !refused {
 		return err
 	}
-	j.link.setRetrying(nil)
+	j.beatSucceeded()
 	if reply == int64(1) {
 		return nil
 	}
 	// Redis found another tail, or an id that is not below this one. The newest entry is the one that the journal must
 	// end with.
-	newest := j.resend.newest()
-	present, reconcileErr := j.reconcile(ctx, newest)
+	lost, lostErr := j.missing(ctx, j.resend.newest())
 	switch {
-	case reconcileErr != nil:
-		return reconcileErr
-	case !present:
-		return j.put(ctx, newest)
+	case lostErr != nil:
+		return lostErr
+	case len(lost) > 0:
+		return j.resendLost(ctx, lost)
 	case refused:
 		return refusedID(id{j.epoch, j.number}, err)
 	}
@@ -121,20 +131,24 @@ func (j *Journal) put(ctx context.Context, e *entry) error {
 	a := j.link.attempts(0)
 	for {
 		reply, err := j.send(ctx, a.timeout, e)
-		if err == nil && reply == int64(1) {
-			j.link.setRetrying(nil)
-			return nil
-		}
 		if err != nil && !isRefusedID(err) {
 			if err := a.backOff(ctx, err); err != nil {
 				return err
 			}
 			continue
 		}
+		a.succeeded()
+		j.beatSucceeded()
+		if err == nil && reply == int64(1) {
+			return nil
+		}
 		// Redis found another tail, or an id that is not below this one.
-		present, reconcileErr := j.reconcile(ctx, e)
-		if reconcileErr != nil || present {
-			return reconcileErr
+		missing, missingErr := j.missing(ctx, e)
+		if missingErr != nil || len(missing) == 0 {
+			return missingErr
+		}
+		if err := j.resendLost(ctx, missing[:len(missing)-1]); err != nil {
+			return err
 		}
 		if err != nil { // the chain is intact, and yet Redis refuses the id
 			return refusedID(e.at.id, err)
@@ -162,33 +176,39 @@ func (j *Journal) send(ctx context.Context, timeout time.Duration, e *entry) (an
 		e.leader, e.nonce, e.previous.String(), e.at.id.String())
 }
 
-// reconcile is called when the journal does not end where e must be appended. It returns true when the stream contains
-// e, whose response was lost. It appends again the entries before e that Redis has lost. It fails for good when another
-// leader has claimed the journal or when a lost entry is no longer in memory.
-func (j *Journal) reconcile(ctx context.Context, e *entry) (present bool, err error) {
+// missing is called when the journal does not end where e must be appended. It returns the entries that the stream
+// lacks, up to e; none if it contains e, whose response was lost. It fails for good when another leader has claimed the
+// journal or when a lost entry is no longer in memory.
+func (j *Journal) missing(ctx context.Context, e *entry) ([]*entry, error) {
 	end, err := j.link.streamEnd(ctx, 0)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	missing, ok := j.resend.after(end.at, e)
 	if j.foreign(end, ok) {
-		return false, fmt.Errorf("%w: epoch %d, by %q", journal.ErrFenced, end.newest.epoch, end.leader)
+		return nil, fmt.Errorf("%w: epoch %d, by %q", journal.ErrFenced, end.newest.epoch, end.leader)
 	}
 	if !ok {
-		return false, fmt.Errorf("%w: it ends at %v, and memory holds only the entries after %v", ErrLost, end.at.id,
+		return nil, fmt.Errorf("%w: it ends at %v, and memory holds only the entries after %v", ErrLost, end.at.id,
 			j.resend.before.id)
 	}
-	if missing == nil {
-		return true, nil
+	return missing, nil
+}
+
+// resendLost appends entries again that Redis had acknowledged and lost.
+func (j *Journal) resendLost(ctx context.Context, lost []*entry) error {
+	if len(lost) == 0 {
+		return nil
 	}
-	// The last one missing is e, which the caller sends.
-	for _, m := range missing[:len(missing)-1] {
-		if err := j.put(ctx, m); err != nil {
-			return false, err
+	j.link.options.Log.Warn("Redis has lost entries that it had acknowledged; they are appended again",
+		"entries", len(lost), "first", lost[0].at.id, "last", lost[len(lost)-1].at.id)
+	for _, e := range lost {
+		if err := j.put(ctx, e); err != nil {
+			return err
 		}
 		j.mu.Lock()
 		j.resent++
 		j.mu.Unlock()
 	}
-	return false, nil
+	return nil
 }

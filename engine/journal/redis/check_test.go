@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -34,6 +35,10 @@ func TestCheckReportsGuarantees(t *testing.T) {
 		"volatile": {append(limited[:6:6], "--maxmemory-policy", "volatile-lru"), true, "the journal's keys have none"},
 		"managed": {append([]string{"--rename-command", "CONFIG", ""}, redistest.Durable...), false,
 			"settings: cannot be read"},
+		"managed, probed": {append([]string{"--rename-command", "CONFIG", ""}, redistest.Durable...), false,
+			"probe: a write takes"},
+		"without PUBSUB": {append([]string{"--rename-command", "PUBSUB", ""}, redistest.Durable...), false,
+			"cannot be seen whether there is one"},
 		"unlimited":  {append(redistest.Durable[:4:4], "--maxmemory-policy", "allkeys-lru"), true, "no limit"},
 		"refuses":    {append(redistest.Durable[:6:6], "--maxmemory", "100mb"), true, "writes are refused"},
 		"no replica": {redistest.Durable, true, "replicas: none"},
@@ -152,6 +157,9 @@ func TestSentinel(t *testing.T) {
 	require.Contains(t, strings.Join(report.Lines, "\n"), "failover")
 	_, err := openAt(t, replica.URL()).Check(t.Context())
 	require.ErrorIs(t, err, errUnfit)
+	plain := check(t, master.URL())
+	require.False(t, plain.Safe, "a plain address of the same master")
+	require.Contains(t, plain.Why[0], "connected replicas: 1; Sentinels that watch it: 1")
 
 	o := Options{Address: url, Name: freshName(), Timeout: 200 * time.Millisecond}
 	j := claimed(t, o)
@@ -170,6 +178,73 @@ func TestSentinel(t *testing.T) {
 	got := contentsOf(t, o)
 	require.Equal(t, want, got.groups)
 	require.Equal(t, replica.Addr(), strings.Join(client.GetMasterAddrByName(t.Context(), "main").Val(), ":"))
+	require.Contains(t, check(t, replica.URL()).Why[0], "it was a replica itself before it was promoted")
+}
+
+// TestSentinelWithoutReplica requires that a master without a replica is not safe if a Sentinel watches it, at the
+// Sentinel's address and at its own: a replica may only be disconnected.
+func TestSentinelWithoutReplica(t *testing.T) {
+	t.Parallel()
+	master := redistest.Start(t)
+	require.True(t, check(t, master.URL()).Safe)
+	sentinel := startSentinel(t, master)
+	require.Contains(t, check(t, "redis+sentinel://"+sentinel+"/main").Why[0], "Sentinel")
+	until(t, "the Sentinel subscribes", func() bool { return !check(t, master.URL()).Safe })
+	require.Contains(t, check(t, master.URL()).Why[0], "Sentinels that watch it: 1")
+}
+
+// TestReplicaThatIsGone requires that a master whose replica is disconnected is not safe for a while.
+func TestReplicaThatIsGone(t *testing.T) {
+	t.Parallel()
+	master := redistest.Start(t)
+	replica := redistest.Start(t, append([]string{"--replicaof", "127.0.0.1", fmt.Sprint(master.Port)},
+		redistest.Durable...)...)
+	until(t, "the replica connects", func() bool {
+		report := check(t, master.URL())
+		return !report.Safe && strings.Contains(report.Why[0], "connected replicas: 1")
+	})
+	replica.Kill()
+	until(t, "the replica is gone", func() bool {
+		report := check(t, master.URL())
+		return !report.Safe && strings.Contains(report.Why[0], "within the last hour")
+	})
+	configSet(t, master, "repl-backlog-ttl", "1")
+	until(t, "the master forgets the replica", func() bool { return check(t, master.URL()).Safe })
+}
+
+// TestReportOfWhatCannotBeStarted judges answers that no server of these tests gives.
+func TestReportOfWhatCannotBeStarted(t *testing.T) {
+	standalone := func() answers {
+		return answers{config: settings{"appendfsync": "always"}, info: settings{"redis_version": "7.2.4",
+			"redis_mode": "standalone", "run_id": "1234", "role": "master", "connected_slaves": "0", "aof_enabled": "1",
+			"maxmemory_policy": "noeviction", "master_replid2": strings.Repeat("0", 40), "repl_backlog_active": "0"}}
+	}
+	safe := standalone()
+	require.True(t, safe.report().Safe, safe.report())
+	for want, change := range map[string]func(a *answers){
+		"INFO lacks redis_mode":         func(a *answers) { delete(a.info, "redis_mode") },
+		"INFO lacks run_id, role":       func(a *answers) { delete(a.info, "role"); delete(a.info, "run_id") },
+		"INFO lacks connected_slaves":   func(a *answers) { delete(a.info, "connected_slaves") },
+		"the cluster knows: 2":          func(a *answers) { a.clusterReplicas = 2 },
+		"is in progress (waiting":       func(a *answers) { a.info["master_failover_state"] = "waiting-for-sync" },
+		"cannot write":                  func(a *answers) { a.info["aof_last_write_status"] = "err" },
+		"can be a failover (no rights)": func(a *answers) { a.denied.cluster = errors.New("no rights") },
+	} {
+		a := standalone()
+		change(&a)
+		require.False(t, a.report().Safe, want)
+		require.Contains(t, strings.Join(a.report().Why, "\n"), want)
+	}
+	var fast, slow Report
+	fast.probed(100*time.Microsecond, 95*time.Microsecond)
+	slow.probed(900*time.Microsecond, 95*time.Microsecond)
+	require.Len(t, fast.Why, 1)
+	require.Empty(t, slow.Why)
+	const nodes = "a1 10.0.0.1:1@2 myself,master - 0 0 1 connected 0-16383\n" +
+		"b1 10.0.0.2:1@2 slave a1 0 0 1 connected\nb2 10.0.0.3:1@2 slave,fail a1 0 0 1 disconnected\n" +
+		"c1 10.0.0.4:1@2 master - 0 0 2 connected\nd1 10.0.0.5:1@2 slave c1 0 0 2 connected\n"
+	require.Equal(t, 2, replicasOfMyself(nodes))
+	require.Zero(t, replicasOfMyself(""))
 }
 
 // startSentinel starts a sentinel that monitors a master under the name main, and returns its address.

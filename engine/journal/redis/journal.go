@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"sync"
 	"sync/atomic"
@@ -40,8 +41,17 @@ type Options struct {
 	// Timeout is how long the first attempt at a call waits for a response; default 2 s. After a timeout the next attempt
 	// waits twice as long, up to 30 s.
 	Timeout time.Duration
+	// RequireSafe makes Append acknowledge a group only while Redis guarantees that acknowledged records survive; see
+	// Report. Withheld has the reason while it does not.
+	RequireSafe bool
+	// CheckEvery is the time between two checks of what Redis guarantees, from Recover or Follow on; default 2 s. If it is
+	// negative, only Check and, with RequireSafe, new connections cause one.
+	CheckEvery time.Duration
+	// Log receives changes: calls that fail and are retried, entries that are appended again, guarantees that are lost and
+	// restored. Default: nothing is logged.
+	Log *slog.Logger
 	// TLS replaces the client's settings for rediss:// addresses, for example to use a private certificate authority or a
-	// client certificate.
+	// client certificate. Connections to sentinels use it, too.
 	TLS *tls.Config
 }
 
@@ -51,6 +61,8 @@ func (o Options) withDefaults() (Options, error) {
 	o.Name = cmp.Or(o.Name, "main")
 	o.ResendBytes = cmp.Or(o.ResendBytes, 128<<20)
 	o.Timeout = cmp.Or(o.Timeout, 2*time.Second)
+	o.CheckEvery = cmp.Or(o.CheckEvery, 2*time.Second)
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if !validName.MatchString(o.Name) {
 		return o, fmt.Errorf("the journal's name %.100q is not 1 to 64 letters, digits or ._-", o.Name)
 	}
@@ -101,6 +113,8 @@ type Journal struct {
 	damaged []string
 	number  uint64 // of the last entry sent in this epoch
 	resend  resendBuffer
+	// failedBeat is the call of troubles while the last beat has failed.
+	failedBeat uint64
 	// restoredAt is when the keys other than the stream were last compared with what they must hold.
 	restoredAt time.Time
 
@@ -112,7 +126,8 @@ type Journal struct {
 	last       uint64
 	tail       position
 	boundaries boundaries
-	epoch      uint64
+	epoch      uint64 // of the leader, as far as known
+	claimed    uint64 // epoch that this journal has claimed; 0 before
 	leader     string
 	resent     uint64
 	intact     []manifest // complete checkpoints when they were last listed or written, oldest first
@@ -120,7 +135,10 @@ type Journal struct {
 	serial     uint64 // of the last checkpoint begun in this epoch
 }
 
-var _ journal.Shared = (*Journal)(nil)
+var (
+	_ journal.Shared    = (*Journal)(nil)
+	_ journal.Monitored = (*Journal)(nil)
+)
 
 // Open prepares a journal. It does not connect; Check, Recover and Follow do.
 func Open(o Options) (*Journal, error) {
@@ -131,14 +149,11 @@ func Open(o Options) (*Journal, error) {
 	return &Journal{link: l, resend: resendBuffer{limit: l.options.ResendBytes}}, nil
 }
 
-// Epoch returns this leader's term number; 0 before Claim.
+// Epoch returns this leader's term number; 0 before Claim, also if a follower has failed or was closed.
 func (j *Journal) Epoch() uint64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.role == fresh || j.role == reading {
-		return 0
-	}
-	return j.epoch
+	return j.claimed
 }
 
 // usable returns why nothing can be appended, or nil.
@@ -199,5 +214,5 @@ func (j *Journal) Status() Status {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return Status{Leading: j.role == leading, Epoch: j.epoch, Leader: j.leader, Last: j.last, Resent: j.resent,
-		Retrying: j.link.retryCause(), Failed: j.failed}
+		Retrying: j.link.troubles.cause(), Failed: j.failed}
 }

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -20,14 +19,15 @@ type link struct {
 	client  redis.UniversalClient
 	options Options
 
-	stream, tail, leader, checkpoints string // keys
+	stream, tail, leader, checkpoints, probeKey string // keys
 
 	ctx    context.Context // ends with close
 	cancel context.CancelFunc
 	calls  sync.WaitGroup // goroutines inside the client
 	mu     sync.Mutex     // orders close and the beginning of calls
 
-	retrying atomic.Pointer[error] // why a call is being retried now
+	troubles *troubles
+	guard    *guard
 }
 
 func newLink(o Options) (*link, error) {
@@ -46,8 +46,12 @@ func newLink(o Options) (*link, error) {
 		settings.TLSConfig = o.TLS
 	}
 	tag := "{seathold:" + o.Name + "}:"
-	l := &link{client: redis.NewUniversalClient(settings), options: o,
-		stream: tag + "journal", tail: tag + "tail", leader: tag + "leader", checkpoints: tag + "checkpoints"}
+	o.Log = o.Log.With("redis", Location(o.Address), "journal", o.Name)
+	g := newGuard(o.RequireSafe, o.Log)
+	settings.OnConnect = g.opened
+	l := &link{client: redis.NewUniversalClient(settings), options: o, troubles: newTroubles(o.Log), guard: g,
+		stream: tag + "journal", tail: tag + "tail", leader: tag + "leader", checkpoints: tag + "checkpoints",
+		probeKey: tag + "probe"}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l, nil
 }
@@ -119,7 +123,7 @@ func (l *link) script(ctx context.Context, retryFor time.Duration, s *redis.Scri
 	for {
 		reply, err := l.run(ctx, a.timeout, s, keys, args...)
 		if err == nil {
-			l.setRetrying(nil)
+			a.succeeded()
 			return reply, nil
 		}
 		if err := a.backOff(ctx, err); err != nil {
@@ -135,7 +139,7 @@ func (l *link) read(ctx context.Context, retryFor time.Duration, args ...any) (a
 	for {
 		reply, err := l.call(ctx, a.timeout, func(ctx context.Context) *redis.Cmd { return l.client.Do(ctx, args...) })
 		if err == nil || errors.Is(err, redis.Nil) {
-			l.setRetrying(nil)
+			a.succeeded()
 			return reply, nil
 		}
 		if retryFor > 0 && redis.HasErrorPrefix(err, "LOADING") {
@@ -156,22 +160,6 @@ func readMap(reply any) map[string]string {
 		all[name], _ = list[i+1].(string)
 	}
 	return all
-}
-
-// setRetrying records why a call is being retried; nil once one has succeeded.
-func (l *link) setRetrying(err error) {
-	if err != nil {
-		l.retrying.Store(&err)
-	} else if l.retrying.Load() != nil {
-		l.retrying.Store(nil)
-	}
-}
-
-func (l *link) retryCause() error {
-	if err := l.retrying.Load(); err != nil {
-		return *err
-	}
-	return nil
 }
 
 // streamEnd is where the stream ends.

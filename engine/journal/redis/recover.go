@@ -40,6 +40,9 @@ func (j *Journal) startReading(from role) error {
 		return errNotLeading
 	}
 	j.role = reading
+	if from == fresh && j.link.options.CheckEvery > 0 {
+		j.link.calls.Go(j.watch)
+	}
 	return nil
 }
 
@@ -113,7 +116,7 @@ func (j *Journal) follow(ctx context.Context, r *reader, silence time.Duration, 
 			lastContact = time.Now() // time without a response is not silence
 			continue
 		}
-		j.link.setRetrying(nil)
+		a.succeeded()
 		a = j.link.attempts(0)
 		switch {
 		case n > 0:
@@ -194,5 +197,5 @@ func (j *Journal) startLeading(r *reader, claim *entry) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.role, j.last, j.tail, j.boundaries = leading, r.recovered.Last, claim.at, r.boundaries
-	j.epoch, j.leader = claim.at.id.epoch, claim.leader
+	j.epoch, j.claimed, j.leader = claim.at.id.epoch, claim.at.id.epoch, claim.leader
 }

@@ -27,24 +27,45 @@ type attempts struct {
 	link     *link
 	timeout  time.Duration
 	pause    time.Duration
+	retryFor time.Duration
 	deadline time.Time // zero for none
+	call     uint64    // of troubles, once an attempt has failed
 }
 
 // attempts begins the attempts at a call. If retryFor is not zero, they end after that time, and at once if Redis
-// denies access; otherwise they continue until ctx or the link ends.
+// denies access or the TLS handshake fails; otherwise they continue until ctx or the link ends.
 func (l *link) attempts(retryFor time.Duration) attempts {
-	a := attempts{link: l, timeout: l.options.Timeout, pause: minPause}
+	a := attempts{link: l, timeout: l.options.Timeout, pause: minPause, retryFor: retryFor}
 	if retryFor > 0 {
 		a.deadline = time.Now().Add(retryFor)
 	}
 	return a
 }
 
+// succeeded ends the attempts: the last one has succeeded.
+func (a *attempts) succeeded() {
+	a.link.troubles.succeeded(a.call)
+	a.call = 0
+}
+
 // backOff handles a failed attempt. It returns nil, after a pause, if another attempt may succeed. Otherwise, or when
-// ctx or the link has ended, it returns the error of the call.
+// ctx or the link has ended, it ends the attempts and returns the error of the call.
 func (a *attempts) backOff(ctx context.Context, err error) error {
-	if !a.deadline.IsZero() && (hasPrefix(err, accessErrors) || time.Now().After(a.deadline)) {
-		return err
+	if err = a.wait(ctx, err); err != nil && a.call != 0 {
+		a.link.troubles.gaveUp(a.call)
+		a.call = 0
+	}
+	return err
+}
+
+func (a *attempts) wait(ctx context.Context, err error) error {
+	if !a.deadline.IsZero() {
+		if hasPrefix(err, accessErrors) || isTLS(err) {
+			return err
+		}
+		if time.Now().After(a.deadline) {
+			return fmt.Errorf("repeated for %v: %w", a.retryFor, err)
+		}
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -55,20 +76,26 @@ func (a *attempts) backOff(ctx context.Context, err error) error {
 		}
 		return err
 	}
-	a.link.setRetrying(err)
+	a.call = a.link.troubles.failed(a.call, err)
 	var t interface{ Timeout() bool } // context.DeadlineExceeded has it, too
 	if errors.As(err, &t) && t.Timeout() {
 		a.timeout = min(2*a.timeout, maxAttempt)
 	}
-	pause := time.NewTimer(a.pause)
-	defer pause.Stop()
+	pause := a.pause
 	a.pause = min(2*a.pause, maxPause)
+	return a.link.pause(ctx, pause)
+}
+
+// pause returns nil after the given time, and an error if ctx or the link ends before.
+func (l *link) pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
 	select {
-	case <-pause.C:
+	case <-timer.C:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-a.link.ctx.Done():
+	case <-l.ctx.Done():
 		return journal.ErrClosed
 	}
 }

@@ -1,0 +1,132 @@
+package redis
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/seathold/seathold/engine/journal/redis/redistest"
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	failedLine    = "has failed and is retried"
+	succeededLine = "succeed again"
+)
+
+// TestTroublesAreLoggedOnChange requires one line when calls begin to fail, one when the failure changes, one when all
+// of them succeed again, and silence while Redis comes and goes.
+func TestTroublesAreLoggedOnChange(t *testing.T) {
+	var log logBuffer
+	now := time.Now()
+	ts := newTroubles(log.logger())
+	ts.now = func() time.Time { return now }
+	lines := func(failed, succeeded int) {
+		t.Helper()
+		require.Equal(t, []int{failed, succeeded}, []int{log.count(failedLine), log.count(succeededLine)}, log.text.String())
+	}
+	refused, timeout := errors.New("refused"), error(timeoutError{})
+	ts.succeeded(0)
+	require.NoError(t, ts.cause())
+	call := ts.failed(0, refused)
+	for range 100 {
+		require.Equal(t, call, ts.failed(call, refused))
+	}
+	lines(1, 0)
+	require.Equal(t, refused, ts.cause())
+	other := ts.failed(0, timeout)
+	lines(1, 0) // too soon
+	now = now.Add(quietTime)
+	ts.failed(other, timeout)
+	lines(2, 0)
+	ts.succeeded(0) // a call that never failed, while others do
+	ts.succeeded(call)
+	lines(2, 0)
+	require.Error(t, ts.cause())
+	ts.gaveUp(other)
+	require.NoError(t, ts.cause())
+	lines(2, 0)
+	ts.succeeded(0) // the first success after all others have given up
+	lines(2, 1)
+	for range 10 { // comes and goes
+		ts.succeeded(ts.failed(0, refused))
+	}
+	lines(2, 1)
+	now = now.Add(quietTime)
+	ts.succeeded(ts.failed(0, refused))
+	lines(3, 2)
+	require.EqualValues(t, 1+100+1+1+10+1, ts.retries.Load())
+}
+
+type timeoutError struct{}
+
+func (timeoutError) Error() string { return "timed out" }
+func (timeoutError) Timeout() bool { return true }
+
+// TestTroubleIsVisible requires that an append which is retried has its reason in Condition and in the log, while other
+// calls to the same Redis succeed, and that the end is logged.
+func TestTroubleIsVisible(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	for name, c := range map[string]struct{ begin, end []any }{
+		"OOM":     {[]any{"config", "set", "maxmemory", "1"}, []any{"config", "set", "maxmemory", "0"}},
+		"timeout": {[]any{"client", "pause", "60000", "write"}, []any{"client", "unpause"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log logBuffer
+			j := claimed(t, Options{Address: s.URL(), Name: freshName(), Timeout: 20 * time.Millisecond,
+				CheckEvery: 5 * time.Millisecond, Log: log.logger()})
+			do := func(args []any) { require.NoError(t, j.link.client.Do(t.Context(), args...).Err()) }
+			do(c.begin)
+			waiting := startAppend(j, testGroup(1, 5))
+			until(t, "the trouble is visible", func() bool { return j.Condition().Retrying != nil })
+			until(t, "it is still visible after further checks", func() bool { return j.Condition().Retries > 3 })
+			cause := j.Status().Retrying
+			require.ErrorContains(t, cause, map[string]string{"OOM": "OOM", "timeout": "timeout"}[name])
+			waiting.held(t)
+			do(c.end)
+			require.NoError(t, <-waiting.done)
+			require.NoError(t, j.Condition().Retrying)
+			require.Equal(t, []int{1, 1}, []int{log.count(failedLine), log.count(succeededLine)}, log.text.String())
+			require.Equal(t, 1, log.count("kind="+name), log.text.String())
+		})
+	}
+}
+
+// TestFailedBeatIsVisible requires that a beat that fails is a trouble, which the next beat or group ends.
+func TestFailedBeatIsVisible(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	var log logBuffer
+	j := claimed(t, Options{Address: s.URL(), Timeout: 50 * time.Millisecond, Log: log.logger()})
+	for i, recover := range []func() error{
+		func() error { return j.Beat(t.Context()) },
+		func() error { return j.Append(t.Context(), testGroup(1, 5)) },
+	} {
+		j.link.troubles.now = func() time.Time { return time.Now().Add(time.Duration(i) * time.Minute) }
+		s.Kill()
+		require.NoError(t, j.Beat(t.Context()))
+		require.Error(t, j.Condition().Retrying)
+		s.Restart()
+		require.NoError(t, recover())
+		require.NoError(t, j.Condition().Retrying)
+	}
+	require.Equal(t, []int{2, 2}, []int{log.count(failedLine), log.count(succeededLine)}, log.text.String())
+}
+
+// TestResentEntriesAreVisible requires a log line for the entries that Redis had lost, in appends and in beats.
+func TestResentEntriesAreVisible(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	var log logBuffer
+	j := claimed(t, Options{Address: s.URL(), Log: log.logger()})
+	require.NoError(t, j.Append(t.Context(), testGroup(1, 5)))
+	require.NoError(t, j.link.client.FlushAll(t.Context()).Err())
+	require.NoError(t, j.Append(t.Context(), testGroup(6, 5)))
+	require.EqualValues(t, 2, j.Condition().Resent, "the claim and a group")
+	require.Equal(t, 1, log.count("lost entries"), log.text.String())
+	require.NoError(t, j.link.client.FlushAll(t.Context()).Err())
+	require.NoError(t, j.Beat(t.Context()))
+	require.EqualValues(t, 5, j.Condition().Resent, "the claim and two groups")
+	require.Equal(t, 2, log.count("lost entries"), log.text.String())
+}
