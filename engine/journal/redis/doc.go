@@ -91,13 +91,47 @@
 // appends missing entries again; only what Redis and the leader lose together is lost for good. Check reports which of
 // these applies.
 //
-// A replica receives an entry after it was acknowledged. A replica that Sentinel or Cluster promotes may lack the last
-// groups: a leader that is alive detects this and appends them again, but if the leader died together with the master,
-// they are lost. Worse, a master cut off by a network partition does not detect that it was replaced. Until it rejoins,
-// a leader on its side continues to acknowledge groups that will be discarded, while a standby on the other side claims
-// the new master and sells the same seats: the fence holds only where there is one Redis. min-replicas-to-write and
-// min-replicas-max-lag shorten that time; nothing in Redis eliminates it. Check therefore reports a Redis with
-// automatic failover as not safe, whatever it syncs.
+// A replica receives an entry after it was acknowledged. A replica that Sentinel, a cluster or a provider promotes may
+// lack the last groups: a leader that is alive detects this and appends them again, but if the leader died together with
+// the master, they are lost. Worse, a master cut off by a network partition does not detect that it was replaced. Until
+// it rejoins, a leader on its side continues to acknowledge groups that will be discarded, while a standby on the other
+// side claims the new master and sells the same seats: the fence holds only where there is one Redis.
+// min-replicas-to-write and min-replicas-max-lag shorten that time; nothing in Redis eliminates it. Check therefore
+// reports a Redis with any sign of a failover as not safe, whatever it syncs:
+//
+//	sign                                                  where
+//	a replica is connected                                INFO connected_slaves
+//	a replica was connected, up to repl-backlog-ttl ago   INFO repl_backlog_active
+//	it was promoted itself                                INFO master_replid2
+//	a failover is in progress                             INFO master_failover_state
+//	Sentinel watches it, with or without replicas         the address; PUBSUB NUMSUB __sentinel__:hello
+//	the cluster knows replicas of it                      CLUSTER NODES
+//
+// A proxy that answers INFO by itself, or a program that imitates Redis, lacks some of its fields. A proxy that only
+// forwards connections is not visible, and needs a replica to fail over to, which is. A provider that hides its replicas
+// as well denies CONFIG, and a Redis whose settings cannot be read is not safe. For such a Redis, Check measures whether
+// writes take longer than reads. If they do not, they are certainly not synced; if they do, that proves nothing.
+//
+// # When a guarantee is lost
+//
+// Check asks once. The journal asks again every Options.CheckEvery and after every new connection, logs each change, and
+// shows the present state in Condition. With Options.RequireSafe, which a server sets for the durability sync unless its
+// operator has accepted the loss, it acknowledges a group only while Redis is safe (I5): Append waits, Withheld says why,
+// and the engine refuses calls. The leader beats meanwhile, since a standby would find the same Redis. When the guarantee
+// is restored, a beat syncs what was written before, and Append returns. Groups that were acknowledged before the check
+// noticed the change, up to CheckEvery, had only the weaker guarantee. A change that did not last until the next check is
+// not noticed.
+//
+// # Rights
+//
+// A user of Redis needs these rights, here for journals of all names; ~{seathold:NAME}:* permits one:
+//
+//	ACL SETUSER seathold on >PASSWORD ~{seathold:* resetchannels -@all
+//	  +hello +select +info +config|get +pubsub|numsub
+//	  +get +mget +set +del +exists +unlink +hget +hgetall +hset +hkeys +hdel
+//	  +xadd +xrange +xrevrange +xread +xdel +xtrim +eval +evalsha
+//
+// In a cluster, +cluster|slots +cluster|nodes +command are needed, too. OpenReadOnly needs +get +mget +hgetall +xrange.
 //
 // # Cost
 //

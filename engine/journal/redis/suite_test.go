@@ -2,7 +2,6 @@ package redis
 
 import (
 	"bytes"
-	"context"
 	crand "crypto/rand"
 	"errors"
 	"fmt"
@@ -22,14 +21,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	redis.SetLogger(discardLog{})
+	SilenceClient()
 	goleak.VerifyTestMain(m)
 }
-
-// discardLog discards the client's messages about connections that the tests reset.
-type discardLog struct{}
-
-func (discardLog) Printf(context.Context, string, ...any) {}
 
 // rounds returns how many rounds a random test runs: the given number times SEATHOLD_ROUNDS.
 func rounds(t testing.TB, n int) int {

@@ -130,3 +130,11 @@ func isTLS(err error) bool {
 	return errors.As(err, &certificate) || errors.As(err, &header) ||
 		errors.As(err, &operation) && operation.Op == "remote error" // an alert
 }
+
+// SilenceClient discards the log lines of the Redis client, for the whole process: it logs each failed attempt of its
+// own, of which Options.Log has the first. A program calls it once, at its start.
+func SilenceClient() { redis.SetLogger(silence{}) }
+
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}

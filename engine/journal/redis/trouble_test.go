@@ -130,3 +130,23 @@ func TestResentEntriesAreVisible(t *testing.T) {
 	require.EqualValues(t, 5, j.Condition().Resent, "the claim and two groups")
 	require.Equal(t, 2, log.count("lost entries"), log.text.String())
 }
+
+// TestCallsAtTheStartEnd requires that the calls of a start are retried until their time is over, and end at once when
+// Redis denies access.
+func TestCallsAtTheStartEnd(t *testing.T) {
+	t.Parallel()
+	j := openAt(t, "redis://127.0.0.1:1")
+	refused := errors.New("refused")
+	a := j.link.attempts(time.Minute)
+	require.NoError(t, a.backOff(t.Context(), refused))
+	require.Equal(t, refused, j.Condition().Retrying)
+	a.deadline = time.Now().Add(-time.Second)
+	err := a.backOff(t.Context(), refused)
+	require.ErrorIs(t, err, refused)
+	require.ErrorContains(t, err, "repeated for 1m0s")
+	require.NoError(t, j.Condition().Retrying, "it is not retried any more")
+
+	s := redistest.Start(t, append([]string{"--requirepass", "secret"}, redistest.Durable...)...)
+	_, err = openAt(t, s.URL()).Check(t.Context())
+	require.ErrorContains(t, err, "NOAUTH")
+}
