@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/server"
 )
 
@@ -40,6 +41,9 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	p.term(s, &stats)
 	if stats.Journal != nil {
 		p.journal(stats.Journal)
+	}
+	if stats.Journal != nil || !stats.Leads {
+		p.store(e.Condition())
 	}
 	p.conserved(e)
 }
@@ -143,6 +147,14 @@ func (p page) journal(j *engine.JournalStats) {
 	p.gauge("checkpoint_size_bytes", float64(size))
 	p.gauge("checkpoint_duration_seconds", took)
 	p.gauge("checkpoint_behind_records", float64(j.ToReplay))
+}
+
+// store collects how the journal's store is doing, on a leader and on a standby.
+func (p page) store(c journal.Condition) {
+	p.gauge("journal_safe", truth(len(c.Unsafe) == 0))
+	p.gauge("journal_retrying", truth(c.Retrying != nil))
+	p.counter("journal_retries_total", c.Retries)
+	p.counter("journal_resent_entries_total", c.Resent)
 }
 
 func (p page) conserved(e *engine.Engine) {

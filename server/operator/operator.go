@@ -4,9 +4,11 @@ package operator
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 	"time"
 
 	"github.com/seathold/seathold/engine"
@@ -18,6 +20,11 @@ import (
 type Options struct {
 	// Ready reports whether reservations are accepted, or why not: Server.Ready, or a substitute until there is a server.
 	Ready func() error
+	// Notes returns what else an operator should know. /readyz has each in a line of its own after the first line, whether
+	// or not it is ready. Without the function there are none.
+	Notes func() []string
+	// Arguments are shown at /debug/pprof/cmdline instead of the process's own, which may contain passwords.
+	Arguments []string
 	// Metrics serves /metrics.
 	Metrics http.Handler
 	// Engine returns the current engine, nil while the journal is replayed. Without the function there is no
@@ -40,16 +47,10 @@ func New(o Options) *http.Server {
 	}
 	paths := http.NewServeMux()
 	paths.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeLine(w, http.StatusOK, "alive") })
-	paths.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if err := o.Ready(); err != nil {
-			writeLine(w, http.StatusServiceUnavailable, "not ready: "+err.Error())
-			return
-		}
-		writeLine(w, http.StatusOK, "ready")
-	})
+	paths.HandleFunc("GET /readyz", o.readyz)
 	paths.Handle("GET /metrics", o.guard(server.Read, o.Metrics))
 	for path, profile := range map[string]http.HandlerFunc{
-		"/debug/pprof/": pprof.Index, "/debug/pprof/cmdline": pprof.Cmdline, "/debug/pprof/profile": pprof.Profile,
+		"/debug/pprof/": pprof.Index, "/debug/pprof/cmdline": o.cmdline, "/debug/pprof/profile": pprof.Profile,
 		"/debug/pprof/symbol": pprof.Symbol, "/debug/pprof/trace": pprof.Trace,
 	} {
 		paths.Handle(path, o.guard(server.Admin, profile))
@@ -67,6 +68,27 @@ func New(o Options) *http.Server {
 		IdleTimeout:       75 * time.Second,
 		MaxHeaderBytes:    server.MaxHeader,
 	}
+}
+
+// readyz writes whether reservations are accepted, or why not, and the notes.
+func (o *Options) readyz(w http.ResponseWriter, _ *http.Request) {
+	status, text := http.StatusOK, "ready"
+	if err := o.Ready(); err != nil {
+		status, text = http.StatusServiceUnavailable, "not ready: "+err.Error()
+	}
+	if o.Notes != nil {
+		for _, note := range o.Notes() {
+			text += "\nnote: " + note
+		}
+	}
+	writeLine(w, status, text)
+}
+
+// cmdline writes the arguments as pprof does, separated by NUL.
+func (o *Options) cmdline(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.WriteString(w, strings.Join(o.Arguments, "\x00")) // an error means that the client has gone
 }
 
 // guard requires a key with at least the role.

@@ -48,3 +48,30 @@ func TestPort(t *testing.T) {
 	require.Contains(t, w.Body.String(), fault.Error())
 	require.Equal(t, 200, get(open, "/healthz", "").Code)
 }
+
+// TestNotes checks that /readyz has the notes after its first line, ready or not, and that the process's arguments are
+// not shown.
+func TestNotes(t *testing.T) {
+	var fault error
+	var notes []string
+	o := Options{Ready: func() error { return fault }, Notes: func() []string { return notes },
+		Metrics: http.NotFoundHandler(), Arguments: []string{"seathold", "--redis", "redis://host"}}
+	get := func(path string) (int, string) {
+		w := httptest.NewRecorder()
+		New(o).Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		return w.Code, w.Body.String()
+	}
+	want := func(code int, text string) {
+		t.Helper()
+		gotCode, got := get("/readyz")
+		require.Equal(t, code, gotCode)
+		require.Equal(t, text, got)
+	}
+	want(200, "ready\n")
+	notes = []string{"it is slow", "it is warm"}
+	want(200, "ready\nnote: it is slow\nnote: it is warm\n")
+	fault = http.ErrServerClosed
+	want(503, "not ready: "+fault.Error()+"\nnote: it is slow\nnote: it is warm\n")
+	_, arguments := get("/debug/pprof/cmdline")
+	require.Equal(t, "seathold\x00--redis\x00redis://host", arguments)
+}

@@ -83,7 +83,7 @@ func (s *service) describeJournal() string {
 		return "none: all outcomes are lost when the server ends"
 	case s.command.Durability == "async":
 		return s.command.Journal.String() + ", async: answers do not wait for it, a crash may undo the last ones"
-	case s.command.Journal.Redis != "":
+	case s.command.Journal.Redis.URL != "":
 		return s.command.Journal.String() + ", sync: acknowledged outcomes are in the Redis"
 	}
 	return s.command.Journal.String() + ", sync: acknowledged outcomes are on disk"

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/audit"
@@ -19,26 +18,16 @@ const defaultData = "./seathold-data"
 
 // journalFlags say where the journal is kept.
 type journalFlags struct {
-	Data  string `default:"./seathold-data" env:"SEATHOLD_DATA" placeholder:"DIR" help:"The journal's directory (default: ${default})."`
-	Redis string `env:"SEATHOLD_REDIS" placeholder:"URL" help:"Keep the journal in a Redis: redis://HOST:PORT, rediss://, unix://, redis+sentinel://HOST:PORT,HOST:PORT/MASTER or redis+cluster://HOST:PORT,HOST:PORT."`
+	Data  string     `default:"./seathold-data" env:"SEATHOLD_DATA" placeholder:"DIR" help:"The journal's directory (default: ${default})."`
+	Redis redisFlags `embed:"" envprefix:"SEATHOLD_"`
 }
 
-// openJournal opens the journal for writing.
-func (s *service) openJournal() (journal.Backend, error) {
-	where := s.command.Journal
-	if where.Redis == "" {
-		warn := func(err error) { s.log.Warn("a fault that does not stop the journal", "fault", err) }
-		j, err := embedded.Open(where.Data, embedded.Options{Warn: warn, New: s.command.New})
-		return j, hintNew(err)
+// check reports flags that contradict each other.
+func (f *journalFlags) check() error {
+	if f.Redis.URL != "" && f.Data != defaultData {
+		return usagef("--data and --redis exclude each other: a journal is kept in one of them")
 	}
-	r, err := redis.Open(redis.Options{Address: where.Redis, New: s.command.New})
-	if err != nil {
-		return nil, err
-	}
-	if err := s.checked(r); err != nil {
-		return nil, errors.Join(err, r.Close())
-	}
-	return r, nil
+	return f.Redis.check()
 }
 
 // hintNew adds to an error about a journal that is gone how to begin another one.
@@ -50,23 +39,27 @@ func hintNew(err error) error {
 }
 
 // openReadOnly opens the journal for reading. A directory must not be in use by a server; a Redis may be.
-func (f journalFlags) openReadOnly() (rehearsal.Readable, error) {
-	if f.Redis != "" {
-		return redis.OpenReadOnly(redis.Options{Address: f.Redis})
+func (f *journalFlags) openReadOnly(p *process) (rehearsal.Readable, error) {
+	if err := f.check(); err != nil {
+		return nil, err
 	}
-	return embedded.OpenReadOnly(f.Data)
+	if f.Redis.URL == "" {
+		return embedded.OpenReadOnly(f.Data)
+	}
+	o, err := f.Redis.options(defaultName)
+	if err != nil {
+		return nil, err
+	}
+	o.Log = p.logger()
+	return redis.OpenReadOnly(o)
 }
 
 // String names the journal, without a password.
-func (f journalFlags) String() string {
-	if f.Redis == "" {
+func (f *journalFlags) String() string {
+	if f.Redis.URL == "" {
 		return f.Data
 	}
-	address, err := url.Parse(f.Redis)
-	if err != nil {
-		return "the Redis of --redis"
-	}
-	return address.Redacted()
+	return f.Redis.String()
 }
 
 type journalCommand struct {
@@ -80,7 +73,7 @@ type dumpCommand struct {
 
 // Run prints the journal.
 func (c *dumpCommand) Run(p *process) error {
-	b, err := c.Journal.openReadOnly()
+	b, err := c.Journal.openReadOnly(p)
 	if err != nil {
 		return err
 	}
@@ -98,7 +91,7 @@ func (c *verifyCommand) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	b, err := c.Journal.openReadOnly()
+	b, err := c.Journal.openReadOnly(p)
 	if err != nil {
 		return err
 	}
@@ -106,14 +99,14 @@ func (c *verifyCommand) Run(p *process) error {
 	if err = errors.Join(err, b.Close()); err != nil {
 		return err
 	}
-	err = printAudit(p.stdout, c.Journal, &found)
+	err = printAudit(p.stdout, &c.Journal, &found)
 	if err == nil && found.Broken > 0 {
-		err = fmt.Errorf("%s: %s broken invariants", c.Journal, count(found.Broken))
+		err = fmt.Errorf("%s: %s broken invariants", &c.Journal, count(found.Broken))
 	}
 	return err
 }
 
-func printAudit(w io.Writer, where journalFlags, a *audit.Findings) error {
+func printAudit(w io.Writer, where *journalFlags, a *audit.Findings) error {
 	out := lines{w: w}
 	out.printf("journal       %s", where)
 	out.printf("records       %s, the last has number %s", count(a.Records), count(int(a.Last)))

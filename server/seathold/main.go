@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/seathold/seathold/engine/journal/redis"
 )
 
 // Exit codes. Each failure prints one line on stderr.
@@ -36,6 +39,9 @@ type process struct {
 	signals        <-chan os.Signal // requests to end
 }
 
+// logger returns a logger to stderr.
+func (p *process) logger() *slog.Logger { return slog.New(slog.NewTextHandler(p.stderr, nil)) }
+
 // usageError is an error in the command line.
 type usageError struct{ error }
 
@@ -44,6 +50,7 @@ func usagef(format string, facts ...any) error { return usageError{fmt.Errorf(fo
 func main() {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	redis.SilenceClient()
 	os.Exit(run(os.Args[1:], &process{stdout: os.Stdout, stderr: os.Stderr, signals: signals}))
 }
 
@@ -72,7 +79,7 @@ func run(args []string, p *process) (code int) {
 	}
 	command, err := parser.Parse(args)
 	if err != nil {
-		return p.fail(exitUsage, err)
+		return p.fail(exitUsage, errors.New(hideURLs(err.Error()))) // an argument out of place may be a URL with a password
 	}
 	err = command.Run(p)
 	if _, usage := errors.AsType[usageError](err); usage {

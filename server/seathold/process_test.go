@@ -63,7 +63,10 @@ func (o *output) String() string {
 }
 
 // begin starts the program on ports that the system picks.
-func begin(t *testing.T, args ...string) *program {
+func begin(t *testing.T, args ...string) *program { return beginIn(t, nil, args...) }
+
+// beginIn is begin with more variables in the environment.
+func beginIn(t *testing.T, environment []string, args ...string) *program {
 	path, err := binary()
 	require.NoError(t, err)
 	s := &program{t: t, output: &output{}, exited: make(chan struct{}),
@@ -71,7 +74,7 @@ func begin(t *testing.T, args ...string) *program {
 	args = append([]string{"serve", "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"}, args...)
 	s.command = exec.Command(path, args...)
 	s.command.Stdout, s.command.Stderr = s.output, s.output
-	s.command.Env = withoutDelay()
+	s.command.Env = append(withoutDelay(), environment...)
 	require.NoError(t, s.command.Start())
 	go func() {
 		_ = s.command.Wait() // a killed process has no good exit status
@@ -148,6 +151,16 @@ func (s *program) gauge(name string) float64 {
 	}
 	require.FailNow(s.t, "no metric "+name, "%s", page)
 	return 0
+}
+
+// page returns what the operator's port has at a path.
+func (s *program) page(path string) string {
+	r, err := s.client.Get(s.operator + path)
+	require.NoError(s.t, err)
+	defer func() { _ = r.Body.Close() }() // it was read to its end
+	text, err := io.ReadAll(r.Body)
+	require.NoError(s.t, err)
+	return string(text)
 }
 
 // kill ends the process with SIGKILL.

@@ -17,14 +17,14 @@ import (
 )
 
 type rehearseCommand struct {
-	Scale      float64 `default:"0.01" placeholder:"0.001..1" help:"How large: 1 is four million entries a draw and all tickets on sale (default: ${default})."`
-	Seed       uint64  `default:"1" help:"Seed of all randomness (default: ${default}). With --workers 1 the same seed and scale give the same result to the digit."`
-	Workers    int     `help:"How many goroutines play buyers. Default: one a processor."`
-	Data       string  `xor:"journal" placeholder:"DIR" help:"Keep the journal in this directory, which must be new or empty. Default: one in the working directory that is removed at the end."`
-	Redis      string  `xor:"journal" placeholder:"URL" help:"Keep the journal in a Redis, under a name of its own, which is printed. It is not removed."`
-	Durability string  `default:"sync" enum:"sync,async,none" help:"Answer after the outcome is on disk (sync, the default), before it (async), or keep no journal at all (none)."`
-	Sale       string  `default:"paris2024" env:"SEATHOLD_SALE" placeholder:"NAME|DIR" help:"The sale definition (default: ${default})."`
-	JSON       string  `name:"json" placeholder:"FILE" help:"Also write the report as JSON."`
+	Scale      float64    `default:"0.01" placeholder:"0.001..1" help:"How large: 1 is four million entries a draw and all tickets on sale (default: ${default})."`
+	Seed       uint64     `default:"1" help:"Seed of all randomness (default: ${default}). With --workers 1 the same seed and scale give the same result to the digit."`
+	Workers    int        `help:"How many goroutines play buyers. Default: one a processor."`
+	Data       string     `placeholder:"DIR" help:"Keep the journal in this directory, which must be new or empty. Default: one in the working directory that is removed at the end."`
+	Redis      redisFlags `embed:"" envprefix:"SEATHOLD_REHEARSE_"`
+	Durability string     `default:"sync" enum:"sync,async,none" help:"Answer after the outcome is on disk (sync, the default), before it (async), or keep no journal at all (none)."`
+	Sale       string     `default:"paris2024" env:"SEATHOLD_SALE" placeholder:"NAME|DIR" help:"The sale definition (default: ${default})."`
+	JSON       string     `name:"json" placeholder:"FILE" help:"Also write the report as JSON."`
 }
 
 // rehearsalMemory is the memory limit of the runtime, unless GOMEMLIMIT sets another. A whole sale fills large tables
@@ -78,14 +78,19 @@ func (c *rehearseCommand) options(p *process) (o rehearsal.Options, tidy func() 
 		return o, nil, usagef("--scale %g is not from %g to %g", c.Scale, rehearsal.MinScale, float64(rehearsal.MaxScale))
 	case c.Workers < 0:
 		return o, nil, usagef("--workers %d is negative", c.Workers)
-	case c.Durability == "none" && (c.Data != "" || c.Redis != ""):
+	case c.Durability == "none" && (c.Data != "" || c.Redis.URL != ""):
 		return o, nil, usagef("--durability none keeps no journal: it excludes --data and --redis")
+	case c.Data != "" && c.Redis.URL != "":
+		return o, nil, usagef("--data and --redis exclude each other: a journal is kept in one of them")
+	}
+	if err := c.Redis.check(); err != nil {
+		return o, nil, err
 	}
 	o = rehearsal.Options{Scale: c.Scale, Seed: c.Seed, Workers: c.Workers, Durability: durabilities[c.Durability]}
 	if o.Sale, err = catalog.Load(c.Sale); err != nil || o.Durability == engine.None {
 		return o, tidy, err
 	}
-	if c.Redis != "" {
+	if c.Redis.URL != "" {
 		return o, tidy, c.openRedis(p, &o)
 	}
 	dir := c.Data
@@ -102,9 +107,13 @@ func (c *rehearseCommand) options(p *process) (o rehearsal.Options, tidy func() 
 	return o, tidy, nil
 }
 
-// openRedis opens a journal with a new name in the Redis.
+// openRedis opens a journal in the Redis, with a new name unless --redis-name sets one. It is not removed at the end.
 func (c *rehearseCommand) openRedis(p *process, o *rehearsal.Options) error {
-	at := redis.Options{Address: c.Redis, Name: "rehearsal-" + time.Now().UTC().Format("20060102-150405")}
+	at, err := c.Redis.options("rehearsal-" + time.Now().UTC().Format("20060102-150405"))
+	if err != nil {
+		return err
+	}
+	at.Log = p.logger()
 	journal, err := redis.Open(at)
 	if err != nil {
 		return err

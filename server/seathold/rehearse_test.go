@@ -65,7 +65,7 @@ func TestRehearseRefusesWrongUsage(t *testing.T) {
 		{exitUsage, "--scale 2 is not from 0.001 to 1", []string{"--scale", "2"}},
 		{exitUsage, "--workers -1 is negative", []string{"--workers=-1"}},
 		{exitUsage, "--durability none keeps no journal", []string{"--durability", "none", "--data", "x"}},
-		{exitUsage, "--data and --redis can't be used together", []string{"--data", "x", "--redis", "y"}},
+		{exitUsage, "--data and --redis exclude each other", []string{"--data", "x", "--redis", "y"}},
 		{exitFailed, "sale definition", []string{"--sale", "/nowhere"}},
 		{exitFailed, "ended by a signal", []string{"--scale", "0.1"}},
 	} {

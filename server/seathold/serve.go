@@ -72,13 +72,14 @@ type service struct {
 	server    atomic.Pointer[server.Server] // nil until the journal is replayed
 	engine    *engine.Engine                // replaced when it is deposed
 	following following
-	report    []string   // what the check of a Redis found
-	ended     chan error // a listener ended
+	monitored atomic.Pointer[journal.Monitored] // the journal, if it has a store that can be in trouble
+	report    []string                          // what the check of a Redis found
+	ended     chan error                        // a listener ended
 }
 
 // prepare checks everything that can be checked without the journal, and binds both ports.
 func (c *serveCommand) prepare(p *process) (*service, error) {
-	s := &service{command: c, process: p, log: slog.New(slog.NewTextHandler(p.stderr, nil)), ended: make(chan error, 2)}
+	s := &service{command: c, process: p, log: p.logger(), ended: make(chan error, 2)}
 	if c.TTL < time.Second || c.TTL%time.Second != 0 {
 		return nil, usagef("--ttl %s is not a whole number of seconds", c.TTL)
 	}
@@ -95,7 +96,7 @@ func (c *serveCommand) prepare(p *process) (*service, error) {
 	if s.sale, err = catalog.Load(c.Sale); err != nil {
 		return nil, err
 	}
-	if err = c.Standby.check(c); err != nil {
+	if err = errors.Join(c.Journal.check(), c.Standby.check(c)); err != nil {
 		return nil, err
 	}
 	s.clock = c.Clock.orDefaultOf(c.Sale, s.sale)
@@ -162,6 +163,7 @@ func (s *service) layer() func(net.Listener) net.Listener {
 func (s *service) startOperator() {
 	s.operator = operator.New(operator.Options{
 		Ready: s.ready, Metrics: metrics.Page(metrics.NewRegistry(metrics.ReadBuild(), s.server.Load)), Engine: s.inCharge,
+		Notes: s.notes, Arguments: publicArguments(os.Args),
 		Keys: s.keys, Loopback: s.admin.Addr().(*net.TCPAddr).IP.IsLoopback(), Log: s.log,
 	})
 	go func() {
@@ -225,7 +227,7 @@ func (s *service) openEngine(ctx context.Context, standby bool) (*engine.Engine,
 		Durability: durabilities[s.command.Durability], CheckpointAfter: s.command.Checkpoint}
 	if o.Durability != engine.None {
 		var err error
-		if o.Journal, err = s.openJournal(); err != nil {
+		if o.Journal, err = s.openJournal(ctx); err != nil {
 			return nil, err
 		}
 		s.log.Info("replaying the journal", "journal", s.command.Journal.String(), "standby", standby)

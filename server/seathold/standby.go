@@ -3,13 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/seathold/seathold/engine/journal"
-	"github.com/seathold/seathold/engine/journal/redis"
 	"github.com/seathold/seathold/server"
 )
 
@@ -17,38 +14,16 @@ import (
 type standby struct {
 	Standby       bool          `env:"SEATHOLD_STANDBY" help:"Follow the leader's journal and take over when it stops (with --redis)."`
 	TakeoverAfter time.Duration `default:"3s" env:"SEATHOLD_TAKEOVER_AFTER" help:"How long the leader must be silent before a standby takes over (default: ${default})."`
-	MayLose       bool          `name:"redis-may-lose" env:"SEATHOLD_REDIS_MAY_LOSE" help:"Start with --durability sync even on a Redis that may lose what it acknowledged."`
+	MayLose       bool          `name:"redis-may-lose" env:"SEATHOLD_REDIS_MAY_LOSE" help:"Accept, with --durability sync, a Redis that may lose what it acknowledged in a crash or a failover."`
 	Advertise     string        `env:"SEATHOLD_ADVERTISE" placeholder:"URL" help:"Where clients reach this server; a standby refers them there (default: the address of the API)."`
 }
-
-// checked checks what the Redis guarantees and keeps the findings for the banner. It refuses a Redis that cannot meet
-// --durability sync.
-func (s *service) checked(r *redis.Journal) error {
-	ctx, cancel := context.WithTimeout(context.Background(), checkTime)
-	defer cancel()
-	report, err := r.Check(ctx)
-	if err != nil {
-		return err
-	}
-	s.report = report.Lines
-	if s.command.Durability == "sync" && !report.Safe && !s.command.Standby.MayLose {
-		return fmt.Errorf("%s cannot meet --durability sync (%s); change its configuration, or start with --redis-may-lose",
-			s.command.Journal, strings.Join(report.Why, "; "))
-	}
-	return nil
-}
-
-// checkTime bounds the check of a Redis before the start.
-const checkTime = 30 * time.Second
 
 // leastTakeover is two of the half seconds between heartbeats of a leader.
 const leastTakeover = time.Second
 
 func (f *standby) check(c *serveCommand) error {
 	switch {
-	case c.Journal.Redis != "" && c.Journal.Data != defaultData:
-		return usagef("--data and --redis exclude each other: a journal is kept in one of them")
-	case f.Standby && c.Journal.Redis == "":
+	case f.Standby && c.Journal.Redis.URL == "":
 		return usagef("--standby needs --redis: servers cannot share a directory")
 	case f.Standby && c.Durability == "none":
 		return usagef("--standby needs a journal: --durability none keeps none")

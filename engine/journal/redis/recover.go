@@ -50,7 +50,7 @@ func (l *link) readError(err error) error {
 	if errors.Is(err, journal.ErrClosed) || errors.Is(err, context.Canceled) {
 		return err
 	}
-	return fmt.Errorf("reading journal %q: %w", l.options.Name, err)
+	return fmt.Errorf("reading journal %q in %s: %w", l.options.Name, Location(l.options.Address), err)
 }
 
 // updateStatus makes Status show what was read.

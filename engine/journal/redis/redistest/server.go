@@ -25,6 +25,7 @@ type Server struct {
 
 	t       testing.TB
 	args    []string
+	tls     *Certificates // nil without TLS
 	process *exec.Cmd
 	exited  chan struct{}
 }
@@ -38,7 +39,23 @@ func Start(t testing.TB, args ...string) *Server {
 	if len(args) == 0 {
 		args = Durable
 	}
-	s := &Server{Dir: t.TempDir(), t: t, args: args}
+	return (&Server{t: t, args: args}).startFirst()
+}
+
+// Certificates are files in PEM: those of an authority, and a certificate with its key.
+type Certificates struct{ CA, Cert, Key string }
+
+// StartTLS is Start for a server that accepts only connections with TLS and a client certificate of the authority.
+func StartTLS(t testing.TB, c Certificates, args ...string) *Server {
+	t.Helper()
+	return (&Server{t: t, args: append(Durable[:len(Durable):len(Durable)], args...), tls: &c}).startFirst()
+}
+
+// startFirst starts a server on a free port.
+func (s *Server) startFirst() *Server {
+	t := s.t
+	t.Helper()
+	s.Dir = t.TempDir()
 	t.Cleanup(s.Kill)
 	for range 10 { // another process may take the port before it is used
 		s.Port = freePort(t)
@@ -70,16 +87,26 @@ func freePort(t testing.TB) int {
 func (s *Server) Addr() string { return fmt.Sprintf("127.0.0.1:%d", s.Port) }
 
 // URL returns the server's address in the form that a journal accepts.
-func (s *Server) URL() string { return "redis://" + s.Addr() }
+func (s *Server) URL() string {
+	if s.tls != nil {
+		return "rediss://" + s.Addr()
+	}
+	return "redis://" + s.Addr()
+}
 
 // Socket returns the path of the server's unix socket, in the server's directory.
 func (s *Server) Socket() string { return filepath.Join(s.Dir, "redis.sock") }
 
 // start starts the process and returns when it is ready.
 func (s *Server) start() error {
-	args := append([]string{"--port", fmt.Sprint(s.Port), "--bind", "127.0.0.1", "--dir", s.Dir, "--save", "",
-		"--unixsocket", s.Socket(), "--daemonize", "no"}, s.args...)
-	return s.run(exec.Command("redis-server", args...), "Ready to accept connections")
+	args := []string{"--bind", "127.0.0.1", "--dir", s.Dir, "--save", "", "--unixsocket", s.Socket(), "--daemonize", "no"}
+	if s.tls == nil {
+		args = append(args, "--port", fmt.Sprint(s.Port))
+	} else {
+		args = append(args, "--port", "0", "--tls-port", fmt.Sprint(s.Port), "--tls-ca-cert-file", s.tls.CA,
+			"--tls-cert-file", s.tls.Cert, "--tls-key-file", s.tls.Key, "--tls-cluster", "yes", "--tls-replication", "yes")
+	}
+	return s.run(exec.Command("redis-server", append(args, s.args...)...), "Ready to accept connections")
 }
 
 // run starts a process and waits for a line of output that contains ready.
