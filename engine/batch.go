@@ -43,13 +43,16 @@ type Op struct {
 //
 // Everything is decided before the wait, so the first operation of a long batch waits longest for its answer; a
 // thousand operations take about a millisecond. Options.Backlog bounds the outcomes that wait for the journal, also
-// within a batch. When ctx ends, the operations that are not decided yet are not begun, and return its error.
+// within a batch. An operation waits for other callers like its single call, and all operations of a batch together for
+// about a second (see the package documentation). When ctx ends, the operations that are not decided yet are not begun, and return its error.
 func (e *Engine) Batch(ctx context.Context, ops []Op) {
-	now := e.counts.instant()
+	now, mayWait := e.counts.instant(), batchWait
 	for i := range ops {
 		e.prefetchAhead(ops, i)
 		ops[i].began = now
+		ops[i].Result.wait = inventory.Wait{Limit: min(callWait, mayWait)}
 		e.decideOp(ctx, &ops[i])
+		mayWait = max(mayWait-e.waits.spent(&ops[i].Result.wait), leastWait)
 		now = e.counts.instant()
 		ops[i].until = now
 	}
@@ -90,11 +93,13 @@ func (e *Engine) decideOp(ctx context.Context, op *Op) {
 	case OpConfirm:
 		if op.Err = checkReference(op.Reference, &op.Result); op.Err == nil {
 			op.seq, op.Err = e.decideEnd(ctx, op.ID, &op.Result, func(row uint32, now int64) inventory.Result {
-				return e.inventory.Confirm(row, now, op.Reference)
+				return e.inventory.Confirm(row, now, op.Reference, &op.Result.wait)
 			})
 		}
 	case OpRelease:
-		op.seq, op.Err = e.decideEnd(ctx, op.ID, &op.Result, e.inventory.Release)
+		op.seq, op.Err = e.decideEnd(ctx, op.ID, &op.Result, func(row uint32, now int64) inventory.Result {
+			return e.inventory.Release(row, now, &op.Result.wait)
+		})
 	default:
 		panic(fmt.Sprintf("BUG: a batch operation of kind %d", op.Kind))
 	}

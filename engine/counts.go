@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"github.com/seathold/seathold/engine/internal/meter"
+	"github.com/seathold/seathold/engine/inventory"
 )
 
 // call is a method of the engine whose outcomes are counted.
@@ -95,7 +96,7 @@ func (c *counts) instant() time.Duration {
 
 // begin is the first step of every call.
 func (c *counts) begin(r *Reservation) (began time.Duration) {
-	r.waitedFrom = 0
+	r.waitedFrom, r.wait = 0, inventory.Wait{}
 	return c.instant()
 }
 

@@ -44,7 +44,7 @@ var (
 func (e *Engine) newBallots() []*ballot.Ballot {
 	return ballot.New(&ballot.Host{Sale: e.sale, Inventory: e.inventory, Accounts: e.o.MaxAccounts,
 		Sync: e.o.Durability == Sync,
-		Now:  e.Now, Visible: e.visible, Pause: pause,
+		Now:  e.Now, Visible: e.visible, Pause: e.waits.pause,
 		Place: func(kind record.Kind, draw int, accountRow uint32, at time.Time) (seq uint64, ok bool) {
 			return e.inventory.Note(noteOf(kind, draw, accountRow, at.UnixMilli()))
 		}})

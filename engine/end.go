@@ -20,7 +20,7 @@ func (e *Engine) Confirm(ctx context.Context, id ID, reference string, r *Reserv
 	err := checkReference(reference, r)
 	if err == nil {
 		err = e.end(ctx, callConfirm, id, r, func(row uint32, now int64) inventory.Result {
-			return e.inventory.Confirm(row, now, reference)
+			return e.inventory.Confirm(row, now, reference, &r.wait)
 		})
 	}
 	return e.counts.end(callConfirm, began, r, err)
@@ -50,7 +50,8 @@ func validReference(s string) bool {
 // nothing and sets r.Repeated. From its ExpiresAt on, a reservation is expired instead. Errors are as for Reserve.
 func (e *Engine) Release(ctx context.Context, id ID, r *Reservation) error {
 	began := e.counts.begin(r)
-	return e.counts.end(callRelease, began, r, e.end(ctx, callRelease, id, r, e.inventory.Release))
+	return e.counts.end(callRelease, began, r, e.end(ctx, callRelease, id, r,
+		func(row uint32, now int64) inventory.Result { return e.inventory.Release(row, now, &r.wait) }))
 }
 
 // decide is the inventory's method that ends a reservation.

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +28,7 @@ type Engine struct {
 	recovery Recovery
 
 	counts       *counts
+	waits        waits
 	caughtUpAt   atomic.Int64 // when a standby last had all that the leader had made durable, in ns since counts.began
 	conservation conservationCheck
 
@@ -53,7 +53,8 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
-	e := &Engine{sale: o.Sale, o: o, stop: make(chan struct{}), deposed: make(chan struct{})}
+	e := &Engine{sale: o.Sale, o: o, stop: make(chan struct{}), deposed: make(chan struct{}),
+		waits: waits{began: time.Now()}}
 	e.calendar = newCalendar(o.Sale)
 	e.rules = newRuleTexts(o.TTL)
 	v, err := inventory.New(e.inventoryConfig())
@@ -83,7 +84,7 @@ func (e *Engine) inventoryConfig() inventory.Config {
 	s := e.sale
 	c := inventory.Config{
 		MaxReservations: e.o.MaxReservations, MaxAccounts: e.o.MaxAccounts, ExpectAccounts: e.o.ExpectAccounts,
-		Journalled: e.o.Durability != None, Pause: pause,
+		Journalled: e.o.Durability != None, Pause: e.waits.pause,
 		Wake: func() { e.term.Load().writer.Wake() },
 	}
 	c.MaxNotes = min(e.o.MaxAccounts*len(s.Draws)+1024, 1<<30-1) // every account may enter every draw
@@ -99,22 +100,6 @@ func (e *Engine) inventoryConfig() inventory.Config {
 		c.Pools = append(c.Pools, inventory.PoolConfig{Session: uint32(p.Session), Units: uint32(p.Capacity - p.Withheld)})
 	}
 	return c
-}
-
-// pause waits before another attempt at something that another caller is about to decide. It first yields, since that
-// caller may be waiting for a processor. Then it sleeps, since the caller's thread may have been preempted. It returns
-// false after about 100 ms.
-func pause(attempt int) bool {
-	const yields, sleeps = 256, 400
-	switch {
-	case attempt < yields:
-		runtime.Gosched()
-	case attempt < yields+sleeps:
-		time.Sleep(200 * time.Microsecond)
-	default:
-		return false
-	}
-	return true
 }
 
 // Close makes placed outcomes durable, answers the callers that wait for them, and closes the journal. A standby stops

@@ -25,7 +25,7 @@ func (e *Engine) readReservation(ctx context.Context, id ID, r *Reservation) err
 		return r.refuse(Refusal{Code: ReservationNotFound})
 	}
 	now := e.nowMs()
-	for attempt := 0; ; {
+	for {
 		if e.inventory.Read(row, &r.snapshot) {
 			if r.snapshot.State != Held || r.snapshot.ExpiresMs > now || e.term.Load() == nil {
 				break
@@ -39,10 +39,9 @@ func (e *Engine) readReservation(ctx context.Context, id ID, r *Reservation) err
 		if row = e.inventory.Find(inventory.ID(id)); row == 0 {
 			return r.refuse(Refusal{Code: ReservationNotFound})
 		}
-		if !pause(attempt) {
+		if !e.waits.again(&r.wait) {
 			return r.refuse(Refusal{Code: Overloaded})
 		}
-		attempt++ // only pauses count: an expiry above is progress
 	}
 	if err := e.awaitDurable(ctx, r.snapshot.Seq, r); err != nil {
 		return err
@@ -84,7 +83,7 @@ func (e *Engine) readAccount(ctx context.Context, account string, refused *Reser
 			}
 		}
 	}
-	ledger, why := e.ledger(row)
+	ledger, why := e.ledger(row, &refused.wait)
 	if why != "" {
 		return Account{}, refused.refuse(Refusal{Code: why})
 	}
@@ -111,11 +110,11 @@ func (e *Engine) readAccount(ctx context.Context, account string, refused *Reser
 
 // ledger returns the account's reservations that count, without expired holds, or the code of the refusal. It ends
 // expired holds that no sweep has ended yet, and then reads the ledger again.
-func (e *Engine) ledger(row uint32) (ledger []inventory.LedgerRow, why Code) {
+func (e *Engine) ledger(row uint32, w *inventory.Wait) (ledger []inventory.LedgerRow, why Code) {
 	now := e.nowMs() // one instant for all holds, so that none is shown as held after one that expires later has expired
 	for over := true; over; {
 		var ok bool
-		if ledger, ok = e.inventory.Ledger(row, ledger[:0]); !ok {
+		if ledger, ok = e.inventory.Ledger(row, ledger[:0], w); !ok {
 			return nil, Overloaded
 		}
 		over = false

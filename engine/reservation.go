@@ -69,7 +69,8 @@ type Reservation struct {
 	refusal    Refusal
 	snapshot   inventory.Snapshot
 	lines      []inventory.Line
-	waitedFrom time.Duration // when the call began to wait for the journal; 0 if it did not wait or is not timed
+	wait       inventory.Wait // for other callers
+	waitedFrom time.Duration  // when the call began to wait for the journal; 0 if it did not wait or is not timed
 }
 
 // refuse stores the refusal in the caller's reservation, so that it costs no allocation.

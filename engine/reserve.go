@@ -38,13 +38,13 @@ func (e *Engine) reserve(ctx context.Context, q *Request, r *Reservation) (seq u
 	e.inventory.PrefetchIndex((*inventory.ID)(&q.ID), q.Account)
 	now := e.nowMs()
 	lines, unknown := e.resolve(q, r)
-	for attempt := 0; ; attempt++ {
+	for {
 		// A known id decides alone: what became of the first request is the answer to its repeats, whatever the rules are now.
 		if row := e.findGiven(q.ID); row != 0 {
 			if seq, decided, err := e.repeat(q, row, lines, unknown == nil, now, r); decided {
 				return seq, err
 			}
-			if !pause(attempt) {
+			if !e.waits.again(&r.wait) {
 				return 0, r.refuse(Refusal{Code: Overloaded})
 			}
 			continue
@@ -240,7 +240,7 @@ func (e *Engine) take(q *Request, r *Reservation, phase int, now int64) inventor
 	}
 	request := inventory.Request{ID: inventory.ID(id), Account: q.Account, Lines: r.lines, Phase: uint16(phase),
 		Flags:   flags,
-		Created: now, Expires: now + ttl.Milliseconds()}
+		Created: now, Expires: now + ttl.Milliseconds(), Wait: &r.wait}
 	res := e.inventory.Reserve(&request)
 	if res.Verdict != inventory.Done {
 		return res

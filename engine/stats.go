@@ -20,10 +20,17 @@ type Stats struct {
 	StandbyLag   time.Duration    // on a standby: time since it last had all that the leader had made durable
 	Reservations map[State]uint64 // by state; nil on a standby
 	Expired      uint64           // reservations that expired
+	Waits        WaitStats        // of calls for other callers
 	Accounts     int              // named by any reservation or entry so far
 
 	Journal *JournalStats // nil without a journal, and on a standby
 	Slots   []SlotStats   // of every phase with access slots
+}
+
+// WaitStats count calls that waited for a step of another caller. The package documentation states the bound.
+type WaitStats struct {
+	Begun    uint64 // those that still wait included
+	TimedOut uint64 // refused as Overloaded, because the step was not completed in time
 }
 
 // CallStats are the results of the calls of one method. An operation of a batch counts like a call.
@@ -68,6 +75,7 @@ type SlotStats struct {
 // Stats returns the counts.
 func (e *Engine) Stats() Stats {
 	s := Stats{ClockAhead: e.o.Clock.Difference(), Leads: e.Leads(), Epoch: e.Epoch(), Expired: e.inventory.Expired(),
+		Waits:        WaitStats{Begun: e.waits.begun.Load(), TimedOut: e.waits.timedOut.Load()},
 		Accounts:     int(e.inventory.Accounts()) - 1,
 		Reservations: e.counts.reservations(e.inventory), Slots: e.openSlots()}
 	for of := range call(calls) {

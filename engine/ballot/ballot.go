@@ -30,8 +30,8 @@ type Host struct {
 	Place func(kind record.Kind, draw int, accountRow uint32, at time.Time) (seq uint64, ok bool)
 	// Visible reports whether the outcome with this sequence may be shown (I5).
 	Visible func(seq uint64) bool
-	// Pause waits before another attempt. It returns false when there have been enough.
-	Pause func(attempt int) bool
+	// Pause waits before another attempt, as the inventory's does.
+	Pause func(inventory.Wait) (inventory.Wait, bool)
 }
 
 // Ballot is one draw of the sale. All methods may be called by any number of goroutines, except where noted.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/draw"
+	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/record"
 )
 
@@ -36,7 +37,7 @@ type AccessSlot struct {
 // durable. Errors are ErrClosed and ErrOverloaded.
 func (b *Ballot) Enter(account string, group int) (entry Entry, seq uint64, err error) {
 	entry = Entry{Draw: b.draw.ID, Account: account}
-	for attempt := 0; ; attempt++ {
+	for wait := (inventory.Wait{}); ; {
 		p, now := b.entryOf(b.host.Inventory.FindAccount(account)), b.host.Now()
 		switch {
 		case p.placed:
@@ -45,7 +46,8 @@ func (b *Ballot) Enter(account string, group int) (entry Entry, seq uint64, err 
 			return entry, b.host.Inventory.Placed(), nil
 		case p.entered:
 			// Another call of this account is about to place the entry or to fail. This one depends on it (I7).
-			if !b.host.Pause(attempt) {
+			again := false
+			if wait, again = b.host.Pause(wait); !again {
 				return Entry{}, 0, ErrOverloaded
 			}
 			continue

@@ -35,7 +35,7 @@ func newBallot(t *testing.T) (*Ballot, *inventory.Inventory) {
 	sale, err := catalog.Load(catalog.Bundled)
 	require.NoError(t, err)
 	v, err := inventory.New(inventory.Config{MaxReservations: 1 << 10, MaxAccounts: 1 << 10, MaxNotes: 1 << 10,
-		Pause: func(int) bool { return false }})
+		Pause: func(w inventory.Wait) (inventory.Wait, bool) { return w, false }})
 	require.NoError(t, err)
 	h := &Host{Sale: sale, Inventory: v, Accounts: 1 << 10,
 		Now: func() time.Time { return sale.Draws[0].RegistrationOpens },
@@ -43,7 +43,7 @@ func newBallot(t *testing.T) (*Ballot, *inventory.Inventory) {
 			return v.Note(inventory.Note{What: uint16(kind), AtMs: at.UnixMilli()})
 		},
 		Visible: func(uint64) bool { return true },
-		Pause:   func(int) bool { return false }}
+		Pause:   func(w inventory.Wait) (inventory.Wait, bool) { return w, false }}
 	return New(h)[0], v
 }
 
@@ -69,7 +69,7 @@ func TestEntryThatIsNotPlaced(t *testing.T) {
 		err   error
 	}
 	answers := make(chan answer)
-	b.host.Pause = func(int) bool { runtime.Gosched(); return true } // from here on the other call is decided
+	b.host.Pause = func(w inventory.Wait) (inventory.Wait, bool) { runtime.Gosched(); return w, true } // from here on the other call is decided
 	enter := func(account string) {
 		entry, _, err := b.Enter(account, 0)
 		answers <- answer{entry, err}

@@ -158,7 +158,7 @@ func (c *Census) Ledgers(rest func() bool, visit func(accountRow uint32)) (found
 		if a := c.v.accounts.find(row); a == nil || uint32(a.head.Load()) == 0 {
 			continue
 		}
-		if c.rows, ok = c.v.Ledger(row, c.rows[:0]); !ok {
+		if c.rows, ok = c.v.Ledger(row, c.rows[:0], nil); !ok {
 			found.Unsteady++
 			continue
 		}

@@ -14,7 +14,7 @@ import (
 
 // counted returns an inventory of several pools a session, with caps that are reached.
 func counted(t *testing.T) *Inventory {
-	c := Config{Caps: []int{12, 8}, Pause: func(attempt int) bool { runtime.Gosched(); return attempt < 1000 }}
+	c := Config{Caps: []int{12, 8}, Pause: yielding(1000)}
 	for s := range 4 {
 		c.Sessions = append(c.Sessions, SessionConfig{Programme: uint8(s / 2), Limit: 6})
 		for range 3 {
@@ -43,9 +43,9 @@ func trade(v *Inventory, dice *rand.Rand, n uint64) {
 	}
 	switch dice.IntN(4) {
 	case 0:
-		v.Confirm(res.Row, 0, "")
+		v.Confirm(res.Row, 0, "", nil)
 	case 1:
-		v.Release(res.Row, 0)
+		v.Release(res.Row, 0, nil)
 	case 2:
 		v.Expire(res.Row, 2)
 	}
@@ -151,7 +151,7 @@ func TestCensusIsStopped(t *testing.T) {
 	for n := range uint64(restRows + 2) {
 		v.Reserve(&Request{ID: ID{byte(n), byte(n >> 8), 1}, Account: fmt.Sprintf("b%d", n),
 			Lines: []Line{{Pool: 11, Quantity: 1}}, Expires: 1})
-		v.Release(uint32(n+1), 0)
+		v.Release(uint32(n+1), 0, nil)
 	}
 	_, ok := v.NewCensus().Pools(func() bool { return false })
 	require.False(t, ok)

@@ -28,9 +28,9 @@
 // state, and these delay only refusals and reads.
 //
 // A refusal that would rest on something undecided is retried; so is a read of an undecided reservation or of its
-// ledger. When the retries are exhausted the answer is Overloaded, never a false "sold out". Reads must wait because
-// another caller may have observed the finished half of a change: units that are gone, or that are available or sold
-// again.
+// ledger. Config.Pause bounds by time how long a call retries in all (see Wait). Then the answer is Overloaded, never a
+// false "sold out". Reads must wait because another caller may have observed the finished half of a change: units that
+// are gone, or that are available or sold again.
 //
 // A refusal must be true at one instant during its call (I7):
 //

@@ -2,11 +2,14 @@ package inventory
 
 // Confirm makes a held reservation sold, unless its time is over at now (ms). The reference, at most MaxReference
 // bytes, is kept with it. Confirming again changes nothing: the verdict is AlreadyDone if the reference is the one that
-// was kept, or is empty, and WasConfirmed otherwise.
-func (v *Inventory) Confirm(row uint32, now int64, reference string) Result {
+// was kept, or is empty, and WasConfirmed otherwise. The caller has waited as w says; w may be nil.
+func (v *Inventory) Confirm(row uint32, now int64, reference string, w *Wait) Result {
+	if w == nil {
+		w = &Wait{}
+	}
 	r := v.reservations.at(row)
 	for {
-		if state := v.decided(r, row, now); state != Held {
+		if state := v.decided(r, row, now, w); state != Held {
 			res := v.tooLate(row, state, Confirmed)
 			if res.Verdict == AlreadyDone && reference != "" && reference != v.Reference(row) {
 				res.Verdict = WasConfirmed
@@ -22,8 +25,8 @@ func (v *Inventory) Confirm(row uint32, now int64, reference string) Result {
 
 // decided returns the reservation's state once it is decided: Held only while its time is not over at now. It returns
 // pending when another caller's step stays undecided too long.
-func (v *Inventory) decided(r *reservation, row uint32, now int64) State {
-	for attempt := 0; ; {
+func (v *Inventory) decided(r *reservation, row uint32, now int64, w *Wait) State {
+	for {
 		switch state := State(r.state.Load()); state {
 		case Held:
 			if now < r.expires {
@@ -33,7 +36,7 @@ func (v *Inventory) decided(r *reservation, row uint32, now int64) State {
 		case Confirmed, Released, Expired, void, free:
 			return state
 		default:
-			if !v.backOff(&attempt) {
+			if !v.backOff(w) {
 				return pending
 			}
 		}
@@ -79,11 +82,15 @@ func (v *Inventory) confirm(r *reservation, row uint32, now int64, reference str
 // It shares the inventory's memory, which never changes.
 func (v *Inventory) Reference(row uint32) string { return v.texts.text(v.details.at(row).reference) }
 
-// Release gives a held reservation's tickets back. One whose time is over at now (ms) expires instead.
-func (v *Inventory) Release(row uint32, now int64) Result {
+// Release gives a held reservation's tickets back. One whose time is over at now (ms) expires instead. The caller has
+// waited as w says; w may be nil.
+func (v *Inventory) Release(row uint32, now int64, w *Wait) Result {
+	if w == nil {
+		w = &Wait{}
+	}
 	r := v.reservations.at(row)
 	for {
-		if state := v.decided(r, row, now); state != Held {
+		if state := v.decided(r, row, now, w); state != Held {
 			return v.tooLate(row, state, Released)
 		}
 		// From here on this is the one outcome of the reservation (I3).

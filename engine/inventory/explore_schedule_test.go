@@ -196,13 +196,14 @@ func (e *explorer) uncounted(word unsafe.Pointer) bool {
 }
 
 // pause makes the caller wait for a step of another one.
-func (e *explorer) pause(attempt int) bool {
+func (e *explorer) pause(w Wait) (Wait, bool) {
 	c := e.running
-	e.must(attempt < 10_000, "a caller retries forever")
+	e.must(w.Attempts < 10_000, "a caller retries forever")
 	c.waiting, c.backed = true, true
-	c.saw(uint64(attempt), 2)
+	c.saw(uint64(w.Attempts), 2)
 	c.pass()
-	return true
+	w.Attempts++
+	return w, true
 }
 
 // backtrack moves on to the next schedule.

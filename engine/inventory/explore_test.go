@@ -130,19 +130,19 @@ func (e *explorer) do(op do) string {
 	var res Result
 	switch op.kind {
 	case "confirm":
-		res = e.v.Confirm(row, op.now, "")
+		res = e.v.Confirm(row, op.now, "", nil)
 	case "release":
-		res = e.v.Release(row, op.now)
+		res = e.v.Release(row, op.now, nil)
 	case "expire":
 		e.v.Expire(row, op.now)
 		return "looked"
 	case "read":
 		var s Snapshot
-		for attempt := 0; !e.v.Read(row, &s); attempt++ {
+		for w := (Wait{}); !e.v.Read(row, &s); {
 			if row = e.v.Find(e.id(op.name)); row == 0 {
 				return "none"
 			}
-			e.pause(attempt)
+			w, _ = e.pause(w)
 		}
 		return e.saw(row, &s)
 	}
@@ -172,14 +172,15 @@ func (e *explorer) drain() {
 
 func (e *explorer) reserve(op do) string {
 	w := e.reservations[op.name]
-	q := Request{ID: e.id(op.name), Account: w.account, Expires: w.expires, Lines: w.lines}
-	for attempt := 0; ; attempt++ {
+	var waited Wait
+	q := Request{ID: e.id(op.name), Account: w.account, Expires: w.expires, Lines: w.lines, Wait: &waited}
+	for {
 		if row := e.v.Find(q.ID); row != 0 {
 			var s Snapshot
 			if e.v.Read(row, &s) {
 				return "known " + e.saw(row, &s)
 			}
-			e.pause(attempt)
+			waited, _ = e.pause(waited)
 			continue
 		}
 		switch res := e.v.Reserve(&q); res.Verdict {
@@ -204,7 +205,7 @@ func (e *explorer) ledger(op do) string {
 	if row == 0 {
 		return "[]"
 	}
-	rows, ok := e.v.Ledger(row, nil)
+	rows, ok := e.v.Ledger(row, nil, nil)
 	e.must(ok, "no ledger")
 	var all []string
 	var s Snapshot

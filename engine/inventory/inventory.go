@@ -33,9 +33,10 @@ type Config struct {
 	Journalled bool
 	// Wake is called by a caller that places an outcome where none was waiting. It must not block.
 	Wake func()
-	// Pause is called before each retry with the number of retries so far; false ends them, and the operation returns
-	// Overloaded. With it the owner of the goroutines and the clock decides about spinning, yielding and sleeping.
-	Pause func(attempt int) bool
+	// Pause is called before each retry with what the call has waited so far, and returns that with this pause added; false
+	// ends the retries, and the operation returns Overloaded. With it the owner of the goroutines and the clock decides
+	// about spinning, yielding and sleeping, and bounds by its clock how long a call may wait for others.
+	Pause func(Wait) (Wait, bool)
 }
 
 // poolFacts is what never changes about a pool.
@@ -55,7 +56,7 @@ type Inventory struct {
 	caps          []int
 	journalled    bool
 	wake          func()
-	pause         func(int) bool
+	pause         func(Wait) (Wait, bool)
 	seed          maphash.Seed
 
 	reservations slab[reservation]

@@ -11,6 +11,8 @@ package inventory
 // sums is what one walk of a ledger finds for one request. It is on the caller's stack; those of thousands of callers
 // do not fit a cache, so it takes no more room than the request needs.
 type sums struct {
+	wait *Wait // of the call
+
 	held, confirmed int // tickets in the programme that are certain to count
 	doubtful        int // tickets that count now and may cease to
 	bySession       []sessionSum
@@ -155,11 +157,14 @@ func (v *Inventory) checkSums(s *sums, programme uint8, tickets int, res *Result
 }
 
 // Ledger appends to rows the account's reservations that count, newest first, as they were together at one instant;
-// false when no such instant was found within the retries. It waits for a reservation between two states: its units
+// false when the call, which has waited as w says, found no such instant in time. w may be nil. It waits for a reservation between two states: its units
 // may already be taken, or sold again, and a caller that observed the pool must see a consistent ledger (I7).
-func (v *Inventory) Ledger(accountRow uint32, rows []LedgerRow) ([]LedgerRow, bool) {
+func (v *Inventory) Ledger(accountRow uint32, rows []LedgerRow, w *Wait) ([]LedgerRow, bool) {
+	if w == nil {
+		w = &Wait{}
+	}
 	word, start := &v.accounts.at(accountRow).head, len(rows)
-	for attempt := 0; ; {
+	for {
 		head := word.Load()
 		rows = rows[:start]
 		decided := true
@@ -176,7 +181,7 @@ func (v *Inventory) Ledger(accountRow uint32, rows []LedgerRow) ([]LedgerRow, bo
 		if decided && word.Load() == head && v.unmoved(rows[start:]) {
 			return rows, true
 		}
-		if !v.backOff(&attempt) {
+		if !v.backOff(w) {
 			return rows[:start], false
 		}
 	}

@@ -12,6 +12,7 @@ type Request struct {
 	Flags   uint8  // the caller's, kept as it is
 	Created int64  // ms since 1970
 	Expires int64  // ms since 1970: from then on it cannot be confirmed
+	Wait    *Wait  // how long the call has waited for others; nil if it has not
 }
 
 // Verdict is the answer to an operation.
@@ -133,7 +134,10 @@ func (v *Inventory) reserveLong(q *Request) Result {
 func (v *Inventory) reserve(q *Request, room []sessionSum) Result {
 	hash := v.hashID(&q.ID)
 	v.byID.prefetch(hash)
-	var s sums
+	s := sums{wait: q.Wait}
+	if s.wait == nil {
+		s.wait = &Wait{}
+	}
 	tickets := 0
 	s.bySession, tickets = v.requested(q.Lines, room)
 	programme := v.programmeOf(q.Lines[0].Pool)
@@ -160,7 +164,7 @@ func (v *Inventory) reserve(q *Request, room []sessionSum) Result {
 		r.state.Store(uint32(void))
 		return res
 	}
-	if res, took := v.takeAll(q.Lines); !took { // step 4
+	if res, took := v.takeAll(q.Lines, s.wait); !took { // step 4
 		r.state.Store(uint32(void))
 		return res
 	}
@@ -180,7 +184,7 @@ func (v *Inventory) reserve(q *Request, room []sessionSum) Result {
 // in use, so an id that is free afterwards was free then (I7).
 func (v *Inventory) foresee(q *Request, s *sums, accountRow uint32, programme uint8, tickets int, hash uint32) (
 	head uint64, res Result, foreseen bool) {
-	for attempt := 0; ; {
+	for {
 		if accountRow != 0 {
 			head = v.accounts.at(accountRow).head.Load()
 		}
@@ -197,7 +201,7 @@ func (v *Inventory) foresee(q *Request, s *sums, accountRow uint32, programme ui
 			}
 			return head, res, true
 		}
-		if !v.backOff(&attempt) {
+		if !v.backOff(s.wait) {
 			return head, Result{Verdict: Overloaded}, true
 		}
 		if accountRow == 0 {
@@ -266,7 +270,7 @@ func (v *Inventory) enter(r *reservation, row uint32, head uint64, s *sums, prog
 	res Result, entered bool) {
 	word := &v.accounts.at(r.account).head
 	check := granted
-	for attempt := 0; ; {
+	for {
 		switch check {
 		case granted:
 			r.next.Store(s.live)
@@ -279,7 +283,7 @@ func (v *Inventory) enter(r *reservation, row uint32, head uint64, s *sums, prog
 				return res, false
 			}
 		default:
-			if !v.backOff(&attempt) {
+			if !v.backOff(s.wait) {
 				return Result{Verdict: Overloaded}, false
 			}
 		}
@@ -289,20 +293,20 @@ func (v *Inventory) enter(r *reservation, row uint32, head uint64, s *sums, prog
 }
 
 // takeAll takes every line, in ascending order of the pools, or none.
-func (v *Inventory) takeAll(lines []Line) (res Result, took bool) {
+func (v *Inventory) takeAll(lines []Line, w *Wait) (res Result, took bool) {
 	if len(lines) <= inlineLines {
 		var room [inlineLines]Line
-		return v.takeSorted(sortByPool(room[:], lines))
+		return v.takeSorted(sortByPool(room[:], lines), w)
 	}
-	return v.takeLong(lines)
+	return v.takeLong(lines, w)
 }
 
 // takeLong is not inlined, like reserveLong.
 //
 //go:noinline
-func (v *Inventory) takeLong(lines []Line) (res Result, took bool) {
+func (v *Inventory) takeLong(lines []Line, w *Wait) (res Result, took bool) {
 	var room [MaxLines]Line
-	return v.takeSorted(sortByPool(room[:], lines))
+	return v.takeSorted(sortByPool(room[:], lines), w)
 }
 
 // sortByPool copies the lines into the room and sorts them by pool.
@@ -318,16 +322,16 @@ func sortByPool(room, lines []Line) (sorted []Line) {
 
 // takeSorted takes every line or gives back what it took. Units are unsettled unless the line is the only one, since
 // that one cannot fail after its take.
-func (v *Inventory) takeSorted(sorted []Line) (res Result, took bool) {
+func (v *Inventory) takeSorted(sorted []Line, w *Wait) (res Result, took bool) {
 	several := len(sorted) > 1
-	for i, attempt := 0, 0; i < len(sorted); {
+	for i := 0; i < len(sorted); {
 		l := sorted[i]
 		check, available := v.stock[l.Pool].take(l.Quantity, several)
 		if check == granted {
 			i++
 			continue
 		}
-		if check == inDoubt && v.backOff(&attempt) {
+		if check == inDoubt && v.backOff(w) {
 			continue
 		}
 		res = Result{Verdict: Overloaded}

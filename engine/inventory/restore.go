@@ -51,7 +51,7 @@ func (v *Inventory) RestoreTaken(o Restored) error {
 	r.next.Store(uint32(head.Load()))
 	head.Store((head.Load()>>32+1)<<32 | uint64(row))
 	if v.counted {
-		if res, took := v.takeAll(q.Lines); !took {
+		if res, took := v.takeAll(q.Lines, &Wait{}); !took {
 			units := int(v.pools[res.Pool].units)
 			return &OversoldError{Pool: int(res.Pool), Units: units, Taken: units - res.Available + res.Requested}
 		}

@@ -90,7 +90,7 @@ func TestStackSequences(t *testing.T) {
 		if n%3 == 0 {
 			d.drain()
 		}
-		res = v.Release(res.Row, 0)
+		res = v.Release(res.Row, 0, nil)
 		require.Equal(t, start+2*n+2, res.Seq)
 		require.Equal(t, res.Seq, v.Placed())
 	}
@@ -121,7 +121,7 @@ func TestLogged(t *testing.T) {
 	require.False(t, v.ReadLogged(row, &s))
 	d := &drained{t: t, v: v}
 	d.drain()
-	require.Equal(t, Done, v.Confirm(row, 3, "ref").Verdict)
+	require.Equal(t, Done, v.Confirm(row, 3, "ref", nil).Verdict)
 	require.True(t, v.ReadLogged(row, &s))
 	require.Equal(t, Held, s.State)
 	require.Empty(t, s.Reference)
@@ -136,9 +136,9 @@ func TestLogged(t *testing.T) {
 	released := v.Reserve(&Request{ID: idOf(2), Account: "ann", Lines: []Line{{0, 2}}, Created: 1, Expires: 10}).Row
 	expired := v.Reserve(&Request{ID: idOf(3), Account: "bob", Lines: []Line{{0, 2}}, Created: 2, Expires: 10}).Row
 	late := v.Reserve(&Request{ID: idOf(4), Account: "cat", Lines: []Line{{0, 2}}, Created: 2, Expires: 10}).Row
-	require.Equal(t, Done, v.Release(released, 9).Verdict)
+	require.Equal(t, Done, v.Release(released, 9, nil).Verdict)
 	require.True(t, v.Expire(expired, 12))
-	require.Equal(t, WasExpired, v.Confirm(late, 13, "ref").Verdict)
+	require.Equal(t, WasExpired, v.Confirm(late, 13, "ref", nil).Verdict)
 	v.details.at(expired).seq.Store(0) // as if its caller were stalled between placing and setSequence
 	d.drain()
 	for i, want := range []Snapshot{{State: Released, AtMs: 9}, {State: Expired, AtMs: 12}, {State: Expired, AtMs: 13}} {

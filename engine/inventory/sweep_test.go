@@ -22,7 +22,7 @@ func testSweep(t *testing.T, most int) {
 		res := v.Reserve(&Request{ID: idOf(n), Account: fmt.Sprint(n), Lines: []Line{{0, 1}}, Expires: int64(10 + n%5*10)})
 		require.Equal(t, Done, res.Verdict)
 		if n%7 == 0 {
-			require.Equal(t, Done, v.Confirm(res.Row, 0, "").Verdict)
+			require.Equal(t, Done, v.Confirm(res.Row, 0, "", nil).Verdict)
 		}
 	}
 	s, ended := v.NewSweep(), 0

@@ -25,7 +25,7 @@ func each(n int, do func(i int)) {
 func testInventory(t testing.TB, pools int, units uint32, journalled bool) *Inventory {
 	c := Config{Caps: []int{1 << 20}, Journalled: journalled,
 		MaxReservations: 1 << 21, MaxAccounts: 1 << 21, MaxNotes: 1 << 16,
-		Pause: func(attempt int) bool { runtime.Gosched(); return attempt < 1<<20 }}
+		Pause: yielding(1 << 20)}
 	for i := range pools {
 		c.Sessions = append(c.Sessions, SessionConfig{Limit: 1 << 20})
 		c.Pools = append(c.Pools, PoolConfig{Session: uint32(i), Units: units})
@@ -33,6 +33,15 @@ func testInventory(t testing.TB, pools int, units uint32, journalled bool) *Inve
 	v, err := New(c)
 	require.NoError(t, err)
 	return v
+}
+
+// yielding returns a Pause that yields so many times.
+func yielding(most int) func(Wait) (Wait, bool) {
+	return func(w Wait) (Wait, bool) {
+		runtime.Gosched()
+		w.Attempts++
+		return w, w.Attempts <= most
+	}
 }
 
 func idOf(n uint64) (id ID) {
@@ -189,7 +198,7 @@ func TestTextsHaveRoom(t *testing.T) {
 	text := func(n int) string { return fmt.Sprintf("%064d", n) }
 	for _, restored := range []bool{false, true} {
 		c := Config{Pools: []PoolConfig{{Units: rows}}, Sessions: []SessionConfig{{Limit: 1}}, Caps: []int{1},
-			MaxReservations: rows, MaxAccounts: rows, Pause: func(int) bool { return false }}
+			MaxReservations: rows, MaxAccounts: rows, Pause: yielding(0)}
 		v, err := New(c)
 		require.NoError(t, err)
 		for n := range rows {
@@ -200,7 +209,7 @@ func TestTextsHaveRoom(t *testing.T) {
 			}
 			res := v.Reserve(&q)
 			require.Equal(t, Done, res.Verdict)
-			require.Equal(t, Done, v.Confirm(res.Row, 0, text(n)).Verdict)
+			require.Equal(t, Done, v.Confirm(res.Row, 0, text(n), nil).Verdict)
 		}
 		var s Snapshot
 		for n := range rows {
@@ -232,7 +241,7 @@ func TestLostConfirmLeavesNothing(t *testing.T) {
 					runtime.Gosched()
 				}
 			}
-			v.Confirm(row, 0, reference)
+			v.Confirm(row, 0, reference, nil)
 		}
 	})
 	require.Equal(t, Stock{Sold: reservations}, v.Stock(0))
@@ -269,7 +278,7 @@ func TestAccounts(t *testing.T) {
 // TestFullTables (I10): with a full table the answer is Full, nothing changes, and what is there can still be used.
 func TestFullTables(t *testing.T) {
 	c := Config{Pools: []PoolConfig{{Units: 1000}}, Sessions: []SessionConfig{{Limit: 1000}}, Caps: []int{1000},
-		MaxReservations: 3, MaxAccounts: 2, MaxNotes: 1, Pause: func(int) bool { return false }}
+		MaxReservations: 3, MaxAccounts: 2, MaxNotes: 1, Pause: yielding(0)}
 	v, err := New(c)
 	require.NoError(t, err)
 	reserve := func(n int, account string) Result {
@@ -288,14 +297,14 @@ func TestFullTables(t *testing.T) {
 	require.True(t, ok)
 	_, ok = v.Note(Note{})
 	require.False(t, ok)
-	require.Equal(t, Done, v.Release(first.Row, 0).Verdict)
-	require.Equal(t, Done, v.Confirm(v.Find(idOf(2)), 0, "").Verdict)
+	require.Equal(t, Done, v.Release(first.Row, 0, nil).Verdict)
+	require.Equal(t, Done, v.Confirm(v.Find(idOf(2)), 0, "", nil).Verdict)
 	require.Equal(t, Stock{Available: 998, Held: 1, Sold: 1}, v.Stock(0))
 }
 
 // TestConfigFaults: New rejects each faulty configuration.
 func TestConfigFaults(t *testing.T) {
-	pause := func(int) bool { return false }
+	pause := yielding(0)
 	for want, c := range map[string]Config{
 		"no Pause":      {},
 		"2^31":          {Pools: []PoolConfig{{Units: 1 << 31}}, Sessions: []SessionConfig{{}}, Caps: []int{1}, Pause: pause},

@@ -95,7 +95,7 @@ type Core struct{ inventory *inventory.Inventory }
 // NewCore makes a core in which all accounts exist, with room for the given number of reservations.
 func NewCore(names Names, accounts, reservations int) (*Core, error) {
 	c := inventory.Config{Caps: []int{accountCap}, MaxReservations: reservations, MaxAccounts: accounts + 1024,
-		ExpectAccounts: accounts, Pause: func(int) bool { runtime.Gosched(); return true }}
+		ExpectAccounts: accounts, Pause: yielding}
 	for pool := range CorePools {
 		c.Pools = append(c.Pools, inventory.PoolConfig{Session: uint32(pool / 4), Units: plenty})
 	}
@@ -136,7 +136,7 @@ func (c *Core) run(part []cycle, lines int) error {
 		if res.Verdict != inventory.Done {
 			return fmt.Errorf("a reservation got the verdict %d", res.Verdict)
 		}
-		if res := c.inventory.Confirm(res.Row, cycleNow, ""); res.Verdict != inventory.Done {
+		if res := c.inventory.Confirm(res.Row, cycleNow, "", nil); res.Verdict != inventory.Done {
 			return fmt.Errorf("a confirmation got the verdict %d", res.Verdict)
 		}
 	}
@@ -171,4 +171,10 @@ func (s *Baseline) run(part []cycle, lines int) error {
 		}
 	}
 	return nil
+}
+
+// yielding waits for other callers by yielding the processor.
+func yielding(w inventory.Wait) (inventory.Wait, bool) {
+	runtime.Gosched()
+	return w, true
 }

@@ -48,7 +48,7 @@ func TestBaselineFollowsTheRules(t *testing.T) {
 
 // coreConfig is a sale of pools, each with its session and tickets, for the core.
 func coreConfig(sessions, tickets []uint32) inventory.Config {
-	c := inventory.Config{Caps: []int{accountCap}, Pause: func(int) bool { return true }}
+	c := inventory.Config{Caps: []int{accountCap}, Pause: yielding}
 	last := uint32(0)
 	for i, session := range sessions {
 		last = max(last, session)
@@ -90,7 +90,7 @@ func TestBaselineAgreesWithTheCore(t *testing.T) {
 		other := dice.IntN(n + 1)
 		if row := core.Find(idOf(other)); dice.IntN(2) == 0 && row != 0 {
 			got := baseline.confirm(idOf(other), 2)
-			require.Equal(t, verdictOf(core.Confirm(row, 2, "").Verdict), got)
+			require.Equal(t, verdictOf(core.Confirm(row, 2, "", nil).Verdict), got)
 			seen[got]++
 		}
 	}

@@ -21,6 +21,8 @@ var families = []struct {
 	{"admission_refused_total", "Operations refused by admission control, with the code overloaded.", nil},
 	{"reservations", "Reservations by state; absent on a standby.", []string{"state"}},
 	{"reservations_expired_total", "Reservations that expired.", nil},
+	{"waits_total", "Calls that waited for a step of another call, by result: completed, or timed_out after 100 ms.",
+		[]string{"result"}},
 	{"tickets",
 		"Tickets by state: available, held, sold or withheld. The sum is the capacity.",
 		[]string{"programme", "discipline", "session", "state"}},
