@@ -69,8 +69,8 @@ func (e *Engine) claim(ctx context.Context, p *replay, found journal.Recovered) 
 	return t, nil
 }
 
-// storeDefinition appends the present sale's definition as the term's first record. It waits for the journal as long as ctx
-// allows: giving up a claim for a journal that hangs would only have another server wait for it.
+// storeDefinition appends the present sale's definition as the term's first record. It waits for the journal as long as
+// ctx allows: giving up a claim for a journal that hangs would only have another server wait for it.
 func (t *term) storeDefinition(ctx context.Context) error {
 	e := t.e
 	slow := time.AfterFunc(e.o.JournalTimeout, func() {

@@ -174,24 +174,6 @@ func TestClaimOnlyWhatWasRead(t *testing.T) {
 	require.NoError(t, j.Append(t.Context(), testGroup(11, 5)))
 }
 
-// TestLed: a journal is led from a claim to a resignation, and keeps the address of its last leader.
-func TestLed(t *testing.T) {
-	s := redistest.Start(t)
-	o := Options{Address: s.URL(), Name: freshName()}
-	requireLed := func(led bool, address string) {
-		found := contentsOf(t, o).recovered
-		require.Equal(t, led, found.Led)
-		require.Equal(t, address, found.Leader)
-	}
-	requireLed(false, "")
-	leader := claimed(t, o)
-	requireLed(true, "http://leader.test:8080")
-	require.NoError(t, leader.Append(t.Context(), testGroup(1, 5)))
-	requireLed(true, "http://leader.test:8080")
-	require.NoError(t, leader.StepDown(t.Context()))
-	requireLed(false, "http://leader.test:8080")
-}
-
 // TestStalledRedisIsNotSilence stalls Redis for longer than the silence. The follower must not take over.
 func TestStalledRedisIsNotSilence(t *testing.T) {
 	t.Parallel()

@@ -65,6 +65,15 @@ func TestSuite(t *testing.T) {
 	})
 }
 
+// TestSharedSuite runs the conformance suite of all backends that several processes share.
+func TestSharedSuite(t *testing.T) {
+	s := redistest.Start(t)
+	journaltest.RunShared(t, func(*testing.T) journaltest.SharedStore {
+		o := Options{Address: s.URL(), Name: freshName()}
+		return journaltest.SharedStore{Open: func() (journal.Shared, error) { return Open(o) }, Silence: 300 * time.Millisecond}
+	})
+}
+
 // claiming is a journal that claims as soon as it has recovered: the suite expects a backend of a single program.
 type claiming struct {
 	*Journal
