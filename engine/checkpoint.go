@@ -69,7 +69,7 @@ func (e *Engine) writeCheckpoint(ctx context.Context, t *term, report *Checkpoin
 		return err
 	}
 	defer c.Abort()
-	if err := e.writeState(ctx, t, c, report); err != nil {
+	if err := e.writeState(ctx, c, &t.definition, t.since, report); err != nil {
 		return err
 	}
 	// The last drained outcome would be too early an end: while a drain is in progress, its outcomes are already logged
@@ -81,10 +81,12 @@ func (e *Engine) writeCheckpoint(ctx context.Context, t *term, report *Checkpoin
 	return c.Commit(end)
 }
 
-// writeState writes the definition in force, the clock, the draws and the reservations, as far as their outcomes are logged.
-func (e *Engine) writeState(ctx context.Context, t *term, to journal.Checkpoint, report *CheckpointReport) error {
+// writeState writes the definition, which is in force since the given record, the clock, the draws and the
+// reservations, as far as their outcomes are logged.
+func (e *Engine) writeState(ctx context.Context, to journal.Checkpoint, definition *record.Definition,
+	since record.Stamp, report *CheckpointReport) error {
 	w := checkpointWriter{e: e, ctx: ctx, to: to, report: report, began: time.Now()}
-	w.run = t.definition.AppendRow(w.run, t.since)
+	w.run = definition.AppendRow(w.run, since)
 	w.run = record.AppendClock(w.run, e.nowMs(), report.Start)
 	for _, b := range e.ballots {
 		if err := b.Write(w.draw); err != nil {

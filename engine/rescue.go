@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/record"
 )
 
 // ErrJournalWorks is why Rescue refuses: what the journal holds needs no rescue.
@@ -18,30 +19,41 @@ var ErrJournalWorks = errors.New("the journal works: it has everything that was 
 // The state is that of every record that was handed to the journal: all acknowledged outcomes (I5), and those of the
 // last group, whose callers got no answer. Later outcomes, which were refused with JournalUnavailable, are left out. So
 // the state is that after a prefix of the records, and legal (I6). A journal that continues from it begins after last,
-// so that no sequence is used twice. Reads continue meanwhile.
+// so that no sequence is used twice. Reads continue meanwhile. A standby whose journal is gone (journal.ErrGone) can be
+// rescued too: it has what it had replayed.
 func (e *Engine) Rescue(ctx context.Context,
 	begin func(last uint64) (journal.Checkpoint, error)) (report CheckpointReport, err error) {
-	t := e.term.Load()
-	if t == nil || t.writer == nil {
-		return report, ErrJournalWorks
-	}
-	select {
-	case <-t.writer.Failed(): // nothing is drained any more, so the state does not change
-	default:
+	last, since, ok := e.rescuable()
+	if !ok {
 		return report, ErrJournalWorks
 	}
 	e.checkpointLock.Lock()
 	defer e.checkpointLock.Unlock()
 	began := time.Now()
-	report.Start = e.inventory.Placed()
-	to, err := begin(report.Start)
+	report.Start = last
+	to, err := begin(last)
 	if err != nil {
 		return report, err
 	}
 	defer to.Abort()
-	if err := e.writeState(ctx, t, to, &report); err != nil {
+	definition := record.DefinitionOf(e.sale)
+	if err := e.writeState(ctx, to, &definition, since, &report); err != nil {
 		return report, err
 	}
 	report.Took, report.At = time.Since(began), time.Now()
-	return report, to.Commit(report.Start)
+	return report, to.Commit(last)
+}
+
+// rescuable returns the last record of a state that no journal has, and since when the sale definition is in force. It
+// returns false if there is no such state.
+func (e *Engine) rescuable() (last uint64, since record.Stamp, ok bool) {
+	t := e.term.Load()
+	if t == nil {
+		idle := e.idle.Load()
+		return idle.last, idle.since, idle.last > 0 && errors.Is(idle.why, journal.ErrGone)
+	}
+	if t.writer == nil || !t.over() || errors.Is(t.err(), journal.ErrFenced) {
+		return 0, since, false
+	}
+	return e.inventory.Placed(), t.since, true // nothing is drained any more, so the state does not change
 }

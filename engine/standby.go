@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/record"
 )
 
 // A standby replays what the leader makes durable, a moment later, and serves reads from that. When the leader is
@@ -26,6 +27,11 @@ type idleness struct {
 	why    error
 	leader string // address of the server that leads, if known
 	fault  bool   // the engine has stopped following
+
+	// Of a faulty standby whose state is consistent: the last record that it replayed, and since when the sale definition
+	// is in force.
+	last  uint64
+	since record.Stamp
 }
 
 // standsBy notes why an engine without a term accepts no calls, and who leads.
@@ -96,7 +102,7 @@ func (e *Engine) follow() {
 		found, err = e.followUntilSilent(ctx, cancel, p)
 	}
 	if err != nil && !errors.Is(context.Cause(ctx), journal.ErrClosed) {
-		e.stopFollowing(err, found.Leader)
+		e.stopFollowing(err, found.Leader, p)
 	}
 }
 
@@ -141,13 +147,18 @@ func (e *Engine) takeOver(ctx context.Context, p *replay, found journal.Recovere
 }
 
 // stopFollowing notes why this engine neither leads nor follows.
-func (e *Engine) stopFollowing(err error, leader string) {
+func (e *Engine) stopFollowing(err error, leader string, p *replay) {
 	if differs, ok := errors.AsType[*definitionError](err); ok {
 		err = fmt.Errorf("this standby cannot take over: its sale definition does not fit the journal: %w; "+
 			"start it with the leader's definition", differs)
 	} else {
 		err = fmt.Errorf("this standby no longer follows: %w", err)
 	}
-	e.idle.Store(&idleness{why: err, leader: leader, fault: true})
+	idle := &idleness{why: err, leader: leader, fault: true}
+	if p.counted {
+		idle.last = p.seq
+		_, idle.since = p.decoder.InForce()
+	}
+	e.idle.Store(idle)
 	close(e.deposed)
 }

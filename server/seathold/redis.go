@@ -111,7 +111,8 @@ func (s *service) openJournal(ctx context.Context) (journal.Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Log, o.New = s.log, s.command.New
+	again := s.engine != nil // this server has led or followed, so there was a journal
+	o.Log, o.New, o.Expected = s.log, s.command.New && !again, again
 	o.RequireSafe = s.command.Durability == "sync" && !s.command.Standby.MayLose
 	r, err := redis.Open(o)
 	if err != nil {
@@ -119,7 +120,7 @@ func (s *service) openJournal(ctx context.Context) (journal.Backend, error) {
 	}
 	monitored := journal.Monitored(r)
 	s.monitored.Store(&monitored)
-	if s.engine != nil {
+	if again {
 		return r, nil // a deposed server follows at once; the journal repeats the check by itself
 	}
 	if err := s.checkRedis(ctx, r, o.RequireSafe); err != nil {

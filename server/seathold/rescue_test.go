@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -94,4 +95,43 @@ func TestRescue(t *testing.T) {
 			t.Logf("%d reservations checked, every acknowledged outcome found", shoppers.promised)
 		})
 	}
+}
+
+// TestRescueFromStandby loses the leader and then the journal. The standby does not begin a new sale. It stays, and what
+// it has replayed is written out of its memory.
+func TestRescueFromStandby(t *testing.T) {
+	r := redistest.Start(t)
+	leader := start(t, "--redis", r.URL())
+	standby := launch(t, "--redis", r.URL(), "--standby")
+	var ids []string
+	for i := range 50 {
+		a, err := leader.call(http.MethodPost, "/v1/reservations", fmt.Sprintf(
+			`{"account":"buyer%d","lines":[{"session":"ATH10","category":"A","quantity":2}]}`, i))
+		require.NoError(t, err)
+		require.Equal(t, http.StatusCreated, a.status)
+		ids = append(ids, a.text("id"))
+	}
+	standby.await(func() bool {
+		a, err := standby.call(http.MethodGet, "/v1/reservations/"+ids[len(ids)-1], "")
+		return err == nil && a.text("state") == "held"
+	})
+	leader.kill()
+	flush(t, r)
+	dir := filepath.Join(t.TempDir(), "rescued")
+	standby.await(func() bool {
+		code, out := tool(t, "journal", "rescue", "--from", standby.operator, "--to", dir)
+		require.Truef(t, code == exitDone || strings.Contains(out, "journal_works"), "%s", out)
+		return code == exitDone
+	})
+	require.False(t, standby.ready())
+	standby.kill()
+	next := start(t, "--data", dir)
+	for _, id := range ids {
+		a, err := next.call(http.MethodPost, "/v1/reservations/"+id+"/confirm", "")
+		require.NoError(t, err)
+		require.Equal(t, "confirmed", a.text("state"))
+	}
+	require.Equal(t, exitDone, next.stop())
+	code, out := tool(t, "verify", "--data", dir)
+	require.Equal(t, exitDone, code, out)
 }

@@ -142,7 +142,13 @@ func (s *service) serve(api *server.Server) error {
 		case err := <-s.ended:
 			return errors.Join(err, s.shutdown(api))
 		case <-deposed:
-			deposed, again = nil, time.After(s.following.pause(s.log, s.engine.Ready()))
+			deposed = nil
+			if why := s.engine.Ready(); errors.Is(why, journal.ErrGone) {
+				s.log.Error("the journal is gone, and this standby has a copy of the sale in its memory: write it out with "+
+					"`seathold journal rescue` before this server is stopped", "reason", why)
+			} else {
+				again = time.After(s.following.pause(s.log, why))
+			}
 		case <-again:
 			if err := s.becomeStandby(api); err != nil {
 				return errors.Join(err, s.shutdown(api))

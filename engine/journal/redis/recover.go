@@ -172,6 +172,9 @@ func (j *Journal) claimEpoch(ctx context.Context, r *reader, address string) (*e
 	if err != nil {
 		return nil, err
 	}
+	if end.newest == (id{}) && !r.empty() {
+		return nil, fmt.Errorf("%w: %w: nothing is there, and it was read up to %v", ErrDiverged, journal.ErrGone, r.at.id)
+	}
 	if end.at.id.compare(r.at.id) < 0 || end.at.id == r.at.id && end.at != r.at {
 		return nil, fmt.Errorf("%w: it ends at %v, and it was read up to %v", ErrDiverged, end.at.id, r.at.id)
 	}
