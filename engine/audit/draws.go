@@ -20,7 +20,7 @@ type auditedDraw struct {
 	drawn   bool
 }
 
-// auditedEntry has its group and slot as records have them: 0 for none.
+// auditedEntry has its slot as records have it, and its group as auditor.group returns it: 0 for none.
 type auditedEntry struct {
 	account string
 	group   uint8
@@ -31,19 +31,30 @@ type auditedEntry struct {
 // drawRecord checks that entries come before the freeze, the freeze before the draw, and each of them once.
 func (a *auditor) drawRecord(r *record.Record) error {
 	f := &r.Draw
-	d, id := &a.draws[f.Index], a.sale.Draws[f.Index].ID
+	rules := &a.rules.sale.Draws[f.Index]
+	d, id := a.draws[rules.ID], rules.ID
+	at := time.UnixMilli(r.AtMs)
+	known := a.strict && r.AtMs != 0 // records of version 1 have no instant
 	switch r.Kind {
 	case record.KindEntry, record.KindRanked:
 		_, twice := d.index[f.Account]
-		if a.strict && (twice || d.size >= 0) {
+		switch {
+		case a.strict && (twice || d.size >= 0):
 			a.problem("I9: draw %s: account %s enters again, or after the close", id, f.Account)
+		case known && (at.Before(rules.RegistrationOpens) || !at.Before(rules.RegistrationCloses)):
+			a.problem("draw %s: account %s enters at %s; registration is open from %s to %s", id, f.Account, stamp(at),
+				stamp(rules.RegistrationOpens), stamp(rules.RegistrationCloses))
 		}
 		if !twice {
 			d.index[f.Account] = uint32(len(d.entries))
-			d.entries = append(d.entries, auditedEntry{account: f.Account, group: uint8(f.Group), rank: f.Rank,
+			d.entries = append(d.entries, auditedEntry{account: f.Account, group: a.group(f.Group), rank: f.Rank,
 				slot: int32(f.Slot)})
 		}
 	case record.KindFrozen:
+		if known && at.Before(rules.RegistrationCloses) {
+			a.problem("draw %s: its entries are frozen at %s; registration closes at %s", id, stamp(at),
+				stamp(rules.RegistrationCloses))
+		}
 		a.frozen(d, f)
 	case record.KindDrawn:
 		return a.drawn(d, f)
@@ -51,13 +62,22 @@ func (a *auditor) drawRecord(r *record.Record) error {
 	return nil
 }
 
+// group returns 0 for none, or 1 + the row of a group of the sale.
+func (a *auditor) group(code int) uint8 {
+	if code == 0 {
+		return 0
+	}
+	name := a.rules.sale.Groups[code-1].ID
+	return uint8(rowOf(a.groupRows, &a.groups, name, name)) + 1
+}
+
 // frozen compares the published terms with the sale's.
 func (a *auditor) frozen(d *auditedDraw, f *record.Draw) {
-	id := a.sale.Draws[f.Index].ID
+	id := a.rules.sale.Draws[f.Index].ID
 	if a.strict && d.size >= 0 {
 		a.problem("I3: draw %s is frozen twice", id)
 	}
-	terms := record.DrawTerms(a.sale, f.Index)
+	terms := record.DrawTerms(a.rules.sale, f.Index)
 	if f.Terms != record.TermsDigest(&terms) {
 		a.problem("draw %s: its entries were frozen under other terms than the sale's", id)
 	}
@@ -66,7 +86,7 @@ func (a *auditor) frozen(d *auditedDraw, f *record.Draw) {
 
 // drawn runs the draw again and compares the result with the ranks of a checkpoint.
 func (a *auditor) drawn(d *auditedDraw, f *record.Draw) error {
-	id := a.sale.Draws[f.Index].ID
+	id := a.rules.sale.Draws[f.Index].ID
 	switch {
 	case d.drawn && a.strict:
 		a.problem("I3: draw %s is run twice", id)
@@ -81,7 +101,7 @@ func (a *auditor) drawn(d *auditedDraw, f *record.Draw) error {
 	if err != nil {
 		return err
 	}
-	result, err := draw.Run(entries, record.DrawTerms(a.sale, f.Index), draw.Timing{}, f.Beacon)
+	result, err := draw.Run(entries, record.DrawTerms(a.rules.sale, f.Index), draw.Timing{}, f.Beacon)
 	if err != nil {
 		a.problem("draw %s: %v", id, err)
 		return nil
@@ -101,7 +121,7 @@ func (a *auditor) drawn(d *auditedDraw, f *record.Draw) error {
 func (a *auditor) freezeAgain(id string, d *auditedDraw) (*draw.Entries, error) {
 	entries, err := draw.FreezeAccounts(len(d.entries),
 		func(into []byte, i int) []byte { return append(into, d.entries[i].account...) },
-		func(i int) uint8 { return d.entries[i].group }, record.GroupNames(a.sale))
+		func(i int) uint8 { return d.entries[i].group }, a.groups)
 	if err != nil {
 		return nil, fmt.Errorf("draw %s: %w", id, err)
 	}
@@ -114,13 +134,17 @@ func (a *auditor) freezeAgain(id string, d *auditedDraw) (*draw.Entries, error) 
 
 // checkDraws counts the entries, and checks the root of the draws that are frozen and have not been run.
 func (a *auditor) checkDraws() error {
-	for i := range a.draws {
-		d := &a.draws[i]
+	if a.rules == nil {
+		return nil
+	}
+	for i := range a.rules.sale.Draws {
+		id := a.rules.sale.Draws[i].ID
+		d := a.draws[id]
 		a.found.Entries = append(a.found.Entries, len(d.entries))
 		if d.size < 0 || d.drawn {
 			continue
 		}
-		if _, err := a.freezeAgain(a.sale.Draws[i].ID, d); err != nil {
+		if _, err := a.freezeAgain(id, d); err != nil {
 			return err
 		}
 	}
@@ -129,11 +153,11 @@ func (a *auditor) checkDraws() error {
 
 // checkAccess checks that a reservation was made within its account's access slot.
 func (a *auditor) checkAccess(r *record.Record) {
-	p, id := &a.sale.Phases[r.Request.Phase], uuid.UUID(r.Request.ID)
+	p, id := &a.rules.sale.Phases[r.Request.Phase], uuid.UUID(r.Request.ID)
 	if p.Access != catalog.Slots {
 		return
 	}
-	d := &a.draws[p.Draw]
+	d := a.draws[a.rules.sale.Draws[p.Draw].ID]
 	at, entered := d.index[r.Request.Account]
 	if !entered || !d.drawn || d.entries[at].slot == 0 {
 		a.problem("access: reservation %s of account %s in phase %s, in which it has no slot", id, r.Request.Account, p.ID)

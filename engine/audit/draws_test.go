@@ -70,6 +70,17 @@ func newDrawnJournal(t *testing.T) *drawnJournal {
 	}
 }
 
+// pack returns one ticket of each of three sessions that the phase sells.
+func (d *drawnJournal) pack() (lines []inventory.Line) {
+	phase := &d.sale.Phases[d.sale.Draws[0].Phase]
+	for i := range d.sale.Sessions {
+		if s := &d.sale.Sessions[i]; phase.Sells(i) && len(lines) < phase.PackSessions {
+			lines = append(lines, inventory.Line{Pool: uint32(s.FirstPool), Quantity: 1})
+		}
+	}
+	return lines
+}
+
 // at returns the instant of a record of the draw.
 func (d *drawnJournal) at(name string) time.Time {
 	draw := &d.sale.Draws[0]
@@ -95,7 +106,7 @@ func (d *drawnJournal) problems(order ...string) []string {
 		account := name[len("reserve "):]
 		s := inventory.Snapshot{ID: inventory.ID{byte(i + 1)}, Account: account, State: inventory.Held,
 			CreatedMs: d.made[account].UnixMilli(),
-			Lines:     []inventory.Line{{Pool: 0, Quantity: 1}}}
+			Lines:     d.pack()}
 		s.ExpiresMs = s.CreatedMs + 1000
 		w.records = record.AppendTaken(w.records, &s)
 	}

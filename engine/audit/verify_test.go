@@ -1,9 +1,8 @@
 package audit
 
 import (
-	"bytes"
-	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -14,11 +13,13 @@ import (
 	"github.com/seathold/seathold/engine/record"
 )
 
-// story writes a journal of reservations, one record at a time.
+// story writes a journal of reservations, one record at a time. It begins with the definition of the sale, as the test
+// has changed it by then.
 type story struct {
 	t     *testing.T
 	sale  *catalog.Sale
-	phase int // open to all
+	phase int   // open to all
+	at    int64 // ms, when the phase opens
 	writtenJournal
 }
 
@@ -26,34 +27,70 @@ func newStory(t *testing.T) *story {
 	sale, err := catalog.Load(catalog.Bundled)
 	require.NoError(t, err)
 	s := &story{t: t, sale: sale}
-	for sale.Phases[s.phase].Access != catalog.Open {
+	for sale.Phases[s.phase].Access != catalog.Open || !sale.Phases[s.phase].Sells(sale.Pools[0].Session) {
 		s.phase++
 	}
-	definition := record.DefinitionOf(sale)
-	s.records, s.count = definition.Append(nil, 1000), 1
+	s.at = sale.Phases[s.phase].OpensAt.UnixMilli()
 	return s
 }
 
-// reservation returns a hold of the first pool, created at ms.
+// reservation returns a hold of the first pool, created some ms after the opening.
 func (s *story) reservation(id byte, account string, quantity int, ms int64) inventory.Snapshot {
 	return inventory.Snapshot{ID: inventory.ID{id}, Account: account, State: inventory.Held, Phase: uint16(s.phase),
-		CreatedMs: ms, AtMs: ms, ExpiresMs: ms + 1000, Lines: []inventory.Line{{Pool: 0, Quantity: uint32(quantity)}}}
+		CreatedMs: s.at + ms, AtMs: s.at + ms, ExpiresMs: s.at + ms + 1000,
+		Lines: []inventory.Line{{Pool: 0, Quantity: uint32(quantity)}}}
+}
+
+// define puts the sale in force, as the test has changed it.
+func (s *story) define(above ...record.Above) *story {
+	d := record.DefinitionOf(s.sale)
+	for _, a := range above {
+		d.Above = a
+	}
+	s.records, s.count = d.Append(s.records, s.at), s.count+1
+	return s
+}
+
+func (s *story) begin() {
+	if s.count == 0 {
+		s.define()
+	}
 }
 
 func (s *story) take(id byte, account string, quantity int) *story {
-	r := s.reservation(id, account, quantity, 1000)
-	s.records, s.count = record.AppendTaken(s.records, &r), s.count+1
+	return s.takeOf(id, account, 0, quantity)
+}
+
+func (s *story) takeOf(id byte, account string, pool, quantity int) *story {
+	r := s.reservation(id, account, quantity, 0)
+	r.Lines[0].Pool = uint32(pool)
+	return s.place(&r)
+}
+
+func (s *story) place(r *inventory.Snapshot) *story {
+	s.begin()
+	s.records, s.count = record.AppendTaken(s.records, r), s.count+1
 	return s
 }
 
 func (s *story) end(id byte, as inventory.State) *story {
-	r := inventory.Snapshot{ID: inventory.ID{id}, State: as, AtMs: 1500}
+	ms := int64(500)
+	if as == inventory.Expired {
+		ms = 1000
+	}
+	return s.endAt(id, as, ms)
+}
+
+func (s *story) endAt(id byte, as inventory.State, ms int64) *story {
+	s.begin()
+	r := inventory.Snapshot{ID: inventory.ID{id}, State: as, AtMs: s.at + ms}
 	s.records, s.count = record.AppendEnd(s.records, &r), s.count+1
 	return s
 }
 
 func (s *story) verify() Findings {
-	found, err := Verify(s, s.sale)
+	s.begin()
+	found, err := Verify(s, nil)
 	require.NoError(s.t, err)
 	require.Equal(s.t, found.Broken, len(found.Problems))
 	return found
@@ -79,6 +116,32 @@ func TestVerifyFindsBrokenInvariants(t *testing.T) {
 		},
 		"is expired but was never taken":   func(s *story) { s.end(1, inventory.Expired) },
 		"record 3: I9: reservation 010000": func(s *story) { s.take(1, "ann", 1).take(1, "ann", 1) },
+		"record 3: I3: reservation 01000000-0000-0000-0000-000000000000 is confirmed at": func(s *story) {
+			s.take(1, "ann", 1).endAt(1, inventory.Confirmed, 1000)
+		},
+		"record 3: I3: reservation 01000000-0000-0000-0000-000000000000 is expired at": func(s *story) {
+			s.take(1, "ann", 1).endAt(1, inventory.Expired, 999)
+		},
+		"record 2: phase: reservation 01000000-0000-0000-0000-000000000000 in phase": func(s *story) {
+			r := s.reservation(1, "ann", 1, -1)
+			s.place(&r)
+		},
+		"which phase packs does not sell": func(s *story) {
+			r := s.reservation(1, "ann", 1, 0)
+			r.Phase = 0
+			s.sale.Phases[0].OpensAt, s.sale.Phases[0].Access = time.UnixMilli(s.at), catalog.Open
+			for p := range s.sale.Pools {
+				if !s.sale.Phases[0].Sells(s.sale.Pools[p].Session) {
+					r.Lines[0].Pool = uint32(p)
+				}
+			}
+			s.sale.Phases[0].ClosesAt = s.sale.Phases[0].OpensAt.Add(time.Hour)
+			s.place(&r)
+		},
+		"is of 1 sessions; a pack has 3": func(s *story) {
+			s.sale.Phases[s.phase].Kind, s.sale.Phases[s.phase].PackSessions = catalog.Pack, 3
+			s.take(1, "ann", 1)
+		},
 	} {
 		s := newStory(t)
 		write(s)
@@ -86,6 +149,168 @@ func TestVerifyFindsBrokenInvariants(t *testing.T) {
 		require.NotEmpty(t, problems, want)
 		require.Contains(t, problems[0], want)
 	}
+}
+
+// I2: what was rightly taken before a limit, a cap or a session's programme changed stays. What is taken later is judged
+// by the limit then in force.
+func TestVerifyJudgesByTheDefinitionInForce(t *testing.T) {
+	const other = "record 5: I2: account ann has"
+	first := newStory(t)
+	session := first.sale.Pools[0].Session
+	programme := first.sale.Sessions[session].Programme
+	limit, accountCap := first.sale.Sessions[session].Limit, first.sale.Programmes[programme].AccountCap
+	above := func(programmes, sessions int) record.Above {
+		a := record.Above{}
+		if programmes > 0 {
+			a.Programmes = []record.Most{{Of: programme, Tickets: programmes}}
+		}
+		if sessions > 0 {
+			a.Sessions = []record.Most{{Of: session, Tickets: sessions}}
+		}
+		return a
+	}
+	for name, c := range map[string]struct {
+		write func(s *story)
+		want  string // "" for no problem
+	}{
+		"a lowered limit": {func(s *story) {
+			s.take(1, "ann", limit)
+			s.sale.Sessions[session].Limit = 2
+			s.define(above(0, limit)).end(1, inventory.Confirmed).take(2, "bob", 2)
+		}, ""},
+		"a take beyond the lowered limit": {func(s *story) {
+			s.take(1, "ann", 2)
+			s.sale.Sessions[session].Limit = 2
+			s.define().take(2, "bob", 2).take(3, "ann", 1)
+		}, other},
+		"a take by one who is beyond it": {func(s *story) {
+			s.take(1, "ann", 3)
+			s.sale.Sessions[session].Limit = 2
+			s.define(above(0, 3)).take(2, "bob", 2).take(3, "ann", 1)
+		}, other},
+		"a take within it after a release": {func(s *story) {
+			s.take(1, "ann", 3)
+			s.sale.Sessions[session].Limit = 2
+			s.define(above(0, 3)).end(1, inventory.Released).take(3, "ann", 2)
+		}, ""},
+		"a lowered cap": {func(s *story) {
+			s.take(1, "ann", limit)
+			s.sale.Programmes[programme].AccountCap = 1
+			s.define(above(limit, 0)).end(1, inventory.Released).take(2, "ann", 1)
+		}, ""},
+		"a take beyond the lowered cap": {func(s *story) {
+			s.take(1, "ann", 1).take(2, "bob", 1)
+			s.sale.Programmes[programme].AccountCap = 1
+			s.define().take(3, "ann", 1)
+		}, other},
+		"a raised cap": {func(s *story) {
+			s.sale.Programmes[programme].AccountCap = 1
+			s.take(1, "ann", 1)
+			s.sale.Programmes[programme].AccountCap = accountCap
+			s.define().take(2, "ann", 1)
+		}, ""},
+		"a session that moved": {func(s *story) {
+			s.sale.Programmes[1-programme].AccountCap = 1
+			s.take(1, "ann", 2)
+			s.sale.Sessions[session].Programme = 1 - programme
+			s.define(record.Above{Programmes: []record.Most{{Of: 1 - programme, Tickets: 2}}}).take(2, "bob", 1)
+		}, ""},
+		"a take in the programme that a session moved to": {func(s *story) {
+			s.sale.Programmes[1-programme].AccountCap = 2
+			s.take(1, "ann", 2).take(2, "bob", 1)
+			s.sale.Sessions[session].Programme = 1 - programme
+			s.define().take(3, "ann", 1)
+		}, other},
+		"a definition that excuses more than there is": {func(s *story) {
+			s.take(1, "ann", 3)
+			s.sale.Sessions[session].Limit = 2
+			s.define(above(0, 4))
+		}, "record 3: I2: session "},
+		"a definition that hides what there is": {func(s *story) {
+			s.take(1, "ann", 3)
+			s.sale.Sessions[session].Limit = 2
+			s.define()
+		}, "by the definition one account has 0 tickets, but the most are 3"},
+		"fewer places than are taken": {func(s *story) {
+			s.take(1, "ann", 2)
+			s.sale.Pools[0].Capacity, s.sale.Pools[0].Withheld = 1, 0
+			s.define()
+		}, "record 3: I1: session "},
+		"fewer places after a release": {func(s *story) {
+			s.take(1, "ann", 2).end(1, inventory.Released)
+			s.sale.Pools[0].Capacity, s.sale.Pools[0].Withheld = 1, 0
+			s.define().take(2, "ann", 1)
+		}, ""},
+		"a take beyond the fewer places": {func(s *story) {
+			s.take(1, "ann", 1).take(2, "bob", 1)
+			s.sale.Pools[0].Capacity, s.sale.Pools[0].Withheld = 2, 0
+			s.define().take(3, "cat", 1)
+		}, "record 5: I1: session "},
+	} {
+		s := newStory(t)
+		c.write(s)
+		found := s.verify()
+		if c.want == "" {
+			require.Empty(t, found.Problems, name)
+			require.Equal(t, 2, found.Definitions, name)
+			continue
+		}
+		require.Len(t, found.Problems, 1, name)
+		require.Contains(t, found.Problems[0], c.want, name)
+	}
+}
+
+// I2: what a checkpoint contains may be beyond the present limits by as much as the definition says that accounts had
+// when it came into force, and no more.
+func TestVerifyBoundsTheCheckpoint(t *testing.T) {
+	first := newStory(t)
+	session := first.sale.Pools[0].Session
+	for _, c := range []struct {
+		has, said int
+		problem   bool
+	}{{2, 0, false}, {3, 0, true}, {3, 3, false}, {4, 3, true}} {
+		s := newStory(t)
+		s.sale.Sessions[session].Limit = 2
+		d := record.DefinitionOf(s.sale)
+		if c.said > 0 {
+			d.Above.Sessions = []record.Most{{Of: session, Tickets: c.said}}
+		}
+		row := s.reservation(1, "ann", c.has, 0)
+		row.Seq = 2
+		s.checkpoint = record.AppendReservation(d.AppendRow(nil, record.Stamp{AtMs: s.at, Seq: 1}), &row)
+		s.count, s.records = 3, record.AppendTaken(record.AppendTaken(d.Append(nil, s.at), &row), &row)
+		s.info = journal.CheckpointInfo{Start: 3, End: 3}
+		found := s.verify()
+		if !c.problem {
+			require.Empty(t, found.Problems, c)
+			continue
+		}
+		require.Len(t, found.Problems, 1)
+		require.Contains(t, found.Problems[0], "I2: account ann has")
+	}
+}
+
+// A journal says itself what it is judged by. A sale that the caller names must have its name; whether it is the last
+// definition is in the findings.
+func TestVerifyNamedSale(t *testing.T) {
+	s := newStory(t).take(1, "ann", 1)
+	found, err := Verify(s, s.sale)
+	require.NoError(t, err)
+	require.False(t, found.Differs)
+	require.Equal(t, "paris2024", found.Sale)
+	is := record.DefinitionOf(s.sale)
+	require.Equal(t, is.Digest, found.Digest)
+	s.sale.Pools[0].Capacity, s.sale.Pools[0].Withheld = 0, 0
+	found, err = Verify(s, s.sale)
+	require.NoError(t, err)
+	require.Empty(t, found.Problems, "its own definition has the place")
+	require.True(t, found.Differs)
+	s.sale.Name = "other"
+	_, err = Verify(s, s.sale)
+	require.ErrorContains(t, err, `the journal belongs to the sale "paris2024", not to "other"`)
+	empty, err := Verify(&writtenJournal{}, nil)
+	require.NoError(t, err)
+	require.Zero(t, empty.Definitions)
 }
 
 // A legal journal has no problems, and its totals are those of its records. What was given back can be taken again.
@@ -96,6 +321,7 @@ func TestVerifyCounts(t *testing.T) {
 	s.take(4, "cat", 1).end(4, inventory.Expired)
 	found := s.verify()
 	require.Empty(t, found.Problems)
+	require.Equal(t, 1, found.Definitions)
 	require.Equal(t, 4, found.Reservations)
 	require.Equal(t, 3, found.Accounts)
 	require.Equal(t, map[inventory.State]int{inventory.Held: 1, inventory.Confirmed: 1, inventory.Released: 1,
@@ -104,54 +330,53 @@ func TestVerifyCounts(t *testing.T) {
 	require.Equal(t, 2, found.Confirmed)
 }
 
-// A checkpoint may contain the outcomes of records up to its end. Those records are no problem.
+// A checkpoint may contain the outcomes of records up to its end, as its rows' sequences say. Those records are no
+// problem. It leaves out what ended long ago, but never what was confirmed.
 func TestVerifyAfterCheckpoint(t *testing.T) {
-	s := newStory(t)
-	s.take(1, "ann", 2).end(1, inventory.Confirmed)
-	sold := s.reservation(1, "ann", 2, 1000)
-	sold.State, sold.AtMs = inventory.Confirmed, 1500
-	definition := record.DefinitionOf(s.sale)
-	s.checkpoint = record.AppendReservation(definition.AppendRow(nil, record.Stamp{}), &sold)
-	require.NotEmpty(t, s.verify().Problems, "a checkpoint that ends before the first record")
-	s.info = journal.CheckpointInfo{End: 3}
-	require.Empty(t, s.verify().Problems)
+	write := func(end uint64, row func(s *story, r *inventory.Snapshot)) Findings {
+		s := newStory(t).take(1, "ann", 2).end(1, inventory.Confirmed)
+		sold := s.reservation(1, "ann", 2, 0)
+		sold.State, sold.AtMs, sold.Seq = inventory.Confirmed, s.at+500, 3
+		d := record.DefinitionOf(s.sale)
+		s.checkpoint = d.AppendRow(nil, record.Stamp{AtMs: s.at, Seq: 1})
+		row(s, &sold)
+		s.info = journal.CheckpointInfo{End: end}
+		return s.verify()
+	}
+	add := func(s *story, r *inventory.Snapshot) { s.checkpoint = record.AppendReservation(s.checkpoint, r) }
+	require.Empty(t, write(3, add).Problems)
+	require.Empty(t, write(0, add).Problems, "the row's sequence says that it has them")
+	require.Empty(t, write(3, func(s *story, r *inventory.Snapshot) { r.Seq = 0; add(s, r) }).Problems, "version 1")
+	require.NotEmpty(t, write(0, func(s *story, r *inventory.Snapshot) { r.Seq = 0; add(s, r) }).Problems,
+		"a checkpoint that ends before the first record")
+	require.Empty(t, write(3, func(*story, *inventory.Snapshot) {}).Problems)
+
+	s := newStory(t).end(1, inventory.Released).end(2, inventory.Confirmed)
+	d := record.DefinitionOf(s.sale)
+	s.checkpoint, s.info.End = d.AppendRow(nil, record.Stamp{AtMs: s.at, Seq: 1}), 3
+	problems := s.verify().Problems
+	require.Len(t, problems, 1)
+	require.Contains(t, problems[0], "record 3: I6: reservation 02000000")
+	s.info.End = 1
+	require.Len(t, s.verify().Problems, 2)
 }
 
-// A dump has a line for each record, with the names of the journal's own definition.
-func TestDump(t *testing.T) {
+// An entry is made while registration is open, and the entries are frozen after it.
+func TestVerifyDrawInstants(t *testing.T) {
 	s := newStory(t)
-	s.take(1, "ann", 2).end(1, inventory.Confirmed)
+	rules := &s.sale.Draws[0]
+	s.begin()
 	entry := record.Draw{Group: 1, Account: "ann"}
-	s.records, s.count = entry.Append(s.records, record.KindEntry, 1600), s.count+1
-	frozen := record.Draw{Size: 1, Root: draw.Digest{0xab}}
-	s.records, s.count = frozen.Append(s.records, record.KindFrozen, 1700), s.count+1
-	held := s.reservation(2, "bob", 1, 2000)
-	held.Seq = 7
-	definition := record.DefinitionOf(s.sale)
-	s.checkpoint = record.AppendClock(definition.AppendRow(nil, record.Stamp{AtMs: 1000, Seq: 1}), 1500, 3)
-	s.checkpoint = record.AppendReservation(s.checkpoint, &held)
-	var out bytes.Buffer
-	require.NoError(t, Dump(s, &out))
-	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	require.Len(t, lines, 3+s.count)
-	at := `"at":"1970-01-01T00:00:01.`
-	pool := definition.Pools[0]
-	ticket := `"lines":[{"session":"` + pool.Session + `","category":"` + pool.Category + `","quantity":`
-	for i, want := range []string{
-		`{"last_seq":1,"kind":"definition",` + at + `000Z","sale":"paris2024","digest":"` + definition.Digest.String() + `",`,
-		`{"last_seq":3,"kind":"clock",` + at + `500Z"}`,
-		`{"last_seq":7,"kind":"reservation","at":"1970-01-01T00:00:02.000Z","id":"02000000-0000-0000-0000-000000000000","account":"bob","phase":"` +
-			definition.Phases[s.phase] + `","state":"held",` + ticket + `1}],"created_at":"1970-01-01T00:00:02.000Z",` +
-			`"expires_at":"1970-01-01T00:00:03.000Z"}`,
-		`{"seq":1,"kind":"definition",` + at + `000Z",`,
-		`{"seq":2,"kind":"taken",` + at + `000Z","id":"01000000-0000-0000-0000-000000000000","account":"ann",`,
-		`{"seq":3,"kind":"confirmed",` + at + `500Z","id":"01000000-0000-0000-0000-000000000000","confirmed_at":"1970-01-01T00:00:01.500Z"}`,
-		`{"seq":4,"kind":"entry",` + at + `600Z","account":"ann","draw":"draw1","priority_group":"club"}`,
-		`{"seq":5,"kind":"frozen",` + at + `700Z","draw":"draw1","entries":1,"root":"ab0000`,
-	} {
-		require.True(t, strings.HasPrefix(lines[i], want), "line %d: %s", i, lines[i])
+	for _, at := range []time.Time{rules.RegistrationOpens.Add(-time.Millisecond), rules.RegistrationCloses} {
+		s.records, s.count = entry.Append(s.records, record.KindEntry, at.UnixMilli()), s.count+1
+		entry.Account += "x"
 	}
-
-	broken := &writtenJournal{records: record.AppendTaken(nil, &held), count: 1}
-	require.ErrorIs(t, Dump(broken, &out), record.ErrInvalid, "no definition comes before the record")
+	terms := record.DrawTerms(s.sale, 0)
+	frozen := record.Draw{Size: 2, Root: draw.Digest{1}, Terms: record.TermsDigest(&terms)}
+	s.records = frozen.Append(s.records, record.KindFrozen, rules.RegistrationCloses.Add(-time.Millisecond).UnixMilli())
+	s.count++
+	problems := s.verify().Problems
+	require.Contains(t, problems[0], "record 2: draw draw1: account ann enters at ")
+	require.Contains(t, problems[1], "record 3: draw draw1: account annx enters at ")
+	require.Contains(t, problems[2], "record 4: draw draw1: its entries are frozen at ")
 }

@@ -19,8 +19,8 @@ import (
 //	sessions     count | (id string, programme, limit)…
 //	pools        count | (session, category string, capacity, withheld)…
 //	groups       count | id string…
-//	draws        count | (id string, registration opens, closes, phase, chain hash string, public key string,
-//	             genesis, period, round, stand-in 1 byte)…
+//	draws        count | (id string, registration opens, closes, time to publish, phase, chain hash string,
+//	             public key string, genesis, period, round, stand-in 1 byte)…
 //	phases       count | (id string, programme, kind 1 byte, sessions of a pack, opens, closes, access 1 byte,
 //	             [draw, length, step, places, priority days, group], what it sells: a bit a session)…
 //
@@ -129,7 +129,7 @@ func appendContent(run []byte, s *catalog.Sale) []byte {
 
 func appendDraw(run []byte, d *catalog.Draw) []byte {
 	run = appendTime(appendTime(appendText(run, d.ID), d.RegistrationOpens), d.RegistrationCloses)
-	b := &d.Beacon
+	run, b := appendDuration(run, d.PublishWithin), &d.Beacon
 	run = appendText(appendText(appendCount(run, d.Phase), b.ChainHash), b.PublicKey)
 	run = appendDuration(appendTime(run, b.Genesis), b.Period)
 	run = binary.AppendUvarint(run, b.Round)
@@ -255,7 +255,7 @@ func (f *fields) content() *catalog.Sale {
 
 func (f *fields) drawRules() catalog.Draw {
 	d := catalog.Draw{ID: string(f.text(maxName)), RegistrationOpens: f.instant(), RegistrationCloses: f.instant(),
-		Phase: f.int(maxParts)}
+		PublishWithin: f.duration(), Phase: f.int(maxParts)}
 	d.Beacon = catalog.Beacon{ChainHash: string(f.text(maxName)), PublicKey: string(f.text(maxName)),
 		Genesis: f.instant(), Period: f.duration(), Round: f.number(1<<64 - 1), StandIn: f.choice(1) == 1}
 	return d

@@ -141,7 +141,7 @@ func TestDigest(t *testing.T) {
 		return d.Digest.String()
 	}
 	is := digest(func(*catalog.Sale) {})
-	require.Equal(t, "3627d61e1a65d2738f8d8ddca4d532efcd0f2d8c75ea14dc79a82b47740f50de", is)
+	require.Equal(t, "e869fa8178ab6ef66bb9125d35efccc3b40f885c3c5b19f68d881c729294cabc", is)
 	seen := map[string]bool{is: true}
 	for i, change := range []func(s *catalog.Sale){
 		func(s *catalog.Sale) { s.Programmes[0].AccountCap-- },
@@ -155,6 +155,7 @@ func TestDigest(t *testing.T) {
 		func(s *catalog.Sale) { s.Phases[1].Slots.Step = time.Minute },
 		func(s *catalog.Sale) { s.Phases[1].Slots.Group = -1 },
 		func(s *catalog.Sale) { s.Draws[0].Beacon.Round++ },
+		func(s *catalog.Sale) { s.Draws[0].PublishWithin += time.Minute },
 		func(s *catalog.Sale) { s.Draws[0].RegistrationCloses = s.Draws[0].RegistrationOpens },
 		func(s *catalog.Sale) { s.Groups[0].ID = "clubs" },
 	} {

@@ -102,7 +102,8 @@ func goldenSale(t testing.TB) *catalog.Sale {
 		Pools: []catalog.Pool{{Session: 0, Category: "First", Capacity: 80_000, Withheld: 200},
 			{Session: 0, Category: "A", Capacity: 1<<31 - 1}, {Session: 1, Category: "E+", Capacity: 3}},
 		Groups: []catalog.Group{{ID: "club"}},
-		Draws: []catalog.Draw{{ID: "draw1", RegistrationOpens: at, RegistrationCloses: at.Add(time.Hour), Phase: 1,
+		Draws: []catalog.Draw{{ID: "draw1", RegistrationOpens: at, RegistrationCloses: at.Add(time.Hour),
+			PublishWithin: 10 * time.Minute, Phase: 1,
 			Beacon: catalog.Beacon{ChainHash: "52db", PublicKey: "83cf", Genesis: at, Period: 3 * time.Second, Round: 1000,
 				StandIn: true}}},
 		Phases: []catalog.Phase{

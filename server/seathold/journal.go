@@ -82,31 +82,37 @@ func (c *dumpCommand) Run(p *process) error {
 
 type verifyCommand struct {
 	Journal journalFlags `embed:""`
-	Sale    string       `default:"paris2024" env:"SEATHOLD_SALE" placeholder:"NAME|DIR" help:"The sale that the journal belongs to (default: ${default})."`
+	Sale    string       `env:"SEATHOLD_SALE" placeholder:"NAME|DIR" help:"Also compare the journal's sale definition with this one. A journal is judged by its own definitions; only one that begins with a definition of version 1, which has names only, is judged by this sale."`
 }
 
 // Run verifies the journal.
 func (c *verifyCommand) Run(p *process) error {
-	sale, err := catalog.Load(c.Sale)
-	if err != nil {
-		return err
+	var sale *catalog.Sale
+	if c.Sale != "" {
+		var err error
+		if sale, err = catalog.Load(c.Sale); err != nil {
+			return err
+		}
 	}
 	b, err := c.Journal.openReadOnly(p)
 	if err != nil {
 		return err
 	}
 	found, err := audit.Verify(b, sale)
+	if errors.Is(err, audit.ErrNoSale) {
+		err = fmt.Errorf("%s: %w with --sale", &c.Journal, err)
+	}
 	if err = errors.Join(err, b.Close()); err != nil {
 		return err
 	}
-	err = printAudit(p.stdout, &c.Journal, &found)
+	err = printAudit(p.stdout, &c.Journal, c.Sale, &found)
 	if err == nil && found.Broken > 0 {
 		err = fmt.Errorf("%s: %s broken invariants", &c.Journal, count(found.Broken))
 	}
 	return err
 }
 
-func printAudit(w io.Writer, where *journalFlags, a *audit.Findings) error {
+func printAudit(w io.Writer, where *journalFlags, sale string, a *audit.Findings) error {
 	out := lines{w: w}
 	out.printf("journal       %s", where)
 	out.printf("records       %s, the last has number %s", count(a.Records), count(int(a.Last)))
@@ -115,6 +121,12 @@ func printAudit(w io.Writer, where *journalFlags, a *audit.Findings) error {
 	}
 	for _, note := range a.Notes {
 		out.printf("note          %s", note)
+	}
+	if a.Definitions > 0 {
+		out.printf("sale          %s, definitions in force so far: %d, digest of the last: %s", a.Sale, a.Definitions, a.Digest)
+	}
+	if a.Differs {
+		out.printf("note          the last definition is not that of --sale %s; the journal is judged by its own", sale)
 	}
 	state := func(s engine.State) string { return count(a.ByState[s]) }
 	out.printf("reservations  %s of %s accounts: %s held, %s confirmed, %s released, %s expired", count(a.Reservations),

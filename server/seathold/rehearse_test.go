@@ -34,7 +34,9 @@ func TestRehearse(t *testing.T) {
 	require.Equal(t, []string{"report.json"}, left, "its own journal is removed")
 }
 
+// A rehearsal's journal is kept where --data says, and verify finds it as sound as the rehearsal did.
 func TestRehearseKeepsTheJournalInData(t *testing.T) {
+	other := absolute(t, "../testdata/sale")
 	t.Chdir(t.TempDir())
 	var stdout, stderr bytes.Buffer
 	args := []string{"rehearse", "--scale", "0.001", "--data", "kept"}
@@ -43,6 +45,22 @@ func TestRehearseKeepsTheJournalInData(t *testing.T) {
 	stderr.Reset()
 	require.Equal(t, exitFailed, run(args, &process{stdout: &stdout, stderr: &stderr}))
 	require.Contains(t, stderr.String(), "not empty")
+
+	// The journal says itself what it is judged by: a thousandth of the places of Paris 2024.
+	verify := func(more ...string) (code int) {
+		stdout.Reset()
+		stderr.Reset()
+		return run(append([]string{"verify", "--data", "kept"}, more...), &process{stdout: &stdout, stderr: &stderr})
+	}
+	const differs = "is not that of --sale"
+	require.Equal(t, exitDone, verify(), "%s%s", stdout.String(), stderr.String())
+	require.Contains(t, stdout.String(), "sale          paris2024, definitions in force so far: 1, digest of the last: ")
+	require.NotContains(t, stdout.String(), differs)
+	require.Equal(t, exitDone, verify("--sale", "paris2024"), "%s%s", stdout.String(), stderr.String())
+	require.Contains(t, stdout.String(), differs)
+	require.Contains(t, stdout.String(), "I1, I2, I3 and I6 hold after every record")
+	require.Equal(t, exitFailed, verify("--sale", other))
+	require.Contains(t, stderr.String(), `the journal belongs to the sale "paris2024", not to "games"`)
 }
 
 func TestRehearseOnRedis(t *testing.T) {

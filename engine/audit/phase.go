@@ -1,0 +1,37 @@
+package audit
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/record"
+)
+
+// checkPhase checks that a reservation was made while its phase was open, of sessions that the phase sells, and with as
+// many sessions as a pack must have.
+func (a *auditor) checkPhase(r *record.Record) {
+	if a.rules.names {
+		return // the phase may have been another one then
+	}
+	sale, id := a.rules.sale, uuid.UUID(r.Request.ID)
+	p := &sale.Phases[r.Request.Phase]
+	made := time.UnixMilli(r.Request.Created)
+	if made.Before(p.OpensAt) || !made.Before(p.ClosesAt) {
+		a.problem("phase: reservation %s in phase %s was made at %s; the phase is open from %s to %s", id, p.ID, stamp(made),
+			stamp(p.OpensAt), stamp(p.ClosesAt))
+	}
+	sessions := map[int]bool{}
+	for _, l := range r.Request.Lines {
+		session := sale.Pools[l.Pool].Session
+		if sessions[session] = true; !p.Sells(session) {
+			a.problem("phase: reservation %s takes session %s, which phase %s does not sell", id, sale.Sessions[session].ID,
+				p.ID)
+		}
+	}
+	if p.Kind == catalog.Pack && len(sessions) != p.PackSessions {
+		a.problem("phase: reservation %s in phase %s is of %d sessions; a pack has %d", id, p.ID, len(sessions),
+			p.PackSessions)
+	}
+}
