@@ -20,7 +20,7 @@ func (j *Journal) mayBegin(ctx context.Context, r *reader) error {
 		return fmt.Errorf("%w: journal %q was in this Redis when this server read it last, and nothing is there now",
 			journal.ErrGone, l.options.Name)
 	}
-	text, err := l.query(ctx, "info", "everything")
+	text, err := l.query(ctx, retryReads, "info", "everything")
 	if isReply(err) {
 		return nil // the user may not ask, so nothing can be known
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -84,18 +85,18 @@ func (l *link) check(ctx context.Context) (Report, error) {
 
 // ask asks the questions of a check, one attempt each.
 func (l *link) ask(ctx context.Context) (a answers, err error) {
-	text, err := l.query(ctx, "info", "server", "memory", "persistence", "replication")
+	text, err := l.queryOnce(ctx, "info", "server", "memory", "persistence", "replication")
 	if err != nil {
 		return a, err
 	}
 	a.info = parseInfo(fmt.Sprint(text))
-	reply, err := l.query(ctx, "config", "get", "appendonly", "appendfsync", "no-appendfsync-on-rewrite", "save",
+	reply, err := l.queryOnce(ctx, "config", "get", "appendonly", "appendfsync", "no-appendfsync-on-rewrite", "save",
 		"min-replicas-to-write")
 	if a.denied.config = err; err != nil && !isReply(err) {
 		return a, err
 	}
 	a.config = readMap(reply)
-	reply, err = l.query(ctx, "pubsub", "numsub", sentinelChannel)
+	reply, err = l.queryOnce(ctx, "pubsub", "numsub", sentinelChannel)
 	if a.denied.sentinels = err; err != nil && !isReply(err) {
 		return a, err
 	}
@@ -106,7 +107,7 @@ func (l *link) ask(ctx context.Context) (a answers, err error) {
 	if a.info["redis_mode"] != "cluster" {
 		return a, nil
 	}
-	text, err = l.query(ctx, "cluster", "nodes")
+	text, err = l.queryOnce(ctx, "cluster", "nodes")
 	if a.denied.cluster = err; err != nil && !isReply(err) {
 		return a, err
 	}
@@ -114,9 +115,24 @@ func (l *link) ask(ctx context.Context) (a answers, err error) {
 	return a, nil
 }
 
-// query sends a command to the server that keeps the journal; in a cluster, the master of the journal's slot. It makes
-// one attempt.
-func (l *link) query(ctx context.Context, args ...any) (any, error) {
+// query is queryOnce with retries. retryFor is as in attempts.
+func (l *link) query(ctx context.Context, retryFor time.Duration, args ...any) (any, error) {
+	a := l.attempts(retryFor)
+	for {
+		reply, err := l.queryOnce(ctx, args...)
+		if err == nil || isReply(err) && !transient(err) {
+			a.succeeded()
+			return reply, err
+		}
+		if err := a.backOff(ctx, err); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// queryOnce sends a command to the server that keeps the journal; in a cluster, the master of the journal's slot. It
+// makes one attempt.
+func (l *link) queryOnce(ctx context.Context, args ...any) (any, error) {
 	return l.call(ctx, l.options.Timeout, func(ctx context.Context) *redis.Cmd {
 		cluster, ok := l.client.(*redis.ClusterClient)
 		if !ok {

@@ -128,8 +128,8 @@
 //
 //	ACL SETUSER seathold on >PASSWORD ~{seathold:* resetchannels -@all
 //	  +hello +select +info +config|get +pubsub|numsub
-//	  +get +mget +set +del +exists +unlink +hget +hgetall +hset +hkeys +hdel
-//	  +xadd +xrange +xrevrange +xread +xdel +xtrim +eval +evalsha
+//	  +type +get +mget +strlen +set +del +exists +unlink +hget +hgetall +hset +hkeys +hdel
+//	  +xadd +xlen +xrange +xrevrange +xread +xdel +xtrim +eval +evalsha
 //
 // In a cluster, +cluster|slots +cluster|nodes +command are needed, too. OpenReadOnly needs +get +mget +hgetall +xrange.
 //

@@ -25,7 +25,7 @@ func (l *link) probeIfDenied(ctx context.Context, r *Report) error {
 	var writes, reads []time.Duration
 	measure := func(to *[]time.Duration, args ...any) error {
 		began := time.Now()
-		_, err := l.query(ctx, args...)
+		_, err := l.queryOnce(ctx, args...)
 		*to = append(*to, time.Since(began))
 		return err
 	}

@@ -101,8 +101,8 @@ func (l *link) pause(ctx context.Context, d time.Duration) error {
 }
 
 var (
-	// accessErrors are responses of a Redis that denies this program access.
-	accessErrors = []string{"NOAUTH", "WRONGPASS", "NOPERM"}
+	// accessErrors are responses of a Redis that denies this program access, to commands of its own or of its scripts.
+	accessErrors = []string{"NOAUTH", "WRONGPASS", "NOPERM", "The user executing the script", "ACL failure in script"}
 
 	// transientErrors are responses that may pass without a change to this program: Redis is loading, has lost its master
 	// or become a replica, moves slots, is busy, is out of memory or disk, or has other passwords or permissions than
