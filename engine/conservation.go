@@ -10,6 +10,7 @@ import (
 	"github.com/seathold/seathold/engine/audit"
 	"github.com/seathold/seathold/engine/ballot"
 	"github.com/seathold/seathold/engine/inventory"
+	"github.com/seathold/seathold/engine/record"
 )
 
 // Conservation is the result of one check of I1 and I2 on the live sale: the differences between stock, ledgers and
@@ -54,6 +55,23 @@ func (e *Engine) CheckConservation(ctx context.Context) (Conservation, error) {
 	}
 	e.conservation.last.Store(&c)
 	return c, nil
+}
+
+// allowAbove accepts what accounts have beyond the caps and limits: it was rightly taken before they were lowered, or
+// before a session moved to another programme (I2). It takes about 100 ns an account, and is needed only where they were.
+func (e *Engine) allowAbove() (above record.Above) {
+	most := e.conservation.census.Allow()
+	for of, tickets := range most.Programmes {
+		if tickets > 0 {
+			above.Programmes = append(above.Programmes, record.Most{Of: of, Tickets: tickets})
+		}
+	}
+	for of, tickets := range most.Sessions {
+		if tickets > 0 {
+			above.Sessions = append(above.Sessions, record.Most{Of: of, Tickets: tickets})
+		}
+	}
+	return above
 }
 
 // checkLoop checks I1 and I2 every Options.CheckEvery, and never uses more than a fiftieth of one processor.

@@ -16,8 +16,8 @@
 //
 //   - I1 conservation. In every pool, capacity = available + held + sold + withheld, and none is negative. Never
 //     oversold.
-//   - I2 caps. Held and confirmed tickets never exceed the account cap or the session limit, however many requests
-//     race.
+//   - I2 caps. No reservation makes held + confirmed exceed the account cap or the session limit then in force, however
+//     many requests race. What was rightly taken before a limit was lowered stays.
 //   - I3 one outcome. A reservation leaves held exactly once. Confirm, release and expiry may race; one wins, the
 //     others get a definite answer.
 //   - I4 all or nothing. A reservation takes every line or none, and sums its lines per pool and per session first.

@@ -95,11 +95,13 @@ func (e *Engine) readAccount(ctx context.Context, account string, refused *Reser
 		r := &a.Reservations[i]
 		e.inventory.ReadAs(l, &r.snapshot)
 		e.fill(r)
-		t := &a.Programmes[e.sale.Phases[r.snapshot.Phase].Programme]
-		if r.State == Held {
-			t.Held += r.Tickets
-		} else {
-			t.Confirmed += r.Tickets
+		for _, line := range r.snapshot.Lines { // a session may be in another programme now than the phase it was sold in
+			t := &a.Programmes[e.sale.Sessions[e.sale.Pools[line.Pool].Session].Programme]
+			if r.State == Held {
+				t.Held += int(line.Quantity)
+			} else {
+				t.Confirmed += int(line.Quantity)
+			}
 		}
 	}
 	if err := e.awaitDurable(ctx, placed, refused); err != nil {

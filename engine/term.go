@@ -51,8 +51,12 @@ func (e *Engine) claim(ctx context.Context, p *replay, found journal.Recovered) 
 	e.o.Clock.NotBefore(p.latest) // an older leader has acknowledged outcomes of that instant
 	last := found.Last
 	t := &term{e: e, definition: record.DefinitionOf(e.sale)}
+	was, since := p.decoder.InForce()
+	if was != nil && was.Lowers(e.sale) {
+		t.definition.Above = e.allowAbove()
+	}
 	if p.decoder.Current() {
-		_, t.since = p.decoder.InForce()
+		t.definition.Above, t.since = was.Above, since
 	} else {
 		last++
 		t.since = record.Stamp{AtMs: e.nowMs(), Seq: last}

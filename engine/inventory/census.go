@@ -13,7 +13,16 @@ type Census struct {
 	seen  []uint8 // by row: its state at the first look
 	pools []poolSums
 	rows  []LedgerRow
+
+	programmes []int                  // tickets of the present ledger, by programme
+	sessions   []sessionCount         // likewise, of the sessions that it has
+	allowed    map[uint32][]allowance // by account row: what it may have beyond the limits
 }
+
+// allowance is how many tickets an account may have of a programme, or of a session, which count after all programmes.
+type allowance struct{ of, tickets int }
+
+type sessionCount struct{ session, tickets int }
 
 // poolSums are the units of one pool by the states of their reservations at the two looks.
 type poolSums struct {
@@ -24,7 +33,10 @@ type poolSums struct {
 }
 
 // NewCensus returns a census of the inventory.
-func (v *Inventory) NewCensus() *Census { return &Census{v: v, pools: make([]poolSums, len(v.pools))} }
+func (v *Inventory) NewCensus() *Census {
+	return &Census{v: v, pools: make([]poolSums, len(v.pools)), programmes: make([]int, len(v.caps)),
+		allowed: map[uint32][]allowance{}}
+}
 
 // PoolCensus is what a count of all pools found.
 type PoolCensus struct {
@@ -138,7 +150,7 @@ type LedgerCensus struct {
 	Accounts int    // rows looked at
 	Unsteady int    // accounts skipped because their ledger kept changing; the next count visits them again
 	AtCap    []int  // by programme: accounts that have as many tickets as the cap allows, or more
-	Excess   int    // tickets beyond account caps and session limits (I2): 0
+	Excess   int    // tickets beyond account caps and session limits, and beyond what Allow found (I2): 0
 	Account  uint32 // the first account over a limit; meaningful if Excess is not 0
 }
 
@@ -146,7 +158,6 @@ type LedgerCensus struct {
 // account row. rest is as for Pools.
 func (c *Census) Ledgers(rest func() bool, visit func(accountRow uint32)) (found LedgerCensus, ok bool) {
 	found.AtCap = make([]int, len(c.v.caps))
-	tickets := make([]int, len(c.v.caps))
 	end := c.v.accounts.end()
 	for row := uint32(1); row < end; row++ {
 		if row%(restRows/16) == 0 && !rest() {
@@ -156,14 +167,16 @@ func (c *Census) Ledgers(rest func() bool, visit func(accountRow uint32)) (found
 			visit(row)
 		}
 		if a := c.v.accounts.find(row); a == nil || uint32(a.head.Load()) == 0 {
+			delete(c.allowed, row)
 			continue
 		}
 		if c.rows, ok = c.v.Ledger(row, c.rows[:0], nil); !ok {
 			found.Unsteady++
 			continue
 		}
-		excess := c.ledger(tickets)
-		for programme, n := range tickets {
+		c.countLedger()
+		excess := c.excess(row)
+		for programme, n := range c.programmes {
 			if n >= c.v.caps[programme] {
 				found.AtCap[programme]++
 			}
@@ -177,37 +190,92 @@ func (c *Census) Ledgers(rest func() bool, visit func(accountRow uint32)) (found
 	return found, true
 }
 
-// ledger sums one ledger by programme into tickets, and returns by how much it exceeds its limits.
-func (c *Census) ledger(tickets []int) (excess int) {
-	clear(tickets)
-	type inSession struct {
-		session uint32
-		tickets int
-	}
-	var room [16]inSession
-	sessions := room[:0]
+// countLedger counts the tickets of the present ledger.
+func (c *Census) countLedger() {
+	clear(c.programmes)
+	c.sessions = c.sessions[:0]
 	for _, l := range c.rows {
 		r := c.v.reservations.at(l.Row)
-		tickets[r.programme] += int(r.tickets)
 		for i := range int(r.count) {
 			line := c.v.lineAt(r, i)
-			session, at := c.v.pools[line.Pool].session, 0
-			for at < len(sessions) && sessions[at].session != session {
+			session, at := int(c.v.pools[line.Pool].session), 0
+			c.programmes[c.v.sessions[session].Programme] += int(line.Quantity)
+			for at < len(c.sessions) && c.sessions[at].session != session {
 				at++
 			}
-			if at == len(sessions) {
-				sessions = append(sessions, inSession{session: session})
+			if at == len(c.sessions) {
+				c.sessions = append(c.sessions, sessionCount{session: session})
 			}
-			sessions[at].tickets += int(line.Quantity)
+			c.sessions[at].tickets += int(line.Quantity)
 		}
 	}
-	for programme, n := range tickets {
-		excess += max(0, n-c.v.caps[programme])
+}
+
+// eachOver calls do for every cap and limit that the present ledger exceeds.
+func (c *Census) eachOver(do func(of, tickets, limit int)) {
+	for programme, n := range c.programmes {
+		if limit := c.v.caps[programme]; n > limit {
+			do(programme, n, limit)
+		}
 	}
-	for _, s := range sessions {
-		excess += max(0, s.tickets-c.v.sessionLimits[s.session])
+	for _, s := range c.sessions {
+		if limit := c.v.sessionLimits[s.session]; s.tickets > limit {
+			do(len(c.v.caps)+s.session, s.tickets, limit)
+		}
+	}
+}
+
+// excess returns by how many tickets the account of the present ledger has more than it may. What it may have beyond
+// the limits falls with what it has, since nothing beyond a limit is ever taken again.
+func (c *Census) excess(row uint32) (excess int) {
+	allowed := c.allowed[row]
+	var still []allowance
+	c.eachOver(func(of, tickets, limit int) {
+		may := limit
+		for _, a := range allowed {
+			if a.of == of {
+				may = max(limit, min(a.tickets, tickets))
+				still = append(still, allowance{of, may})
+			}
+		}
+		excess += tickets - may
+	})
+	switch {
+	case len(still) > 0:
+		c.allowed[row] = still
+	case allowed != nil:
+		delete(c.allowed, row)
 	}
 	return excess
+}
+
+// Most is the most tickets that one account has.
+type Most struct {
+	Programmes []int // by programme; 0 where no account exceeds the cap
+	Sessions   []int // by session; 0 where no account exceeds the limit
+}
+
+// Allow accepts what accounts have beyond the caps and limits, which were lower, or on other sessions, when it was taken
+// (I2). It returns how much that is. It is called before the sale continues, while no ledger changes.
+func (c *Census) Allow() Most {
+	most := Most{Programmes: make([]int, len(c.v.caps)), Sessions: make([]int, len(c.v.sessions))}
+	clear(c.allowed)
+	end := c.v.accounts.end()
+	for row := uint32(1); row < end; row++ {
+		if c.rows, _ = c.v.Ledger(row, c.rows[:0], nil); len(c.rows) == 0 {
+			continue
+		}
+		c.countLedger()
+		c.eachOver(func(of, tickets, _ int) {
+			c.allowed[row] = append(c.allowed[row], allowance{of, tickets})
+			to := most.Programmes
+			if of >= len(to) {
+				to, of = most.Sessions, of-len(to)
+			}
+			to[of] = max(to[of], tickets)
+		})
+	}
+	return most
 }
 
 // States counts the reservations by state. One whose end is decided but not yet visible counts as held.

@@ -145,6 +145,74 @@ func TestCensusFindsFaults(t *testing.T) {
 	}
 }
 
+// TestCensusAllows (I2): what accounts have beyond limits that were lowered is no excess, but no more is allowed than
+// they had, and no more than they have left.
+func TestCensusAllows(t *testing.T) {
+	rest := func() bool { return true }
+	v := counted(t)
+	take := func(id byte, account string, pool, quantity uint32) uint32 {
+		res := v.Reserve(&Request{ID: ID{id}, Account: account, Lines: []Line{{Pool: pool, Quantity: quantity}}, Expires: 1})
+		require.Equal(t, Done, res.Verdict)
+		return res.Row
+	}
+	first, _ := take(1, "a", 0, 3), take(2, "a", 4, 3)
+	take(3, "b", 0, 2)
+	census := v.NewCensus()
+	none := Most{Programmes: []int{0, 0}, Sessions: []int{0, 0, 0, 0}}
+	require.Equal(t, none, census.Allow())
+	excess := func() int {
+		found, ok := census.Ledgers(rest, nil)
+		require.True(t, ok)
+		if found.Excess > 0 {
+			require.Equal(t, "a", v.AccountName(found.Account))
+		}
+		return found.Excess
+	}
+	v.caps[0], v.sessionLimits[0] = 4, 2
+	require.Equal(t, 2+1, excess(), "without Allow it is corruption")
+	require.Equal(t, Most{Programmes: []int{6, 0}, Sessions: []int{3, 0, 0, 0}}, census.Allow())
+	require.Zero(t, excess())
+
+	more := Restored{Request: &Request{ID: ID{4}, Account: "a", Lines: []Line{{Pool: 4, Quantity: 1}}}, State: Held}
+	require.NoError(t, v.RestoreTaken(more)) // restoring checks no caps
+	require.Equal(t, 1, excess())
+	require.NoError(t, v.RestoreEnded(Restored{Request: more.Request, State: Released}))
+	require.Zero(t, excess())
+
+	require.Equal(t, Done, v.Release(first, 0, nil).Verdict)
+	require.Zero(t, excess(), "within cap and limit")
+	more.Request = &Request{ID: ID{5}, Account: "a", Lines: []Line{{Pool: 0, Quantity: 3}}}
+	require.NoError(t, v.RestoreTaken(more))
+	require.Equal(t, 2+1, excess(), "it had as much before, but not any more")
+}
+
+// TestSeveralProgrammes: a reservation of sessions that are in several programmes now counts in each of them with its
+// lines there, for refusals and for the census.
+func TestSeveralProgrammes(t *testing.T) {
+	v := counted(t) // sessions 0 and 1 in programme 0, sessions 2 and 3 in programme 1
+	q := Request{ID: ID{1}, Account: "a", Lines: []Line{{Pool: 1, Quantity: 5}, {Pool: 9, Quantity: 4}}, Expires: 1}
+	require.NoError(t, v.RestoreTaken(Restored{Request: &q, State: Held}))
+	require.NoError(t, v.CountStock())
+	for _, want := range []struct {
+		pool      uint32
+		programme uint8
+		held, cap int
+	}{{4, 0, 5, 12}, {6, 1, 4, 8}} {
+		v.sessionLimits[v.pools[want.pool].session] = 100
+		refused := v.Reserve(&Request{ID: ID{9}, Account: "a", Lines: []Line{{Pool: want.pool, Quantity: 8}}, Expires: 1})
+		require.Equal(t, AccountCapExceeded, refused.Verdict)
+		require.Equal(t, want.programme, refused.Programme)
+		require.Equal(t, want.held, refused.Held)
+		require.Equal(t, want.cap, refused.Limit)
+	}
+	census := v.NewCensus()
+	v.caps[0], v.caps[1] = 4, 4
+	found, ok := census.Ledgers(func() bool { return true }, nil)
+	require.True(t, ok)
+	require.Equal(t, 1, found.Excess)
+	require.Equal(t, []int{1, 1}, found.AtCap)
+}
+
 // TestCensusIsStopped: a count ends without a result when rest returns false.
 func TestCensusIsStopped(t *testing.T) {
 	v := counted(t)

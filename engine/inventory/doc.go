@@ -4,8 +4,8 @@
 // It keeps these invariants, numbered as everywhere in Seathold:
 //
 //   - I1 conservation. In every pool, capacity = available + held + sold + withheld, and none is negative.
-//   - I2 caps. Held and confirmed tickets never exceed the account cap or the session limit, however many requests
-//     race.
+//   - I2 caps. No reservation makes held + confirmed exceed the account cap or the session limit then in force, however
+//     many requests race. What was rightly taken before a limit was lowered stays.
 //   - I3 one outcome. A reservation leaves held exactly once.
 //   - I4 all or nothing. A reservation takes every line or none, and sums its lines per pool and per session first.
 //   - I6 every prefix is legal. Stock and ledger room are taken before the record is placed, and given back after.

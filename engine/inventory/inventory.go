@@ -132,7 +132,7 @@ func (c *Config) validate() error {
 		}
 	}
 	for i, s := range c.Sessions {
-		if int(s.Programme) >= len(c.Caps) {
+		if int(s.Programme) >= len(c.Caps) || s.Programme == severalProgrammes {
 			return fmt.Errorf("session %d: programme %d of %d", i, s.Programme, len(c.Caps))
 		}
 	}

@@ -68,8 +68,8 @@ func (v *Inventory) walk(head uint32, programme uint8, s *sums) {
 		if s.live == 0 {
 			s.live = row
 		}
-		if r.programme == programme {
-			v.count(r, row, state, s)
+		if r.programme == programme || r.programme == severalProgrammes {
+			v.count(r, row, programme, state, s)
 		}
 		before, row = r, next
 	}
@@ -77,7 +77,7 @@ func (v *Inventory) walk(head uint32, programme uint8, s *sums) {
 
 // count adds one reservation that is not dead to the sums. The fingerprint needs no order: a reservation in the same
 // state contributes the same number to each walk.
-func (v *Inventory) count(r *reservation, row uint32, state State, s *sums) {
+func (v *Inventory) count(r *reservation, row uint32, programme uint8, state State, s *sums) {
 	held, confirmed, doubtful := int32(0), int32(0), int32(0)
 	switch {
 	case state.undecided():
@@ -89,7 +89,7 @@ func (v *Inventory) count(r *reservation, row uint32, state State, s *sums) {
 		held = 1 // so is one that is being confirmed: no reader has seen it confirmed yet
 		s.marks += uint64(row) * 0x9e3779b97f4a7c15
 	}
-	tickets := int32(r.tickets)
+	tickets := v.ticketsIn(r, programme)
 	s.held += int(held * tickets)
 	s.confirmed += int(confirmed * tickets)
 	s.doubtful += int(doubtful * tickets)
@@ -108,6 +108,24 @@ func (v *Inventory) count(r *reservation, row uint32, state State, s *sums) {
 			}
 		}
 	}
+}
+
+// severalProgrammes is the programme of a reservation of sessions that were in one programme when it was made, and are
+// in several now. Each line counts in the present programme of its session.
+const severalProgrammes = 0xff
+
+// ticketsIn returns the tickets of a reservation in the programme, which is its own or one of several.
+func (v *Inventory) ticketsIn(r *reservation, programme uint8) int32 {
+	if r.programme != severalProgrammes {
+		return int32(r.tickets)
+	}
+	tickets := int32(0)
+	for i := range int(r.count) {
+		if l := v.lineAt(r, i); v.programmeOf(l.Pool) == programme {
+			tickets += int32(l.Quantity)
+		}
+	}
+	return tickets
 }
 
 // checkCaps checks the request against the ledger that begins at head. A refusal needs a second walk: if both find

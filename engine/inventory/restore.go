@@ -44,8 +44,15 @@ func (v *Inventory) RestoreTaken(o Restored) error {
 	if !ok || other != 0 {
 		return fmt.Errorf("no room for more than %d reservations", v.reservations.limit-1)
 	}
-	// It enters the ledger, without a check of the caps: the journal's prefixes are legal (I6).
+	// It enters the ledger, without a check of the caps: the journal's prefixes are legal (I6), and what was taken before
+	// a cap was lowered stays (I2).
 	r := v.reservations.at(row)
+	for _, l := range q.Lines[1:] {
+		if v.programmeOf(l.Pool) != r.programme {
+			r.programme = severalProgrammes
+			break
+		}
+	}
 	head := &v.accounts.at(accountRow).head
 	v.unlinkDead(head)
 	r.next.Store(uint32(head.Load()))
