@@ -21,9 +21,11 @@ func TestDrawRefusalCodes(t *testing.T) {
 	for from, want := range map[error]*Refusal{
 		ballot.ErrClosed: {Code: RegistrationClosed, OpensAt: sale.Draws[0].RegistrationOpens,
 			ClosesAt: sale.Draws[0].RegistrationCloses},
-		ballot.ErrOverloaded: {Code: Overloaded},
-		ballot.ErrNoEntry:    {Code: EntryNotFound},
-		ballot.ErrNotRun:     {Code: DrawNotRun},
+		ballot.ErrOverloaded:   {Code: Overloaded},
+		ballot.ErrAccountsFull: {Code: Full, Table: "accounts"},
+		ballot.ErrNotesFull:    {Code: Full, Table: "notes"},
+		ballot.ErrNoEntry:      {Code: EntryNotFound},
+		ballot.ErrNotRun:       {Code: DrawNotRun},
 	} {
 		require.Equal(t, want, e.drawRefusal("draw1", from))
 	}

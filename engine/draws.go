@@ -9,6 +9,7 @@ import (
 
 	"github.com/seathold/seathold/engine/ballot"
 	"github.com/seathold/seathold/engine/draw"
+	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/record"
 )
 
@@ -68,6 +69,10 @@ func (e *Engine) drawRefusal(id string, err error) error {
 		return &Refusal{Code: RegistrationClosed, OpensAt: d.RegistrationOpens, ClosesAt: d.RegistrationCloses}
 	case errors.Is(err, ballot.ErrOverloaded):
 		return &Refusal{Code: Overloaded}
+	case errors.Is(err, ballot.ErrAccountsFull):
+		return &Refusal{Code: Full, Table: inventory.Accounts.String()}
+	case errors.Is(err, ballot.ErrNotesFull):
+		return &Refusal{Code: Full, Table: inventory.Notes.String()}
 	case errors.Is(err, ballot.ErrNoEntry):
 		return &Refusal{Code: EntryNotFound}
 	case errors.Is(err, ballot.ErrNotRun):
@@ -91,7 +96,7 @@ func (e *Engine) Draw(id string) (DrawStatus, error) {
 // Enter registers an account for a draw, with the id of its priority group or "". An account has one entry: entering
 // again changes nothing, not even the group, and sets Entry.Repeated.
 //
-// Errors are *Refusal with DrawNotFound, RegistrationClosed, MalformedRequest, Overloaded, JournalUnavailable or
+// Errors are *Refusal with DrawNotFound, RegistrationClosed, MalformedRequest, Overloaded, Full, JournalUnavailable or
 // NotLeader, or ctx's.
 func (e *Engine) Enter(ctx context.Context, id, account, group string) (Entry, error) {
 	var r Reservation

@@ -64,9 +64,10 @@ const (
 	DrawNotRun         Code = "draw_not_run"
 )
 
-// Temporary. The caller retries after a moment, with the same id.
+// Temporary. The caller retries after a moment, with the same id; after Full, once the operator has made room.
 const (
 	Overloaded         Code = "overloaded"
+	Full               Code = "full"
 	JournalUnavailable Code = "journal_unavailable"
 	NotLeader          Code = "not_leader"
 )
@@ -166,6 +167,9 @@ var refusals = [...]Rule{
 	{DrawNotRun, 409, "Draw not run", nil, always("the draw has not been run yet")},
 
 	{Overloaded, 503, "Overloaded", nil, always("the server is overloaded and did nothing; retry in a moment")},
+	{Full, 503, "Full", []Fact{textFact("table", func(r *Refusal) string { return r.Table })}, func(r *Refusal) string {
+		return fmt.Sprintf("the server has no room for more %s and did nothing; its operator must give it more", r.Table)
+	}},
 	{JournalUnavailable, 503, "Journal unavailable", nil,
 		always("the journal does not respond; retry with the same id to learn whether the call took effect")},
 	{NotLeader, 503, "Not the leader", []Fact{textFact("leader", func(r *Refusal) string { return r.Leader })},
@@ -254,6 +258,7 @@ type Refusal struct {
 	Category  string
 	Programme string
 	Leader    string
+	Table     string
 	Reference string
 	Limit     int
 	Held      int // tickets

@@ -283,8 +283,10 @@ func (e *Engine) verdict(res *inventory.Result, r *Reservation) error {
 	case inventory.AccountCapExceeded:
 		return r.refuse(Refusal{Code: AccountCapExceeded, Programme: e.sale.Programmes[res.Programme].ID, Limit: res.Limit,
 			Held: res.Held, Confirmed: res.Confirmed, Requested: res.Requested})
-	case inventory.Overloaded, inventory.Full:
+	case inventory.Overloaded:
 		return r.refuse(Refusal{Code: Overloaded})
+	case inventory.Full:
+		return r.refuse(Refusal{Code: Full, Table: res.Table.String()})
 	}
 	panic(fmt.Sprintf("BUG: Reserve returned the verdict %d", res.Verdict))
 }

@@ -22,6 +22,7 @@ type Stats struct {
 	Expired      uint64           // reservations that expired
 	Waits        WaitStats        // of calls for other callers
 	Accounts     int              // named by any reservation or entry so far
+	Tables       [3]TableFill     // the tables of limited size (I10)
 
 	Journal *JournalStats // nil without a journal, and on a standby
 	Slots   []SlotStats   // of every phase with access slots
@@ -32,6 +33,9 @@ type WaitStats struct {
 	Begun    uint64 // those that still wait included
 	TimedOut uint64 // refused as Overloaded, because the step was not completed in time
 }
+
+// TableFill is how full a table is: Used of Limit rows.
+type TableFill = inventory.Fill
 
 // CallStats are the results of the calls of one method. An operation of a batch counts like a call.
 type CallStats struct {
@@ -77,6 +81,7 @@ func (e *Engine) Stats() Stats {
 	s := Stats{ClockAhead: e.o.Clock.Difference(), Leads: e.Leads(), Epoch: e.Epoch(), Expired: e.inventory.Expired(),
 		Waits:        WaitStats{Begun: e.waits.begun.Load(), TimedOut: e.waits.timedOut.Load()},
 		Accounts:     int(e.inventory.Accounts()) - 1,
+		Tables:       e.inventory.Fills(),
 		Reservations: e.counts.reservations(e.inventory), Slots: e.openSlots()}
 	for of := range call(calls) {
 		s.Calls = append(s.Calls, e.counts.stats(of))
@@ -109,7 +114,7 @@ func (c *counts) stats(of call) CallStats {
 // not include its first increment.
 func awaited(code Code) bool {
 	switch code {
-	case codeOK, codeGaveUp, SoldOut, Overloaded, JournalUnavailable:
+	case codeOK, codeGaveUp, SoldOut, Overloaded, Full, JournalUnavailable:
 		return true
 	}
 	return false

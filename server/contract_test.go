@@ -102,6 +102,13 @@ func refusals(t *testing.T) {
 	f.post("/v1/reservations/00000000-0000-4000-8000-000000000002/release", "")
 	require.Equal(t, "reservation_released",
 		f.post("/v1/reservations/00000000-0000-4000-8000-000000000002/confirm", "").code())
+	small := startWith(t, f.clock, newEngine(t, f.clock, func(o *engine.Options) { o.MaxReservations = 1 }), nil)
+	require.Equal(t, 201, small.reserveOne(otherID(1), "a", "SWM01", "1").status)
+	noRoom := small.reserveOne(otherID(2), "a", "SWM01", "1")
+	require.Equal(t, 503, noRoom.status)
+	require.Equal(t, "full", noRoom.code())
+	require.Equal(t, "reservations", noRoom.json["table"])
+	require.NotEmpty(t, noRoom.header.Get("Retry-After"))
 	require.Equal(t, "session_limit_exceeded", f.reserveOne(otherID(3), "a", "SWM01", "7").code())
 	require.Equal(t, "unknown_session", f.reserveOne(otherID(3), "a", "SWM99", "7").code())
 	require.Equal(t, "session_not_found", f.get("/v1/sessions/SWM99").code())

@@ -76,7 +76,8 @@ type fixture struct {
 const early = "2024-01-10T09:00:00Z"
 
 func newEngine(t testing.TB, clock *handClock, change func(*engine.Options)) *engine.Engine {
-	o := engine.Options{Sale: must(catalog.Load("testdata/sale"))(t), Durability: engine.None, Clock: saleclock.Virtual(clock.read)}
+	o := engine.Options{Sale: must(catalog.Load("testdata/sale"))(t), Durability: engine.None,
+		Clock: saleclock.Virtual(clock.read)}
 	if change != nil {
 		change(&o)
 	}

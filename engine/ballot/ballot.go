@@ -136,12 +136,16 @@ var (
 // Errors of entries and exports.
 var (
 	ErrClosed     = errors.New("registration is not open")
-	ErrOverloaded = errors.New("no room for another entry now")
+	ErrOverloaded = errors.New("another call of the account stays undecided")
 	ErrNoEntry    = errors.New("the account has no entry")
 	ErrNotRun     = errors.New("the draw has not been run")
 )
 
-var errNoRoom = errors.New("no room for another outcome in the journal's queue")
+// Errors of Enter, Freeze and Run for a table of the inventory that is full. Nothing has changed.
+var (
+	ErrAccountsFull = errors.New("no room for another account")
+	ErrNotesFull    = errors.New("no room for another outcome of a draw")
+)
 
 // New returns the ballots of all draws of the sale, in their order.
 func New(h *Host) []*Ballot {
@@ -207,7 +211,7 @@ func (b *Ballot) Freeze() (seq uint64, err error) {
 	seq, ok := b.host.Place(record.KindFrozen, b.index, 0, now)
 	if !ok {
 		b.frozen.Store(nil)
-		return 0, errNoRoom
+		return 0, ErrNotesFull
 	}
 	f.record.markPlaced(seq)
 	b.sorted.Store(sorted)
@@ -242,7 +246,7 @@ func (b *Ballot) Run(beacon draw.Beacon) (seq uint64, err error) {
 	seq, ok := b.host.Place(record.KindDrawn, b.index, 0, now)
 	if !ok {
 		b.drawn.Store(nil)
-		return 0, errNoRoom
+		return 0, ErrNotesFull
 	}
 	d.record.markPlaced(seq)
 	return seq, nil

@@ -34,7 +34,7 @@ type AccessSlot struct {
 
 // Enter registers an account with a group, 0 for none or 1 + the group's index. If the account has an entry, that entry
 // is returned unchanged, with Repeated set. The entry is visible once the outcome with the returned sequence is
-// durable. Errors are ErrClosed and ErrOverloaded.
+// durable. Errors are ErrClosed, ErrOverloaded, ErrAccountsFull and ErrNotesFull.
 func (b *Ballot) Enter(account string, group int) (entry Entry, seq uint64, err error) {
 	entry = Entry{Draw: b.draw.ID, Account: account}
 	for wait := (inventory.Wait{}); ; {
@@ -64,8 +64,10 @@ func (b *Ballot) Enter(account string, group int) (entry Entry, seq uint64, err 
 			return entry, seq, nil
 		case enterClosed:
 			return Entry{}, 0, ErrClosed
-		case enterFull:
-			return Entry{}, 0, ErrOverloaded
+		case enterNoAccount:
+			return Entry{}, 0, ErrAccountsFull
+		case enterNoNote:
+			return Entry{}, 0, ErrNotesFull
 		}
 	}
 }
@@ -76,7 +78,8 @@ const (
 	enteredNow    enterVerdict = iota
 	enteredBefore              // by another call
 	enterClosed
-	enterFull
+	enterNoAccount // the table is full
+	enterNoNote    // likewise
 )
 
 // enterNew makes an entry. The caller holds freezeLock.
@@ -86,7 +89,7 @@ func (b *Ballot) enterNew(account string, group int, now time.Time) (seq uint64,
 	}
 	row, ok := b.host.Inventory.EnsureAccount(account)
 	if !ok {
-		return 0, enterFull
+		return 0, enterNoAccount
 	}
 	// Decides which call makes the entry, and with which group.
 	if !b.register.enter(row, group) {
@@ -95,7 +98,7 @@ func (b *Ballot) enterNew(account string, group int, now time.Time) (seq uint64,
 	seq, ok = b.host.Place(record.KindEntry, b.index, row, now)
 	if !ok {
 		b.register.withdraw(row)
-		return 0, enterFull
+		return 0, enterNoNote
 	}
 	b.register.markPlaced(row)
 	b.count.Add(1)

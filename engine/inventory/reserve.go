@@ -47,6 +47,21 @@ func (t Table) String() string {
 	return [...]string{"", "reservations", "accounts", "notes"}[t]
 }
 
+// Fill is how full a table is, in rows.
+type Fill struct {
+	Table       Table
+	Used, Limit int
+}
+
+// Fills returns how full each table is. Rows are not used again, so a table only fills up.
+func (v *Inventory) Fills() [3]Fill {
+	return [...]Fill{
+		{Reservations, int(v.reservations.end()) - 1, int(v.reservations.limit) - 1},
+		{Accounts, int(v.accounts.end()) - 1, int(v.accounts.limit) - 1},
+		{Notes, int(v.notes.end()) - 1, int(v.notes.limit) - 1},
+	}
+}
+
 // Result is a verdict with its facts. Numbers are tickets.
 type Result struct {
 	Verdict   Verdict

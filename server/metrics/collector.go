@@ -109,6 +109,9 @@ func (p page) sold(e *engine.Engine, stats *engine.Stats) {
 	p.counter("reservations_expired_total", stats.Expired)
 	p.counter("waits_total", stats.Waits.Begun-min(stats.Waits.Begun, stats.Waits.TimedOut), "completed")
 	p.counter("waits_total", stats.Waits.TimedOut, "timed_out")
+	for _, t := range stats.Tables {
+		p.gauge("table_fill_ratio", float64(t.Used)/float64(t.Limit), t.Table.String())
+	}
 	p.gauge("accounts", float64(stats.Accounts))
 	for _, s := range stats.Slots {
 		p.gauge("access_slots_open", float64(s.Winners), s.Phase)

@@ -26,6 +26,8 @@ var families = []struct {
 	{"tickets",
 		"Tickets by state: available, held, sold or withheld. The sum is the capacity.",
 		[]string{"programme", "discipline", "session", "state"}},
+	{"table_fill_ratio", "Used share of a table: reservations, accounts or notes. At 1 calls are refused as full.",
+		[]string{"table"}},
 	{"accounts", "Accounts that have reserved or entered a draw.", nil},
 	{"accounts_at_cap",
 		"Accounts that have reached their cap, as of the last check of conservation.", []string{"programme"}},

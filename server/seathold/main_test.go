@@ -41,6 +41,9 @@ func TestWrongUsageAndFailures(t *testing.T) {
 		{exitUsage, "--ttl", []string{"--ttl", "soon"}},
 		{exitUsage, "--ttl 1.5s is not a whole number of seconds", []string{"--ttl", "1500ms"}},
 		{exitUsage, "--ttl -1s is not", []string{"--ttl=-1s"}},
+		{exitUsage, "--forget 0s is shorter than a second", []string{"--forget", "0s"}},
+		{exitUsage, "--max-reservations 0 is not from 1 to 1073741823", []string{"--max-reservations", "0"}},
+		{exitUsage, "--max-accounts 2147483648 is not from 1 to 2147483647", []string{"--max-accounts", "2147483648"}},
 		{exitUsage, "--addr 0.0.0.0:0 is reachable from other machines", []string{"--addr", "0.0.0.0:0"}},
 		{exitUsage, "--addr :0 is reachable from other machines", []string{"--addr", ":0"}},
 		{exitUsage, "--addr [::]:0 is reachable from other machines", []string{"--addr", "[::]:0"}},
@@ -225,12 +228,14 @@ func TestOtherSales(t *testing.T) {
 	t.Setenv("SEATHOLD_CLOCK", "2024-01-10T09:00:00Z")
 	t.Setenv("SEATHOLD_DURABILITY", "none")
 	t.Setenv("SEATHOLD_TTL", "1m")
+	t.Setenv("SEATHOLD_MAX_RESERVATIONS", "1")
 	dir := t.TempDir()
 	r = serve(t, dir)
 	require.Contains(t, r.banner, "early (Early")
 	require.Contains(t, r.banner, "all outcomes are lost")
 	require.Contains(t, r.banner, "last 1m0s")
 	require.Equal(t, "held", shell(t, curlLine.FindStringSubmatch(r.banner)[1])["state"])
+	require.Equal(t, "full", shell(t, curlLine.FindStringSubmatch(r.banner)[1])["code"])
 	require.Equal(t, exitDone, r.end(syscall.SIGTERM))
 	require.Empty(t, entries(t, dir), "no journal, no directory")
 }

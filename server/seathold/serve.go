@@ -35,6 +35,7 @@ type serveCommand struct {
 	Clock      saleClock     `env:"SEATHOLD_CLOCK" placeholder:"real|RFC3339" help:"The sale clock: wall time, whose steps it follows slowly, or a clock that starts at that instant. Default: the opening of 30 November 2023 for paris2024, real for other sales."`
 	TTL        time.Duration `default:"17m" env:"SEATHOLD_TTL" help:"How long a hold lasts unless the request asks for less (default: ${default})."`
 	Checkpoint int           `name:"checkpoint-after" env:"SEATHOLD_CHECKPOINT_AFTER" placeholder:"RECORDS" help:"Write a checkpoint after so many records (default: a million, or twice the number of reservations if that is more)."`
+	Tables     tables        `embed:""`
 	Callers    callers       `embed:""`
 	Standby    standby       `embed:""`
 }
@@ -86,7 +87,10 @@ func (c *serveCommand) prepare(p *process) (*service, error) {
 	if c.Checkpoint < 0 {
 		return nil, usagef("--checkpoint-after %d is negative", c.Checkpoint)
 	}
-	var err error
+	err := c.Tables.check()
+	if err != nil {
+		return nil, err
+	}
 	if s.tls, err = c.Callers.tls(); err != nil {
 		return nil, err
 	}
@@ -230,7 +234,9 @@ func (s *service) open() (stopped bool, err error) {
 func (s *service) openEngine(ctx context.Context, standby bool) (*engine.Engine, error) {
 	o := engine.Options{Sale: s.sale, TTL: s.command.TTL, Clock: s.saleClock, Timed: true, Log: s.log,
 		Standby: standby, TakeoverAfter: s.command.Standby.TakeoverAfter, Address: s.advertised(),
-		Durability: durabilities[s.command.Durability], CheckpointAfter: s.command.Checkpoint}
+		Durability: durabilities[s.command.Durability], CheckpointAfter: s.command.Checkpoint,
+		Forget: s.command.Tables.Forget, MaxReservations: s.command.Tables.MaxReservations,
+		MaxAccounts: s.command.Tables.MaxAccounts}
 	if o.Durability != engine.None {
 		var err error
 		if o.Journal, err = s.openJournal(ctx); err != nil {
