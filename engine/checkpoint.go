@@ -115,13 +115,14 @@ func (w *checkpointWriter) draw(kind record.Kind, s record.Stamp, f *record.Draw
 }
 
 func (w *checkpointWriter) reservations() error {
-	forget := w.e.nowMs() - w.e.o.Forget.Milliseconds()
+	now := w.e.nowMs()
 	var s inventory.Snapshot
 	// Read once, or a checkpoint would chase the rows that callers keep adding. Every outcome before its start has been
 	// drained already, so its row is below this end.
 	end := w.e.inventory.Rows()
 	for row := uint32(1); row < end; row++ {
-		if !w.e.inventory.ReadLogged(row, &s) || s.State != Held && s.State != Confirmed && s.ExpiresMs < forget {
+		if !w.e.inventory.ReadLogged(row, &s) ||
+			s.State != Held && s.State != Confirmed && w.e.o.forgets(s.ExpiresMs, now) {
 			continue
 		}
 		w.run = record.AppendReservation(w.run, &s)
@@ -163,16 +164,29 @@ func (e *Engine) yieldAfter(ctx context.Context, took time.Duration) error {
 
 const defaultCheckpointAfter = 1_000_000 // records
 
-// checkpointDue writes a checkpoint if enough records have followed the last one.
+// filling reports whether a table is three quarters full and has gained a sixteenth of its size since the last
+// checkpoint. A checkpoint then leaves out what is forgotten, so that the next start is quick and has room. It gives no
+// memory back before, so it is not repeated unless the table fills further: five times until it is full.
+func (e *Engine) filling() bool {
+	for i, f := range e.inventory.Fills() {
+		if 4*f.Used >= 3*f.Limit && f.Used-e.checkpointedFills[i].Used >= max(f.Limit/16, 1) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkpointDue writes a checkpoint if enough records have followed the last one, or if a table is filling up.
 func (e *Engine) checkpointDue() {
 	due := uint64(e.o.CheckpointAfter)
 	if due == 0 {
 		due = uint64(max(defaultCheckpointAfter, 2*int(e.inventory.Rows())))
 	}
 	writer := e.term.Load().writer
-	if writer.Err() != nil || writer.Durable()-e.checkpointedAt.Load() < due {
+	if writer.Err() != nil || writer.Durable()-e.checkpointedAt.Load() < due && !e.filling() {
 		return
 	}
+	e.checkpointedFills = e.inventory.Fills()
 	if _, err := e.Checkpoint(context.Background()); err != nil && !errors.Is(err, context.Canceled) {
 		e.o.Log.Error("checkpoint failed", "error", err)
 	}

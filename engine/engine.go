@@ -37,9 +37,12 @@ type Engine struct {
 	checkpointLock sync.Mutex
 	checkpointedAt atomic.Uint64 // record at which the last checkpoint starts
 	checkpoints    checkpointCounts
-	background     sync.WaitGroup
-	stop           chan struct{}
-	closed         atomic.Bool
+	// checkpointedFills is how full the tables were when checkpointDue began the last checkpoint, or after the replay.
+	// Only checkpointDue uses it then.
+	checkpointedFills [3]inventory.Fill
+	background        sync.WaitGroup
+	stop              chan struct{}
+	closed            atomic.Bool
 }
 
 // Open recovers the sale from its journal and starts it. A standby is returned at once and follows in the background.

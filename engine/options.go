@@ -41,7 +41,8 @@ type Options struct {
 	// ExpireDue sweeps, and only FreezeDraw freezes draws.
 	SweepEvery time.Duration
 	// Forget is how long after its expiry a released or expired reservation can still be read; default 24 hours on the
-	// sale clock. It is forgotten at the first start after that. Confirmed reservations are kept for ever.
+	// sale clock. It is forgotten at the first start after that, and its row is free. Confirmed reservations are kept for
+	// ever.
 	Forget time.Duration
 
 	// The journal.
@@ -53,7 +54,8 @@ type Options struct {
 	Backlog int
 	// CheckpointAfter is how many records follow a checkpoint before the next one is written; default one million, and
 	// by default never fewer than twice the number of reservations, so that checkpoints cost a bounded share of the
-	// journal's work. If it is negative, only Checkpoint writes one.
+	// journal's work. A table that is three quarters full makes one due earlier. If it is negative, only Checkpoint writes
+	// one.
 	CheckpointAfter int
 
 	// A standby.
@@ -92,6 +94,8 @@ func (o *Options) setDefaults() error {
 		return errors.New("a journal is given, but the durability is none")
 	case o.Standby && o.shared() == nil:
 		return errors.New("a standby needs a journal that several servers share")
+	case o.Forget < 0:
+		return fmt.Errorf("what ended is forgotten after %v: use a positive time", o.Forget)
 	case o.TTL < 0 || o.TTL%time.Second != 0 || o.TTL > maxTTL:
 		return fmt.Errorf("a hold of %v: use whole seconds up to %v", o.TTL, maxTTL)
 	}

@@ -91,9 +91,13 @@ type replay struct {
 	seq     uint64 // last record applied
 	counted bool   // the stock is counted
 	latest  int64
+	past    past
 }
 
-func newReplay(e *Engine) *replay { return &replay{e: e, decoder: record.NewDecoder(e.sale)} }
+func newReplay(e *Engine) *replay {
+	return &replay{e: e, decoder: record.NewDecoder(e.sale),
+		past: past{began: e.nowMs(), held: map[inventory.ID]inventory.Restored{}}}
+}
 
 // into returns the callbacks by which a backend delivers to this replay.
 func (p *replay) into(ctx context.Context) journal.Recovery {
@@ -119,6 +123,14 @@ func (p *replay) countStock() error {
 	}
 	p.counted = true
 	return nil
+}
+
+// finish ends the replay, or on a standby the part of it that is past the leader's records so far.
+func (p *replay) finish() error {
+	if err := p.restorePast(); err != nil {
+		return err
+	}
+	return p.countStock()
 }
 
 // definitionError is the fault of a sale definition that lacks what the journal has.
@@ -153,6 +165,9 @@ func (p *replay) apply(seq uint64, b []byte) error {
 	case record.KindDefinition, record.KindClock:
 	case record.KindTaken, record.KindReservation:
 		p.latest = max(p.latest, r.Request.Created)
+		if p.passes(r) {
+			return nil
+		}
 		return p.named(p.e.inventory.RestoreTaken(restored(r)))
 	case record.KindConfirmed, record.KindReleased, record.KindExpired:
 		return p.ended(r)
@@ -170,6 +185,9 @@ func restored(r *record.Record) inventory.Restored {
 // checkpoint's end: up to there the released or expired reservation of a record may be missing. A confirmed one is never
 // left out, and later every reservation that ends must have been taken.
 func (p *replay) ended(r *record.Record) error {
+	if forgotten, err := p.ends(r); forgotten || err != nil {
+		return err
+	}
 	if r.State == Expired && r.AtMs == 0 { // version 1
 		if row := p.e.inventory.Find(r.Request.ID); row != 0 {
 			p.latest = max(p.latest, p.e.inventory.Expires(row))

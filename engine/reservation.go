@@ -90,10 +90,12 @@ type Stock struct {
 
 // Account is a buyer's ledger.
 type Account struct {
-	Account      string
-	Programmes   []ProgrammeTickets // every programme of the sale, in its order
-	Reservations []Reservation      // those that count: held and confirmed, newest first
-	Access       []AccessSlot       // in the order of the phases; of draws that were run
+	Account    string
+	Programmes []ProgrammeTickets // every programme of the sale, in its order
+	// Reservations are those that count: held and confirmed, newest first. After a restart, one that was confirmed longer
+	// than Options.Forget ago may precede newer ones.
+	Reservations []Reservation
+	Access       []AccessSlot // in the order of the phases; of draws that were run
 }
 
 // ProgrammeTickets are an account's tickets in one programme. Held plus Confirmed never exceeds Cap (I2).

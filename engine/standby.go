@@ -124,7 +124,7 @@ func (e *Engine) followUntilSilent(ctx context.Context, cancel context.CancelCau
 // soon as the replay is past its checkpoint.
 func (e *Engine) caughtUp(p *replay, leader string) error {
 	if p.seq >= p.end {
-		if err := p.countStock(); err != nil {
+		if err := p.finish(); err != nil {
 			return err
 		}
 	}

@@ -67,8 +67,8 @@ type seller struct {
 // newSeller returns a seller that is not yet started. It sweeps and writes checkpoints only on request.
 func newSeller(sale *catalog.Sale, open func() (journal.Backend, error)) *seller {
 	s := &seller{clock: &clock{}, open: open}
-	s.options = engine.Options{Sale: sale, Clock: saleclock.Virtual(s.clock.now), SweepEvery: -1, CheckpointAfter: -1, CheckEvery: -1,
-		TTL:             spec.ScenarioTTL,
+	s.options = engine.Options{Sale: sale, Clock: saleclock.Virtual(s.clock.now), SweepEvery: -1, CheckpointAfter: -1,
+		CheckEvery: -1, TTL: spec.ScenarioTTL,
 		MaxReservations: 1 << 20, MaxAccounts: 1 << 18}
 	if open == nil {
 		s.options.Durability = engine.None

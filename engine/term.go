@@ -39,7 +39,7 @@ type term struct {
 // continued, if another server has written to the journal meanwhile. A sale that does not fit the journal is refused
 // before the claim, so it deposes nobody.
 func (e *Engine) claim(ctx context.Context, p *replay, found journal.Recovered) (*term, error) {
-	if err := p.countStock(); err != nil {
+	if err := p.finish(); err != nil {
 		return nil, err
 	}
 	if shared := e.o.shared(); shared != nil {
@@ -66,6 +66,7 @@ func (e *Engine) claim(ctx context.Context, p *replay, found journal.Recovered) 
 	}
 	e.inventory.Resume(last)
 	e.checkpointedAt.Store(found.Checkpoint.Start)
+	e.checkpointedFills = e.inventory.Fills()
 	t.outcomes = newOutcomes(e.inventory, e.ballots, len(e.sale.Pools))
 	t.outcomes.restore()
 	t.writer = journal.NewWriter(e.o.Journal, journal.Feed{Fill: t.outcomes.fill, Durable: t.outcomes.madeDurable}, last,

@@ -1,0 +1,312 @@
+package engine_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/saleclock"
+)
+
+// forgetful returns a seller whose sale forgets after an hour, with the journal in memory.
+func forgetful(t testing.TB) (*seller, *store) {
+	kept := newStore()
+	s := newSeller(stressSale(t, 1, 100_000), func() (journal.Backend, error) { return kept.open(), nil })
+	s.options.Forget = time.Hour
+	s.clock.set(saleStart)
+	return s, kept
+}
+
+// What ended is forgotten by a start a millisecond after Forget, with and without a checkpoint, and not earlier. What
+// is confirmed or still held is not forgotten.
+func TestForgettingToTheMillisecond(t *testing.T) {
+	for _, checkpoint := range []bool{false, true} {
+		t.Run(fmt.Sprint("checkpoint=", checkpoint), func(t *testing.T) {
+			s, kept := forgetful(t)
+			require.NoError(t, s.start())
+			var r engine.Reservation
+			ids := map[string]uuid.UUID{}
+			for _, name := range []string{"released", "expired", "confirmed", "held"} {
+				ids[name] = uuid.New()
+				require.NoError(t, s.e.Reserve(t.Context(), &engine.Request{ID: ids[name], Account: name,
+					Lines: lines("S0/A", 1)}, &r))
+			}
+			over := r.ExpiresAt
+			require.NoError(t, s.e.Release(t.Context(), ids["released"], &r))
+			require.NoError(t, s.e.Confirm(t.Context(), ids["confirmed"], "paid", &r))
+			s.clock.set(over)
+			require.NoError(t, s.e.Reservation(t.Context(), ids["expired"], &r)) // ends it
+			states := func() (found []string) {
+				for _, name := range []string{"released", "expired", "confirmed"} {
+					if codeOf(t, s.e.Reservation(t.Context(), ids[name], &r)) == "" {
+						require.Equal(t, name, r.State.String())
+						found = append(found, name)
+					}
+				}
+				return found
+			}
+			restartAt := func(at time.Time) {
+				s.clock.set(at)
+				if checkpoint {
+					_, err := s.e.Checkpoint(t.Context())
+					require.NoError(t, err)
+				}
+				require.NoError(t, s.Restart())
+				require.EqualValues(t, 1, s.e.Stock(0).Held, "it is due and not swept yet")
+				require.EqualValues(t, 1, s.e.Stock(0).Sold)
+			}
+			restartAt(over.Add(time.Hour))
+			require.Equal(t, []string{"released", "expired", "confirmed"}, states())
+			require.Equal(t, 4, s.e.Recovery().Reservations)
+			restartAt(over.Add(time.Hour + time.Millisecond))
+			require.Equal(t, []string{"confirmed"}, states())
+			require.Equal(t, "paid", r.Reference)
+			require.Equal(t, 2, s.e.Recovery().Reservations)
+			require.NoError(t, s.e.Reservation(t.Context(), ids["held"], &r))
+			require.Equal(t, engine.Expired, r.State)
+			require.NoError(t, s.e.Close())
+			verify(t, kept.open(), s.options.Sale)
+		})
+	}
+}
+
+// A table that abandoned holds have filled refuses with its name, and has room again after a start that forgets them,
+// life after life and without a checkpoint. The confirmed ones stay.
+func TestFullTableHasRoomAgain(t *testing.T) {
+	s, kept := forgetful(t)
+	const room = 50
+	s.options.MaxReservations = room
+	var r engine.Reservation
+	for life := range 4 {
+		require.NoError(t, s.start())
+		require.Equal(t, life, s.e.Recovery().Reservations, "one confirmed reservation a life")
+		var refusal *engine.Refusal
+		made := life
+		for ; made <= room; made++ {
+			err := s.e.Reserve(t.Context(), &engine.Request{Account: fmt.Sprint("a", made), Lines: lines("S0/A", 1)}, &r)
+			if err != nil {
+				require.ErrorAs(t, err, &refusal)
+				break
+			}
+		}
+		require.Equal(t, room, made)
+		require.Equal(t, engine.Full, refusal.Code)
+		require.Equal(t, "reservations", refusal.Table)
+		require.NoError(t, s.e.Confirm(t.Context(), r.ID, "", &r), "a full table refuses new reservations only")
+		fill := s.e.Stats().Tables[0]
+		require.Equal(t, [2]int{room, room}, [2]int{fill.Used, fill.Limit})
+		s.clock.ms.Add(s.options.TTL.Milliseconds())
+		require.Equal(t, room-life-1, s.e.ExpireDue())
+		require.NoError(t, s.e.Close())
+		s.clock.ms.Add(time.Hour.Milliseconds() + 1)
+	}
+	found := verify(t, kept.open(), s.options.Sale)
+	require.Equal(t, 4, found.ByState[engine.Confirmed])
+}
+
+// A full table of accounts refuses those it does not know.
+func TestFullTableOfAccounts(t *testing.T) {
+	s := newSeller(stressSale(t, 1, 100), nil)
+	s.options.MaxAccounts = 1
+	s.clock.set(saleStart)
+	require.NoError(t, s.start())
+	var r engine.Reservation
+	require.NoError(t, s.e.Reserve(t.Context(), &engine.Request{Account: "ann", Lines: lines("S0/A", 1)}, &r))
+	var refusal *engine.Refusal
+	require.ErrorAs(t, s.e.Reserve(t.Context(), &engine.Request{Account: "bob", Lines: lines("S0/A", 1)}, &r), &refusal)
+	require.Equal(t, engine.Full, refusal.Code)
+	require.Equal(t, "accounts", refusal.Table)
+	require.NoError(t, s.e.Reserve(t.Context(), &engine.Request{Account: "ann", Lines: lines("S0/A", 1)}, &r))
+	require.NoError(t, s.e.Close())
+}
+
+// Random lives of a sale: ids are used again once they are forgotten, the sale goes on while checkpoints are written,
+// and the newest checkpoint may be lost. After each start every reservation is what it was, unless it ended and was
+// forgotten, and the journal is legal.
+func TestForgettingInRandomLives(t *testing.T) {
+	random := seeded(t)
+	for range rounds(t, 10) {
+		lives := randomLives{t: t, random: random, was: map[uuid.UUID]engine.Reservation{}}
+		lives.run()
+	}
+}
+
+type randomLives struct {
+	t      *testing.T
+	random *rand.Rand
+	s      *seller
+	kept   *store
+	ids    []uuid.UUID
+	was    map[uuid.UUID]engine.Reservation // as last read, by id
+	again  int                              // ids that were used again
+}
+
+func (l *randomLives) run() {
+	l.s, l.kept = forgetful(l.t)
+	l.s.open = func() (journal.Backend, error) {
+		return &busy{memory: l.kept.open(), calls: func() {
+			l.calls(20)
+			if l.random.IntN(3) == 0 {
+				l.s.clock.ms.Add(2 * time.Hour.Milliseconds())
+				l.calls(20)
+			}
+		}}, nil
+	}
+	require.NoError(l.t, l.s.start())
+	for range 8 {
+		for range 4 {
+			l.calls(30)
+			l.s.clock.ms.Add(l.random.Int64N(40 * time.Minute.Milliseconds()))
+			if l.random.IntN(2) == 0 {
+				_, err := l.s.e.Checkpoint(l.t.Context())
+				require.NoError(l.t, err)
+			}
+		}
+		require.NoError(l.t, l.s.e.Flush(l.t.Context()))
+		l.readAll()
+		if n := len(l.kept.checkpoints); n > 1 && l.random.IntN(3) == 0 {
+			l.kept.checkpoints = l.kept.checkpoints[:n-1]
+		}
+		l.s.clock.ms.Add(l.random.Int64N(90 * time.Minute.Milliseconds()))
+		now, behind := l.s.clock.now(), l.random.IntN(3) == 0
+		if behind { // a simulated clock begins at its start and is set forward after the replay
+			l.s.clock.set(saleStart)
+			l.s.options.Clock = saleclock.Virtual(l.s.clock.now)
+		}
+		require.NoError(l.t, l.s.Restart())
+		l.s.clock.set(now)
+		l.compare(behind)
+	}
+	require.NoError(l.t, l.s.e.Close())
+	verify(l.t, l.kept.open(), l.s.options.Sale)
+	require.Positive(l.t, l.again)
+}
+
+// calls makes random calls.
+func (l *randomLives) calls(n int) {
+	var r engine.Reservation
+	for range n {
+		switch l.random.IntN(6) {
+		case 0, 1, 2:
+			id := uuid.Must(uuid.NewRandomFromReader(randomBytes{l.random}))
+			if len(l.ids) > 0 && l.random.IntN(2) == 0 {
+				id = l.ids[l.random.IntN(len(l.ids))]
+			}
+			q := engine.Request{ID: id, Account: fmt.Sprint("a", l.random.IntN(1000)),
+				Lines: lines("S0/A", 1+l.random.IntN(3))}
+			if err := l.s.e.Reserve(l.t.Context(), &q, &r); err == nil && !r.Repeated {
+				if slices.Contains(l.ids, id) {
+					l.again++
+				} else {
+					l.ids = append(l.ids, id)
+				}
+			}
+		case 3:
+			_ = codeOf(l.t, l.s.e.Confirm(l.t.Context(), l.anyID(), "paid", &r))
+		case 4:
+			_ = codeOf(l.t, l.s.e.Release(l.t.Context(), l.anyID(), &r))
+		case 5:
+			l.s.e.ExpireDue()
+		}
+	}
+}
+
+func (l *randomLives) anyID() uuid.UUID {
+	if len(l.ids) == 0 {
+		return uuid.New()
+	}
+	return l.ids[l.random.IntN(len(l.ids))]
+}
+
+func (l *randomLives) readAll() {
+	for _, id := range l.ids {
+		var r engine.Reservation
+		delete(l.was, id)
+		if l.s.e.Reservation(l.t.Context(), id, &r) == nil {
+			l.was[id] = r
+		}
+	}
+}
+
+// compare requires that a restart has kept everything that it may not forget, and nothing else. A replay whose clock
+// was behind may know more.
+func (l *randomLives) compare(behind bool) {
+	held, sold := 0, 0
+	for _, id := range l.ids {
+		was := l.was[id]
+		switch was.State {
+		case engine.Held:
+			held += was.Tickets
+		case engine.Confirmed:
+			sold += was.Tickets
+		}
+	}
+	stock := l.s.e.Stock(0)
+	require.Equal(l.t, [2]int{held, sold}, [2]int{stock.Held, stock.Sold})
+	for _, id := range l.ids {
+		was, known := l.was[id]
+		ended := was.State == engine.Released || was.State == engine.Expired
+		var r engine.Reservation
+		err := l.s.e.Reservation(l.t.Context(), id, &r)
+		gone := !known || ended && was.ExpiresAt.Before(l.s.clock.now().Add(-time.Hour))
+		if gone && behind && err == nil {
+			require.Contains(l.t, []engine.State{engine.Released, engine.Expired}, r.State)
+			continue
+		}
+		if gone {
+			require.Equal(l.t, engine.ReservationNotFound, codeOf(l.t, err))
+			continue
+		}
+		require.NoError(l.t, err)
+		if was.State == engine.Held && !l.s.clock.now().Before(was.ExpiresAt) {
+			was.State = engine.Expired
+		}
+		require.Equal(l.t, shown(&was, nil), shown(&r, nil))
+	}
+}
+
+type randomBytes struct{ *rand.Rand }
+
+func (r randomBytes) Read(to []byte) (int, error) {
+	for i := range to {
+		to[i] = byte(r.Uint32())
+	}
+	return len(to), nil
+}
+
+// A table that is three quarters full makes a checkpoint due, once. It is not repeated every second, but only after the
+// table has gained another sixteenth.
+func TestCheckpointOfAFillingTable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := forgetful(t)
+		const room = 1600
+		s.options.MaxReservations, s.options.CheckpointAfter = room, 0
+		require.NoError(t, s.start())
+		t.Cleanup(func() { require.NoError(t, s.e.Close()) })
+		made := 0
+		checkpoints := func(upTo int) uint64 {
+			var r engine.Reservation
+			for ; made < upTo; made++ {
+				require.NoError(t, s.e.Reserve(t.Context(), &engine.Request{Account: fmt.Sprint("a", made),
+					Lines: lines("S0/A", 1)}, &r))
+			}
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			return s.e.Stats().Journal.Checkpoints
+		}
+		require.Zero(t, checkpoints(room/4*3-1))
+		require.EqualValues(t, 1, checkpoints(room/4*3))
+		require.EqualValues(t, 1, checkpoints(room/4*3+room/16-1))
+		require.EqualValues(t, 2, checkpoints(room/4*3+room/16))
+		require.EqualValues(t, 3, checkpoints(room))
+		require.EqualValues(t, 3, checkpoints(room))
+	})
+}
