@@ -162,6 +162,10 @@ func (e *Engine) yieldAfter(ctx context.Context, took time.Duration) error {
 	}
 }
 
+// checkpointPause is how long after a failure the next checkpoint is tried: the disk may be full, and will be for a
+// while.
+const checkpointPause = 10 * time.Second
+
 const defaultCheckpointAfter = 1_000_000 // records
 
 // filling reports whether a table is three quarters full and has gained a sixteenth of its size since the last
@@ -183,11 +187,17 @@ func (e *Engine) checkpointDue() {
 		due = uint64(max(defaultCheckpointAfter, 2*int(e.inventory.Rows())))
 	}
 	writer := e.term.Load().writer
-	if writer.Err() != nil || writer.Durable()-e.checkpointedAt.Load() < due && !e.filling() {
+	if writer.Err() != nil || writer.Durable()-e.checkpointedAt.Load() < due && !e.filling() ||
+		time.Now().Before(e.checkpointRetry) {
 		return
 	}
-	e.checkpointedFills = e.inventory.Fills()
-	if _, err := e.Checkpoint(context.Background()); err != nil && !errors.Is(err, context.Canceled) {
-		e.o.Log.Error("checkpoint failed", "error", err)
+	fills := e.inventory.Fills()
+	_, err := e.Checkpoint(context.Background())
+	switch {
+	case err == nil:
+		e.checkpointedFills = fills
+	case !errors.Is(err, context.Canceled):
+		e.checkpointRetry = time.Now().Add(checkpointPause)
+		e.o.Log.Error("a checkpoint failed, and is tried again later", "error", err, "in", checkpointPause)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -74,4 +76,54 @@ func TestCheckpointDoesNotChaseTheSale(t *testing.T) {
 	require.Equal(t, sold, s.e.Stock(0).Held)
 	require.NoError(t, s.e.Close())
 	verify(t, kept.open(), s.options.Sale)
+}
+
+// fullDisk is a journal whose checkpoints find no room, and whose groups find none once failing is set.
+type fullDisk struct {
+	*memory
+	checkpoints int
+	failing     bool
+}
+
+func (f *fullDisk) Checkpoint(context.Context, uint64) (journal.Checkpoint, error) {
+	f.checkpoints++
+	return nil, journal.ErrFull
+}
+
+func (f *fullDisk) Append(ctx context.Context, g journal.Group) error {
+	if f.failing {
+		return journal.ErrFull
+	}
+	return f.memory.Append(ctx, g)
+}
+
+// TestFullDiskOfTheJournal: a checkpoint that finds no room does not stop the sale, and is tried again after a pause.
+// When a group finds none, the engine has failed for good.
+func TestFullDiskOfTheJournal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := &fullDisk{memory: newStore().open()}
+		s := newSeller(stressSale(t, 1, 1000), func() (journal.Backend, error) { return disk, nil })
+		s.options.Durability, s.options.CheckpointAfter = engine.Sync, 1
+		s.clock.set(saleStart)
+		require.NoError(t, s.start())
+		account := 0
+		reserve := func() error {
+			account++
+			return s.e.Reserve(t.Context(), &engine.Request{ID: uuid.New(), Account: fmt.Sprint("a", account),
+				Lines: lines("S0/A", 1)}, &engine.Reservation{})
+		}
+		for range 40 {
+			require.NoError(t, reserve())
+			time.Sleep(time.Second)
+		}
+		synctest.Wait()
+		require.GreaterOrEqual(t, disk.checkpoints, 3, "in forty seconds")
+		require.LessOrEqual(t, disk.checkpoints, 5, "in forty seconds")
+		require.NoError(t, s.e.Failed())
+		disk.failing = true
+		require.Error(t, reserve())
+		require.ErrorIs(t, s.e.Failed(), journal.ErrFull)
+		require.ErrorIs(t, s.e.Ready(), journal.ErrFull)
+		require.Error(t, s.e.Close())
+	})
 }

@@ -40,9 +40,11 @@ type Engine struct {
 	// checkpointedFills is how full the tables were when checkpointDue began the last checkpoint, or after the replay.
 	// Only checkpointDue uses it then.
 	checkpointedFills [3]inventory.Fill
-	background        sync.WaitGroup
-	stop              chan struct{}
-	closed            atomic.Bool
+	// checkpointRetry is when a checkpoint may be tried after one has failed. Only checkpointDue uses it.
+	checkpointRetry time.Time
+	background      sync.WaitGroup
+	stop            chan struct{}
+	closed          atomic.Bool
 }
 
 // Open recovers the sale from its journal and starts it. A standby is returned at once and follows in the background.
@@ -139,6 +141,17 @@ func (e *Engine) nowMs() int64 { return e.o.Clock.Ms() }
 
 // instant returns the time of the engine's milliseconds.
 func instant(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+
+// Failed returns why the journal has failed for good, so that only a restart helps: nothing becomes durable in this
+// engine any more. It returns nil while the journal works or does not respond, and on a standby. It also returns nil
+// once a newer leader has taken over, which Deposed reports.
+func (e *Engine) Failed() error {
+	t := e.term.Load()
+	if t == nil || !t.over() || errors.Is(t.err(), journal.ErrFenced) {
+		return nil
+	}
+	return t.err()
+}
 
 // Ready reports whether reservations are accepted: this engine leads, the journal is replayed and responds. The error
 // is why not.

@@ -3,6 +3,7 @@
 package operator
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/server"
 	"github.com/seathold/seathold/server/internal/encode"
 )
@@ -25,6 +27,9 @@ type Options struct {
 	Notes func() []string
 	// Arguments are shown at /debug/pprof/cmdline instead of the process's own, which may contain passwords.
 	Arguments []string
+	// Failed returns why the journal has failed for good, or nil. /healthz fails then, since only a restart helps, but
+	// not with journal.ErrGone: a restart would lose what only the memory has. Nil stands for a function that returns nil.
+	Failed func() error
 	// Metrics serves /metrics.
 	Metrics http.Handler
 	// Engine returns the current engine, nil while the journal is replayed. Without the function there is no
@@ -46,7 +51,7 @@ func New(o Options) *http.Server {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	paths := http.NewServeMux()
-	paths.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeLine(w, http.StatusOK, "alive") })
+	paths.HandleFunc("GET /healthz", o.healthz)
 	paths.HandleFunc("GET /readyz", o.readyz)
 	paths.Handle("GET /metrics", o.guard(server.Read, o.Metrics))
 	for path, profile := range map[string]http.HandlerFunc{
@@ -67,6 +72,22 @@ func New(o Options) *http.Server {
 		WriteTimeout:      2 * time.Minute, // a profile takes as long as its caller requests
 		IdleTimeout:       75 * time.Second,
 		MaxHeaderBytes:    server.MaxHeader,
+	}
+}
+
+// healthz reports whether a supervisor should restart the server.
+func (o *Options) healthz(w http.ResponseWriter, _ *http.Request) {
+	var err error
+	if o.Failed != nil {
+		err = o.Failed()
+	}
+	switch {
+	case err == nil:
+		writeLine(w, http.StatusOK, "alive")
+	case errors.Is(err, journal.ErrGone): // the memory has the only copy of the sale
+		writeLine(w, http.StatusOK, "alive, but do not restart it before `seathold journal rescue`: "+err.Error())
+	default:
+		writeLine(w, http.StatusServiceUnavailable, "only a restart helps: "+err.Error())
 	}
 }
 

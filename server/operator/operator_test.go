@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/server"
 )
 
@@ -47,6 +49,18 @@ func TestPort(t *testing.T) {
 	require.Equal(t, 503, w.Code)
 	require.Contains(t, w.Body.String(), fault.Error())
 	require.Equal(t, 200, get(open, "/healthz", "").Code)
+
+	failing := Options{Keys: keys, Failed: func() error { return nil }}
+	require.Equal(t, 200, get(failing, "/healthz", "").Code)
+	failing.Failed = func() error { return fault }
+	w = get(failing, "/healthz", "")
+	require.Equal(t, 503, w.Code)
+	require.Equal(t, "only a restart helps: "+fault.Error()+"\n", w.Body.String())
+	fault = fmt.Errorf("the directory: %w", journal.ErrGone)
+	w = get(failing, "/healthz", "")
+	require.Equal(t, 200, w.Code, "a restart would lose the sale")
+	require.Contains(t, w.Body.String(), fault.Error())
+	require.Contains(t, w.Body.String(), "seathold journal rescue")
 }
 
 // TestNotes checks that /readyz has the notes after its first line, ready or not, and that the process's arguments are

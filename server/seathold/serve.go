@@ -172,9 +172,9 @@ func (s *service) layer() func(net.Listener) net.Listener {
 
 func (s *service) startOperator() {
 	s.operator = operator.New(operator.Options{
-		Ready: s.ready, Metrics: metrics.Page(metrics.NewRegistry(metrics.ReadBuild(), s.server.Load)), Engine: s.inCharge,
-		Notes: s.notes, Arguments: publicArguments(os.Args),
-		Keys: s.keys, Loopback: s.admin.Addr().(*net.TCPAddr).IP.IsLoopback(), Log: s.log,
+		Ready: s.ready, Failed: s.failed, Notes: s.notes, Engine: s.inCharge, Arguments: publicArguments(os.Args),
+		Metrics: metrics.Page(metrics.NewRegistry(metrics.ReadBuild(), s.server.Load)),
+		Keys:    s.keys, Loopback: s.admin.Addr().(*net.TCPAddr).IP.IsLoopback(), Log: s.log,
 	})
 	go func() {
 		if err := s.operator.Serve(s.admin); !errors.Is(err, http.ErrServerClosed) {
@@ -187,6 +187,14 @@ func (s *service) startOperator() {
 func (s *service) inCharge() *engine.Engine {
 	if api := s.server.Load(); api != nil {
 		return api.Engine()
+	}
+	return nil
+}
+
+// failed returns why only a restart helps.
+func (s *service) failed() error {
+	if e := s.inCharge(); e != nil {
+		return e.Failed()
 	}
 	return nil
 }

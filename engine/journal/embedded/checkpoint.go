@@ -40,7 +40,8 @@ var (
 
 // Checkpoint begins a checkpoint of all records up to start, which must be durable and not before the newest
 // checkpoint's start. Only one can be written at a time. A failure of the checkpoint does not fail the journal: groups
-// can still be appended.
+// can still be appended. A checkpoint never takes the last room on the disk, which is kept for groups: it fails with
+// journal.ErrFull, here or in Write or Commit, its file is removed, and a later one may succeed.
 func (j *Journal) Checkpoint(ctx context.Context, start uint64) (journal.Checkpoint, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -57,6 +58,13 @@ func (j *Journal) Checkpoint(ctx context.Context, start uint64) (journal.Checkpo
 		return nil, fmt.Errorf("BUG: a checkpoint at record %d, with the last record %d and %d checkpoints",
 			start, j.last, len(j.intact))
 	}
+	if err := j.hasRoom(j.expectedBytes()); err != nil {
+		return nil, fmt.Errorf("checkpoint at record %d: %w", start, storageError(err))
+	}
+	if j.options.PrepareAfter > 0 {
+		j.next.retry()
+		j.next.begin(j.dir, j.options.SegmentBytes)
+	}
 	out, err := j.dir.create(temporaryCheckpoint)
 	if err != nil {
 		return nil, storageError(err)
@@ -64,6 +72,15 @@ func (j *Journal) Checkpoint(ctx context.Context, start uint64) (journal.Checkpo
 	header, sum := fileHeader{magic: checkpointMagic, id: j.dir.id, sequence: start}.encode()
 	j.checkpoint = &checkpoint{journal: j, start: start, out: out, sum: sum, buffer: header}
 	return j.checkpoint, nil
+}
+
+// expectedBytes returns the size of the newest checkpoint, which the next one is likely to have too. The caller holds
+// mu.
+func (j *Journal) expectedBytes() int64 {
+	if len(j.intact) == 0 {
+		return 0
+	}
+	return j.intact[len(j.intact)-1].bytes
 }
 
 // Write adds a run of records of at most 64 MiB. An error drops the checkpoint; a new one may succeed.
@@ -92,6 +109,12 @@ func (c *checkpoint) Write(chunk []byte) error {
 
 // flush writes and syncs the buffer.
 func (c *checkpoint) flush() error {
+	c.journal.mu.Lock()
+	err := c.journal.hasRoom(int64(len(c.buffer)))
+	c.journal.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	if _, err := c.out.writeAt(c.buffer, c.offset); err != nil {
 		return err
 	}

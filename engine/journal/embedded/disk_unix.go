@@ -56,10 +56,11 @@ func links(f *os.File) (uint64, error) {
 	return uint64(s.Nlink), os.NewSyscallError("fstat", err) //nolint:unconvert // the types differ between systems
 }
 
-func freeBytes(dir string) (int64, error) {
+func diskSpace(dir string) (free, size int64, err error) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(dir, &s); err != nil {
-		return 0, &os.PathError{Op: "statfs", Path: dir, Err: err}
+		return 0, 0, &os.PathError{Op: "statfs", Path: dir, Err: err}
 	}
-	return int64(s.Bavail) * int64(s.Bsize), nil //nolint:unconvert // the types differ between systems
+	block := int64(s.Bsize) //nolint:unconvert // the types differ between systems
+	return int64(s.Bavail) * block, int64(s.Blocks) * block, nil
 }

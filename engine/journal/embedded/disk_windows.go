@@ -62,14 +62,14 @@ func flock(f *os.File, shared bool) error {
 // links returns 1: Windows does not remove the name of a file that is open.
 func links(*os.File) (uint64, error) { return 1, nil }
 
-func freeBytes(dir string) (int64, error) {
+func diskSpace(dir string) (free, size int64, err error) {
 	path, err := windows.UTF16PtrFromString(dir)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	var free uint64
-	if err := windows.GetDiskFreeSpaceEx(path, &free, nil, nil); err != nil {
-		return 0, &os.PathError{Op: "GetDiskFreeSpaceEx", Path: dir, Err: err}
+	var f, s uint64
+	if err := windows.GetDiskFreeSpaceEx(path, &f, &s, nil); err != nil {
+		return 0, 0, &os.PathError{Op: "GetDiskFreeSpaceEx", Path: dir, Err: err}
 	}
-	return int64(free), nil
+	return int64(f), int64(s), nil
 }

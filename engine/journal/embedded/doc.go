@@ -73,6 +73,15 @@
 // the path still leads to the locked directory. An idle journal checks both every half second. A journal that is gone
 // acknowledges nothing more and returns journal.ErrGone. Whatever has taken its place is not touched.
 //
+// # A full disk
+//
+// Groups come first. Once a segment has begun to fill, the next one is prepared, and neither a checkpoint nor another
+// program can take that room from the groups any more. A checkpoint is begun and continued only while it leaves free
+// what a segment takes, and what the next one takes until it is prepared. Otherwise it fails with journal.ErrFull, its
+// file is removed, and a later one may succeed. On a small disk segments are smaller, so that there is room to prepare
+// them. When a group itself finds no room, the journal has failed for good. A restart needs no room to read everything,
+// and continues once there is some.
+//
 // After a failed write nothing more is appended. What the failed sync has stored is unknown, and a second sync may
 // report a success that means nothing. The caller can still serve reads of what it has in memory.
 //

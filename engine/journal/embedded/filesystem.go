@@ -41,8 +41,8 @@ type fileSystem struct {
 	remove func(path string) error
 	// syncDir makes the names in a directory durable.
 	syncDir func(dir string) error
-	// free returns how many more bytes the directory's disk has room for.
-	free func(dir string) (int64, error)
+	// space returns how many more bytes the directory's disk has room for, and its size in bytes.
+	space func(dir string) (free, size int64, err error)
 	// now reads the clock.
 	now func() time.Time
 	// spawn runs work in a goroutine of its own. The tests run it at once, which fixes the order of all operations.
@@ -82,7 +82,7 @@ func disk() fileSystem {
 		rename:        rename,
 		remove:        os.Remove,
 		syncDir:       syncDir,
-		free:          freeBytes,
+		space:         diskSpace,
 		now:           time.Now,
 		spawn:         func(work func()) { go work() },
 	}

@@ -69,7 +69,7 @@ func writeGoldenJournal(t *testing.T, dir string) {
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), content, 0o600))
 	}
-	j := recovered(t, dir, Options{SegmentBytes: 108})
+	j := recovered(t, dir, Options{SegmentBytes: 108, PrepareAfter: -1})
 	for _, g := range []journal.Group{goldenGroup(1, "one", ""), goldenGroup(3, "three"), goldenGroup(4, "four")} {
 		require.NoError(t, j.Append(t.Context(), g))
 	}

@@ -44,7 +44,8 @@ func importInto(path string, last uint64, write func(to journal.Checkpoint) erro
 
 // fill writes the checkpoint of an imported journal.
 func (d *directory) fill(last uint64, write func(to journal.Checkpoint) error) error {
-	j := &Journal{dir: d, options: Options{}.withDefaults(), recovered: true, last: last}
+	options := Options{SegmentBytes: leastSegment, PrepareAfter: -1}.withDefaults() // there are no groups
+	j := &Journal{dir: d, options: options, recovered: true, last: last}
 	c, err := j.Checkpoint(context.Background(), last)
 	if err != nil {
 		return err

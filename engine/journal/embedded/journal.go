@@ -15,13 +15,13 @@ import (
 // Options tune a journal. The zero value means the defaults.
 type Options struct {
 	// SegmentBytes is the size above which a segment does not grow, unless a single group is larger. The default is
-	// 64 MiB. Disk space that no checkpoint needs is freed by whole segments.
+	// 64 MiB, and at most a sixteenth of the disk. Disk space that no checkpoint needs is freed by whole segments.
 	SegmentBytes int64
 
 	// PrepareAfter is the size in bytes at which a segment has the next one prepared: filled with zeros, which makes a
 	// group in it durable in about half the time. That takes SegmentBytes of disk space ahead of need. The default is
-	// 1 MiB; with a negative value no segment is prepared. None is prepared either where less than four times SegmentBytes
-	// is free.
+	// 1 MiB, and at most a quarter of a segment; with a negative value no segment is prepared. None is prepared either
+	// where less than two times SegmentBytes is free.
 	PrepareAfter int64
 
 	// New lets Open begin a journal where one was before and is gone.
@@ -100,7 +100,11 @@ func open(path string, options Options, fs fileSystem) (*Journal, error) {
 		options.Warn(fmt.Errorf("journal directory %s: if it is missing one day, a new journal is begun there: %w", path,
 			storageError(err)))
 	}
-	return &Journal{dir: d, options: options}, nil
+	_, size, err := fs.space(d.path)
+	if err != nil {
+		return nil, errors.Join(named(path, err), d.lock.unlock())
+	}
+	return &Journal{dir: d, options: options.fit(size)}, nil
 }
 
 // Recover delivers all that is durable, cuts an unfinished group off the end and gets ready for Append. On damage, or

@@ -11,9 +11,9 @@ const (
 	preparePiece = 256 << 10
 	// prepareRest is how long the disk is left to groups after each piece, as a multiple of the time the piece took.
 	prepareRest = 2
-	// prepareRoom is how many times the size of a segment must be free before one is prepared: the last room on a disk is
-	// kept for records.
-	prepareRoom = 4
+	// prepareRoom is how many times the size of a segment must be free before one is prepared: the current one may have to
+	// grow meanwhile.
+	prepareRoom = 2
 )
 
 // preparation makes the next segment, a file of zeros, while groups go into the current one. Overwriting zeros changes
@@ -41,6 +41,9 @@ func (p *preparation) begin(d *directory, size int64) {
 	p.tried, p.done, p.stop = true, done, stop
 	d.fs.spawn(func() { done <- d.prepare(size, stop) })
 }
+
+// retry lets the next begin prepare a segment even if that failed before.
+func (p *preparation) retry() { p.tried = false }
 
 // poll notes the result of a preparation that has ended and returns why it failed.
 func (p *preparation) poll() error {
@@ -82,7 +85,7 @@ func (p *preparation) end(d *directory) error {
 
 // prepare makes a durable file of zeros under its temporary name.
 func (d *directory) prepare(size int64, stop <-chan struct{}) error {
-	free, err := d.fs.free(d.path)
+	free, _, err := d.fs.space(d.path)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func TestNoRoomToPrepare(t *testing.T) {
 	enough := prepareRoom * tinyPrepared.SegmentBytes
 	for free, prepares := range map[int64]bool{enough: true, enough - 1: false} {
 		fs := newCrashFS(0).seam()
-		fs.free = func(string) (int64, error) { return free, nil }
+		fs.space = func(string) (int64, int64, error) { return free, 1 << 40, nil }
 		created := false
 		create := fs.create
 		fs.create = func(path string) (file, error) {
@@ -59,13 +59,14 @@ func TestNoRoomToPrepare(t *testing.T) {
 	}
 }
 
-// TestFreeBytes: some bytes of the tests' disk are free, and an error names the directory.
-func TestFreeBytes(t *testing.T) {
-	free, err := freeBytes(t.TempDir())
+// TestDiskSpace: some bytes of the tests' disk are free, and an error names the directory.
+func TestDiskSpace(t *testing.T) {
+	free, size, err := diskSpace(t.TempDir())
 	require.NoError(t, err)
 	require.Positive(t, free)
+	require.Greater(t, size, free)
 	missing := filepath.Join(t.TempDir(), "missing")
-	_, err = freeBytes(missing)
+	_, _, err = diskSpace(missing)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.ErrorContains(t, err, missing)
 }
