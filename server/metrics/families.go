@@ -39,7 +39,7 @@ var families = []struct {
 	{"sale_clock_ahead_seconds",
 		"Time by which the sale clock is ahead of the wall clock; negative if it is behind. 0 for a simulated clock.", nil},
 	{"ready", "1 while reservations are accepted.", nil},
-	{"leader", "1 while this server leads; 0 on a standby and during replay.", nil},
+	{"leader", "1 while this server leads; 0 on a standby, during replay, and once its journal has failed for good.", nil},
 	{"epoch", "Term number of this leader; 0 on a standby and if the journal is not shared.", nil},
 	{"standby_lag_seconds",
 		"On a standby: time since it last had every record that the leader has made durable. 0 on a leader.", nil},

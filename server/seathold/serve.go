@@ -72,6 +72,7 @@ type service struct {
 	operator  *http.Server
 	server    atomic.Pointer[server.Server] // nil until the journal is replayed
 	engine    *engine.Engine                // replaced when it is deposed
+	next      *engine.Engine                // follows the journal, and replaces engine once it has caught up
 	following following
 	monitored atomic.Pointer[journal.Monitored] // the journal, if it has a store that can be in trouble
 	report    []string                          // what the check of a Redis found
@@ -117,8 +118,9 @@ func (c *serveCommand) prepare(p *process) (*service, error) {
 // run replays the journal, serves, and shuts down.
 func (s *service) run() error {
 	s.startOperator()
-	stopped, err := s.open()
-	if stopped || err != nil {
+	var stopped bool
+	var err error
+	if s.engine, stopped, err = s.open(s.command.Standby.Standby); stopped || err != nil {
 		return errors.Join(err, s.api.Close())
 	}
 	api, err := server.New(context.Background(), server.Options{Engine: s.engine, Keys: s.keys, Log: s.log})
@@ -137,7 +139,10 @@ func (s *service) run() error {
 
 // serve runs until a signal or a fault ends it, and shuts down. It replaces an engine that is deposed.
 func (s *service) serve(api *server.Server) error {
-	deposed, again := s.engine.Deposed(), (<-chan time.Time)(nil)
+	deposed := s.engine.Deposed()
+	var again <-chan time.Time
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
 	for {
 		select {
 		case signal := <-s.process.signals:
@@ -146,18 +151,16 @@ func (s *service) serve(api *server.Server) error {
 		case err := <-s.ended:
 			return errors.Join(err, s.shutdown(api))
 		case <-deposed:
-			deposed = nil
-			if why := s.engine.Ready(); errors.Is(why, journal.ErrGone) {
-				s.log.Error("the journal is gone, and this standby has a copy of the sale in its memory: write it out with "+
-					"`seathold journal rescue` before this server is stopped", "reason", why)
-			} else {
-				again = time.After(s.following.pause(s.log, why))
-			}
+			deposed, again = nil, s.afterDeposition()
 		case <-again:
-			if err := s.becomeStandby(api); err != nil {
+			var stopped bool
+			var err error
+			if s.next, stopped, err = s.open(true); stopped || err != nil {
 				return errors.Join(err, s.shutdown(api))
 			}
-			deposed, again = s.engine.Deposed(), nil
+			deposed, again = s.next.Deposed(), nil
+		case <-look.C:
+			s.adopt(api)
 		}
 	}
 }
@@ -211,7 +214,7 @@ var durabilities = map[string]engine.Durability{"sync": engine.Sync, "async": en
 
 // open opens the sale, and stops if a signal arrives meanwhile: a replay takes seconds, and so does waiting for the
 // silence of another leader.
-func (s *service) open() (stopped bool, err error) {
+func (s *service) open(standby bool) (e *engine.Engine, stopped bool, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	opened, watched := make(chan struct{}), make(chan struct{})
@@ -225,7 +228,7 @@ func (s *service) open() (stopped bool, err error) {
 		}
 	}()
 	s.following.openedAt = time.Now()
-	s.engine, err = s.openEngine(ctx, s.command.Standby.Standby)
+	e, err = s.openEngine(ctx, standby)
 	close(opened)
 	<-watched
 	stopped = ctx.Err() != nil
@@ -235,7 +238,7 @@ func (s *service) open() (stopped bool, err error) {
 	if errors.Is(err, journal.ErrNotSilent) {
 		err = fmt.Errorf("%w; stop that server, or start this one with --standby, to take over when that one stops", err)
 	}
-	return stopped, err
+	return e, stopped, err
 }
 
 // openEngine opens the sale, as the leader or as a standby.
@@ -250,7 +253,9 @@ func (s *service) openEngine(ctx context.Context, standby bool) (*engine.Engine,
 		if o.Journal, err = s.openJournal(ctx); err != nil {
 			return nil, err
 		}
-		s.log.Info("replaying the journal", "journal", s.command.Journal.String(), "standby", standby)
+		if s.following.reason == "" { // otherwise it has just been logged, and may be tried again for a long time
+			s.log.Info("replaying the journal", "journal", s.command.Journal.String(), "standby", standby)
+		}
 	}
 	e, err := engine.Open(ctx, o)
 	if err == nil && s.command.New && e.Recovery().Last > 0 {
@@ -281,9 +286,12 @@ func (s *service) shutdown(api *server.Server) error {
 // close ends what run started. The operator's port is last: it reports the state of the others.
 func (s *service) close() error {
 	var err error
-	if s.engine != nil {
-		if err = s.engine.Close(); err != nil {
-			err = fmt.Errorf("closing the journal: %w", err)
+	for _, e := range []*engine.Engine{s.next, s.engine} {
+		if e == nil {
+			continue
+		}
+		if fault := e.Close(); fault != nil {
+			err = errors.Join(err, fmt.Errorf("closing the journal: %w", fault))
 		}
 	}
 	return errors.Join(err, s.operator.Close())

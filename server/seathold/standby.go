@@ -1,11 +1,11 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"time"
 
+	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/server"
 )
@@ -74,19 +74,41 @@ func (f *following) pause(log *slog.Logger, why error) time.Duration {
 	return f.last
 }
 
-// becomeStandby replaces a deposed engine by one that follows: what the old one has in memory may never have become
-// durable. Until the new one leads, calls are refused with the leader's address.
-func (s *service) becomeStandby(api *server.Server) error {
-	followed, err := s.openEngine(context.Background(), true)
-	if err != nil {
-		return err
+// afterDeposition returns when to open the journal as a standby, after an engine was deposed or could not follow; nil
+// for never. If that was the engine to come, the present one stays, so that readyz and the metrics keep showing why.
+func (s *service) afterDeposition() <-chan time.Time {
+	why := s.engine.Ready()
+	switch {
+	case s.next != nil:
+		why = s.next.Ready()
+		s.end(s.next)
+		s.next = nil
+	case errors.Is(why, journal.ErrGone):
+		s.log.Error("the journal is gone, and this standby has a copy of the sale in its memory: write it out with "+
+			"`seathold journal rescue` before this server is stopped", "reason", why)
+		return nil
 	}
-	s.following.openedAt = time.Now()
+	return time.After(s.following.pause(s.log, why))
+}
+
+// lookEvery is how often the engine to come is asked whether it has caught up.
+const lookEvery = 50 * time.Millisecond
+
+// adopt replaces the deposed engine once the next one has caught up or leads. What the old one has in memory may never
+// have become durable. Until the new one leads, calls are refused with the leader's address.
+func (s *service) adopt(api *server.Server) {
+	if s.next == nil || !s.next.CanRead() {
+		return
+	}
 	old := s.engine
-	s.engine = followed
-	api.Replace(followed)
-	if err := old.Close(); err != nil && !errors.Is(err, journal.ErrFenced) {
+	s.engine, s.next = s.next, nil
+	api.Replace(s.engine)
+	s.end(old)
+}
+
+// end closes an engine that was deposed or could not follow.
+func (s *service) end(e *engine.Engine) {
+	if err := e.Close(); err != nil && !errors.Is(err, journal.ErrFenced) {
 		s.log.Warn("closing the deposed engine", "error", err)
 	}
-	return nil
 }
