@@ -14,14 +14,22 @@ import (
 // two callers with one key walk the same slots. Full slots stay full. At the first slot that is not full, both decide
 // by compare-and-swap, or both find it moved and decide in the next table. An entry found in an old table stays
 // right, so look-ups need not care about moves.
+//
+// One caller is elected to make the next table when this one is half full; making it takes long, and the others continue
+// in this table meanwhile. Should the elected caller stall, another one is elected each time that half of the remaining
+// room is used up. So at most log2(slots) tables are made for one, however many callers insert. A table that is full to
+// its last slot while all of those stall is enlarged by each caller that needs a slot: none is ever stopped.
 type index struct {
 	root atomic.Pointer[table] // the oldest table that is not all copied; only moves forward
+	make func(slots int) *table
 }
 
 type table struct {
 	slots []word64 // hash<<32 | row, with a row that is not 0; or emptySlot, or movedSlot
 	shift uint8    // a look-up begins at slot hash >> shift
 	next  atomic.Pointer[table]
+
+	elected word32 // callers elected to make the next table
 
 	claimed word64   // stripes handed out for copying; continues in a circle until all are copied
 	copied  word64   // stripes copied
@@ -54,7 +62,8 @@ func (x *index) init(expected int) {
 	for slots < 2*expected && slots < 1<<31 {
 		slots *= 2
 	}
-	x.root.Store(newTable(slots))
+	x.make = newTable
+	x.root.Store(x.make(slots))
 }
 
 // prefetch prefetches the slot where a look-up of the hash begins.
@@ -100,15 +109,15 @@ func (x *index) insert(hash, row uint32, population uint64, eq func(row uint32) 
 	t := x.root.Load()
 	if t.next.Load() != nil {
 		x.move(t)
-	} else if population > uint64(len(t.slots)/2) {
-		t.enlarge()
+	} else if t.elects(population) {
+		x.enlarge(t)
 	}
 	entry := uint64(hash)<<32 | uint64(row)
 	for {
 		if found, ok := t.put(entry, eq); ok {
 			return found
 		}
-		t = t.enlarge()
+		t = x.enlarge(t)
 	}
 }
 
@@ -138,12 +147,21 @@ func (t *table) put(entry uint64, eq func(row uint32) bool) (found uint32, ok bo
 	return 0, false
 }
 
-// enlarge returns the next table and makes it if there is none.
-func (t *table) enlarge() *table {
+// elects reports whether the caller is the one to make the next table: the n-th one is elected, n from 0, when the room
+// left is less than the slots divided by 2^(n+1).
+func (t *table) elects(population uint64) bool {
+	n := t.elected.Load()
+	slots := uint64(len(t.slots))
+	return population > slots-slots>>(n+1) && t.elected.CompareAndSwap(n, n+1)
+}
+
+// enlarge returns the next table and makes it if there is none. It is for an elected caller, and for one that found no
+// slot in the table.
+func (x *index) enlarge(t *table) *table {
 	if next := t.next.Load(); next != nil {
 		return next
 	}
-	t.next.CompareAndSwap(nil, newTable(2*len(t.slots)))
+	t.next.CompareAndSwap(nil, x.make(2*len(t.slots)))
 	return t.next.Load()
 }
 
@@ -154,7 +172,7 @@ func (x *index) move(t *table) {
 	if t.copied.Load() < n {
 		at := (t.claimed.Add(1) - 1) % n
 		if t.done[at].Load() == 0 {
-			t.copyStripe(int(at) * stripe)
+			x.copyStripe(t, int(at)*stripe)
 			if t.done[at].CompareAndSwap(0, 1) {
 				t.copied.Add(1)
 			}
@@ -166,7 +184,7 @@ func (x *index) move(t *table) {
 	}
 }
 
-func (t *table) copyStripe(from int) {
+func (x *index) copyStripe(t *table, from int) {
 	for i := from; i < from+stripe; i++ {
 		// From here on the slot is not empty: a key that would have taken it is decided in the next table.
 		for t.slots[i].Load() == emptySlot && !t.slots[i].CompareAndSwap(emptySlot, movedSlot) {
@@ -176,7 +194,7 @@ func (t *table) copyStripe(from int) {
 			continue
 		}
 		same := func(row uint32) bool { return row == uint32(entry) }
-		for to := t.enlarge(); ; to = to.enlarge() {
+		for to := t.next.Load(); ; to = x.enlarge(to) {
 			if _, ok := to.put(entry, same); ok {
 				break
 			}

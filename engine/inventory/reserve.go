@@ -257,7 +257,7 @@ func (v *Inventory) publish(q *Request, hash, accountRow uint32) (row, other uin
 	if !ok {
 		return 0, 0, false
 	}
-	v.details.grow(row >> chunkBits)
+	v.details.grow(row)
 	r := v.reservations.at(row)
 	v.fill(row, accountRow, q)
 	r.state.Store(uint32(pending))

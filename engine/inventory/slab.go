@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"math/bits"
 	"sync/atomic"
 	"unsafe"
 )
@@ -13,23 +14,33 @@ const (
 	chunkMask = chunkRows - 1
 )
 
-// regionChunks is how many chunks are made together once there are that many: enough for large pages.
+// regionChunks is how many chunks are made together once there are that many: enough for large pages. A region begins at
+// a multiple of it.
 const regionChunks = 16
 
-// slab is an append-only array that grows by chunks, later by regions of chunks, and never moves a row. T holds no
-// pointers, so the garbage collector scans only the table of chunks. Row 0 is never handed out: index 0 means none.
+// slab is an append-only array that grows by pieces and never moves a row. A piece is one chunk at first, later a region
+// of chunks. T holds no pointers, so the garbage collector scans only the table of chunks. Row 0 is never handed out:
+// index 0 means none.
+//
+// A piece takes long to make, so it is made before it is needed, and by one caller: the one that claims the row from
+// which half of the present piece is left. Should that caller stall, the one that claims the row from which a quarter is
+// left makes the next piece, and so on. A row has one claimer, so at most log2(rows of a piece) callers make one, however
+// many claim rows. Where all of those stall, each claimer that needs a chunk makes that chunk alone: none is ever stopped.
 type slab[T any] struct {
-	chunks []atomic.Pointer[[chunkRows]T] // each nil until a claimer needs it, then never changed
+	chunks []atomic.Pointer[[chunkRows]T] // each nil until it is made, then never changed
 	limit  uint64                         // rows 1 to limit-1 may be claimed
 	used   word64                         // rows handed out, row 0 included; may run past limit
-	_      [40]byte                       // keeps the claims of one slab off the cache line of the next
+	make   func(chunks int) [][chunkRows]T
+	_      [32]byte // keeps the claims of one slab off the cache line of the next
 }
 
-// init sets the number of rows. It allocates only the table of chunks.
+// init sets the number of rows. It makes the first chunk.
 func (s *slab[T]) init(rows int) {
 	s.limit = uint64(rows) + 1
 	s.chunks = make([]atomic.Pointer[[chunkRows]T], (s.limit+chunkMask)>>chunkBits)
 	s.used.Store(1)
+	s.make = makeChunks[T]
+	s.makeChunk(0)
 }
 
 // claim returns the index of a zeroed row that is the caller's alone; false when the slab is full.
@@ -41,26 +52,52 @@ func (s *slab[T]) claim() (uint32, bool) {
 	if i >= s.limit {
 		return 0, false
 	}
-	s.grow(uint32(i >> chunkBits))
+	s.grow(uint32(i))
 	return uint32(i), true
 }
 
-// grow makes the chunk, or its region, if it is not there.
-func (s *slab[T]) grow(chunk uint32) {
-	if s.chunks[chunk].Load() != nil {
-		return
+// grow makes the chunk of the row if it is not there, and the next piece if the row's claimer is one that has to.
+func (s *slab[T]) grow(row uint32) {
+	chunk := row >> chunkBits
+	if s.chunks[chunk].Load() == nil {
+		s.makeChunk(chunk)
 	}
-	if chunk < regionChunks {
-		s.chunks[chunk].CompareAndSwap(nil, new([chunkRows]T))
-		return
+	size := uint32(1) // of the piece, in chunks
+	if chunk >= regionChunks {
+		size = regionChunks
 	}
-	region := make([][chunkRows]T, regionChunks)
-	inHugePages(region)
-	first := chunk - chunk%regionChunks
-	for i := range uint32(min(regionChunks, len(s.chunks)-int(first))) {
-		// If two callers grow at once, each chunk comes from one of them. The memory of the other is never used.
-		s.chunks[first+i].CompareAndSwap(nil, &region[i])
+	next := chunk - chunk%size + size
+	left := next<<chunkBits - row
+	if left&(left-1) == 0 && left < size<<chunkBits && int(next) < len(s.chunks) {
+		s.makePiece(next)
 	}
+}
+
+// makePiece makes the piece that begins with the chunk, unless it is there.
+func (s *slab[T]) makePiece(first uint32) {
+	switch {
+	case s.chunks[first].Load() != nil:
+	case first < regionChunks:
+		s.makeChunk(first)
+	default:
+		region := s.make(regionChunks)
+		for i := range min(regionChunks, len(s.chunks)-int(first)) {
+			// If two callers make it, each chunk comes from one of them. The memory of the other is never used.
+			s.chunks[int(first)+i].CompareAndSwap(nil, &region[i])
+		}
+	}
+}
+
+func (s *slab[T]) makeChunk(chunk uint32) {
+	s.chunks[chunk].CompareAndSwap(nil, &s.make(1)[0])
+}
+
+func makeChunks[T any](n int) [][chunkRows]T {
+	chunks := make([][chunkRows]T, n)
+	if n > 1 {
+		inHugePages(chunks)
+	}
+	return chunks
 }
 
 // at returns a row that was claimed.
@@ -81,9 +118,11 @@ func (s *slab[T]) end() uint32 { return uint32(min(s.used.Load(), s.limit)) }
 
 // arena keeps strings of up to 255 bytes. They are never freed. It grows by chunks like a slab, so room that is not used
 // takes no memory.
+// Chunks are made ahead of their use, by few callers, as those of a slab are.
 type arena struct {
 	chunks []atomic.Pointer[[arenaChunk]byte]
 	used   word64
+	make   func() *[arenaChunk]byte
 }
 
 const arenaChunk, longestText = 1 << 20, 255
@@ -95,6 +134,14 @@ type textRef uint64
 // one, so each chunk may lose almost the length of one string.
 func (a *arena) init(bytes int) {
 	a.chunks = make([]atomic.Pointer[[arenaChunk]byte], bytes/(arenaChunk-longestText)+1)
+	a.make = func() *[arenaChunk]byte { return new([arenaChunk]byte) }
+	a.makeChunk(0)
+}
+
+func (a *arena) makeChunk(chunk uint64) {
+	if a.chunks[chunk].Load() == nil {
+		a.chunks[chunk].CompareAndSwap(nil, a.make())
+	}
 }
 
 // put keeps a copy of s and returns a reference to it. The owner puts no more than there is room for.
@@ -112,8 +159,11 @@ func (a *arena) put(s string) textRef {
 		if (end-1)/arenaChunk != chunk {
 			continue // it would straddle two chunks: waste the rest of this one
 		}
-		if a.chunks[chunk].Load() == nil {
-			a.chunks[chunk].CompareAndSwap(nil, new([arenaChunk]byte))
+		a.makeChunk(chunk)
+		// The string that takes up half of the chunk's remaining room makes the next chunk, as in a slab.
+		before, after := (chunk+1)*arenaChunk-start, (chunk+1)*arenaChunk-end
+		if bits.Len64(after-1) < bits.Len64(before-1) && chunk+1 < uint64(len(a.chunks)) {
+			a.makeChunk(chunk + 1)
 		}
 		copy(a.chunks[chunk].Load()[start%arenaChunk:], s)
 		return textRef(start<<8 | uint64(len(s)))

@@ -1,0 +1,183 @@
+package inventory
+
+import (
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// makers are the callers that make a part of a table. Each stalls there until resume.
+type makers struct {
+	stalled chan struct{} // receives one value for each that stalls
+	resumed chan struct{}
+	calls   sync.WaitGroup
+	count   int // that have stalled
+}
+
+func newMakers() *makers { return &makers{stalled: make(chan struct{}), resumed: make(chan struct{})} }
+
+// stall is called by a caller that makes something.
+func (m *makers) stall() {
+	select {
+	case m.stalled <- struct{}{}:
+		<-m.resumed
+	case <-m.resumed:
+	}
+}
+
+// one makes a call, and returns when the call has returned or is stalled.
+func (m *makers) one(call func()) {
+	returned := make(chan struct{})
+	m.calls.Go(func() { call(); close(returned) })
+	select {
+	case <-returned:
+	case <-m.stalled:
+		m.count++
+	}
+}
+
+// many makes n calls from 64 goroutines. None of them may stall.
+func (m *makers) many(t *testing.T, n int, call func()) {
+	var next atomic.Int64
+	done := make(chan struct{})
+	go func() {
+		each(64, func(int) {
+			for next.Add(1) <= int64(n) {
+				call()
+			}
+		})
+		close(done)
+	}()
+	select {
+	case <-m.stalled:
+		close(m.resumed)
+		<-done
+		t.Fatal("several callers make the same thing")
+	case <-done:
+	}
+}
+
+func (m *makers) resume() {
+	close(m.resumed)
+	m.calls.Wait()
+}
+
+// growing is a table that many callers fill.
+type growing struct {
+	fill func()       // takes one more place
+	half int          // places in use when the first caller is elected
+	room int          // places left then
+	make func(func()) // sets what is called when something is made
+	more func(n int)  // checks the table after n places were taken
+}
+
+// TestOneCallerGrowsATable (I10): while the caller that makes the next part of a table is stalled, 64 others continue in
+// the present one, and make nothing. If each caller that is elected stalls, one is elected each time half of the room is
+// used up. All continue when those return.
+func TestOneCallerGrowsATable(t *testing.T) {
+	for name, start := range map[string]func(t *testing.T) growing{"index": growingIndex, "slab": growingSlab,
+		"regions of a slab": growingRegions, "arena": growingArena} {
+		t.Run(name, func(t *testing.T) {
+			g, m := start(t), newMakers()
+			g.make(m.stall)
+			for range g.half - 1 {
+				g.fill()
+			}
+			m.one(g.fill)
+			require.Equal(t, 1, m.count, "nobody is elected when half of the room is used up")
+			m.many(t, g.room/2-1, g.fill)
+			taken, halvings := g.half+g.room/2-1, 1
+			for left := g.room / 2; left > 8; left /= 2 {
+				for range left - left/2 {
+					m.one(g.fill)
+				}
+				taken += left - left/2
+				halvings++
+				require.LessOrEqual(t, m.count, halvings, "%d places are left", left/2)
+			}
+			require.Greater(t, m.count, 3, "no other caller is elected while the first ones are stalled")
+			m.resume()
+			g.make(func() {})
+			m.many(t, 2*g.half, g.fill)
+			g.more(taken + 2*g.half)
+		})
+	}
+}
+
+func growingIndex(t *testing.T) growing {
+	var x index
+	x.init(1 << 12)
+	slots := len(x.root.Load().slots)
+	var population atomic.Uint64
+	hash := func(k uint64) uint32 { return uint32(k * 0x9e3779b97f4a7c15 >> 32) }
+	return growing{half: slots/2 + 1, room: slots/2 - 1,
+		fill: func() {
+			k := population.Add(1)
+			x.insert(hash(k), uint32(k), k, func(uint32) bool { return false })
+		},
+		make: func(before func()) {
+			x.make = func(slots int) *table { before(); return newTable(slots) }
+		},
+		more: func(n int) {
+			for k := range uint64(n) {
+				same := func(row uint32) bool { return row == uint32(k+1) }
+				require.EqualValues(t, k+1, x.find(hash(k+1), same))
+			}
+		}}
+}
+
+func growingSlab(t *testing.T) growing {
+	var s slab[uint64]
+	s.init(1 << 20)
+	return growingRows(t, &s, chunkRows)
+}
+
+func growingRegions(t *testing.T) growing {
+	var s slab[uint64]
+	s.init(1 << 20)
+	g := growingRows(t, &s, regionChunks*chunkRows)
+	for range regionChunks * chunkRows {
+		g.fill()
+	}
+	return g
+}
+
+func growingRows(t *testing.T, s *slab[uint64], piece int) growing {
+	return growing{half: piece / 2, room: piece / 2,
+		fill: func() {
+			row, ok := s.claim()
+			if !ok || *s.at(row) != 0 {
+				t.Error("no row, or one that is in use")
+			}
+			*s.at(row) = uint64(row)
+		},
+		make: func(before func()) {
+			s.make = func(chunks int) [][chunkRows]uint64 { before(); return makeChunks[uint64](chunks) }
+		},
+		more: func(int) {
+			for row := uint32(1); row < s.end(); row++ {
+				if *s.at(row) != uint64(row) {
+					require.EqualValues(t, row, *s.at(row))
+				}
+			}
+		}}
+}
+
+func growingArena(t *testing.T) growing {
+	var a arena
+	a.init(8 * arenaChunk)
+	text := strings.Repeat("x", 64)
+	return growing{half: arenaChunk / 2 / len(text), room: arenaChunk / 2 / len(text),
+		fill: func() {
+			if ref := a.put(text); a.text(ref) != text {
+				t.Error("another text")
+			}
+		},
+		make: func(before func()) {
+			a.make = func() *[arenaChunk]byte { before(); return new([arenaChunk]byte) }
+		},
+		more: func(n int) { require.EqualValues(t, n*len(text), a.used.Load()) }}
+}
