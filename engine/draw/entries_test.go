@@ -82,7 +82,7 @@ func TestRootFixesTheSecret(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEqual(t, root, changed.Root())
 	require.NotEqual(t, secret().Commitment(), other.Commitment())
-	require.NotContains(t, fmt.Sprintf("%v %+v %s %x %q", &other, &other, &other, &other, &other),
+	require.NotContains(t, fmt.Sprintf("%v %+v %s %x %q", &other, other, &other, other, struct{ Of Secret }{other}),
 		fmt.Sprintf("%x", other[:4]), "it is not printed")
 }
 

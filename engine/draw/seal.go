@@ -20,7 +20,7 @@ import (
 type Secret [32]byte
 
 // String does not reveal the secret.
-func (*Secret) String() string { return "(secret)" }
+func (Secret) String() string { return "(secret)" }
 
 // Commitment is the SHA-256 of the secret. It is public and does not reveal the secret.
 func (s *Secret) Commitment() Digest { return sha256.Sum256(s[:]) }

@@ -23,7 +23,8 @@ func NewDecoder(s *catalog.Sale) *Decoder { return &Decoder{sale: s, is: Definit
 // is the sequence of a record of the journal, and 0 for one of a checkpoint.
 //
 // The error is ErrInvalid for bytes that are not a record, or that come before any definition. Otherwise it states what
-// the present sale lacks: the journal is of another sale, or names a phase, pool, draw or group that was removed.
+// the present sale lacks: the journal is of another sale, or names a phase, pool, draw or group that was removed. A draw
+// that was announced or postponed, and removed before anybody entered, is no error: its index is then negative.
 func (d *Decoder) Decode(seq uint64, b []byte) (*Record, error) {
 	r := &d.record
 	if err := r.Decode(b); err != nil {
@@ -39,7 +40,7 @@ func (d *Decoder) Decode(seq uint64, b []byte) (*Record, error) {
 	case r.Kind == KindTaken || r.Kind == KindReservation:
 		err = d.now.request(&r.Request)
 	case r.Kind.ofDraw():
-		err = d.now.draw(&r.Draw)
+		err = d.now.draw(r.Kind, &r.Draw)
 	}
 	return r, err
 }
@@ -129,11 +130,16 @@ func (t *translation) request(q *inventory.Request) error {
 	return nil
 }
 
-func (t *translation) draw(d *Draw) error {
+func (t *translation) draw(kind Kind, d *Draw) error {
 	if d.Index >= len(t.draws) || d.Group > len(t.groups) {
 		return fmt.Errorf("%w: draw %d of %d, group %d of %d", ErrInvalid, d.Index, len(t.draws), d.Group, len(t.groups))
 	}
-	if t.draws[d.Index] < 0 {
+	switch {
+	case t.draws[d.Index] >= 0:
+	case kind == KindAnnounced || kind == KindPostponed:
+		d.Index = -1
+		return nil
+	default:
 		return fmt.Errorf("the sale no longer has the draw %q, for which the journal has entries", t.from.Draws[d.Index])
 	}
 	d.Index = t.draws[d.Index]

@@ -121,6 +121,12 @@ func TestDecoderRefuses(t *testing.T) {
 		_, err := decodeRun(t, NewDecoder(sale), append(definition.Append(nil, 0), with.record...))
 		require.ErrorContains(t, err, want)
 	}
+	gone := rename(func(s *catalog.Sale) { s.Draws[0].ID = "gone" })()
+	for _, kind := range []Kind{KindAnnounced, KindPostponed} { // without entries a draw can be removed
+		r, err := decodeRun(t, NewDecoder(sale), entry.Append(gone.Append(nil, 0), kind, 0))
+		require.NoError(t, err)
+		require.Negative(t, r.Draw.Index)
+	}
 	held.Lines[0].Pool = 3
 	definition := DefinitionOf(sale)
 	_, err := decodeRun(t, NewDecoder(sale), AppendTaken(definition.Append(nil, 0), &held))

@@ -19,8 +19,14 @@ type Draw struct {
 	Slot    int // 0 for none, or 1 + the number of the slot
 	Size    int // number of entries
 	Root    draw.Digest
-	Terms   draw.Digest // TermsDigest of the announced terms
+	Terms   draw.Digest // draw.Terms.Digest of the announced terms, or TermsDigest for entries that are not sealed
 	Beacon  draw.Beacon
+	Secret  draw.Secret // journalled, so that a restart and a standby have it
+	Round   uint64      // to which the draw is postponed
+
+	// MachineMs is when the entries were frozen or the draw was postponed, by the clock of the machine. It is 0 for
+	// entries that are not sealed, which were frozen in a journal of version 1.
+	MachineMs int64
 }
 
 // MaxSlot is the largest Draw.Slot.
@@ -28,7 +34,7 @@ const MaxSlot = 1 << 20
 
 const maxDraws = 255 // of a sale
 
-func (f *fields) draw(kind Kind) (d Draw) {
+func (f *fields) draw(kind Kind, first bool) (d Draw) {
 	d.Index = int(f.number(maxDraws - 1))
 	switch kind {
 	case KindEntry, KindRanked:
@@ -43,6 +49,13 @@ func (f *fields) draw(kind Kind) (d Draw) {
 		d.Size = int(f.number(draw.MaxEntries))
 		copy(d.Root[:], f.take(len(d.Root)))
 		copy(d.Terms[:], f.take(len(d.Terms)))
+		if !first {
+			d.MachineMs = f.time()
+		}
+	case KindAnnounced:
+		copy(d.Secret[:], f.take(len(d.Secret)))
+	case KindPostponed:
+		d.Round, d.MachineMs = f.number(1<<40), f.time()
 	case KindDrawn:
 		d.Beacon.Round = f.number(1 << 40)
 		copy(d.Beacon.Randomness[:], f.take(len(d.Beacon.Randomness)))
@@ -53,12 +66,13 @@ func (f *fields) draw(kind Kind) (d Draw) {
 	return d
 }
 
-// Append appends the record of this kind, KindEntry to KindDrawn, to a run of records of the journal.
+// Append appends the record of this kind, one of those with fields of Draw but KindRanked, to a run of records of the
+// journal.
 func (d *Draw) Append(run []byte, kind Kind, atMs int64) []byte {
 	return seal(d.appendBody(begin(run, kind, atMs), kind), len(run))
 }
 
-// AppendRow appends the record of this kind, KindEntry to KindRanked, to a run of records of a checkpoint.
+// AppendRow appends the record of this kind, one of those with fields of Draw, to a run of records of a checkpoint.
 func (d *Draw) AppendRow(run []byte, kind Kind, s Stamp) []byte {
 	return seal(d.appendBody(beginRow(run, kind, s), kind), len(run))
 }
@@ -77,6 +91,12 @@ func (d *Draw) appendBody(run []byte, kind Kind) []byte {
 		run = binary.AppendUvarint(run, uint64(d.Size))
 		run = append(run, d.Root[:]...)
 		run = append(run, d.Terms[:]...)
+		run = binary.AppendUvarint(run, uint64(d.MachineMs))
+	case KindAnnounced:
+		run = append(run, d.Secret[:]...)
+	case KindPostponed:
+		run = binary.AppendUvarint(run, d.Round)
+		run = binary.AppendUvarint(run, uint64(d.MachineMs))
 	case KindDrawn:
 		run = binary.AppendUvarint(run, d.Beacon.Round)
 		run = append(run, d.Beacon.Randomness[:]...)
@@ -85,7 +105,8 @@ func (d *Draw) appendBody(run []byte, kind Kind) []byte {
 	return run
 }
 
-// DrawTerms returns the terms of a draw, by its index in s.Draws, as the sale definition has them.
+// DrawTerms returns the terms of a draw, by its index in s.Draws, as the sale definition has them: without the
+// commitment to the draw's secret.
 func DrawTerms(s *catalog.Sale, i int) draw.Terms {
 	d := &s.Draws[i]
 	p := &s.Phases[d.Phase]
@@ -93,16 +114,17 @@ func DrawTerms(s *catalog.Sale, i int) draw.Terms {
 	if p.Slots.Group >= 0 {
 		group = s.Groups[p.Slots.Group].ID
 	}
-	return draw.Terms{Draw: d.ID, ClosesAt: d.RegistrationCloses, Round: d.Beacon.Round, StandIn: d.Beacon.StandIn,
-		Phase: p.ID,
+	return draw.Terms{Draw: d.ID, ClosesAt: d.RegistrationCloses, PublishWithin: d.PublishWithin, Phase: p.ID,
+		Round: d.Beacon.Round, StandIn: d.Beacon.StandIn,
 		Chain: draw.Chain{Hash: d.Beacon.ChainHash, PublicKey: d.Beacon.PublicKey, Genesis: d.Beacon.Genesis,
 			Period: d.Beacon.Period},
 		Slots: draw.SlotRule{OpensAt: p.OpensAt, ClosesAt: p.ClosesAt, Length: p.Slots.Length, Step: p.Slots.Step,
 			Places: p.Slots.Places, PriorityDays: p.Slots.PriorityDays, Group: group}}
 }
 
-// TermsDigest identifies terms in the record of the freeze. A draw can later be run only under the terms that were
-// published with its root, even if the sale definition has changed since.
+// TermsDigest identifies terms in the record of a freeze whose entries are not sealed, as version 1 had it. Such a draw
+// has only the result that it has under the terms that were published with its root, even if the sale definition has
+// changed since.
 func TermsDigest(t *draw.Terms) draw.Digest {
 	return sha256.Sum256(fmt.Appendf(nil, "%q %d %q %q %d %d %d %t %q %d %d %d %d %d %d %q", t.Draw, t.ClosesAt.Unix(),
 		t.Chain.Hash, t.Chain.PublicKey, t.Chain.Genesis.Unix(), t.Chain.Period, t.Round, t.StandIn,

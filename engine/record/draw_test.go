@@ -18,13 +18,15 @@ func TestDrawRecordBytes(t *testing.T) {
 		return d
 	}
 	fields := Draw{Index: 1, Group: 2, Account: "alice", Rank: 300, Slot: 4, Size: 1000, Root: digest(0xaa),
-		Terms:  digest(0xbb),
+		Terms: digest(0xbb), Secret: draw.Secret(digest(0xdd)), Round: 1001, MachineMs: 300,
 		Beacon: draw.Beacon{Round: 1000, Randomness: digest(0xcc)}}
 	for kind, want := range map[Kind]string{
 		KindEntry:  "0a" + "47" + "07" + "01" + "02" + "05" + "616c696365",
 		KindRanked: "0e" + "6a" + "07" + "09" + "01" + "02" + "05" + "616c696365" + "ac02" + "04",
-		KindFrozen: "45" + "48" + "07" + "01" + "e807" + hex.EncodeToString(fields.Root[:]) +
-			hex.EncodeToString(fields.Terms[:]),
+		KindFrozen: "47" + "48" + "07" + "01" + "e807" + hex.EncodeToString(fields.Root[:]) +
+			hex.EncodeToString(fields.Terms[:]) + "ac02",
+		KindAnnounced: "23" + "4c" + "07" + "01" + hex.EncodeToString(fields.Secret[:]),
+		KindPostponed: "07" + "4d" + "07" + "01" + "e907" + "ac02",
 		KindDrawn: "55" + "49" + "07" + "01" + "e807" + hex.EncodeToString(fields.Beacon.Randomness[:]) +
 			hex.EncodeToString(fields.Beacon.Signature[:]),
 	} {

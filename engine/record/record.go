@@ -28,10 +28,13 @@
 //	kind 6  reservation  id 16 bytes | age: at − created at, zigzag | body | lines |
 //	                     state 1 byte | reference string, if confirmed                checkpoint
 //	kind 7  entry        draw | group | account string                                both
-//	kind 8  frozen       draw | entries | root 32 bytes | digest of the terms 32      both
+//	kind 8  frozen       draw | entries | root 32 bytes | digest of the terms 32 |
+//	                     ms on the machine's clock, 0 for entries that are not sealed  both
 //	kind 9  drawn        draw | round | randomness 32 bytes | signature 48 bytes      both
 //	kind 10 ranked       draw | group | account string | rank | slot                  checkpoint
 //	kind 11 clock        nothing: the clock had reached at                            checkpoint
+//	kind 12 announced    draw | secret 32 bytes                                       both
+//	kind 13 postponed    draw | round | ms on the machine's clock                     both
 //
 //	body         phase | flags 1 byte | account string | time to live in ms
 //	lines        count 1 byte | (pool, quantity)…
@@ -55,7 +58,9 @@
 //
 //	body 1       phase | flags 1 byte | account string | created at | time to live in ms | lines
 //
-// Kinds 4, 5 and 7 to 10 have the bodies of version 2.
+//	kind 8  frozen       draw | entries | root 32 bytes | digest of the terms 32
+//
+// Kinds 4, 5, 7, 9 and 10 have the bodies of version 2.
 package record
 
 import (
@@ -83,6 +88,8 @@ const (
 	KindDrawn       Kind = 9
 	KindRanked      Kind = 10
 	KindClock       Kind = 11
+	KindAnnounced   Kind = 12
+	KindPostponed   Kind = 13
 )
 
 // The fields of the first byte.
@@ -96,7 +103,7 @@ const (
 // String returns the kind's name, as `journal dump` prints it.
 func (k Kind) String() string {
 	names := [...]string{"", "definition", "taken", "confirmed", "released", "expired", "reservation",
-		"entry", "frozen", "drawn", "ranked", "clock"}
+		"entry", "frozen", "drawn", "ranked", "clock", "announced", "postponed"}
 	if k == 0 || int(k) >= len(names) {
 		return fmt.Sprintf("kind %d", byte(k))
 	}
@@ -104,7 +111,7 @@ func (k Kind) String() string {
 }
 
 // ofDraw reports whether the record has the fields of Draw.
-func (k Kind) ofDraw() bool { return k >= KindEntry && k <= KindRanked }
+func (k Kind) ofDraw() bool { return k >= KindEntry && k <= KindPostponed && k != KindClock }
 
 // inJournal and inCheckpoint report where records of the kind occur.
 func (k Kind) inJournal() bool {
@@ -142,7 +149,7 @@ type Record struct {
 	Reference string          // of a confirmed one
 
 	Definition Definition // of KindDefinition
-	Draw       Draw       // of KindEntry to KindRanked
+	Draw       Draw       // of KindEntry to KindRanked, KindAnnounced and KindPostponed
 
 	head byte
 }
@@ -255,7 +262,7 @@ func (r *Record) Decode(b []byte) error {
 	case r.Kind == KindDefinition:
 		r.Definition = f.definition(r.first())
 	case r.Kind.ofDraw():
-		r.Draw = f.draw(r.Kind)
+		r.Draw = f.draw(r.Kind, r.first())
 	default:
 		f.outcome(r)
 	}

@@ -56,14 +56,18 @@ func golden(t testing.TB) []named {
 	entry := Draw{Index: 1, Account: "ann"}
 	grouped := Draw{Index: 0, Group: 1, Account: "bob"}
 	ranked := Draw{Index: 1, Group: 2, Account: "cat", Rank: 3_834_000, Slot: 639}
-	frozen := Draw{Index: 1, Size: 4_000_000}
+	frozen := Draw{Index: 1, Size: 4_000_000, MachineMs: goldenAt + 3}
+	announced, postponed := Draw{Index: 1}, Draw{Index: 1, Round: 12_040_990, MachineMs: goldenAt + 4}
 	drawn := Draw{Index: 1, Beacon: draw.Beacon{Round: 12_040_883}}
 	for i := range frozen.Root {
 		frozen.Root[i], frozen.Terms[i], drawn.Beacon.Randomness[i] = byte(i), byte(0x80+i), byte(0x40+i)
+		announced.Secret[i] = byte(0x20 + i)
 	}
 	for i := range drawn.Beacon.Signature {
 		drawn.Beacon.Signature[i] = byte(0xff - i)
 	}
+	unsealed := frozen
+	unsealed.MachineMs = 0
 	row := Stamp{AtMs: goldenAt, Seq: goldenSeq}
 	return []named{
 		{"definition", d.Append(nil, goldenAt)},
@@ -88,6 +92,11 @@ func golden(t testing.TB) []named {
 		{"frozen-row", frozen.AppendRow(nil, KindFrozen, row)},
 		{"drawn", drawn.Append(nil, KindDrawn, goldenAt)},
 		{"drawn-row", drawn.AppendRow(nil, KindDrawn, row)},
+		{"announced", announced.Append(nil, KindAnnounced, goldenAt)},
+		{"announced-row", announced.AppendRow(nil, KindAnnounced, row)},
+		{"postponed", postponed.Append(nil, KindPostponed, goldenAt)},
+		{"postponed-row", postponed.AppendRow(nil, KindPostponed, row)},
+		{"frozen-unsealed-row", unsealed.AppendRow(nil, KindFrozen, row)},
 		{"ranked", ranked.AppendRow(nil, KindRanked, Stamp{})},
 	}
 }
@@ -193,7 +202,7 @@ func TestGoldenRecordsOfVersion1(t *testing.T) {
 			require.Equal(t, 3*(1-strings.Count(g.name, "empty")), len(r.Definition.Pools))
 			continue
 		case KindReleased, KindExpired, KindEntry, KindFrozen, KindDrawn, KindRanked:
-			want.AtMs = 0
+			want.AtMs, want.Draw.MachineMs = 0, 0
 		case KindReservation:
 			if r.State == inventory.Released || r.State == inventory.Expired {
 				want.AtMs = 0
