@@ -23,32 +23,56 @@ const (
 	DrawClosed       = ballot.Closed       // registration is over, the entries are about to be frozen
 	DrawFrozen       = ballot.Frozen       // the root is published; the draw waits for the beacon's round
 	DrawDrawn        = ballot.Drawn
+	DrawVoid         = ballot.Void // the round was due before the entries were frozen: the draw cannot be run
 )
 
-// DrawStatus is the public state of a draw: its terms, the number of entries, their root once they are frozen, and the
-// beacon and the seed once it was run.
+// DrawStatus is the public state of a draw: its terms, the number of entries, when it was postponed, the root of the
+// entries once they are frozen, and the beacon and the seed once it was run.
 type DrawStatus = ballot.Status
 
 // Entry is an account's registration for a draw. Once the draw was run, it has the account's rank, its access slot if
 // any, and the proof that it was among the entries.
 type Entry = ballot.Entry
 
+// DrawWinner is an account that has an access slot: its rank, and the salt with which its handle in the export opens.
+type DrawWinner = ballot.Winner
+
 // AccessSlot is the window in which a drawn account may buy in a phase: [OpensAt, ClosesAt).
 type AccessSlot = ballot.AccessSlot
 
-// Errors of FreezeDraw and RunDraw, for the operator. Nothing has changed.
+// Errors of FreezeDraw, PostponeDraw and RunDraw, for the operator. Nothing has changed.
 var (
 	ErrRegistrationOpen = ballot.ErrRegistrationOpen
 	ErrAlreadyDrawn     = ballot.ErrAlreadyDrawn
+	ErrDrawNotFrozen    = ballot.ErrNotFrozen
+	ErrRoundNotDue      = ballot.ErrNotDue
+	ErrFreezeUndated    = ballot.ErrUndated
 )
 
 func (e *Engine) newBallots() []*ballot.Ballot {
 	return ballot.New(&ballot.Host{Sale: e.sale, Inventory: e.inventory, Accounts: e.o.MaxAccounts,
 		Sync: e.o.Durability == Sync,
-		Now:  e.Now, Visible: e.visible, Pause: e.waits.pause,
+		Now:  e.Now, Machine: e.o.MachineClock, Random: e.o.Random, Visible: e.visible, Pause: e.waits.pause,
 		Place: func(kind record.Kind, draw int, accountRow uint32, at time.Time) (seq uint64, ok bool) {
 			return e.inventory.Note(noteOf(kind, draw, accountRow, at.UnixMilli()))
 		}})
+}
+
+// announceDraws makes the secrets of the draws that have none. It appends their records, which follow the record with
+// the sequence last, to a run of records, and returns how many there are.
+func (e *Engine) announceDraws(run []byte, last uint64) (_ []byte, made int, err error) {
+	for _, b := range e.ballots {
+		s := record.Stamp{AtMs: e.nowMs(), Seq: last + uint64(made) + 1}
+		f, isNew, err := b.Announce(s)
+		if err != nil {
+			return nil, 0, err
+		}
+		if isNew {
+			run = f.Append(run, record.KindAnnounced, s.AtMs)
+			made++
+		}
+	}
+	return run, made, nil
 }
 
 // ballotOf returns the draw with the id.
@@ -172,11 +196,40 @@ func (e *Engine) access(accountRow uint32, phase int) (AccessSlot, bool) {
 }
 
 // FreezeDraw ends the registration of a draw for good, once its time is over, and publishes the root of its entries.
-// The engine does so by itself at the close, see Options.SweepEvery. Freezing again changes nothing. Four million
-// entries take about two seconds.
+// The engine does so by itself at the close, see Options.SweepEvery. Freezing again changes nothing. Once the round is
+// due, entries are no longer frozen, and the draw is void. Four million entries take two to three seconds.
 //
-// Errors are ErrRegistrationOpen, *Refusal with DrawNotFound, JournalUnavailable or NotLeader, or ctx's.
+// Errors are ErrRegistrationOpen, draw.ErrLate, *Refusal with DrawNotFound, JournalUnavailable or NotLeader, or ctx's.
 func (e *Engine) FreezeDraw(ctx context.Context, id string) (DrawStatus, error) {
+	return e.decideDraw(ctx, id, (*ballot.Ballot).Freeze)
+}
+
+// PostponeDraw names a later round to decide a draw, before the present one is due: for an outage at the close. The new
+// round must be due at least the draw's publish_within from now, and before the phase opens. The postponement is part
+// of the status and of the export. Naming the round of the last postponement again changes nothing.
+//
+// Errors are ErrAlreadyDrawn, draw.ErrRoundDue, draw.ErrPostponing, *Refusal with DrawNotFound, JournalUnavailable or
+// NotLeader, or ctx's.
+func (e *Engine) PostponeDraw(ctx context.Context, id string, round uint64) (DrawStatus, error) {
+	return e.decideDraw(ctx, id, func(b *ballot.Ballot) (uint64, error) { return b.Postpone(round) })
+}
+
+// RunDraw decides a draw by the beacon of its round. It verifies the beacon, ranks all entries, and assigns the access
+// slots in the order of the ranks until none is left. A draw runs once. Four million entries take about five seconds.
+//
+// The entries must have been frozen before the round was due. RunDraw does not freeze them: whoever freezes with the
+// beacon in hand can choose the result. A draw that a stand-in decides claims nothing of the kind, and is run at any
+// time after it was frozen.
+//
+// Errors are ErrRegistrationOpen, ErrDrawNotFrozen, ErrRoundNotDue, ErrFreezeUndated, ErrAlreadyDrawn, those of
+// draw.Run, *Refusal with DrawNotFound, JournalUnavailable or NotLeader, or ctx's.
+func (e *Engine) RunDraw(ctx context.Context, id string, beacon draw.Beacon) (DrawStatus, error) {
+	return e.decideDraw(ctx, id, func(b *ballot.Ballot) (uint64, error) { return b.Run(beacon) })
+}
+
+// decideDraw makes a decision about a draw and waits until it is durable.
+func (e *Engine) decideDraw(ctx context.Context, id string,
+	decide func(*ballot.Ballot) (uint64, error)) (DrawStatus, error) {
 	b, err := e.ballotOf(id)
 	if err != nil {
 		return DrawStatus{}, err
@@ -185,36 +238,8 @@ func (e *Engine) FreezeDraw(ctx context.Context, id string) (DrawStatus, error) 
 	if err := e.admit(ctx, &r); err != nil {
 		return DrawStatus{}, err
 	}
-	seq, err := b.Freeze()
-	if err == nil {
-		err = e.awaitDurable(ctx, seq, &r)
-	}
-	if err != nil {
-		return DrawStatus{}, fmt.Errorf("draw %s: %w", id, err)
-	}
-	return b.Status(), nil
-}
-
-// RunDraw decides a draw by the beacon of its round. It verifies the beacon, freezes the entries if necessary, ranks
-// all entries, and assigns the access slots in the order of the ranks until none is left. A draw runs once. Four
-// million entries take about five seconds.
-//
-// Errors are ErrRegistrationOpen, ErrAlreadyDrawn, those of draw.Chain.Verify and draw.Run, *Refusal with DrawNotFound,
-// JournalUnavailable or NotLeader, or ctx's.
-func (e *Engine) RunDraw(ctx context.Context, id string, beacon draw.Beacon) (DrawStatus, error) {
-	b, err := e.ballotOf(id)
-	if err != nil {
-		return DrawStatus{}, err
-	}
-	if err := b.CheckBeacon(beacon); err != nil {
-		return DrawStatus{}, fmt.Errorf("draw %s: %w", id, err)
-	}
-	if _, err := e.FreezeDraw(ctx, id); err != nil {
-		return DrawStatus{}, err
-	}
-	seq, err := b.Run(beacon)
+	seq, err := decide(b)
 	if err == nil || errors.Is(err, ErrAlreadyDrawn) { // that the draw was run is an outcome too (I5)
-		var r Reservation
 		if failure := e.awaitDurable(ctx, seq, &r); failure != nil {
 			err = failure
 		}
@@ -223,6 +248,16 @@ func (e *Engine) RunDraw(ctx context.Context, id string, beacon draw.Beacon) (Dr
 		return DrawStatus{}, fmt.Errorf("draw %s: %w", id, err)
 	}
 	return b.Status(), nil
+}
+
+// DrawWinners calls visit for each winner of a draw that was run, in the order of their ranks, until it fails. It is for
+// the operator only: exports do not have the accounts. Errors are *Refusal with DrawNotFound or DrawNotRun, and visit's.
+func (e *Engine) DrawWinners(id string, visit func(DrawWinner) error) error {
+	b, err := e.ballotOf(id)
+	if err != nil {
+		return err
+	}
+	return e.drawRefusal(id, b.EachWinner(visit))
 }
 
 // ExportDraw writes the files of a draw that was run, see draw.Result.Export. Errors are *Refusal with DrawNotFound or
@@ -238,6 +273,10 @@ func (e *Engine) ExportDraw(id string, create func(name string) (io.WriteCloser,
 // freezeDue freezes the draws whose registration is over.
 func (e *Engine) freezeDue() {
 	for _, b := range e.ballots {
+		if b.BecameVoid() {
+			e.o.Log.Error("a draw is void: its round was due before its entries were frozen; announce another one in the "+
+				"sale definition", "draw", b.ID())
+		}
 		if !b.FreezeDue() || e.Ready() != nil {
 			continue
 		}
@@ -247,6 +286,6 @@ func (e *Engine) freezeDue() {
 			continue
 		}
 		e.o.Log.Info("registration closed", "draw", status.Draw, "entries", status.Entries, "root", status.Root.String(),
-			"round", status.Terms.Round)
+			"round", status.Timing.Round(&status.Terms))
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"sort"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
@@ -35,6 +36,8 @@ type ballotRun struct {
 	e     *engine.Engine
 	wrap  func(journal.Backend) journal.Backend
 	draw1 *catalog.Draw
+
+	machine func() time.Time // the clock of the machine; nil for the sale clock
 }
 
 func newBallotRun(t testing.TB) *ballotRun {
@@ -54,7 +57,12 @@ func (r *ballotRun) open() error {
 	require.NoError(r.t, err)
 	o := engine.Options{Sale: r.sale, Journal: j, SweepEvery: -1, CheckpointAfter: -1, MaxAccounts: 1 << 16,
 		MaxReservations: 1 << 16,
-		Clock:           saleclock.Virtual(func() time.Time { return *r.now.Load() })}
+		Clock:           saleclock.Virtual(func() time.Time { return *r.now.Load() }),
+		MachineClock:    func() time.Time { return *r.now.Load() },
+		Random:          strings.NewReader(strings.Repeat("random bytes", 99))}
+	if r.machine != nil {
+		o.MachineClock = r.machine
+	}
 	if r.wrap != nil {
 		o.Journal = r.wrap(j)
 	}
@@ -76,6 +84,16 @@ func (r *ballotRun) enter(account, group string) engine.Entry {
 	entry, err := r.e.Enter(r.t.Context(), "draw1", account, group)
 	require.NoError(r.t, err)
 	return entry
+}
+
+// freezeAndRun decides the first draw at the close of its registration by its stand-in.
+func (r *ballotRun) freezeAndRun() engine.DrawStatus {
+	r.at(r.draw1.RegistrationCloses)
+	_, err := r.e.FreezeDraw(r.t.Context(), "draw1")
+	require.NoError(r.t, err)
+	drawn, err := r.e.RunDraw(r.t.Context(), "draw1", standIn(r.t, r.draw1))
+	require.NoError(r.t, err)
+	return drawn
 }
 
 // audit closes the engine and verifies its journal.
@@ -177,7 +195,8 @@ func (r *ballotRun) play(between func()) (shown string) {
 	for _, account := range accounts {
 		entry, err := r.e.Entry(ctx, "draw1", account)
 		require.NoError(r.t, err)
-		require.True(r.t, entry.Proof.VerifyAccount(drawn.Root, account, entry.Group))
+		require.Equal(r.t, draw.HandleOf(entry.Salt, account), entry.Handle)
+		require.True(r.t, entry.Proof.Verify(drawn.Root, entry.Handle, entry.Group))
 		ledger, err := r.e.Account(ctx, account)
 		require.NoError(r.t, err)
 		if entry.Slot == nil {
@@ -217,13 +236,14 @@ func TestDrawFollowsItsRules(t *testing.T) {
 	for _, account := range accounts {
 		r.enter(account, entrants()[account])
 	}
-	r.at(r.draw1.RegistrationCloses)
-	drawn, err := r.e.RunDraw(t.Context(), "draw1", standIn(t, r.draw1))
-	require.NoError(t, err)
+	drawn := r.freezeAndRun()
 	require.Equal(t, draw.Digest(sha256.Sum256(append(drawn.Root[:], drawn.Beacon.Randomness[:]...))), drawn.Seed)
 	ticket := func(account string) []byte {
+		entry, err := r.e.Entry(t.Context(), "draw1", account)
+		require.NoError(t, err)
+		handle := sha256.Sum256([]byte("e" + string(entry.Salt[:]) + account))
 		mac := hmac.New(sha256.New, drawn.Seed[:])
-		mac.Write([]byte(account))
+		mac.Write(append(handle[:], 0))
 		return mac.Sum(nil)
 	}
 	sort.Slice(accounts, func(i, j int) bool { return bytes.Compare(ticket(accounts[i]), ticket(accounts[j])) < 0 })
@@ -283,6 +303,10 @@ func TestDrawRefusals(t *testing.T) {
 	require.ErrorIs(t, err, engine.ErrRegistrationOpen)
 
 	r.at(r.draw1.RegistrationCloses)
+	require.ErrorIs(t, run(good), engine.ErrDrawNotFrozen, "it does not freeze with the beacon in hand")
+	require.Equal(t, engine.DrawClosed, state())
+	_, err = r.e.FreezeDraw(ctx, "draw1")
+	require.NoError(t, err)
 	other := standIn(t, &r.sale.Draws[1])
 	for want, bad := range map[error]draw.Beacon{
 		draw.ErrOtherRound: other,
@@ -290,7 +314,7 @@ func TestDrawRefusals(t *testing.T) {
 		draw.ErrSignature:  {Round: good.Round, Signature: other.Signature, Randomness: other.Randomness},
 	} {
 		require.ErrorIs(t, run(bad), want)
-		require.Equal(t, engine.DrawClosed, state(), "a wrong beacon does not freeze the entries")
+		require.Equal(t, engine.DrawFrozen, state(), "a wrong beacon decides nothing")
 	}
 	require.Equal(t, engine.DrawNotRun, code(t, r.e.ExportDraw("draw1", nil)))
 	require.Equal(t, engine.RegistrationClosed, enter("draw1", "bob", ""))
@@ -303,9 +327,10 @@ func TestDrawRefusals(t *testing.T) {
 // Nothing that is chosen after the root was published can change the result, not even the sale definition.
 func TestFrozenTermsAreFinal(t *testing.T) {
 	for name, change := range map[string]func(d *catalog.Draw, p *catalog.Phase){
-		"another round": func(d *catalog.Draw, _ *catalog.Phase) { d.Beacon.Round++ },
-		"another chain": func(d *catalog.Draw, _ *catalog.Phase) { d.Beacon.PublicKey = "00" + d.Beacon.PublicKey[2:] },
-		"no stand-in":   func(d *catalog.Draw, _ *catalog.Phase) { d.Beacon.StandIn = false },
+		"another round":        func(d *catalog.Draw, _ *catalog.Phase) { d.Beacon.Round++ },
+		"another chain":        func(d *catalog.Draw, _ *catalog.Phase) { d.Beacon.PublicKey = "00" + d.Beacon.PublicKey[2:] },
+		"more time to publish": func(d *catalog.Draw, _ *catalog.Phase) { d.PublishWithin += time.Minute },
+		"no stand-in":          func(d *catalog.Draw, _ *catalog.Phase) { d.Beacon.StandIn = false },
 		"an earlier end": func(d *catalog.Draw, _ *catalog.Phase) {
 			d.RegistrationCloses = d.RegistrationCloses.Add(-time.Hour)
 		},
@@ -340,9 +365,7 @@ func TestAccessSlots(t *testing.T) {
 	for account, group := range entrants() {
 		r.enter(account, group)
 	}
-	r.at(r.draw1.RegistrationCloses)
-	_, err := r.e.RunDraw(t.Context(), "draw1", standIn(t, r.draw1))
-	require.NoError(t, err)
+	r.freezeAndRun()
 	winner, loser := "", ""
 	var slot engine.AccessSlot
 	for account := range entrants() {

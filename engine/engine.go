@@ -74,6 +74,9 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	e.standsBy(errFollowing, "")
 	switch {
 	case o.Durability == None:
+		if _, _, err := e.announceDraws(nil, 0); err != nil {
+			return nil, err
+		}
 		(&term{e: e}).begin()
 	case o.Standby:
 		e.background.Go(e.follow)

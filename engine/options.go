@@ -2,8 +2,10 @@ package engine
 
 import (
 	"cmp"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
@@ -37,6 +39,9 @@ type Options struct {
 	// Clock is the sale clock. The engine sets it forward to the latest instant in the journal before it leads. Engines of
 	// one process that follow each other share one clock. Default: saleclock.Real.
 	Clock *saleclock.Clock
+	// MachineClock is recorded beside the sale clock when a draw is frozen or postponed, so that a simulated sale clock
+	// shows: see draw.Moment. Default: time.Now.
+	MachineClock func() time.Time
 	// SweepEvery is the wall time between two sweeps for expired reservations; default 100 ms. If it is negative, only
 	// ExpireDue sweeps, and only FreezeDraw freezes draws.
 	SweepEvery time.Duration
@@ -66,6 +71,12 @@ type Options struct {
 	TakeoverAfter time.Duration
 	// Address is where clients reach this server. The journal passes it to the standbys, see Leader.
 	Address string
+
+	// Draws.
+
+	// Random is where the secrets of draws come from; default: crypto/rand. Another source makes a rehearsal
+	// reproducible, and is nothing for a real sale: see draw.Secret.
+	Random io.Reader
 
 	// Limits of the tables (I10).
 
@@ -108,6 +119,12 @@ func (o *Options) setDefaults() error {
 	o.MaxAccounts = cmp.Or(o.MaxAccounts, 1<<24)
 	o.Backlog = cmp.Or(o.Backlog, 1<<16)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+	if o.MachineClock == nil {
+		o.MachineClock = time.Now
+	}
 	if o.Clock == nil {
 		o.Clock = saleclock.Real(o.Log)
 	}

@@ -202,6 +202,9 @@ func (p *replay) ended(r *record.Record) error {
 
 func (p *replay) drawRecord(r *record.Record) error {
 	f := &r.Draw
+	if f.Index < 0 {
+		return nil // announced, and removed before anybody entered
+	}
 	b, d := p.e.ballots[f.Index], &p.e.sale.Draws[f.Index]
 	switch r.Kind {
 	case record.KindEntry, record.KindRanked:
@@ -211,11 +214,9 @@ func (p *replay) drawRecord(r *record.Record) error {
 		}
 		b.RestoreEntry(row, f)
 		p.latest = max(p.latest, d.RegistrationOpens.UnixMilli()) // for an entry whose instant is not known
+		return nil
 	case record.KindFrozen:
 		p.latest = max(p.latest, d.RegistrationCloses.UnixMilli())
-		return b.RestoreFrozen(f, r.Stamp)
-	case record.KindDrawn:
-		return b.RestoreDrawn(f, r.Stamp)
 	}
-	return nil
+	return b.Restore(r.Kind, f, r.Stamp)
 }

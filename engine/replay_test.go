@@ -152,11 +152,11 @@ func TestDrawRecordsHaveTheirInstant(t *testing.T) {
 	_, err = run.e.RunDraw(t.Context(), "draw1", standIn(t, run.draw1))
 	require.NoError(t, err)
 	_, groups := kept.records(t)
-	want := []record.Stamp{{AtMs: closes.Add(-time.Minute).UnixMilli(), Seq: 2},
-		{AtMs: closes.Add(time.Second).UnixMilli(), Seq: 3}, {AtMs: closes.Add(time.Hour).UnixMilli(), Seq: 4}}
+	want := []record.Stamp{{AtMs: closes.Add(-time.Minute).UnixMilli(), Seq: 4},
+		{AtMs: closes.Add(time.Second).UnixMilli(), Seq: 5}, {AtMs: closes.Add(time.Hour).UnixMilli(), Seq: 6}}
 	for i, kind := range []record.Kind{record.KindEntry, record.KindFrozen, record.KindDrawn} {
-		require.Equal(t, kind, groups[i+1].Kind)
-		require.Equal(t, want[i], groups[i+1].Stamp, kind)
+		require.Equal(t, kind, groups[i+3].Kind, "after the definition and two announcements")
+		require.Equal(t, want[i], groups[i+3].Stamp, kind)
 	}
 	for range 2 {
 		require.NoError(t, run.e.Close())
@@ -164,9 +164,9 @@ func TestDrawRecordsHaveTheirInstant(t *testing.T) {
 		require.Equal(t, closes.Add(time.Hour), run.e.Recovery().Latest)
 		run.checkpoint()
 		rows, _ := kept.records(t)
-		require.Len(t, rows, 5)
+		require.Len(t, rows, 7, "definition, clock, announcement, entry, freeze, draw, the other announcement")
 		for i, want := range []record.Stamp{{}, want[1], want[2]} {
-			require.Equal(t, want, rows[i+2].Stamp)
+			require.Equal(t, want, rows[i+3].Stamp)
 		}
 	}
 	require.NoError(t, run.e.Close())

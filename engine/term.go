@@ -13,10 +13,11 @@ import (
 // term is the time during which this engine leads: it accepts calls and writes the journal.
 //
 // Its beginning. One goroutine prepares the term and then publishes it: the one that opens the engine, or on a standby
-// the one that follows. claim fences every older leader, stores the present sale's definition if the journal lacks it,
-// and only then starts the writer; begin publishes. Nothing is placed before that, so the definition precedes every
-// record whose numbers it explains. A caller never sees a term that cannot acknowledge: what may fail on the way has
-// failed before the term is published, and then there is no term, no writer, and nothing to end.
+// the one that follows. claim fences every older leader, stores the present sale's definition and the secrets of its
+// draws if the journal lacks them, and only then starts the writer; begin publishes. Nothing is placed before that, so
+// the definition precedes every record whose numbers it explains, and the secret every entry of the draw. A caller never
+// sees a term that cannot acknowledge: what may fail on the way has failed before the term is published, and then there
+// is no term, no writer, and nothing to end.
 //
 // Its end. A term ends when its writer fails, which is final and happens at most once: a newer leader has fenced it, or
 // the journal has failed. watch owns that end. From the writer's failure on, admit refuses new calls, waiting callers
@@ -55,12 +56,22 @@ func (e *Engine) claim(ctx context.Context, p *replay, found journal.Recovered) 
 	if was != nil && was.Lowers(e.sale) {
 		t.definition.Above = e.allowAbove()
 	}
+	var opening []byte
 	if p.decoder.Current() {
 		t.definition.Above, t.since = was.Above, since
 	} else {
 		last++
 		t.since = record.Stamp{AtMs: e.nowMs(), Seq: last}
-		if err := t.storeDefinition(ctx); err != nil {
+		opening = t.definition.Append(nil, t.since.AtMs)
+	}
+	opening, announced, err := e.announceDraws(opening, last)
+	if err != nil {
+		return nil, err
+	}
+	last += uint64(announced)
+	if last > found.Last {
+		group := journal.Group{First: found.Last + 1, Count: int(last - found.Last), Records: opening}
+		if err := e.storeOpening(ctx, group); err != nil {
 			return nil, fmt.Errorf("storing the sale definition in the journal: %w", err)
 		}
 	}
@@ -74,16 +85,15 @@ func (e *Engine) claim(ctx context.Context, p *replay, found journal.Recovered) 
 	return t, nil
 }
 
-// storeDefinition appends the present sale's definition as the term's first record. It waits for the journal as long as
-// ctx allows: giving up a claim for a journal that hangs would only have another server wait for it.
-func (t *term) storeDefinition(ctx context.Context) error {
-	e := t.e
+// storeOpening appends a term's first records: the present sale's definition and the secrets of its draws, as far as the
+// journal lacks them. It waits for the journal as long as ctx allows: giving up a claim for a journal that hangs would
+// only have another server wait for it.
+func (e *Engine) storeOpening(ctx context.Context, opening journal.Group) error {
 	slow := time.AfterFunc(e.o.JournalTimeout, func() {
 		e.o.Log.Warn("the journal does not respond; this server leads once it has stored the sale definition")
 	})
 	defer slow.Stop()
-	return e.o.Journal.Append(ctx,
-		journal.Group{First: t.since.Seq, Count: 1, Records: t.definition.Append(nil, t.since.AtMs)})
+	return e.o.Journal.Append(ctx, opening)
 }
 
 // begin publishes the term, so that calls are accepted, and starts the work that only a leader does.

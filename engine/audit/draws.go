@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,6 +18,9 @@ type auditedDraw struct {
 	entries []auditedEntry    // in the order of their records
 	size    int               // of the frozen entries; -1 before
 	root    draw.Digest
+	secret  *draw.Secret // nil before the draw is announced, and in a journal of version 1
+	sealed  bool         // the frozen entries are handles
+	timing  draw.Timing
 	drawn   bool
 }
 
@@ -36,6 +40,14 @@ func (a *auditor) drawRecord(r *record.Record) error {
 	at := time.UnixMilli(r.AtMs)
 	known := a.strict && r.AtMs != 0 // records of version 1 have no instant
 	switch r.Kind {
+	case record.KindAnnounced:
+		if d.secret != nil && *d.secret != f.Secret {
+			a.problem("I3: draw %s has two secrets", id)
+		}
+		secret := f.Secret
+		d.secret = &secret
+	case record.KindPostponed:
+		a.postponed(d, f, r.AtMs)
 	case record.KindEntry, record.KindRanked:
 		_, twice := d.index[f.Account]
 		switch {
@@ -55,7 +67,7 @@ func (a *auditor) drawRecord(r *record.Record) error {
 			a.problem("draw %s: its entries are frozen at %s; registration closes at %s", id, stamp(at),
 				stamp(rules.RegistrationCloses))
 		}
-		a.frozen(d, f)
+		a.frozen(d, f, r.AtMs)
 	case record.KindDrawn:
 		return a.drawn(d, f)
 	}
@@ -71,17 +83,57 @@ func (a *auditor) group(code int) uint8 {
 	return uint8(rowOf(a.groupRows, &a.groups, name, name)) + 1
 }
 
-// frozen compares the published terms with the sale's.
-func (a *auditor) frozen(d *auditedDraw, f *record.Draw) {
+// moment returns the two instants of a record.
+func moment(atMs, machineMs int64) draw.Moment {
+	return draw.Moment{Sale: time.UnixMilli(atMs).UTC(), Machine: time.UnixMilli(machineMs).UTC()}
+}
+
+// postponed checks that the round was postponed before it was due, and with enough time.
+func (a *auditor) postponed(d *auditedDraw, f *record.Draw, atMs int64) {
+	known := slices.ContainsFunc(d.timing.Postponed, func(p draw.Postponement) bool { return p.Round == f.Round })
+	if known && !a.strict {
+		return
+	}
+	terms := record.DrawTerms(a.rules.sale, f.Index)
+	if err := d.timing.Postpone(&terms, f.Round, moment(atMs, f.MachineMs)); err != nil {
+		a.problem("draw %s: %v", terms.Draw, err)
+	}
+}
+
+// terms returns the terms of a draw as its entries were frozen: a journal of version 1 sealed none.
+func (a *auditor) terms(d *auditedDraw, index int) draw.Terms {
+	terms := record.DrawTerms(a.rules.sale, index)
+	if !d.sealed {
+		terms.PublishWithin = 0
+	} else if d.secret != nil {
+		terms.Commitment = d.secret.Commitment()
+	}
+	return terms
+}
+
+// frozen compares the published terms with the sale's, and checks that the round was not yet due.
+func (a *auditor) frozen(d *auditedDraw, f *record.Draw, atMs int64) {
 	id := a.rules.sale.Draws[f.Index].ID
 	if a.strict && d.size >= 0 {
 		a.problem("I3: draw %s is frozen twice", id)
 	}
-	terms := record.DrawTerms(a.rules.sale, f.Index)
-	if f.Terms != record.TermsDigest(&terms) {
+	d.size, d.root, d.sealed = f.Size, f.Root, f.MachineMs != 0
+	terms := a.terms(d, f.Index)
+	digest := record.TermsDigest(&terms)
+	if d.sealed {
+		d.timing.Frozen = moment(atMs, f.MachineMs)
+		var err error
+		if digest, err = terms.Digest(); err == nil {
+			err = d.timing.CheckFrozen(&terms)
+		}
+		if err != nil {
+			a.problem("draw %s: %v", id, err)
+			return
+		}
+	}
+	if f.Terms != digest {
 		a.problem("draw %s: its entries were frozen under other terms than the sale's", id)
 	}
-	d.size, d.root = f.Size, f.Root
 }
 
 // drawn runs the draw again and compares the result with the ranks of a checkpoint.
@@ -101,7 +153,7 @@ func (a *auditor) drawn(d *auditedDraw, f *record.Draw) error {
 	if err != nil {
 		return err
 	}
-	result, err := draw.Run(entries, record.DrawTerms(a.rules.sale, f.Index), draw.Timing{}, f.Beacon)
+	result, err := draw.Run(entries, a.terms(d, f.Index), d.timing, f.Beacon)
 	if err != nil {
 		a.problem("draw %s: %v", id, err)
 		return nil
@@ -119,9 +171,18 @@ func (a *auditor) drawn(d *auditedDraw, f *record.Draw) error {
 
 // freezeAgain sorts and hashes the entries and compares the root with the published one.
 func (a *auditor) freezeAgain(id string, d *auditedDraw) (*draw.Entries, error) {
-	entries, err := draw.FreezeAccounts(len(d.entries),
-		func(into []byte, i int) []byte { return append(into, d.entries[i].account...) },
-		func(i int) uint8 { return d.entries[i].group }, a.groups)
+	account := func(into []byte, i int) []byte { return append(into, d.entries[i].account...) }
+	group := func(i int) uint8 { return d.entries[i].group }
+	var entries *draw.Entries
+	var err error
+	switch groups := a.groups; {
+	case !d.sealed:
+		entries, err = draw.FreezeAccounts(len(d.entries), account, group, groups)
+	case d.secret == nil:
+		err = fmt.Errorf("%w: its sealed entries have no secret", record.ErrInvalid)
+	default:
+		entries, err = draw.Freeze(d.secret, len(d.entries), account, group, groups)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("draw %s: %w", id, err)
 	}

@@ -43,15 +43,41 @@ type drawnJournal struct {
 	fields map[string]*record.Draw
 	kinds  map[string]record.Kind
 	made   map[string]time.Time // reservations, by account
+
+	freezes time.Duration // after the close
 }
 
 func newDrawnJournal(t *testing.T) *drawnJournal {
+	d := newUnsealedJournal(t)
+	secret := draw.Secret{1, 2, 3}
+	d.fields["announced"], d.kinds["announced"] = &record.Draw{Secret: secret}, record.KindAnnounced
+	entries, err := draw.Freeze(&secret, 2, twoAccounts, aliceInTheClub, []string{"club"})
+	require.NoError(t, err)
+	frozen := d.fields["frozen"]
+	frozen.Root, frozen.MachineMs = entries.Root(), d.at("frozen").UnixMilli()+1
+	d.sealTerms()
+	return d
+}
+
+// sealTerms publishes the terms that the sale has now with the root.
+func (d *drawnJournal) sealTerms() {
+	terms := record.DrawTerms(d.sale, 0)
+	terms.Commitment = d.fields["announced"].Secret.Commitment()
+	digest, err := terms.Digest()
+	require.NoError(d.t, err)
+	d.fields["frozen"].Terms = digest
+}
+
+func twoAccounts(into []byte, i int) []byte { return append(into, []string{"alice", "bob"}[i]...) }
+
+func aliceInTheClub(i int) uint8 { return uint8(1 - i) }
+
+// newUnsealedJournal is newDrawnJournal with entries as a journal of version 1 froze them.
+func newUnsealedJournal(t *testing.T) *drawnJournal {
 	sale, err := catalog.Load(catalog.Bundled)
 	require.NoError(t, err)
 	terms := record.DrawTerms(sale, 0)
-	names := []string{"alice", "bob"}
-	entries, err := draw.FreezeAccounts(2, func(into []byte, i int) []byte { return append(into, names[i]...) },
-		func(i int) uint8 { return uint8(1 - i) }, []string{"club"})
+	entries, err := draw.FreezeAccounts(2, twoAccounts, aliceInTheClub, []string{"club"})
 	require.NoError(t, err)
 	beacon := draw.Beacon{Round: terms.Round}
 	_, err = hex.Decode(beacon.Signature[:], []byte(sale.Draws[0].Beacon.Signature))
@@ -85,10 +111,10 @@ func (d *drawnJournal) pack() (lines []inventory.Line) {
 func (d *drawnJournal) at(name string) time.Time {
 	draw := &d.sale.Draws[0]
 	switch d.kinds[name] {
-	case record.KindEntry:
+	case record.KindEntry, record.KindAnnounced, record.KindPostponed:
 		return draw.RegistrationOpens
 	case record.KindFrozen:
-		return draw.RegistrationCloses
+		return draw.RegistrationCloses.Add(d.freezes)
 	}
 	return d.sale.Phases[draw.Phase].OpensAt.Add(-time.Hour)
 }
@@ -118,9 +144,10 @@ func (d *drawnJournal) problems(order ...string) []string {
 
 // Each record that no engine may write is reported, with its own text.
 func TestAuditFindsWrongDraws(t *testing.T) {
-	all := []string{"alice", "bob", "frozen", "drawn", "reserve alice", "reserve bob"}
+	all := []string{"announced", "alice", "bob", "frozen", "drawn", "reserve alice", "reserve bob"}
 	require.Empty(t, newDrawnJournal(t).problems(all...))
-	require.Empty(t, newDrawnJournal(t).problems(all[:3]...))
+	require.Empty(t, newDrawnJournal(t).problems(all[:4]...))
+	require.Empty(t, newUnsealedJournal(t).problems(all[1:]...), "a journal of version 1")
 	for text, order := range map[string][]string{
 		"alice enters again":                    {"alice", "alice", "bob", "frozen", "drawn"},
 		"bob enters again, or after the close":  {"alice", "frozen", "bob", "drawn"},
@@ -131,18 +158,22 @@ func TestAuditFindsWrongDraws(t *testing.T) {
 		"published were 2 and":                  {"alice", "frozen", "drawn"},
 		"alice in phase packs, in which it has": {"alice", "bob", "frozen", "reserve alice", "drawn"},
 	} {
-		problems := newDrawnJournal(t).problems(order...)
+		problems := newDrawnJournal(t).problems(append([]string{"announced"}, order...)...)
 		require.NotEmpty(t, problems, text)
 		require.Contains(t, problems[0], text)
 	}
 	for text, change := range map[string]func(d *drawnJournal){
-		"entries have the root":               func(d *drawnJournal) { d.fields["alice"].Group = 0 },
-		"under other terms than the sale's":   func(d *drawnJournal) { d.fields["frozen"].Terms[0] ^= 1 },
-		"beacon's signature is not":           func(d *drawnJournal) { d.forge() },
-		"beacon of another round":             func(d *drawnJournal) { d.fields["drawn"].Beacon.Round++ },
-		"its slot is from 2023-02-15T09":      func(d *drawnJournal) { d.late("alice", 48*time.Hour) },
-		"its slot is from 2023-02-19T09":      func(d *drawnJournal) { d.made["bob"] = d.made["alice"] },
-		"account stranger in phase packs, in": func(d *drawnJournal) { d.made["stranger"] = d.made["alice"] },
+		"entries have the root":                func(d *drawnJournal) { d.fields["alice"].Group = 0 },
+		"other terms":                          func(d *drawnJournal) { d.fields["announced"].Secret[0]++ },
+		"were not frozen before the round":     func(d *drawnJournal) { d.honest(300 * 24 * time.Hour) },
+		"its entries are frozen at 2023-01-31": func(d *drawnJournal) { d.honest(-time.Second) },
+		"too little time between":              func(d *drawnJournal) { d.soon() },
+		"under other terms than the sale's":    func(d *drawnJournal) { d.fields["frozen"].Terms[0] ^= 1 },
+		"beacon's signature is not":            func(d *drawnJournal) { d.forge() },
+		"beacon of another round":              func(d *drawnJournal) { d.fields["drawn"].Beacon.Round++ },
+		"its slot is from 2023-02-15T09":       func(d *drawnJournal) { d.late("alice", 48*time.Hour) },
+		"its slot is from 2023-02-19T09":       func(d *drawnJournal) { d.made["bob"] = d.made["alice"] },
+		"account stranger in phase packs, in":  func(d *drawnJournal) { d.made["stranger"] = d.made["alice"] },
 	} {
 		d := newDrawnJournal(t)
 		change(d)
@@ -154,6 +185,19 @@ func TestAuditFindsWrongDraws(t *testing.T) {
 		require.NotEmpty(t, problems, text)
 		require.Contains(t, problems[0], text)
 	}
+}
+
+// honest makes the draw one that no stand-in decides, whose entries are frozen so long after the close.
+func (d *drawnJournal) honest(freezes time.Duration) {
+	d.sale.Draws[0].Beacon.StandIn, d.freezes = false, freezes
+	d.sealTerms()
+}
+
+// soon makes the draw one whose round is due three seconds after the close.
+func (d *drawnJournal) soon() {
+	x := &d.sale.Draws[0]
+	x.RegistrationCloses = x.Beacon.PublishedAt().Add(-3 * time.Second)
+	x.Beacon.StandIn = false
 }
 
 // late moves the reservation of an account.
@@ -175,9 +219,11 @@ func TestAuditFindsWrongRanks(t *testing.T) {
 	definition := record.DefinitionOf(d.sale)
 	problems := func(alice, bob record.Draw) []string {
 		w := &writtenJournal{checkpoint: definition.AppendRow(nil, record.Stamp{})}
+		w.checkpoint = d.fields["announced"].AppendRow(w.checkpoint, record.KindAnnounced, record.Stamp{})
 		w.checkpoint = alice.AppendRow(w.checkpoint, record.KindRanked, record.Stamp{})
 		w.checkpoint = bob.AppendRow(w.checkpoint, record.KindRanked, record.Stamp{})
-		w.checkpoint = d.fields["frozen"].AppendRow(w.checkpoint, record.KindFrozen, record.Stamp{})
+		w.checkpoint = d.fields["frozen"].AppendRow(w.checkpoint, record.KindFrozen,
+			record.Stamp{AtMs: d.at("frozen").UnixMilli(), Seq: 9})
 		w.checkpoint = d.fields["drawn"].AppendRow(w.checkpoint, record.KindDrawn, record.Stamp{})
 		w.records, w.count = definition.Append(nil, 1000), 1
 		found, err := Verify(w, d.sale)

@@ -61,6 +61,8 @@ type dumpedRecord struct {
 	Root        string       `json:"root,omitempty"`
 	Round       uint64       `json:"round,omitempty"`
 	Randomness  string       `json:"randomness,omitempty"`
+	Commitment  string       `json:"secret_commitment,omitempty"` // of the secret, which is not printed
+	MachineAt   string       `json:"machine_at,omitempty"`
 }
 
 type dumpedLine struct {
@@ -133,7 +135,14 @@ func (d *dumper) draw(to *dumpedRecord, r *record.Record) error {
 	if f.Group > 0 {
 		to.Group = d.names.Groups[f.Group-1]
 	}
+	if f.MachineMs != 0 {
+		to.MachineAt = precise(f.MachineMs)
+	}
 	switch r.Kind {
+	case record.KindAnnounced:
+		to.Commitment = f.Secret.Commitment().String()
+	case record.KindPostponed:
+		to.Round = f.Round
 	case record.KindFrozen:
 		to.Entries, to.Root = f.Size, f.Root.String()
 	case record.KindDrawn:

@@ -36,7 +36,7 @@ func ExampleVerify() {
 	}
 	fmt.Println(found.Records, "records,", found.Confirmed, "tickets confirmed,", found.Broken, "broken invariants")
 	// Output:
-	// 3 records, 2 tickets confirmed, 0 broken invariants
+	// 5 records, 2 tickets confirmed, 0 broken invariants
 }
 
 // sellTwo sells two tickets with a journal in the directory.

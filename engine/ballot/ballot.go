@@ -24,10 +24,13 @@ type Host struct {
 	Accounts  int                  // the most that the inventory holds
 	Sync      bool                 // Status counts durable entries only
 
-	Now func() time.Time
+	Now     func() time.Time // the sale clock
+	Machine func() time.Time // the clock of the machine, for draw.Moment
+	Random  io.Reader        // of the secrets
 	// Place gives a record its place in the journal, with the instant at which its outcome was decided. The journal's
-	// writer calls Ballot.Append for it. ok is false if there is no room; then nothing has changed.
-	Place func(kind record.Kind, draw int, accountRow uint32, at time.Time) (seq uint64, ok bool)
+	// writer calls Ballot.Append for it. The subject is an account's row, or the number of a postponement. ok is false if
+	// there is no room; then nothing has changed.
+	Place func(kind record.Kind, draw int, subject uint32, at time.Time) (seq uint64, ok bool)
 	// Visible reports whether the outcome with this sequence may be shown (I5).
 	Visible func(seq uint64) bool
 	// Pause waits before another attempt, as the inventory's does.
@@ -39,18 +42,22 @@ type Ballot struct {
 	host     *Host
 	index    int // of the draw
 	draw     *catalog.Draw
-	terms    draw.Terms
+	terms    draw.Terms // as the sale definition has them: without the commitment to the secret
 	register *register
 
-	// freezeLock orders entries and the freeze: an entry is made under the shared lock, the freeze and the draw under the
-	// exclusive one. So the journal has every entry before the record that freezes them. Reads take neither lock.
+	// freezeLock orders entries and the freeze: an entry is made under the shared lock, the freeze, a postponement and the
+	// draw under the exclusive one. So the journal has every entry before the record that freezes them. Reads take neither
+	// lock.
 	freezeLock sync.RWMutex
+	announced  atomic.Pointer[announcedDraw]
+	postponed  atomic.Pointer[[]*postponement]
 	frozen     atomic.Pointer[frozenEntries]
 	drawn      atomic.Pointer[drawnEntries]
 	count      atomic.Int64 // entries
 	durable    atomic.Int64 // durable entries; the writer's goroutine and recovery write it
 	appended   int64        // entries of the group that is being made durable; the writer's goroutine owns it
 	ranked     int          // entries restored with their rank; recovery owns it
+	noted      atomic.Bool  // that the draw is void
 
 	sorting sync.Mutex // held while sorted is computed
 	sorted  atomic.Pointer[sortedEntries]
@@ -65,9 +72,22 @@ type sortedEntries struct {
 // frozenEntries is published at the close of registration, drawnEntries when the beacon has decided. Each is stored
 // before its record is placed, and visible only once the record is durable (I5).
 type frozenEntries struct {
-	size   int
-	root   draw.Digest
-	record announcement
+	size      int
+	root      draw.Digest
+	terms     draw.Digest // of the terms
+	machineMs int64       // 0 if the entries are not sealed
+	record    announcement
+}
+
+// sealed reports whether the entries are handles. Those that a journal of version 1 froze are accounts.
+func (f *frozenEntries) sealed() bool { return f.machineMs != 0 }
+
+// moment returns when the entries were frozen; the zero value if they are not sealed.
+func (f *frozenEntries) moment() draw.Moment {
+	if !f.sealed() {
+		return draw.Moment{}
+	}
+	return draw.Moment{Sale: time.UnixMilli(f.record.atMs).UTC(), Machine: time.UnixMilli(f.machineMs).UTC()}
 }
 
 type drawnEntries struct {
@@ -114,23 +134,29 @@ const (
 	Closed       State = "closed"       // registration is over, the entries are about to be frozen
 	Frozen       State = "frozen"       // the root is published; the draw waits for the beacon's round
 	Drawn        State = "drawn"
+	Void         State = "void" // the round was due before the entries were frozen: the draw cannot be run
 )
 
 // Status is the public state of a draw.
 type Status struct {
-	Draw    string
-	State   State
-	Entries int
-	Terms   draw.Terms
-	Root    draw.Digest // from Frozen on
-	Beacon  draw.Beacon // in Drawn
-	Seed    draw.Digest // in Drawn
+	Draw        string
+	State       State
+	Entries     int
+	Terms       draw.Terms  // with the commitment to the secret once that is durable
+	Timing      draw.Timing // the postponements, and from Frozen on when the entries were frozen
+	Root        draw.Digest // from Frozen on
+	TermsDigest draw.Digest // from Frozen on; zero if the entries are not sealed
+	Beacon      draw.Beacon // in Drawn
+	Seed        draw.Digest // in Drawn
 }
 
-// Errors of Freeze and Run. Nothing has changed.
+// Errors of Freeze, Run and Postpone. Nothing has changed.
 var (
 	ErrRegistrationOpen = errors.New("registration has not closed yet")
 	ErrAlreadyDrawn     = errors.New("the draw was run before; its result is final")
+	ErrNotFrozen        = errors.New("the entries are not frozen; freeze them before the round is due")
+	ErrNotDue           = errors.New("the round is not due by the sale clock, which therefore is behind or simulated")
+	ErrUndated          = errors.New("the journal does not say when the entries were frozen")
 )
 
 // Errors of entries and exports.
@@ -163,7 +189,10 @@ func (b *Ballot) ID() string { return b.draw.ID }
 // Status returns how far the draw has got.
 func (b *Ballot) Status() Status {
 	now := b.host.Now()
-	s := Status{Draw: b.draw.ID, Terms: b.terms, Entries: int(b.count.Load())}
+	s := Status{Draw: b.draw.ID, Terms: b.terms, Entries: int(b.count.Load()), Timing: b.timing(b.visible)}
+	if a := b.announced.Load(); a != nil && b.visible(&a.record) {
+		s.Terms.Commitment = a.secret.Commitment()
+	}
 	if b.host.Sync {
 		s.Entries = int(b.durable.Load())
 	}
@@ -177,6 +206,12 @@ func (b *Ballot) Status() Status {
 	}
 	if f := b.frozen.Load(); f != nil && b.visible(&f.record) {
 		s.State, s.Root, s.Entries = Frozen, f.root, f.size
+		if f.sealed() {
+			s.TermsDigest = f.terms
+		}
+	}
+	if b.isVoid(now) {
+		s.State = Void
 	}
 	if d := b.drawn.Load(); d != nil && b.visible(&d.record) {
 		s.State, s.Beacon, s.Seed = Drawn, d.beacon, d.seed
@@ -184,28 +219,52 @@ func (b *Ballot) Status() Status {
 	return s
 }
 
-// FreezeDue reports whether registration is over and the entries are not yet frozen.
+// FreezeDue reports whether registration is over and the entries are to be frozen.
 func (b *Ballot) FreezeDue() bool {
-	return b.frozen.Load() == nil && !b.host.Now().Before(b.draw.RegistrationCloses)
+	now := b.host.Now()
+	return b.frozen.Load() == nil && !now.Before(b.draw.RegistrationCloses) && !b.isVoid(now)
+}
+
+// open returns ErrRegistrationOpen before the close.
+func (b *Ballot) open() error {
+	if closes := b.draw.RegistrationCloses; b.host.Now().Before(closes) {
+		return fmt.Errorf("%w: it closes at %s", ErrRegistrationOpen, closes.UTC().Format(time.RFC3339))
+	}
+	return nil
 }
 
 // Freeze ends registration and computes the root of the entries. Freezing again changes nothing. The outcome is visible
-// once the record with the returned sequence is durable.
+// once the record with the returned sequence is durable. Once the round is due, entries are no longer frozen: whoever
+// freezes with the beacon in hand can choose the result. Errors are ErrRegistrationOpen and draw.ErrLate.
 func (b *Ballot) Freeze() (seq uint64, err error) {
-	now := b.host.Now()
-	if closes := b.draw.RegistrationCloses; b.frozen.Load() == nil && now.Before(closes) {
-		return 0, fmt.Errorf("%w: it closes at %s", ErrRegistrationOpen, closes.UTC().Format(time.RFC3339))
-	}
 	b.freezeLock.Lock()
 	defer b.freezeLock.Unlock()
 	if f := b.frozen.Load(); f != nil {
 		return f.record.seq.Load(), nil
 	}
-	sorted, err := b.sort()
+	if err := b.open(); err != nil {
+		return 0, err
+	}
+	timing := b.timing(always)
+	timing.Frozen = b.moment()
+	if err := timing.CheckFrozen(&b.terms); err != nil { // before the work
+		return 0, err
+	}
+	sorted, err := b.sort(true)
 	if err != nil {
 		return 0, err
 	}
-	f := &frozenEntries{size: sorted.Len(), root: sorted.Root()}
+	timing.Frozen = b.moment()
+	if err := timing.CheckFrozen(&b.terms); err != nil { // the round was due meanwhile
+		return 0, err
+	}
+	terms, err := b.sealedTerms().Digest()
+	if err != nil {
+		return 0, err
+	}
+	now := timing.Frozen.Sale
+	f := &frozenEntries{size: sorted.Len(), root: sorted.Root(), terms: terms,
+		machineMs: timing.Frozen.Machine.UnixMilli()}
 	f.record.atMs = now.UnixMilli()
 	b.frozen.Store(f) // before its record is placed, since the writer reads it
 	seq, ok := b.host.Place(record.KindFrozen, b.index, 0, now)
@@ -218,28 +277,23 @@ func (b *Ballot) Freeze() (seq uint64, err error) {
 	return seq, nil
 }
 
-// CheckBeacon verifies the beacon of a draw whose registration has closed and that is not yet frozen. A refused beacon
-// must not freeze the entries.
-func (b *Ballot) CheckBeacon(beacon draw.Beacon) error {
-	if b.Status().State != Closed {
-		return nil
-	}
-	return b.terms.Chain.Verify(b.terms.Round, beacon)
-}
-
 // Run ranks the frozen entries by the beacon and assigns the access slots. The outcome is visible once the record with
-// the returned sequence is durable; this holds for ErrAlreadyDrawn too.
+// the returned sequence is durable; this holds for ErrAlreadyDrawn too. It does not freeze: with the beacon in hand that
+// would be too late. Other errors are ErrRegistrationOpen, ErrNotFrozen, ErrNotDue, ErrUndated and those of draw.Run.
 func (b *Ballot) Run(beacon draw.Beacon) (seq uint64, err error) {
 	b.freezeLock.Lock()
 	defer b.freezeLock.Unlock()
 	if d := b.drawn.Load(); d != nil {
 		return d.record.seq.Load(), ErrAlreadyDrawn
 	}
+	now := b.host.Now()
+	if err := b.runnable(now); err != nil {
+		return 0, err
+	}
 	seed, err := b.rank(beacon)
 	if err != nil {
 		return 0, err
 	}
-	now := b.host.Now()
 	d := &drawnEntries{beacon: beacon, seed: seed}
 	d.record.atMs = now.UnixMilli()
 	b.drawn.Store(d)
@@ -252,13 +306,39 @@ func (b *Ballot) Run(beacon draw.Beacon) (seq uint64, err error) {
 	return seq, nil
 }
 
+// runnable refuses to run a draw whose entries were not frozen before the round, or whose round is not yet due: then no
+// relay has its beacon, unless the sale clock is behind, and with such a clock the date of the freeze says nothing.
+func (b *Ballot) runnable(now time.Time) error {
+	f, timing := b.frozen.Load(), b.timing(always)
+	due := timing.Due(&b.terms)
+	switch {
+	case f == nil:
+		if err := b.open(); err != nil {
+			return err
+		}
+		if b.isVoid(now) {
+			return fmt.Errorf("%w: round %d was due at %s; the draw is void, so announce another one", draw.ErrLate,
+				timing.Round(&b.terms), due.Format(time.RFC3339))
+		}
+		return ErrNotFrozen
+	case b.terms.StandIn:
+		return nil
+	case !f.sealed():
+		return fmt.Errorf("%w, so the draw is void: announce another one", ErrUndated)
+	case now.Before(due):
+		return fmt.Errorf("%w: it is %s there, and round %d is due at %s", ErrNotDue, now.Format(time.RFC3339),
+			timing.Round(&b.terms), due.Format(time.RFC3339))
+	}
+	return nil
+}
+
 // rank computes the result and writes it to the register.
 func (b *Ballot) rank(beacon draw.Beacon) (seed draw.Digest, err error) {
 	sorted, err := b.sortedAgain()
 	if err != nil {
 		return seed, err
 	}
-	result, err := draw.Run(sorted.Entries, b.terms, draw.Timing{}, beacon)
+	result, err := b.run(sorted, beacon)
 	if err != nil {
 		return seed, err
 	}
@@ -266,6 +346,14 @@ func (b *Ballot) rank(beacon draw.Beacon) (seed draw.Digest, err error) {
 		b.register.drew(row, result.Rank[at], int(result.Slot[at])+1)
 	}
 	return result.Seed, nil
+}
+
+// run decides the draw in the format in which its entries were frozen.
+func (b *Ballot) run(sorted *sortedEntries, beacon draw.Beacon) (*draw.Result, error) {
+	if !b.frozen.Load().sealed() {
+		return draw.Run(sorted.Entries, *b.unsealedTerms(), draw.Timing{}, beacon)
+	}
+	return draw.Run(sorted.Entries, *b.sealedTerms(), b.timing(always), beacon)
 }
 
 // sortedAgain returns the frozen entries. It sorts them again after a restart.
@@ -278,11 +366,12 @@ func (b *Ballot) sortedAgain() (*sortedEntries, error) {
 	if sorted := b.sorted.Load(); sorted != nil {
 		return sorted, nil
 	}
-	sorted, err := b.sort()
+	f := b.frozen.Load()
+	sorted, err := b.sort(f.sealed())
 	if err != nil {
 		return nil, err
 	}
-	if f := b.frozen.Load(); f.root != sorted.Root() || f.size != sorted.Len() {
+	if f.root != sorted.Root() || f.size != sorted.Len() {
 		return nil, fmt.Errorf("draw %s: its %d entries have the root %s; published were %d and %s", b.draw.ID,
 			sorted.Len(), sorted.Root(), f.size, f.root)
 	}
@@ -290,17 +379,56 @@ func (b *Ballot) sortedAgain() (*sortedEntries, error) {
 	return sorted, nil
 }
 
-// sort sorts and hashes all entries.
-func (b *Ballot) sort() (*sortedEntries, error) {
+// sort sorts and hashes all entries, sealed or as a journal of version 1 froze them.
+func (b *Ballot) sort(sealed bool) (*sortedEntries, error) {
+	freeze := draw.FreezeAccounts
+	if sealed {
+		secret := b.announced.Load().secret
+		freeze = func(n int, account func([]byte, int) []byte, group func(int) uint8, groups []string) (*draw.Entries, error) {
+			return draw.Freeze(&secret, n, account, group, groups)
+		}
+	}
 	var rows []uint32
 	b.register.each(b.host.Inventory.Accounts(), func(row uint32, _ entryState) { rows = append(rows, row) })
-	entries, err := draw.FreezeAccounts(len(rows),
+	entries, err := freeze(len(rows),
 		func(into []byte, i int) []byte { return append(into, b.host.Inventory.AccountName(rows[i])...) },
 		func(i int) uint8 { return uint8(b.register.of(rows[i]).group) }, record.GroupNames(b.host.Sale))
 	if err != nil {
 		return nil, err
 	}
 	return &sortedEntries{Entries: entries, rows: rows}, nil
+}
+
+// Winner is an account that has an access slot.
+type Winner struct {
+	Rank    uint32
+	Account string
+	Salt    draw.Digest // of the account's handle; zero if the entries are not sealed
+}
+
+// EachWinner calls visit for each winner in the order of their ranks, until it fails. Errors are ErrNotRun and visit's.
+func (b *Ballot) EachWinner(visit func(Winner) error) error {
+	if b.Status().State != Drawn {
+		return ErrNotRun
+	}
+	sorted, err := b.sortedAgain()
+	if err != nil {
+		return err
+	}
+	result, err := b.run(sorted, b.drawn.Load().beacon)
+	if err != nil {
+		return err
+	}
+	for access := range result.Winners {
+		w := Winner{Rank: access.Rank, Account: b.host.Inventory.AccountName(sorted.rows[access.Entry])}
+		if b.frozen.Load().sealed() {
+			w.Salt = b.announced.Load().secret.Salt(w.Account)
+		}
+		if err := visit(w); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Export writes the files of a draw that was run, see draw.Result.Export. Errors are ErrNotRun and create's.
@@ -312,7 +440,7 @@ func (b *Ballot) Export(create func(name string) (io.WriteCloser, error)) error 
 	if err != nil {
 		return err
 	}
-	result, err := draw.Run(sorted.Entries, b.terms, draw.Timing{}, b.drawn.Load().beacon)
+	result, err := b.run(sorted, b.drawn.Load().beacon)
 	if err != nil {
 		return err
 	}

@@ -16,12 +16,15 @@ type Entry struct {
 	Group    string // priority group, empty for none
 	Repeated bool   // Enter changed nothing: the account had entered before
 
-	// Set once the draw was run.
+	// Set once the draw was run. Handle and Salt are zero if the entries are not sealed.
 	Rank  uint32      // 1 is the first
 	Slot  *AccessSlot // nil if no slot was left for this rank
 	Root  draw.Digest // of all entries
 	Seed  draw.Digest
 	Proof draw.Proof // that this entry is one of them
+
+	Handle draw.Digest // stands for the account: draw.HandleOf(Salt, Account)
+	Salt   draw.Digest // only the account should receive it
 }
 
 // AccessSlot is the window in which a drawn account may buy in a phase.
@@ -135,13 +138,20 @@ func (b *Ballot) Entry(account string) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	position, ok := entries.Find([]byte(account))
+	p := b.register.of(row) // read after the draw, so with its rank
+	entry := Entry{Draw: b.draw.ID, Account: account, Group: b.groupName(p.group), Rank: p.rank, Root: status.Root,
+		Seed: status.Seed}
+	name := []byte(account)
+	if b.frozen.Load().sealed() {
+		entry.Salt = b.announced.Load().secret.Salt(account)
+		entry.Handle = draw.HandleOf(entry.Salt, account)
+		name = entry.Handle[:]
+	}
+	position, ok := entries.Find(name)
 	if !ok {
 		panic("BUG: an entry of a frozen draw is not among its entries")
 	}
-	p := b.register.of(row) // read after the draw, so with its rank
-	entry := Entry{Draw: b.draw.ID, Account: account, Group: b.groupName(p.group), Rank: p.rank, Root: status.Root,
-		Seed: status.Seed, Proof: entries.Proof(position)}
+	entry.Proof = entries.Proof(position)
 	if slot, ok := b.slotOf(p); ok {
 		entry.Slot = &slot
 	}

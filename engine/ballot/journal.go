@@ -9,17 +9,21 @@ import (
 
 // Append appends a record that was placed to a run of records, and marks its outcome as placed. Only the journal's
 // writer calls it.
-func (b *Ballot) Append(run []byte, kind record.Kind, accountRow uint32, atMs int64) []byte {
+func (b *Ballot) Append(run []byte, kind record.Kind, subject uint32, atMs int64) []byte {
 	f := record.Draw{Index: b.index}
 	switch kind {
 	case record.KindEntry:
-		b.register.markPlaced(accountRow)
+		b.register.markPlaced(subject)
 		b.appended++
-		f.Account, f.Group = b.host.Inventory.AccountName(accountRow), b.register.of(accountRow).group
+		f.Account, f.Group = b.host.Inventory.AccountName(subject), b.register.of(subject).group
+	case record.KindPostponed:
+		p := (*b.postponed.Load())[subject]
+		p.record.placed.Store(true)
+		f.Round, f.MachineMs = p.Round, p.At.Machine.UnixMilli()
 	case record.KindFrozen:
 		frozen := b.frozen.Load()
 		frozen.record.placed.Store(true)
-		f.Size, f.Root, f.Terms = frozen.size, frozen.root, record.TermsDigest(&b.terms)
+		f.Size, f.Root, f.Terms, f.MachineMs = frozen.size, frozen.root, frozen.terms, frozen.machineMs
 	case record.KindDrawn:
 		drawn := b.drawn.Load()
 		drawn.record.placed.Store(true)
@@ -38,13 +42,17 @@ func (b *Ballot) MadeDurable() {
 	}
 }
 
-// Write passes the ballot's records to a checkpoint. If the draw is frozen or run meanwhile, that record follows in the
-// journal: what was frozen and drawn is read first.
+// Write passes the ballot's records to a checkpoint, in the order in which the journal has them. If the draw is
+// postponed, frozen or run meanwhile, that record follows in the journal: what was decided is read first.
 func (b *Ballot) Write(add func(kind record.Kind, s record.Stamp, f *record.Draw) error) error {
 	drawn, frozen := b.drawn.Load(), b.frozen.Load()
 	isDrawn := drawn != nil && drawn.record.placed.Load()
 	isFrozen := frozen != nil && frozen.record.placed.Load()
+	postponed := b.postponed.Load()
 	var err error
+	if a := b.announced.Load(); a != nil {
+		err = add(record.KindAnnounced, a.record.stamp(), &record.Draw{Index: b.index, Secret: a.secret})
+	}
 	b.register.each(b.host.Inventory.Accounts(), func(row uint32, p entryState) {
 		if err != nil {
 			return
@@ -55,10 +63,15 @@ func (b *Ballot) Write(add func(kind record.Kind, s record.Stamp, f *record.Draw
 		}
 		err = add(kind, record.Stamp{}, &f) // an entry's word has no room for its stamp
 	})
+	for i := 0; postponed != nil && i < len(*postponed) && err == nil; i++ {
+		if p := (*postponed)[i]; p.record.placed.Load() {
+			err = add(record.KindPostponed, p.record.stamp(),
+				&record.Draw{Index: b.index, Round: p.Round, MachineMs: p.At.Machine.UnixMilli()})
+		}
+	}
 	if err == nil && isFrozen {
-		terms := record.TermsDigest(&b.terms)
-		err = add(record.KindFrozen, frozen.record.stamp(),
-			&record.Draw{Index: b.index, Size: frozen.size, Root: frozen.root, Terms: terms})
+		err = add(record.KindFrozen, frozen.record.stamp(), &record.Draw{Index: b.index, Size: frozen.size,
+			Root: frozen.root, Terms: frozen.terms, MachineMs: frozen.machineMs})
 	}
 	if err == nil && isDrawn {
 		err = add(record.KindDrawn, drawn.record.stamp(), &record.Draw{Index: b.index, Beacon: drawn.beacon})
@@ -79,23 +92,43 @@ func (b *Ballot) RestoreEntry(accountRow uint32, f *record.Draw) {
 	}
 }
 
-// RestoreFrozen restores the freeze. It fails if the sale now has other terms than those published with the root.
-func (b *Ballot) RestoreFrozen(f *record.Draw, s record.Stamp) error {
-	if f.Terms != record.TermsDigest(&b.terms) {
-		return fmt.Errorf("draw %s: its entries were frozen under other terms; restore the closing time, beacon, phase "+
-			"and slots that the sale definition had then", b.draw.ID)
+// Restore restores what a record of the draw decided, but for entries. Restoring it twice changes nothing.
+func (b *Ballot) Restore(kind record.Kind, f *record.Draw, s record.Stamp) error {
+	switch kind {
+	case record.KindAnnounced:
+		return b.restoreAnnounced(f, s)
+	case record.KindPostponed:
+		return b.restorePostponed(f, s)
+	case record.KindFrozen:
+		return b.restoreFrozen(f, s)
+	}
+	return b.restoreDrawn(f, s)
+}
+
+// restoreFrozen restores the freeze. It fails if the sale now has other terms than those published with the root.
+func (b *Ballot) restoreFrozen(f *record.Draw, s record.Stamp) error {
+	terms := record.TermsDigest(&b.terms)
+	if f.MachineMs != 0 {
+		if b.announced.Load() == nil {
+			return fmt.Errorf("%w: draw %s is frozen before it has a secret", record.ErrInvalid, b.draw.ID)
+		}
+		terms, _ = b.sealedTerms().Digest() // invalid terms are other terms too
+	}
+	if f.Terms != terms {
+		return fmt.Errorf("draw %s: its entries were frozen under other terms; restore the closing time, publish_within, "+
+			"beacon, phase and slots that the sale definition had then", b.draw.ID)
 	}
 	if b.frozen.Load() == nil {
-		frozen := &frozenEntries{size: f.Size, root: f.Root}
+		frozen := &frozenEntries{size: f.Size, root: f.Root, terms: f.Terms, machineMs: f.MachineMs}
 		frozen.record.restore(s)
 		b.frozen.Store(frozen)
 	}
 	return nil
 }
 
-// RestoreDrawn restores the result of the draw: from the ranks of a checkpoint if it has them, otherwise by running the
+// restoreDrawn restores the result of the draw: from the ranks of a checkpoint if it has them, otherwise by running the
 // draw again.
-func (b *Ballot) RestoreDrawn(f *record.Draw, s record.Stamp) error {
+func (b *Ballot) restoreDrawn(f *record.Draw, s record.Stamp) error {
 	if b.drawn.Load() != nil {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package ballot
 
 import (
+	"crypto/rand"
 	"errors"
 	"runtime"
 	"testing"
@@ -38,7 +39,8 @@ func newBallot(t *testing.T) (*Ballot, *inventory.Inventory) {
 		Pause: func(w inventory.Wait) (inventory.Wait, bool) { return w, false }})
 	require.NoError(t, err)
 	h := &Host{Sale: sale, Inventory: v, Accounts: 1 << 10,
-		Now: func() time.Time { return sale.Draws[0].RegistrationOpens },
+		Now:     func() time.Time { return sale.Draws[0].RegistrationOpens },
+		Machine: time.Now, Random: rand.Reader,
 		Place: func(kind record.Kind, _ int, _ uint32, at time.Time) (uint64, bool) {
 			return v.Note(inventory.Note{What: uint16(kind), AtMs: at.UnixMilli()})
 		},

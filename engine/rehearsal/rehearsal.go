@@ -2,9 +2,11 @@ package rehearsal
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
 	"sync/atomic"
@@ -120,6 +122,7 @@ func (r *rehearsal) open(ctx context.Context) error {
 	e, err := engine.Open(ctx, engine.Options{
 		Sale: r.sale, Journal: r.o.Journal, Durability: r.o.Durability, Clock: saleclock.Virtual(r.clock.now),
 		SweepEvery: -1, CheckpointAfter: -1, JournalTimeout: time.Minute, ExpectAccounts: r.crowd.entrants,
+		Random: rand.NewChaCha8(sha256.Sum256(fmt.Appendf(nil, "secrets of draws %d", r.o.Seed))),
 	})
 	if err != nil {
 		return err

@@ -1,0 +1,64 @@
+package ballot
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/seathold/seathold/engine/draw"
+	"github.com/seathold/seathold/engine/record"
+)
+
+// The secret of a draw is a record of the journal. Every machine that has the journal therefore has the secret: a
+// restart, a standby, a restored backup. The journal has every account in clear as well, so the secret makes a copy of
+// it no more dangerous. The secret itself does not leave the process: an entrant receives the salt of its own handle, the
+// operator those of the winners, and `journal dump`, logs, metrics and exports show the commitment at most.
+
+// announcedDraw is a draw that has a secret.
+type announcedDraw struct {
+	secret draw.Secret
+	record announcement
+}
+
+// Announce makes the secret of a draw that has none, unless its entries are frozen; then it returns false. The caller
+// appends the record to the journal, with this sequence and instant, and accepts calls once it is durable. So the
+// journal has the secret before any entry that this program makes. The error is Host.Random's.
+func (b *Ballot) Announce(s record.Stamp) (f record.Draw, made bool, err error) {
+	if b.announced.Load() != nil || b.frozen.Load() != nil {
+		return f, false, nil
+	}
+	a := &announcedDraw{}
+	if _, err := io.ReadFull(b.host.Random, a.secret[:]); err != nil {
+		return f, false, fmt.Errorf("the secret of draw %s: %w", b.draw.ID, err)
+	}
+	a.record.restore(s)
+	b.announced.Store(a)
+	return record.Draw{Index: b.index, Secret: a.secret}, true, nil
+}
+
+// sealedTerms returns the terms with the commitment to the secret, which is there.
+func (b *Ballot) sealedTerms() *draw.Terms {
+	terms := b.terms
+	terms.Commitment = b.announced.Load().secret.Commitment()
+	return &terms
+}
+
+// unsealedTerms returns the terms of entries that were frozen in a journal of version 1.
+func (b *Ballot) unsealedTerms() *draw.Terms {
+	terms := b.terms
+	terms.PublishWithin = 0
+	return &terms
+}
+
+// restoreAnnounced restores the secret. Restoring it twice changes nothing.
+func (b *Ballot) restoreAnnounced(f *record.Draw, s record.Stamp) error {
+	if a := b.announced.Load(); a != nil {
+		if a.secret != f.Secret {
+			return fmt.Errorf("%w: draw %s has two secrets", record.ErrInvalid, b.draw.ID)
+		}
+		return nil
+	}
+	a := &announcedDraw{secret: f.Secret}
+	a.record.restore(s)
+	b.announced.Store(a)
+	return nil
+}

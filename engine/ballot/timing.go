@@ -1,0 +1,117 @@
+package ballot
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/seathold/seathold/engine/draw"
+	"github.com/seathold/seathold/engine/record"
+)
+
+// postponement is published before its record is placed, and visible only once the record is durable (I5).
+type postponement struct {
+	draw.Postponement
+	record announcement
+}
+
+// moment returns the present instant by both clocks.
+func (b *Ballot) moment() draw.Moment {
+	machine := b.host.Machine().UTC()
+	return draw.Moment{Sale: b.host.Now().Truncate(time.Millisecond), Machine: machine.Truncate(time.Millisecond)}
+}
+
+// timing returns the postponements and, if the entries are frozen, when. Only those that include accepts are part of it.
+func (b *Ballot) timing(include func(*announcement) bool) (t draw.Timing) {
+	if all := b.postponed.Load(); all != nil {
+		for _, p := range *all {
+			if include(&p.record) {
+				t.Postponed = append(t.Postponed, p.Postponement)
+			}
+		}
+	}
+	if f := b.frozen.Load(); f != nil && include(&f.record) {
+		t.Frozen = f.moment()
+	}
+	return t
+}
+
+func always(*announcement) bool { return true }
+
+// Postpone names a later round, before the present one is due: see draw.Timing.Postpone. Naming the present round of a
+// postponed draw again changes nothing. The outcome is visible once the record with the returned sequence is durable.
+// Errors are ErrAlreadyDrawn and those of draw.Timing.Postpone.
+func (b *Ballot) Postpone(round uint64) (seq uint64, err error) {
+	b.freezeLock.Lock()
+	defer b.freezeLock.Unlock()
+	if b.drawn.Load() != nil {
+		return 0, ErrAlreadyDrawn
+	}
+	var all []*postponement
+	if before := b.postponed.Load(); before != nil {
+		all = *before
+	}
+	if n := len(all); n > 0 && all[n-1].Round == round {
+		return all[n-1].record.seq.Load(), nil
+	}
+	timing, now := b.timing(always), b.moment()
+	if err := timing.Postpone(&b.terms, round, now); err != nil {
+		return 0, err
+	}
+	p := &postponement{Postponement: draw.Postponement{Round: round, At: now}}
+	p.record.atMs = now.Sale.UnixMilli()
+	more := append(slices.Clip(all), p)
+	b.postponed.Store(&more)
+	seq, ok := b.host.Place(record.KindPostponed, b.index, uint32(len(all)), now.Sale)
+	if !ok {
+		b.postponed.Store(&all)
+		return 0, ErrNotesFull
+	}
+	p.record.markPlaced(seq)
+	return seq, nil
+}
+
+// restorePostponed restores a postponement. Restoring it twice changes nothing. It fails if the sale now has terms under
+// which the round could not be postponed so.
+func (b *Ballot) restorePostponed(f *record.Draw, s record.Stamp) error {
+	at := draw.Moment{Sale: time.UnixMilli(s.AtMs).UTC(), Machine: time.UnixMilli(f.MachineMs).UTC()}
+	timing := b.timing(always)
+	if slices.ContainsFunc(timing.Postponed, func(p draw.Postponement) bool { return p.Round == f.Round }) {
+		return nil
+	}
+	if err := timing.Postpone(&b.terms, f.Round, at); err != nil {
+		return fmt.Errorf("draw %s: its round was postponed under other terms; restore the closing time, beacon and phase "+
+			"that the sale definition had then: %w", b.draw.ID, err)
+	}
+	var all []*postponement
+	if before := b.postponed.Load(); before != nil {
+		all = *before
+	}
+	p := &postponement{Postponement: draw.Postponement{Round: f.Round, At: at}}
+	p.record.restore(s)
+	more := append(slices.Clip(all), p)
+	b.postponed.Store(&more)
+	return nil
+}
+
+// isVoid reports whether no result can be fair any more: the round is due, and the entries are not frozen, or it is not
+// known when they were. A stand-in never makes a draw void.
+func (b *Ballot) isVoid(now time.Time) bool {
+	f := b.frozen.Load()
+	switch {
+	case b.terms.StandIn || b.drawn.Load() != nil:
+		return false
+	case f != nil && !f.sealed():
+		return true
+	}
+	timing := b.timing(always)
+	if f == nil {
+		timing.Frozen.Sale = now
+	}
+	return !timing.Frozen.Sale.Before(timing.Due(&b.terms))
+}
+
+// BecameVoid reports, once, that the draw is void.
+func (b *Ballot) BecameVoid() bool {
+	return b.isVoid(b.host.Now()) && !b.noted.Swap(true)
+}
