@@ -153,7 +153,7 @@ func statusText(status string) string {
 func TestRetryAfter(t *testing.T) {
 	noLeaks(t)
 	clock := clockAt(instantOf(t, early))
-	broken := &failingJournal{from: 2} // the first record is the sale's names
+	broken := &failingJournal{from: 3} // the first records are the definition and the announcement of its draw
 	e := newEngine(t, clock, func(o *engine.Options) { o.Durability, o.Journal = engine.Sync, broken })
 	f := startWith(t, clock, e, nil)
 	for range 2 {

@@ -24,6 +24,12 @@ func standIn(t testing.TB, f *fixture) draw.Beacon {
 	return b
 }
 
+// runDraw freezes the ballot and decides it.
+func runDraw(t testing.TB, f *fixture) {
+	must(f.engine.FreezeDraw(t.Context(), "ballot"))(t)
+	must(f.engine.RunDraw(t.Context(), "ballot", standIn(t, f)))(t)
+}
+
 func digestOf(t testing.TB, text any) (d draw.Digest) {
 	require.Equal(t, len(d), must(hex.Decode(d[:], []byte(text.(string))))(t))
 	return d
@@ -53,7 +59,11 @@ func TestDraw(t *testing.T) {
 		require.Equal(t, fmt.Sprintf("/v1/draws/ballot/entries/a@%d", i), a.header.Get("Location"))
 	}
 	require.Equal(t, 200, f.post("/v1/draws/ballot/entries", `{"account":"a@0"}`).status)
-	require.NotContains(t, status("registration", 120), "digest")
+	open := status("registration", 120)
+	require.NotContains(t, open, "digest")
+	require.NotContains(t, open, "frozen_at")
+	require.Equal(t, "600", fmt.Sprint(open["publish_within_seconds"]))
+	require.Equal(t, []any{}, open["postponed"])
 	require.Equal(t, "draw_not_run", f.get("/v1/draws/ballot/entries/a@0").code())
 
 	f.clock.set(instantOf(t, "2024-01-05T00:00:00Z"))
@@ -61,7 +71,11 @@ func TestDraw(t *testing.T) {
 	require.Equal(t, "registration_closed", f.post("/v1/draws/ballot/entries", `{"account":"b"}`).code())
 	require.Equal(t, 200, f.post("/v1/draws/ballot/entries", `{"account":"a@0"}`).status, "a repeat is the same entry")
 	must(f.engine.FreezeDraw(t.Context(), "ballot"))(t)
-	digest := status("frozen", 120)["digest"]
+	frozen := status("frozen", 120)
+	digest := frozen["digest"]
+	require.Equal(t, "2024-01-05T00:00:00.000Z", frozen["frozen_at"])
+	require.Equal(t, open["secret_commitment"], frozen["secret_commitment"])
+	digestOf(t, frozen["terms"])
 	require.NotContains(t, status("frozen", 120), "seed")
 	must(f.engine.RunDraw(t.Context(), "ballot", standIn(t, f)))(t)
 	drawn := status("drawn", 120)
@@ -84,7 +98,9 @@ func TestDraw(t *testing.T) {
 		for _, node := range given["path"].([]any) {
 			proof.Path = append(proof.Path, digestOf(t, node))
 		}
-		require.True(t, proof.VerifyAccount(digestOf(t, digest), account, ""))
+		handle := draw.HandleOf(digestOf(t, a.json["salt"]), account)
+		require.Equal(t, handle.String(), a.json["handle"])
+		require.True(t, proof.Verify(digestOf(t, digest), handle, ""))
 		access := f.get("/v1/accounts/" + account).json["access"]
 		if slot, has := a.json["slot"]; has {
 			require.Equal(t, []any{slot}, access)
@@ -115,7 +131,7 @@ func drawAnswers(t *testing.T) {
 	require.Equal(t, "draw_not_run", f.get("/v1/draws/ballot/entries/a").code())
 	f.clock.set(instantOf(t, "2024-01-05T00:00:00Z"))
 	require.Equal(t, "registration_closed", f.post("/v1/draws/ballot/entries", `{"account":"b"}`).code())
-	must(f.engine.RunDraw(t.Context(), "ballot", standIn(t, f)))(t)
+	runDraw(t, f)
 	require.Equal(t, "entry_not_found", f.get("/v1/draws/ballot/entries/b").code())
 	for _, o := range []operation{
 		{"enter", "POST", "/v1/draws/ballot/entries", `{"account":"a"}`},
@@ -219,7 +235,7 @@ func TestAccessSlotsOverHTTP(t *testing.T) {
 	f.clock.set(instantOf(t, "2024-01-01T00:00:00Z"))
 	require.Equal(t, 201, f.post("/v1/draws/ballot/entries", `{"account":"a"}`).status)
 	f.clock.set(instantOf(t, "2024-01-05T00:00:00Z"))
-	must(f.engine.RunDraw(t.Context(), "ballot", standIn(t, f)))(t)
+	runDraw(t, f)
 	reserve := func(account string) *answer {
 		return f.post("/v1/reservations",
 			`{"account":"`+account+`","phase":"drawn","lines":[{"session":"SWM01","category":"A","quantity":1}]}`)

@@ -24,14 +24,26 @@ func NewOperator(o Options) (*Operator, error) {
 func (o *Operator) Close() { o.c.http.CloseIdleConnections() }
 
 // Freeze ends the registration for a draw whose time is over and publishes the digest of its entries. Freezing again
-// changes nothing. Refused with registration_open.
+// changes nothing. Refused with registration_open, and with draw_void once the round is due.
 func (o *Operator) Freeze(ctx context.Context, draw string) (d Draw, err error) {
 	_, err = o.c.call(ctx, http.MethodPost, operatorPath(draw, "freeze"), nil, &d)
 	return d, err
 }
 
-// Run decides a draw by a beacon in the JSON of a drand relay. It is not retried: after a broken connection, read the
-// draw. Refused with registration_open, already_drawn and beacon_refused.
+// Postpone names a later round to decide a draw, before the present one is due. Naming it again changes nothing. Refused
+// with round_refused, already_drawn, and with draw_void once the present round is due.
+func (o *Operator) Postpone(ctx context.Context, draw string, round uint64) (d Draw, err error) {
+	_, err = o.c.call(ctx, http.MethodPost, operatorPath(draw, "round"), roundRequest{Round: round}, &d)
+	return d, err
+}
+
+type roundRequest struct {
+	Round uint64 `json:"round"`
+}
+
+// Run decides a draw by a beacon in the JSON of a drand relay. The entries must be frozen. It is not retried: after a
+// broken connection, read the draw. Refused with registration_open, draw_not_frozen, draw_void, round_not_due,
+// already_drawn and beacon_refused.
 func (o *Operator) Run(ctx context.Context, draw string, beacon []byte) (d Draw, err error) {
 	_, err = o.c.once(ctx, http.MethodPost, operatorPath(draw, "run"), jsontext.Value(beacon), &d)
 	return d, err
@@ -41,6 +53,16 @@ func (o *Operator) Run(ctx context.Context, draw string, beacon []byte) (d Draw,
 // and export_under_way.
 func (o *Operator) Export(ctx context.Context, draw string) (io.ReadCloser, error) {
 	response, err := o.c.send(ctx, http.MethodGet, operatorPath(draw, "export"), nil)
+	if err != nil {
+		return nil, err
+	}
+	return response.Body, nil
+}
+
+// Winners returns the accounts of the winners of a draw that was run, as CSV: rank, account and the salt with which its
+// handle in the export opens. The caller closes it. Refused with draw_not_run and export_under_way.
+func (o *Operator) Winners(ctx context.Context, draw string) (io.ReadCloser, error) {
+	response, err := o.c.send(ctx, http.MethodGet, operatorPath(draw, "winners"), nil)
 	if err != nil {
 		return nil, err
 	}

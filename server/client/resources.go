@@ -132,7 +132,7 @@ type Draw struct {
 	Draw               string    `json:"draw"`
 	Title              string    `json:"title"`
 	Phase              string    `json:"phase"`  // whose slots are drawn
-	Status             string    `json:"status"` // announced, registration, closed, frozen or drawn
+	Status             string    `json:"status"` // announced, registration, closed, frozen, drawn or void
 	RegistrationOpens  time.Time `json:"registration_opens_at"`
 	RegistrationCloses time.Time `json:"registration_closes_at"`
 	Entries            int       `json:"entries"`
@@ -140,13 +140,22 @@ type Draw struct {
 		Chain       string    `json:"chain"`
 		ChainHash   string    `json:"chain_hash"`
 		PublicKey   string    `json:"public_key"`
-		Round       uint64    `json:"round"`
+		Round       uint64    `json:"round"` // that decides, the last one if it was postponed
 		PublishedAt time.Time `json:"published_at"`
 		StandIn     bool      `json:"stand_in"` // the round was known before the draw was defined
 		Randomness  string    `json:"randomness"`
 		Signature   string    `json:"signature"`
 	} `json:"beacon"`
-	Slots struct {
+	PublishWithinSeconds int `json:"publish_within_seconds"` // from the close or a postponement to the round, at least
+	Postponed            []struct {
+		Round       uint64    `json:"round"`
+		PublishedAt time.Time `json:"published_at"`
+		At          time.Time `json:"at"` // when it was named
+	} `json:"postponed"`
+	SecretCommitment string    `json:"secret_commitment"` // the SHA-256 of the secret that hides the accounts
+	Terms            string    `json:"terms"`             // the SHA-256 of terms.json in the export, once frozen
+	FrozenAt         time.Time `json:"frozen_at"`         // zero before
+	Slots            struct {
 		OpensAt       time.Time `json:"opens_at"`
 		ClosesAt      time.Time `json:"closes_at"`
 		Count         int       `json:"count"`
@@ -172,6 +181,8 @@ type Entry struct {
 	Group   string `json:"priority_group"` // "" for none
 	Rank    int    `json:"rank"`           // from 1
 	Slot    *Slot  `json:"slot"`           // nil if the places did not reach this rank
+	Handle  string `json:"handle"`         // stands for the account in the export
+	Salt    string `json:"salt"`           // shows whose handle it is; for the account only
 	Digest  string `json:"digest"`
 	Seed    string `json:"seed"`
 	Proof   struct {

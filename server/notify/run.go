@@ -20,7 +20,7 @@ import (
 type Options struct {
 	Draw      string                               // id
 	Root      string                               // of the entries; differs between draws of the same id
-	Winners   func(yield func(Winner) error) error // in the order of their ranks; called once a round
+	Winners   func(yield func(Winner) error) error // in the order of their ranks; called once a round; see [Winners]
 	Addresses *Addresses
 	Letter    *Letter
 	From      string // an address, perhaps with a name: Tickets <tickets@example.org>

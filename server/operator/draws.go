@@ -2,6 +2,7 @@ package operator
 
 import (
 	"archive/tar"
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -11,26 +12,33 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/draw"
 	"github.com/seathold/seathold/server"
 	"github.com/seathold/seathold/server/internal/encode"
 )
 
-// MaxBeacon is the most bytes that a beacon may have.
+// MaxBeacon is the most bytes that the body of a call may have: a beacon, or a round.
 const MaxBeacon = 4096
+
+// WinnersHeader is the first line of the winners' accounts.
+const WinnersHeader = "rank,account,salt\n"
 
 // draws are an operator's calls for draws:
 //
 //	GET  /admin/draws/{draw}          as on the API
 //	POST /admin/draws/{draw}/freeze   after the close of registration, publish the digest of the entries; the server
 //	                                  does so itself within a second of the close
+//	POST /admin/draws/{draw}/round    name a later round, before the present one is due; the body is {"round": N}
 //	POST /admin/draws/{draw}/run      decide the draw; the body is the beacon as a drand relay returns it
 //	GET  /admin/draws/{draw}/export   the files of the export, as a tar stream
+//	GET  /admin/draws/{draw}/winners  the accounts of the winners, as CSV: rank, account, salt
 //
-// The first three respond with the draw as the API shows it. Freezing a frozen draw succeeds and changes nothing. A
-// refused call changes nothing either; refusals are problem+json. Requests of other origins are refused, so that no web
-// site can make an operator's browser send these calls.
+// The first four respond with the draw as the API shows it. Freezing a frozen draw succeeds and changes nothing, and so
+// does naming the round of the last postponement. A refused call changes nothing either; refusals are problem+json.
+// Requests of other origins are refused, so that no web site can make an operator's browser send these calls.
 type draws struct {
 	engine func() *engine.Engine // nil while the journal is replayed
 	keys   *server.Keys          // nil permits every caller
@@ -45,6 +53,10 @@ var (
 	registrationOpen = engine.Rule{Code: "registration_open", Status: 409, Title: "Registration open"}
 	alreadyDrawn     = engine.Rule{Code: "already_drawn", Status: 409, Title: "Already drawn"}
 	exportUnderWay   = engine.Rule{Code: "export_under_way", Status: 409, Title: "Export under way"}
+	notFrozen        = engine.Rule{Code: "draw_not_frozen", Status: 409, Title: "Draw not frozen"}
+	roundNotDue      = engine.Rule{Code: "round_not_due", Status: 409, Title: "Round not due"}
+	drawVoid         = engine.Rule{Code: "draw_void", Status: 409, Title: "Draw void"}
+	roundRefused     = engine.Rule{Code: "round_refused", Status: 422, Title: "Round refused"}
 	beaconRefused    = engine.Rule{Code: "beacon_refused", Status: 422, Title: "Beacon refused"}
 )
 
@@ -57,6 +69,14 @@ func ruleOf(err error) *engine.Rule {
 		return &alreadyDrawn
 	case errors.Is(err, engine.ErrJournalWorks):
 		return &journalWorks
+	case errors.Is(err, engine.ErrDrawNotFrozen):
+		return &notFrozen
+	case errors.Is(err, engine.ErrRoundNotDue):
+		return &roundNotDue
+	case errors.Is(err, draw.ErrLate), errors.Is(err, draw.ErrRoundDue), errors.Is(err, engine.ErrFreezeUndated):
+		return &drawVoid
+	case errors.Is(err, draw.ErrPostponing):
+		return &roundRefused
 	case errors.Is(err, draw.ErrOtherRound), errors.Is(err, draw.ErrRandomness), errors.Is(err, draw.ErrSignature):
 		return &beaconRefused
 	}
@@ -76,7 +96,9 @@ func (d *draws) handler() http.Handler {
 	paths := http.NewServeMux()
 	paths.Handle("GET /admin/draws/{draw}", d.call(d.read))
 	paths.Handle("POST /admin/draws/{draw}/freeze", d.call(d.freeze))
+	paths.Handle("POST /admin/draws/{draw}/round", d.call(d.postpone))
 	paths.Handle("POST /admin/draws/{draw}/run", d.call(d.run))
+	paths.Handle("GET /admin/draws/{draw}/winners", d.call(d.winners))
 	paths.Handle("GET /admin/draws/{draw}/export", d.call(d.export))
 	return http.NewCrossOriginProtection().Handler(paths)
 }
@@ -120,16 +142,41 @@ func (d *draws) freeze(w http.ResponseWriter, r *http.Request, e *engine.Engine)
 	return d.answer(w, e, status, err)
 }
 
-func (d *draws) run(w http.ResponseWriter, r *http.Request, e *engine.Engine) error {
-	malformed := func(detail string) error {
-		return &engine.Refusal{Code: engine.MalformedRequest, Where: "body: " + detail}
+func (d *draws) postpone(w http.ResponseWriter, r *http.Request, e *engine.Engine) error {
+	data, err := body(w, r)
+	if err != nil {
+		return err
 	}
+	var named struct {
+		Round *uint64 `json:"round"`
+	}
+	if err := json.Unmarshal(data, &named, json.RejectUnknownMembers(true)); err != nil || named.Round == nil {
+		return malformed(`it must be {"round": N}`)
+	}
+	status, err := e.PostponeDraw(context.WithoutCancel(r.Context()), r.PathValue("draw"), *named.Round)
+	return d.answer(w, e, status, err)
+}
+
+func malformed(detail string) error {
+	return &engine.Refusal{Code: engine.MalformedRequest, Where: "body: " + detail}
+}
+
+// body reads the body of a request.
+func body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBeacon))
 	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
-		return &refusal{&encode.PayloadTooLarge, fmt.Sprintf("a beacon has at most %d bytes", MaxBeacon)}
+		return nil, &refusal{&encode.PayloadTooLarge, fmt.Sprintf("the body has at most %d bytes", MaxBeacon)}
 	}
 	if err != nil {
-		return malformed("it did not arrive whole")
+		return nil, malformed("it did not arrive whole")
+	}
+	return data, nil
+}
+
+func (d *draws) run(w http.ResponseWriter, r *http.Request, e *engine.Engine) error {
+	data, err := body(w, r)
+	if err != nil {
+		return err
 	}
 	beacon, err := draw.ParseBeacon(data)
 	if err != nil {
@@ -173,6 +220,29 @@ func (d *draws) export(w http.ResponseWriter, r *http.Request, e *engine.Engine)
 		})
 	})
 	return d.cut(errors.Join(err, archive.Close()))
+}
+
+// winners lists the winners' accounts with the salts of their handles. It uses as much memory as an export.
+func (d *draws) winners(w http.ResponseWriter, r *http.Request, e *engine.Engine) error {
+	if !d.exporting.TryLock() {
+		return &refusal{&exportUnderWay, "a draw is being exported; retry when that export has ended"}
+	}
+	defer d.exporting.Unlock()
+	id := r.PathValue("draw")
+	if status, err := e.Draw(id); err != nil {
+		return err
+	} else if status.State != engine.DrawDrawn {
+		return &engine.Refusal{Code: engine.DrawNotRun}
+	}
+	d.log.Info("the winners of a draw are listed with their accounts", "draw", id)
+	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+	out := bufio.NewWriterSize(&deadlineWriter{w: w, control: http.NewResponseController(w)}, 1<<16)
+	_, err := out.WriteString(WinnersHeader)
+	err = errors.Join(err, e.DrawWinners(id, func(won engine.DrawWinner) error {
+		_, err := fmt.Fprintf(out, "%d,%s,%s\n", won.Rank, won.Account, won.Salt)
+		return err
+	}), out.Flush())
+	return d.cut(err)
 }
 
 // cut ends a response that has begun and cannot be completed, so that the client detects that it is incomplete.

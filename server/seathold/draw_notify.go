@@ -16,6 +16,7 @@ import (
 type notifyCommand struct {
 	Draw        string        `required:"" placeholder:"DRAW" help:"The draw's id in the sale definition."`
 	Result      string        `required:"" placeholder:"DIR" help:"The export of the draw. It is verified before anything is sent."`
+	Winners     string        `placeholder:"FILE" help:"The winners' accounts, as draw export writes them beside the export (default: DIR.winners.csv)."`
 	Addresses   string        `required:"" placeholder:"FILE" help:"CSV with the header 'account,email'."`
 	Template    string        `required:"" placeholder:"FILE" help:"The letter: a line 'Subject: …', an empty line, the text. See --help."`
 	SMTP        string        `name:"smtp" required:"" placeholder:"HOST:PORT" help:"The SMTP server."`
@@ -130,7 +131,7 @@ func (c *notifyCommand) server() (s notify.Server, err error) {
 	return s, err
 }
 
-// winners verifies the export and sets how to read its winners.
+// winners verifies the export and the winners' accounts, and sets how to read them.
 func (c *notifyCommand) winners(o *notify.Options) (int, error) {
 	zone, err := time.LoadLocation(c.Zone)
 	if err != nil {
@@ -149,6 +150,13 @@ func (c *notifyCommand) winners(o *notify.Options) (int, error) {
 	}
 	o.Root = summary.Root.String()
 	titles := notify.Winner{Draw: d.Title, Phase: sale.Phases[d.Phase].Title}
-	o.Winners = notify.Winners(filepath.Join(c.Result, "result.csv"), titles, zone)
-	return summary.Winners, nil
+	accounts := c.Winners
+	switch {
+	case summary.Format == 1:
+		accounts = "" // result.csv has them
+	case accounts == "":
+		accounts = winnersOf(c.Result)
+	}
+	o.Winners = notify.Winners(filepath.Join(c.Result, "result.csv"), accounts, titles, zone)
+	return summary.Winners, o.Winners(func(notify.Winner) error { return nil }) // before anything is sent
 }

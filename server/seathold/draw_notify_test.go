@@ -114,9 +114,14 @@ func TestNotifyWinners(t *testing.T) {
 	refused("is an export of the draw draw1", "--draw", "draw2")
 	result := filepath.Join(dir, "result.csv")
 	good := read(t, result)
-	require.NoError(t, os.WriteFile(result, []byte(strings.Replace(good, "alice", "alicf", 1)), 0o600))
+	require.NoError(t, os.WriteFile(result, []byte(strings.Replace(good, "\n1,", "\n9,", 1)), 0o600))
 	refused("export refused")
 	require.NoError(t, os.WriteFile(result, []byte(good), 0o600))
+	winners := read(t, dir+".winners.csv")
+	require.NoError(t, os.WriteFile(dir+".winners.csv", []byte(strings.Replace(winners, ",alice,", ",alicf,", 1)), 0o600))
+	refused("not the winners of this export: the account of rank")
+	refused("no such file", "--winners", "/nowhere")
+	require.NoError(t, os.WriteFile(dir+".winners.csv", []byte(winners), 0o600))
 	for _, change := range [][]string{{"--smtp", "nowhere"}, {"--smtp", "h:0"}, {"--tls", "ssl3"}, {"--zone", "Mars"},
 		{"--retries=-1"}, {"--backoff", "0s"}} {
 		code, _, _ := command(append(args[:len(args):len(args)], change...)...)

@@ -28,6 +28,11 @@ func (c *runDrawCommand) Run(p *process) error {
 	if err != nil {
 		return err
 	}
+	// The server freezes at the close by itself. This is for a call within the second after the close. It cannot freeze
+	// with the beacon in hand: the server refuses to freeze once the round is due, unless a stand-in decides.
+	if _, err := operator.Freeze(ctx, c.Draw); err != nil {
+		return fmt.Errorf("draw %s: %w", c.Draw, err)
+	}
 	drawn, err := operator.Run(ctx, c.Draw, beacon)
 	if err != nil {
 		return fmt.Errorf("draw %s: %w", c.Draw, err)

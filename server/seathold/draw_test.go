@@ -30,6 +30,7 @@ type drawServer struct {
 	t        *testing.T
 	sale     *catalog.Sale
 	now      atomic.Pointer[time.Time]
+	machine  func() time.Time // nil for the real one
 	engine   *engine.Engine
 	api      string
 	admin    string
@@ -57,7 +58,7 @@ func (s *drawServer) start(dir, keys string) {
 	j, err := embedded.Open(dir, embedded.Options{})
 	require.NoError(s.t, err)
 	s.engine, err = engine.Open(s.t.Context(), engine.Options{Sale: s.sale, Journal: j, MaxAccounts: 1 << 20,
-		Clock: saleclock.Virtual(func() time.Time { return *s.now.Load() })})
+		Clock: saleclock.Virtual(func() time.Time { return *s.now.Load() }), MachineClock: s.machine})
 	require.NoError(s.t, err)
 	o := server.Options{Engine: s.engine}
 	if keys != "" {
@@ -101,6 +102,18 @@ func (s *drawServer) call(method, path, body string) (status int, answer map[str
 	defer func() { require.NoError(s.t, response.Body.Close()) }()
 	require.NoError(s.t, json.NewDecoder(response.Body).Decode(&answer))
 	return response.StatusCode, answer
+}
+
+// text returns the body of an answer.
+func (s *drawServer) text(path string) string {
+	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.api+path, nil)
+	require.NoError(s.t, err)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(s.t, err)
+	body, err := io.ReadAll(response.Body)
+	require.NoError(s.t, err)
+	require.NoError(s.t, response.Body.Close())
+	return string(body)
 }
 
 // command runs a command line in this process.
@@ -189,6 +202,11 @@ func TestDrawFromRegistrationToSlots(t *testing.T) {
 	out = done(t, "draw", "export", "--draw", "draw1", "--admin", s.admin, dir)
 	require.Contains(t, out, "40 entries, 40 winners")
 	refusedWith(t, "exists already", "draw", "export", "--draw", "draw1", "--admin", s.admin, dir)
+	private, err := os.Stat(dir + ".winners.csv")
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), private.Mode().Perm())
+	require.Contains(t, read(t, dir+".winners.csv"), ",buyer-07,")
+	require.NotContains(t, read(t, filepath.Join(dir, "result.csv")), "buyer-07")
 	s.checkVerify(dir, frozen["digest"].(string))
 }
 
@@ -282,7 +300,7 @@ func (s *drawServer) checkVerify(dir, root string) {
 
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
-	require.Len(t, entries, 5)
+	require.Len(t, entries, 6)
 	for _, entry := range entries {
 		path := filepath.Join(dir, entry.Name())
 		good, err := os.ReadFile(path)

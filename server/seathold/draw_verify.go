@@ -24,7 +24,7 @@ type verifyDrawCommand struct {
 }
 
 // Run verifies an export: its files against each other, their terms against the sale definition, their root against the
-// published one.
+// published one, and the sale clock against the clock of the server's machine.
 func (c *verifyDrawCommand) Run(p *process) error {
 	sale, err := catalog.Load(c.Sale)
 	if err != nil {
@@ -47,16 +47,40 @@ func printSummary(w io.Writer, s *draw.Summary, sale *catalog.Sale, compared str
 	out.printf("entries     %s", count(s.Entries))
 	out.printf("root        %s", s.Root)
 	out.printf("            %s", compared)
-	out.printf("beacon      round %d, due at %s, signed by the chain of the sale definition", s.Terms.Round,
-		s.Terms.Chain.RoundTime(s.Terms.Round).Format(time.RFC3339))
+	due := s.Timing.Due(&s.Terms)
+	printTiming(&out, s, due)
+	out.printf("beacon      round %d, due at %s, signed by the chain of the sale definition", s.Timing.Round(&s.Terms),
+		due.Format(time.RFC3339))
 	out.printf("seed        %s", s.Seed)
 	out.printf("slots       %s", count(s.Slots))
 	out.printf("winners     %s, of them %s in the slots of the priority group", count(s.Winners), count(s.Priority))
 	out.printf("verified    every byte of the export follows from its entries, the beacon and the sale %s", sale.Name)
 	if s.Terms.StandIn {
 		out.printf("%s", standInWarning)
+	} else {
+		out.printf("%s", undatedWarning)
 	}
 	return out.err
+}
+
+// printTiming prints when the organiser says that the entries were frozen and the round postponed.
+func printTiming(out *lines, s *draw.Summary, due time.Time) {
+	if s.Format == 1 {
+		out.printf("frozen      not stated: an export of format 1, with accounts in clear")
+		return
+	}
+	const layout = "2006-01-02T15:04:05.000Z"
+	frozen := s.Timing.Frozen.Sale
+	margin := due.Sub(frozen).String() + " before the round was due"
+	if s.Terms.StandIn {
+		margin = "a stand-in decides"
+	}
+	out.printf("terms       %s", s.TermsDigest)
+	out.printf("frozen      at %s by the organiser's clock; %s", frozen.Format(layout), margin)
+	for _, p := range s.Timing.Postponed {
+		out.printf("postponed   at %s to round %d, due at %s", p.At.Sale.Format(layout), p.Round,
+			s.Terms.Chain.RoundTime(p.Round).Format(time.RFC3339))
+	}
 }
 
 // compareRoot compares the root with the published one, and returns what it was compared with.
@@ -68,7 +92,7 @@ func (c *verifyDrawCommand) compareRoot(s *draw.Summary) (with string, err error
 			return "", usagef("--root %q is not 64 hexadecimal digits", root)
 		}
 	case c.Server != "":
-		if root, err = c.publishedRoot(s.Terms.Draw); err != nil {
+		if root, err = c.publishedRoot(s); err != nil {
 			return "", err
 		}
 		with = "is the one that " + c.Server + " has published"
@@ -81,8 +105,8 @@ func (c *verifyDrawCommand) compareRoot(s *draw.Summary) (with string, err error
 	return with, nil
 }
 
-// publishedRoot reads the root from the server.
-func (c *verifyDrawCommand) publishedRoot(id string) (string, error) {
+// publishedRoot reads the root from the server, and compares the terms and the commitment that it publishes too.
+func (c *verifyDrawCommand) publishedRoot(s *draw.Summary) (string, error) {
 	api, err := c.Remote.api("--server", client.Options{URL: c.Server})
 	if err != nil {
 		return "", err
@@ -90,9 +114,14 @@ func (c *verifyDrawCommand) publishedRoot(id string) (string, error) {
 	defer api.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	published, err := api.Draw(ctx, id)
-	if err == nil && published.Digest == "" {
-		err = errors.New("the server has not published a root for this draw")
+	published, err := api.Draw(ctx, s.Terms.Draw)
+	switch {
+	case err != nil:
+		return "", err
+	case published.Digest == "":
+		return "", errors.New("the server has not published a root for this draw")
+	case s.Format == 2 && published.Terms != s.TermsDigest.String():
+		return "", fmt.Errorf("its terms have the digest %s; published was %s", s.TermsDigest, published.Terms)
 	}
-	return published.Digest, err
+	return published.Digest, nil
 }

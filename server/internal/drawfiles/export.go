@@ -35,6 +35,22 @@ func Save(archive io.Reader, dir, id string) (summary draw.Summary, err error) {
 	return summary, errors.Join(os.Chmod(partial, 0o755), os.Rename(partial, dir)) //nolint:gosec // it is to be published
 }
 
+// SavePrivately writes a file that only its owner can read, under its name once it is complete.
+func SavePrivately(from io.Reader, name string) (err error) {
+	file, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".partial-") // mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(file, from)
+	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
+		err = os.Rename(file.Name(), name)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	return nil
+}
+
 // maxFiles bounds an archive. An export has fewer files.
 const maxFiles = 16
 
@@ -64,7 +80,8 @@ func unpack(archive *tar.Reader, dir string) error {
 	return fmt.Errorf("the archive has more than %d files", maxFiles)
 }
 
-// Verify checks an export against itself, and its terms against the sale definition.
+// Verify checks an export against itself, its terms against the sale definition, and the sale clock against the clock of
+// the server's machine.
 func Verify(dir string, sale *catalog.Sale) (summary draw.Summary, err error) {
 	if _, err := os.Stat(dir); err != nil {
 		return summary, err
@@ -76,8 +93,11 @@ func Verify(dir string, sale *catalog.Sale) (summary draw.Summary, err error) {
 	if !ok {
 		return summary, fmt.Errorf("%s: the sale %s has no draw %q", dir, sale.Name, summary.Terms.Draw)
 	}
-	if err := compareTerms(summary.Terms, record.DrawTerms(sale, i)); err != nil {
+	if err := compareTerms(&summary, record.DrawTerms(sale, i)); err != nil {
 		return summary, fmt.Errorf("%s is not the draw of the sale %s: %w", dir, sale.Name, err)
+	}
+	if err := summary.Timing.Backdated(&summary.Terms); err != nil {
+		return summary, fmt.Errorf("%s: %w", dir, err)
 	}
 	return summary, nil
 }
@@ -96,13 +116,18 @@ func Load(definition, id string) (*catalog.Sale, *catalog.Draw, error) {
 }
 
 // compareTerms compares what the export records as fixed in advance with the sale definition.
-func compareTerms(export, sale draw.Terms) error {
+func compareTerms(s *draw.Summary, sale draw.Terms) error {
+	export := s.Terms
+	if s.Format == 1 {
+		sale.PublishWithin = 0 // not stated
+	}
 	instant := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 	for _, of := range []struct {
 		what         string
 		export, sale any
 	}{
 		{"registration closes at", instant(export.ClosesAt), instant(sale.ClosesAt)},
+		{"the time to publish the root is", export.PublishWithin, sale.PublishWithin},
 		{"the beacon chain is", export.Chain.Hash, sale.Chain.Hash},
 		{"the chain's public key is", export.Chain.PublicKey, sale.Chain.PublicKey},
 		{"the chain's genesis is", instant(export.Chain.Genesis), instant(sale.Chain.Genesis)},

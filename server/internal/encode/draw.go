@@ -22,11 +22,16 @@ func openEntry(dst []byte, e *engine.Entry) []byte {
 	return dst
 }
 
-// Entry appends an entry with its rank, slot and proof, as of the draw.
+// Entry appends an entry with its rank, slot and proof, as of the draw. The handle and the salt that opens it are there
+// if the entries are sealed.
 func Entry(dst []byte, e *engine.Entry) []byte {
 	dst = Int(append(openEntry(dst, e), `,"rank":`...), int(e.Rank))
 	if e.Slot != nil {
 		dst = appendSlot(append(dst, `,"slot":`...), e.Slot)
+	}
+	if e.Handle != (draw.Digest{}) {
+		dst = appendDigest(append(dst, `,"handle":`...), e.Handle)
+		dst = appendDigest(append(dst, `,"salt":`...), e.Salt)
 	}
 	dst = appendDigest(append(dst, `,"digest":`...), e.Root)
 	dst = appendDigest(append(dst, `,"seed":`...), e.Seed)
@@ -58,21 +63,42 @@ func Draw(dst []byte, e *engine.Engine, s *engine.DrawStatus) []byte {
 	dst = String(append(dst, `,"beacon":{"chain":`...), d.Beacon.Chain)
 	dst = String(append(dst, `,"chain_hash":`...), s.Terms.Chain.Hash)
 	dst = String(append(dst, `,"public_key":`...), s.Terms.Chain.PublicKey)
-	dst = strconv.AppendUint(append(dst, `,"round":`...), s.Terms.Round, 10)
-	dst = Time(append(dst, `,"published_at":`...), s.Terms.Chain.RoundTime(s.Terms.Round))
+	dst = strconv.AppendUint(append(dst, `,"round":`...), s.Timing.Round(&s.Terms), 10)
+	dst = Time(append(dst, `,"published_at":`...), s.Timing.Due(&s.Terms))
 	dst = strconv.AppendBool(append(dst, `,"stand_in":`...), s.Terms.StandIn)
 	if s.State == engine.DrawDrawn {
 		dst = appendDigest(append(dst, `,"randomness":`...), s.Beacon.Randomness)
 		dst = append(hex.AppendEncode(append(dst, `,"signature":"`...), s.Beacon.Signature[:]), '"')
 	}
-	dst = appendSlotRule(append(dst, `},"slots":`...), e, i)
-	if s.State == engine.DrawFrozen || s.State == engine.DrawDrawn {
+	dst = appendTiming(append(dst, '}'), s)
+	dst = appendSlotRule(append(dst, `,"slots":`...), e, i)
+	if s.Root != (draw.Digest{}) {
 		dst = appendDigest(append(dst, `,"digest":`...), s.Root)
 	}
 	if s.State == engine.DrawDrawn {
 		dst = appendDigest(append(dst, `,"seed":`...), s.Seed)
 	}
 	return append(dst, '}')
+}
+
+// appendTiming appends what shows that nobody could choose the result: see draw.Timing and draw.Secret.
+func appendTiming(dst []byte, s *engine.DrawStatus) []byte {
+	dst = Int(append(dst, `,"publish_within_seconds":`...), int(s.Terms.PublishWithin/time.Second))
+	dst = append(dst, `,"postponed":[`...)
+	for i, p := range s.Timing.Postponed {
+		dst = strconv.AppendUint(append(Comma(dst, i), `{"round":`...), p.Round, 10)
+		dst = Time(append(dst, `,"published_at":`...), s.Terms.Chain.RoundTime(p.Round))
+		dst = append(Time(append(dst, `,"at":`...), p.At.Sale), '}')
+	}
+	dst = append(dst, ']')
+	if s.Terms.Commitment != (draw.Digest{}) {
+		dst = appendDigest(append(dst, `,"secret_commitment":`...), s.Terms.Commitment)
+	}
+	if s.TermsDigest != (draw.Digest{}) {
+		dst = appendDigest(append(dst, `,"terms":`...), s.TermsDigest)
+		dst = Time(append(dst, `,"frozen_at":`...), s.Timing.Frozen.Sale)
+	}
+	return dst
 }
 
 func appendSlotRule(dst []byte, e *engine.Engine, draw int) []byte {
