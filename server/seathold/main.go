@@ -50,12 +50,12 @@ func usagef(format string, facts ...any) error { return usageError{fmt.Errorf(fo
 func main() {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
-	redis.SilenceClient()
 	os.Exit(run(os.Args[1:], &process{stdout: os.Stdout, stderr: os.Stderr, signals: signals}))
 }
 
 // run executes one command line and returns its exit code.
 func run(args []string, p *process) (code int) {
+	redis.SilenceClient()
 	type helped struct{ code int }
 	defer func() { // kong exits after --help: its exit panics up to here
 		if end := recover(); end != nil {
