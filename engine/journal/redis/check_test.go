@@ -222,11 +222,17 @@ func TestReportOfWhatCannotBeStarted(t *testing.T) {
 	safe := standalone()
 	require.True(t, safe.report().Safe, safe.report())
 	for want, change := range map[string]func(a *answers){
-		"INFO lacks redis_mode":         func(a *answers) { delete(a.info, "redis_mode") },
-		"INFO lacks run_id, role":       func(a *answers) { delete(a.info, "role"); delete(a.info, "run_id") },
-		"INFO lacks connected_slaves":   func(a *answers) { delete(a.info, "connected_slaves") },
-		"the cluster knows: 2":          func(a *answers) { a.clusterReplicas = 2 },
-		"is in progress (waiting":       func(a *answers) { a.info["master_failover_state"] = "waiting-for-sync" },
+		"INFO lacks redis_mode":       func(a *answers) { delete(a.info, "redis_mode") },
+		"INFO lacks run_id, role":     func(a *answers) { delete(a.info, "role"); delete(a.info, "run_id") },
+		"INFO lacks connected_slaves": func(a *answers) { delete(a.info, "connected_slaves") },
+		"the cluster knows: 2":        func(a *answers) { a.clusterReplicas = 2 },
+		"is in progress (waiting":     func(a *answers) { a.info["master_failover_state"] = "waiting-for-sync" },
+		"first rewrite": func(a *answers) {
+			a.info["aof_base_size"], a.info["aof_rewrite_in_progress"] = "0", "1"
+		},
+		"the first rewrite of its": func(a *answers) {
+			a.info["aof_base_size"], a.info["aof_last_bgrewrite_status"] = "0", "err"
+		},
 		"cannot write":                  func(a *answers) { a.info["aof_last_write_status"] = "err" },
 		"can be a failover (no rights)": func(a *answers) { a.denied.cluster = errors.New("no rights") },
 	} {

@@ -104,8 +104,11 @@ func TestGuaranteeLostWhileLeading(t *testing.T) {
 				return beats > 0
 			})
 			waiting.held(t)
+			before := messagesOf(t, j.link)
 			configSet(t, s, setting, values[1])
 			require.NoError(t, <-waiting.done)
+			after := messagesOf(t, j.link)
+			require.Positive(t, after[len(after)-1].id.compare(before[len(before)-1].id), "no beat has synced the group")
 			require.NoError(t, j.Withheld())
 			require.Empty(t, j.Condition().Unsafe)
 			// A file that is new does not count before it has the data, which is another reason and another line.
