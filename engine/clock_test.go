@@ -36,3 +36,30 @@ func TestRestartOnAClockThatIsBehind(t *testing.T) {
 	require.Equal(t, latest.Add(time.Second), s.e.Now())
 	require.NoError(t, s.e.Close())
 }
+
+// A standby whose clock is an hour behind leads from the old leader's latest instant on, and a hold ends no later than
+// the standby's clock has run for its remaining life.
+func TestTakeoverOnAClockThatIsBehind(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		a := c.leader("a")
+		behind := saleclock.From(saleStart.Add(time.Since(c.began) - time.Hour))
+		b := c.standby("b", func(o *engine.Options) { o.Clock = behind })
+		held, sold := a.sell(), a.sell()
+		time.Sleep(beat)
+		var r engine.Reservation
+		require.NoError(c, a.Reservation(c.Context(), sold, &r))
+		created := r.CreatedAt
+		require.True(c, b.Now().Before(created))
+		a.close()
+		b.requireLeads()
+		require.NoError(c, b.Confirm(c.Context(), sold, "", &r))
+		require.False(c, r.ConfirmedAt.Before(created), "%v, %v", r.ConfirmedAt, created)
+		require.Equal(c, created, b.Now())
+		time.Sleep(17*time.Minute - time.Millisecond)
+		require.Equal(c, "held", b.state(held))
+		time.Sleep(time.Millisecond)
+		require.Equal(c, "expired", b.state(held))
+		b.close()
+		c.verify()
+	})
+}

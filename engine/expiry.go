@@ -1,6 +1,9 @@
 package engine
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // sweepPiece is how many holds a sweep ends between two looks at the backlog: a fraction of a millisecond's work.
 const sweepPiece = 4096
@@ -38,21 +41,23 @@ func (e *Engine) expireDue() (ended int, all bool) {
 	}
 }
 
-// sweepLoop sweeps every Options.SweepEvery. While more holds are due than the backlog has room for, it sweeps after
-// each group, so they end as fast as the journal makes them durable.
+// sweepLoop sweeps every Options.SweepEvery. While more holds are due than the backlog has room for, it sweeps again as
+// soon as a quarter of the backlog is left, so they end as fast as the journal makes them durable.
 func (e *Engine) sweepLoop() {
+	ctx, cancel := context.WithCancel(context.Background())
+	e.background.Go(func() { <-e.stop; cancel() })
 	tick := time.NewTicker(e.o.SweepEvery)
 	defer tick.Stop()
-	for {
-		var drained <-chan struct{}
+	for ctx.Err() == nil {
 		if _, all := e.expireDue(); !all {
-			drained = e.term.Load().outcomes.drained
+			placed := e.inventory.Placed()
+			if e.term.Load().writer.Wait(ctx, placed-min(placed, uint64(e.o.Backlog/4))) == nil {
+				continue
+			}
 		}
 		select {
-		case <-e.stop:
-			return
+		case <-ctx.Done():
 		case <-tick.C:
-		case <-drained:
 		}
 	}
 }

@@ -310,3 +310,30 @@ func TestCheckpointOfAFillingTable(t *testing.T) {
 		require.EqualValues(t, 3, checkpoints(room))
 	})
 }
+
+// A standby forgets when it starts, although its leader, which has run for longer, still knows. It leads with the room
+// that this gives.
+func TestStandbyForgets(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		forgetsSoon := func(o *engine.Options) { o.Forget = time.Hour }
+		a := c.leader("a")
+		abandoned, sold := a.sell(), a.sell()
+		var r engine.Reservation
+		require.NoError(c, a.Confirm(c.Context(), sold, "", &r))
+		time.Sleep(2 * time.Hour)
+		last := a.sell()
+		require.Equal(c, "expired", a.state(abandoned))
+		b := c.standby("b", forgetsSoon)
+		time.Sleep(beat)
+		require.Equal(c, "reservation_not_found", b.state(abandoned))
+		require.Equal(c, "confirmed", b.state(sold))
+		require.Equal(c, "held", b.state(last))
+		require.Equal(c, 2, b.Stats().Tables[0].Used)
+		a.close()
+		b.requireLeads()
+		require.NoError(c, b.hold(abandoned, "S1"), "the id is free")
+		require.Equal(c, engine.Stock{Capacity: 1000, Available: 996, Held: 2, Sold: 2}, b.Stock(0))
+		b.close()
+		c.verify()
+	})
+}

@@ -17,8 +17,7 @@ type outcomes struct {
 	snapshot  inventory.Snapshot
 	run       []byte
 	count     int
-	changes   []change      // of the group that is being made durable
-	drained   chan struct{} // receives after a group became durable; holds one
+	changes   []change // of the group that is being made durable
 	visit     func(inventory.Outcome)
 
 	// durable is each pool's held<<32 | sold, in one word so that a reader gets values that belong together.
@@ -38,7 +37,7 @@ func noteOf(kind record.Kind, draw int, accountRow uint32, atMs int64) inventory
 }
 
 func newOutcomes(v *inventory.Inventory, b []*ballot.Ballot, pools int) *outcomes {
-	o := &outcomes{inventory: v, ballots: b, durable: make([]atomic.Uint64, pools), drained: make(chan struct{}, 1)}
+	o := &outcomes{inventory: v, ballots: b, durable: make([]atomic.Uint64, pools)}
 	o.visit = o.append
 	return o
 }
@@ -95,10 +94,6 @@ func (o *outcomes) madeDurable(journal.Group) {
 	o.changes = o.changes[:0]
 	for _, b := range o.ballots {
 		b.MadeDurable()
-	}
-	select {
-	case o.drained <- struct{}{}:
-	default:
 	}
 }
 
