@@ -56,11 +56,13 @@ func TestPort(t *testing.T) {
 	w = get(failing, "/healthz", "")
 	require.Equal(t, 503, w.Code)
 	require.Equal(t, "only a restart helps: "+fault.Error()+"\n", w.Body.String())
-	fault = fmt.Errorf("the directory: %w", journal.ErrGone)
-	w = get(failing, "/healthz", "")
-	require.Equal(t, 200, w.Code, "a restart would lose the sale")
-	require.Contains(t, w.Body.String(), fault.Error())
-	require.Contains(t, w.Body.String(), "seathold journal rescue")
+	for _, lost := range []error{journal.ErrGone, journal.ErrDamaged} {
+		fault = fmt.Errorf("the journal: %w", lost)
+		w = get(failing, "/healthz", "")
+		require.Equal(t, 200, w.Code, "a restart would lose the sale")
+		require.Contains(t, w.Body.String(), fault.Error())
+		require.Contains(t, w.Body.String(), "seathold journal rescue")
+	}
 }
 
 // TestNotes checks that /readyz has the notes after its first line, ready or not, and that the process's arguments are
