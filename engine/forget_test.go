@@ -324,7 +324,7 @@ func TestStandbyForgets(t *testing.T) {
 		last := a.sell()
 		require.Equal(c, "expired", a.state(abandoned))
 		b := c.standby("b", forgetsSoon)
-		time.Sleep(beat)
+		time.Sleep(2 * beat)
 		require.Equal(c, "reservation_not_found", b.state(abandoned))
 		require.Equal(c, "confirmed", b.state(sold))
 		require.Equal(c, "held", b.state(last))
