@@ -337,3 +337,31 @@ func TestStandbyForgets(t *testing.T) {
 		c.verify()
 	})
 }
+
+// A standby whose tables are full stops following and says why. The engine that is opened in its place forgets, and
+// follows again.
+func TestFullStandbyStartsAgain(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		small := func(o *engine.Options) { o.Forget, o.MaxReservations = time.Hour, 4 }
+		a := c.leader("a")
+		b := c.standby("b", small)
+		for range 3 {
+			a.sell()
+		}
+		time.Sleep(2 * time.Hour)
+		require.False(c, b.isDeposed())
+		a.sell()
+		last := a.sell()
+		time.Sleep(2 * beat)
+		require.True(c, b.isDeposed())
+		require.ErrorContains(c, b.Ready(), "no room for more than 4 reservations")
+		b.close()
+		b = c.standby("b", small)
+		time.Sleep(2 * beat)
+		require.Equal(c, "held", b.state(last))
+		a.close()
+		b.requireLeads()
+		b.close()
+		c.verify()
+	})
+}
