@@ -63,27 +63,26 @@ func (a *assembly) refer(what, id, to string, index, count int) {
 	}
 }
 
-// pools gives every session its pools.
+// pools gives every session its pools, which come in the order of the sessions.
 func (a *assembly) pools() {
+	next := 0
 	for i := range a.sale.Sessions {
-		a.sale.Sessions[i].FirstPool, a.sale.Sessions[i].PoolCount = len(a.sale.Pools), 0
+		s := &a.sale.Sessions[i]
+		s.FirstPool, s.PoolCount = next, 0
+		for next < len(a.sale.Pools) && a.sale.Pools[next].Session == i {
+			p := &a.sale.Pools[next]
+			_, twice := a.sale.PoolOf(i, p.Category)
+			if twice || p.Withheld < 0 || p.Withheld > p.Capacity {
+				a.faultf("session %s, category %.40s: it is listed twice, or %d of %d tickets are withheld", s.ID, p.Category,
+					p.Withheld, p.Capacity)
+			}
+			s.PoolCount++
+			next++
+		}
 	}
-	for i := range a.sale.Pools {
-		p := &a.sale.Pools[i]
-		a.refer("pool", p.Category, "session", p.Session, len(a.sale.Sessions))
-		if a.fault != nil {
-			return
-		}
-		s := &a.sale.Sessions[p.Session]
-		if s.PoolCount == 0 {
-			s.FirstPool = i
-		}
-		_, twice := a.sale.PoolOf(p.Session, p.Category)
-		if s.PoolCount++; s.FirstPool+s.PoolCount != i+1 || twice || p.Capacity < 0 || p.Withheld < 0 ||
-			p.Withheld > p.Capacity {
-			a.faultf("session %s, category %.40s: it is listed twice or apart, or %d of %d tickets are withheld", s.ID,
-				p.Category, p.Withheld, p.Capacity)
-		}
+	if next < len(a.sale.Pools) {
+		a.faultf("pool %d is of session %d of %d, and does not come with the session's others", next,
+			a.sale.Pools[next].Session, len(a.sale.Sessions))
 	}
 }
 

@@ -179,6 +179,16 @@ func TestCensusAllows(t *testing.T) {
 	require.NoError(t, v.RestoreEnded(Restored{Request: more.Request, State: Released}))
 	require.Zero(t, excess())
 
+	small := Restored{Request: &Request{ID: ID{6}, Account: "a", Lines: []Line{{Pool: 5, Quantity: 1}}}, State: Held}
+	require.NoError(t, v.RestoreTaken(small))
+	require.Equal(t, Most{Programmes: []int{7, 0}, Sessions: []int{3, 0, 0, 0}}, census.Allow())
+	require.NoError(t, v.RestoreEnded(Restored{Request: small.Request, State: Released}))
+	require.Zero(t, excess(), "6 of the 7 that are allowed are left")
+	small.Request = &Request{ID: ID{7}, Account: "a", Lines: []Line{{Pool: 5, Quantity: 1}}}
+	require.NoError(t, v.RestoreTaken(small))
+	require.Equal(t, 1, excess(), "7 were allowed, but 6 were left")
+	require.NoError(t, v.RestoreEnded(Restored{Request: small.Request, State: Released}))
+
 	require.Equal(t, Done, v.Release(first, 0, nil).Verdict)
 	require.Zero(t, excess(), "within cap and limit")
 	more.Request = &Request{ID: ID{5}, Account: "a", Lines: []Line{{Pool: 0, Quantity: 3}}}
