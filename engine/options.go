@@ -66,7 +66,8 @@ type Options struct {
 	// A standby.
 
 	// Standby makes the engine follow the leader of a journal.Shared. It takes over when the leader was silent for
-	// TakeoverAfter, default 3 s.
+	// TakeoverAfter, default 3 s. Another engine of such a journal waits as long for a leader that has not stepped down,
+	// and does not open if that is alive.
 	Standby       bool
 	TakeoverAfter time.Duration
 	// Address is where clients reach this server. The journal passes it to the standbys, see Leader.

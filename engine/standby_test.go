@@ -374,7 +374,7 @@ func closedStalled(c *cluster) {
 func firstReads(c *cluster) {
 	a := c.leader("a")
 	sold := a.sell()
-	time.Sleep(1)
+	time.Sleep(time.Millisecond)
 	b := c.standby("b")
 	synctest.Wait()
 	require.False(c, b.CanRead())

@@ -13,15 +13,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/internal/journaltest"
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/saleclock"
 )
 
-// TestTakeovers (I1, I5, I8, I9) plays random histories of three servers that share a journal, in virtual time, while
-// they crash, are cut off, are closed, and start again as standbys or beside a leader, and while the journal stalls. At
-// the end the journal verifies, and every reservation is in a state that its caller's answers and all reads allow: no
-// acknowledged outcome is lost, and no fenced leader has acknowledged one.
+// TestTakeovers (I1, I5, I8, I9) plays random histories of three servers that share a journal, in virtual time. They
+// crash, are cut off, are closed, and start again as standbys or beside a leader, with another definition of the sale,
+// and the journal stalls. At the end the journal verifies, and every reservation is in a state that its caller's answers
+// and all reads allow: no acknowledged outcome is lost, and no fenced leader has acknowledged one.
 func TestTakeovers(t *testing.T) {
 	random := seeded(t)
 	var all takeoverCounts
@@ -37,11 +38,12 @@ func TestTakeovers(t *testing.T) {
 			t.Fatalf("history with seed %d", seed)
 		}
 	}
-	t.Logf("%d histories: %d terms, %d starts refused beside a leader; %d crashes, %d closes, %d cuts, %d stalls, "+
-		"%d checkpoints; %d calls, %d without an answer, %d reads", n, all.terms, all.refused, all.crashes, all.closes,
-		all.cuts, all.stalls, all.checkpoints, all.calls, all.unknown, all.reads)
+	t.Logf("%d histories: %d terms, %d definitions stored, %d starts refused beside a leader; %d crashes, %d closes, "+
+		"%d cuts, %d stalls, %d checkpoints; %d calls, %d without an answer, %d reads", n, all.terms, all.definitions,
+		all.refused, all.crashes, all.closes, all.cuts, all.stalls, all.checkpoints, all.calls, all.unknown, all.reads)
 	if n >= 100 {
 		require.Greater(t, all.terms, n)
+		require.Greater(t, all.definitions, n+n/10)
 		require.Greater(t, all.unknown, n/2)
 		require.Positive(t, all.refused)
 	}
@@ -49,11 +51,12 @@ func TestTakeovers(t *testing.T) {
 
 // takeoverCounts are the events of histories.
 type takeoverCounts struct {
-	terms, refused, crashes, closes, cuts, stalls, checkpoints, calls, unknown, reads int
+	terms, definitions, refused, crashes, closes, cuts, stalls, checkpoints, calls, unknown, reads int
 }
 
 func (a *takeoverCounts) add(b *takeoverCounts) {
 	a.terms += b.terms
+	a.definitions += b.definitions
 	a.refused += b.refused
 	a.crashes += b.crashes
 	a.closes += b.closes
@@ -75,11 +78,12 @@ type outcome struct {
 // takeovers is one random history.
 type takeovers struct {
 	*cluster
-	seed   uint64
-	random *rand.Rand
-	over   time.Time
-	ctx    context.Context
-	all    sync.WaitGroup
+	seed      uint64
+	random    *rand.Rand
+	reordered *catalog.Sale
+	over      time.Time
+	ctx       context.Context
+	all       sync.WaitGroup
 
 	mu       sync.Mutex // guards the rest
 	nodes    [3]*node   // nil while the server is down
@@ -89,6 +93,7 @@ type takeovers struct {
 }
 
 func (h *takeovers) play() {
+	h.reordered = reordered(h)
 	delays := h.fork()
 	var delay sync.Mutex
 	h.stream.Delay = func() time.Duration {
@@ -142,6 +147,9 @@ func (h *takeovers) serve(i int, random *rand.Rand) {
 		n := &node{c: h.cluster, process: h.stream.Open(name), log: &syncBuffer{}}
 		o := h.options(n)
 		o.Standby = random.IntN(3) > 0
+		if random.IntN(3) == 0 {
+			o.Sale = h.reordered
+		}
 		o.Clock = saleclock.From(h.options(n).Clock.Now().Add(skew))
 		o.SweepEvery, o.CheckEvery, o.TTL = time.Second, -1, 10*time.Second
 		e, err := engine.Open(h.ctx, o)
@@ -371,5 +379,5 @@ func (h *takeovers) judge() {
 	}
 	h.counts.terms += int(h.stream.Epoch()) - 1
 	n.close()
-	h.requireDefinitionsFirst()
+	h.counts.definitions += h.requireDefinitionsFirst()
 }

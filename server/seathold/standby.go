@@ -13,7 +13,7 @@ import (
 // standby are the flags of servers that share a journal.
 type standby struct {
 	Standby       bool          `env:"SEATHOLD_STANDBY" help:"Follow the leader's journal and take over when it stops (with --redis)."`
-	TakeoverAfter time.Duration `default:"3s" env:"SEATHOLD_TAKEOVER_AFTER" help:"How long the leader must be silent before a standby takes over (default: ${default})."`
+	TakeoverAfter time.Duration `default:"3s" env:"SEATHOLD_TAKEOVER_AFTER" help:"How long the leader must be silent before a standby takes over, or a server that is started after a crash leads (default: ${default})."`
 	MayLose       bool          `name:"redis-may-lose" env:"SEATHOLD_REDIS_MAY_LOSE" help:"Accept, with --durability sync, a Redis that may lose what it acknowledged in a crash or a failover."`
 	Advertise     string        `env:"SEATHOLD_ADVERTISE" placeholder:"URL" help:"Where clients reach this server; a standby refers them there (default: the address of the API)."`
 }

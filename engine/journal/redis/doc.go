@@ -39,11 +39,12 @@
 // makes the sum unique instead. Two claims of one epoch, the first of which Redis lost before it accepted the second,
 // differ in their nonces.
 //
-// A claim begins an epoch. Its script compares the end of the stream, beats included, with what the claiming program has
-// read, so a leader that is alive is not deposed, and of several standbys one succeeds. A beat shows that an idle leader is alive; it is not part of the chain. A beat replaces the
-// beat right before it, so there is at most one per group, and it is trimmed with the group. Beats are entries rather
-// than a key that expires, because a follower then waits for groups and beats in a single call and receives them in
-// order: when it sees a beat, it has every group that precedes it. A resign entry is the leader's last one.
+// A claim begins an epoch. Its script compares the end of the stream, beats included, with what the claiming program
+// has read, so a leader that is alive is not deposed, and of several standbys one succeeds. A beat shows that an idle
+// leader is alive; it is not part of the chain. A beat replaces the beat right before it, so there is at most one per
+// group, and it is trimmed with the group. Beats are entries rather than a key that expires, because a follower then
+// waits for groups and beats in a single call and receives them in order: when it sees a beat, it has every group that
+// precedes it. A resign entry is the leader's last one.
 //
 // # Appending
 //
