@@ -139,18 +139,22 @@ func (w *checkpointWriter) flush(least int) error {
 	if len(w.run) < least {
 		return nil
 	}
+	took := time.Since(w.began)
 	if err := w.to.Write(w.run); err != nil {
 		return err
 	}
+	if p, ok := w.to.(journal.Pacer); !ok || !p.PacesItself() {
+		took = time.Since(w.began)
+	}
 	w.report.Bytes += int64(len(w.run))
 	w.run = w.run[:0]
-	err := w.e.yieldAfter(w.ctx, time.Since(w.began))
+	err := w.e.yieldAfter(w.ctx, took)
 	w.began = time.Now()
 	return err
 }
 
 // yieldAfter leaves processors, disk and journal to the callers for fourteen times as long as a piece of background
-// work took.
+// work took. The time that a journal.Pacer has waited for groups is not work.
 func (e *Engine) yieldAfter(ctx context.Context, took time.Duration) error {
 	select {
 	case <-time.After(14 * took):

@@ -170,6 +170,13 @@ type Checkpoint interface {
 	Abort()
 }
 
+// Pacer is a Checkpoint whose Write waits by itself until the journal has room for a chunk beside groups. Its caller
+// pauses after its own work, for the sake of the processors. After Write of any other checkpoint it also pauses for the
+// time that Write took, for the sake of the journal.
+type Pacer interface {
+	PacesItself() bool
+}
+
 // Errors of Append. They are final.
 var (
 	// ErrFenced: a newer leader writes this journal.

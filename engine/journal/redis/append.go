@@ -29,6 +29,7 @@ func (j *Journal) Append(ctx context.Context, g journal.Group) error {
 		return fmt.Errorf("BUG: a group of %d records in %d bytes; the limit is %d", g.Count, len(g.Records), maxRunBytes)
 	}
 	j.restoreKeys(ctx)
+	j.load()
 	j.number++
 	e := j.resend.add(id{j.epoch, j.number}, j.tail, g)
 	if err := j.put(ctx, e); err != nil {
@@ -167,11 +168,10 @@ func isRefusedID(err error) bool { return redis.HasErrorPrefix(err, "The ID spec
 
 // send makes one attempt at an entry. It returns 1 when the stream now contains it.
 func (j *Journal) send(ctx context.Context, timeout time.Duration, e *entry) (any, error) {
-	l := j.link
 	if !e.isClaim() {
-		return l.run(ctx, timeout, appendScript, []string{l.stream, l.tail}, e.at.id.String(), e.previous.String(),
-			e.group.First, e.group.Count, sumText(e.at.sum), e.group.Records)
+		return j.sendGroup(ctx, timeout, e)
 	}
+	l := j.link
 	return l.run(ctx, timeout, claimScript, []string{l.stream, l.tail, l.leader}, e.at.id.String(), sumText(e.at.sum),
 		e.leader, e.nonce, e.previous.String(), e.at.id.String())
 }

@@ -24,7 +24,8 @@ type checkpoint struct {
 
 	mu       sync.Mutex // against Close
 	ended    error
-	manifest manifest
+	manifest manifest // of what is stored
+	buffer   []byte   // whole runs that are not stored yet
 }
 
 var (
@@ -75,7 +76,8 @@ func (j *Journal) newCheckpoint(ctx context.Context, start uint64) (*checkpoint,
 	return j.checkpoint, nil
 }
 
-// Write adds a run of records of at most 64 MiB. After an error the checkpoint is dropped; a new one may succeed.
+// Write adds a run of records of at most 64 MiB. It returns at once until there are enough for a piece, and then when
+// that is stored, without a noticeable delay of groups. After an error the checkpoint is dropped; a new one may succeed.
 func (c *checkpoint) Write(chunk []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -85,18 +87,37 @@ func (c *checkpoint) Write(chunk []byte) error {
 	if len(chunk) > maxRunBytes {
 		return fmt.Errorf("BUG: a chunk of %d bytes; the limit is %d", len(chunk), maxRunBytes)
 	}
-	for len(chunk) > 0 {
-		n := min(len(chunk), pieceBytes)
-		piece, sum := encodePiece(chunk[:n], n < len(chunk), c.manifest.sum)
-		keys := []string{c.journal.link.checkpoints, c.journal.link.pieceKey(c.manifest.id, c.manifest.pieces)}
-		if err := c.run(c.ctx, pieceScript, keys, c.manifest.id, piece); err != nil {
+	size := c.journal.pace.size()
+	if len(c.buffer)+len(chunk) > size {
+		if err := c.flush(size); err != nil {
+			return err
+		}
+	}
+	if c.buffer = append(c.buffer, chunk...); len(c.buffer) < size {
+		return nil
+	}
+	return c.flush(size)
+}
+
+// PacesItself implements journal.Pacer.
+func (c *checkpoint) PacesItself() bool { return true }
+
+// flush stores the buffer in pieces of about so many bytes. The caller holds mu.
+func (c *checkpoint) flush(size int) error {
+	rest := c.buffer
+	parts := max((len(rest)+size/2)/size, (len(rest)+pieceBytes-1)/pieceBytes, 1)
+	for n := (len(rest) + parts - 1) / parts; len(rest) > 0; {
+		n = min(n, len(rest))
+		bytes, sum := encodePiece(rest[:n], n < len(rest), c.manifest.sum)
+		if err := c.store(c.newPiece(bytes)); err != nil {
 			return c.drop(err)
 		}
 		c.manifest.sum = sum
 		c.manifest.pieces++
 		c.manifest.bytes += int64(n)
-		chunk = chunk[n:]
+		rest = rest[n:]
 	}
+	c.buffer = c.buffer[:0]
 	return nil
 }
 
@@ -108,6 +129,9 @@ func (c *checkpoint) Commit(end uint64) error {
 		return c.ended
 	}
 	if err := c.journal.mayCommit(c.manifest.start, end); err != nil {
+		return err
+	}
+	if err := c.flush(pieceBytes); err != nil {
 		return err
 	}
 	older, err := c.journal.complete(c.ctx)

@@ -3,6 +3,7 @@ package redis
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/journal/redis/redistest"
@@ -28,17 +29,35 @@ func filled(t *testing.T, s *redistest.Server, groups uint64, at ...uint64) (*Jo
 // checkpointAt writes a checkpoint of three chunks, the second of which has several pieces.
 func checkpointAt(t *testing.T, j *Journal, start uint64) {
 	t.Helper()
+	withoutPace(j)
 	c, err := j.Checkpoint(t.Context(), start)
 	require.NoError(t, err)
-	for _, count := range []int{1, 40_000, 1} {
+	for _, count := range []int{1, 60_000, 1} {
 		require.NoError(t, c.Write(testGroup(start, count).Records))
 	}
 	require.NoError(t, c.Commit(start))
 }
 
+// withoutPace makes a journal forget its groups, so that the next pieces are as large as possible and wait for none.
+func withoutPace(j *Journal) {
+	j.pace.mu.Lock()
+	defer j.pace.mu.Unlock()
+	j.pace.group, j.pace.last = 0, time.Time{}
+}
+
+// writePieces stores so many small pieces of a checkpoint.
+func writePieces(t *testing.T, c journal.Checkpoint, count int) {
+	t.Helper()
+	withoutPace(c.(*checkpoint).journal)
+	for i := range count {
+		require.NoError(t, c.Write(fmt.Appendf(nil, "piece %d", i)))
+		require.NoError(t, c.(*checkpoint).flush(pieceBytes))
+	}
+}
+
 func chunksAt(start uint64) []byte {
 	var b []byte
-	for _, count := range []int{1, 40_000, 1} {
+	for _, count := range []int{1, 60_000, 1} {
 		b = append(b, testGroup(start, count).Records...)
 	}
 	return b
@@ -168,18 +187,14 @@ func TestLeftoversAreRemoved(t *testing.T) {
 	before := keysOf(t, j.link)
 	c, err := j.Checkpoint(t.Context(), 60)
 	require.NoError(t, err)
-	for i := range 150 {
-		require.NoError(t, c.Write(fmt.Appendf(nil, "piece %d", i)))
-	}
+	writePieces(t, c, 150)
 	require.Equal(t, before+150, keysOf(t, j.link))
 	c.Abort()
 	require.Equal(t, before, keysOf(t, j.link), "Abort left something")
 
 	c, err = j.Checkpoint(t.Context(), 60)
 	require.NoError(t, err)
-	for range 150 {
-		require.NoError(t, c.Write([]byte("a piece")))
-	}
+	writePieces(t, c, 150)
 	abandon(j)
 	next := claimed(t, o)
 	require.Equal(t, before+150, keysOf(t, next.link))
@@ -233,9 +248,7 @@ func TestCheckpointPartlyLost(t *testing.T) {
 		j, o := filled(t, s, 4, 20)
 		c, err := j.Checkpoint(t.Context(), 40)
 		require.NoError(t, err)
-		for range 3 {
-			require.NoError(t, c.Write([]byte("a piece")))
-		}
+		writePieces(t, c, 3)
 		require.NoError(t, lose(j.link, j.link.pieceKey(c.(*checkpoint).manifest.id, 1)), name)
 		require.ErrorIs(t, c.Commit(40), errIncomplete, name)
 		require.EqualValues(t, 20, contentsOf(t, o).recovered.Checkpoint.Start, name)

@@ -118,7 +118,13 @@ type Journal struct {
 	// restoredAt is when the keys other than the stream were last compared with what they must hold.
 	restoredAt time.Time
 
-	restore atomic.Bool // a checkpoint has found another leader key
+	// cargo is the piece that the next group carries. carrier reports whether the last one carried one.
+	cargo   *piece
+	carrier bool
+
+	pace    pace
+	offered atomic.Pointer[piece] // the piece of a checkpoint that waits for a group
+	restore atomic.Bool           // a checkpoint has found another leader key
 
 	mu         sync.Mutex // guards the fields below; never held during a call
 	role       role

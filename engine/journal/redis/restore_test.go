@@ -126,12 +126,14 @@ func TestDamagedKeysDuringCheckpoint(t *testing.T) {
 				}
 			}
 		}()
+		withoutPace(leader)
 		damage(leader.link)
 		c, err := leader.Checkpoint(t.Context(), 60)
 		require.NoError(t, err)
-		for _, count := range []int{1, 40_000, 1} {
+		for _, count := range []int{1, 60_000, 1} {
 			damage(leader.link)
 			require.NoError(t, c.Write(testGroup(60, count).Records))
+			require.NoError(t, c.(*checkpoint).flush(pieceBytes))
 		}
 		damage(leader.link)
 		require.NoError(t, c.Commit(60))
@@ -215,7 +217,6 @@ func TestRecoverWithDamagedKeys(t *testing.T) {
 // again. Nothing more is acknowledged, every error names the fault, and nothing begins anew.
 func TestDamagedStreamWhileLeading(t *testing.T) {
 	t.Parallel()
-	s := redistest.Start(t)
 	for name, c := range map[string]struct {
 		damage func(ctx context.Context, l *link) error
 		want   error
@@ -229,7 +230,8 @@ func TestDamagedStreamWhileLeading(t *testing.T) {
 			return l.client.XTrimMaxLen(ctx, l.stream, 0).Err()
 		}, ErrLost, "Redis restarted with less"},
 		"the stream is a list": {func(ctx context.Context, l *link) error {
-			return l.client.Eval(ctx, "redis.call('DEL', KEYS[1]) return redis.call('LPUSH', KEYS[1], 'x')", []string{l.stream}).Err()
+			const list = "redis.call('DEL', KEYS[1]) return redis.call('LPUSH', KEYS[1], 'x')"
+			return l.client.Eval(ctx, list, []string{l.stream}).Err()
 		}, journal.ErrForeign, "WRONGTYPE"},
 		"an entry of another program": {func(ctx context.Context, l *link) error {
 			return l.client.Do(ctx, "xadd", l.stream, "*", "temperature", "21").Err()
@@ -240,6 +242,7 @@ func TestDamagedStreamWhileLeading(t *testing.T) {
 		}, journal.ErrDamaged, "Redis refuses entry"},
 	} {
 		for _, call := range []string{"append", "beat"} {
+			s := redistest.Start(t) // a Redis that was flushed takes no new journal
 			o := Options{Address: s.URL(), Name: freshName(), ResendBytes: 200}
 			j := claimed(t, o)
 			for i := range uint64(20) {

@@ -23,18 +23,34 @@ local function hash(key)
 end
 `
 
-// appendScript adds a group after the expected position. It returns 1, or the position that the journal ends at
-// instead. It does not create an absent stream: NOMKSTREAM. It does not continue one that was emptied.
+// luaStore defines store, which stores a piece of a checkpoint that is being written, unless the checkpoint was dropped.
+// It records again that the checkpoint is being written, so that there is never a piece that no leader can find.
+const luaStore = `
+local function store(checkpoints, piece, id, bytes)
+  hash(checkpoints)
+  local now = redis.call('HGET', checkpoints, id)
+  if now == 'dropped' then return false end
+  if now ~= 'writing' then redis.call('HSET', checkpoints, id, 'writing') end
+  redis.call('SET', piece, bytes)
+  return true
+end
+`
+
+// appendScript adds a group after the expected position, and stores a piece of a checkpoint if one is given. It returns
+// 1, or 2 if it has stored the piece as well, or the position that the journal ends at instead. The group does not
+// depend on the piece. It does not create an absent stream: NOMKSTREAM. It does not continue one that was emptied.
 //
-// KEYS stream, tail. ARGV id, previous position, first, count, sum, records.
-var appendScript = redis.NewScript(luaGet + `
+// KEYS stream, tail [, checkpoints, piece]. ARGV id, previous position, first, count, sum, records [, checkpoint, bytes].
+var appendScript = redis.NewScript(luaGet + luaHash + luaStore + `
 local tail = get(KEYS[2])
 if tail ~= ARGV[2] then return tail end
 if redis.call('XLEN', KEYS[1]) == 0 then return '' end
 if not redis.call('XADD', KEYS[1], 'NOMKSTREAM', ARGV[1], 'type', '` + groupType + `', 'prev', ARGV[2],
   'first', ARGV[3], 'count', ARGV[4], 'sum', ARGV[5], 'records', ARGV[6]) then return '' end
 redis.call('SET', KEYS[2], ARGV[1] .. ':' .. ARGV[5])
-return 1`)
+if not KEYS[3] then return 1 end
+local called, stored = pcall(store, KEYS[3], KEYS[4], ARGV[7], ARGV[8])
+return called and stored and 2 or 1`)
 
 // claimScript begins an epoch, if the journal ends at the expected position and has no entry of any type after the given
 // one. It returns 1, or the position that the journal ends at. A repeated claim has the same result as the first one.
@@ -117,17 +133,11 @@ hash(KEYS[2])
 redis.call('HSET', KEYS[2], ARGV[2], 'writing')
 return 1`)
 
-// pieceScript stores one piece of a checkpoint that is being written. It returns 2 if the checkpoint was dropped. It
-// records again that the checkpoint is being written, so that there is never a piece that no leader can find.
+// pieceScript stores one piece of a checkpoint that is being written. It returns 2 if the checkpoint was dropped.
 //
 // KEYS leader, checkpoints, piece. ARGV leader, id, bytes.
-var pieceScript = redis.NewScript(ifLeader + `
-hash(KEYS[2])
-local now = redis.call('HGET', KEYS[2], ARGV[2])
-if now == 'dropped' then return 2 end
-if now ~= 'writing' then redis.call('HSET', KEYS[2], ARGV[2], 'writing') end
-redis.call('SET', KEYS[3], ARGV[3])
-return 1`)
+var pieceScript = redis.NewScript(ifLeader + luaStore + `
+return store(KEYS[2], KEYS[3], ARGV[2], ARGV[3]) and 1 or 2`)
 
 // commitScript makes a checkpoint complete if all its pieces exist, and marks every checkpoint that is not to be kept
 // as dropped. It returns 2 if a part of the checkpoint is missing. A repeated commit has the same result as the first

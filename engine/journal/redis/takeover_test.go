@@ -137,9 +137,7 @@ func TestLeftoversOfDeadLeader(t *testing.T) {
 	require.NoError(t, err)
 	l := old.link
 	require.NoError(t, l.client.HDel(t.Context(), l.checkpoints, "1-3").Err()) // the next piece makes it again
-	for range 40 {
-		require.NoError(t, c.Write(make([]byte, pieceBytes)))
-	}
+	writePieces(t, c, 40)
 	require.NoError(t, l.client.HSet(t.Context(), l.checkpoints, "1-9", "dropped").Err())
 	for i := range 300 { // one of its first pieces is gone
 		if i != 3 {
