@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -120,9 +121,26 @@ func (p page) sold(e *engine.Engine, stats *engine.Stats) {
 	for i := range e.Sale().Phases {
 		p.gauge("phase_open", truth(e.PhaseOpen(i)), e.Sale().Phases[i].ID)
 	}
+	p.draws(e)
 	p.gauge("sale_clock_timestamp_seconds", float64(e.Now().UnixMilli())/1000)
 	p.gauge("sale_clock_ahead_seconds", stats.ClockAhead.Seconds())
 	p.tickets(e)
+}
+
+func (p page) draws(e *engine.Engine) {
+	for i := range e.Sale().Draws {
+		d := &e.Sale().Draws[i]
+		status, err := e.Draw(d.ID)
+		if err != nil {
+			panic("BUG: the sale does not have its own draw: " + err.Error())
+		}
+		unfrozen := time.Duration(0)
+		if status.State == engine.DrawClosed {
+			unfrozen = e.Now().Sub(d.RegistrationCloses)
+		}
+		p.gauge("draw_unfrozen_seconds", unfrozen.Seconds(), d.ID)
+		p.gauge("draw_void", truth(status.State == engine.DrawVoid), d.ID)
+	}
 }
 
 func (p page) term(s *server.Server, stats *engine.Stats) {
