@@ -156,19 +156,25 @@ func hint(err error) string {
 	return ""
 }
 
-// notes returns what an operator should know about the journal's store, ready or not.
+// notes returns what an operator should know about the journal's store, unless it is why the server is not ready.
 func (s *service) notes() []string {
 	m := s.monitored.Load()
 	if m == nil {
 		return nil
 	}
 	var notes []string
+	ready := fmt.Sprint(s.ready())
+	add := func(what, reason string) {
+		if !strings.Contains(ready, reason) {
+			notes = append(notes, what+": "+reason)
+		}
+	}
 	c := (*m).Condition()
 	if c.Retrying != nil {
-		notes = append(notes, "calls to the journal are retried: "+c.Retrying.Error())
+		add("calls to the journal are retried", c.Retrying.Error())
 	}
 	for _, reason := range c.Unsafe {
-		notes = append(notes, "the journal may lose what it acknowledges: "+reason)
+		add("the journal may lose what it acknowledges", reason)
 	}
 	return notes
 }

@@ -60,7 +60,7 @@ func TestGuaranteeLostInASale(t *testing.T) {
 
 	redisCLI(t, r, "config", "set", "appendfsync", "no")
 	s.await(func() bool { return !s.ready() })
-	require.Contains(t, s.page("/readyz"), "not ready: the journal may lose what it acknowledges: appendfsync is no")
+	require.Equal(t, "not ready: the journal may lose what it acknowledges: appendfsync is no\n", s.page("/readyz"))
 	require.Contains(t, s.page("/metrics"), "\nseathold_journal_safe 0\n")
 	refused := reserve(second)
 	require.Equal(t, http.StatusServiceUnavailable, refused.status)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"time"
@@ -37,7 +38,7 @@ func (j *Journal) Check(ctx context.Context) (Report, error) {
 	for {
 		report, err := l.check(ctx)
 		if err == nil {
-			l.guard.record(report)
+			l.guard.record(report, slog.New(slog.DiscardHandler)) // the caller has the report
 			err = l.probeIfDenied(ctx, &report)
 		}
 		if err == nil {

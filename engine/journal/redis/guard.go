@@ -27,7 +27,6 @@ import (
 // appendfsync always, the sync of the beat covers everything written to the file before it.
 type guard struct {
 	required  bool
-	log       *slog.Logger
 	unchecked atomic.Bool           // a connection was opened after the last check began
 	withheld  atomic.Pointer[error] // why nothing is acknowledged; always nil unless required
 	connected chan struct{}         // holds one value after a connection was opened
@@ -38,8 +37,8 @@ type guard struct {
 	run string     // identifies the process that was checked last
 }
 
-func newGuard(required bool, log *slog.Logger) *guard {
-	g := &guard{required: required, log: log, connected: make(chan struct{}, 1)}
+func newGuard(required bool) *guard {
+	g := &guard{required: required, connected: make(chan struct{}, 1)}
 	g.unchecked.Store(true)
 	return g
 }
@@ -55,11 +54,11 @@ func (g *guard) opened(context.Context, *redis.Conn) error {
 }
 
 // record stores what a check found, and logs what has changed.
-func (g *guard) record(r Report) {
+func (g *guard) record(r Report, to *slog.Logger) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if r.run != "" && g.run != "" && r.run != g.run {
-		g.log.Warn("another Redis process answers than before", "run", r.run, "before", g.run)
+		to.Warn("another Redis process answers than before", "run", r.run, "before", g.run)
 	}
 	if r.run != "" {
 		g.run = r.run
@@ -73,14 +72,14 @@ func (g *guard) record(r Report) {
 	switch {
 	case len(r.Why) == 0:
 		g.withheld.Store(nil)
-		g.log.Info("Redis guarantees again that acknowledged records survive")
+		to.Info("Redis guarantees again that acknowledged records survive")
 	case g.required:
 		err := fmt.Errorf("%w: %s", journal.ErrUnsafe, reason)
 		g.withheld.Store(&err)
-		g.log.Error("Redis does not guarantee that acknowledged records survive; nothing is acknowledged until it does",
+		to.Error("Redis does not guarantee that acknowledged records survive; nothing is acknowledged until it does",
 			"why", reason)
 	default:
-		g.log.Warn("Redis does not guarantee that acknowledged records survive", "why", reason)
+		to.Warn("Redis does not guarantee that acknowledged records survive", "why", reason)
 	}
 }
 
@@ -137,7 +136,7 @@ func (l *link) inspect(ctx context.Context) error {
 		l.guard.unchecked.Store(true)
 		return err
 	}
-	l.guard.record(report)
+	l.guard.record(report, l.options.Log)
 	return nil
 }
 

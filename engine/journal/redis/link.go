@@ -47,7 +47,7 @@ func newLink(o Options) (*link, error) {
 	}
 	tag := "{seathold:" + o.Name + "}:"
 	o.Log = o.Log.With("redis", Location(o.Address), "journal", o.Name)
-	g := newGuard(o.RequireSafe, o.Log)
+	g := newGuard(o.RequireSafe)
 	settings.OnConnect = g.opened
 	l := &link{client: redis.NewUniversalClient(settings), options: o, troubles: newTroubles(o.Log), guard: g,
 		stream: tag + "journal", tail: tag + "tail", leader: tag + "leader", checkpoints: tag + "checkpoints",
@@ -92,7 +92,11 @@ func (l *link) call(ctx context.Context, timeout time.Duration, send func(contex
 	l.mu.Unlock()
 	select {
 	case cmd := <-done:
-		return cmd.Result()
+		reply, err := cmd.Result()
+		if isTimeout(err) && ctx.Err() == nil {
+			err = fmt.Errorf("no response within %v: %w", timeout, err)
+		}
+		return reply, err
 	case <-ctx.Done():
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return (<-done).Result()

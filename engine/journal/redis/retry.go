@@ -77,8 +77,7 @@ func (a *attempts) wait(ctx context.Context, err error) error {
 		return err
 	}
 	a.call = a.link.troubles.failed(a.call, err)
-	var t interface{ Timeout() bool } // context.DeadlineExceeded has it, too
-	if errors.As(err, &t) && t.Timeout() {
+	if isTimeout(err) {
 		a.timeout = min(2*a.timeout, maxAttempt)
 	}
 	pause := a.pause
@@ -126,6 +125,12 @@ func transient(err error) bool {
 	}
 	return !isReply(err) || hasPrefix(err, transientErrors) ||
 		slices.ContainsFunc(transientErrors, func(p string) bool { return strings.Contains(err.Error(), "-"+p) })
+}
+
+// isTimeout reports whether a response, or a connection, did not come in time.
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool } // context.DeadlineExceeded has it, too
+	return errors.As(err, &t) && t.Timeout()
 }
 
 // isReply reports whether Redis returned the error.

@@ -104,13 +104,12 @@ func (t *troubles) cause() error {
 // kindOf returns the kind of a failure: the first word of what Redis returned, or what failed on the way.
 func kindOf(err error) string {
 	var reply redis.Error
-	var timeout interface{ Timeout() bool } // context.DeadlineExceeded has it, too
 	var operation *net.OpError
 	switch {
 	case errors.As(err, &reply):
 		word, _, _ := strings.Cut(strings.TrimPrefix(reply.Error(), "ERR "), " ")
 		return word
-	case errors.As(err, &timeout) && timeout.Timeout():
+	case isTimeout(err):
 		return "timeout"
 	case errors.Is(err, context.Canceled):
 		return "canceled"

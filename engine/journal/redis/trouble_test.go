@@ -82,7 +82,7 @@ func TestTroubleIsVisible(t *testing.T) {
 			until(t, "the trouble is visible", func() bool { return j.Condition().Retrying != nil })
 			until(t, "it is still visible after further checks", func() bool { return j.Condition().Retries > 3 })
 			cause := j.Status().Retrying
-			require.ErrorContains(t, cause, map[string]string{"OOM": "OOM", "timeout": "timeout"}[name])
+			require.ErrorContains(t, cause, map[string]string{"OOM": "OOM command not allowed", "timeout": "no response within"}[name])
 			waiting.held(t)
 			do(c.end)
 			require.NoError(t, <-waiting.done)
