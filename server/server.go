@@ -91,7 +91,7 @@ type Server struct {
 	draining       atomic.Bool
 
 	// calls is the context of every call to the engine. It outlives requests and connections, since an outcome that is
-	// being journalled cannot be cancelled. Only a shutdown that times out cancels it.
+	// being journalled cannot be cancelled. Only a shutdown that times out cancels it; from then on calls decide nothing.
 	calls     context.Context
 	cancel    context.CancelFunc
 	exchanges sync.Pool // of *exchange

@@ -165,6 +165,20 @@ func TestShutdownTimesOut(t *testing.T) {
 	close(j.resumed)
 }
 
+// After the calls are cancelled, a request that has arrived decides nothing any more: it takes no stock, and its caller
+// learns by a retry what became of it.
+func TestCancelledCallsTakeNothing(t *testing.T) {
+	f := start(t, nil)
+	require.Equal(t, 201, f.reserveOne(otherID(1), "a", "SWM01", "1").status)
+	before := f.engine.Stats().Reservations
+	f.server.cancel()
+	require.Equal(t, "journal_unavailable", f.reserveOne(otherID(2), "a", "SWM01", "1").code())
+	require.Equal(t, "journal_unavailable", f.post("/v1/reservations/"+otherID(1)+"/confirm", "").code())
+	batch := f.post("/v1/batch", `{"operations":[{"op":"release","id":"`+otherID(1)+`"}]}`)
+	require.Contains(t, string(batch.body), `"code":"journal_unavailable"`)
+	require.Equal(t, before, f.engine.Stats().Reservations)
+}
+
 // startStalling starts a server whose journal can stall.
 func startStalling(t *testing.T) (*fixture, *stallingJournal) {
 	noLeaks(t)
