@@ -142,17 +142,10 @@ func (t *term) close(ctx context.Context) error {
 	return nil
 }
 
-// over reports whether the term has ended.
+// over reports whether the term has ended. A stall is no end.
 func (t *term) over() bool {
-	if t.writer == nil {
-		return false
-	}
-	select {
-	case <-t.writer.Failed():
-		return true
-	default:
-		return false
-	}
+	err := t.err()
+	return err != nil && !errors.Is(err, journal.ErrStalled)
 }
 
 // err returns why nothing becomes durable now.
