@@ -64,6 +64,7 @@ func (f *journalFlags) String() string {
 
 type journalCommand struct {
 	Dump   dumpCommand   `cmd:"" help:"Print each record as a line of JSON."`
+	Repair repairCommand `cmd:"" help:"Repair a damaged journal in a directory, without losing an acknowledged outcome."`
 	Rescue rescueCommand `cmd:"" help:"Write the state of a server whose journal is gone into a new journal."`
 }
 
@@ -102,10 +103,17 @@ func (c *verifyCommand) Run(p *process) error {
 	if errors.Is(err, audit.ErrNoSale) {
 		err = fmt.Errorf("%s: %w with --sale", &c.Journal, err)
 	}
+	var damage []*embedded.Fault
+	if err == nil {
+		damage, err = damageIn(b)
+	}
 	if err = errors.Join(err, b.Close()); err != nil {
 		return err
 	}
 	err = printAudit(p.stdout, &c.Journal, c.Sale, &found)
+	if err == nil {
+		err = printDamage(p, &c.Journal, damage)
+	}
 	if err == nil && found.Broken > 0 {
 		err = fmt.Errorf("%s: %s broken invariants", &c.Journal, count(found.Broken))
 	}

@@ -24,6 +24,7 @@ const (
 	lockName         = "LOCK"
 	segmentPrefix    = "segment-"
 	checkpointPrefix = "checkpoint-"
+	quarantinePrefix = "quarantine-"
 	temporarySuffix  = ".tmp"
 
 	temporaryMarker     = markerName + temporarySuffix // of both markers
@@ -62,7 +63,8 @@ type directory struct {
 	version int // of the marker
 	salt    uint32
 	lock    heldLock
-	notes   []string // what an operator should read about the markers
+	faults  []*Fault // of the markers
+	notes   []string // what an operator should read about them
 	noCopy  bool     // the marker has no copy: a crash came between the two
 }
 
@@ -77,8 +79,8 @@ func named(path string, err error) error {
 
 func (d *directory) join(name string) string { return filepath.Join(d.path, name) }
 
-// openDirectory locks a directory exclusively, and makes it a journal where it is missing or empty and never was one, or
-// where afresh allows another one.
+// openDirectory locks a directory exclusively, and makes it a journal where it is missing or empty and never was one,
+// or where afresh allows another one.
 func openDirectory(path string, afresh bool, fs fileSystem) (*directory, error) {
 	path, err := absolute(path, fs)
 	if err != nil {

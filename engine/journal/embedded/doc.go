@@ -9,6 +9,7 @@
 //	checkpoint-00000000000000900000
 //	prepared.tmp                      the next segment, filled with zeros while the current one is written
 //	*.tmp                             an unfinished file, removed by the next Recover
+//	quarantine-*                      what Repair has set aside; nothing reads it
 //	LOCK                              on Windows and NFS, where no directory can be locked
 //
 // The one process that writes holds an exclusive lock of the directory, those that only read share one. The directory
@@ -72,6 +73,27 @@
 // checks that its segment still has a name, which takes a microsecond, and, a tenth of a second after it last did, that
 // the path still leads to the locked directory. An idle journal checks both every half second. A journal that is gone
 // acknowledges nothing more and returns journal.ErrGone. Whatever has taken its place is not touched.
+//
+// # Rot and repair
+//
+// A start reads what it needs: the markers, the end, the newest checkpoint and the groups after it. Check reads the
+// rest too, so that rot is known before it is needed; `seathold verify` calls it. Repair restores a marker and the end,
+// and sets aside what is damaged and not needed. Where an acknowledged record would be lost it changes nothing and
+// names the place, and the last record that can be kept; the operator restores that file from a backup, or gives up
+// what follows by that number. Files that are set aside, and bytes that are cut off, stay under names that begin with
+// quarantine-.
+//
+//	damaged                                       a start                         Repair
+//	--------------------------------------------  ------------------------------  ---------------------------------
+//	a marker, a copy of the end                   reads the other, with a note    writes it anew
+//	both markers                                  refuses                         takes the id from the segments
+//	both copies of the end                        notes it; refuses if the last   writes it anew; if the last frame
+//	                                                frame is damaged as well        is damaged, as for a needed segment
+//	the newer checkpoint                          uses the older, with a note     sets it aside
+//	the older checkpoint, or a segment that       does not read it                sets the checkpoint and the segment
+//	  only the older one needs                                                      aside
+//	a segment that the newest intact checkpoint   refuses                         refuses; with the number, cuts it
+//	  needs, the last frame too                                                     there
 //
 // # A full disk
 //

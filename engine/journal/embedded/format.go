@@ -84,6 +84,15 @@ func decodeFileHeader(name, magic string, id uint64, b []byte) (h fileHeader, su
 	return h, sum, nil
 }
 
+// idIn returns the journal's id in an intact header of a segment or a checkpoint.
+func idIn(b []byte) (id uint64, ok bool) {
+	if len(b) < headerBytes || binary.LittleEndian.Uint32(b[28:]) != crc32.Checksum(b[:28], castagnoli) ||
+		string(b[:4]) != segmentMagic && string(b[:4]) != checkpointMagic {
+		return 0, false
+	}
+	return binary.LittleEndian.Uint64(b[8:]), true
+}
+
 // A frameHeader precedes the records of a group in a segment.
 //
 //	 0        4        8                16       20       24       28       32

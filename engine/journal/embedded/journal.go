@@ -82,10 +82,10 @@ type Journal struct {
 }
 
 // Open opens the journal in a directory. It makes the directory when it is missing; the parent must exist. A missing or
-// empty directory that had a journal before is refused with journal.ErrGone unless Options.New is set; a file beside the
-// directory shows that. Until Close or the end of this process any other Open or OpenReadOnly of the directory returns
-// journal.ErrLocked. A directory that holds other things is refused with journal.ErrForeign. The caller must call Recover
-// next.
+// empty directory that had a journal before is refused with journal.ErrGone unless Options.New is set; a file beside
+// the directory shows that. Until Close or the end of this process any other Open or OpenReadOnly of the directory
+// returns journal.ErrLocked. A directory that holds other things is refused with journal.ErrForeign. The caller must
+// call Recover next.
 func Open(path string, options Options) (*Journal, error) {
 	return open(path, options, disk())
 }

@@ -34,10 +34,15 @@ func decodeMarker(name string, content []byte) (id uint64, version int, err erro
 	return id, version, nil
 }
 
-func foreignVersion(version int) error {
-	return fmt.Errorf("%w: it has format version %d, this program reads 1 to %d",
-		journal.ErrForeign, version, formatVersion)
+// foreignVersion is the error of a marker of a version that this program does not read.
+type foreignVersion int
+
+func (v foreignVersion) Error() string {
+	return fmt.Sprintf("%v: it has format version %d, this program reads 1 to %d",
+		journal.ErrForeign, int(v), formatVersion)
 }
+
+func (foreignVersion) Unwrap() error { return journal.ErrForeign }
 
 // marker is one of the two files that show that a directory is a journal.
 type marker struct {
@@ -63,12 +68,21 @@ func (d *directory) readMarkerFile(name string) (marker, error) {
 	return m, nil
 }
 
-// reason returns why the marker cannot be used.
-func (m *marker) reason() string {
-	if errors.Is(m.err, os.ErrNotExist) {
-		return fmt.Sprintf("the file %s is missing", m.name)
+// fault returns why the marker cannot be used.
+func (m *marker) fault() *Fault {
+	if fault, ok := errors.AsType[*Fault](m.err); ok {
+		return fault
 	}
-	return m.err.Error()
+	if errors.Is(m.err, os.ErrNotExist) {
+		return faultAt(m.name, 0, "the file is missing")
+	}
+	return faultAt(m.name, 0, "%v", m.err)
+}
+
+// useless reports a marker that the other one stands in for.
+func (d *directory) useless(m *marker, other string) {
+	d.faults = append(d.faults, m.fault())
+	d.notes = append(d.notes, fmt.Sprintf("%v; %s was read instead", m.fault(), other))
 }
 
 // readMarker reads the journal's id from the marker, or from its copy where the marker is damaged.
@@ -86,11 +100,11 @@ func (d *directory) readMarker() (marked bool, err error) {
 		return false, damaged(markerName, 0, "it has the id %016x, and %s has %016x", m.id, c.name, c.id)
 	case m.err == nil && (c.err == nil && c.version == m.version || m.version == 1):
 	case m.err == nil && errors.Is(c.err, os.ErrNotExist):
-		d.noCopy = true
+		d.noCopy, d.faults = true, append(d.faults, c.fault())
 	case m.err == nil:
-		d.notes = append(d.notes, c.reason()+"; "+markerName+" is intact")
+		d.useless(&c, markerName)
 	case c.err == nil:
-		d.notes = append(d.notes, m.reason()+"; "+markerCopyName+" was read instead")
+		d.useless(&m, markerCopyName)
 		m = c
 	case errors.Is(m.err, os.ErrNotExist) && errors.Is(c.err, os.ErrNotExist):
 		return false, nil

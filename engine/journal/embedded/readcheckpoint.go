@@ -45,7 +45,7 @@ func (r *checkpointReader) run(id, start uint64, deliver func(records []byte) er
 		return end, err
 	}
 	if header.sequence != start {
-		return end, damaged(r.name, r.at, "by its header it starts at record %d", header.sequence)
+		return end, damaged(r.name, 0, "by its header it starts at record %d", header.sequence)
 	}
 	r.sum = sum
 	for r.size-r.at > footerBytes {
@@ -63,12 +63,13 @@ func (r *checkpointReader) run(id, start uint64, deliver func(records []byte) er
 	}
 	end, ok := decodeFooter(b, r.sum)
 	if !ok || end.chunks != r.chunks || end.bytes != r.bytes || end.start != start || end.end < start {
-		return end, damaged(r.name, r.at, "its footer is invalid")
+		return end, damaged(r.name, r.at-footerBytes, "its footer is invalid")
 	}
 	return end, nil
 }
 
 func (r *checkpointReader) chunk() (records []byte, err error) {
+	at := r.at
 	b, err := r.next(chunkHeaderBytes)
 	if err != nil {
 		return nil, err
@@ -76,14 +77,14 @@ func (r *checkpointReader) chunk() (records []byte, err error) {
 	header := [chunkHeaderBytes]byte(b)
 	length := binary.LittleEndian.Uint32(header[:])
 	if length == 0 || length > maxRunBytes {
-		return nil, damaged(r.name, r.at, "a chunk of %d bytes", length)
+		return nil, damaged(r.name, at, "a chunk of %d bytes", length)
 	}
 	if records, err = r.next(int(length)); err != nil {
 		return nil, err
 	}
 	r.sum = chunkSum(header[:], records, r.sum)
 	if r.sum != binary.LittleEndian.Uint32(header[4:]) {
-		return nil, damaged(r.name, r.at, "the checksum of a chunk is wrong")
+		return nil, damaged(r.name, at, "the checksum of a chunk is wrong")
 	}
 	r.chunks++
 	r.bytes += uint64(length)

@@ -104,6 +104,9 @@ func (r *recovery) deliverSegments(needed []numbered) error {
 	next, chain := needed[0].sequence, uint32(0)
 	for i, f := range needed {
 		data, err := r.dir.readFile(f.name, f.bytes, buffer)
+		if isAny(err, unreadable) {
+			return damaged(f.name, 0, "it cannot be read: %v", err)
+		}
 		if err != nil {
 			return err
 		}
@@ -121,12 +124,12 @@ func (r *recovery) deliverSegments(needed []numbered) error {
 		if i > 0 && header.chain != chain {
 			return damaged(f.name, 0, "it does not follow the last group of %s", needed[i-1].name)
 		}
-		s := segment{name: f.name, data: data, written: withoutZeros(data), salt: r.dir.salt, offset: headerBytes,
+		r.newest = segment{name: f.name, data: data, written: withoutZeros(data), salt: r.dir.salt, offset: headerBytes,
 			next: next, chain: sum, newest: i == len(needed)-1}
-		if err := r.deliverGroups(&s); err != nil {
+		if err := r.deliverGroups(&r.newest); err != nil {
 			return err
 		}
-		next, chain, r.newest = s.next, s.chain, s
+		next, chain = r.newest.next, r.newest.chain
 	}
 	r.noteEnd()
 	return nil
