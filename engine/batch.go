@@ -44,7 +44,8 @@ type Op struct {
 // Everything is decided before the wait, so the first operation of a long batch waits longest for its answer; a
 // thousand operations take about a millisecond. Options.Backlog bounds the outcomes that wait for the journal, also
 // within a batch. An operation waits for other callers like its single call, and all operations of a batch together for
-// about a second (see the package documentation). When ctx ends, the operations that are not decided yet are not begun, and return its error.
+// about a second (see the package documentation). When ctx ends, the operations that are not decided yet are not begun,
+// and return its error.
 func (e *Engine) Batch(ctx context.Context, ops []Op) {
 	now, mayWait := e.counts.instant(), batchWait
 	for i := range ops {

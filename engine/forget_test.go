@@ -128,6 +128,22 @@ func TestFullTableOfAccounts(t *testing.T) {
 	require.NoError(t, s.e.Close())
 }
 
+// A full table of accounts refuses entries for a draw, too.
+func TestFullTableRefusesEntries(t *testing.T) {
+	r := newBallotRun(t)
+	e, err := engine.Open(t.Context(), engine.Options{Sale: r.sale, Durability: engine.None, SweepEvery: -1, MaxAccounts: 1,
+		MaxReservations: 1 << 10, Clock: saleclock.Virtual(func() time.Time { return *r.now.Load() })})
+	require.NoError(t, err)
+	_, err = e.Enter(t.Context(), "draw1", "ann", "")
+	require.NoError(t, err)
+	_, err = e.Enter(t.Context(), "draw1", "bob", "")
+	var refusal *engine.Refusal
+	require.ErrorAs(t, err, &refusal)
+	require.Equal(t, engine.Full, refusal.Code)
+	require.Equal(t, "accounts", refusal.Table)
+	require.NoError(t, e.Close())
+}
+
 // Random lives of a sale: ids are used again once they are forgotten, the sale goes on while checkpoints are written,
 // and the newest checkpoint may be lost. After each start every reservation is what it was, unless it ended and was
 // forgotten, and the journal is legal.
