@@ -15,9 +15,11 @@ import (
 )
 
 // Dump writes a journal that no process is writing as JSON, one line a record: first the records of the newest
-// checkpoint, without "seq", then those after it. It needs no sale definition, since the journal names its sessions. A
-// record of a checkpoint has the sequence of the outcome that it stands for as "last_seq". "at" is the instant on the
-// sale clock; a release or expiry of version 1 has none.
+// checkpoint, without "seq", then those after it. It needs no sale definition: the journal names its sessions, and the
+// line of a definition has in "content" what outcomes are judged by.
+//
+// "at" is the instant on the sale clock; a release, an expiry and a draw's record of version 1 have none. A record of a
+// checkpoint has the sequence of the outcome that it stands for as "last_seq".
 func Dump(b journal.Reader, w io.Writer) error {
 	out := bufio.NewWriter(w)
 	d := dumper{out: json.NewEncoder(out)}
@@ -51,18 +53,21 @@ type dumpedRecord struct {
 	Reference   string       `json:"reference,omitempty"`
 	Sale        string       `json:"sale,omitempty"`
 	Digest      string       `json:"digest,omitempty"`
-	Phases      int          `json:"phases,omitempty"`
-	Pools       int          `json:"pools,omitempty"`
-	Draw        string       `json:"draw,omitempty"`
-	Group       string       `json:"priority_group,omitempty"`
-	Rank        uint32       `json:"rank,omitempty"`
-	Slot        int          `json:"slot,omitempty"`
-	Entries     int          `json:"entries,omitempty"`
-	Root        string       `json:"root,omitempty"`
-	Round       uint64       `json:"round,omitempty"`
-	Randomness  string       `json:"randomness,omitempty"`
-	Commitment  string       `json:"secret_commitment,omitempty"` // of the secret, which is not printed
-	MachineAt   string       `json:"machine_at,omitempty"`
+
+	Content *dumpedContent `json:"content,omitempty"`
+
+	Phases     int    `json:"phases,omitempty"`
+	Pools      int    `json:"pools,omitempty"`
+	Draw       string `json:"draw,omitempty"`
+	Group      string `json:"priority_group,omitempty"`
+	Rank       uint32 `json:"rank,omitempty"`
+	Slot       int    `json:"slot,omitempty"`
+	Entries    int    `json:"entries,omitempty"`
+	Root       string `json:"root,omitempty"`
+	Round      uint64 `json:"round,omitempty"`
+	Randomness string `json:"randomness,omitempty"`
+	Commitment string `json:"secret_commitment,omitempty"` // of the secret, which is not printed
+	MachineAt  string `json:"machine_at,omitempty"`
 }
 
 type dumpedLine struct {
@@ -86,7 +91,7 @@ func (d *dumper) line(seq uint64, b []byte) error {
 		d.names = r.Definition
 		to.Sale, to.Phases, to.Pools = d.names.Sale, len(d.names.Phases), len(d.names.Pools)
 		if d.names.Rules != nil {
-			to.Digest = d.names.Digest.String()
+			to.Digest, to.Content = d.names.Digest.String(), content(&d.names)
 		}
 	case r.Kind == record.KindClock:
 	case r.Kind >= record.KindEntry:

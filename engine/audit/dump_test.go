@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -46,6 +47,17 @@ func TestDump(t *testing.T) {
 	} {
 		require.True(t, strings.HasPrefix(lines[i], want), "line %d: %s", i, lines[i])
 	}
+
+	var dumped struct{ Content dumpedContent }
+	require.NoError(t, json.Unmarshal([]byte(lines[0]), &dumped))
+	c := dumped.Content
+	require.Equal(t, dumpedProgramme{Programme: "olympic", AccountCap: 30}, c.Programmes[0])
+	require.Len(t, c.Sessions, len(s.sale.Sessions))
+	first := s.sale.Pools[0]
+	require.Equal(t, dumpedPool{first.Category, first.Capacity, first.Withheld}, c.Sessions[first.Session].Pools[0])
+	require.Equal(t, "draw1", c.Phases[0].Draw)
+	require.Equal(t, s.sale.Phases[0].SlotCount(), c.Phases[0].Slots)
+	require.Equal(t, "packs", c.Draws[0].Phase)
 
 	broken := &writtenJournal{records: record.AppendTaken(nil, &held), count: 1}
 	require.ErrorIs(t, Dump(broken, &out), record.ErrInvalid, "no definition comes before the record")

@@ -1,0 +1,106 @@
+package audit
+
+import (
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/record"
+)
+
+// dumpedContent is what a definition says, as JSON: what outcomes are judged by.
+type dumpedContent struct {
+	Programmes []dumpedProgramme `json:"programmes"`
+	Sessions   []dumpedSession   `json:"sessions"`
+	Phases     []dumpedPhase     `json:"phases"`
+	Draws      []dumpedDraw      `json:"draws,omitempty"`
+}
+
+// dumpedProgramme has in Most what one account had, at the most, when that was more than the cap.
+type dumpedProgramme struct {
+	Programme  string `json:"programme"`
+	AccountCap int    `json:"account_cap"`
+	Most       int    `json:"most,omitempty"`
+}
+
+// dumpedSession has in Most what one account had, at the most, when that was more than the limit.
+type dumpedSession struct {
+	Session   string       `json:"session"`
+	Programme string       `json:"programme"`
+	Limit     int          `json:"limit"`
+	Most      int          `json:"most,omitempty"`
+	Pools     []dumpedPool `json:"pools,omitempty"`
+}
+
+type dumpedPool struct {
+	Category string `json:"category"`
+	Capacity int    `json:"capacity"`
+	Withheld int    `json:"withheld"`
+}
+
+type dumpedPhase struct {
+	Phase        string `json:"phase"`
+	Programme    string `json:"programme"`
+	PackSessions int    `json:"pack_sessions,omitempty"`
+	OpensAt      string `json:"opens_at"`
+	ClosesAt     string `json:"closes_at"`
+	Draw         string `json:"draw,omitempty"` // whose winners have slots
+	Slots        int    `json:"slots,omitempty"`
+	Places       int    `json:"places,omitempty"` // winners a slot
+	Sells        int    `json:"sells"`            // sessions
+}
+
+type dumpedDraw struct {
+	Draw               string `json:"draw"`
+	RegistrationOpens  string `json:"registration_opens"`
+	RegistrationCloses string `json:"registration_closes"`
+	Phase              string `json:"phase"`
+	Round              uint64 `json:"round"`
+}
+
+// content returns nil for a definition of version 1, which has names only.
+func content(d *record.Definition) *dumpedContent {
+	sale := d.Rules
+	if sale == nil {
+		return nil
+	}
+	to := &dumpedContent{}
+	for i := range sale.Programmes {
+		p := &sale.Programmes[i]
+		to.Programmes = append(to.Programmes, dumpedProgramme{Programme: p.ID, AccountCap: p.AccountCap})
+	}
+	for _, m := range d.Above.Programmes {
+		to.Programmes[m.Of].Most = m.Tickets
+	}
+	for i := range sale.Sessions {
+		s := &sale.Sessions[i]
+		session := dumpedSession{Session: s.ID, Programme: sale.Programmes[s.Programme].ID, Limit: s.Limit}
+		for _, p := range sale.Pools[s.FirstPool : s.FirstPool+s.PoolCount] {
+			session.Pools = append(session.Pools, dumpedPool{Category: p.Category, Capacity: p.Capacity, Withheld: p.Withheld})
+		}
+		to.Sessions = append(to.Sessions, session)
+	}
+	for _, m := range d.Above.Sessions {
+		to.Sessions[m.Of].Most = m.Tickets
+	}
+	for i := range sale.Phases {
+		to.Phases = append(to.Phases, phaseContent(sale, &sale.Phases[i]))
+	}
+	for i := range sale.Draws {
+		d := &sale.Draws[i]
+		to.Draws = append(to.Draws, dumpedDraw{Draw: d.ID, RegistrationOpens: stamp(d.RegistrationOpens),
+			RegistrationCloses: stamp(d.RegistrationCloses), Phase: sale.Phases[d.Phase].ID, Round: d.Beacon.Round})
+	}
+	return to
+}
+
+func phaseContent(sale *catalog.Sale, p *catalog.Phase) dumpedPhase {
+	to := dumpedPhase{Phase: p.ID, Programme: sale.Programmes[p.Programme].ID, PackSessions: p.PackSessions,
+		OpensAt: stamp(p.OpensAt), ClosesAt: stamp(p.ClosesAt)}
+	if p.Access == catalog.Slots {
+		to.Draw, to.Slots, to.Places = sale.Draws[p.Draw].ID, p.SlotCount(), p.Slots.Places
+	}
+	for session := range sale.Sessions {
+		if p.Sells(session) {
+			to.Sells++
+		}
+	}
+	return to
+}
