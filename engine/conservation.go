@@ -58,7 +58,8 @@ func (e *Engine) CheckConservation(ctx context.Context) (Conservation, error) {
 }
 
 // allowAbove accepts what accounts have beyond the caps and limits: it was rightly taken before they were lowered, or
-// before a session moved to another programme (I2). It takes about 100 ns an account, and is needed only where they were.
+// before a session moved to another programme (I2). It takes about 100 ns an account, and is needed only where they
+// were.
 func (e *Engine) allowAbove() (above record.Above) {
 	most := e.conservation.census.Allow()
 	for of, tickets := range most.Programmes {

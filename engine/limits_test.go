@@ -95,9 +95,10 @@ func ticketsOf(session string, n int) engine.Line {
 	return engine.Line{Session: session, Category: "A", Quantity: n}
 }
 
-// I2: a cap, a limit, or the programme of a session changes between two starts. What was rightly taken stays, and counts
-// where the definition in force says; a refusal states it; neither the live check nor verify calls it corruption, from
-// the records or from a checkpoint, however often the server starts. Nothing is taken beyond the limit in force.
+// I2: a cap, a limit, or the programme of a session changes between two starts. What was rightly taken stays, and
+// counts where the definition in force says; a refusal states it; neither the live check nor verify calls it
+// corruption, from the records or from a checkpoint, however often the server starts. Nothing is taken beyond the limit
+// in force.
 func TestLimitsThatChange(t *testing.T) {
 	for _, checkpoint := range []bool{false, true} {
 		l := newLimitsSale(t)
@@ -110,9 +111,11 @@ func TestLimitsThatChange(t *testing.T) {
 		})
 		l.sound("ann", 6, 0)
 		_, refusal = l.reserve("ann", "ones", ticketsOf("A", 1))
-		require.Equal(t, &engine.Refusal{Code: engine.SessionLimitExceeded, Session: "A", Limit: 3, Held: 4, Requested: 1}, refusal)
+		require.Equal(t, &engine.Refusal{Code: engine.SessionLimitExceeded, Session: "A", Limit: 3, Held: 4, Requested: 1},
+			refusal)
 		_, refusal = l.reserve("ann", "ones", ticketsOf("B", 1))
-		require.Equal(t, &engine.Refusal{Code: engine.AccountCapExceeded, Programme: "one", Limit: 5, Held: 6, Requested: 1}, refusal)
+		require.Equal(t, &engine.Refusal{Code: engine.AccountCapExceeded, Programme: "one", Limit: 5, Held: 6, Requested: 1},
+			refusal)
 		bob, refusal := l.reserve("bob", "ones", ticketsOf("A", 3), ticketsOf("B", 2))
 		require.Nil(t, refusal)
 
@@ -122,7 +125,8 @@ func TestLimitsThatChange(t *testing.T) {
 		l.sound("ann", 2, 4)
 		l.sound("bob", 2, 3)
 		_, refusal = l.reserve("ann", "twos", ticketsOf("C", 3))
-		require.Equal(t, &engine.Refusal{Code: engine.AccountCapExceeded, Programme: "two", Limit: 6, Held: 4, Requested: 3}, refusal)
+		require.Equal(t, &engine.Refusal{Code: engine.AccountCapExceeded, Programme: "two", Limit: 6, Held: 4, Requested: 3},
+			refusal)
 		_, refusal = l.reserve("ann", "twos", ticketsOf("C", 2))
 		require.Nil(t, refusal)
 		_, refusal = l.reserve("ann", "ones", ticketsOf("B", 1))

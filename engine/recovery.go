@@ -111,9 +111,9 @@ func (p *replay) into(ctx context.Context) journal.Recovery {
 	return to
 }
 
-// countStock counts the stock, once: when the replay is over, or on a standby when it is past the checkpoint's end. Only
-// from there on is the state consistent. The stock is the present sale's, which may have fewer places than an earlier
-// one, so what the reservations took meanwhile is no fault.
+// countStock counts the stock, once: when the replay is over, or on a standby when it is past the checkpoint's end.
+// Only from there on is the state consistent. The stock is the present sale's, which may have fewer places than an
+// earlier one, so what the reservations took meanwhile is no fault.
 func (p *replay) countStock() error {
 	if p.counted {
 		return nil
@@ -182,8 +182,8 @@ func restored(r *record.Record) inventory.Restored {
 }
 
 // ended restores the end of a reservation. A checkpoint leaves out what ended long ago, and replay starts before the
-// checkpoint's end: up to there the released or expired reservation of a record may be missing. A confirmed one is never
-// left out, and later every reservation that ends must have been taken.
+// checkpoint's end: up to there the released or expired reservation of a record may be missing. A confirmed one is
+// never left out, and later every reservation that ends must have been taken.
 func (p *replay) ended(r *record.Record) error {
 	if forgotten, err := p.ends(r); forgotten || err != nil {
 		return err

@@ -292,8 +292,8 @@ func TestDefinitionIsWrittenOnChange(t *testing.T) {
 	}
 }
 
-// The replay of a journal that no engine can have written fails, and names the record: an end of what was never taken, a
-// second end, an id that is taken while it is in use. Up to a checkpoint's end a release or expiry may be of a
+// The replay of a journal that no engine can have written fails, and names the record: an end of what was never taken,
+// a second end, an id that is taken while it is in use. Up to a checkpoint's end a release or expiry may be of a
 // reservation that the checkpoint left out; a confirmation may not.
 func TestReplayRefusesIllegalRecords(t *testing.T) {
 	sale := cellSale(t, 1)
@@ -313,31 +313,34 @@ func TestReplayRefusesIllegalRecords(t *testing.T) {
 		return record.AppendReservation(nil, &s)
 	}
 	const never, twice = " but was never taken", "is taken again while it is "
+	released, confirmed, expired := end(engine.Released), end(engine.Confirmed), end(engine.Expired)
 	for name, c := range map[string]struct {
 		checkpoint []byte // of records up to 2; it may hold effects of records up to 4
 		records    [][]byte
 		want       string // "" for none
 	}{
-		"released, never taken":  {nil, [][]byte{end(engine.Released)}, "record 2: reservation "},
-		"confirmed, never taken": {nil, [][]byte{end(engine.Confirmed)}, never},
-		"expired, never taken":   {nil, [][]byte{end(engine.Expired)}, never},
-		"released twice":         {nil, [][]byte{taken, end(engine.Released), end(engine.Released)}, "record 4: reservation "},
-		"expired and confirmed":  {nil, [][]byte{taken, end(engine.Expired), end(engine.Confirmed)}, "is expired and then confirmed"},
+		"released, never taken":  {nil, [][]byte{released}, "record 2: reservation "},
+		"confirmed, never taken": {nil, [][]byte{confirmed}, never},
+		"expired, never taken":   {nil, [][]byte{expired}, never},
+		"released twice":         {nil, [][]byte{taken, released, released}, "record 4: reservation "},
+		"expired and confirmed":  {nil, [][]byte{taken, expired, confirmed}, "is expired and then confirmed"},
 		"taken twice":            {nil, [][]byte{taken, taken}, twice + "held"},
-		"taken when sold":        {nil, [][]byte{taken, end(engine.Confirmed), taken}, twice + "confirmed"},
-		"taken again":            {nil, [][]byte{taken, end(engine.Released), taken, end(engine.Confirmed)}, ""},
+		"taken when sold":        {nil, [][]byte{taken, confirmed, taken}, twice + "confirmed"},
+		"taken again":            {nil, [][]byte{taken, released, taken, confirmed}, ""},
 
-		"left out by the checkpoint":       {[]byte{}, [][]byte{nil, end(engine.Released)}, ""},
-		"expired, left out":                {[]byte{}, [][]byte{nil, nil, end(engine.Expired)}, ""},
-		"confirmed, never left out":        {[]byte{}, [][]byte{nil, end(engine.Confirmed)}, "record 3: reservation "},
-		"released after the end":           {[]byte{}, [][]byte{nil, nil, nil, end(engine.Released)}, "record 5: reservation "},
-		"in the checkpoint already":        {row(engine.Released, 4), [][]byte{nil, taken, end(engine.Released)}, ""},
-		"half in the checkpoint":           {row(engine.Held, 3), [][]byte{nil, taken, end(engine.Released)}, ""},
-		"twice within the checkpoint":      {row(engine.Released, 3), [][]byte{nil, nil, end(engine.Confirmed)}, "is released and then confirmed"},
-		"taken twice in the checkpoint":    {row(engine.Held, 2), [][]byte{nil, taken}, twice + "held"},
-		"of version 1, in the checkpoint":  {row(engine.Released, 0), [][]byte{nil, taken, end(engine.Released)}, ""},
-		"of version 1, after the first":    {row(engine.Held, 0), [][]byte{nil, taken, end(engine.Released), end(engine.Released)}, "is released and then released"},
-		"taken again under a forgotten id": {row(engine.Expired, 1), [][]byte{nil, taken, end(engine.Confirmed)}, ""},
+		"left out by the checkpoint": {[]byte{}, [][]byte{nil, released}, ""},
+		"expired, left out":          {[]byte{}, [][]byte{nil, nil, expired}, ""},
+		"confirmed, never left out":  {[]byte{}, [][]byte{nil, confirmed}, "record 3: reservation "},
+		"released after the end":     {[]byte{}, [][]byte{nil, nil, nil, released}, "record 5: reservation "},
+		"in the checkpoint already":  {row(engine.Released, 4), [][]byte{nil, taken, released}, ""},
+		"half in the checkpoint":     {row(engine.Held, 3), [][]byte{nil, taken, released}, ""},
+		"twice within the checkpoint": {row(engine.Released, 3), [][]byte{nil, nil, confirmed},
+			"is released and then confirmed"},
+		"taken twice in the checkpoint":   {row(engine.Held, 2), [][]byte{nil, taken}, twice + "held"},
+		"of version 1, in the checkpoint": {row(engine.Released, 0), [][]byte{nil, taken, released}, ""},
+		"of version 1, after the first": {row(engine.Held, 0), [][]byte{nil, taken, released, released},
+			"is released and then released"},
+		"taken again under a forgotten id": {row(engine.Expired, 1), [][]byte{nil, taken, confirmed}, ""},
 	} {
 		kept := newStore()
 		kept.place(definition.Append(nil, at))
@@ -387,7 +390,8 @@ func TestFewerPlacesAreNoFaultOfARecord(t *testing.T) {
 		s.options.Sale = cellSale(t, 1)
 		s.options.Sale.Pools[0].Withheld = 2
 		err := s.start()
-		require.ErrorContains(t, err, "session "+sale.Sessions[0].ID+", category A has 0 seats on sale, but the journal has 1 taken")
+		require.ErrorContains(t, err,
+			"session "+sale.Sessions[0].ID+", category A has 0 seats on sale, but the journal has 1 taken")
 		require.NotContains(t, err.Error(), "record")
 		if !checkpoint {
 			s.options.Sale = sale

@@ -15,9 +15,9 @@ import (
 // Its beginning. One goroutine prepares the term and then publishes it: the one that opens the engine, or on a standby
 // the one that follows. claim fences every older leader, stores the present sale's definition and the secrets of its
 // draws if the journal lacks them, and only then starts the writer; begin publishes. Nothing is placed before that, so
-// the definition precedes every record whose numbers it explains, and the secret every entry of the draw. A caller never
-// sees a term that cannot acknowledge: what may fail on the way has failed before the term is published, and then there
-// is no term, no writer, and nothing to end.
+// the definition precedes every record whose numbers it explains, and the secret every entry of the draw. A caller
+// never sees a term that cannot acknowledge: what may fail on the way has failed before the term is published, and then
+// there is no term, no writer, and nothing to end.
 //
 // Its end. A term ends when its writer fails, which is final and happens at most once: a newer leader has fenced it, or
 // the journal has failed. watch owns that end. From the writer's failure on, admit refuses new calls, waiting callers
@@ -85,9 +85,9 @@ func (e *Engine) claim(ctx context.Context, p *replay, found journal.Recovered) 
 	return t, nil
 }
 
-// storeOpening appends a term's first records: the present sale's definition and the secrets of its draws, as far as the
-// journal lacks them. It waits for the journal as long as ctx allows: giving up a claim for a journal that hangs would
-// only have another server wait for it.
+// storeOpening appends a term's first records: the present sale's definition and the secrets of its draws, as far as
+// the journal lacks them. It waits for the journal as long as ctx allows: giving up a claim for a journal that hangs
+// would only have another server wait for it.
 func (e *Engine) storeOpening(ctx context.Context, opening journal.Group) error {
 	slow := time.AfterFunc(e.o.JournalTimeout, func() {
 		e.o.Log.Warn("the journal does not respond; this server leads once it has stored the sale definition")

@@ -57,8 +57,8 @@ func rowOf[K comparable, T any](rows map[K]int, table *[]T, name K, fresh T) int
 }
 
 // ErrNoSale is returned for a journal that must be judged by a sale that the caller names.
-var ErrNoSale = errors.New("the journal has a definition of version 1, which does not say how many places there were; " +
-	"name the sale that it belongs to")
+var ErrNoSale = errors.New("the journal has a definition of version 1, which does not say how many places there " +
+	"were; name the sale that it belongs to")
 
 // define puts a definition in force. b is its record.
 func (a *auditor) define(seq uint64, d *record.Definition, b []byte) error {

@@ -36,12 +36,14 @@ func TestDump(t *testing.T) {
 	for i, want := range []string{
 		`{"last_seq":1,"kind":"definition",` + at + `000Z","sale":"paris2024","digest":"` + definition.Digest.String() + `",`,
 		`{"last_seq":3,"kind":"clock",` + at + `500Z"}`,
-		`{"last_seq":7,"kind":"reservation","at":"2023-11-30T09:00:02.000Z","id":"02000000-0000-0000-0000-000000000000","account":"bob","phase":"` +
-			definition.Phases[s.phase] + `","state":"held",` + ticket + `1}],"created_at":"2023-11-30T09:00:02.000Z",` +
+		`{"last_seq":7,"kind":"reservation","at":"2023-11-30T09:00:02.000Z",` +
+			`"id":"02000000-0000-0000-0000-000000000000","account":"bob",` +
+			`"phase":"` + definition.Phases[s.phase] + `","state":"held",` + ticket + `1}],` + `"created_at":"2023-11-30T09:00:02.000Z",` +
 			`"expires_at":"2023-11-30T09:00:03.000Z"}`,
 		`{"seq":1,"kind":"definition",` + at + `000Z",`,
 		`{"seq":2,"kind":"taken",` + at + `000Z","id":"01000000-0000-0000-0000-000000000000","account":"ann",`,
-		`{"seq":3,"kind":"confirmed",` + at + `500Z","id":"01000000-0000-0000-0000-000000000000","confirmed_at":"2023-11-30T09:00:00.500Z"}`,
+		`{"seq":3,"kind":"confirmed",` + at + `500Z","id":"01000000-0000-0000-0000-000000000000",` +
+			`"confirmed_at":"2023-11-30T09:00:00.500Z"}`,
 		`{"seq":4,"kind":"entry",` + at + `600Z","account":"ann","draw":"draw1","priority_group":"club"}`,
 		`{"seq":5,"kind":"frozen",` + at + `700Z","draw":"draw1","entries":1,"root":"ab0000`,
 	} {

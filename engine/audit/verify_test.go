@@ -151,8 +151,8 @@ func TestVerifyFindsBrokenInvariants(t *testing.T) {
 	}
 }
 
-// I2: what was rightly taken before a limit, a cap or a session's programme changed stays. What is taken later is judged
-// by the limit then in force.
+// I2: what was rightly taken before a limit, a cap or a session's programme changed stays. What is taken later is
+// judged by the limit then in force.
 func TestVerifyJudgesByTheDefinitionInForce(t *testing.T) {
 	const other = "record 5: I2: account ann has"
 	first := newStory(t)

@@ -52,7 +52,7 @@ func TestAssembleRefuses(t *testing.T) {
 		"pool 0 is of session -1 of":             func(s *Sale, _ [][]bool) { s.Pools[0].Session = -1 },
 		"it is listed twice":                     func(s *Sale, _ [][]bool) { s.Pools[1].Category = s.Pools[0].Category },
 		"withheld":                               func(s *Sale, _ [][]bool) { s.Pools[0].Withheld = s.Pools[0].Capacity + 1 },
-		"does not come with":                     func(s *Sale, _ [][]bool) { s.Pools[len(s.Pools)-1].Session = s.Pools[0].Session },
+		"does not come with":                     func(s *Sale, _ [][]bool) { s.Pools[len(s.Pools)-1].Session = 2 },
 	} {
 		_, err := assembled(t, change)
 		require.ErrorContains(t, err, want)

@@ -255,8 +255,8 @@ type Most struct {
 	Sessions   []int // by session; 0 where no account exceeds the limit
 }
 
-// Allow accepts what accounts have beyond the caps and limits, which were lower, or on other sessions, when it was taken
-// (I2). It returns how much that is. It is called before the sale continues, while no ledger changes.
+// Allow accepts what accounts have beyond the caps and limits, which were lower, or on other sessions, when it was
+// taken (I2). It returns how much that is. It is called before the sale continues, while no ledger changes.
 func (c *Census) Allow() Most {
 	most := Most{Programmes: make([]int, len(c.v.caps)), Sessions: make([]int, len(c.v.sessions))}
 	clear(c.allowed)

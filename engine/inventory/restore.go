@@ -10,8 +10,8 @@ import (
 // once it must be right. After that, restoring continues one legal step at a time, as on a standby.
 
 // A row keeps the sequence of its last outcome, so a record applies only if it is newer than what the row has, and then
-// it must be a legal step. A row that comes from a journal of version 1 has no sequence until a record applies to it. It
-// is judged by its state alone: an outcome that it has already changes nothing.
+// it must be a legal step. A row that comes from a journal of version 1 has no sequence until a record applies to it.
+// It is judged by its state alone: an outcome that it has already changes nothing.
 
 // Restored is an outcome as the journal has it. Of a reservation's end only the id of the request is used.
 type Restored struct {
@@ -22,8 +22,8 @@ type Restored struct {
 	Seq       uint64 // 0 if it is not known
 }
 
-// RestoreTaken restores a reservation that was taken, or the row of a checkpoint in whatever state it has. One whose row
-// has this outcome or a later one already stays as it is.
+// RestoreTaken restores a reservation that was taken, or the row of a checkpoint in whatever state it has. One whose
+// row has this outcome or a later one already stays as it is.
 func (v *Inventory) RestoreTaken(o Restored) error {
 	q := o.Request
 	hash := v.hashID(&q.ID)

@@ -23,8 +23,8 @@ func NewDecoder(s *catalog.Sale) *Decoder { return &Decoder{sale: s, is: Definit
 // is the sequence of a record of the journal, and 0 for one of a checkpoint.
 //
 // The error is ErrInvalid for bytes that are not a record, or that come before any definition. Otherwise it states what
-// the present sale lacks: the journal is of another sale, or names a phase, pool, draw or group that was removed. A draw
-// that was announced or postponed, and removed before anybody entered, is no error: its index is then negative.
+// the present sale lacks: the journal is of another sale, or names a phase, pool, draw or group that was removed. A
+// draw that was announced or postponed, and removed before anybody entered, is no error: its index is then negative.
 func (d *Decoder) Decode(seq uint64, b []byte) (*Record, error) {
 	r := &d.record
 	if err := r.Decode(b); err != nil {

@@ -27,8 +27,8 @@ import (
 // Programmes, sessions, phases and draws are named by their positions; group 0 means no group and groups count from 1.
 // The part in brackets is there with access by slots. Times are ms since 1970, durations ms, integers unsigned varints.
 //
-// The digest is the SHA-256 of the content. It is the same on every machine, as long as the sale's files say the same in
-// the same order. Titles, venues, prices and whatever else only people read are not in it.
+// The digest is the SHA-256 of the content. It is the same on every machine, as long as the sale's files say the same
+// in the same order. Titles, venues, prices and whatever else only people read are not in it.
 //
 // The content of Paris 2024 has 44 kilobytes.
 type Definition struct {

@@ -196,9 +196,11 @@ func TestLargestDefinition(t *testing.T) {
 	at := time.Date(9998, 12, 31, 23, 59, 0, 0, time.UTC)
 	for i := range 64 {
 		s.Groups = append(s.Groups, catalog.Group{ID: id(i)})
-		s.Phases = append(s.Phases, catalog.Phase{ID: id(i), OpensAt: at, ClosesAt: at, Draw: -1, Slots: catalog.SlotRule{Group: -1}})
+		s.Phases = append(s.Phases, catalog.Phase{ID: id(i), OpensAt: at, ClosesAt: at, Draw: -1,
+			Slots: catalog.SlotRule{Group: -1}})
 		s.Draws = append(s.Draws, catalog.Draw{ID: id(i), RegistrationOpens: at, RegistrationCloses: at,
-			Beacon: catalog.Beacon{ChainHash: strings.Repeat("f", 64), PublicKey: strings.Repeat("f", 192), Genesis: at}})
+			Beacon: catalog.Beacon{ChainHash: strings.Repeat("f", 64), PublicKey: strings.Repeat("f", 192),
+				Genesis: at}})
 		sells = append(sells, make([]bool, 60_000))
 	}
 	s.Programmes = []catalog.Programme{{ID: "p", AccountCap: 4095}}

@@ -17,8 +17,8 @@
 // records get a position, so instants are not strictly ascending.
 //
 // A record of a checkpoint stands for the last outcome of its subject. It has the sequence that this outcome has in the
-// journal, and its instant. Either is 0 where the journal does not have it: in what comes from records of version 1, and
-// in entries, of which neither is kept.
+// journal, and its instant. Either is 0 where the journal does not have it: in what comes from records of version 1,
+// and in entries, of which neither is kept.
 //
 //	kind 1  definition   digest 32 bytes | content | above: programmes, sessions      both
 //	kind 2  taken        id 16 bytes | body | lines                                   journal; created at is at

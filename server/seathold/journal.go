@@ -131,7 +131,8 @@ func printAudit(w io.Writer, where *journalFlags, sale string, a *audit.Findings
 		out.printf("note          %s", note)
 	}
 	if a.Definitions > 0 {
-		out.printf("sale          %s, definitions in force so far: %d, digest of the last: %s", a.Sale, a.Definitions, a.Digest)
+		out.printf("sale          %s, definitions in force so far: %d, digest of the last: %s", a.Sale, a.Definitions,
+			a.Digest)
 	}
 	if a.Differs {
 		out.printf("note          the last definition is not that of --sale %s; the journal is judged by its own", sale)
