@@ -50,7 +50,7 @@ var families = []struct {
 		"On a standby: time since it last had every record that the leader has made durable. 0 on a leader.", nil},
 	{"journal_up", "1 while the journal makes outcomes durable; 0 after it has failed or stopped responding.", nil},
 	{"journal_safe",
-		"1 while acknowledged outcomes survive a crash of the journal's store, and it has no failover that may lose them.", nil},
+		"1 while no crash or failover of the journal's store may lose acknowledged outcomes.", nil},
 	{"journal_retrying", "1 while calls to the journal's store fail and are retried.", nil},
 	{"journal_retries_total", "Calls to the journal's store that failed and were retried.", nil},
 	{"journal_resent_entries_total",

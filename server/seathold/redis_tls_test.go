@@ -57,7 +57,8 @@ func TestRedisOverTLS(t *testing.T) {
 	s, stranger := newSecured(t), newSecured(t)
 	r := redistest.StartTLS(t, s.certificates())
 	server := start(t, append(s.flags, "--redis", r.URL())...)
-	a, err := server.call(http.MethodPost, "/v1/reservations", fmt.Sprintf(reserveOne, "11111111-1111-4111-8111-111111111111"))
+	body := fmt.Sprintf(reserveOne, "11111111-1111-4111-8111-111111111111")
+	a, err := server.call(http.MethodPost, "/v1/reservations", body)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusCreated, a.status)
 	require.Equal(t, exitDone, server.stop())
@@ -65,10 +66,10 @@ func TestRedisOverTLS(t *testing.T) {
 	require.Equal(t, exitDone, code, out)
 	require.Contains(t, out, "1 held")
 
-	ca := s.flags[:2:2]
+	ca, certificate := s.flags[:2:2], s.flags[2:6:6]
 	for want, args := range map[string][]string{
 		"unknown authority; --redis-ca FILE trusts another authority": nil,
-		"candidate authority certificate":                             append(s.flags[2:len(s.flags):len(s.flags)], "--redis-ca", stranger.path("ca.pem")),
+		"candidate authority certificate":                             append(certificate, "--redis-ca", stranger.path("ca.pem")),
 		"certificate required; --redis-cert and --redis-key":          ca,
 		"remote error: tls: ": append(ca, "--redis-cert", stranger.path("client.pem"), "--redis-key",
 			stranger.path("client.key")),

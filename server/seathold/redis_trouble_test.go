@@ -239,7 +239,7 @@ func TestSecretsInFailures(t *testing.T) {
 	t.Parallel()
 	r := redistest.Start(t, append([]string{"--requirepass", "another"}, redistest.Durable...)...)
 	for url, code := range map[string]int{
-		"redis://:" + secret + "@" + r.Addr():                                                     exitFailed, // not the password
+		"redis://:" + secret + "@" + r.Addr():                                                     exitFailed,
 		"redis://" + secret + ":" + secret + "@" + r.Addr():                                       exitFailed,
 		"redis://" + r.Addr() + "?password=" + secret:                                             exitUsage,
 		"redis://" + r.Addr() + "?sentinel_password=" + secret:                                    exitUsage,

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"time"
 
@@ -95,10 +96,12 @@ func (c *rehearseCommand) options(p *process) (o rehearsal.Options, tidy func() 
 	}
 	dir := c.Data
 	if dir == "" {
-		if dir, err = os.MkdirTemp(".", "seathold-rehearsal-"); err != nil {
+		temporary, err := os.MkdirTemp(".", "seathold-rehearsal-")
+		if err != nil {
 			return o, nil, err
 		}
-		tidy = func() error { return os.RemoveAll(dir) }
+		tidy = func() error { return os.RemoveAll(temporary) }
+		dir = filepath.Join(temporary, "journal") // a journal leaves a trace beside its directory
 	}
 	o.Reopen = func() (rehearsal.Readable, error) { return embedded.OpenReadOnly(dir) }
 	if o.Journal, err = embedded.Open(dir, embedded.Options{}); err != nil {

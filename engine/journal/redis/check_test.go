@@ -121,9 +121,8 @@ func TestPassword(t *testing.T) {
 	}
 }
 
-// TestCluster uses a cluster of one server that has all slots.
-func TestCluster(t *testing.T) {
-	t.Parallel()
+// startCluster starts a cluster of one server that has all slots.
+func startCluster(t *testing.T) *redistest.Server {
 	s := redistest.Start(t, append([]string{"--cluster-enabled", "yes"}, redistest.Durable...)...)
 	client := redis.NewClient(&redis.Options{Addr: s.Addr()})
 	defer client.Close()
@@ -131,7 +130,12 @@ func TestCluster(t *testing.T) {
 	until(t, "the cluster is up", func() bool {
 		return strings.Contains(client.ClusterInfo(t.Context()).Val(), "cluster_state:ok")
 	})
-	url := "redis+cluster://" + s.Addr()
+	return s
+}
+
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	url := "redis+cluster://" + startCluster(t).Addr()
 	appendAndRecover(t, url)
 	report := check(t, url)
 	require.True(t, report.Safe, report)

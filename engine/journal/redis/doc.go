@@ -134,7 +134,8 @@
 //	  +type +get +mget +strlen +set +del +exists +unlink +hget +hgetall +hset +hkeys +hdel
 //	  +xadd +xlen +xrange +xrevrange +xread +xdel +xtrim +eval +evalsha
 //
-// In a cluster, +cluster|slots +cluster|nodes +command are needed, too. OpenReadOnly needs +get +mget +hgetall +xrange.
+// In a cluster, +cluster|slots +cluster|nodes are needed, too, and +command saves the client a second request for each
+// call. OpenReadOnly needs +get +mget +hgetall +xrange.
 //
 // # Cost
 //

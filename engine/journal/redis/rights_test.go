@@ -70,6 +70,23 @@ func TestRights(t *testing.T) {
 	require.Len(t, contentsOf(t, o).groups, 1)
 }
 
+// TestRightsInCluster adds the rights that a cluster needs, of which none is needless.
+func TestRightsInCluster(t *testing.T) {
+	t.Parallel()
+	s := startCluster(t)
+	address := func(name string, more ...string) string {
+		url := withUser(t, s, name, append(documentedRights(t), more...))
+		return strings.Replace(url, "redis://", "redis+cluster://", 1)
+	}
+	more := []string{"+cluster|slots", "+cluster|nodes"}
+	require.NoError(t, useEverything(t, Options{Address: address("all", more...), Name: freshName()}))
+	for i := range more {
+		o := Options{Address: address("without"+more[i], slices.Delete(slices.Clone(more), i, i+1)...), Name: freshName(),
+			Timeout: 50 * time.Millisecond}
+		require.Error(t, useEverything(t, o), more[i])
+	}
+}
+
 // TestEachRightIsNeeded requires that a journal cannot do without any of the documented rights. Only hello is a matter of
 // taste: without it the client logs in by other means, and Redis logs the refusal.
 func TestEachRightIsNeeded(t *testing.T) {

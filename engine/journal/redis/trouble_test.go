@@ -81,8 +81,8 @@ func TestTroubleIsVisible(t *testing.T) {
 			waiting := startAppend(j, testGroup(1, 5))
 			until(t, "the trouble is visible", func() bool { return j.Condition().Retrying != nil })
 			until(t, "it is still visible after further checks", func() bool { return j.Condition().Retries > 3 })
-			cause := j.Status().Retrying
-			require.ErrorContains(t, cause, map[string]string{"OOM": "OOM command not allowed", "timeout": "no response within"}[name])
+			want := map[string]string{"OOM": "OOM command not allowed", "timeout": "no response within"}
+			require.ErrorContains(t, j.Status().Retrying, want[name])
 			waiting.held(t)
 			do(c.end)
 			require.NoError(t, <-waiting.done)
