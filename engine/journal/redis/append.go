@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -58,7 +59,7 @@ func (j *Journal) Beat(ctx context.Context) error {
 	attempt, cancel := context.WithTimeout(ctx, beatTimeout)
 	defer cancel()
 	j.number++
-	err := j.beat(attempt, beatType)
+	_, err := j.beat(attempt, beatType)
 	if err == nil {
 		j.restoreKeys(attempt)
 		return nil
@@ -87,44 +88,48 @@ func (j *Journal) StepDown(ctx context.Context) error {
 	}
 	j.number++
 	a := j.link.attempts(0)
-	for {
-		err := j.beat(ctx, resignType)
-		if err == nil {
+	for unanswered := false; ; {
+		resigned, err := j.beat(ctx, resignType)
+		if resigned || unanswered && errors.Is(err, journal.ErrFenced) { // a follower has claimed after the resignation
 			a.succeeded()
 			_ = j.fail(errSteppedDown) // fail returns the error for callers that pass it on
 			return nil
 		}
+		if err == nil {
+			continue // the journal now ends where it should
+		}
 		if err := a.backOff(ctx, err); err != nil {
 			return j.fail(err)
 		}
+		unanswered = true
 	}
 }
 
-// beat makes one attempt to append a beat or a resignation. If the journal does not end where it should, it appends
-// what is missing instead.
-func (j *Journal) beat(ctx context.Context, kind string) error {
+// beat makes one attempt to append a beat or a resignation, and reports whether it is appended. It can be repeated. If
+// the journal does not end where it should, it appends what is missing instead.
+func (j *Journal) beat(ctx context.Context, kind string) (appended bool, err error) {
 	reply, err := j.link.run(ctx, j.link.options.Timeout, beatScript, []string{j.link.stream, j.link.tail},
 		id{j.epoch, j.number}.String(), j.tail.String(), kind)
 	refused := isRefusedID(err)
 	if err != nil && !refused {
-		return err
+		return false, err
 	}
 	j.beatSucceeded()
 	if reply == int64(1) {
-		return nil
+		return true, nil
 	}
 	// Redis found another tail, or an id that is not below this one. The newest entry is the one that the journal must
 	// end with.
 	lost, lostErr := j.missing(ctx, j.resend.newest())
 	switch {
 	case lostErr != nil:
-		return lostErr
+		return false, lostErr
 	case len(lost) > 0:
-		return j.resendLost(ctx, lost)
+		return false, j.resendLost(ctx, lost)
 	case refused:
-		return refusedID(id{j.epoch, j.number}, err)
+		return false, refusedID(id{j.epoch, j.number}, err)
 	}
-	return nil
+	return false, nil
 }
 
 // put sends an entry until the stream contains it, after the entry before it.

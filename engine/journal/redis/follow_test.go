@@ -3,10 +3,12 @@ package redis
 import (
 	"context"
 	"errors"
+	"io"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/journal/redis/redistest"
 	"github.com/stretchr/testify/require"
@@ -130,6 +132,56 @@ func TestStepDown(t *testing.T) {
 	second := startFollower(t, o, time.Minute) // the old leader's resignation must not end it
 	require.NoError(t, f.journal.Append(t.Context(), testGroup(6, 1)))
 	until(t, "the next follower has both groups", func() bool { return second.groups() == 2 })
+}
+
+// losesReply is a client's hook that loses the reply of the first resignation, after a call of then.
+type losesReply struct {
+	then func()
+	lost bool
+}
+
+func (l *losesReply) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (l *losesReply) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (l *losesReply) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		args := cmd.Args()
+		if err != nil || args[len(args)-1] != resignType || cmd.(*redis.Cmd).Val() != int64(1) || l.lost {
+			return err
+		}
+		l.lost = true
+		l.then()
+		cmd.SetErr(io.EOF)
+		return io.EOF
+	}
+}
+
+// TestResignationRepeated loses the reply of a resignation, whose first attempt has only corrected the tail. StepDown
+// succeeds, whether or not a follower claims before it repeats the resignation.
+func TestResignationRepeated(t *testing.T) {
+	s := redistest.Start(t)
+	for _, claims := range []bool{false, true} {
+		o := Options{Address: s.URL(), Name: freshName()}
+		leader := claimed(t, o)
+		require.NoError(t, leader.Append(t.Context(), testGroup(1, 5)))
+		damage(t, leader.link, "tail", []any{"set", "garbage"})
+		f := startFollower(t, o, time.Minute)
+		hook := &losesReply{then: func() {
+			<-f.done
+			if f.err == nil && claims {
+				f.err = f.journal.Claim(t.Context(), "")
+			}
+		}}
+		leader.link.client.AddHook(hook)
+		require.NoError(t, leader.StepDown(t.Context()))
+		require.True(t, hook.lost)
+		require.NoError(t, f.err)
+		require.ErrorIs(t, leader.Append(t.Context(), testGroup(6, 1)), journal.ErrClosed)
+	}
 }
 
 // TestClaimOnlyWhatWasRead (I8) claims after the leader has added something that Follow did not deliver: a group, a beat,

@@ -159,7 +159,7 @@ func (j *Journal) holdUntilSafe(ctx context.Context) error {
 		if err == nil && (held || !safe) {
 			held = true
 			j.number++
-			err = j.beat(ctx, beatType)
+			_, err = j.beat(ctx, beatType)
 		}
 		switch {
 		case err != nil:

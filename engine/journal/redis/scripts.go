@@ -69,7 +69,8 @@ redis.call('SET', KEYS[3], mine .. ' ' .. ARGV[3])
 return 1`)
 
 // beatScript adds a beat or a resignation after the expected position and removes the entry before it if that is a
-// beat. It returns 1, or the position that the journal ends at instead.
+// beat. It returns 1, or the position that the journal ends at instead. A repeated beat has the same result as the first
+// one.
 //
 // KEYS stream, tail. ARGV id, expected position, type.
 var beatScript = redis.NewScript(luaGet + `
@@ -77,6 +78,7 @@ local tail = get(KEYS[2])
 if tail ~= ARGV[2] then return tail end
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
 if not last[1] then return '' end
+if last[1][1] == ARGV[1] then return 1 end
 redis.call('XADD', KEYS[1], ARGV[1], 'type', ARGV[3])
 if last[1][2][2] == '` + beatType + `' then redis.call('XDEL', KEYS[1], last[1][1]) end
 return 1`)
