@@ -103,7 +103,7 @@ func (s *syncBuffer) String() string {
 
 func (c *cluster) options(n *node) engine.Options {
 	return engine.Options{Sale: c.sale, Journal: n.process, JournalTimeout: timeout, TakeoverAfter: silence,
-		Address: "http://" + n.process.Name, CheckpointAfter: -1, MaxReservations: 1 << 14, MaxAccounts: 1 << 10,
+		Address: "http://" + n.process.Name, CheckpointAfter: -1, MaxReservations: 1 << 11, MaxAccounts: 1 << 11,
 		Log:   slog.New(slog.NewTextHandler(n.log, nil)),
 		Clock: saleclock.From(saleStart.Add(time.Since(c.began)))}
 }

@@ -104,7 +104,7 @@ func (h *takeovers) play() {
 		}
 		return time.Duration(delays.IntN(20_000)) * time.Microsecond
 	}
-	h.over = time.Now().Add(20 * time.Second)
+	h.over = time.Now().Add(12 * time.Second)
 	ctx, cancel := context.WithCancel(h.Context())
 	h.ctx = ctx
 	for i := range h.nodes {
@@ -228,7 +228,7 @@ func (h *takeovers) live(n *node, random *rand.Rand) bool {
 // stall freezes the journal now and then.
 func (h *takeovers) stall(random *rand.Rand) {
 	for h.ctx.Err() == nil {
-		h.rest(random, 12*time.Second)
+		h.rest(random, 8*time.Second)
 		h.count(func(c *takeoverCounts) { c.stalls++ })
 		h.stream.Freeze(true)
 		h.rest(random, 2*timeout)
@@ -252,7 +252,7 @@ func (h *takeovers) pick(random *rand.Rand) *node {
 // call makes the calls of one caller.
 func (h *takeovers) call(i int, random *rand.Rand) {
 	for serial := 0; h.ctx.Err() == nil; {
-		h.rest(random, 150*time.Millisecond)
+		h.rest(random, 250*time.Millisecond)
 		n := h.pick(random)
 		if n == nil {
 			continue
