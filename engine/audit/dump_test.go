@@ -38,7 +38,8 @@ func TestDump(t *testing.T) {
 		`{"last_seq":3,"kind":"clock",` + at + `500Z"}`,
 		`{"last_seq":7,"kind":"reservation","at":"2023-11-30T09:00:02.000Z",` +
 			`"id":"02000000-0000-0000-0000-000000000000","account":"bob",` +
-			`"phase":"` + definition.Phases[s.phase] + `","state":"held",` + ticket + `1}],` + `"created_at":"2023-11-30T09:00:02.000Z",` +
+			`"phase":"` + definition.Phases[s.phase] + `","state":"held",` + ticket + `1}],` +
+			`"created_at":"2023-11-30T09:00:02.000Z",` +
 			`"expires_at":"2023-11-30T09:00:03.000Z"}`,
 		`{"seq":1,"kind":"definition",` + at + `000Z",`,
 		`{"seq":2,"kind":"taken",` + at + `000Z","id":"01000000-0000-0000-0000-000000000000","account":"ann",`,

@@ -1,6 +1,9 @@
 package audit
 
 import (
+	"encoding/hex"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -311,6 +314,23 @@ func TestVerifyNamedSale(t *testing.T) {
 	empty, err := Verify(&writtenJournal{}, nil)
 	require.NoError(t, err)
 	require.Zero(t, empty.Definitions)
+}
+
+// A definition of version 1 does not say how many places there were: the caller must name the sale.
+func TestVerifyVersion1(t *testing.T) {
+	kept, err := os.ReadFile("../record/testdata/records.golden")
+	require.NoError(t, err)
+	digits, _, _ := strings.Cut(strings.TrimPrefix(string(kept), "definition "), "\n")
+	run, err := hex.DecodeString(digits)
+	require.NoError(t, err)
+	w := &writtenJournal{records: run, count: 1}
+	_, err = Verify(w, nil)
+	require.ErrorIs(t, err, ErrNoSale)
+	found, err := Verify(w, catalog.Paris2024())
+	require.NoError(t, err)
+	require.False(t, found.Differs)
+	require.Equal(t, "paris2024", found.Sale)
+	require.Zero(t, found.Digest)
 }
 
 // A legal journal has no problems, and its totals are those of its records. What was given back can be taken again.
