@@ -150,3 +150,23 @@ func TestCallsAtTheStartEnd(t *testing.T) {
 	_, err = openAt(t, s.URL()).Check(t.Context())
 	require.ErrorContains(t, err, "NOAUTH")
 }
+
+// TestTroubleOfFollower requires that a follower shows that its Redis does not respond, and continues afterwards.
+func TestTroubleOfFollower(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	o := Options{Address: s.URL(), Name: freshName()}
+	leader := claimed(t, o)
+	require.NoError(t, leader.Append(t.Context(), testGroup(1, 5)))
+	var log logBuffer
+	o.Log = log.logger()
+	f := startFollower(t, o, time.Hour)
+	until(t, "it follows", func() bool { return f.journal.Status().Last == 5 })
+	s.Kill()
+	until(t, "the trouble is visible", func() bool { return f.journal.Condition().Retrying != nil })
+	s.Restart()
+	require.NoError(t, leader.Append(t.Context(), testGroup(6, 5)))
+	until(t, "it follows again", func() bool { return f.journal.Status().Last == 10 })
+	require.NoError(t, f.journal.Condition().Retrying)
+	require.Equal(t, []int{1, 1}, []int{log.count(failedLine), log.count(succeededLine)}, log.text.String())
+}
