@@ -26,6 +26,11 @@ func explored() []exploredCase {
 	one := func(account string, pool, quantity uint32) wish {
 		return wish{account: account, expires: 5, lines: lines(pool, quantity)}
 	}
+	// Five reservations of one account, of which the cap allows four and the session three.
+	summarized := map[string]wish{}
+	for i, name := range []string{"a", "b", "c", "d", "e"} {
+		summarized[name] = one("A", uint32(i%2), 1)
+	}
 	return []exploredCase{
 		{"two packs, opposite scarcity", plan{pools: []uint32{1, 1, 1},
 			reservations: map[string]wish{"a": pack("A", 0, 1), "b": pack("B", 2, 1)},
@@ -110,6 +115,18 @@ func explored() []exploredCase {
 			reservations: map[string]wish{"a": one("A", 0, 2), "b": one("A", 1, 1), "c": one("A", 2, 2)},
 			programs:     [][]do{{reserve("a"), on("confirm", "a")}, {reserve("b"), on("confirm", "b")}, {reserve("c")}},
 			preemptions:  2}},
+		{"a summary, and what ends in it", plan{pools: []uint32{9, 9}, long: true, reservations: summarized,
+			programs:    [][]do{{reserve("a"), reserve("b"), reserve("c"), reserve("d")}, {on("release", "a"), reserve("e")}},
+			preemptions: 2}},
+		{"a summary, and the end of its first", plan{pools: []uint32{9, 9}, long: true, reservations: summarized,
+			programs: [][]do{{reserve("a"), reserve("b"), reserve("c"), reserve("d")},
+				{on("release", "b"), on("release", "a"), reserve("e")}}, preemptions: 2}},
+		{"two summaries of a ledger", plan{pools: []uint32{9, 9}, long: true, reservations: summarized,
+			programs:    [][]do{{reserve("a"), reserve("b"), reserve("c")}, {reserve("d"), on("release", "a"), reserve("e")}},
+			preemptions: 2}},
+		{"a summary of what is confirmed", plan{pools: []uint32{9, 9}, long: true, reservations: summarized,
+			programs: [][]do{{reserve("a"), reserve("b"), reserve("c"), on("confirm", "a"), on("confirm", "b")},
+				{reserve("d"), reserve("e")}}, preemptions: 2}},
 		{"the drainer beside pushes", plan{pools: []uint32{2, 2},
 			reservations: map[string]wish{"a": pack("A", 0, 1), "b": one("B", 0, 1)},
 			programs:     [][]do{{reserve("a"), on("release", "a")}, {reserve("b")}, {{kind: "drain"}, {kind: "drain"}}}}},

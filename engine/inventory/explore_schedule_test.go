@@ -131,6 +131,9 @@ func (e *explorer) start() {
 	var err error
 	e.v, err = New(c)
 	require.NoError(e.t, err)
+	if e.long {
+		e.v.long = shortest
+	}
 }
 
 // reset empties the inventory. Every word keeps its address.
@@ -144,6 +147,9 @@ func (e *explorer) reset() {
 	empty(&e.v.overflows)
 	empty(&e.v.accounts)
 	e.v.texts.used.Store(0)
+	for i := range e.v.summaries {
+		e.v.summaries[i].Store(nil)
+	}
 	clear(e.v.byID.root.Load().slots)
 	clear(e.v.accountIndex.root.Load().slots)
 	e.v.Resume(0)

@@ -33,6 +33,7 @@ import (
 //	State.undecided: without pending                the cap, over a pack that fails by race (I7)
 //	take, checkStock: refused instead of inDoubt    a pack that fails by race beside a single (I7)
 //	checkCaps: without the second walk              the cap, over two that never counted together (I7)
+//	checkCaps: a refusal by a summary's bound       a summary, and what ends in it (I7)
 //	count: s.marks++ for each reservation           the facts of the cap, over two that are confirmed (I7)
 //	giveAllBack: give back before place             release beside pack and single (I6)
 //	giveAllBack: setSequence after the state        confirm, release and expiry (I5)
@@ -69,7 +70,8 @@ type plan struct {
 	pools        []uint32 // units; each pool is a session of its own
 	reservations map[string]wish
 	programs     [][]do
-	preemptions  int // default 3
+	preemptions  int  // default 3
+	long         bool // every ledger is long enough for a summary
 }
 
 type wish struct {

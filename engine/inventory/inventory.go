@@ -67,6 +67,8 @@ type Inventory struct {
 	texts        arena
 	byID         index
 	accountIndex index
+	summaries    [summarySlots]sharedPointer[summary] // of long ledgers
+	long         longLedgers
 
 	placed  stack
 	drained word64   // sequence of the last outcome drained; only the drainer writes it
@@ -90,7 +92,7 @@ func New(c Config) (*Inventory, error) {
 		return nil, err
 	}
 	v := &Inventory{sessions: c.Sessions, caps: c.Caps, journalled: c.Journalled, wake: c.Wake, pause: c.Pause,
-		seed: maphash.MakeSeed()}
+		seed: maphash.MakeSeed(), long: usualLedgers}
 	v.pools = make([]poolFacts, len(c.Pools))
 	v.stock = make([]pool, len(c.Pools))
 	for i, p := range c.Pools {

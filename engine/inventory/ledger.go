@@ -6,7 +6,7 @@ package inventory
 // Reservations enter at the head only, by the compare-and-swap that also confirms the caps: what a walk counted can
 // only have fallen since, unless the head changed (I2). Later walks pass over dead reservations and unlink them.
 // Nothing is ever inserted in the middle and no row is used twice, so moving a link past a dead reservation cannot
-// lose a live one.
+// lose a live one. In a long ledger a walk may end early, at a summary (see there).
 
 // sums is what one walk of a ledger finds for one request. It is on the caller's stack; those of thousands of callers
 // do not fit a cache, so it takes no more room than the request needs.
@@ -18,6 +18,9 @@ type sums struct {
 	bySession       []sessionSum
 	marks           uint64 // fingerprint of the certain reservations and of their states
 	live            uint32 // the newest reservation that is not dead
+
+	walked  int      // reservations that are not dead, without those of the summary
+	summary *summary // that the walk came to; nil for none
 }
 
 // sessionSum adds up one session of the request.
@@ -45,23 +48,24 @@ func (v *Inventory) requested(lines []Line, room []sessionSum) (bySession []sess
 	return bySession, tickets
 }
 
-// walk adds up the ledger from the head on. It also unlinks dead reservations from the middle of the list.
-func (v *Inventory) walk(head uint32, programme uint8, s *sums) {
-	s.held, s.confirmed, s.doubtful, s.marks, s.live = 0, 0, 0, 0, 0
+// walk adds up the ledger from the head on. It also unlinks dead reservations from the middle of the list. Where it comes
+// to a summary it takes the bound from there, or counts the summary's rows if the sums are to be exact.
+func (v *Inventory) walk(head uint32, programme uint8, s *sums, exact bool) {
+	s.held, s.confirmed, s.doubtful, s.marks, s.live, s.walked, s.summary = 0, 0, 0, 0, 0, 0, nil
 	for i := range s.bySession {
 		b := &s.bySession[i]
 		b.held, b.confirmed, b.doubtful = 0, 0, 0
 	}
 	var before *reservation
-	for row := head; row != 0; {
+	var found *summary
+	end := uint32(0)
+	row := head
+	for row != end && row != 0 {
 		r := v.reservations.at(row)
 		next := r.next.Load()
 		state := State(r.state.Load())
 		if state.dead() {
-			if before != nil {
-				// The list skips the dead row. A failure means that another walk unlinked it.
-				before.next.CompareAndSwap(row, next)
-			}
+			unlink(before, row, next)
 			row = next
 			continue
 		}
@@ -71,7 +75,21 @@ func (v *Inventory) walk(head uint32, programme uint8, s *sums) {
 		if r.programme == programme || r.programme == severalProgrammes {
 			v.count(r, row, programme, state, s)
 		}
+		if s.walked++; s.walked == v.long.look {
+			if found = v.summaryOf(r.account); found != nil {
+				end = found.rows[0]
+			}
+		}
 		before, row = r, next
+	}
+	if row == 0 {
+		return // there is no summary, or the walk did not come to it: it was passed before, or is unlinked
+	}
+	s.summary = found
+	if exact {
+		v.countRows(found, programme, s)
+	} else {
+		s.addBound(found, programme)
 	}
 }
 
@@ -128,16 +146,25 @@ func (v *Inventory) ticketsIn(r *reservation, programme uint8) int32 {
 	return tickets
 }
 
-// checkCaps checks the request against the ledger that begins at head. A refusal needs a second walk: if both find
-// the same certain reservations in the same states, all of them counted at the instant between the walks (I7).
+// checkCaps checks the request against the ledger that begins at head. A refusal needs exact sums and a second walk: if
+// both find the same certain reservations in the same states, all of them counted at the instant between the walks (I7).
 func (v *Inventory) checkCaps(s *sums, head uint64, programme uint8, tickets int, res *Result) decision {
-	v.walk(uint32(head), programme, s)
-	check := v.checkSums(s, programme, tickets, res)
+	v.walk(uint32(head), programme, s, false)
+	check, excess := v.checkSums(s, programme, tickets, res), 0
+	if check != granted && s.summary != nil {
+		bound := s.held + s.confirmed + s.doubtful
+		v.walk(uint32(head), programme, s, true)
+		check = v.checkSums(s, programme, tickets, res)
+		excess = bound - (s.held + s.confirmed + s.doubtful)
+	}
+	if check == granted && v.wantsSummary(s, excess) {
+		v.summarize(uint32(head), s.summary)
+	}
 	if check != refused || head == 0 {
 		return check
 	}
 	marks := s.marks
-	v.walk(uint32(head), programme, s)
+	v.walk(uint32(head), programme, s, true)
 	if s.marks != marks {
 		return inDoubt
 	}

@@ -14,3 +14,6 @@ type (
 	word64 = atomic.Uint64
 	word32 = atomic.Uint32
 )
+
+// sharedPointer is a pointer that callers share and that changes more than once.
+type sharedPointer[T any] = atomic.Pointer[T]

@@ -63,3 +63,16 @@ func (w *word32) CompareAndSwap(old, value uint32) bool {
 	yield(unsafe.Pointer(w), true)
 	return w.plain.CompareAndSwap(old, value)
 }
+
+// sharedPointer is an atomic.Pointer that yields before each access.
+type sharedPointer[T any] struct{ plain atomic.Pointer[T] }
+
+func (p *sharedPointer[T]) Load() *T {
+	yield(unsafe.Pointer(p), false)
+	return p.plain.Load()
+}
+
+func (p *sharedPointer[T]) Store(value *T) {
+	yield(unsafe.Pointer(p), true)
+	p.plain.Store(value)
+}
