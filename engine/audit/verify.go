@@ -93,7 +93,6 @@ func (a *auditor) sumUp() {
 // auditor is the state of the sale in its simplest form.
 type auditor struct {
 	given        *catalog.Sale // by the caller; nil for none
-	record       record.Record
 	found        Findings
 	seq, end     uint64 // end is the last record that the checkpoint may contain
 	strict       bool   // after end: every step must be legal
@@ -154,11 +153,11 @@ func (a *auditor) apply(seq uint64, b []byte) error {
 	if seq > 0 {
 		a.seq = seq
 	}
-	r := &a.record
-	if err := r.Decode(b); err != nil {
-		return err
-	}
-	if r.Kind == record.KindDefinition {
+	if record.KindOf(b) == record.KindDefinition {
+		var r record.Record
+		if err := r.Decode(b); err != nil {
+			return err
+		}
 		return a.define(seq, &r.Definition, b)
 	}
 	if a.rules == nil {

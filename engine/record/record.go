@@ -110,6 +110,14 @@ func (k Kind) String() string {
 	return names[k]
 }
 
+// KindOf returns the kind of a record's bytes, which may still be no record; 0 for no bytes.
+func KindOf(b []byte) Kind {
+	if len(b) == 0 {
+		return 0
+	}
+	return Kind(b[0] & kindMask)
+}
+
 // ofDraw reports whether the record has the fields of Draw.
 func (k Kind) ofDraw() bool { return k >= KindEntry && k <= KindPostponed && k != KindClock }
 
