@@ -148,6 +148,9 @@ func TestAuditFindsWrongDraws(t *testing.T) {
 	require.Empty(t, newDrawnJournal(t).problems(all...))
 	require.Empty(t, newDrawnJournal(t).problems(all[:4]...))
 	require.Empty(t, newUnsealedJournal(t).problems(all[1:]...), "a journal of version 1")
+	late := newDrawnJournal(t)
+	late.honest(300 * 24 * time.Hour)
+	require.Len(t, late.problems(all[:4]...), 1, "frozen late, and not yet run")
 	for text, order := range map[string][]string{
 		"alice enters again":                    {"alice", "alice", "bob", "frozen", "drawn"},
 		"bob enters again, or after the close":  {"alice", "frozen", "bob", "drawn"},

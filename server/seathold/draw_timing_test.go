@@ -109,6 +109,11 @@ func TestHonestDrawFromTheCommandLine(t *testing.T) {
 	for _, name := range []string{"entries.csv", "result.csv", "draw.json", "terms.json", "README.md"} {
 		require.NotContains(t, read(t, filepath.Join(dir, name)), "example.org")
 	}
+	published := s.text("/v1/draws/draw1")
+	at := strings.Index(published, `"terms":"`) + len(`"terms":"`)
+	other := newRelay(t, published[:at]+strings.Repeat("0", 64)+published[at+64:])
+	refusedWith(t, "its terms have the digest", "draw", "verify", dir, "--sale", c.sale, "--server",
+		strings.TrimSuffix(other, "/public/1000"))
 	s.checkEntry(dir)
 }
 
