@@ -58,21 +58,30 @@ func (e *Engine) newBallots() []*ballot.Ballot {
 		}})
 }
 
-// announceDraws makes the secrets of the draws that have none. It appends their records, which follow the record with
-// the sequence last, to a run of records, and returns how many there are.
-func (e *Engine) announceDraws(run []byte, last uint64) (_ []byte, made int, err error) {
+// announcements returns a record for each draw that needs a secret.
+func (e *Engine) announcements() (all []*record.Draw, err error) {
 	for _, b := range e.ballots {
-		s := record.Stamp{AtMs: e.nowMs(), Seq: last + uint64(made) + 1}
-		f, isNew, err := b.Announce(s)
+		if !b.NeedsSecret() {
+			continue
+		}
+		f, err := b.Announcement()
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
-		if isNew {
-			run = f.Append(run, record.KindAnnounced, s.AtMs)
-			made++
-		}
+		all = append(all, f)
 	}
-	return run, made, nil
+	return all, nil
+}
+
+// announce gives the draws the secrets of these records, the first of which has the stamp.
+func (e *Engine) announce(all []*record.Draw, s record.Stamp) error {
+	for _, f := range all {
+		if err := e.ballots[f.Index].Restore(record.KindAnnounced, f, s); err != nil {
+			return err
+		}
+		s.Seq++
+	}
+	return nil
 }
 
 // ballotOf returns the draw with the id.

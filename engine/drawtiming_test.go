@@ -18,6 +18,7 @@ import (
 
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/audit"
+	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/draw"
 	"github.com/seathold/seathold/engine/journal/embedded"
 )
@@ -231,4 +232,33 @@ func TestNoRandomness(t *testing.T) {
 	_, err := engine.Open(t.Context(), engine.Options{Sale: r.sale, Durability: engine.None, MaxAccounts: 1 << 10,
 		MaxReservations: 1 << 10, Random: strings.NewReader("short")})
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+}
+
+// A standby has the secret from the journal, also after it has taken over.
+func TestStandbyHasTheSecret(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		sale, err := catalog.Load("spec/testdata/sale")
+		require.NoError(c, err)
+		c.sale = sale
+		commitment := func(n *node) draw.Digest {
+			status, err := n.Draw("ballot")
+			require.NoError(c, err)
+			return status.Terms.Commitment
+		}
+		a := c.leader("a")
+		b := c.standby("b")
+		time.Sleep(10 * time.Second)
+		require.NotZero(c, commitment(a))
+		require.Equal(c, commitment(a), commitment(b))
+		a.crash()
+		time.Sleep(silence + beat)
+		b.requireLeads()
+		is := commitment(b)
+		require.Equal(c, commitment(a), is)
+		b.close()
+		again := c.leader("again")
+		require.Equal(c, is, commitment(again))
+		again.close()
+		c.verify()
+	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/record"
 )
 
 // Engine runs a sale. All methods may be called by any number of goroutines, except Close.
@@ -74,7 +75,11 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	e.standsBy(errFollowing, "")
 	switch {
 	case o.Durability == None:
-		if _, _, err := e.announceDraws(nil, 0); err != nil {
+		secrets, err := e.announcements()
+		if err == nil {
+			err = e.announce(secrets, record.Stamp{AtMs: e.nowMs()})
+		}
+		if err != nil {
 			return nil, err
 		}
 		(&term{e: e}).begin()

@@ -50,30 +50,21 @@ func (e *Engine) claim(ctx context.Context, p *replay, found journal.Recovered) 
 		e.standsBy(errTakingOver, "")
 	}
 	e.o.Clock.NotBefore(p.latest) // an older leader has acknowledged outcomes of that instant
-	last := found.Last
 	t := &term{e: e, definition: record.DefinitionOf(e.sale)}
 	was, since := p.decoder.InForce()
 	if was != nil && was.Lowers(e.sale) {
 		t.definition.Above = e.allowAbove()
 	}
-	var opening []byte
+	opening := journal.Group{First: found.Last + 1}
 	if p.decoder.Current() {
 		t.definition.Above, t.since = was.Above, since
 	} else {
-		last++
-		t.since = record.Stamp{AtMs: e.nowMs(), Seq: last}
-		opening = t.definition.Append(nil, t.since.AtMs)
+		t.since = record.Stamp{AtMs: e.nowMs(), Seq: opening.First}
+		opening.Records, opening.Count = t.definition.Append(nil, t.since.AtMs), 1
 	}
-	opening, announced, err := e.announceDraws(opening, last)
+	last, err := e.storeOpening(ctx, opening)
 	if err != nil {
 		return nil, err
-	}
-	last += uint64(announced)
-	if last > found.Last {
-		group := journal.Group{First: found.Last + 1, Count: int(last - found.Last), Records: opening}
-		if err := e.storeOpening(ctx, group); err != nil {
-			return nil, fmt.Errorf("storing the sale definition in the journal: %w", err)
-		}
 	}
 	e.inventory.Resume(last)
 	e.checkpointedAt.Store(found.Checkpoint.Start)
@@ -85,15 +76,31 @@ func (e *Engine) claim(ctx context.Context, p *replay, found journal.Recovered) 
 	return t, nil
 }
 
-// storeOpening appends a term's first records: the present sale's definition and the secrets of its draws, as far as
-// the journal lacks them. It waits for the journal as long as ctx allows: giving up a claim for a journal that hangs
-// would only have another server wait for it.
-func (e *Engine) storeOpening(ctx context.Context, opening journal.Group) error {
+// storeOpening appends a term's first records: the present sale's definition, which the caller has put into the group,
+// and the secrets of its draws, as far as the journal lacks them. It returns the last sequence. It waits for the journal
+// as long as ctx allows: giving up a claim for a journal that hangs would only have another server wait for it.
+func (e *Engine) storeOpening(ctx context.Context, opening journal.Group) (last uint64, err error) {
+	secrets, err := e.announcements()
+	if err != nil {
+		return 0, err
+	}
+	first := record.Stamp{AtMs: e.nowMs(), Seq: opening.First + uint64(opening.Count)}
+	for _, f := range secrets {
+		opening.Records = f.Append(opening.Records, record.KindAnnounced, first.AtMs)
+		opening.Count++
+	}
+	last = opening.First + uint64(opening.Count) - 1
+	if opening.Count == 0 {
+		return last, nil
+	}
 	slow := time.AfterFunc(e.o.JournalTimeout, func() {
 		e.o.Log.Warn("the journal does not respond; this server leads once it has stored the sale definition")
 	})
 	defer slow.Stop()
-	return e.o.Journal.Append(ctx, opening)
+	if err := e.o.Journal.Append(ctx, opening); err != nil {
+		return 0, fmt.Errorf("storing the sale definition in the journal: %w", err)
+	}
+	return last, e.announce(secrets, first)
 }
 
 // begin publishes the term, so that calls are accepted, and starts the work that only a leader does.

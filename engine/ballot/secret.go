@@ -19,20 +19,18 @@ type announcedDraw struct {
 	record announcement
 }
 
-// Announce makes the secret of a draw that has none, unless its entries are frozen; then it returns false. The caller
-// appends the record to the journal, with this sequence and instant, and accepts calls once it is durable. So the
-// journal has the secret before any entry that this program makes. The error is Host.Random's.
-func (b *Ballot) Announce(s record.Stamp) (f record.Draw, made bool, err error) {
-	if b.announced.Load() != nil || b.frozen.Load() != nil {
-		return f, false, nil
+// NeedsSecret reports whether the draw is to be announced: it has no secret, and its entries are not frozen.
+func (b *Ballot) NeedsSecret() bool { return b.announced.Load() == nil && b.frozen.Load() == nil }
+
+// Announcement returns the record of KindAnnounced with a new secret. The draw has the secret once the caller has made
+// the record durable and restored it. The leader does so before it accepts calls, so the journal has the secret before
+// any entry that this program makes. The error is Host.Random's.
+func (b *Ballot) Announcement() (*record.Draw, error) {
+	f := &record.Draw{Index: b.index}
+	if _, err := io.ReadFull(b.host.Random, f.Secret[:]); err != nil {
+		return nil, fmt.Errorf("the secret of draw %s: %w", b.draw.ID, err)
 	}
-	a := &announcedDraw{}
-	if _, err := io.ReadFull(b.host.Random, a.secret[:]); err != nil {
-		return f, false, fmt.Errorf("the secret of draw %s: %w", b.draw.ID, err)
-	}
-	a.record.restore(s)
-	b.announced.Store(a)
-	return record.Draw{Index: b.index, Secret: a.secret}, true, nil
+	return f, nil
 }
 
 // sealedTerms returns the terms with the commitment to the secret, which is there.
