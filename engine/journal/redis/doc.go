@@ -72,9 +72,10 @@
 //
 // # Checkpoints
 //
-// A checkpoint consists of pieces under separate keys. Each piece has a checksum that covers the pieces before it. A piece
-// is stored by the call that appends a group, while there are groups, so that both share one sync. It has half a megabyte
-// where a sync takes ten milliseconds, and less where a sync is faster, so that such a group takes a quarter longer. The
+// A checkpoint consists of pieces under separate keys. Each piece has a checksum that covers the pieces before it. A
+// piece is stored by the call that appends a group, while there are groups, so that both share one sync. It has half a
+// megabyte where a sync takes ten milliseconds, and less where a sync is faster, so that such a group takes a quarter
+// longer. The
 // manifest is written last, by a script that checks that all pieces exist. Two checkpoints are kept. The stream is
 // trimmed up to the base entry of the older one; the base entry itself stays. Keys contain the leader's epoch, and a
 // script changes something only while its caller is still the leader, so a deposed leader can neither overwrite nor

@@ -134,10 +134,13 @@ func TestStepDown(t *testing.T) {
 	until(t, "the next follower has both groups", func() bool { return second.groups() == 2 })
 }
 
-// losesReply is a client's hook that loses the reply of the first resignation, after a call of then.
+// losesReply is a client's hook that loses the first reply 1 of a script whose last argument is the given one, after a
+// call of then.
 type losesReply struct {
-	then func()
-	lost bool
+	script *redis.Script
+	last   string
+	then   func()
+	lost   bool
 }
 
 func (l *losesReply) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -150,7 +153,8 @@ func (l *losesReply) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
 		args := cmd.Args()
-		if err != nil || args[len(args)-1] != resignType || cmd.(*redis.Cmd).Val() != int64(1) || l.lost {
+		ours := len(args) > 1 && args[1] == l.script.Hash() && args[len(args)-1] == l.last
+		if err != nil || !ours || cmd.(*redis.Cmd).Val() != int64(1) || l.lost {
 			return err
 		}
 		l.lost = true
@@ -170,7 +174,7 @@ func TestResignationRepeated(t *testing.T) {
 		require.NoError(t, leader.Append(t.Context(), testGroup(1, 5)))
 		damage(t, leader.link, "tail", []any{"set", "garbage"})
 		f := startFollower(t, o, time.Minute)
-		hook := &losesReply{then: func() {
+		hook := &losesReply{script: beatScript, last: resignType, then: func() {
 			<-f.done
 			if f.err == nil && claims {
 				f.err = f.journal.Claim(t.Context(), "")
@@ -182,6 +186,26 @@ func TestResignationRepeated(t *testing.T) {
 		require.NoError(t, f.err)
 		require.ErrorIs(t, leader.Append(t.Context(), testGroup(6, 1)), journal.ErrClosed)
 	}
+}
+
+// TestClaimRepeated loses the reply of a claim. The repeated claim finds its entry and succeeds.
+func TestClaimRepeated(t *testing.T) {
+	s := redistest.Start(t)
+	o := Options{Address: s.URL(), Name: freshName()}
+	for epoch := range uint64(2) {
+		f := startFollower(t, o, time.Millisecond)
+		<-f.done
+		require.NoError(t, f.err)
+		warm := claimScript.Load(t.Context(), f.journal.link.client) // so that the hook meets the hash
+		require.NoError(t, warm.Err())
+		hook := &losesReply{script: claimScript, last: f.journal.reader.newest.String(), then: func() {}}
+		f.journal.link.client.AddHook(hook)
+		require.NoError(t, f.journal.Claim(t.Context(), ""))
+		require.True(t, hook.lost)
+		require.Equal(t, epoch+1, f.journal.Epoch())
+		require.NoError(t, f.journal.Append(t.Context(), testGroup(epoch+1, 1)))
+	}
+	require.Len(t, contentsOf(t, o).groups, 2)
 }
 
 // TestClaimOnlyWhatWasRead (I8) claims after the leader has added something that Follow did not deliver: a group, a beat,

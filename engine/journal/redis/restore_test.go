@@ -224,8 +224,9 @@ func TestDamagedStreamWhileLeading(t *testing.T) {
 	}{
 		"everything is removed": {func(ctx context.Context, l *link) error { return l.client.FlushAll(ctx).Err() }, ErrLost,
 			"Redis restarted with less"},
-		"the stream is removed": {func(ctx context.Context, l *link) error { return l.client.Del(ctx, l.stream).Err() }, ErrLost,
-			"Redis restarted with less"},
+		"the stream is removed": {func(ctx context.Context, l *link) error {
+			return l.client.Del(ctx, l.stream).Err()
+		}, ErrLost, "Redis restarted with less"},
 		"the stream is trimmed to nothing": {func(ctx context.Context, l *link) error {
 			return l.client.XTrimMaxLen(ctx, l.stream, 0).Err()
 		}, ErrLost, "Redis restarted with less"},
