@@ -162,8 +162,8 @@ func (j *Journal) put(ctx context.Context, e *entry) error {
 	}
 }
 
-// refusedID returns the error for a journal that ends where it should, and yet accepts no entry: the stream had one with a
-// higher id, which was removed.
+// refusedID returns the error for a journal that ends where it should, and yet accepts no entry: the stream had one
+// with a higher id, which was removed.
 func refusedID(at id, err error) error {
 	return fmt.Errorf("%w: Redis refuses entry %v: %v", journal.ErrDamaged, at, err)
 }

@@ -77,7 +77,8 @@ func (j *Journal) newCheckpoint(ctx context.Context, start uint64) (*checkpoint,
 }
 
 // Write adds a run of records of at most 64 MiB. It returns at once until there are enough for a piece, and then when
-// that is stored, without a noticeable delay of groups. After an error the checkpoint is dropped; a new one may succeed.
+// that is stored, without a noticeable delay of groups. After an error the checkpoint is dropped; a new one may
+// succeed.
 func (c *checkpoint) Write(chunk []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -187,8 +188,8 @@ func (j *Journal) committed(intact []manifest) {
 // errIncomplete ends a checkpoint when Redis restarted with less while it was written.
 var errIncomplete = errors.New("a part of the checkpoint or the leader key is missing; the next checkpoint may succeed")
 
-// restoreWithin is how long a checkpoint waits for a leader key that was removed or replaced. The goroutine that appends
-// makes it again within restoreEvery, or half a second without groups.
+// restoreWithin is how long a checkpoint waits for a leader key that was removed or replaced. The goroutine that
+// appends makes it again within restoreEvery, or half a second without groups.
 const restoreWithin = 3 * restoreEvery
 
 // run runs one of the checkpoint scripts, which do nothing unless the leader key holds this leader's claim.

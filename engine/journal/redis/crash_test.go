@@ -247,8 +247,8 @@ func TestDeposedLeader(t *testing.T) {
 	}
 }
 
-// TestManyClaims (I8) has several programs claim after a short silence, concurrently and repeatedly. The journal contains
-// every acknowledged group once.
+// TestManyClaims (I8) has several programs claim after a short silence, concurrently and repeatedly. The journal
+// contains every acknowledged group once.
 func TestManyClaims(t *testing.T) {
 	s := redistest.Start(t)
 	o := Options{Address: s.URL(), Name: freshName()}

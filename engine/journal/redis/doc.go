@@ -17,10 +17,11 @@
 //	leader        the claim of whoever owns the tail   its leader, within a second; a claim
 //	checkpoints   the manifests in a leader's memory   its leader, within a second, and each of its commits
 //
-// Without a leader, a manifest that is removed or damaged is lost, and so is its checkpoint. Recovery then uses the other
-// checkpoint, or replays the stream if that still has its first entry, and otherwise returns journal.ErrDamaged. If the
-// stream itself is removed or emptied under a leader, or another program writes to it, the leader appends again what
-// memory holds, or returns ErrLost, journal.ErrForeign or journal.ErrDamaged for ever. It never begins a stream anew.
+// Without a leader, a manifest that is removed or damaged is lost, and so is its checkpoint. Recovery then uses the
+// other checkpoint, or replays the stream if that still has its first entry, and otherwise returns journal.ErrDamaged.
+// If the stream itself is removed or emptied under a leader, or another program writes to it, the leader appends again
+// what memory holds, or returns ErrLost, journal.ErrForeign or journal.ErrDamaged for ever. It never begins a stream
+// anew.
 //
 // # Entries
 //
@@ -96,10 +97,10 @@
 // these applies.
 //
 // A replica receives an entry after it was acknowledged. A replica that Sentinel, a cluster or a provider promotes may
-// lack the last groups: a leader that is alive detects this and appends them again, but if the leader died together with
-// the master, they are lost. Worse, a master cut off by a network partition does not detect that it was replaced. Until
-// it rejoins, a leader on its side continues to acknowledge groups that will be discarded, while a standby on the other
-// side claims the new master and sells the same seats: the fence holds only where there is one Redis.
+// lack the last groups: a leader that is alive detects this and appends them again, but if the leader died together
+// with the master, they are lost. Worse, a master cut off by a network partition does not detect that it was replaced.
+// Until it rejoins, a leader on its side continues to acknowledge groups that will be discarded, while a standby on
+// the other side claims the new master and sells the same seats: the fence holds only where there is one Redis.
 // min-replicas-to-write and min-replicas-max-lag shorten that time; nothing in Redis eliminates it. Check therefore
 // reports a Redis with any sign of a failover as not safe, whatever it syncs:
 //
@@ -112,19 +113,20 @@
 //	the cluster knows replicas of it                      CLUSTER NODES
 //
 // A proxy that answers INFO by itself, or a program that imitates Redis, lacks some of its fields. A proxy that only
-// forwards connections is not visible, and needs a replica to fail over to, which is. A provider that hides its replicas
-// as well denies CONFIG, and a Redis whose settings cannot be read is not safe. For such a Redis, Check measures whether
-// writes take longer than reads. If they do not, they are certainly not synced; if they do, that proves nothing.
+// forwards connections is not visible, and needs a replica to fail over to, which is. A provider that hides its
+// replicas as well denies CONFIG, and a Redis whose settings cannot be read is not safe. For such a Redis, Check
+// measures whether writes take longer than reads. If they do not, they are certainly not synced; if they do, that
+// proves nothing.
 //
 // # When a guarantee is lost
 //
-// Check asks once. The journal asks again every Options.CheckEvery and after every new connection, logs each change, and
-// shows the present state in Condition. With Options.RequireSafe, which a server sets for the durability sync unless its
-// operator has accepted the loss, it acknowledges a group only while Redis is safe (I5): Append waits, Withheld says why,
-// and the engine refuses calls. The leader beats meanwhile, since a standby would find the same Redis. When the guarantee
-// is restored, a beat syncs what was written before, and Append returns. Groups that were acknowledged before the check
-// noticed the change, up to CheckEvery, had only the weaker guarantee. A change that did not last until the next check is
-// not noticed.
+// Check asks once. The journal asks again every Options.CheckEvery and after every new connection, logs each change,
+// and shows the present state in Condition. With Options.RequireSafe, which a server sets for the durability sync
+// unless its operator has accepted the loss, it acknowledges a group only while Redis is safe (I5): Append waits,
+// Withheld says why, and the engine refuses calls. The leader beats meanwhile, since a standby would find the same
+// Redis. When the guarantee is restored, a beat syncs what was written before, and Append returns. Groups that were
+// acknowledged before the check noticed the change, up to CheckEvery, had only the weaker guarantee. A change that did
+// not last until the next check is not noticed.
 //
 // # Rights
 //

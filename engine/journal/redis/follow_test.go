@@ -208,8 +208,8 @@ func TestClaimRepeated(t *testing.T) {
 	require.Len(t, contentsOf(t, o).groups, 2)
 }
 
-// TestClaimOnlyWhatWasRead (I8) claims after the leader has added something that Follow did not deliver: a group, a beat,
-// a resignation, or after another program has claimed. The claim changes nothing, and Follow continues.
+// TestClaimOnlyWhatWasRead (I8) claims after the leader has added something that Follow did not deliver: a group, a
+// beat, a resignation, or after another program has claimed. The claim changes nothing, and Follow continues.
 func TestClaimOnlyWhatWasRead(t *testing.T) {
 	s := redistest.Start(t)
 	o := Options{Address: s.URL(), Name: freshName()}

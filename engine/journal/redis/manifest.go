@@ -13,8 +13,8 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 )
 
-// pieceBytes is how much of a checkpoint is stored at once, at most: Redis executes nothing else until it has written the
-// value to its append-only file and synced. See pace for smaller ones.
+// pieceBytes is how much of a checkpoint is stored at once, at most: Redis executes nothing else until it has written
+// the value to its append-only file and synced. See pace for smaller ones.
 const pieceBytes = 512 << 10
 
 const pieceHeaderBytes = 9

@@ -160,9 +160,9 @@ func (c *callers) take() time.Duration {
 }
 
 // TestCheckpointPace writes a quarter of a checkpoint of three million reservations as the engine does, in virtual
-// time. The whole one must take less than two minutes even where a sync takes 10 ms, and the callers' 99th percentile at
-// most half more than without it. A single caller a second finds pieces that could not wait for it, and may wait for the
-// sync of one.
+// time. The whole one must take less than two minutes even where a sync takes 10 ms, and the callers' 99th percentile
+// at most half more than without it. A single caller a second finds pieces that could not wait for it, and may wait
+// for the sync of one.
 func TestCheckpointPace(t *testing.T) {
 	for name, c := range map[string]struct {
 		sync    time.Duration
@@ -236,8 +236,8 @@ func sum(list []int) (total int) {
 	return total
 }
 
-// TestCarriedPieces writes checkpoints while groups are appended through a network with faults. Groups carry most pieces,
-// the checkpoints are read back byte for byte, and every group is there once.
+// TestCarriedPieces writes checkpoints while groups are appended through a network with faults. Groups carry most
+// pieces, the checkpoints are read back byte for byte, and every group is there once.
 func TestCarriedPieces(t *testing.T) {
 	r := seeded(t)
 	s := redistest.Start(t)

@@ -16,8 +16,8 @@ const leastSync = 20 * time.Microsecond
 const probeLifetime = 10 * time.Second
 
 // probeIfDenied measures how much longer a write takes than a read if Redis does not reveal its settings. A write that
-// is synced before its response takes at least leastSync longer. The reverse does not hold, since a network or a replica
-// can delay writes, too; so the probe can only add a reason why Redis is not safe.
+// is synced before its response takes at least leastSync longer. The reverse does not hold, since a network or a
+// replica can delay writes, too; so the probe can only add a reason why Redis is not safe.
 func (l *link) probeIfDenied(ctx context.Context, r *Report) error {
 	if !r.denied {
 		return nil

@@ -133,10 +133,10 @@ func (j *Journal) follow(ctx context.Context, r *reader, silence time.Duration, 
 	return nil
 }
 
-// Claim makes this program the leader. It claims the next epoch, from which point an older leader can append nothing. It
-// does so only if the journal still ends with the entry that Recover or Follow read last, a beat included; otherwise it
-// returns journal.ErrNotSilent, and the caller may follow again. ctx bounds it. After ErrDiverged the caller discards
-// what was delivered and starts over with a new Journal. See journal.Shared.
+// Claim makes this program the leader. It claims the next epoch, from which point an older leader can append nothing.
+// It does so only if the journal still ends with the entry that Recover or Follow read last, a beat included;
+// otherwise it returns journal.ErrNotSilent, and the caller may follow again. ctx bounds it. After ErrDiverged the
+// caller discards what was delivered and starts over with a new Journal. See journal.Shared.
 func (j *Journal) Claim(ctx context.Context, address string) error {
 	if err := j.startReading(reading); err != nil {
 		return err

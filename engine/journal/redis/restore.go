@@ -34,8 +34,8 @@ func (e *entry) leaderValue() string { return e.at.String() + " " + e.leader }
 
 // foreign reports whether another leader has claimed the journal. own reports whether the journal ends with an entry
 // that this leader has sent or claimed after. The stream decides where it can, because a leader key may have been
-// replaced. The leader key is the only witness if Redis has lost this leader's claim, or if it holds another claim of the
-// same epoch.
+// replaced. The leader key is the only witness if Redis has lost this leader's claim, or if it holds another claim of
+// the same epoch.
 func (j *Journal) foreign(end streamEnd, own bool) bool {
 	mine := j.claim.at
 	if end.newest.epoch > mine.id.epoch {

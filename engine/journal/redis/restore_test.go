@@ -91,8 +91,8 @@ func TestDamagedKeysWhileLeading(t *testing.T) {
 	})
 }
 
-// TestStreamDecidesWhoLeads removes the tail, so that the leader reads the end of the stream itself, while the leader key
-// names a later epoch. The stream ends with the leader's own entry, so it is not deposed.
+// TestStreamDecidesWhoLeads removes the tail, so that the leader reads the end of the stream itself, while the leader
+// key names a later epoch. The stream ends with the leader's own entry, so it is not deposed.
 func TestStreamDecidesWhoLeads(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
@@ -107,8 +107,8 @@ func TestStreamDecidesWhoLeads(t *testing.T) {
 	requireWhole(t, leader, o, 40)
 }
 
-// TestDamagedKeysDuringCheckpoint damages a key before each step of a checkpoint, while the leader beats. The checkpoint
-// completes, and nothing of another one is left.
+// TestDamagedKeysDuringCheckpoint damages a key before each step of a checkpoint, while the leader beats. The
+// checkpoint completes, and nothing of another one is left.
 func TestDamagedKeysDuringCheckpoint(t *testing.T) {
 	eachDamage(t, func(t *testing.T, leader *Journal, o Options, damage func(l *link)) {
 		stop, done := make(chan struct{}), make(chan error, 1)
@@ -175,8 +175,8 @@ func TestDamagedKeysWhileFollowing(t *testing.T) {
 	})
 }
 
-// TestDamagedKeysWhileClaiming damages a key after the leader has died. The standby claims the next epoch, makes the key
-// again, and loses nothing.
+// TestDamagedKeysWhileClaiming damages a key after the leader has died. The standby claims the next epoch, makes the
+// key again, and loses nothing.
 func TestDamagedKeysWhileClaiming(t *testing.T) {
 	eachDamage(t, func(t *testing.T, leader *Journal, o Options, damage func(l *link)) {
 		f := startFollower(t, o, 30*time.Millisecond)

@@ -87,8 +87,8 @@ func TestRightsInCluster(t *testing.T) {
 	}
 }
 
-// TestEachRightIsNeeded requires that a journal cannot do without any of the documented rights. Only hello is a matter of
-// taste: without it the client logs in by other means, and Redis logs the refusal.
+// TestEachRightIsNeeded requires that a journal cannot do without any of the documented rights. Only hello is a matter
+// of taste: without it the client logs in by other means, and Redis logs the refusal.
 func TestEachRightIsNeeded(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)

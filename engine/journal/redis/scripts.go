@@ -23,8 +23,9 @@ local function hash(key)
 end
 `
 
-// luaStore defines store, which stores a piece of a checkpoint that is being written, unless the checkpoint was dropped.
-// It records again that the checkpoint is being written, so that there is never a piece that no leader can find.
+// luaStore defines store, which stores a piece of a checkpoint that is being written, unless the checkpoint was
+// dropped. It records again that the checkpoint is being written, so that there is never a piece that no leader can
+// find.
 const luaStore = `
 local function store(checkpoints, piece, id, bytes)
   hash(checkpoints)
@@ -40,7 +41,8 @@ end
 // 1, or 2 if it has stored the piece as well, or the position that the journal ends at instead. The group does not
 // depend on the piece. It does not create an absent stream: NOMKSTREAM. It does not continue one that was emptied.
 //
-// KEYS stream, tail [, checkpoints, piece]. ARGV id, previous position, first, count, sum, records [, checkpoint, bytes].
+// KEYS stream, tail [, checkpoints, piece].
+// ARGV id, previous position, first, count, sum, records [, checkpoint, bytes].
 var appendScript = redis.NewScript(luaGet + luaHash + luaStore + `
 local tail = get(KEYS[2])
 if tail ~= ARGV[2] then return tail end
@@ -52,8 +54,9 @@ if not KEYS[3] then return 1 end
 local called, stored = pcall(store, KEYS[3], KEYS[4], ARGV[7], ARGV[8])
 return called and stored and 2 or 1`)
 
-// claimScript begins an epoch, if the journal ends at the expected position and has no entry of any type after the given
-// one. It returns 1, or the position that the journal ends at. A repeated claim has the same result as the first one.
+// claimScript begins an epoch, if the journal ends at the expected position and has no entry of any type after the
+// given one. It returns 1, or the position that the journal ends at. A repeated claim has the same result as the first
+// one.
 //
 // KEYS stream, tail, leader. ARGV id, sum, leader's address, nonce, expected position, id of the last known entry.
 var claimScript = redis.NewScript(luaGet + `
@@ -69,8 +72,8 @@ redis.call('SET', KEYS[3], mine .. ' ' .. ARGV[3])
 return 1`)
 
 // beatScript adds a beat or a resignation after the expected position and removes the entry before it if that is a
-// beat. It returns 1, or the position that the journal ends at instead. A repeated beat has the same result as the first
-// one.
+// beat. It returns 1, or the position that the journal ends at instead. A repeated beat has the same result as the
+// first one.
 //
 // KEYS stream, tail. ARGV id, expected position, type.
 var beatScript = redis.NewScript(luaGet + `
@@ -111,7 +114,8 @@ return {position, get(KEYS[3]), newest}`)
 // restoreScript makes the other keys again, for a leader whose last group or claim the journal ends with. It does
 // nothing if the journal ends elsewhere. A checkpoint that is being dropped stays so.
 //
-// KEYS tail, leader, checkpoints. ARGV expected position, leader, then for each complete checkpoint its id and manifest.
+// KEYS tail, leader, checkpoints.
+// ARGV expected position, leader, then for each complete checkpoint its id and manifest.
 var restoreScript = redis.NewScript(luaGet + luaHash + `
 if get(KEYS[1]) ~= ARGV[1] then return 0 end
 if get(KEYS[2]) ~= ARGV[2] then redis.call('SET', KEYS[2], ARGV[2]) end

@@ -70,7 +70,9 @@ func TestSharedSuite(t *testing.T) {
 	s := redistest.Start(t)
 	journaltest.RunShared(t, func(*testing.T) journaltest.SharedStore {
 		o := Options{Address: s.URL(), Name: freshName()}
-		return journaltest.SharedStore{Open: func() (journal.Shared, error) { return Open(o) }, Silence: 300 * time.Millisecond}
+		return journaltest.SharedStore{
+			Open: func() (journal.Shared, error) { return Open(o) }, Silence: 300 * time.Millisecond,
+		}
 	})
 }
 

@@ -29,8 +29,8 @@ func starts(t *testing.T, l *link) (at []uint64) {
 }
 
 // TestTwoCheckpointsAfterTakeover follows a leader that writes checkpoints meanwhile, so that those the follower has
-// seen at its start are gone. The new leader keeps the old leader's newest one beside its own, and trims up to its base.
-// Either of the two can be damaged.
+// seen at its start are gone. The new leader keeps the old leader's newest one beside its own, and trims up to its
+// base. Either of the two can be damaged.
 func TestTwoCheckpointsAfterTakeover(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
