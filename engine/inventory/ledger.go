@@ -1,5 +1,7 @@
 package inventory
 
+import "math"
+
 // A ledger is the list of an account's reservations, newest first. Totals are computed by walking it, not stored, so
 // there is nothing to drift.
 //
@@ -48,41 +50,29 @@ func (v *Inventory) requested(lines []Line, room []sessionSum) (bySession []sess
 	return bySession, tickets
 }
 
-// walk adds up the ledger from the head on. It also unlinks dead reservations from the middle of the list. Where it comes
-// to a summary it takes the bound from there, or counts the summary's rows if the sums are to be exact.
+// walk adds up the ledger from the head on. Where it comes to a summary it takes the bound from there, or counts the
+// summary's rows if the sums are to be exact.
 func (v *Inventory) walk(head uint32, programme uint8, s *sums, exact bool) {
 	s.held, s.confirmed, s.doubtful, s.marks, s.live, s.walked, s.summary = 0, 0, 0, 0, 0, 0, nil
 	for i := range s.bySession {
 		b := &s.bySession[i]
 		b.held, b.confirmed, b.doubtful = 0, 0, 0
 	}
-	var before *reservation
-	var found *summary
-	end := uint32(0)
-	row := head
-	for row != end && row != 0 {
-		r := v.reservations.at(row)
-		next := r.next.Load()
-		state := State(r.state.Load())
-		if state.dead() {
-			unlink(before, row, next)
-			row = next
-			continue
-		}
-		if s.live == 0 {
-			s.live = row
-		}
-		if r.programme == programme || r.programme == severalProgrammes {
-			v.count(r, row, programme, state, s)
-		}
-		if s.walked++; s.walked == v.long.look {
-			if found = v.summaryOf(r.account); found != nil {
-				end = found.rows[0]
-			}
-		}
-		before, row = r, next
+	before, row := v.pass(nil, head, 0, v.long.look, programme, s)
+	if row != 0 {
+		v.walkFurther(before, row, programme, s, exact)
 	}
-	if row == 0 {
+}
+
+// walkFurther walks the rest of a long ledger. It is not inlined, so that short ones pay nothing for it.
+//
+//go:noinline
+func (v *Inventory) walkFurther(before *reservation, row uint32, programme uint8, s *sums, exact bool) {
+	found, end := v.summaryOf(before.account), uint32(0)
+	if found != nil {
+		end = found.rows[0]
+	}
+	if _, row = v.pass(before, row, end, math.MaxInt, programme, s); row == 0 {
 		return // there is no summary, or the walk did not come to it: it was passed before, or is unlinked
 	}
 	s.summary = found
@@ -91,6 +81,34 @@ func (v *Inventory) walk(head uint32, programme uint8, s *sums, exact bool) {
 	} else {
 		s.addBound(found, programme)
 	}
+}
+
+// pass adds up the rows of a ledger from one on, up to the end or to the row after so many that are not dead, and
+// returns where it is. It also unlinks dead reservations from the middle of the list.
+func (v *Inventory) pass(before *reservation, row, end uint32, most int, programme uint8, s *sums) (
+	*reservation, uint32) {
+	passed, live := 0, s.live
+	for row != end && row != 0 && passed < most {
+		r := v.reservations.at(row)
+		next := r.next.Load()
+		state := State(r.state.Load())
+		if state.dead() {
+			unlink(before, row, next)
+			row = next
+			continue
+		}
+		if live == 0 {
+			live = row
+		}
+		if r.programme == programme || r.programme == severalProgrammes {
+			v.count(r, row, programme, state, s)
+		}
+		passed++
+		before, row = r, next
+	}
+	s.live = live
+	s.walked += passed
+	return before, row
 }
 
 // count adds one reservation that is not dead to the sums. The fingerprint needs no order: a reservation in the same
@@ -107,7 +125,10 @@ func (v *Inventory) count(r *reservation, row uint32, programme uint8, state Sta
 		held = 1 // so is one that is being confirmed: no reader has seen it confirmed yet
 		s.marks += uint64(row) * 0x9e3779b97f4a7c15
 	}
-	tickets := v.ticketsIn(r, programme)
+	tickets := int32(r.tickets)
+	if r.programme == severalProgrammes {
+		tickets = v.ticketsIn(r, programme)
+	}
 	s.held += int(held * tickets)
 	s.confirmed += int(confirmed * tickets)
 	s.doubtful += int(doubtful * tickets)

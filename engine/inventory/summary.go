@@ -38,7 +38,7 @@ type longLedgers struct {
 	gain int // a summary that counts so many tickets too many is made again
 }
 
-var usualLedgers = longLedgers{look: 16, skip: 32, most: 64, gain: 16}
+var usualLedgers = longLedgers{look: 32, skip: 32, most: 64, gain: 16}
 
 // summaryOf returns the account's summary, or nil.
 func (v *Inventory) summaryOf(account uint32) *summary {
