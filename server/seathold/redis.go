@@ -129,8 +129,8 @@ func (s *service) openJournal(ctx context.Context) (journal.Backend, error) {
 	return r, nil
 }
 
-// checkRedis checks what the Redis guarantees and keeps the findings for the banner. It refuses a Redis that cannot meet
-// --durability sync.
+// checkRedis checks what the Redis guarantees and keeps the findings for the banner. It refuses a Redis that cannot
+// meet --durability sync.
 func (s *service) checkRedis(ctx context.Context, r *redis.Journal, required bool) error {
 	report, err := r.Check(ctx)
 	if err != nil {

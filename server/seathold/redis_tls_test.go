@@ -66,10 +66,10 @@ func TestRedisOverTLS(t *testing.T) {
 	require.Equal(t, exitDone, code, out)
 	require.Contains(t, out, "1 held")
 
-	ca, certificate := s.flags[:2:2], s.flags[2:6:6]
+	ca, other := s.flags[:2:2], append(s.flags[2:6:6], "--redis-ca", stranger.path("ca.pem"))
 	for want, args := range map[string][]string{
 		"unknown authority; --redis-ca FILE trusts another authority": nil,
-		"candidate authority certificate":                             append(certificate, "--redis-ca", stranger.path("ca.pem")),
+		"candidate authority certificate":                             other,
 		"certificate required; --redis-cert and --redis-key":          ca,
 		"remote error: tls: ": append(ca, "--redis-cert", stranger.path("client.pem"), "--redis-key",
 			stranger.path("client.key")),

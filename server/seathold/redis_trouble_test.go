@@ -131,7 +131,8 @@ func TestJournalNames(t *testing.T) {
 		}
 		require.Equal(t, exitDone, s.stop())
 	}
-	for name, want := range map[string]string{"": "1 of 1 accounts", "main": "1 of 1 accounts", "spring": "2 of 1 accounts"} {
+	const one, two = "1 of 1 accounts", "2 of 1 accounts"
+	for name, want := range map[string]string{"": one, "main": one, "spring": two} {
 		args := []string{"verify", "--redis", r.URL()}
 		if name != "" {
 			args = append(args, "--redis-name", name)
