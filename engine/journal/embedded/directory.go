@@ -65,6 +65,7 @@ type directory struct {
 	lock    heldLock
 	faults  []*Fault // of the markers
 	notes   []string // what an operator should read about them
+	patches []patch  // bits that Repair puts back
 	noCopy  bool     // the marker has no copy: a crash came between the two
 }
 
@@ -286,6 +287,9 @@ func (d *directory) readFile(name string, size int64, buffer []byte) ([]byte, er
 	n, err := f.readAt(buffer[:size], 0)
 	if int64(n) == size || errors.Is(err, io.EOF) {
 		err = nil
+	}
+	for _, p := range d.patches {
+		p.apply(name, buffer[:n])
 	}
 	return buffer[:n], errors.Join(err, f.close())
 }

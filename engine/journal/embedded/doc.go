@@ -78,10 +78,10 @@
 //
 // A start reads what it needs: the markers, the end, the newest checkpoint and the groups after it. Check reads the
 // rest too, so that rot is known before it is needed; `seathold verify` calls it. Repair restores a marker and the end,
-// and sets aside what is damaged and not needed. Where an acknowledged record would be lost it changes nothing and
-// names the place, and the last record that can be kept; the operator restores that file from a backup, or gives up
-// what follows by that number. Files that are set aside, and bytes that are cut off, stay under names that begin with
-// quarantine-.
+// puts back a flipped bit of a group, which its checksum shows, and sets aside what is damaged and not needed. Where an
+// acknowledged record would be lost it changes nothing and names the place, and the last record that can be kept; the
+// operator restores that file from a backup, or gives up what follows by that number. Files that are set aside, and
+// bytes that are cut off, stay under names that begin with quarantine-.
 //
 //	damaged                                       a start                         Repair
 //	--------------------------------------------  ------------------------------  ---------------------------------
@@ -92,8 +92,9 @@
 //	the newer checkpoint                          uses the older, with a note     sets it aside
 //	the older checkpoint, or a segment that       does not read it                sets the checkpoint and the segment
 //	  only the older one needs                                                      aside
-//	a segment that the newest intact checkpoint   refuses                         refuses; with the number, cuts it
-//	  needs, the last frame too                                                     there
+//	one bit of a segment                          refuses, if it reads it         puts it back
+//	more of a segment that the newest intact      refuses                         refuses; with the number, cuts it
+//	  checkpoint needs, the last frame too                                          there
 //
 // # A full disk
 //

@@ -27,9 +27,10 @@ const NoLoss = math.MaxUint64
 var ErrLoss = errors.New("nothing in the directory can replace what is damaged")
 
 // Repair makes a damaged journal one that can be opened, as far as that is possible without losing an acknowledged
-// record: it restores a marker from the other one or from the segments, writes the end anew, and sets aside checkpoints
-// and segments that are damaged and not needed. It removes nothing: what it sets aside, or cuts off, is kept under a
-// name that begins with quarantine-, which the journal ignores. A repair that was interrupted can be repeated.
+// record: it restores a marker from the other one or from the segments, puts back a flipped bit of a group, writes the
+// end anew, and sets aside checkpoints and segments that are damaged and not needed. It removes nothing: what it sets
+// aside, or cuts off, is kept under a name that begins with quarantine-, which the journal ignores. A repair that was
+// interrupted can be repeated.
 //
 // The directory must not be open. Repair returns ErrLoss, and has changed nothing, if records would be lost.
 func Repair(path string, o RepairOptions) error { return repair(path, o, disk()) }
@@ -133,7 +134,13 @@ func (d *directory) repair(o RepairOptions) error {
 	for _, fault := range s.faults() {
 		o.Say("found: " + fault.Error())
 	}
+	if s, err = d.mendSegments(); err != nil {
+		return err
+	}
 	p := &repairPlan{survey: s, options: o, aside: map[string]bool{}}
+	for _, bit := range d.patches {
+		p.step(func() error { return d.write(bit) }, "%v", bit)
+	}
 	if err := p.plan(); err != nil {
 		return err
 	}
@@ -154,7 +161,7 @@ func (d *directory) repair(o RepairOptions) error {
 	if o.DryRun {
 		return nil
 	}
-	d.faults, d.notes = nil, nil
+	d.faults, d.notes, d.patches = nil, nil, nil
 	r := recovery{dir: d, to: journal.Recovery{Begin: func(journal.CheckpointInfo) error { return nil },
 		Chunk: func([]byte) error { return nil }, Group: ignore.Group}}
 	if err := r.run(); err != nil {

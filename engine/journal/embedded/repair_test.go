@@ -336,3 +336,35 @@ func TestRepairIsInterrupted(t *testing.T) {
 		}
 	}
 }
+
+// TestMendsOnlyOneBit: every bit of a frame can be put back, and damage to two bits is never taken for damage to one.
+func TestMendsOnlyOneBit(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "journal")
+	segments, _ := written(t, dir, 4)
+	whole := readFile(t, filepath.Join(dir, segments[0].name))
+	at, after := frameOffset(whole, 1), frameOffset(whole, 2)
+	o, err := OpenReadOnly(dir)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, o.Close()) }()
+	try := func(bits ...int) (patch, bool) {
+		spoilt := bytes.Clone(whole)
+		for _, bit := range bits {
+			spoilt[at+bit/8] ^= 1 << (bit % 8)
+		}
+		replaceFile(t, dir, segments[0].name, spoilt)
+		p, ok, err := o.dir.mend(segments[0], faultAt(segments[0].name, int64(at), "a test"))
+		require.NoError(t, err)
+		return p, ok
+	}
+	bits := 8 * (after - at)
+	for bit := 0; bit < bits; bit += 13 {
+		p, ok := try(bit)
+		require.True(t, ok, "bit %d", bit)
+		require.Equal(t, int64(at+bit/8), p.offset)
+		require.Equal(t, whole[p.offset], p.is)
+		if other := (bit*7 + 301) % bits; other != bit {
+			_, ok = try(bit, other)
+			require.False(t, ok, "bits %d and %d", bit, other)
+		}
+	}
+}

@@ -29,7 +29,8 @@ func traceName(path string) string {
 
 // encodeTrace returns the content of a journal's trace. Only its presence and whether it is this content matter.
 func encodeTrace(path string, id uint64) []byte {
-	return fmt.Appendf(nil, "%016x\nThe directory %s holds a journal of Seathold. While this file is here, no new journal\n"+
+	return fmt.Appendf(nil, "%016x\n"+
+		"The directory %s holds a journal of Seathold. While this file is here, no new journal\n"+
 		"is begun in that directory unless Seathold is started with --new.\n", id, filepath.Base(path))
 }
 
