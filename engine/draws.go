@@ -84,6 +84,24 @@ func (e *Engine) announce(all []*record.Draw, s record.Stamp) error {
 	return nil
 }
 
+// checkRevivals refuses a sale definition that gives a void draw another round than the journal's definition did.
+func (e *Engine) checkRevivals(was *record.Definition, nowMs int64) error {
+	if was == nil || was.Rules == nil {
+		return nil
+	}
+	for i := range was.Rules.Draws {
+		now, there := e.sale.DrawByID(was.Rules.Draws[i].ID)
+		if !there {
+			continue
+		}
+		terms := record.DrawTerms(was.Rules, i)
+		if err := e.ballots[now].CheckRevival(&terms, instant(nowMs)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // ballotOf returns the draw with the id.
 func (e *Engine) ballotOf(id string) (*ballot.Ballot, error) {
 	i, ok := e.sale.DrawByID(id)

@@ -105,6 +105,33 @@ func TestLateFreezeVoidsTheDraw(t *testing.T) {
 	r.audit()
 }
 
+// Another round for a void draw would be another try: the operator has seen the beacon that he did not use.
+func TestVoidDrawIsNotRevived(t *testing.T) {
+	for name, change := range map[string]func(b *catalog.Beacon){
+		"a later round":  func(b *catalog.Beacon) { b.Round = 5000 },
+		"another chain":  func(b *catalog.Beacon) { b.Genesis = b.Genesis.Add(24 * time.Hour) },
+		"a stand-in":     func(b *catalog.Beacon) { b.StandIn = true },
+		"nothing":        func(*catalog.Beacon) {},
+		"before the due": func(b *catalog.Beacon) { b.Round = 5000 },
+	} {
+		r := newHonestRun(t)
+		r.after(10 * time.Minute)
+		if name == "before the due" {
+			r.after(9 * time.Minute)
+		}
+		require.NoError(t, r.e.Close())
+		change(&r.draw1.Beacon)
+		err := r.open()
+		if name == "nothing" || name == "before the due" {
+			require.NoError(t, err, name)
+			require.NoError(t, r.e.Close())
+			continue
+		}
+		require.ErrorIs(t, err, draw.ErrLate, name)
+		require.ErrorContains(t, err, "round 1401 was due at 2023-01-31T23:10:00Z; the draw is void", name)
+	}
+}
+
 // Frozen in time, the draw is run once its round is due. The margin is in the export.
 func TestHonestDraw(t *testing.T) {
 	r := newHonestRun(t)

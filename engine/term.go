@@ -43,6 +43,10 @@ func (e *Engine) claim(ctx context.Context, p *replay, found journal.Recovered) 
 	if err := p.finish(); err != nil {
 		return nil, err
 	}
+	was, since := p.decoder.InForce()
+	if err := e.checkRevivals(was, max(e.nowMs(), p.latest)); err != nil {
+		return nil, err
+	}
 	if shared := e.o.shared(); shared != nil {
 		if err := shared.Claim(ctx, e.o.Address); err != nil {
 			return nil, err
@@ -51,7 +55,6 @@ func (e *Engine) claim(ctx context.Context, p *replay, found journal.Recovered) 
 	}
 	e.o.Clock.NotBefore(p.latest) // an older leader has acknowledged outcomes of that instant
 	t := &term{e: e, definition: record.DefinitionOf(e.sale)}
-	was, since := p.decoder.InForce()
 	if was != nil && was.Lowers(e.sale) {
 		t.definition.Above = e.allowAbove()
 	}

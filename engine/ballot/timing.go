@@ -111,6 +111,21 @@ func (b *Ballot) isVoid(now time.Time) bool {
 	return !timing.Frozen.Sale.Before(timing.Due(&b.terms))
 }
 
+// CheckRevival refuses a definition that gives a void draw another round. Whoever sees a beacon that does not suit could
+// otherwise leave the entries unfrozen, and wait for a round that does. was are the terms of the definition before.
+func (b *Ballot) CheckRevival(was *draw.Terms, now time.Time) error {
+	timing := b.timing(always)
+	due := timing.Due(was)
+	is := &b.terms
+	same := was.Round == is.Round && was.StandIn == is.StandIn && was.Chain.PublicKey == is.Chain.PublicKey &&
+		was.Chain.RoundTime(was.Round).Equal(is.Chain.RoundTime(is.Round))
+	if same || was.StandIn || b.frozen.Load() != nil || now.Before(due) {
+		return nil
+	}
+	return fmt.Errorf("draw %s: %w: round %d was due at %s; the draw is void and cannot have another round, so restore "+
+		"its definition and announce another draw", b.draw.ID, draw.ErrLate, timing.Round(was), due.Format(time.RFC3339))
+}
+
 // BecameVoid reports, once, that the draw is void.
 func (b *Ballot) BecameVoid() bool {
 	return b.isVoid(b.host.Now()) && !b.noted.Swap(true)
