@@ -35,13 +35,13 @@
 //
 // # Waiting
 //
-// A call never waits for another caller in order to succeed. Only a refusal or a read waits, where it would rest on a step
-// that another caller has not completed (I7), such as a pack that has taken two of its three sessions. Such a step takes
-// microseconds, unless its caller loses its processor. A call waits for others for at most 100 ms in all, by the clock,
-// and a pause that has begun; then it is refused as Overloaded, and nothing has changed. An operation of a batch likewise,
-// and all operations of a batch together for at most one second, plus one millisecond for each of them. Stats.Waits counts
-// the calls that waited, and those whose time was over. Waiting for the journal is apart: Options.JournalTimeout bounds
-// it.
+// A call never waits for another caller in order to succeed. Only a refusal or a read waits, where it would rest on a
+// step that another caller has not completed (I7), such as a pack that has taken two of its three sessions. Such a step
+// takes microseconds, unless its caller loses its processor. A call waits for others for at most 100 ms in all, by the
+// clock, and a pause that has begun; then it is refused as Overloaded, and nothing has changed. An operation of a batch
+// likewise, and all operations of a batch together for at most one second, plus one millisecond for each of them.
+// Stats.Waits counts the calls that waited, and those whose time was over. Waiting for the journal is apart:
+// Options.JournalTimeout bounds it.
 //
 // # Packages
 //

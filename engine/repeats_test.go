@@ -92,8 +92,8 @@ func (s *seller) single(op *engine.Op) error {
 	return s.e.Release(context.Background(), op.ID, &op.Result)
 }
 
-// I5: a repeat is refused by the end of its reservation, or by another reference, only once that is durable. If it never
-// becomes durable, nothing of it is shown.
+// I5: a repeat is refused by the end of its reservation, or by another reference, only once that is durable. If it
+// never becomes durable, nothing of it is shown.
 func TestRepeatsAwaitDurability(t *testing.T) {
 	sale, err := spec.ScenarioSale()
 	require.NoError(t, err)

@@ -25,8 +25,8 @@ type waits struct {
 	begun, timedOut atomic.Uint64
 }
 
-// pause is the inventory's Config.Pause. It returns false once the call has waited for its limit: after that, by no more
-// than its last pause took, which on a busy machine is as long as the call waits for a processor.
+// pause is the inventory's Config.Pause. It returns false once the call has waited for its limit: after that, by no
+// more than its last pause took, which on a busy machine is as long as the call waits for a processor.
 func (s *waits) pause(w inventory.Wait) (inventory.Wait, bool) {
 	now := time.Since(s.began)
 	if w.Attempts == 0 {

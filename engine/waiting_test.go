@@ -15,8 +15,8 @@ import (
 )
 
 // stopped is an inventory with a caller that is stopped in the middle of a pack: it has taken the last ticket of pool 0
-// and one of pool 1, and its reservation is in the ledger of "gateway". Its record is placed, and it does not return from
-// the call that wakes the writer.
+// and one of pool 1, and its reservation is in the ledger of "gateway". Its record is placed, and it does not return
+// from the call that wakes the writer.
 type stopped struct {
 	*inventory.Inventory
 	waits   *waits
@@ -53,9 +53,9 @@ func (s *stopped) reserve(n byte, account string, pools ...uint32) inventory.Res
 	return s.Reserve(&q)
 }
 
-// I7, I10: While a caller is stopped between two steps, others succeed at once. A refusal or a read that would rest on its
-// step waits for it for 100 ms by the clock and a last pause, however long the pauses take, and then nothing has changed.
-// Once it continues, they are answered.
+// I7, I10: While a caller is stopped between two steps, others succeed at once. A refusal or a read that would rest on
+// its step waits for it for 100 ms by the clock and a last pause, however long the pauses take, and then nothing has
+// changed. Once it continues, they are answered.
 func TestWaitingForAStoppedCaller(t *testing.T) {
 	for _, busy := range []time.Duration{0, time.Millisecond, 30 * time.Millisecond} {
 		t.Run(fmt.Sprint("busy=", busy), func(t *testing.T) {

@@ -78,8 +78,8 @@ func (v *Inventory) confirm(r *reservation, row uint32, now int64, reference str
 	return Result{Verdict: Done, Row: row, Seq: seq}
 }
 
-// Reference returns the reference with which a reservation was confirmed; "" for none. The caller has seen it confirmed.
-// It shares the inventory's memory, which never changes.
+// Reference returns the reference with which a reservation was confirmed; "" for none. The caller has seen it
+// confirmed. It shares the inventory's memory, which never changes.
 func (v *Inventory) Reference(row uint32) string { return v.texts.text(v.details.at(row).reference) }
 
 // Release gives a held reservation's tickets back. One whose time is over at now (ms) expires instead. The caller has

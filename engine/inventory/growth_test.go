@@ -74,9 +74,9 @@ type growing struct {
 	more func(n int)  // checks the table after n places were taken
 }
 
-// TestOneCallerGrowsATable (I10): while the caller that makes the next part of a table is stalled, 64 others continue in
-// the present one, and make nothing. If each caller that is elected stalls, one is elected each time half of the room is
-// used up. All continue when those return.
+// TestOneCallerGrowsATable (I10): while the caller that makes the next part of a table is stalled, 64 others continue
+// in the present one, and make nothing. If each caller that is elected stalls, one is elected each time half of the
+// room is used up. All continue when those return.
 func TestOneCallerGrowsATable(t *testing.T) {
 	for name, start := range map[string]func(t *testing.T) growing{"index": growingIndex, "slab": growingSlab,
 		"regions of a slab": growingRegions, "arena": growingArena} {

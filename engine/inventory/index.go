@@ -15,10 +15,10 @@ import (
 // by compare-and-swap, or both find it moved and decide in the next table. An entry found in an old table stays
 // right, so look-ups need not care about moves.
 //
-// One caller is elected to make the next table when this one is half full; making it takes long, and the others continue
-// in this table meanwhile. Should the elected caller stall, another one is elected each time that half of the remaining
-// room is used up. So at most log2(slots) tables are made for one, however many callers insert. A table that is full to
-// its last slot while all of those stall is enlarged by each caller that needs a slot: none is ever stopped.
+// One caller is elected to make the next table when this one is half full; making it takes long, and the others
+// continue in this table meanwhile. Should the elected caller stall, another one is elected each time that half of the
+// remaining room is used up. So at most log2(slots) tables are made for one, however many callers insert. A table that
+// is full to its last slot while all of those stall is enlarged by each caller that needs a slot: none is ever stopped.
 type index struct {
 	root atomic.Pointer[table] // the oldest table that is not all copied; only moves forward
 	make func(slots int) *table

@@ -33,9 +33,9 @@ type Config struct {
 	Journalled bool
 	// Wake is called by a caller that places an outcome where none was waiting. It must not block.
 	Wake func()
-	// Pause is called before each retry with what the call has waited so far, and returns that with this pause added; false
-	// ends the retries, and the operation returns Overloaded. With it the owner of the goroutines and the clock decides
-	// about spinning, yielding and sleeping, and bounds by its clock how long a call may wait for others.
+	// Pause is called before each retry with what the call has waited so far, and returns that with this pause added;
+	// false ends the retries, and the operation returns Overloaded. With it the owner of the goroutines and the clock
+	// decides about spinning, yielding and sleeping, and bounds by its clock how long a call may wait for others.
 	Pause func(Wait) (Wait, bool)
 }
 

@@ -168,7 +168,8 @@ func (v *Inventory) ticketsIn(r *reservation, programme uint8) int32 {
 }
 
 // checkCaps checks the request against the ledger that begins at head. A refusal needs exact sums and a second walk: if
-// both find the same certain reservations in the same states, all of them counted at the instant between the walks (I7).
+// both find the same certain reservations in the same states, all of them counted at the instant between the walks
+// (I7).
 func (v *Inventory) checkCaps(s *sums, head uint64, programme uint8, tickets int, res *Result) decision {
 	v.walk(uint32(head), programme, s, false)
 	check, excess := v.checkSums(s, programme, tickets, res), 0
@@ -223,8 +224,9 @@ func (v *Inventory) checkSums(s *sums, programme uint8, tickets int, res *Result
 }
 
 // Ledger appends to rows the account's reservations that count, newest first, as they were together at one instant;
-// false when the call, which has waited as w says, found no such instant in time. w may be nil. It waits for a reservation between two states: its units
-// may already be taken, or sold again, and a caller that observed the pool must see a consistent ledger (I7).
+// false when the call, which has waited as w says, found no such instant in time. w may be nil. It waits for a
+// reservation between two states: its units may already be taken, or sold again, and a caller that observed the pool
+// must see a consistent ledger (I7).
 func (v *Inventory) Ledger(accountRow uint32, rows []LedgerRow, w *Wait) ([]LedgerRow, bool) {
 	if w == nil {
 		w = &Wait{}

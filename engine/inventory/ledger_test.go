@@ -41,8 +41,8 @@ func TestSummaries(t *testing.T) {
 	}
 }
 
-// TestSummaryIsMadeAnew: while a summary is made of an old one, another walk may unlink the row where that one begins. No
-// row is summed up twice then.
+// TestSummaryIsMadeAnew: while a summary is made of an old one, another walk may unlink the row where that one begins.
+// No row is summed up twice then.
 func TestSummaryIsMadeAnew(t *testing.T) {
 	v := testInventory(t, 1, 1<<20, false)
 	v.long = shortest
@@ -212,9 +212,9 @@ func TestDeadRowsAreUnlinked(t *testing.T) {
 	}
 }
 
-// TestFactsOfACapRefusal (I7): the facts of a refusal by the cap were true together at one instant. Two reservations far
-// apart in a ledger are confirmed, the newer one first, while another caller is refused again and again. Its facts must
-// be those before both, between them, or after both.
+// TestFactsOfACapRefusal (I7): the facts of a refusal by the cap were true together at one instant. Two reservations
+// far apart in a ledger are confirmed, the newer one first, while another caller is refused again and again. Its facts
+// must be those before both, between them, or after both.
 func TestFactsOfACapRefusal(t *testing.T) {
 	const rounds, between = 1500, 25
 	for _, long := range []longLedgers{usualLedgers, shortest} {

@@ -14,18 +14,19 @@ const (
 	chunkMask = chunkRows - 1
 )
 
-// regionChunks is how many chunks are made together once there are that many: enough for large pages. A region begins at
-// a multiple of it.
+// regionChunks is how many chunks are made together once there are that many: enough for large pages. A region begins
+// at a multiple of it.
 const regionChunks = 16
 
-// slab is an append-only array that grows by pieces and never moves a row. A piece is one chunk at first, later a region
-// of chunks. T holds no pointers, so the garbage collector scans only the table of chunks. Row 0 is never handed out:
-// index 0 means none.
+// slab is an append-only array that grows by pieces and never moves a row. A piece is one chunk at first, later a
+// region of chunks. T holds no pointers, so the garbage collector scans only the table of chunks. Row 0 is never handed
+// out: index 0 means none.
 //
 // A piece takes long to make, so it is made before it is needed, and by one caller: the one that claims the row from
-// which half of the present piece is left. Should that caller stall, the one that claims the row from which a quarter is
-// left makes the next piece, and so on. A row has one claimer, so at most log2(rows of a piece) callers make one, however
-// many claim rows. Where all of those stall, each claimer that needs a chunk makes that chunk alone: none is ever stopped.
+// which half of the present piece is left. Should that caller stall, the one that claims the row from which a quarter
+// is left makes the next piece, and so on. A row has one claimer, so at most log2(rows of a piece) callers make one,
+// however many claim rows. Where all of those stall, each claimer that needs a chunk makes that chunk alone: none is
+// ever stopped.
 type slab[T any] struct {
 	chunks []atomic.Pointer[[chunkRows]T] // each nil until it is made, then never changed
 	limit  uint64                         // rows 1 to limit-1 may be claimed
@@ -116,9 +117,8 @@ func (s *slab[T]) find(i uint32) *T {
 // end returns the index after the last claimed row.
 func (s *slab[T]) end() uint32 { return uint32(min(s.used.Load(), s.limit)) }
 
-// arena keeps strings of up to 255 bytes. They are never freed. It grows by chunks like a slab, so room that is not used
-// takes no memory.
-// Chunks are made ahead of their use, by few callers, as those of a slab are.
+// arena keeps strings of up to 255 bytes. They are never freed. It grows by chunks like a slab, so room that is not
+// used takes no memory. Chunks are made ahead of their use, by few callers, as those of a slab are.
 type arena struct {
 	chunks []atomic.Pointer[[arenaChunk]byte]
 	used   word64

@@ -6,14 +6,14 @@ import (
 	"unsafe"
 )
 
-// summary bounds from above what the rows of a long ledger count from one row on, so that most reservations in an account
-// of thousands need not walk all of them.
+// summary bounds from above what the rows of a long ledger count from one row on, so that most reservations in an
+// account of thousands need not walk all of them.
 //
 // A ledger grows at its head only, and a row that counts once may cease to but never counts again. So whatever a
-// summary's rows counted when it was made, they count no more at any later time: an acceptance that rests on a summary is
-// right (I2). A refusal needs exact sums, and so does a request that the bound would refuse: they look at the state of
-// each row, those of a summary included. That the summary is of the right rows needs no proof of its own: a walk uses it
-// only when it comes to the row where it begins, and every live row that follows is one of its rows.
+// summary's rows counted when it was made, they count no more at any later time: an acceptance that rests on a summary
+// is right (I2). A refusal needs exact sums, and so does a request that the bound would refuse: they look at the state
+// of each row, those of a summary included. That the summary is of the right rows needs no proof of its own: a walk
+// uses it only when it comes to the row where it begins, and every live row that follows is one of its rows.
 //
 // Summaries may be lost, overwritten or out of date. They make walks shorter and decide nothing. A row must not be used
 // again while a summary names it: whoever frees a row first drops the summary of its account, after every call that saw
@@ -88,8 +88,8 @@ func (v *Inventory) wantsSummary(s *sums, excess int) bool {
 }
 
 // summarize makes the summary of the ledger that begins at head: of what still counts of the old one, nil for none, and
-// of the rows that have entered since. Where many of the old one's rows are dead it is made from the ledger alone, which
-// unlinks them, so that other walks do not pass over ever more dead rows.
+// of the rows that have entered since. Where many of the old one's rows are dead it is made from the ledger alone,
+// which unlinks them, so that other walks do not pass over ever more dead rows.
 func (v *Inventory) summarize(head uint32, old *summary) {
 	made := &summary{tickets: make([]int32, len(v.caps)), sessions: map[uint32]int32{}}
 	var kept []uint32
@@ -144,8 +144,8 @@ func (v *Inventory) addLines(made *summary, r *reservation, sign int32) {
 	}
 }
 
-// eachLive visits the rows of a ledger that are not dead, from the head on and up to the end, with their numbers in it. It
-// unlinks dead ones, as walk does. It reports whether it came to the end; 0 is the end of the ledger.
+// eachLive visits the rows of a ledger that are not dead, from the head on and up to the end, with their numbers in it.
+// It unlinks dead ones, as walk does. It reports whether it came to the end; 0 is the end of the ledger.
 func (v *Inventory) eachLive(head, end uint32, visit func(r *reservation, row uint32, at int)) (reached bool) {
 	var before *reservation
 	row := head

@@ -221,8 +221,8 @@ func TestTextsHaveRoom(t *testing.T) {
 	}
 }
 
-// TestLostConfirmLeavesNothing: of several callers that confirm a reservation at once, only the one that succeeds stores
-// its reference.
+// TestLostConfirmLeavesNothing: of several callers that confirm a reservation at once, only the one that succeeds
+// stores its reference.
 func TestLostConfirmLeavesNothing(t *testing.T) {
 	const reservations, callers = 20_000, 4
 	v := testInventory(t, 1, reservations, false)
@@ -246,7 +246,7 @@ func TestLostConfirmLeavesNothing(t *testing.T) {
 	})
 	require.Equal(t, Stock{Sold: reservations}, v.Stock(0))
 	stored := v.texts.used.Load()
-	require.Less(t, stored, uint64(reservations*MaxReference+4*longestText), "the losers of %d races stored their reference",
+	require.Less(t, stored, uint64(reservations*MaxReference+4*longestText), "losers of %d races stored their reference",
 		(stored-reservations*MaxReference)/MaxReference)
 }
 
