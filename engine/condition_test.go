@@ -72,3 +72,28 @@ func TestTroubleOfTheStore(t *testing.T) {
 		require.NoError(t, s.e.Close())
 	})
 }
+
+// TestWithheldIsNoEnd (I6, I8): a leader whose store acknowledges nothing for a while still leads, since its writer goes
+// on. No supervisor is told to restart it, and nothing is written out of its memory while that changes.
+func TestWithheldIsNoEnd(t *testing.T) {
+	kept := newStore()
+	j := troubled{memory: kept.open(), condition: &atomic.Pointer[journal.Condition]{},
+		withheld: &atomic.Pointer[error]{}}
+	s := newSeller(stressSale(t, 1, 100), func() (journal.Backend, error) { return j, nil })
+	s.clock.set(saleStart)
+	require.NoError(t, s.start())
+	unsafe := fmt.Errorf("%w: it does not sync", journal.ErrUnsafe)
+	j.withheld.Store(&unsafe)
+	require.Equal(t, unsafe, s.e.Ready())
+	require.NoError(t, s.e.Failed())
+	require.True(t, s.e.Leads())
+	require.True(t, s.e.Stats().Leads)
+	_, err := s.e.CheckConservation(t.Context())
+	require.NoError(t, err)
+	_, err = s.e.Rescue(t.Context(), func(uint64) (journal.Checkpoint, error) {
+		require.FailNow(t, "a state that still changes is written")
+		return nil, nil
+	})
+	require.ErrorIs(t, err, engine.ErrJournalWorks)
+	require.NoError(t, s.e.Close())
+}

@@ -155,10 +155,10 @@ func instant(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 // once a newer leader has taken over, which Deposed reports.
 func (e *Engine) Failed() error {
 	t := e.term.Load()
-	if t == nil || !t.over() || errors.Is(t.err(), journal.ErrFenced) {
+	if t == nil || errors.Is(t.failure(), journal.ErrFenced) {
 		return nil
 	}
-	return t.err()
+	return t.failure()
 }
 
 // Ready reports whether reservations are accepted: this engine leads, the journal is replayed and responds. The error

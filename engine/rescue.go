@@ -52,7 +52,7 @@ func (e *Engine) rescuable() (last uint64, since record.Stamp, ok bool) {
 		idle := e.idle.Load()
 		return idle.last, idle.since, idle.last > 0 && errors.Is(idle.why, journal.ErrGone)
 	}
-	if t.writer == nil || !t.over() || errors.Is(t.err(), journal.ErrFenced) {
+	if t.failure() == nil || errors.Is(t.failure(), journal.ErrFenced) {
 		return 0, since, false
 	}
 	return e.inventory.Placed(), t.since, true // nothing is drained any more, so the state does not change

@@ -43,7 +43,7 @@ func (e *Engine) standsBy(why error, leader string) {
 // it accepts calls now.
 func (e *Engine) Leads() bool {
 	t := e.term.Load()
-	return t != nil && !t.over()
+	return t != nil && t.failure() == nil
 }
 
 // CanRead reports whether reads show the sale. On a standby they do once it has replayed all that the leader had made

@@ -134,7 +134,7 @@ func (t *term) watch() {
 		return
 	case <-t.writer.Failed():
 	}
-	err := t.writer.Err()
+	err := t.failure()
 	e.o.Log.Error("the journal has failed; nothing is acknowledged any more", "error", err)
 	if errors.Is(err, journal.ErrFenced) {
 		close(e.deposed)
@@ -152,10 +152,13 @@ func (t *term) close(ctx context.Context) error {
 	return nil
 }
 
-// over reports whether the term has ended. A stall is no end.
-func (t *term) over() bool {
-	err := t.err()
-	return err != nil && !errors.Is(err, journal.ErrStalled)
+// failure returns why the term has ended, or nil. A journal that does not respond, or acknowledges nothing for a while,
+// ends no term: its writer goes on.
+func (t *term) failure() error {
+	if t.writer == nil {
+		return nil
+	}
+	return t.writer.Failure()
 }
 
 // err returns why nothing becomes durable now.

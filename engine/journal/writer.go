@@ -141,11 +141,20 @@ func (w *Writer) Err() error {
 	return w.waitErr()
 }
 
+// Failure returns why the journal has failed for good. It is nil while nothing becomes durable for another reason: the
+// writer goes on then.
+func (w *Writer) Failure() error {
+	if err := w.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
 // waitErr returns why a caller must not wait any longer. While acknowledgements are withheld it does wait, since the
 // group in flight may still become durable in time.
 func (w *Writer) waitErr() error {
-	if err := w.failure.Load(); err != nil {
-		return *err
+	if err := w.Failure(); err != nil {
+		return err
 	}
 	if w.stalled.Load() {
 		return ErrStalled
