@@ -277,9 +277,10 @@ func (b *Ballot) Freeze() (seq uint64, err error) {
 	return seq, nil
 }
 
-// Run ranks the frozen entries by the beacon and assigns the access slots. The outcome is visible once the record with
-// the returned sequence is durable; this holds for ErrAlreadyDrawn too. It does not freeze: with the beacon in hand that
-// would be too late. Other errors are ErrRegistrationOpen, ErrNotFrozen, ErrNotDue, ErrUndated and those of draw.Run.
+// Run ranks the frozen entries by the beacon and assigns the access slots. The outcome is visible once the record
+// with the returned sequence is durable; this holds for ErrAlreadyDrawn too. It does not freeze: with the beacon in
+// hand that would be too late. Other errors are ErrRegistrationOpen, ErrNotFrozen, ErrNotDue, ErrUndated and those
+// of draw.Run.
 func (b *Ballot) Run(beacon draw.Beacon) (seq uint64, err error) {
 	b.freezeLock.Lock()
 	defer b.freezeLock.Unlock()
@@ -384,7 +385,8 @@ func (b *Ballot) sort(sealed bool) (*sortedEntries, error) {
 	freeze := draw.FreezeAccounts
 	if sealed {
 		secret := b.announced.Load().secret
-		freeze = func(n int, account func([]byte, int) []byte, group func(int) uint8, groups []string) (*draw.Entries, error) {
+		freeze = func(n int, account func([]byte, int) []byte, group func(int) uint8,
+			groups []string) (*draw.Entries, error) {
 			return draw.Freeze(&secret, n, account, group, groups)
 		}
 	}

@@ -9,9 +9,10 @@ import (
 )
 
 // The secret of a draw is a record of the journal. Every machine that has the journal therefore has the secret: a
-// restart, a standby, a restored backup. The journal has every account in clear as well, so the secret makes a copy of
-// it no more dangerous. The secret itself does not leave the process: an entrant receives the salt of its own handle, the
-// operator those of the winners, and `journal dump`, logs, metrics and exports show the commitment at most.
+// restart, a standby, a restored backup. The journal has every account in clear as well, so the secret makes a copy
+// of it no more dangerous. The secret itself does not leave the process: an entrant receives the salt of its own
+// handle, the operator those of the winners, and `journal dump`, logs, metrics and exports show the commitment at
+// most.
 
 // announcedDraw is a draw that has a secret.
 type announcedDraw struct {

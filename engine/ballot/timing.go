@@ -21,7 +21,8 @@ func (b *Ballot) moment() draw.Moment {
 	return draw.Moment{Sale: b.host.Now().Truncate(time.Millisecond), Machine: machine.Truncate(time.Millisecond)}
 }
 
-// timing returns the postponements and, if the entries are frozen, when. Only those that include accepts are part of it.
+// timing returns the postponements and, if the entries are frozen, when. Only those that include accepts are part of
+// it.
 func (b *Ballot) timing(include func(*announcement) bool) (t draw.Timing) {
 	if all := b.postponed.Load(); all != nil {
 		for _, p := range *all {

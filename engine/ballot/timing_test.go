@@ -120,7 +120,8 @@ func TestLateFreezeOfAJournalIsNotRun(t *testing.T) {
 	}
 }
 
-// Records that contradict each other are refused at the start: a second secret, sealed entries without one, another root.
+// Records that contradict each other are refused at the start: a second secret, sealed entries without one, another
+// root.
 func TestContradictingRecordsAreRefused(t *testing.T) {
 	b, _ := newBallot(t)
 	frozen := record.Draw{MachineMs: 1}

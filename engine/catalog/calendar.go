@@ -72,7 +72,8 @@ func checkPublishWithin(round field, draw *Draw) {
 		missing := (earliest.Sub(published) + b.Period - 1) / b.Period // rounds
 		round.faultf("round %d is published at %s, %s after registration closes; the digest of the entries must be "+
 			"published before: choose round %d or a later one, at least publish_within: %s after the close", b.Round,
-			published.Format(time.RFC3339), published.Sub(draw.RegistrationCloses), b.Round+uint64(missing), minutes(draw.PublishWithin))
+			published.Format(time.RFC3339), published.Sub(draw.RegistrationCloses), b.Round+uint64(missing),
+			minutes(draw.PublishWithin))
 	}
 }
 

@@ -156,9 +156,10 @@ type Beacon struct {
 
 // PublishedAt returns the instant at which the chain publishes the deciding round.
 //
-// It is at least Draw.PublishWithin after the close of registration and before the opening of the draw's phase, so the
-// randomness is unpredictable while entries can still change, and the digest of the entries can be published before. A stand-in is exempt: it is a round published long ago, for a sale that is replayed
-// afterwards. It proves how the result was computed, but not that the result was not chosen.
+// It is at least Draw.PublishWithin after the close of registration and before the opening of the draw's phase, so
+// the randomness is unpredictable while entries can still change, and the digest of the entries can be published
+// before. A stand-in is exempt: it is a round published long ago, for a sale that is replayed afterwards. It proves
+// how the result was computed, but not that the result was not chosen.
 func (b *Beacon) PublishedAt() time.Time {
 	seconds := int64(b.Round-1) * int64(b.Period/time.Second)
 	return time.Unix(b.Genesis.Unix()+seconds, 0).UTC()

@@ -39,6 +39,6 @@
 //
 // # Reproducibility
 //
-// All randomness comes from the seed, and so do the secrets of the draws. With one worker the same seed and scale give the same report, except for what is
-// measured. With several workers the outcome depends on their timing.
+// All randomness comes from the seed, and so do the secrets of the draws. With one worker the same seed and scale
+// give the same report, except for what is measured. With several workers the outcome depends on their timing.
 package rehearsal
