@@ -57,8 +57,8 @@ func (g Group) Last() uint64 { return g.First + uint64(g.Count) - 1 }
 type Reader interface {
 	// Recover delivers the newest intact checkpoint, if there is one, chunk by chunk to to.Chunk, then every group after
 	// that checkpoint's start to to.Group, in order and without a gap. The slices are valid only during the call. An
-	// unfinished group at the end, which was never acknowledged, is cut off. Damage before intact records is an error that
-	// wraps ErrDamaged and names the place. An error of a callback ends the recovery and is returned.
+	// unfinished group at the end is cut off, and Recovered.Notes says what is known of it. Damage to durable records is an
+	// error that wraps ErrDamaged and names the place. An error of a callback ends the recovery and is returned.
 	Recover(to Recovery) (Recovered, error)
 }
 

@@ -88,13 +88,16 @@ func openDirectory(path string, afresh bool, fs fileSystem) (*directory, error) 
 		return nil, err
 	}
 	_, err = fs.list(path)
-	if errors.Is(err, os.ErrNotExist) {
+	switch {
+	case errors.Is(err, os.ErrNotExist):
 		if !afresh {
 			err = neverBegun(path, fs) // before the directory is made
 		}
 		if afresh || err == nil {
 			err = fs.makeDir(path)
 		}
+	case err != nil:
+		err = cmp.Or(fs.makeDir(path), err) // which says that it is a file
 	}
 	if err != nil {
 		return nil, err
