@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"math/bits"
 	"slices"
 
 	"github.com/seathold/seathold/engine/journal"
@@ -17,8 +18,8 @@ type patch struct {
 }
 
 func (p patch) String() string {
-	return fmt.Sprintf("put back one bit of %s: byte %d, %#02x, becomes %#02x, which makes its checksum right", p.file,
-		p.offset, p.was, p.is)
+	return fmt.Sprintf("put back one bit of %s: byte %d, %#02x, becomes %#02x, with which everything there is right again",
+		p.file, p.offset, p.was, p.is)
 }
 
 // apply changes what was read of the file.
@@ -34,13 +35,19 @@ func (p patch) apply(name string, content []byte) {
 const mendable = 1 << 20
 
 // mend looks for the one bit whose flip explains the fault of a segment: a CRC-32C distinguishes all single bits of a
-// frame. Only bits of the frame, or of the file's header, at the fault are tried.
+// frame. Only bits at the fault are tried: of the frame, of the file's header, or of the zeros after the last frame.
 func (d *directory) mend(f numbered, fault *Fault) (patch, bool, error) {
 	data, err := d.readFile(f.name, f.bytes, nil)
-	if err != nil || int(fault.Offset)+headerBytes > len(data) {
+	if err != nil || fault.Offset >= int64(len(data)) {
 		return patch{}, false, err
 	}
 	frame := data[fault.Offset:]
+	if at := withoutZeros(frame) - 1; at >= 0 && withoutZeros(frame[:at]) == 0 && bits.OnesCount8(frame[at]) == 1 {
+		return patch{f.name, fault.Offset + int64(at), frame[at], 0}, true, nil // in the zeros after the last frame
+	}
+	if len(frame) < headerBytes {
+		return patch{}, false, nil
+	}
 	right := func() bool {
 		h, _, ok := decodeFrameHeader(frame, d.salt)
 		return ok && int(h.length) <= len(frame)-headerBytes &&

@@ -368,3 +368,24 @@ func TestMendsOnlyOneBit(t *testing.T) {
 		}
 	}
 }
+
+// TestMendsZeros: a bit in the zeros after the last frame of an older segment, at the very end too, is put back.
+func TestMendsZeros(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "journal")
+	segments, _ := written(t, dir, 8)
+	older := filepath.Join(dir, segments[0].name)
+	edit(t, older, func(b []byte) []byte { return append(b, make([]byte, 100)...) })
+	whole := readFile(t, older)
+	require.Empty(t, check(t, dir))
+	for at := int(segments[0].bytes); at < len(whole); at += 9 {
+		replaceFile(t, dir, segments[0].name, flip(at)(bytes.Clone(whole)))
+		_, err := repaired(t, dir, false, NoLoss)
+		require.ErrorIs(t, err, ErrLoss, "eight bits")
+		spoilt := bytes.Clone(whole)
+		spoilt[at] = 0x10
+		replaceFile(t, dir, segments[0].name, spoilt)
+		_, err = repaired(t, dir, false, NoLoss)
+		require.NoError(t, err)
+		require.Equal(t, whole, readFile(t, older))
+	}
+}
