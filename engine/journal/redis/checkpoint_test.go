@@ -254,3 +254,37 @@ func TestCheckpointPartlyLost(t *testing.T) {
 		require.EqualValues(t, 20, contentsOf(t, o).recovered.Checkpoint.Start, name)
 	}
 }
+
+// TestLateAttemptOfCheckpoint repeats the calls of a checkpoint after its commit, as a Redis does that receives an
+// abandoned attempt late. The checkpoint stays complete, and the next one does not remove its pieces.
+func TestLateAttemptOfCheckpoint(t *testing.T) {
+	t.Parallel()
+	j, o := filled(t, redistest.Start(t), 6, 20)
+	l := j.link
+	made := manifestsOf(t, l)[0]
+	last := l.client.Get(t.Context(), l.pieceKey(made.id, made.pieces-1)).Val()
+	for name, late := range map[string]func() (any, error){
+		"begin": func() (any, error) {
+			return l.run(t.Context(), l.options.Timeout, beginScript, []string{l.leader, l.checkpoints},
+				j.claim.leaderValue(), made.id)
+		},
+		"a piece": func() (any, error) {
+			return l.run(t.Context(), l.options.Timeout, pieceScript,
+				[]string{l.leader, l.checkpoints, l.pieceKey(made.id, made.pieces-1)}, j.claim.leaderValue(), made.id, last)
+		},
+		"a group with the piece": func() (any, error) {
+			j.offered.Store(&piece{keys: []string{l.checkpoints, l.pieceKey(made.id, made.pieces-1)}, checkpoint: made.id,
+				bytes: []byte(last), carried: make(chan bool, 1)})
+			j.restoredAt = time.Now() // the manifest is not made again meanwhile
+			return nil, j.Append(t.Context(), testGroup(61, 10))
+		},
+	} {
+		_, err := late()
+		require.NoError(t, err, name)
+		require.Equal(t, []manifest{made}, manifestsOf(t, l), name)
+	}
+	checkpointAt(t, j, 40)
+	require.Equal(t, []uint64{20, 40}, starts(t, l))
+	require.NoError(t, flipByte(t, l, l.pieceKey(manifestsOf(t, l)[1].id, 0), 12))
+	require.Equal(t, chunksAt(20), contentsOf(t, o).chunks)
+}

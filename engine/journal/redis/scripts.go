@@ -23,14 +23,20 @@ local function hash(key)
 end
 `
 
+// luaComplete defines complete, which reports whether a value of the hash of checkpoints is a manifest.
+const luaComplete = `
+local function complete(value) return value and string.sub(value, 1, 11) == 'checkpoint.' end
+`
+
 // luaStore defines store, which stores a piece of a checkpoint that is being written, unless the checkpoint was
-// dropped. It records again that the checkpoint is being written, so that there is never a piece that no leader can
-// find.
-const luaStore = `
+// dropped or is complete. Then this is an attempt that was repeated because its response was lost, and Redis executes
+// it only now; to record that a complete checkpoint is being written would cause its removal. Otherwise store records
+// again that the checkpoint is being written, so that there is never a piece that no leader can find.
+const luaStore = luaComplete + `
 local function store(checkpoints, piece, id, bytes)
   hash(checkpoints)
   local now = redis.call('HGET', checkpoints, id)
-  if now == 'dropped' then return false end
+  if now == 'dropped' or complete(now) then return false end
   if now ~= 'writing' then redis.call('HSET', checkpoints, id, 'writing') end
   redis.call('SET', piece, bytes)
   return true
@@ -131,15 +137,18 @@ const ifLeader = luaGet + luaHash + `
 if get(KEYS[1]) ~= ARGV[1] then return 0 end
 `
 
-// beginScript records that a checkpoint is being written, so that its pieces can be found if it is never finished.
+// beginScript records that a checkpoint is being written, so that its pieces can be found if it is never finished. It
+// returns 2 if a checkpoint of that id is complete.
 //
 // KEYS leader, checkpoints. ARGV leader, id.
-var beginScript = redis.NewScript(ifLeader + `
+var beginScript = redis.NewScript(ifLeader + luaComplete + `
 hash(KEYS[2])
+if complete(redis.call('HGET', KEYS[2], ARGV[2])) then return 2 end
 redis.call('HSET', KEYS[2], ARGV[2], 'writing')
 return 1`)
 
-// pieceScript stores one piece of a checkpoint that is being written. It returns 2 if the checkpoint was dropped.
+// pieceScript stores one piece of a checkpoint that is being written. It returns 2 if the checkpoint was dropped or is
+// complete.
 //
 // KEYS leader, checkpoints, piece. ARGV leader, id, bytes.
 var pieceScript = redis.NewScript(ifLeader + luaStore + `

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// takeOver claims the journal for a follower whose leader has died. It appends a group and returns its last record.
+// takeOver claims the journal for a follower whose leader has died or stepped down. It appends a group and returns its last record.
 func takeOver(t *testing.T, f *follower) uint64 {
 	t.Helper()
 	<-f.done
@@ -36,7 +36,7 @@ func TestTwoCheckpointsAfterTakeover(t *testing.T) {
 	s := redistest.Start(t)
 	for round := range 2 {
 		leader, o := filled(t, s, 2, 10, 20)
-		f := startFollower(t, o, 500*time.Millisecond)
+		f := startFollower(t, o, time.Hour)
 		until(t, "the follower has caught up", func() bool { return f.journal.Status().Last == 20 })
 		for i := range uint64(400) {
 			require.NoError(t, leader.Append(t.Context(), testGroup(10*i+21, 10)))
@@ -45,7 +45,7 @@ func TestTwoCheckpointsAfterTakeover(t *testing.T) {
 			}
 		}
 		require.Equal(t, []uint64{3020, 4020}, starts(t, leader.link))
-		abandon(leader)
+		require.NoError(t, leader.StepDown(t.Context()))
 		last := takeOver(t, f)
 		checkpointAt(t, f.journal, last)
 		require.Equal(t, []uint64{4020, last}, starts(t, f.journal.link))
