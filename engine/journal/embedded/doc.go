@@ -93,6 +93,8 @@
 //	the older checkpoint, or a segment that       does not read it                sets the checkpoint and the segment
 //	  only the older one needs                                                      aside
 //	one bit of a segment                          refuses, if it reads it         puts it back
+//	what follows the last frame of an older       refuses, if it reads it         clears it, as the next segment shows
+//	  segment                                                                       that no group was there
 //	more of a segment that the newest intact      refuses                         refuses; with the number, cuts it
 //	  checkpoint needs, the last frame too                                          there
 //

@@ -4,28 +4,32 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"math/bits"
 	"slices"
 
 	"github.com/seathold/seathold/engine/journal"
 )
 
-// patch is a bit of a file that Repair puts back.
+// patch is a bit of a file that Repair puts back, or bytes after the last frame of a segment that it clears.
 type patch struct {
 	file    string
 	offset  int64
-	was, is byte
+	was, is []byte
+	clears  bool
 }
 
 func (p patch) String() string {
+	if p.clears {
+		return fmt.Sprintf("clear %d bytes of %s from offset %d: by the next segment no group is there", len(p.is), p.file,
+			p.offset)
+	}
 	return fmt.Sprintf("put back one bit of %s: byte %d, %#02x, becomes %#02x, with which everything there is right again",
-		p.file, p.offset, p.was, p.is)
+		p.file, p.offset, p.was[0], p.is[0])
 }
 
 // apply changes what was read of the file.
 func (p patch) apply(name string, content []byte) {
 	if p.file == name && p.offset < int64(len(content)) {
-		content[p.offset] = p.is
+		copy(content[p.offset:], p.is)
 	}
 }
 
@@ -42,11 +46,12 @@ func (d *directory) mend(f numbered, fault *Fault) (patch, bool, error) {
 		return patch{}, false, err
 	}
 	frame := data[fault.Offset:]
-	if at := withoutZeros(frame) - 1; at >= 0 && withoutZeros(frame[:at]) == 0 && bits.OnesCount8(frame[at]) == 1 {
-		return patch{f.name, fault.Offset + int64(at), frame[at], 0}, true, nil // in the zeros after the last frame
-	}
+	// What is in the zeros after the last frame, if this is their place. The next segment follows that frame only if it
+	// is.
+	tail := frame[:withoutZeros(frame)]
+	zeros := patch{f.name, fault.Offset, tail, make([]byte, len(tail)), true}
 	if len(frame) < headerBytes {
-		return patch{}, false, nil
+		return zeros, fault.Offset > 0, nil
 	}
 	right := func() bool {
 		h, _, ok := decodeFrameHeader(frame, d.salt)
@@ -64,9 +69,9 @@ func (d *directory) mend(f numbered, fault *Fault) (patch, bool, error) {
 		at, bit, found = bitOfRecords(frame, d.salt)
 	}
 	if !found {
-		return patch{}, false, nil
+		return zeros, fault.Offset > 0, nil
 	}
-	return patch{f.name, fault.Offset + int64(at), frame[at], frame[at] ^ bit}, true, nil
+	return patch{f.name, fault.Offset + int64(at), []byte{frame[at]}, []byte{frame[at] ^ bit}, false}, true, nil
 }
 
 // bitOfHeader tries every bit of a header.
@@ -124,13 +129,13 @@ func (d *directory) mendSegments() (*survey, error) {
 	s, err := d.survey()
 	for err == nil {
 		mended := false
-		for _, f := range s.segments {
+		for i, f := range s.segments {
 			for _, fault := range s.spoilt[f.name] {
 				p, ok, err := d.mend(f, fault)
 				if err != nil && !isAny(err, unreadable) {
 					return nil, err
 				}
-				if !ok {
+				if !ok || p.clears && i+1 == len(s.segments) { // only the next segment shows where the groups end
 					continue
 				}
 				d.patches = append(d.patches, p)
@@ -138,8 +143,8 @@ func (d *directory) mendSegments() (*survey, error) {
 				if err != nil {
 					return nil, err
 				}
-				if slices.ContainsFunc(next.spoilt[f.name], func(left *Fault) bool { return left.Offset <= fault.Offset }) {
-					d.patches = d.patches[:len(d.patches)-1] // the frame is right, but does not belong there
+				if !next.better(p, i, fault) {
+					d.patches = d.patches[:len(d.patches)-1] // what is there now does not belong there
 					continue
 				}
 				s, mended = next, true
@@ -153,12 +158,21 @@ func (d *directory) mendSegments() (*survey, error) {
 	return nil, err
 }
 
-// write puts the bit back, durably.
+// better reports whether a patch has mended the fault of the segment i: the fault is gone, and where bytes were
+// cleared, the next segment follows the last group that is left.
+func (s *survey) better(p patch, i int, fault *Fault) bool {
+	if slices.ContainsFunc(s.spoilt[fault.File], func(left *Fault) bool { return left.Offset <= fault.Offset }) {
+		return false
+	}
+	return !p.clears || s.recovery(footer{}).deliverSegments(s.segments[i:i+2]) == nil
+}
+
+// write makes the patch durable.
 func (d *directory) write(p patch) error {
 	f, err := d.fs.openDurable(d.join(p.file))
 	if err != nil {
 		return err
 	}
-	_, err = f.writeAt([]byte{p.is}, p.offset)
+	_, err = f.writeAt(p.is, p.offset)
 	return errors.Join(err, f.close())
 }

@@ -345,7 +345,7 @@ func TestMendsOnlyOneBit(t *testing.T) {
 	at, after := frameOffset(whole, 1), frameOffset(whole, 2)
 	o, err := OpenReadOnly(dir)
 	require.NoError(t, err)
-	defer func() { require.NoError(t, o.Close()) }()
+	require.NoError(t, o.Close()) // its id is used further on
 	try := func(bits ...int) (patch, bool) {
 		spoilt := bytes.Clone(whole)
 		for _, bit := range bits {
@@ -361,15 +361,18 @@ func TestMendsOnlyOneBit(t *testing.T) {
 		p, ok := try(bit)
 		require.True(t, ok, "bit %d", bit)
 		require.Equal(t, int64(at+bit/8), p.offset)
-		require.Equal(t, whole[p.offset], p.is)
+		require.Equal(t, []byte{whole[p.offset]}, p.is)
 		if other := (bit*7 + 301) % bits; other != bit {
-			_, ok = try(bit, other)
-			require.False(t, ok, "bits %d and %d", bit, other)
+			p, _ = try(bit, other)
+			require.True(t, p.clears, "bits %d and %d", bit, other)
+			_, err := repaired(t, dir, true, NoLoss)
+			require.ErrorIs(t, err, ErrLoss)
 		}
 	}
 }
 
-// TestMendsZeros: a bit in the zeros after the last frame of an older segment, at the very end too, is put back.
+// TestMendsZeros: what is in the zeros after the last frame of an older segment, at the very end too, is cleared. A
+// whole frame there, or one too few, is not.
 func TestMendsZeros(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "journal")
 	segments, _ := written(t, dir, 8)
@@ -378,14 +381,31 @@ func TestMendsZeros(t *testing.T) {
 	whole := readFile(t, older)
 	require.Empty(t, check(t, dir))
 	for at := int(segments[0].bytes); at < len(whole); at += 9 {
-		replaceFile(t, dir, segments[0].name, flip(at)(bytes.Clone(whole)))
-		_, err := repaired(t, dir, false, NoLoss)
-		require.ErrorIs(t, err, ErrLoss, "eight bits")
-		spoilt := bytes.Clone(whole)
-		spoilt[at] = 0x10
+		for _, noise := range [][]byte{{0x10}, {0xff}, bytes.Repeat([]byte("x"), 50)} {
+			spoilt := bytes.Clone(whole)
+			copy(spoilt[at:], noise)
+			replaceFile(t, dir, segments[0].name, spoilt)
+			_, err := repaired(t, dir, false, NoLoss)
+			require.NoError(t, err)
+			require.Equal(t, whole, readFile(t, older))
+		}
+	}
+	// Even where nothing needs the records, a group is not cleared.
+	needless := filepath.Join(t.TempDir(), "needless")
+	aged(t, needless, tinySegments)
+	old, _ := filesOf(t, needless)
+	content := readFile(t, filepath.Join(needless, old[0].name))
+	edit(t, filepath.Join(needless, old[0].name), flip(frameOffset(content, 1)+60))
+	said, err := repaired(t, needless, false, NoLoss)
+	require.NoError(t, err)
+	require.NotContains(t, strings.Join(said, "\n"), "clear ")
+	require.FileExists(t, filepath.Join(needless, quarantinePrefix+"1-"+old[0].name))
+
+	last := frameOffset(whole, 2)
+	for _, spoilt := range [][]byte{whole[:last], append(bytes.Clone(whole[:last+40]), make([]byte, 900)...)} {
 		replaceFile(t, dir, segments[0].name, spoilt)
-		_, err = repaired(t, dir, false, NoLoss)
-		require.NoError(t, err)
-		require.Equal(t, whole, readFile(t, older))
+		_, err := repaired(t, dir, false, NoLoss)
+		require.ErrorIs(t, err, ErrLoss)
+		require.Equal(t, spoilt, readFile(t, older))
 	}
 }
