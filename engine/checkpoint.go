@@ -54,12 +54,17 @@ func (e *Engine) Checkpoint(ctx context.Context) (CheckpointReport, error) {
 	defer e.checkpointLock.Unlock()
 	e.checkpoints.running.Store(true)
 	defer e.checkpoints.running.Store(false)
+	ctx, cancel := t.during(ctx) // a store that does not respond must hold up neither Close nor Rescue
+	defer cancel()
 	began := time.Now()
 	report := CheckpointReport{Start: t.writer.Durable()}
-	report.Err = e.writeCheckpoint(ctx, t, &report)
+	if report.Err = e.writeCheckpoint(ctx, t, &report); report.Err == nil {
+		e.checkpointedAt.Store(report.Start)
+	} else if err := t.failure(); err != nil {
+		report.Err = err
+	}
 	report.Took, report.At = time.Since(began), time.Now()
 	e.checkpoints.note(&report)
-	e.checkpointedAt.Store(report.Start)
 	return report, report.Err
 }
 
@@ -200,7 +205,7 @@ func (e *Engine) checkpointDue() {
 	switch {
 	case err == nil:
 		e.checkpointedFills = fills
-	case !errors.Is(err, context.Canceled):
+	case writer.Failure() == nil && !errors.Is(err, context.Canceled):
 		e.checkpointRetry = time.Now().Add(checkpointPause)
 		e.o.Log.Error("a checkpoint failed, and is tried again later", "error", err, "in", checkpointPause)
 	}

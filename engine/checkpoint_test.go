@@ -103,7 +103,7 @@ func TestFullDiskOfTheJournal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := &fullDisk{memory: newStore().open()}
 		s := newSeller(stressSale(t, 1, 1000), func() (journal.Backend, error) { return disk, nil })
-		s.options.Durability, s.options.CheckpointAfter = engine.Sync, 1
+		s.options.Durability, s.options.CheckpointAfter = engine.Sync, 10
 		s.clock.set(saleStart)
 		require.NoError(t, s.start())
 		account := 0
@@ -112,10 +112,10 @@ func TestFullDiskOfTheJournal(t *testing.T) {
 			return s.e.Reserve(t.Context(), &engine.Request{ID: uuid.New(), Account: fmt.Sprint("a", account),
 				Lines: lines("S0/A", 1)}, &engine.Reservation{})
 		}
-		for range 40 {
+		for range 10 {
 			require.NoError(t, reserve())
-			time.Sleep(time.Second)
 		}
+		time.Sleep(40 * time.Second) // without further records
 		synctest.Wait()
 		require.GreaterOrEqual(t, disk.checkpoints, 3, "in forty seconds")
 		require.LessOrEqual(t, disk.checkpoints, 5, "in forty seconds")
@@ -125,5 +125,27 @@ func TestFullDiskOfTheJournal(t *testing.T) {
 		require.ErrorIs(t, s.e.Failed(), journal.ErrFull)
 		require.ErrorIs(t, s.e.Ready(), journal.ErrFull)
 		require.Error(t, s.e.Close())
+	})
+}
+
+// After a takeover, what a restart would replay is counted from the checkpoint that the standby has read.
+func TestToReplayAfterTakeover(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		a := c.leader("a")
+		for range 10 {
+			a.sell()
+		}
+		report, err := a.Checkpoint(c.Context())
+		require.NoError(c, err)
+		require.Zero(c, a.Stats().Journal.ToReplay)
+		sold := a.sell()
+		b := c.standby("b")
+		time.Sleep(2 * beat)
+		require.Equal(c, "held", b.state(sold))
+		a.close()
+		b.requireLeads()
+		journal := b.Stats().Journal
+		require.Equal(c, journal.Durable-report.Start, journal.ToReplay)
+		b.close()
 	})
 }

@@ -36,7 +36,7 @@ type Engine struct {
 	sweepLock      sync.Mutex
 	sweep          *inventory.Sweep
 	checkpointLock sync.Mutex
-	checkpointedAt atomic.Uint64 // record at which the last checkpoint starts
+	checkpointedAt atomic.Uint64 // record at which the last complete checkpoint starts
 	checkpoints    checkpointCounts
 	// checkpointedFills is how full the tables were when checkpointDue began the last checkpoint, or after the replay.
 	// Only checkpointDue uses it then.

@@ -133,6 +133,21 @@ func (p *replay) finish() error {
 	return p.countStock()
 }
 
+// definition returns the present sale's definition, and since when it is in force. known is false if it is not the
+// journal's last; it is then in force from the given record on.
+func (p *replay) definition(from record.Stamp) (d record.Definition, since record.Stamp, known bool) {
+	d = record.DefinitionOf(p.e.sale)
+	was, since := p.decoder.InForce()
+	if was != nil && was.Lowers(p.e.sale) {
+		d.Above = p.e.allowAbove()
+	}
+	if !p.decoder.Current() {
+		return d, from, false
+	}
+	d.Above = was.Above
+	return d, since, true
+}
+
 // definitionError is the fault of a sale definition that lacks what the journal has.
 type definitionError struct{ error }
 

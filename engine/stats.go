@@ -66,7 +66,9 @@ type JournalStats struct {
 	CheckpointsFailed uint64            // since the start
 	Checkpoint        *CheckpointReport // the last complete one since the start; nil before
 	CheckpointAge     time.Duration     // of the last complete one; before the first, since the start
-	ToReplay          uint64            // records after the last checkpoint's start, which a restart would replay
+	// ToReplay is how many records a restart would replay: those after the start of the last checkpoint that this engine
+	// has read or written.
+	ToReplay uint64
 }
 
 // SlotStats are the access slots of a phase that are open now.
@@ -150,10 +152,8 @@ func (e *Engine) journalStats(w *journal.Writer) *JournalStats {
 		Checkpoint: e.checkpoints.last.Load(), CheckpointAge: time.Since(e.counts.began)}
 	if s.Checkpoint != nil {
 		s.CheckpointAge = time.Since(s.Checkpoint.At)
-		s.ToReplay = s.Durable - s.Checkpoint.Start
-	} else {
-		s.ToReplay = s.Durable - e.recovery.Checkpoint.Start
 	}
+	s.ToReplay = s.Durable - min(s.Durable, e.checkpointedAt.Load())
 	return s
 }
 

@@ -43,7 +43,7 @@ func (e *Engine) claim(ctx context.Context, p *replay, found journal.Recovered) 
 	if err := p.finish(); err != nil {
 		return nil, err
 	}
-	was, since := p.decoder.InForce()
+	was, _ := p.decoder.InForce()
 	if err := e.checkRevivals(was, max(e.nowMs(), p.latest)); err != nil {
 		return nil, err
 	}
@@ -54,15 +54,10 @@ func (e *Engine) claim(ctx context.Context, p *replay, found journal.Recovered) 
 		e.standsBy(errTakingOver, "")
 	}
 	e.o.Clock.NotBefore(p.latest) // an older leader has acknowledged outcomes of that instant
-	t := &term{e: e, definition: record.DefinitionOf(e.sale)}
-	if was != nil && was.Lowers(e.sale) {
-		t.definition.Above = e.allowAbove()
-	}
+	t := &term{e: e}
 	opening := journal.Group{First: found.Last + 1}
-	if p.decoder.Current() {
-		t.definition.Above, t.since = was.Above, since
-	} else {
-		t.since = record.Stamp{AtMs: e.nowMs(), Seq: opening.First}
+	var known bool
+	if t.definition, t.since, known = p.definition(record.Stamp{AtMs: e.nowMs(), Seq: opening.First}); !known {
 		opening.Records, opening.Count = t.definition.Append(nil, t.since.AtMs), 1
 	}
 	last, err := e.storeOpening(ctx, opening)
@@ -139,6 +134,20 @@ func (t *term) watch() {
 	if errors.Is(err, journal.ErrFenced) {
 		close(e.deposed)
 	}
+}
+
+// during returns a context that ends with ctx, and at the latest with the term or when the engine stops.
+func (t *term) during(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-t.e.stop:
+		case <-t.writer.Failed():
+		case <-ctx.Done():
+		}
+		cancel()
+	}()
+	return ctx, cancel
 }
 
 // close makes durable what is placed, answers the callers that wait for it, and steps down.
