@@ -23,37 +23,45 @@ var ErrJournalWorks = errors.New("the journal works: it has everything that was 
 // rescued too: it has what it had replayed.
 func (e *Engine) Rescue(ctx context.Context,
 	begin func(last uint64) (journal.Checkpoint, error)) (report CheckpointReport, err error) {
-	last, since, ok := e.rescuable()
-	if !ok {
+	s := e.rescuable()
+	if s == nil {
 		return report, ErrJournalWorks
 	}
 	e.checkpointLock.Lock()
 	defer e.checkpointLock.Unlock()
 	began := time.Now()
-	report.Start = last
-	to, err := begin(last)
+	report.Start = s.last
+	to, err := begin(s.last)
 	if err != nil {
 		return report, err
 	}
 	defer to.Abort()
-	definition := record.DefinitionOf(e.sale)
-	if err := e.writeState(ctx, to, &definition, since, &report); err != nil {
+	if err := e.writeState(ctx, to, &s.definition, s.since, &report); err != nil {
 		return report, err
 	}
 	report.Took, report.At = time.Since(began), time.Now()
-	return report, to.Commit(last)
+	return report, to.Commit(s.last)
 }
 
-// rescuable returns the last record of a state that no journal has, and since when the sale definition is in force. It
-// returns false if there is no such state.
-func (e *Engine) rescuable() (last uint64, since record.Stamp, ok bool) {
+// state is what the memory has: the outcomes of every record up to last.
+type state struct {
+	last       uint64
+	definition record.Definition // in force
+	since      record.Stamp      // when it came into force, and its record
+}
+
+// Rescuable reports whether Rescue has a state to write that no journal has.
+func (e *Engine) Rescuable() bool { return e.rescuable() != nil }
+
+// rescuable returns the state that no journal has; nil if there is none.
+func (e *Engine) rescuable() *state {
 	t := e.term.Load()
 	if t == nil {
-		idle := e.idle.Load()
-		return idle.last, idle.since, idle.last > 0 && errors.Is(idle.why, journal.ErrGone)
+		return e.idle.Load().copy
 	}
 	if t.failure() == nil || errors.Is(t.failure(), journal.ErrFenced) {
-		return 0, since, false
+		return nil
 	}
-	return e.inventory.Placed(), t.since, true // nothing is drained any more, so the state does not change
+	// Nothing is drained any more, so the state does not change.
+	return &state{last: e.inventory.Placed(), definition: t.definition, since: t.since}
 }

@@ -27,11 +27,7 @@ type idleness struct {
 	why    error
 	leader string // address of the server that leads, if known
 	fault  bool   // the engine has stopped following
-
-	// Of a faulty standby whose state is consistent: the last record that it replayed, and since when the sale definition
-	// is in force.
-	last  uint64
-	since record.Stamp
+	copy   *state // of a journal that is gone; nil if it is not gone, or if there is no consistent copy
 }
 
 // standsBy notes why an engine without a term accepts no calls, and who leads.
@@ -155,9 +151,9 @@ func (e *Engine) stopFollowing(err error, leader string, p *replay) {
 		err = fmt.Errorf("this standby no longer follows: %w", err)
 	}
 	idle := &idleness{why: err, leader: leader, fault: true}
-	if p.counted {
-		idle.last = p.seq
-		_, idle.since = p.decoder.InForce()
+	if errors.Is(err, journal.ErrGone) && p.counted && p.seq > 0 && p.restorePast() == nil {
+		idle.copy = &state{last: p.seq}
+		idle.copy.definition, idle.copy.since, _ = p.definition(record.Stamp{AtMs: max(e.nowMs(), p.latest), Seq: p.seq})
 	}
 	e.idle.Store(idle)
 	close(e.deposed)
