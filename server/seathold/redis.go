@@ -111,8 +111,7 @@ func (s *service) openJournal(ctx context.Context) (journal.Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	again := s.engine != nil // this server has led or followed, so there was a journal
-	o.Log, o.New, o.Expected = s.log, s.command.New && !again, again
+	o.Log, o.New, o.Expected = s.log, s.command.New && !s.hasRead, s.hasRead
 	o.RequireSafe = s.command.Durability == "sync" && !s.command.Standby.MayLose
 	r, err := redis.Open(o)
 	if err != nil {
@@ -120,7 +119,7 @@ func (s *service) openJournal(ctx context.Context) (journal.Backend, error) {
 	}
 	monitored := journal.Monitored(r)
 	s.monitored.Store(&monitored)
-	if again {
+	if s.engine != nil {
 		return r, nil // a deposed server follows at once; the journal repeats the check by itself
 	}
 	if err := s.checkRedis(ctx, r, o.RequireSafe); err != nil {

@@ -135,3 +135,26 @@ func TestRescueFromStandby(t *testing.T) {
 	code, out := tool(t, "verify", "--data", dir)
 	require.Equal(t, exitDone, code, out)
 }
+
+// TestStandbyOfNoJournal: a standby in whose Redis a journal may have been lost has no copy of it, and does not say so. It
+// follows once a leader has begun another one.
+func TestStandbyOfNoJournal(t *testing.T) {
+	r := redistest.Start(t)
+	flush(t, r)
+	standby := launch(t, "--redis", r.URL(), "--standby")
+	standby.await(func() bool { return strings.Contains(standby.page("/readyz"), "flushall was called") })
+	leader := start(t, "--redis", r.URL(), "--new")
+	a, err := leader.call(http.MethodPost, "/v1/reservations",
+		`{"account":"ann","lines":[{"session":"ATH10","category":"A","quantity":1}]}`)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusCreated, a.status)
+	standby.await(func() bool {
+		found, err := standby.call(http.MethodGet, "/v1/reservations/"+a.text("id"), "")
+		return err == nil && found.text("state") == "held"
+	})
+	for _, lie := range []string{"has a copy", "when this server read it last"} {
+		require.NotContains(t, standby.output.String(), lie)
+	}
+	require.Equal(t, exitDone, leader.stop())
+	require.Equal(t, exitDone, standby.stop())
+}

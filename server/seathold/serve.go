@@ -74,6 +74,7 @@ type service struct {
 	engine    *engine.Engine                // replaced when it is deposed
 	next      *engine.Engine                // follows the journal, and replaces engine once it has caught up
 	following following
+	hasRead   bool                              // an engine that was deposed had read of a reservation or an entry
 	monitored atomic.Pointer[journal.Monitored] // the journal, if it has a store that can be in trouble
 	report    []string                          // what the check of a Redis found
 	ended     chan error                        // a listener ended

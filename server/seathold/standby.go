@@ -78,12 +78,14 @@ func (f *following) pause(log *slog.Logger, why error) time.Duration {
 // for never. If that was the engine to come, the present one stays, so that readyz and the metrics keep showing why.
 func (s *service) afterDeposition() <-chan time.Time {
 	why := s.engine.Ready()
+	s.hasRead = s.hasRead || s.engine.Stats().Accounts > 0
 	switch {
 	case s.next != nil:
 		why = s.next.Ready()
+		s.hasRead = s.hasRead || s.next.Stats().Accounts > 0
 		s.end(s.next)
 		s.next = nil
-	case errors.Is(why, journal.ErrGone):
+	case s.engine.Rescuable():
 		s.log.Error("the journal is gone, and this standby has a copy of the sale in its memory: write it out with "+
 			"`seathold journal rescue` before this server is stopped", "reason", why)
 		return nil
