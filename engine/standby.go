@@ -42,6 +42,14 @@ func (e *Engine) Leads() bool {
 	return t != nil && t.failure() == nil
 }
 
+// MayLag reports whether another server may have acknowledged what this engine does not know: it is a standby, or its
+// term in a journal that several servers share has ended. The reads of a leader whose journal has failed and is not
+// shared show all that was acknowledged.
+func (e *Engine) MayLag() bool {
+	t := e.term.Load()
+	return t == nil || t.failure() != nil && e.o.shared() != nil
+}
+
 // CanRead reports whether reads show the sale. On a standby they do once it has replayed all that the leader had made
 // durable, until it can no longer follow. Otherwise reads are refused with NotLeader, and Stock is meaningless.
 func (e *Engine) CanRead() bool {

@@ -167,6 +167,8 @@ func fencedWithCallers(c *cluster) {
 	require.True(c, a.isDeposed())
 	require.ErrorIs(c, a.Ready(), journal.ErrFenced)
 	b.requireLeads(a)
+	require.True(c, a.MayLag())
+	require.False(c, b.MayLag())
 	require.Zero(c, a.Epoch())
 	require.Equal(c, engine.NotLeader, codeOf(c, a.Confirm(c.Context(), kept, "", &engine.Reservation{})))
 	require.Equal(c, "held", a.state(kept), "it was acknowledged")

@@ -149,7 +149,8 @@ func statusText(status string) string {
 	return http.StatusText(code)
 }
 
-// TestRetryAfter checks that every 503 has Retry-After, and that a call fails when the journal does.
+// TestRetryAfter checks that every 503 has Retry-After, that a call fails when the journal does, and that a server whose
+// journal is not shared is no standby then: its reads show all that was acknowledged.
 func TestRetryAfter(t *testing.T) {
 	noLeaks(t)
 	clock := clockAt(instantOf(t, early))
@@ -161,7 +162,9 @@ func TestRetryAfter(t *testing.T) {
 		require.Equal(t, 503, a.status)
 		require.Equal(t, "journal_unavailable", a.code())
 		require.Equal(t, "1", a.header.Get("Retry-After"))
+		require.Empty(t, a.header.Get("Seathold-Role"))
 	}
+	require.False(t, e.Leads())
 	require.Error(t, f.server.Ready())
 	require.Error(t, e.Close())
 }

@@ -281,9 +281,9 @@ func (x *exchange) fail(err error) {
 	x.markStandby()
 }
 
-// markStandby marks the responses of a standby. It lags the leader, so even what it does not find may exist.
+// markStandby marks the responses of a server that may lag behind another. Even what it does not find may exist.
 func (x *exchange) markStandby() {
-	if !x.engine.Leads() {
+	if x.engine.MayLag() {
 		x.ctx.Response.Header.Set(roleHeader, "standby")
 	}
 }
