@@ -74,7 +74,9 @@ func (e *Engine) writeCheckpoint(ctx context.Context, t *term, report *Checkpoin
 		return err
 	}
 	defer c.Abort()
-	if err := e.writeState(ctx, c, &t.definition, t.since, report); err != nil {
+	s := state{last: report.Start, definition: t.definition, since: t.since}
+	pause := func(took time.Duration) error { return e.yieldAfter(ctx, took) }
+	if err := e.writeState(c, &s, report, pause); err != nil {
 		return err
 	}
 	// The last drained outcome would be too early an end: while a drain is in progress, its outcomes are already logged
@@ -86,13 +88,20 @@ func (e *Engine) writeCheckpoint(ctx context.Context, t *term, report *Checkpoin
 	return c.Commit(end)
 }
 
-// writeState writes the definition, which is in force since the given record, the clock, the draws and the
-// reservations, as far as their outcomes are logged.
-func (e *Engine) writeState(ctx context.Context, to journal.Checkpoint, definition *record.Definition,
-	since record.Stamp, report *CheckpointReport) error {
-	w := checkpointWriter{e: e, ctx: ctx, to: to, report: report, began: time.Now()}
-	w.run = definition.AppendRow(w.run, since)
-	w.run = record.AppendClock(w.run, e.nowMs(), report.Start)
+// state is what the memory has: the outcomes of every record up to last, and perhaps later ones.
+type state struct {
+	last       uint64
+	definition record.Definition // in force
+	since      record.Stamp      // when it came into force, and its record
+}
+
+// writeState writes the definition, the clock, the draws and the reservations, as far as their outcomes are logged. It
+// calls pause after each piece with the time that the piece took.
+func (e *Engine) writeState(to journal.Checkpoint, s *state, report *CheckpointReport,
+	pause func(took time.Duration) error) error {
+	w := checkpointWriter{e: e, to: to, report: report, pause: pause, began: time.Now()}
+	w.run = s.definition.AppendRow(w.run, s.since)
+	w.run = record.AppendClock(w.run, e.nowMs(), s.last)
 	for _, b := range e.ballots {
 		if err := b.Write(w.draw); err != nil {
 			return err
@@ -107,9 +116,9 @@ func (e *Engine) writeState(ctx context.Context, to journal.Checkpoint, definiti
 // checkpointWriter writes a checkpoint piece by piece.
 type checkpointWriter struct {
 	e      *Engine
-	ctx    context.Context
 	to     journal.Checkpoint
 	report *CheckpointReport
+	pause  func(took time.Duration) error
 	run    []byte
 	began  time.Time // of the present piece
 }
@@ -139,7 +148,7 @@ func (w *checkpointWriter) reservations() error {
 	return nil
 }
 
-// flush writes the run if it has at least so many bytes, and then yields.
+// flush writes the run if it has at least so many bytes, and then pauses.
 func (w *checkpointWriter) flush(least int) error {
 	if len(w.run) < least {
 		return nil
@@ -153,7 +162,7 @@ func (w *checkpointWriter) flush(least int) error {
 	}
 	w.report.Bytes += int64(len(w.run))
 	w.run = w.run[:0]
-	err := w.e.yieldAfter(w.ctx, took)
+	err := w.pause(took)
 	w.began = time.Now()
 	return err
 }

@@ -27,8 +27,9 @@ func TestCheckpointPauses(t *testing.T) {
 	for pacesItself, want := range map[bool]time.Duration{true: 14 * 2, false: 14 * 12} {
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()
-			w := checkpointWriter{e: &Engine{stop: make(chan struct{})}, ctx: t.Context(), to: slowCheckpoint{pacesItself},
-				report: &CheckpointReport{}, run: make([]byte, chunkBytes), began: began}
+			e := &Engine{stop: make(chan struct{})}
+			w := checkpointWriter{e: e, pause: func(took time.Duration) error { return e.yieldAfter(t.Context(), took) },
+				to: slowCheckpoint{pacesItself}, report: &CheckpointReport{}, run: make([]byte, chunkBytes), began: began}
 			time.Sleep(2 * time.Millisecond) // the engine's own work
 			require.NoError(t, w.flush(1))
 			require.Equal(t, (12+want)*time.Millisecond, time.Since(began))

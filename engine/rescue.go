@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/seathold/seathold/engine/journal"
-	"github.com/seathold/seathold/engine/record"
 )
 
 // ErrJournalWorks is why Rescue refuses: what the journal holds needs no rescue.
@@ -36,18 +35,12 @@ func (e *Engine) Rescue(ctx context.Context,
 		return report, err
 	}
 	defer to.Abort()
-	if err := e.writeState(ctx, to, &s.definition, s.since, &report); err != nil {
+	// It does not pause: nothing is sold meanwhile, and this is the only copy.
+	if err := e.writeState(to, s, &report, func(time.Duration) error { return ctx.Err() }); err != nil {
 		return report, err
 	}
 	report.Took, report.At = time.Since(began), time.Now()
 	return report, to.Commit(s.last)
-}
-
-// state is what the memory has: the outcomes of every record up to last.
-type state struct {
-	last       uint64
-	definition record.Definition // in force
-	since      record.Stamp      // when it came into force, and its record
 }
 
 // Rescuable reports whether Rescue has a state to write that no journal has.

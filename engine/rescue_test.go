@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -103,5 +104,55 @@ func TestHangingCheckpoint(t *testing.T) {
 		})
 		require.Len(t, saved.checkpoints, 1)
 		require.ErrorIs(t, s.e.Close(), journal.ErrGone)
+	})
+}
+
+// slowly is a checkpoint to which a piece takes a second.
+type slowly struct {
+	journal.Checkpoint
+	pieces int
+}
+
+func (s *slowly) Write(chunk []byte) error {
+	s.pieces++
+	time.Sleep(time.Second)
+	return s.Checkpoint.Write(chunk)
+}
+
+// TestRescueDoesNotPause: nothing is sold while the only copy of the sale is written, so nothing is waited for, and the
+// caller may give up.
+func TestRescueDoesNotPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kept := newStore()
+		s := newSeller(stressSale(t, 1, 10_000), func() (journal.Backend, error) { return kept.open(), nil })
+		s.clock.set(saleStart)
+		require.NoError(t, s.start())
+		ops := make([]engine.Op, 2000)
+		for i := range ops {
+			ops[i] = engine.Op{Kind: engine.OpReserve, Request: engine.Request{ID: uuid.New(), Account: fmt.Sprint("a", i),
+				Lines: lines("S0/A", 1)}}
+		}
+		s.e.Batch(t.Context(), ops)
+		require.NoError(t, ops[len(ops)-1].Err)
+		kept.before = func(context.Context, journal.Group) error { return journal.ErrGone }
+		require.Error(t, s.e.Release(t.Context(), ops[0].Request.ID, &engine.Reservation{}))
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var to *slowly
+		begin := func(last uint64) (journal.Checkpoint, error) {
+			c, err := newStore().open().Checkpoint(t.Context(), last)
+			to = &slowly{Checkpoint: c}
+			return to, err
+		}
+		_, err := s.e.Rescue(ctx, begin)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		began := time.Now()
+		report, err := s.e.Rescue(t.Context(), begin)
+		require.NoError(t, err)
+		require.Equal(t, 2000, report.Reservations)
+		require.Greater(t, to.pieces, 2)
+		require.Equal(t, time.Duration(to.pieces)*time.Second, time.Since(began))
+		require.Error(t, s.e.Close())
 	})
 }
