@@ -180,33 +180,44 @@ func TestSecretsOfARunningServer(t *testing.T) {
 		strings.Replace(r.URL(), "://", "://:"+secret+"@", 1),
 		"redis+sentinel://:" + secret + "@" + sentinel + "/main?sentinel_password=" + secret,
 	}
+	var servers []*program
 	for i, url := range urls {
 		command := []string{"--redis", url, "--redis-may-lose", "--redis-name", fmt.Sprint("sale", i)}
 		environment := []string(nil)
 		if i == 0 {
 			command, environment = command[2:], []string{"SEATHOLD_REDIS=" + url}
 		}
-		s := beginIn(t, environment, command...)
+		servers = append(servers, beginIn(t, environment, command...))
+	}
+	each := func(check func(s *program)) {
+		for _, s := range servers {
+			check(s)
+			s.requirePublic()
+		}
+	}
+	each(func(s *program) {
 		s.await(s.announced)
 		s.await(s.ready)
-		s.requirePublic()
 		require.Contains(t, s.page("/debug/pprof/cmdline"), "serve")
-		r.Stop()
+	})
+	r.Stop()
+	each(func(s *program) {
 		s.await(func() bool { return !s.ready() || strings.Contains(s.page("/readyz"), "retried") })
-		s.requirePublic()
-		r.Continue()
-		s.await(s.ready)
+	})
+	r.Continue()
+	each(func(s *program) { s.await(s.ready) })
+	for i, s := range servers {
 		require.Equal(t, exitDone, s.stop())
 		requirePublic(t, "output", s.output.String())
 		for _, args := range [][]string{{"verify"}, {"journal", "dump"}} {
-			code, out := tool(t, append(args, "--redis", url, "--redis-name", fmt.Sprint("sale", i))...)
+			code, out := inProcess(append(args, "--redis", urls[i], "--redis-name", fmt.Sprint("sale", i))...)
 			require.Equal(t, exitDone, code, out)
 			requirePublic(t, args[0], out)
 		}
 	}
 	redisCLI(t, r, "-a", secret, "--no-auth-warning", "config", "set", "appendfsync", "everysec")
 	for _, url := range urls {
-		code, out := tool(t, "serve", "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--redis", url)
+		code, out := inProcess("serve", "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--redis", url)
 		require.Equal(t, exitFailed, code, out)
 		require.Contains(t, out, "cannot meet --durability sync")
 		requirePublic(t, "a refused start", out)
