@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/audit"
@@ -72,13 +73,52 @@ type dumpCommand struct {
 	Journal journalFlags `embed:""`
 }
 
-// Run prints the journal.
+// Run prints the journal. One in Redis is printed to a file first: its leader may drop what is being read, and the dump
+// then starts over.
 func (c *dumpCommand) Run(p *process) error {
 	b, err := c.Journal.openReadOnly(p)
 	if err != nil {
 		return err
 	}
-	return errors.Join(audit.Dump(b, p.stdout), b.Close())
+	if c.Journal.Redis.URL == "" {
+		return errors.Join(audit.Dump(b, p.stdout), b.Close())
+	}
+	return errors.Join(dumpWhole(b, p.stdout), b.Close())
+}
+
+// dumpWhole prints a journal that a leader may be writing.
+func dumpWhole(b journal.Reader, w io.Writer) (err error) {
+	f, err := os.CreateTemp("", "seathold-dump-*")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close(), os.Remove(f.Name())) }()
+	err = readWhole(func() error {
+		if err := f.Truncate(0); err != nil {
+			return err
+		}
+		return audit.Dump(b, io.NewOffsetWriter(f, 0))
+	})
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, f)
+	return err
+}
+
+// readAttempts is how often a journal in Redis is read, at most. Each attempt but the last one has taken longer than
+// its leader took for two checkpoints.
+const readAttempts = 5
+
+// readWhole calls read, which reads a journal from its beginning. It calls it again if the journal's leader has dropped
+// meanwhile what was being read.
+func readWhole(read func() error) (err error) {
+	for range readAttempts {
+		if err = read(); !errors.Is(err, redis.ErrDiverged) {
+			return err
+		}
+	}
+	return fmt.Errorf("tried %d times; try again when the server writes fewer checkpoints: %w", readAttempts, err)
 }
 
 type verifyCommand struct {
@@ -99,7 +139,8 @@ func (c *verifyCommand) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	found, err := audit.Verify(b, sale)
+	var found audit.Findings
+	err = readWhole(func() (err error) { found, err = audit.Verify(b, sale); return err })
 	if errors.Is(err, audit.ErrNoSale) {
 		err = fmt.Errorf("%s: %w with --sale", &c.Journal, err)
 	}

@@ -18,6 +18,8 @@ func OpenReadOnly(o Options) (*ReadOnly, error) {
 }
 
 // Recover delivers what the journal contains, up to the end it has when Recover reaches it. It may be called again.
+// After ErrDiverged, the leader has dropped what was being read: the caller discards what was delivered and calls it
+// again.
 func (o *ReadOnly) Recover(to journal.Recovery) (journal.Recovered, error) {
 	r := newReader(o.link, to, retryReads)
 	if err := r.recover(o.link.ctx); err != nil {
