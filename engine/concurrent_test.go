@@ -19,6 +19,7 @@ import (
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/saleclock"
 	"github.com/seathold/seathold/engine/spec"
 )
 
@@ -100,6 +101,51 @@ func TestLinearizable(t *testing.T) {
 			require.Greater(t, h.refused, h.calls/10)
 		})
 	}
+}
+
+// I7: A repeat whose instant is past the end of the hold is never answered as held, also while the first request, whose
+// instant is earlier, is still being decided.
+func TestLinearizableRepeatPastTheEnd(t *testing.T) {
+	s := newSeller(cellSale(t, 1), nil)
+	s.clock.set(saleStart)
+	var reading atomic.Pointer[chan struct{}] // closed when the clock is read
+	s.options.Clock = saleclock.Virtual(func() time.Time {
+		at := s.clock.now()
+		if read := reading.Swap(nil); read != nil {
+			close(*read)
+		}
+		return at
+	})
+	require.NoError(t, s.start())
+	late, n := 0, rounds(t, 5000)
+	for i := range n {
+		q := engine.Request{ID: uuid.New(), Account: fmt.Sprint("a", i), Phase: "packs", TTL: time.Second,
+			Lines: []engine.Line{{Session: cellSession(0, 0), Category: "A", Quantity: 1},
+				{Session: cellSession(0, 1), Category: "A", Quantity: 1}}}
+		read := make(chan struct{})
+		reading.Store(&read)
+		var first sync.WaitGroup
+		first.Go(func() {
+			var r engine.Reservation
+			if err := s.e.Reserve(t.Context(), &q, &r); err != nil {
+				t.Error(err)
+			}
+		})
+		<-read
+		s.clock.ms.Add(2000)
+		var r engine.Reservation
+		if codeOf(t, s.e.Reserve(t.Context(), &q, &r)) == "" {
+			require.Truef(t, s.clock.now().Before(r.ExpiresAt), "at %v it is held until %v", s.clock.now(), r.ExpiresAt)
+		} else {
+			late++
+		}
+		first.Wait()
+		s.clock.ms.Add(2000)
+		s.e.ExpireDue()
+	}
+	require.NoError(t, s.e.Close())
+	t.Logf("%d pairs, in %d of which the second caller met the first one's hold", n, late)
+	require.Positive(t, late)
 }
 
 func (h *histories) restart(open func() (journal.Backend, error)) {

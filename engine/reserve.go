@@ -294,9 +294,15 @@ func (e *Engine) verdict(res *inventory.Result, r *Reservation) error {
 // repeat answers a request whose id is in use. decided is false while the reservation with that id is undecided.
 func (e *Engine) repeat(q *Request, row uint32, lines resolvedLines, known bool, now int64, r *Reservation) (
 	seq uint64, decided bool, err error) {
-	e.inventory.Expire(row, now)
-	if !e.inventory.Read(row, &r.snapshot) {
-		return 0, false, nil
+	for {
+		if !e.inventory.Read(row, &r.snapshot) {
+			return 0, false, nil
+		}
+		if r.snapshot.State != Held || r.snapshot.ExpiresMs > now {
+			break
+		}
+		// Its time is over. It is ended after it was read: while it was pending, it could not have been ended.
+		e.inventory.Expire(row, now)
 	}
 	if !known || !e.same(q, lines, &r.snapshot) {
 		return r.snapshot.Seq, true, r.refuse(Refusal{Code: IDReused})
