@@ -67,24 +67,30 @@ func (timeoutError) Timeout() bool { return true }
 // calls to the same Redis succeed, and that the end is logged.
 func TestTroubleIsVisible(t *testing.T) {
 	t.Parallel()
-	s := redistest.Start(t)
-	for name, c := range map[string]struct{ begin, end []any }{
-		"OOM":     {[]any{"config", "set", "maxmemory", "1"}, []any{"config", "set", "maxmemory", "0"}},
-		"timeout": {[]any{"client", "pause", "60000", "write"}, []any{"client", "unpause"}},
+	for name, c := range map[string]struct {
+		begin, end []any
+		text       string
+		timeout    time.Duration
+	}{
+		"OOM": {[]any{"config", "set", "maxmemory", "1"}, []any{"config", "set", "maxmemory", "0"},
+			"OOM command not allowed", time.Minute},
+		"timeout": {[]any{"client", "pause", "60000", "write"}, []any{"client", "unpause"}, "no response within",
+			20 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := redistest.Start(t) // of its own, since the trouble is of the whole server
 			var log logBuffer
-			j := claimed(t, Options{Address: s.URL(), Name: freshName(), Timeout: 20 * time.Millisecond,
-				CheckEvery: 5 * time.Millisecond, Log: log.logger()})
-			do := func(args []any) { require.NoError(t, j.link.client.Do(t.Context(), args...).Err()) }
-			do(c.begin)
+			j := claimed(t, Options{Address: s.URL(), CheckEvery: -1, Log: log.logger()})
+			j.link.options.Timeout = c.timeout
+			do(t, s, c.begin...)
 			waiting := startAppend(j, testGroup(1, 5))
 			until(t, "the trouble is visible", func() bool { return j.Condition().Retrying != nil })
-			until(t, "it is still visible after further checks", func() bool { return j.Condition().Retries > 3 })
-			want := map[string]string{"OOM": "OOM command not allowed", "timeout": "no response within"}
-			require.ErrorContains(t, j.Status().Retrying, want[name])
+			until(t, "other calls succeed", func() bool { return j.link.inspect(t.Context()) == nil })
+			until(t, "it is retried", func() bool { return j.Condition().Retries > 3 })
+			require.ErrorContains(t, j.Status().Retrying, c.text)
 			waiting.held(t)
-			do(c.end)
+			do(t, s, c.end...)
 			require.NoError(t, <-waiting.done)
 			require.NoError(t, j.Condition().Retrying)
 			require.Equal(t, []int{1, 1}, []int{log.count(failedLine), log.count(succeededLine)}, log.text.String())
