@@ -34,19 +34,31 @@ func (j *Journal) mayBegin(ctx context.Context, r *reader) error {
 	return nil
 }
 
-// signsOfLoss returns what has happened to a Redis, since it started, that may have taken a journal away.
+// signsOfLoss returns what has happened to a Redis, since it started, that may have taken a journal away. Redis counts
+// FLUSHDB for all databases together, and after a restart does not distinguish a promoted replica from a server that
+// has loaded the snapshot of one with replicas, so a sign may also have another cause.
 func signsOfLoss(info settings) (signs []string) {
-	for _, command := range []string{"flushall", "flushdb"} {
-		if _, called := info["cmdstat_"+command]; called {
-			signs = append(signs, command+" was called")
-		}
+	if info.called("flushall") {
+		signs = append(signs, "FLUSHALL was called")
 	}
-	_, replicaof := info["cmdstat_replicaof"]
-	_, slaveof := info["cmdstat_slaveof"]
-	if replicaof || slaveof || strings.Trim(info["master_replid2"], "0") != "" {
-		signs = append(signs, "it was a replica, which may not have had the journal when it was promoted")
+	if info.called("flushdb") {
+		signs = append(signs, "FLUSHDB was called, for this database or another one")
+	}
+	if info.called("replicaof") || info.called("slaveof") {
+		signs = append(signs, "REPLICAOF was called; a replica that is promoted may not have had the journal")
+	}
+	if strings.Trim(info["master_replid2"], "0") != "" {
+		signs = append(signs, "it was a replica, or has loaded the snapshot of a server with replicas, which may not have "+
+			"had the journal")
 	}
 	return signs
+}
+
+// called reports whether a command was executed since the server started. Redis also counts calls that it has refused.
+func (s settings) called(command string) bool {
+	_, calls, _ := strings.Cut(s["cmdstat_"+command], "calls=")
+	calls, _, _ = strings.Cut(calls, ",")
+	return number(calls) > 0
 }
 
 // empty reports whether there is nothing of a journal.

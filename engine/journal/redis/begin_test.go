@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -34,26 +35,38 @@ func following(t *testing.T, o Options) error {
 // An empty journal is not begun in a Redis that may have lost one.
 func TestEmptyPlaceIsNoNewJournal(t *testing.T) {
 	t.Parallel()
-	loss := map[string]func(t *testing.T, s *redistest.Server){
-		"flushall": func(t *testing.T, s *redistest.Server) { do(t, s, "flushall") },
-		"flushdb":  func(t *testing.T, s *redistest.Server) { do(t, s, "flushdb") },
-		"a promoted replica": func(t *testing.T, s *redistest.Server) {
+	for name, c := range map[string]struct {
+		lose func(t *testing.T, s *redistest.Server)
+		sign string
+	}{
+		"FLUSHALL": {func(t *testing.T, s *redistest.Server) { do(t, s, "flushall") }, "FLUSHALL was called"},
+		"FLUSHDB": {func(t *testing.T, s *redistest.Server) { do(t, s, "flushdb") },
+			"FLUSHDB was called, for this database or another one"},
+		"a promoted replica": {func(t *testing.T, s *redistest.Server) {
 			do(t, s, "replicaof", "127.0.0.1", "1") // nothing listens there, so it never synced
 			do(t, s, "replicaof", "no", "one")
-		},
-	}
-	for name, lose := range loss {
+		}, "REPLICAOF was called"},
+		"a snapshot of a server with replicas": {func(t *testing.T, s *redistest.Server) {
+			replica := redistest.Start(t)
+			do(t, replica, "replicaof", "127.0.0.1", fmt.Sprint(s.Port))
+			until(t, "the replica is connected", func() bool { return infoOf(t, s)["connected_slaves"] == "1" })
+			do(t, s, "save")
+			s.Kill()
+			s.Restart("--appendonly", "no")
+		}, "it was a replica, or has loaded the snapshot of a server with replicas"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := redistest.Start(t)
 			o := Options{Address: s.URL(), Name: freshName()}
 			require.NoError(t, recovering(t, o), "a new Redis")
 			require.NoError(t, following(t, o), "a new Redis")
-			lose(t, s)
+			c.lose(t, s)
 			for _, open := range []func(*testing.T, Options) error{recovering, following} {
 				err := open(t, o)
 				require.ErrorIs(t, err, journal.ErrGone)
 				require.ErrorContains(t, err, o.Name)
+				require.ErrorContains(t, err, c.sign)
 			}
 			o.New = true
 			require.NoError(t, recovering(t, o))
@@ -77,6 +90,22 @@ func TestExpectedJournal(t *testing.T) {
 	require.NoError(t, recovering(t, o))
 }
 
+// What Redis has refused has removed nothing.
+func TestRefusedFlushIsNoLoss(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	do(t, s, "acl", "setuser", "default", "-flushall")
+	l, err := newLink(Options{Address: s.URL()})
+	require.NoError(t, err)
+	defer l.close()
+	require.ErrorContains(t, l.client.FlushAll(t.Context()).Err(), "NOPERM")
+	require.Contains(t, infoOf(t, s)["cmdstat_flushall"], "rejected_calls=1")
+	require.NoError(t, recovering(t, Options{Address: s.URL(), Name: freshName()}))
+	do(t, s, "acl", "setuser", "default", "+flushall")
+	do(t, s, "flushall")
+	require.ErrorIs(t, recovering(t, Options{Address: s.URL(), Name: freshName()}), journal.ErrGone)
+}
+
 // A user who may not call INFO can begin a journal.
 func TestBeginWithoutInfo(t *testing.T) {
 	t.Parallel()
@@ -94,4 +123,15 @@ func do(t *testing.T, s *redistest.Server, args ...any) {
 	_, err = l.read(context.Background(), time.Second, args...)
 	require.NoError(t, err)
 	require.NoError(t, l.close())
+}
+
+// infoOf returns what INFO shows.
+func infoOf(t *testing.T, s *redistest.Server) settings {
+	t.Helper()
+	l, err := newLink(Options{Address: s.URL()})
+	require.NoError(t, err)
+	defer l.close()
+	text, err := l.client.Info(t.Context(), "everything").Result()
+	require.NoError(t, err)
+	return parseInfo(text)
 }

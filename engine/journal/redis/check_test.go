@@ -182,7 +182,7 @@ func TestSentinel(t *testing.T) {
 	got := contentsOf(t, o)
 	require.Equal(t, want, got.groups)
 	require.Equal(t, replica.Addr(), strings.Join(client.GetMasterAddrByName(t.Context(), "main").Val(), ":"))
-	require.Contains(t, check(t, replica.URL()).Why[0], "it was a replica itself before it was promoted")
+	require.Contains(t, check(t, replica.URL()).Why[0], "it was a replica, or has loaded the snapshot")
 }
 
 // TestSentinelWithoutReplica requires that a master without a replica is not safe if a Sentinel watches it, at the

@@ -107,7 +107,7 @@
 //	sign                                                  where
 //	a replica is connected                                INFO connected_slaves
 //	a replica was connected, up to repl-backlog-ttl ago   INFO repl_backlog_active
-//	it was promoted itself                                INFO master_replid2
+//	it was promoted, or has loaded a master's snapshot    INFO master_replid2
 //	a failover is in progress                             INFO master_failover_state
 //	Sentinel watches it, with or without replicas         the address; PUBSUB NUMSUB __sentinel__:hello
 //	the cluster knows replicas of it                      CLUSTER NODES
