@@ -28,8 +28,8 @@ type Options struct {
 	// Arguments are shown at /debug/pprof/cmdline instead of the process's own, which may contain passwords.
 	Arguments []string
 	// Failed returns why the journal has failed for good, or nil. /healthz fails then, since only a restart helps, but
-	// not with journal.ErrGone or journal.ErrDamaged: a restart would lose what only the memory has. Nil stands for a
-	// function that returns nil.
+	// not with journal.ErrGone, ErrDamaged or ErrForeign: a restart would lose what only the memory has. Nil stands for
+	// a function that returns nil.
 	Failed func() error
 	// Metrics serves /metrics.
 	Metrics http.Handler
@@ -82,10 +82,12 @@ func (o *Options) healthz(w http.ResponseWriter, _ *http.Request) {
 	if o.Failed != nil {
 		err = o.Failed()
 	}
+	// The journal was removed, has lost records, or was overwritten: the memory has the only copy of the sale.
+	lost := errors.Is(err, journal.ErrGone) || errors.Is(err, journal.ErrDamaged) || errors.Is(err, journal.ErrForeign)
 	switch {
 	case err == nil:
 		writeLine(w, http.StatusOK, "alive")
-	case errors.Is(err, journal.ErrGone), errors.Is(err, journal.ErrDamaged): // the memory has the only copy of the sale
+	case lost:
 		writeLine(w, http.StatusOK, "alive, but do not restart it before `seathold journal rescue`: "+err.Error())
 	default:
 		writeLine(w, http.StatusServiceUnavailable, "only a restart helps: "+err.Error())

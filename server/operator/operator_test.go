@@ -56,7 +56,7 @@ func TestPort(t *testing.T) {
 	w = get(failing, "/healthz", "")
 	require.Equal(t, 503, w.Code)
 	require.Equal(t, "only a restart helps: "+fault.Error()+"\n", w.Body.String())
-	for _, lost := range []error{journal.ErrGone, journal.ErrDamaged} {
+	for _, lost := range []error{journal.ErrGone, journal.ErrDamaged, journal.ErrForeign} {
 		fault = fmt.Errorf("the journal: %w", lost)
 		w = get(failing, "/healthz", "")
 		require.Equal(t, 200, w.Code, "a restart would lose the sale")
