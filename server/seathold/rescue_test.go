@@ -18,10 +18,13 @@ import (
 )
 
 // flush removes everything from a Redis.
-func flush(t *testing.T, r *redistest.Server) {
+func flush(t *testing.T, r *redistest.Server) { send(t, r, "FLUSHALL") }
+
+// send sends a command that is answered with OK.
+func send(t *testing.T, r *redistest.Server, line string) {
 	conn, err := net.Dial("tcp", r.Addr())
 	require.NoError(t, err)
-	_, err = conn.Write([]byte("FLUSHALL\r\n"))
+	_, err = conn.Write([]byte(line + "\r\n"))
 	require.NoError(t, err)
 	reply, err := bufio.NewReader(conn).ReadString('\n')
 	require.NoError(t, err)
@@ -97,43 +100,54 @@ func TestRescue(t *testing.T) {
 	}
 }
 
-// TestRescueFromStandby loses the leader and then the journal. The standby does not begin a new sale. It stays, and what
-// it has replayed is written out of its memory.
+// TestRescueFromStandby loses the leader, and then the journal or its end. The standby neither begins a new sale nor goes
+// on with less than was acknowledged. It stays, and what it has replayed is written out of its memory.
 func TestRescueFromStandby(t *testing.T) {
-	r := redistest.Start(t)
-	leader := start(t, "--redis", r.URL())
-	standby := launch(t, "--redis", r.URL(), "--standby")
-	var ids []string
-	for i := range 50 {
-		a, err := leader.call(http.MethodPost, "/v1/reservations", fmt.Sprintf(
-			`{"account":"buyer%d","lines":[{"session":"ATH10","category":"A","quantity":2}]}`, i))
-		require.NoError(t, err)
-		require.Equal(t, http.StatusCreated, a.status)
-		ids = append(ids, a.text("id"))
+	const script = `EVAL "%s return redis.status_reply('OK')" 1 {seathold:main}:journal`
+	keep := fmt.Sprintf(script, "redis.call('SET', 'kept', redis.call('DUMP', KEYS[1]))")
+	shorten := fmt.Sprintf(script, "redis.call('RESTORE', KEYS[1], 0, redis.call('GET', 'kept'), 'REPLACE')")
+	for name, lose := range map[string]string{"everything": "FLUSHALL", "its end": shorten} {
+		t.Run(name, func(t *testing.T) {
+			r := redistest.Start(t)
+			leader := start(t, "--redis", r.URL())
+			standby := launch(t, "--redis", r.URL(), "--standby")
+			var ids []string
+			for i := range 50 {
+				if i == 25 {
+					send(t, r, keep)
+				}
+				a, err := leader.call(http.MethodPost, "/v1/reservations", fmt.Sprintf(
+					`{"account":"buyer%d","lines":[{"session":"ATH10","category":"A","quantity":2}]}`, i))
+				require.NoError(t, err)
+				require.Equal(t, http.StatusCreated, a.status)
+				ids = append(ids, a.text("id"))
+			}
+			standby.await(func() bool {
+				a, err := standby.call(http.MethodGet, "/v1/reservations/"+ids[len(ids)-1], "")
+				return err == nil && a.text("state") == "held"
+			})
+			leader.kill()
+			send(t, r, lose)
+			dir := filepath.Join(t.TempDir(), "rescued")
+			standby.await(func() bool {
+				code, out := tool(t, "journal", "rescue", "--from", standby.operator, "--to", dir)
+				require.Truef(t, code == exitDone || strings.Contains(out, "journal_works"), "%s", out)
+				require.False(t, standby.ready(), "it leads with less than was acknowledged")
+				return code == exitDone
+			})
+			require.False(t, standby.ready())
+			standby.kill()
+			next := start(t, "--data", dir)
+			for _, id := range ids {
+				a, err := next.call(http.MethodPost, "/v1/reservations/"+id+"/confirm", "")
+				require.NoError(t, err)
+				require.Equal(t, "confirmed", a.text("state"))
+			}
+			require.Equal(t, exitDone, next.stop())
+			code, out := tool(t, "verify", "--data", dir)
+			require.Equal(t, exitDone, code, out)
+		})
 	}
-	standby.await(func() bool {
-		a, err := standby.call(http.MethodGet, "/v1/reservations/"+ids[len(ids)-1], "")
-		return err == nil && a.text("state") == "held"
-	})
-	leader.kill()
-	flush(t, r)
-	dir := filepath.Join(t.TempDir(), "rescued")
-	standby.await(func() bool {
-		code, out := tool(t, "journal", "rescue", "--from", standby.operator, "--to", dir)
-		require.Truef(t, code == exitDone || strings.Contains(out, "journal_works"), "%s", out)
-		return code == exitDone
-	})
-	require.False(t, standby.ready())
-	standby.kill()
-	next := start(t, "--data", dir)
-	for _, id := range ids {
-		a, err := next.call(http.MethodPost, "/v1/reservations/"+id+"/confirm", "")
-		require.NoError(t, err)
-		require.Equal(t, "confirmed", a.text("state"))
-	}
-	require.Equal(t, exitDone, next.stop())
-	code, out := tool(t, "verify", "--data", dir)
-	require.Equal(t, exitDone, code, out)
 }
 
 // TestStandbyOfNoJournal: a standby in whose Redis a journal may have been lost has no copy of it, and does not say so. It

@@ -93,7 +93,8 @@
 // With appendonly yes and appendfsync always, Redis syncs before it responds: acknowledged records survive a crash of
 // Redis and of its machine. With everysec, a crash of the machine loses up to a second of records, or two with a slow
 // disk. Without the append-only file, everything since the last snapshot is lost. As long as the leader is alive, it
-// appends missing entries again; only what Redis and the leader lose together is lost for good. Check reports which of
+// appends missing entries again; only what Redis and the leader lose together is lost. A standby may have read it: with
+// Options.RequireSafe it does not claim the shorter journal, but keeps its copy, see ErrDiverged. Check reports which of
 // these applies.
 //
 // A replica receives an entry after it was acknowledged. A replica that Sentinel, a cluster or a provider promotes may

@@ -322,6 +322,32 @@ func TestFollowerDiverges(t *testing.T) {
 	require.ErrorIs(t, g.err, ErrDiverged)
 }
 
+// TestFollowerOfShorterJournal (I5): the leader has died, and Redis has lost a group that it had acknowledged and that a
+// follower has read. The follower does not claim, and where Redis was required to be safe it learns that it may have the
+// only copy.
+func TestFollowerOfShorterJournal(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	for _, required := range []bool{true, false} {
+		o := Options{Address: s.URL(), Name: freshName()}
+		leader := claimed(t, o)
+		l := leader.link
+		require.NoError(t, leader.Append(t.Context(), testGroup(1, 5)))
+		shorter, err := l.client.Dump(t.Context(), l.stream).Result()
+		require.NoError(t, err)
+		require.NoError(t, leader.Append(t.Context(), testGroup(6, 1)))
+		o.RequireSafe = required
+		f := startFollower(t, o, 300*time.Millisecond)
+		until(t, "it has followed", func() bool { return f.groups() == 2 })
+		require.NoError(t, l.client.RestoreReplace(t.Context(), l.stream, 0, shorter).Err())
+		<-f.done
+		require.NoError(t, f.err)
+		err = f.journal.Claim(t.Context(), "")
+		require.ErrorIs(t, err, ErrDiverged)
+		require.Equal(t, required, errors.Is(err, journal.ErrGone), err)
+	}
+}
+
 // TestFollowFromCheckpoint follows a journal that begins with a checkpoint, and one that is damaged.
 func TestFollowFromCheckpoint(t *testing.T) {
 	t.Parallel()

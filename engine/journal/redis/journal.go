@@ -79,7 +79,8 @@ var (
 	ErrLost = fmt.Errorf("%w: Redis restarted with less than it had acknowledged", journal.ErrDamaged)
 	// ErrDiverged is returned by all readers and by Claim: the journal no longer contains what was delivered, because Redis
 	// restarted with less, or the leader dropped entries before they were read. Close the journal, discard the state that
-	// was built from it, and start over.
+	// was built from it, and start over. If it is journal.ErrGone too, that state may be the only copy: nothing is there
+	// any more, or less than an Options.RequireSafe has been promised.
 	ErrDiverged = errors.New("the journal no longer contains what was read from it")
 )
 

@@ -176,7 +176,11 @@ func (j *Journal) claimEpoch(ctx context.Context, r *reader, address string) (*e
 		return nil, fmt.Errorf("%w: %w: nothing is there, and it was read up to %v", ErrDiverged, journal.ErrGone, r.at.id)
 	}
 	if end.at.id.compare(r.at.id) < 0 || end.at.id == r.at.id && end.at != r.at {
-		return nil, fmt.Errorf("%w: it ends at %v, and it was read up to %v", ErrDiverged, end.at.id, r.at.id)
+		err := fmt.Errorf("%w: it ends at %v, and it was read up to %v", ErrDiverged, end.at.id, r.at.id)
+		if l.options.RequireSafe { // to start over would take back what was acknowledged
+			err = fmt.Errorf("%w: %w", journal.ErrGone, err)
+		}
+		return nil, err
 	}
 	at := id{epoch: max(r.epoch, end.newest.epoch) + 1}
 	claim := &entry{previous: r.at, leader: address, nonce: rand.Text()}
