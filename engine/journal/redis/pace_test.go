@@ -37,7 +37,7 @@ func (s *slowRedis) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 }
 
 func (s *slowRedis) ProcessHook(redis.ProcessHook) redis.ProcessHook {
-	return func(_ context.Context, cmd redis.Cmder) error {
+	return func(ctx context.Context, cmd redis.Cmder) error {
 		reply := cmd.(*redis.Cmd)
 		args := cmd.Args()
 		switch args[0] {
@@ -60,7 +60,12 @@ func (s *slowRedis) ProcessHook(redis.ProcessHook) redis.ProcessHook {
 			reply.SetVal(int64(1))
 			return nil
 		}
-		time.Sleep(s.sync + time.Duration(float64(bytes)/s.bytesPerSecond*float64(time.Second)))
+		select {
+		case <-time.After(s.sync + time.Duration(float64(bytes)/s.bytesPerSecond*float64(time.Second))):
+		case <-ctx.Done():
+			reply.SetErr(ctx.Err())
+			return ctx.Err()
+		}
 		reply.SetVal(int64(1))
 		switch hash, keys := args[1], args[2]; {
 		case hash == pieceScript.Hash():
@@ -276,6 +281,36 @@ func TestCarriedPieces(t *testing.T) {
 		require.NotEmpty(t, got.groups)
 		require.Equal(t, groups[len(groups)-len(got.groups):], got.groups)
 	}
+}
+
+// TestPieceThatTimesOut offers a piece that the connection does not move within the timeout. The group is delayed by
+// one timeout, and the next pieces are as small as possible, so that they delay no group as long again.
+func TestPieceThatTimesOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slowRedis{sync: 10 * time.Millisecond, bytesPerSecond: 100 << 10}
+		j := leaderOf(t, s)
+		defer j.Close()
+		last := uint64(0)
+		add := func() time.Duration {
+			last++
+			began := time.Now()
+			require.NoError(t, j.Append(t.Context(), testGroup(last, 1)))
+			return time.Since(began)
+		}
+		add()
+		for i := range 6 {
+			size := j.pace.size()
+			require.Equal(t, i == 0, size == pieceBytes, size)
+			p := &piece{keys: []string{j.link.checkpoints, j.link.pieceKey("1-1", i)}, checkpoint: "1-1",
+				bytes: make([]byte, size), carried: make(chan bool, 1)}
+			j.offered.Store(p)
+			took := add()
+			require.Equal(t, i > 0, <-p.carried)
+			require.Equal(t, i == 0, took > j.link.options.Timeout, took)
+			add()
+		}
+		require.Equal(t, leastPiece, j.pace.size())
+	})
 }
 
 // TestPieceDoesNotHarmItsGroup damages the hash of checkpoints, drops the checkpoint, or denies the piece its commands
