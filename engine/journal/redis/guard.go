@@ -23,8 +23,9 @@ import (
 // that is changed without a new connection: groups are acknowledged for up to CheckEvery until it is noticed.
 //
 // While acknowledgements are withheld, the leader sends its groups and beats as before, so that no standby claims: it
-// would find the same Redis. A group is acknowledged once a check is satisfied and a beat was appended after that. With
-// appendfsync always, the sync of the beat covers everything written to the file before it.
+// would find the same Redis; also while Redis responds that it may not be asked. A group is acknowledged once a check is
+// satisfied and a beat was appended after that, with no new connection in between. With appendfsync always, the sync of
+// the beat covers everything written to the file before it.
 type guard struct {
 	required  bool
 	unchecked atomic.Bool           // a connection was opened after the last check began
@@ -156,10 +157,13 @@ func (j *Journal) holdUntilSafe(ctx context.Context) error {
 	for {
 		err := j.link.inspect(ctx)
 		safe := err == nil && g.withheld.Load() == nil
-		if err == nil && (held || !safe) {
+		if (held || !safe) && (err == nil || isReply(err)) { // Redis responds, perhaps only to say that it may not be asked
 			held = true
 			j.number++
-			_, err = j.beat(ctx, beatType)
+			if _, beatErr := j.beat(ctx, beatType); beatErr != nil {
+				err = beatErr
+			}
+			safe = safe && !g.unchecked.Load() // the beat may have synced another Redis than the one that was checked
 		}
 		switch {
 		case err != nil:

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -166,6 +167,86 @@ func TestHeldGroupEndsWithContext(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, <-failed, context.Canceled)
 	require.ErrorIs(t, j.Append(t.Context(), testGroup(6, 5)), context.Canceled)
+}
+
+// beforeBeat calls a function once before a beat.
+type beforeBeat struct {
+	call atomic.Pointer[func()]
+}
+
+func (b *beforeBeat) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (b *beforeBeat) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (b *beforeBeat) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if args := cmd.Args(); len(args) > 1 && args[1] == beatScript.Hash() {
+			if call := b.call.Swap(nil); call != nil {
+				(*call)()
+			}
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// TestReconnectionWhileHeld restores the guarantee while a group is held, and takes it away again between the check
+// that is satisfied and the beat, with all connections. The beat arrives at a Redis that was not checked, so the group
+// is held until the next check (I5).
+func TestReconnectionWhileHeld(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	proxy := redistest.NewProxy(t, s.Addr())
+	j := claimed(t, Options{Address: proxy.URL(), RequireSafe: true, CheckEvery: -1})
+	var beats beforeBeat
+	j.link.client.AddHook(&beats)
+	configSet(t, s, "appendfsync", "no")
+	waiting := startAppend(j, testGroup(1, 5))
+	until(t, "the group is held", func() bool { return j.Withheld() != nil })
+	lost := make(chan struct{})
+	var lose func()
+	lose = func() {
+		if j.Withheld() != nil { // the check has not seen the setting yet
+			beats.call.Store(&lose)
+			return
+		}
+		configSet(t, s, "appendfsync", "no")
+		proxy.Cut()
+		close(lost)
+	}
+	beats.call.Store(&lose)
+	configSet(t, s, "appendfsync", "always")
+	<-lost
+	until(t, "the change is noticed", func() bool { return j.Withheld() != nil })
+	waiting.held(t)
+	configSet(t, s, "appendfsync", "always")
+	require.NoError(t, <-waiting.done)
+}
+
+// TestHeldLeaderBeatsWithoutRights denies a leader the question whether Redis is safe. Its group is held, and it beats
+// meanwhile, so that no standby claims from it.
+func TestHeldLeaderBeatsWithoutRights(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	proxy := redistest.NewProxy(t, s.Addr())
+	j := claimed(t, Options{Address: proxy.URL(), RequireSafe: true, CheckEvery: -1})
+	do(t, s, "acl", "setuser", "default", "-info")
+	proxy.Cut()
+	waiting := startAppend(j, testGroup(1, 5))
+	seen := map[id]bool{}
+	until(t, "the leader beats", func() bool {
+		for _, m := range messagesOf(t, j.link) {
+			if m.kind() == beatType {
+				seen[m.id] = true
+			}
+		}
+		return len(seen) > 1
+	})
+	waiting.held(t)
+	require.ErrorContains(t, j.Condition().Retrying, "NOPERM")
+	do(t, s, "acl", "setuser", "default", "+info")
+	require.NoError(t, <-waiting.done)
 }
 
 // TestEpochOfFollower requires that a follower has no epoch of its own, also after it has failed or was closed.
