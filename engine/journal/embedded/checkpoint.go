@@ -199,18 +199,24 @@ func (j *Journal) commit(c numbered) error {
 		return j.fail(err)
 	}
 	j.adopt(c)
+	if err := j.removeObsolete(); err != nil {
+		return fmt.Errorf("checkpoint at record %d is complete, but an obsolete file cannot be removed: %w", c.sequence, err)
+	}
+	return nil
+}
+
+// removeObsolete removes the files that nothing needs.
+func (j *Journal) removeObsolete() error {
 	for len(j.obsolete) > 0 {
 		if err := j.dir.remove(j.obsolete[0].name); err != nil {
-			return fmt.Errorf("checkpoint at record %d is complete, but an obsolete file cannot be removed: %w", c.sequence, err)
+			return err
 		}
 		j.obsolete = j.obsolete[1:]
 	}
 	return nil
 }
 
-// adopt adds the new checkpoint and moves what it makes obsolete to j.obsolete: damaged checkpoints, all but two of the
-// intact ones, and segments that end before the older of the two starts. The newest segment is always kept, and with it
-// the sequence of the last record.
+// adopt adds the new checkpoint. It makes the damaged checkpoints obsolete, too.
 func (j *Journal) adopt(c numbered) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -218,6 +224,12 @@ func (j *Journal) adopt(c numbered) {
 	j.obsolete = append(j.obsolete, slices.DeleteFunc(j.damaged, sameName)...)
 	j.damaged = nil
 	j.intact = append(slices.DeleteFunc(j.intact, sameName), c)
+	j.retire()
+}
+
+// retire moves to j.obsolete all but two of the intact checkpoints, and the segments that end before the older of the
+// two starts. The newest segment is always kept, and with it the sequence of the last record. The caller holds mu.
+func (j *Journal) retire() {
 	if more := len(j.intact) - checkpointsKept; more > 0 {
 		j.obsolete = append(j.obsolete, j.intact[:more]...)
 		j.intact = slices.Clone(j.intact[more:])

@@ -39,7 +39,7 @@
 //	  first group
 //	during a checkpoint, or before     checkpoint.tmp; the older            removes it
 //	  it is renamed                      checkpoints
-//	after the checkpoint is renamed,   files that nothing needs             leaves them to the next Commit
+//	after the checkpoint is renamed,   files that nothing needs             removes them
 //	  before the removals
 //	during the removals, in any order  gaps before the older checkpoint's   ignores them
 //	                                     start

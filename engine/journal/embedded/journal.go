@@ -78,7 +78,7 @@ type Journal struct {
 	damaged    []numbered // checkpoints that Recover skipped; the next Commit removes them
 	checkpoint *checkpoint
 
-	obsolete []numbered // files to remove; used only by the checkpoint that commits
+	obsolete []numbered // files to remove; used only by Recover and by the checkpoint that commits
 }
 
 // Open opens the journal in a directory. It makes the directory when it is missing; the parent must exist. A missing or
@@ -161,6 +161,7 @@ func (j *Journal) resume(r *recovery) error {
 	}
 	j.newest, j.end, j.chain, j.last = f, int64(s.offset), s.chain, r.sum.Last
 	j.segments, j.intact, j.damaged = r.segments, r.checkpoints[:r.intact:r.intact], r.checkpoints[r.intact:]
+	j.removeLeftovers()
 	at := end{j.last, j.segments[len(j.segments)-1].sequence, j.end, j.chain}
 	if j.sealed, err = j.dir.openEnd(at, r.end); err != nil {
 		return err
@@ -172,6 +173,15 @@ func (j *Journal) resume(r *recovery) error {
 		return j.dir.writeMarker(markerCopyName)
 	}
 	return nil
+}
+
+// removeLeftovers removes the files that a crash kept the newest checkpoint from removing. Left there, they would take
+// the room that the next checkpoint needs before it can remove them. A failure leaves them to that one.
+func (j *Journal) removeLeftovers() {
+	j.retire()
+	if err := j.removeObsolete(); err != nil {
+		j.options.Warn(fmt.Errorf("journal directory %s: a file that nothing needs cannot be removed: %w", j.dir.path, err))
+	}
 }
 
 // Append makes a group durable by one write, which returns once the disk has it. A group that does not follow the last
