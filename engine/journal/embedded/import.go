@@ -9,8 +9,8 @@ import (
 )
 
 // Import makes a journal that continues another one after its record last. Its only content is a checkpoint, which
-// write fills; the next record is last+1. The directory must be missing or empty. After an error, or a crash, the
-// directory is no journal, and can be removed.
+// write fills; the next record is last+1. The directory must be missing or empty. After an error the directory is no
+// journal, and can be removed. After a crash it is none, or the whole journal.
 func Import(path string, last uint64, write func(to journal.Checkpoint) error) error {
 	return importInto(path, last, write, disk())
 }
@@ -28,13 +28,14 @@ func importInto(path string, last uint64, write func(to journal.Checkpoint) erro
 		written = true
 		return d.begin(last+1, func() error { return d.fill(last, write) })
 	})
-	if err == nil && written {
-		err = d.leaveTrace()
-	}
-	if err == nil && !written {
-		err = errors.Join(fmt.Errorf("%w: it holds a journal already", journal.ErrForeign), d.lock.unlock())
-	} else if err == nil {
-		err = d.lock.unlock()
+	if err == nil {
+		if written {
+			// The journal is whole without its trace. Where there can be none, the next Open says so.
+			_ = d.leaveTrace()
+		} else {
+			err = fmt.Errorf("%w: it holds a journal already", journal.ErrForeign)
+		}
+		err = errors.Join(err, d.lock.unlock())
 	}
 	if err != nil {
 		return fmt.Errorf("journal directory %s: %w", path, storageError(err))

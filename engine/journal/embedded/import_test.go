@@ -81,6 +81,14 @@ func TestImportRefuses(t *testing.T) {
 	require.ErrorIs(t, err, journal.ErrForeign, "a part of a journal is none")
 }
 
+// Where the parent of the directory takes no trace, the imported journal is whole all the same, and not locked.
+func TestImportLeavesNoTrace(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	require.NoError(t, os.Mkdir(traceName(path)+temporarySuffix, 0o755)) // the file cannot be made
+	require.NoError(t, Import(path, importedLast, writeState))
+	requireImported(t, path, disk())
+}
+
 // A power cut at any operation of an import leaves the whole journal, or none.
 func TestImportThroughPowerCuts(t *testing.T) {
 	whole := newCrashFS(0)
