@@ -203,6 +203,9 @@ func (a *auditor) take(r *record.Record) {
 	for _, l := range now.lines {
 		now.tickets += int(l.Quantity)
 	}
+	if now.state != inventory.Held {
+		a.checkEnd(now, r) // a row of a checkpoint
+	}
 	if now.counts() {
 		a.count(now, 1)
 		if a.strict {

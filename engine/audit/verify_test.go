@@ -381,6 +381,43 @@ func TestVerifyAfterCheckpoint(t *testing.T) {
 	require.Len(t, s.verify().Problems, 2)
 }
 
+// I3: a row of a checkpoint shows when its reservation ended, and that must be on the right side of its expiry: a
+// journal that was rescued has nothing but rows. Rows of outcomes of version 1 show no such instant.
+func TestVerifyJudgesRows(t *testing.T) {
+	for _, c := range []struct {
+		state inventory.State
+		at    int64 // ms after the hold, which ends after 1000
+		want  string
+	}{
+		{inventory.Confirmed, 999, ""},
+		{inventory.Confirmed, 1000, "is confirmed at"},
+		{inventory.Released, 999, ""},
+		{inventory.Released, 1001, "is released at"},
+		{inventory.Expired, 1000, ""},
+		{inventory.Expired, 999, "is expired at"},
+		{inventory.Held, 0, ""},
+		{inventory.Expired, -1, ""},
+	} {
+		s := newStory(t)
+		r := s.reservation(1, "ann", 1, 0)
+		r.State, r.AtMs, r.Seq = c.state, s.at+c.at, 2
+		if c.at < 0 {
+			r.AtMs, r.CreatedMs, r.ExpiresMs = 0, 0, 1000
+		}
+		d := record.DefinitionOf(s.sale)
+		s.checkpoint = d.AppendRow(nil, record.Stamp{AtMs: s.at, Seq: 1})
+		s.checkpoint = record.AppendReservation(s.checkpoint, &r)
+		s.info.End = 2
+		found := s.verify()
+		if c.want == "" {
+			require.Empty(t, found.Problems)
+			continue
+		}
+		require.Len(t, found.Problems, 1)
+		require.Contains(t, found.Problems[0], "I3: reservation 01000000-0000-0000-0000-000000000000 "+c.want)
+	}
+}
+
 // An entry is made while registration is open, and the entries are frozen after it.
 func TestVerifyDrawInstants(t *testing.T) {
 	s := newStory(t)
