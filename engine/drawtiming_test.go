@@ -74,6 +74,12 @@ func (r *honestRun) postpone(round uint64) error {
 	return err
 }
 
+func (r *honestRun) timing() draw.Timing {
+	status, err := r.e.Draw("draw1")
+	require.NoError(r.t, err)
+	return status.Timing
+}
+
 func (r *honestRun) export() (files fstest.MapFS, summary draw.Summary) {
 	files = fstest.MapFS{}
 	require.NoError(r.t, r.e.ExportDraw("draw1", func(name string) (io.WriteCloser, error) {
@@ -130,6 +136,61 @@ func TestVoidDrawIsNotRevived(t *testing.T) {
 		require.ErrorIs(t, err, draw.ErrLate, name)
 		require.ErrorContains(t, err, "round 1401 was due at 2023-01-31T23:10:00Z; the draw is void", name)
 	}
+}
+
+// A sale clock that is behind, set so or after a step of the wall clock, does not get an operator another round: the
+// clock of the machine shows that the beacon is public.
+func TestKnownBeaconIsNotReplaced(t *testing.T) {
+	for _, known := range []bool{false, true} {
+		r := newHonestRun(t)
+		require.NoError(t, r.e.Close())
+		machine := r.draw1.RegistrationCloses.Add(10*time.Minute - time.Millisecond)
+		if known {
+			machine = machine.Add(time.Millisecond)
+		}
+		r.machine = func() time.Time { return machine }
+		r.after(time.Minute)
+		require.NoError(t, r.open(), "the definition is the same")
+		err := r.postpone(2000)
+		if known {
+			require.ErrorIs(t, err, draw.ErrRoundDue)
+			require.ErrorContains(t, err, "round 1401 was due at 2023-01-31T23:10:00Z by the clock of the machine")
+			require.Empty(t, r.timing().Postponed)
+		} else {
+			require.NoError(t, err)
+		}
+		require.NoError(t, r.e.Close())
+
+		r = newHonestRun(t)
+		require.NoError(t, r.e.Close())
+		r.machine = func() time.Time { return machine }
+		r.after(time.Minute)
+		r.draw1.Beacon.Round = 5000
+		err = r.open()
+		if !known {
+			require.NoError(t, err)
+			require.NoError(t, r.e.Close())
+			continue
+		}
+		require.ErrorIs(t, err, draw.ErrRoundDue)
+		require.ErrorContains(t, err, "round 1401 was due at 2023-01-31T23:10:00Z by the clock of the machine")
+		r.draw1.Beacon.Round = 1401
+		require.NoError(t, r.open(), "the definition is restored")
+		require.NoError(t, r.e.Close())
+	}
+}
+
+// A draw that nobody has entered may get another round in a simulation of the past.
+func TestDrawWithoutEntriesGetsAnotherRound(t *testing.T) {
+	r := newHonestRun(t)
+	require.NoError(t, r.e.Close())
+	r.dir = t.TempDir()
+	r.machine = func() time.Time { return r.draw1.RegistrationCloses.Add(time.Hour) }
+	require.NoError(t, r.open())
+	require.NoError(t, r.e.Close())
+	r.draw1.Beacon.Round = 1500
+	require.NoError(t, r.open())
+	require.NoError(t, r.e.Close())
 }
 
 // Frozen in time, the draw is run once its round is due. The margin is in the export.

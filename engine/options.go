@@ -40,7 +40,7 @@ type Options struct {
 	// one process that follow each other share one clock. Default: saleclock.Real.
 	Clock *saleclock.Clock
 	// MachineClock is recorded beside the sale clock when a draw is frozen or postponed, so that a simulated sale clock
-	// shows: see draw.Moment. Default: time.Now.
+	// shows: see draw.Moment. A round that is due by it gets no later one. Default: time.Now.
 	MachineClock func() time.Time
 	// SweepEvery is the wall time between two sweeps for expired reservations; default 100 ms. If it is negative, only
 	// ExpireDue sweeps, and only FreezeDraw freezes draws.

@@ -39,9 +39,10 @@ func (b *Ballot) timing(include func(*announcement) bool) (t draw.Timing) {
 
 func always(*announcement) bool { return true }
 
-// Postpone names a later round, before the present one is due: see draw.Timing.Postpone. Naming the present round of a
-// postponed draw again changes nothing. The outcome is visible once the record with the returned sequence is durable.
-// Errors are ErrAlreadyDrawn and those of draw.Timing.Postpone.
+// Postpone names a later round, before the present one is due: see draw.Timing.Postpone. It requires by the clock of the
+// machine too that the present one is not due: a sale clock that is behind would let the operator drop a beacon that he
+// has seen. Naming the present round of a postponed draw again changes nothing. The outcome is visible once the record
+// with the returned sequence is durable. Errors are ErrAlreadyDrawn and those of draw.Timing.Postpone.
 func (b *Ballot) Postpone(round uint64) (seq uint64, err error) {
 	b.freezeLock.Lock()
 	defer b.freezeLock.Unlock()
@@ -56,8 +57,13 @@ func (b *Ballot) Postpone(round uint64) (seq uint64, err error) {
 		return all[n-1].record.seq.Load(), nil
 	}
 	timing, now := b.timing(always), b.moment()
+	present, due := timing.Round(&b.terms), timing.Due(&b.terms)
 	if err := timing.Postpone(&b.terms, round, now); err != nil {
 		return 0, err
+	}
+	if !now.Machine.Before(due) {
+		return 0, fmt.Errorf("%w: round %d was due at %s by the clock of the machine; the sale clock is behind it",
+			draw.ErrRoundDue, present, due.Format(time.RFC3339))
 	}
 	p := &postponement{Postponement: draw.Postponement{Round: round, At: now}}
 	p.record.atMs = now.Sale.UnixMilli()
@@ -113,15 +119,23 @@ func (b *Ballot) isVoid(now time.Time) bool {
 }
 
 // CheckRevival refuses a definition that gives a void draw another round. Whoever sees a beacon that does not suit could
-// otherwise leave the entries unfrozen, and wait for a round that does. was are the terms of the definition before.
+// otherwise leave the entries unfrozen, and wait for a round that does. If there are entries, a round that is due by the
+// clock of the machine cannot be replaced either: the sale clock is a flag, and may be behind. was are the terms of the
+// definition before.
 func (b *Ballot) CheckRevival(was *draw.Terms, now time.Time) error {
 	timing := b.timing(always)
 	due := timing.Due(was)
 	is := &b.terms
 	same := was.Round == is.Round && was.StandIn == is.StandIn && was.Chain.PublicKey == is.Chain.PublicKey &&
 		was.Chain.RoundTime(was.Round).Equal(is.Chain.RoundTime(is.Round))
-	if same || was.StandIn || b.frozen.Load() != nil || now.Before(due) {
+	known := b.count.Load() > 0 && !b.host.Machine().Before(due)
+	switch {
+	case same || was.StandIn || b.frozen.Load() != nil || now.Before(due) && !known:
 		return nil
+	case now.Before(due):
+		return fmt.Errorf("draw %s: %w: round %d was due at %s by the clock of the machine, so its beacon is known; the "+
+			"draw cannot have another round, so restore its definition", b.draw.ID, draw.ErrRoundDue, timing.Round(was),
+			due.Format(time.RFC3339))
 	}
 	return fmt.Errorf("draw %s: %w: round %d was due at %s; the draw is void and cannot have another round, so restore "+
 		"its definition and announce another draw", b.draw.ID, draw.ErrLate, timing.Round(was), due.Format(time.RFC3339))
