@@ -100,8 +100,8 @@ func TestRescue(t *testing.T) {
 	}
 }
 
-// TestRescueFromStandby loses the leader, and then the journal or its end. The standby neither begins a new sale nor goes
-// on with less than was acknowledged. It stays, and what it has replayed is written out of its memory.
+// TestRescueFromStandby loses the leader, and then the journal or its end. The standby neither begins a new sale nor
+// goes on with less than was acknowledged. It stays, and what it has replayed is written out of its memory.
 func TestRescueFromStandby(t *testing.T) {
 	const script = `EVAL "%s return redis.status_reply('OK')" 1 {seathold:main}:journal`
 	keep := fmt.Sprintf(script, "redis.call('SET', 'kept', redis.call('DUMP', KEYS[1]))")
