@@ -3,6 +3,7 @@ package redis
 import (
 	"flag"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 
@@ -14,6 +15,9 @@ import (
 
 // faultyTimeout is the timeout of a first attempt through a faulty proxy. It is longer than the proxy's delay.
 const faultyTimeout = 400 * time.Millisecond
+
+// shortTimeout is for black holes, each of which costs a timeout.
+const shortTimeout = 100 * time.Millisecond
 
 // strikes draws whether a fault occurs at a piece. It is rarer at large pieces, because a large group consists of many
 // and would otherwise never arrive.
@@ -28,28 +32,38 @@ func strikes(r *rand.Rand, p redistest.Piece, oneIn int) bool {
 var faults = []struct {
 	name  string
 	oneIn int // average number of pieces per fault; a small piece after twice as many always has one
-	fault func(p redistest.Piece) redistest.Fault
+	// timeout is that of a first attempt. It is longer than a delay, and short where each fault costs one.
+	timeout time.Duration
+	fault   func(p redistest.Piece) redistest.Fault
 }{
-	{"replies are lost", 6, func(p redistest.Piece) redistest.Fault { return redistest.Fault{Lose: !p.ToServer} }},
-	{"requests are lost", 6, func(p redistest.Piece) redistest.Fault { return redistest.Fault{Lose: p.ToServer} }},
-	{"200 ms of delay", 200, func(redistest.Piece) redistest.Fault {
-		return redistest.Fault{Delay: 200 * time.Millisecond}
+	{"replies are lost", 6, faultyTimeout, func(p redistest.Piece) redistest.Fault {
+		return redistest.Fault{Lose: !p.ToServer}
 	}},
-	{"10 kB a second", 60, func(p redistest.Piece) redistest.Fault {
+	{"requests are lost", 6, faultyTimeout, func(p redistest.Piece) redistest.Fault {
+		return redistest.Fault{Lose: p.ToServer}
+	}},
+	{"100 ms of delay", 200, faultyTimeout, func(redistest.Piece) redistest.Fault {
+		return redistest.Fault{Delay: 100 * time.Millisecond}
+	}},
+	{"10 kB a second", 60, faultyTimeout, func(p redistest.Piece) redistest.Fault {
 		if p.Bytes > 4<<10 { // a larger piece would only take longer
 			return redistest.Fault{}
 		}
 		return redistest.Fault{BytesPerSecond: 10_000}
 	}},
-	{"black holes", 150, func(redistest.Piece) redistest.Fault { return redistest.Fault{BlackHole: true} }},
+	{"black holes", 150, shortTimeout, func(redistest.Piece) redistest.Fault {
+		return redistest.Fault{BlackHole: true}
+	}},
 }
 
-// TestSuiteWithFaults runs the conformance suite of all backends with each kind of network fault.
+// TestSuiteWithFaults runs the conformance suite of all backends with each kind of network fault. Most of its time is
+// spent waiting for timeouts, so the faults are injected in parallel, each in a Redis of its own.
 func TestSuiteWithFaults(t *testing.T) {
-	s := redistest.Start(t)
-	fewerChecks(t, "2")
+	fewerChecks(t, 2)
 	for _, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			s := redistest.Start(t)
 			r := seeded(t)
 			proxy := redistest.NewProxy(t, s.Addr())
 			injected, since := 0, 0
@@ -62,7 +76,7 @@ func TestSuiteWithFaults(t *testing.T) {
 				return f.fault(p)
 			})
 			journaltest.Run(t, func(t *testing.T) journaltest.Store {
-				p := placeIn(t, s, proxy.URL(), freshName(), faultyTimeout)
+				p := placeIn(t, s, proxy.URL(), freshName(), f.timeout)
 				p.Crash = func(b journal.Backend) { abandon(b.(claiming).Journal) }
 				return p
 			})
@@ -73,11 +87,11 @@ func TestSuiteWithFaults(t *testing.T) {
 	}
 }
 
-// fewerChecks makes rapid draw fewer examples during a test.
-func fewerChecks(t *testing.T, n string) {
+// fewerChecks makes rapid draw so many examples during a test, times SEATHOLD_ROUNDS.
+func fewerChecks(t *testing.T, n int) {
 	checks := flag.Lookup("rapid.checks")
 	before := checks.Value.String()
-	require.NoError(t, checks.Value.Set(n))
+	require.NoError(t, checks.Value.Set(strconv.Itoa(rounds(t, n))))
 	t.Cleanup(func() { checks.Value.Set(before) })
 }
 

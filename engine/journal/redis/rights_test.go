@@ -47,7 +47,7 @@ func withUser(t *testing.T, s *redistest.Server, name string, rights []string) s
 func TestRights(t *testing.T) {
 	s := redistest.Start(t)
 	url := withUser(t, s, "seathold", documentedRights(t))
-	fewerChecks(t, "10")
+	fewerChecks(t, 10)
 	journaltest.Run(t, func(t *testing.T) journaltest.Store {
 		store := placeIn(t, s, url, freshName(), 0)
 		store.Crash = func(b journal.Backend) { abandon(b.(claiming).Journal) }

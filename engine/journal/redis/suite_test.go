@@ -58,6 +58,7 @@ func freshName() string { return fmt.Sprintf("test-%d", journals.Add(1)) }
 // without any cleanup.
 func TestSuite(t *testing.T) {
 	s := redistest.Start(t)
+	fewerChecks(t, 25)
 	journaltest.Run(t, func(t *testing.T) journaltest.Store {
 		p := placeIn(t, s, s.URL(), freshName(), 0)
 		p.Crash = func(b journal.Backend) { abandon(b.(claiming).Journal) }
