@@ -23,9 +23,9 @@ import (
 // that is changed without a new connection: groups are acknowledged for up to CheckEvery until it is noticed.
 //
 // While acknowledgements are withheld, the leader sends its groups and beats as before, so that no standby claims: it
-// would find the same Redis; also while Redis responds that it may not be asked. A group is acknowledged once a check is
-// satisfied and a beat was appended after that, with no new connection in between. With appendfsync always, the sync of
-// the beat covers everything written to the file before it.
+// would find the same Redis; also while Redis responds that it may not be asked. A group is acknowledged once a check
+// is satisfied and a beat was appended after that, with no new connection in between. With appendfsync always, the sync
+// of the beat covers everything written to the file before it.
 type guard struct {
 	required  bool
 	unchecked atomic.Bool           // a connection was opened after the last check began

@@ -77,7 +77,7 @@ var (
 	// ErrLost is a journal.ErrDamaged: Redis restarted with less than it had acknowledged, and the missing entries are no
 	// longer in memory. Nothing more is appended. Final.
 	ErrLost = fmt.Errorf("%w: Redis restarted with less than it had acknowledged", journal.ErrDamaged)
-	// ErrDiverged is returned by all readers and by Claim: the journal no longer contains what was delivered, because Redis
+	// ErrDiverged is returned by all readers and by Claim: the journal no longer contains what was read, because Redis
 	// restarted with less, or the leader dropped entries before they were read. Close the journal, discard the state that
 	// was built from it, and start over. If it is journal.ErrGone too, that state may be the only copy: nothing is there
 	// any more, or less than an Options.RequireSafe has been promised.

@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// takeOver claims the journal for a follower whose leader has died or stepped down. It appends a group and returns its last record.
+// takeOver claims the journal for a follower whose leader has died or stepped down. It appends a group and returns its
+// last record.
 func takeOver(t *testing.T, f *follower) uint64 {
 	t.Helper()
 	<-f.done
