@@ -100,8 +100,10 @@ func (v *Inventory) pass(before *reservation, row, end uint32, most int, program
 		if live == 0 {
 			live = row
 		}
-		if r.programme == programme || r.programme == severalProgrammes {
-			v.count(r, row, programme, state, s)
+		if r.programme == programme {
+			v.count(r, row, int32(r.tickets), state, s)
+		} else if r.programme == severalProgrammes {
+			v.count(r, row, v.ticketsIn(r, programme), state, s)
 		}
 		passed++
 		before, row = r, next
@@ -111,9 +113,9 @@ func (v *Inventory) pass(before *reservation, row, end uint32, most int, program
 	return before, row
 }
 
-// count adds one reservation that is not dead to the sums. The fingerprint needs no order: a reservation in the same
-// state contributes the same number to each walk.
-func (v *Inventory) count(r *reservation, row uint32, programme uint8, state State, s *sums) {
+// count adds one reservation that is not dead, with its tickets in the programme, to the sums. The fingerprint needs no
+// order: a reservation in the same state contributes the same number to each walk.
+func (v *Inventory) count(r *reservation, row uint32, tickets int32, state State, s *sums) {
 	held, confirmed, doubtful := int32(0), int32(0), int32(0)
 	switch {
 	case state.undecided():
@@ -124,10 +126,6 @@ func (v *Inventory) count(r *reservation, row uint32, programme uint8, state Sta
 	default:
 		held = 1 // so is one that is being confirmed: no reader has seen it confirmed yet
 		s.marks += uint64(row) * 0x9e3779b97f4a7c15
-	}
-	tickets := int32(r.tickets)
-	if r.programme == severalProgrammes {
-		tickets = v.ticketsIn(r, programme)
 	}
 	s.held += int(held * tickets)
 	s.confirmed += int(confirmed * tickets)
@@ -153,11 +151,11 @@ func (v *Inventory) count(r *reservation, row uint32, programme uint8, state Sta
 // in several now. Each line counts in the present programme of its session.
 const severalProgrammes = 0xff
 
-// ticketsIn returns the tickets of a reservation in the programme, which is its own or one of several.
+// ticketsIn returns the tickets of a reservation of several programmes in one of them. It is not inlined, since nearly
+// all reservations are of one.
+//
+//go:noinline
 func (v *Inventory) ticketsIn(r *reservation, programme uint8) int32 {
-	if r.programme != severalProgrammes {
-		return int32(r.tickets)
-	}
 	tickets := int32(0)
 	for i := range int(r.count) {
 		if l := v.lineAt(r, i); v.programmeOf(l.Pool) == programme {

@@ -63,8 +63,12 @@ func (v *Inventory) countRows(of *summary, programme uint8, s *sums) {
 		v.prefetchRow(of, i+aheadRows)
 		r := v.reservations.at(row)
 		state := State(r.state.Load())
-		if !state.dead() && (r.programme == programme || r.programme == severalProgrammes) {
-			v.count(r, row, programme, state, s)
+		switch {
+		case state.dead():
+		case r.programme == programme:
+			v.count(r, row, int32(r.tickets), state, s)
+		case r.programme == severalProgrammes:
+			v.count(r, row, v.ticketsIn(r, programme), state, s)
 		}
 	}
 }
