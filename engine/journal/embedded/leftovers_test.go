@@ -11,9 +11,9 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 )
 
-// TestLeftoversTakeNoRoom: on a disk with room for three checkpoints, a crash comes between a checkpoint and the removal
-// of what it makes obsolete. The next start removes it. Otherwise no later checkpoint would find room, and only a
-// checkpoint would make room.
+// TestLeftoversTakeNoRoom: on a disk with room for three checkpoints, a crash comes between a checkpoint and the
+// removal of what it makes obsolete. The next start removes it. Otherwise no later checkpoint would find room, and only
+// a checkpoint would make room.
 func TestLeftoversTakeNoRoom(t *testing.T) {
 	const size = 400 << 10
 	path, crashed := filepath.Join(t.TempDir(), "journal"), false
@@ -86,32 +86,35 @@ func TestLeftoversTakeNoRoom(t *testing.T) {
 	require.NoError(t, r.Close())
 }
 
-// TestStartKeepsWhatADamagedCheckpointLeaves: with one intact checkpoint a start removes nothing: neither the damaged
-// one, which another start may be able to read, nor the segments before the intact one, which can replace it.
-func TestStartKeepsWhatADamagedCheckpointLeaves(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "journal")
-	j := recovered(t, path, smallSegments)
-	for range checkpointsKept {
-		for range 20 {
-			g := journal.Group{First: j.last + 1, Count: 1, Records: journal.AppendRecord(nil, make([]byte, 100))}
-			require.NoError(t, j.Append(t.Context(), g))
+// TestStartKeepsWhatMayBeNeeded: with one intact checkpoint a start removes nothing: not the segments before the first
+// checkpoint, which can replace it, and not a damaged newer one, which another start may be able to read.
+func TestStartKeepsWhatMayBeNeeded(t *testing.T) {
+	for checkpoints, kept := range map[int]string{1: segmentName(1), checkpointsKept: checkpointName(160)} {
+		path := filepath.Join(t.TempDir(), "journal")
+		j := recovered(t, path, smallSegments)
+		for range checkpoints {
+			for range 80 { // more than a segment
+				g := journal.Group{First: j.last + 1, Count: 1, Records: journal.AppendRecord(nil, make([]byte, 100))}
+				require.NoError(t, j.Append(t.Context(), g))
+			}
+			c, err := j.Checkpoint(t.Context(), j.last)
+			require.NoError(t, err)
+			require.NoError(t, c.Write(journal.AppendRecord(nil, []byte("state"))))
+			require.NoError(t, c.Commit(j.last))
 		}
-		c, err := j.Checkpoint(t.Context(), j.last)
+		require.NoError(t, j.Close())
+		if checkpoints > 1 {
+			require.NoError(t, flipByte(disk(), filepath.Join(path, kept), headerBytes+chunkHeaderBytes+1))
+		}
+		before, err := listDir(path)
 		require.NoError(t, err)
-		require.NoError(t, c.Write(journal.AppendRecord(nil, []byte("state"))))
-		require.NoError(t, c.Commit(j.last))
+		require.Contains(t, journalFiles(before), kept)
+		j = recovered(t, path, smallSegments)
+		after, err := listDir(path)
+		require.NoError(t, err)
+		require.Equal(t, journalFiles(before), journalFiles(after))
+		require.NoError(t, j.Close())
 	}
-	newest := checkpointName(j.last)
-	require.NoError(t, j.Close())
-	require.NoError(t, flipByte(disk(), filepath.Join(path, newest), headerBytes+chunkHeaderBytes+1))
-	before, err := listDir(path)
-	require.NoError(t, err)
-	j = recovered(t, path, smallSegments)
-	after, err := listDir(path)
-	require.NoError(t, err)
-	require.Equal(t, journalFiles(before), journalFiles(after))
-	require.Contains(t, journalFiles(after), newest)
-	require.NoError(t, j.Close())
 }
 
 // journalFiles returns the names of the segments and checkpoints.
