@@ -1,8 +1,10 @@
 package embedded
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/seathold/seathold/engine/internal/journaltest"
@@ -16,8 +18,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // smallSegments makes segments that a few groups fill, so that short tests begin and remove some.
 var smallSegments = Options{SegmentBytes: 8 << 10, PrepareAfter: 2 << 10}
 
-// TestSuite runs the suite of all backends on the real file system.
+// TestSuite runs the suite of all backends on the real file system, with a quarter of the random runs: each waits some
+// hundred times for the disk. TestSuiteWithCrashes has all of them.
 func TestSuite(t *testing.T) {
+	checks := flag.Lookup("rapid.checks")
+	all, err := strconv.Atoi(checks.Value.String())
+	require.NoError(t, err)
+	require.NoError(t, checks.Value.Set(strconv.Itoa(max(1, all/4))))
+	t.Cleanup(func() { require.NoError(t, checks.Value.Set(strconv.Itoa(all))) })
 	journaltest.Run(t, func(t *testing.T) journaltest.Store {
 		return store(filepath.Join(t.TempDir(), "journal"), disk())
 	})
