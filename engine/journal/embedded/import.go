@@ -9,8 +9,8 @@ import (
 )
 
 // Import makes a journal that continues another one after its record last. Its only content is a checkpoint, which
-// write fills; the next record is last+1. The directory must be missing or empty. After an error the directory is no
-// journal, and can be removed. After a crash it is none, or the whole journal.
+// write fills; the next record is last+1. The directory must be missing or empty. After an error or a crash it is no
+// journal, or the whole one; it can be removed. Open and a second Import refuse what is no journal.
 func Import(path string, last uint64, write func(to journal.Checkpoint) error) error {
 	return importInto(path, last, write, disk())
 }
@@ -33,15 +33,21 @@ func importInto(path string, last uint64, write func(to journal.Checkpoint) erro
 			// The journal is whole without its trace. Where there can be none, the next Open says so.
 			_ = d.leaveTrace()
 		} else {
-			err = fmt.Errorf("%w: it holds a journal already", journal.ErrForeign)
+			err = errHasJournal
 		}
 		err = errors.Join(err, d.lock.unlock())
+	}
+	if errors.Is(err, journal.ErrForeign) {
+		err = fmt.Errorf("%w; name another directory, or remove this one if an unfinished rescue left it", err)
 	}
 	if err != nil {
 		return fmt.Errorf("journal directory %s: %w", path, storageError(err))
 	}
 	return nil
 }
+
+// errHasJournal is the error of an Import into a journal, which it leaves alone.
+var errHasJournal = errors.New("it holds a journal already; name another directory")
 
 // fill writes the checkpoint of an imported journal.
 func (d *directory) fill(last uint64, write func(to journal.Checkpoint) error) error {

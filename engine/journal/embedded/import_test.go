@@ -60,7 +60,7 @@ func TestImport(t *testing.T) {
 	require.NoError(t, Import(path, importedLast, writeState))
 	requireImported(t, path, disk())
 	before := contentOf(t, path)
-	require.ErrorIs(t, Import(path, importedLast, writeState), journal.ErrForeign)
+	require.ErrorIs(t, Import(path, importedLast, writeState), errHasJournal)
 	require.Equal(t, before, contentOf(t, path))
 }
 
@@ -79,6 +79,11 @@ func TestImportRefuses(t *testing.T) {
 	require.ErrorIs(t, Import(path, 1, func(journal.Checkpoint) error { return gone }), gone)
 	_, err := Open(path, smallSegments)
 	require.ErrorIs(t, err, journal.ErrForeign, "a part of a journal is none")
+	before := contentOf(t, path)
+	again := Import(path, 1, writeState)
+	require.ErrorIs(t, again, journal.ErrForeign)
+	require.ErrorContains(t, again, "remove this one if an unfinished rescue left it")
+	require.Equal(t, before, contentOf(t, path))
 }
 
 // Where the parent of the directory takes no trace, the imported journal is whole all the same, and not locked.
