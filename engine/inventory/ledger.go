@@ -87,8 +87,8 @@ func (v *Inventory) walkFurther(before *reservation, row uint32, programme uint8
 // returns where it is. It also unlinks dead reservations from the middle of the list.
 func (v *Inventory) pass(before *reservation, row, end uint32, most int, programme uint8, s *sums) (
 	*reservation, uint32) {
-	passed, live := 0, s.live
-	for row != end && row != 0 && passed < most {
+	left, live := most, s.live
+	for row != end && row != 0 && left > 0 {
 		r := v.reservations.at(row)
 		next := r.next.Load()
 		state := State(r.state.Load())
@@ -100,16 +100,17 @@ func (v *Inventory) pass(before *reservation, row, end uint32, most int, program
 		if live == 0 {
 			live = row
 		}
+		left--
+		before = r
 		if r.programme == programme {
 			v.count(r, row, int32(r.tickets), state, s)
 		} else if r.programme == severalProgrammes {
 			v.count(r, row, v.ticketsIn(r, programme), state, s)
 		}
-		passed++
-		before, row = r, next
+		row = next
 	}
 	s.live = live
-	s.walked += passed
+	s.walked += most - left
 	return before, row
 }
 
