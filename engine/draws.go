@@ -224,11 +224,20 @@ func (e *Engine) access(accountRow uint32, phase int) (AccessSlot, bool) {
 
 // FreezeDraw ends the registration of a draw for good, once its time is over, and publishes the root of its entries.
 // The engine does so by itself at the close, see Options.SweepEvery. Freezing again changes nothing. Once the round is
-// due, entries are no longer frozen, and the draw is void. Four million entries take two to three seconds.
+// due, entries are no longer frozen, and the draw is void. If the round is due by the clock of the machine alone, they
+// are frozen, and an error is logged: the export shows it. Four million entries take two to three seconds.
 //
 // Errors are ErrRegistrationOpen, draw.ErrLate, *Refusal with DrawNotFound, JournalUnavailable or NotLeader, or ctx's.
 func (e *Engine) FreezeDraw(ctx context.Context, id string) (DrawStatus, error) {
-	return e.decideDraw(ctx, id, (*ballot.Ballot).Freeze)
+	status, err := e.decideDraw(ctx, id, (*ballot.Ballot).Freeze)
+	if err != nil {
+		return status, err
+	}
+	if err := status.Timing.Backdated(&status.Terms); err != nil {
+		e.o.Log.Error("whoever verifies the draw will refuse it; announce another one in the sale definition", "draw", id,
+			"error", err)
+	}
+	return status, nil
 }
 
 // PostponeDraw names a later round to decide a draw, before the present one is due: for an outage at the close. The new

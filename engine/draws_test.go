@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"slices"
 	"sort"
@@ -38,6 +39,7 @@ type ballotRun struct {
 	draw1 *catalog.Draw
 
 	machine func() time.Time // the clock of the machine; nil for the sale clock
+	log     bytes.Buffer
 }
 
 func newBallotRun(t testing.TB) *ballotRun {
@@ -63,6 +65,7 @@ func (r *ballotRun) open() error {
 	if r.machine != nil {
 		o.MachineClock = r.machine
 	}
+	o.Log = slog.New(slog.NewTextHandler(&r.log, nil))
 	if r.wrap != nil {
 		o.Journal = r.wrap(j)
 	}
