@@ -223,6 +223,26 @@ func TestSeveralProgrammes(t *testing.T) {
 	require.Equal(t, []int{1, 1}, found.AtCap)
 }
 
+// TestSeveralProgrammesInASummary: such a reservation counts the same where a summary has it.
+func TestSeveralProgrammesInASummary(t *testing.T) {
+	v := counted(t)
+	v.long = shortest
+	q := Request{ID: ID{1}, Account: "a", Lines: []Line{{Pool: 1, Quantity: 5}, {Pool: 9, Quantity: 4}}, Expires: 1}
+	require.NoError(t, v.RestoreTaken(Restored{Request: &q, State: Held}))
+	require.NoError(t, v.CountStock())
+	v.sessionLimits[v.pools[4].session] = 100
+	reserve := func(n byte, quantity uint32) Result {
+		return v.Reserve(&Request{ID: ID{n}, Account: "a", Lines: []Line{{Pool: 4, Quantity: quantity}}, Expires: 1})
+	}
+	for n := range byte(4) {
+		require.Equal(t, Done, reserve(2+n, 1).Verdict)
+	}
+	require.Contains(t, v.summaryOf(v.FindAccount("a")).rows, uint32(1))
+	refused := reserve(9, 8)
+	require.Equal(t, AccountCapExceeded, refused.Verdict)
+	require.Equal(t, 5+4, refused.Held)
+}
+
 // TestCensusIsStopped: a count ends without a result when rest returns false.
 func TestCensusIsStopped(t *testing.T) {
 	v := counted(t)
