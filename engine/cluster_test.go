@@ -51,7 +51,8 @@ func inCluster(t *testing.T, scenario func(c *cluster)) {
 	})
 }
 
-// reordered returns the cluster's sale with a further session, in another order, so that every pool has another number.
+// reordered returns the cluster's sale with a further session, in another order, so that every pool has another
+// number.
 func reordered(t testing.TB) *catalog.Sale {
 	forever := saleStart.Add(1000 * 24 * time.Hour)
 	d := spec.Definition{
@@ -236,7 +237,8 @@ func (c *cluster) await(h *heldBack) {
 }
 
 // beforeSend is Stream.Before.
-func (c *cluster) beforeSend(ctx context.Context, p *journaltest.Process, kind journaltest.Kind, _ journal.Group) error {
+func (c *cluster) beforeSend(ctx context.Context, p *journaltest.Process, kind journaltest.Kind,
+	_ journal.Group) error {
 	c.mu.Lock()
 	i := slices.IndexFunc(c.held, func(h *heldBack) bool { return h.kind == kind && h.of == p })
 	if i < 0 {
@@ -255,8 +257,8 @@ func (c *cluster) beforeSend(ctx context.Context, p *journaltest.Process, kind j
 	}
 }
 
-// requireDefinitionsFirst requires that each epoch's first group is of the definition alone, where it has one, and that
-// no definition comes later in it.
+// requireDefinitionsFirst requires that each epoch's first group is of the definition alone, where it has one, and
+// that no definition comes later in it.
 func (c *cluster) requireDefinitionsFirst() (definitions int) {
 	groups, epochs := c.stream.Groups()
 	for i, g := range groups {

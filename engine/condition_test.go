@@ -31,8 +31,8 @@ func (t troubled) Withheld() error {
 	return nil
 }
 
-// TestTroubleOfTheStore (I5): while the store withholds acknowledgements, calls are refused and take nothing. Ready has
-// the reason, also of a journal that does not respond.
+// TestTroubleOfTheStore (I5): while the store withholds acknowledgements, calls are refused and take nothing. Ready
+// has the reason, also of a journal that does not respond.
 func TestTroubleOfTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kept := newStore()
@@ -73,8 +73,8 @@ func TestTroubleOfTheStore(t *testing.T) {
 	})
 }
 
-// TestWithheldIsNoEnd (I6, I8): a leader whose store acknowledges nothing for a while still leads, since its writer goes
-// on. No supervisor is told to restart it, and nothing is written out of its memory while that changes.
+// TestWithheldIsNoEnd (I6, I8): a leader whose store acknowledges nothing for a while still leads, since its writer
+// goes on. No supervisor is told to restart it, and nothing is written out of its memory while that changes.
 func TestWithheldIsNoEnd(t *testing.T) {
 	kept := newStore()
 	j := troubled{memory: kept.open(), condition: &atomic.Pointer[journal.Condition]{},

@@ -240,9 +240,9 @@ func (e *Engine) FreezeDraw(ctx context.Context, id string) (DrawStatus, error) 
 	return status, nil
 }
 
-// PostponeDraw names a later round to decide a draw, before the present one is due: for an outage at the close. The new
-// round must be due at least the draw's publish_within from now, and before the phase opens. The postponement is part
-// of the status and of the export. Naming the round of the last postponement again changes nothing.
+// PostponeDraw names a later round to decide a draw, before the present one is due: for an outage at the close. The
+// new round must be due at least the draw's publish_within from now, and before the phase opens. The postponement is
+// part of the status and of the export. Naming the round of the last postponement again changes nothing.
 //
 // Errors are ErrAlreadyDrawn, draw.ErrRoundDue, draw.ErrPostponing, *Refusal with DrawNotFound, JournalUnavailable or
 // NotLeader, or ctx's.
@@ -286,8 +286,9 @@ func (e *Engine) decideDraw(ctx context.Context, id string,
 	return b.Status(), nil
 }
 
-// DrawWinners calls visit for each winner of a draw that was run, in the order of their ranks, until it fails. It is for
-// the operator only: exports do not have the accounts. Errors are *Refusal with DrawNotFound or DrawNotRun, and visit's.
+// DrawWinners calls visit for each winner of a draw that was run, in the order of their ranks, until it fails. It is
+// for the operator only: exports do not have the accounts. Errors are *Refusal with DrawNotFound or DrawNotRun, and
+// visit's.
 func (e *Engine) DrawWinners(id string, visit func(DrawWinner) error) error {
 	b, err := e.ballotOf(id)
 	if err != nil {

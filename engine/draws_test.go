@@ -330,8 +330,10 @@ func TestDrawRefusals(t *testing.T) {
 // Nothing that is chosen after the root was published can change the result, not even the sale definition.
 func TestFrozenTermsAreFinal(t *testing.T) {
 	for name, change := range map[string]func(d *catalog.Draw, p *catalog.Phase){
-		"another round":        func(d *catalog.Draw, _ *catalog.Phase) { d.Beacon.Round++ },
-		"another chain":        func(d *catalog.Draw, _ *catalog.Phase) { d.Beacon.PublicKey = "00" + d.Beacon.PublicKey[2:] },
+		"another round": func(d *catalog.Draw, _ *catalog.Phase) { d.Beacon.Round++ },
+		"another chain": func(d *catalog.Draw, _ *catalog.Phase) {
+			d.Beacon.PublicKey = "00" + d.Beacon.PublicKey[2:]
+		},
 		"more time to publish": func(d *catalog.Draw, _ *catalog.Phase) { d.PublishWithin += time.Minute },
 		"no stand-in":          func(d *catalog.Draw, _ *catalog.Phase) { d.Beacon.StandIn = false },
 		"an earlier end": func(d *catalog.Draw, _ *catalog.Phase) {

@@ -212,7 +212,10 @@ func TestHonestDraw(t *testing.T) {
 		require.NotContains(t, string(file.Data), "alice", name)
 	}
 	var winners []engine.DrawWinner
-	require.NoError(t, r.e.DrawWinners("draw1", func(w engine.DrawWinner) error { winners = append(winners, w); return nil }))
+	require.NoError(t, r.e.DrawWinners("draw1", func(w engine.DrawWinner) error {
+		winners = append(winners, w)
+		return nil
+	}))
 	require.Len(t, winners, 2)
 	for i, w := range winners {
 		require.EqualValues(t, i+1, w.Rank)
@@ -242,8 +245,8 @@ func TestClockSetBack(t *testing.T) {
 	r.audit()
 }
 
-// The way out of an outage at the close: a later round, named before the present one is due. It is journalled, and part
-// of the status and of the export. A server may restart at any point.
+// The way out of an outage at the close: a later round, named before the present one is due. It is journalled, and
+// part of the status and of the export. A server may restart at any point.
 func TestPostponedDraw(t *testing.T) {
 	for life := range 3 {
 		r := newHonestRun(t)
@@ -285,8 +288,8 @@ func TestPostponedDraw(t *testing.T) {
 	}
 }
 
-// The secret is made with the announcement and stays the same: after a restart, a checkpoint, and with another source of
-// randomness. It leaves the engine in no form but the salts, and the journal's dump shows its commitment only.
+// The secret is made with the announcement and stays the same: after a restart, a checkpoint, and with another source
+// of randomness. It leaves the engine in no form but the salts, and the journal's dump shows its commitment only.
 func TestSecretIsJournalled(t *testing.T) {
 	r := newHonestRun(t)
 	status, err := r.e.Draw("draw1")

@@ -131,8 +131,8 @@ func TestFullTableOfAccounts(t *testing.T) {
 // A full table of accounts refuses entries for a draw, too.
 func TestFullTableRefusesEntries(t *testing.T) {
 	r := newBallotRun(t)
-	e, err := engine.Open(t.Context(), engine.Options{Sale: r.sale, Durability: engine.None, SweepEvery: -1, MaxAccounts: 1,
-		MaxReservations: 1 << 10, Clock: saleclock.Virtual(func() time.Time { return *r.now.Load() })})
+	e, err := engine.Open(t.Context(), engine.Options{Sale: r.sale, Durability: engine.None, SweepEvery: -1,
+		MaxAccounts: 1, MaxReservations: 1 << 10, Clock: saleclock.Virtual(func() time.Time { return *r.now.Load() })})
 	require.NoError(t, err)
 	_, err = e.Enter(t.Context(), "draw1", "ann", "")
 	require.NoError(t, err)
@@ -298,8 +298,8 @@ func (r randomBytes) Read(to []byte) (int, error) {
 	return len(to), nil
 }
 
-// A table that is three quarters full makes a checkpoint due, once. It is not repeated every second, but only after the
-// table has gained another sixteenth.
+// A table that is three quarters full makes a checkpoint due, once. It is not repeated every second, but only after
+// the table has gained another sixteenth.
 func TestCheckpointOfAFillingTable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := forgetful(t)

@@ -12,8 +12,8 @@ import (
 )
 
 // Reserve holds tickets, all lines or none (I4), and fills r. If a reservation with the same id and the same content
-// exists, nothing changes (I9): r.Repeated is set if it is held or confirmed. If it has ended, the call is refused with
-// ReservationReleased or ReservationExpired, so that no caller takes money for a hold that is gone.
+// exists, nothing changes (I9): r.Repeated is set if it is held or confirmed. If it has ended, the call is refused
+// with ReservationReleased or ReservationExpired, so that no caller takes money for a hold that is gone.
 //
 // Errors are *Refusal, or ctx's. After a refusal nothing has changed, except where Refusal notes it. If ctx was done
 // before the call, nothing is decided. If it ends while the call waits for the journal, the decision is not undone;
@@ -39,7 +39,8 @@ func (e *Engine) reserve(ctx context.Context, q *Request, r *Reservation) (seq u
 	now := e.nowMs()
 	lines, unknown := e.resolve(q, r)
 	for {
-		// A known id decides alone: what became of the first request is the answer to its repeats, whatever the rules are now.
+		// A known id decides alone: what became of the first request is the answer to its repeats, whatever the rules are
+		// now.
 		if row := e.findGiven(q.ID); row != 0 {
 			if seq, decided, err := e.repeat(q, row, lines, unknown == nil, now, r); decided {
 				return seq, err

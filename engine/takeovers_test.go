@@ -21,8 +21,8 @@ import (
 
 // TestTakeovers (I1, I5, I8, I9) plays random histories of three servers that share a journal, in virtual time. They
 // crash, are cut off, are closed, and start again as standbys or beside a leader, with another definition of the sale,
-// and the journal stalls. At the end the journal verifies, and every reservation is in a state that its caller's answers
-// and all reads allow: no acknowledged outcome is lost, and no fenced leader has acknowledged one.
+// and the journal stalls. At the end the journal verifies, and every reservation is in a state that its caller's
+// answers and all reads allow: no acknowledged outcome is lost, and no fenced leader has acknowledged one.
 func TestTakeovers(t *testing.T) {
 	random := seeded(t)
 	var all takeoverCounts

@@ -16,13 +16,13 @@ import (
 // the one that follows. claim fences every older leader, stores the present sale's definition and the secrets of its
 // draws if the journal lacks them, and only then starts the writer; begin publishes. Nothing is placed before that, so
 // the definition precedes every record whose numbers it explains, and the secret every entry of the draw. A caller
-// never sees a term that cannot acknowledge: what may fail on the way has failed before the term is published, and then
-// there is no term, no writer, and nothing to end.
+// never sees a term that cannot acknowledge: what may fail on the way has failed before the term is published, and
+// then there is no term, no writer, and nothing to end.
 //
-// Its end. A term ends when its writer fails, which is final and happens at most once: a newer leader has fenced it, or
-// the journal has failed. watch owns that end. From the writer's failure on, admit refuses new calls, waiting callers
-// are refused, and sweeps, checkpoints, freezes and checks stop, each by the writer's error. If the writer works until
-// Close, Close owns the end.
+// Its end. A term ends when its writer fails, which is final and happens at most once: a newer leader has fenced it,
+// or the journal has failed. watch owns that end. From the writer's failure on, admit refuses new calls, waiting
+// callers are refused, and sweeps, checkpoints, freezes and checks stop, each by the writer's error. If the writer
+// works until Close, Close owns the end.
 //
 // An ended term stays published. Outcomes that were placed in it and did not become durable are in memory, and the
 // failed writer is what keeps them from being shown (I5, I8).
@@ -75,8 +75,9 @@ func (e *Engine) claim(ctx context.Context, p *replay, found journal.Recovered) 
 }
 
 // storeOpening appends a term's first records: the present sale's definition, which the caller has put into the group,
-// and the secrets of its draws, as far as the journal lacks them. It returns the last sequence. It waits for the journal
-// as long as ctx allows: giving up a claim for a journal that hangs would only have another server wait for it.
+// and the secrets of its draws, as far as the journal lacks them. It returns the last sequence. It waits for the
+// journal as long as ctx allows: giving up a claim for a journal that hangs would only have another server wait for
+// it.
 func (e *Engine) storeOpening(ctx context.Context, opening journal.Group) (last uint64, err error) {
 	secrets, err := e.announcements()
 	if err != nil {
@@ -161,8 +162,8 @@ func (t *term) close(ctx context.Context) error {
 	return nil
 }
 
-// failure returns why the term has ended, or nil. A journal that does not respond, or acknowledges nothing for a while,
-// ends no term: its writer goes on.
+// failure returns why the term has ended, or nil. A journal that does not respond, or acknowledges nothing for a
+// while, ends no term: its writer goes on.
 func (t *term) failure() error {
 	if t.writer == nil {
 		return nil

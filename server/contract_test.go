@@ -149,8 +149,8 @@ func statusText(status string) string {
 	return http.StatusText(code)
 }
 
-// TestRetryAfter checks that every 503 has Retry-After, that a call fails when the journal does, and that a server whose
-// journal is not shared is no standby then: its reads show all that was acknowledged.
+// TestRetryAfter checks that every 503 has Retry-After, that a call fails when the journal does, and that a server
+// whose journal is not shared is no standby then: its reads show all that was acknowledged.
 func TestRetryAfter(t *testing.T) {
 	noLeaks(t)
 	clock := clockAt(instantOf(t, early))
@@ -189,7 +189,8 @@ func (j *failingJournal) Checkpoint(context.Context, uint64) (journal.Checkpoint
 
 func (j *failingJournal) Close() error { return nil }
 
-// TestPanic checks that a request that panics is answered with 500 and logged with its stack, and affects nothing else.
+// TestPanic checks that a request that panics is answered with 500 and logged with its stack, and affects nothing
+// else.
 func TestPanic(t *testing.T) {
 	noLeaks(t)
 	f := start(t, nil)

@@ -156,8 +156,8 @@ func (s *Server) Ready() error {
 	return s.Engine().Ready()
 }
 
-// Replace replaces an engine that is deposed, or no longer follows, by another one of the same sale. Calls in flight end
-// on the old engine, which acknowledges nothing.
+// Replace replaces an engine that is deposed, or no longer follows, by another one of the same sale. Calls in flight
+// end on the old engine, which acknowledges nothing.
 func (s *Server) Replace(e *engine.Engine) { s.current.Store(e) }
 
 // Serve serves ln, and closes it, until Shutdown is called. It then returns nil.

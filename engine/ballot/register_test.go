@@ -71,7 +71,8 @@ func TestEntryThatIsNotPlaced(t *testing.T) {
 		err   error
 	}
 	answers := make(chan answer)
-	b.host.Pause = func(w inventory.Wait) (inventory.Wait, bool) { runtime.Gosched(); return w, true } // from here on the other call is decided
+	// From here on the other call is decided.
+	b.host.Pause = func(w inventory.Wait) (inventory.Wait, bool) { runtime.Gosched(); return w, true }
 	enter := func(account string) {
 		entry, _, err := b.Enter(account, 0)
 		answers <- answer{entry, err}

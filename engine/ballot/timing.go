@@ -39,10 +39,10 @@ func (b *Ballot) timing(include func(*announcement) bool) (t draw.Timing) {
 
 func always(*announcement) bool { return true }
 
-// Postpone names a later round, before the present one is due: see draw.Timing.Postpone. It requires by the clock of the
-// machine too that the present one is not due: a sale clock that is behind would let the operator drop a beacon that he
-// has seen. Naming the present round of a postponed draw again changes nothing. The outcome is visible once the record
-// with the returned sequence is durable. Errors are ErrAlreadyDrawn and those of draw.Timing.Postpone.
+// Postpone names a later round, before the present one is due: see draw.Timing.Postpone. It requires by the clock of
+// the machine too that the present one is not due: a sale clock that is behind would let the operator drop a beacon
+// that he has seen. Naming the present round of a postponed draw again changes nothing. The outcome is visible once
+// the record with the returned sequence is durable. Errors are ErrAlreadyDrawn and those of draw.Timing.Postpone.
 func (b *Ballot) Postpone(round uint64) (seq uint64, err error) {
 	b.freezeLock.Lock()
 	defer b.freezeLock.Unlock()
@@ -78,8 +78,8 @@ func (b *Ballot) Postpone(round uint64) (seq uint64, err error) {
 	return seq, nil
 }
 
-// restorePostponed restores a postponement. Restoring it twice changes nothing. It fails if the sale now has terms under
-// which the round could not be postponed so.
+// restorePostponed restores a postponement. Restoring it twice changes nothing. It fails if the sale now has terms
+// under which the round could not be postponed so.
 func (b *Ballot) restorePostponed(f *record.Draw, s record.Stamp) error {
 	at := draw.Moment{Sale: time.UnixMilli(s.AtMs).UTC(), Machine: time.UnixMilli(f.MachineMs).UTC()}
 	timing := b.timing(always)
@@ -101,8 +101,8 @@ func (b *Ballot) restorePostponed(f *record.Draw, s record.Stamp) error {
 	return nil
 }
 
-// isVoid reports whether no result can be fair any more: the round is due, and the entries are not frozen, or it is not
-// known when they were. A stand-in never makes a draw void.
+// isVoid reports whether no result can be fair any more: the round is due, and the entries are not frozen, or it is
+// not known when they were. A stand-in never makes a draw void.
 func (b *Ballot) isVoid(now time.Time) bool {
 	f := b.frozen.Load()
 	switch {
@@ -118,10 +118,10 @@ func (b *Ballot) isVoid(now time.Time) bool {
 	return !timing.Frozen.Sale.Before(timing.Due(&b.terms))
 }
 
-// CheckRevival refuses a definition that gives a void draw another round. Whoever sees a beacon that does not suit could
-// otherwise leave the entries unfrozen, and wait for a round that does. If there are entries, a round that is due by the
-// clock of the machine cannot be replaced either: the sale clock is a flag, and may be behind. was are the terms of the
-// definition before.
+// CheckRevival refuses a definition that gives a void draw another round. Whoever sees a beacon that does not suit
+// could otherwise leave the entries unfrozen, and wait for a round that does. If there are entries, a round that is
+// due by the clock of the machine cannot be replaced either: the sale clock is a flag, and may be behind. was are the
+// terms of the definition before.
 func (b *Ballot) CheckRevival(was *draw.Terms, now time.Time) error {
 	timing := b.timing(always)
 	due := timing.Due(was)

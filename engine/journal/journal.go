@@ -57,8 +57,8 @@ func (g Group) Last() uint64 { return g.First + uint64(g.Count) - 1 }
 type Reader interface {
 	// Recover delivers the newest intact checkpoint, if there is one, chunk by chunk to to.Chunk, then every group after
 	// that checkpoint's start to to.Group, in order and without a gap. The slices are valid only during the call. An
-	// unfinished group at the end is cut off, and Recovered.Notes says what is known of it. Damage to durable records is an
-	// error that wraps ErrDamaged and names the place. An error of a callback ends the recovery and is returned.
+	// unfinished group at the end is cut off, and Recovered.Notes says what is known of it. Damage to durable records is
+	// an error that wraps ErrDamaged and names the place. An error of a callback ends the recovery and is returned.
 	Recover(to Recovery) (Recovered, error)
 }
 
@@ -67,8 +67,8 @@ type Backend interface {
 	Reader
 
 	// Append makes the group durable, after all groups before it, and returns nil. g.First follows the last record.
-	// Append retries what a retry can fix, such as an unreachable Redis, until ctx is done. An error is final: whether the
-	// next Recover finds the group is unknown, and nothing may be appended any more.
+	// Append retries what a retry can fix, such as an unreachable Redis, until ctx is done. An error is final: whether
+	// the next Recover finds the group is unknown, and nothing may be appended any more.
 	Append(ctx context.Context, g Group) error
 
 	// Checkpoint begins a checkpoint that replaces all records up to and including start, which must be durable.
@@ -89,8 +89,8 @@ type Beater interface {
 //
 // A process first calls Recover or Follow, on a new backend. It calls Claim when it knows that no other process leads:
 // when Recovered.Led is false, or when Follow has returned nil. After Recover, and after a Claim that returned
-// ErrNotSilent, it may call Follow, which continues where the last delivery ended. One goroutine makes all these calls.
-// After any other error the backend can only be closed.
+// ErrNotSilent, it may call Follow, which continues where the last delivery ended. One goroutine makes all these
+// calls. After any other error the backend can only be closed.
 type Shared interface {
 	Backend
 
@@ -98,11 +98,11 @@ type Shared interface {
 	// to to.Group, in order. It calls alive, on the same goroutine, with the leader's address whenever the leader has
 	// shown that it is alive and all that it had made durable by then is delivered.
 	//
-	// It returns nil, with everything durable delivered, once the leader has been silent for the given time or has stepped
-	// down. A leader is silent from its last entry of any kind on, and no earlier than from the call of Follow on. A
-	// journal without a leader is silent. Time in which the journal does not respond is not silence, because the leader
-	// could not be heard. Otherwise Follow returns ctx's error or a fault of the journal. Recovered sums up all deliveries
-	// of this backend.
+	// It returns nil, with everything durable delivered, once the leader has been silent for the given time or has
+	// stepped down. A leader is silent from its last entry of any kind on, and no earlier than from the call of Follow
+	// on. A journal without a leader is silent. Time in which the journal does not respond is not silence, because the
+	// leader could not be heard. Otherwise Follow returns ctx's error or a fault of the journal. Recovered sums up all
+	// deliveries of this backend.
 	Follow(ctx context.Context, to Recovery, silence time.Duration, alive func(leader string)) (Recovered, error)
 
 	// Claim makes this process the leader, with the address at which clients reach it, and fences every older leader: no
@@ -171,8 +171,8 @@ type Checkpoint interface {
 }
 
 // Pacer is a Checkpoint whose Write waits by itself until the journal has room for a chunk beside groups. Its caller
-// pauses after its own work, for the sake of the processors. After Write of any other checkpoint it also pauses for the
-// time that Write took, for the sake of the journal.
+// pauses after its own work, for the sake of the processors. After Write of any other checkpoint it also pauses for
+// the time that Write took, for the sake of the journal.
 type Pacer interface {
 	PacesItself() bool
 }

@@ -111,8 +111,8 @@ func (r *rehearsal) each(ctx context.Context, n, callers int, do func(i int) err
 	return ctx.Err()
 }
 
-// draw checks that the registration is closed, freezes the entries, runs the draw with the beacon of the sale definition,
-// and plans the visits of its entrants.
+// draw checks that the registration is closed, freezes the entries, runs the draw with the beacon of the sale
+// definition, and plans the visits of its entrants.
 func (r *rehearsal) draw(ctx context.Context, i int) error {
 	d := &r.sale.Draws[i]
 	outsider := account(r.crowd.entrant(i, r.crowd.entrants))

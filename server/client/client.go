@@ -25,8 +25,8 @@ func (c *Client) Close() { c.c.http.CloseIdleConnections() }
 
 // Reserve holds tickets, all lines or none. It sets r.ID to a new UUIDv7 if that is empty; after an error, calling
 // again with the same r has one effect. Refused among others with sold_out, account_cap_exceeded and
-// session_limit_exceeded; with reservation_expired or reservation_released if an earlier call made the reservation and it
-// has ended since.
+// session_limit_exceeded; with reservation_expired or reservation_released if an earlier call made the reservation and
+// it has ended since.
 func (c *Client) Reserve(ctx context.Context, r *Request) (held Reservation, err error) {
 	r.identify()
 	status, err := c.c.call(ctx, http.MethodPost, "/v1/reservations", r, &held)
@@ -53,10 +53,10 @@ func (c *Client) Reservation(ctx context.Context, id string) (r Reservation, err
 	return r, err
 }
 
-// Batch makes any number of operations, MaxBatch in a request, and returns one result for each in their order. They are
-// carried out in order and independently of each other. It sets the ids of reservations that have none. A result with a
-// status of 500 or more was not retried; send that operation again. An error ends the list: the results of the requests
-// before it are returned with it.
+// Batch makes any number of operations, MaxBatch in a request, and returns one result for each in their order. They
+// are carried out in order and independently of each other. It sets the ids of reservations that have none. A result
+// with a status of 500 or more was not retried; send that operation again. An error ends the list: the results of the
+// requests before it are returned with it.
 func (c *Client) Batch(ctx context.Context, operations []Operation) (results []Result, err error) {
 	for i := range operations {
 		if operations[i].Op == Reserve {

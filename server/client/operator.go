@@ -30,8 +30,8 @@ func (o *Operator) Freeze(ctx context.Context, draw string) (d Draw, err error) 
 	return d, err
 }
 
-// Postpone names a later round to decide a draw, before the present one is due. Naming it again changes nothing. Refused
-// with round_refused, already_drawn, and with draw_void once the present round is due.
+// Postpone names a later round to decide a draw, before the present one is due. Naming it again changes nothing.
+// Refused with round_refused, already_drawn, and with draw_void once the present round is due.
 func (o *Operator) Postpone(ctx context.Context, draw string, round uint64) (d Draw, err error) {
 	_, err = o.c.call(ctx, http.MethodPost, operatorPath(draw, "round"), roundRequest{Round: round}, &d)
 	return d, err
@@ -59,8 +59,8 @@ func (o *Operator) Export(ctx context.Context, draw string) (io.ReadCloser, erro
 	return response.Body, nil
 }
 
-// Winners returns the accounts of the winners of a draw that was run, as CSV: rank, account and the salt with which its
-// handle in the export opens. The caller closes it. Refused with draw_not_run and export_under_way.
+// Winners returns the accounts of the winners of a draw that was run, as CSV: rank, account and the salt with which
+// its handle in the export opens. The caller closes it. Refused with draw_not_run and export_under_way.
 func (o *Operator) Winners(ctx context.Context, draw string) (io.ReadCloser, error) {
 	response, err := o.c.send(ctx, http.MethodGet, operatorPath(draw, "winners"), nil)
 	if err != nil {

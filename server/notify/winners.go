@@ -15,10 +15,10 @@ import (
 	"github.com/seathold/seathold/engine/draw"
 )
 
-// Winners returns the winners of a draw in the order of their ranks, from the result.csv of its export and from the file
-// of the winners' accounts. The latter is checked against the former: each line must be the opening of the winner's
-// handle. accountsCSV is "" for an export of format 1, which has the accounts itself. Each winner has the given titles,
-// and instants in the given zone.
+// Winners returns the winners of a draw in the order of their ranks, from the result.csv of its export and from the
+// file of the winners' accounts. The latter is checked against the former: each line must be the opening of the
+// winner's handle. accountsCSV is "" for an export of format 1, which has the accounts itself. Each winner has the
+// given titles, and instants in the given zone.
 func Winners(resultCSV, accountsCSV string, titles Winner, zone *time.Location) func(yield func(Winner) error) error {
 	return func(yield func(Winner) error) (err error) {
 		result, err := openTable(resultCSV)
@@ -91,8 +91,8 @@ func (t *table) header() error {
 	return nil
 }
 
-// winner reads a line of result.csv. The opening of the slot is in column at, and its close and whether it is a priority
-// slot follow. won is false for an entry without a slot.
+// winner reads a line of result.csv. The opening of the slot is in column at, and its close and whether it is a
+// priority slot follow. won is false for an entry without a slot.
 func (t *table) winner(w *Winner, at int, zone *time.Location) (name string, won bool, err error) {
 	f, err := t.in.Read()
 	switch {

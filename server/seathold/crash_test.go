@@ -163,11 +163,11 @@ func (c *crowd) audit(s *program) {
 	}
 }
 
-// verify checks the journal against the invariants, and a new server against the promises.
-func (c *crowd) verify(t *testing.T, journal []string) {
+// verify checks the journal against the invariants, and a new server with these arguments against the promises.
+func (c *crowd) verify(t *testing.T, journal, args []string) {
 	code, out := tool(t, append([]string{"verify"}, journal...)...)
 	require.Equal(t, exitDone, code, out)
-	s := start(t, journal...)
+	s := start(t, args...)
 	c.audit(s)
-	s.kill()
+	require.Equal(t, exitDone, s.stop())
 }

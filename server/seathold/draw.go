@@ -99,5 +99,5 @@ const standInWarning = "STAND-IN: the deciding round was known before this draw 
 	"the result follows from the round, not that nobody could foresee it."
 
 // undatedWarning is printed where an export is verified: the dates in it are the organiser's.
-const undatedWarning = "Nothing in an export shows when its root was published. The root proves a fair draw to whoever " +
-	"received it from the organiser, or from somebody they trust, before the round was due."
+const undatedWarning = "Nothing in an export shows when its root was published. The root proves a fair draw to " +
+	"whoever received it from the organiser, or from somebody they trust, before the round was due."

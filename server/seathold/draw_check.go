@@ -24,8 +24,8 @@ type checkEntryCommand struct {
 }
 
 func (c *checkEntryCommand) Help() string {
-	return `An entrant receives the salt of the own entry from the server, and nobody else does. This command shows that the
-salt opens the handle to the account, that the handle was among the entries when the root was published, and with
+	return `An entrant receives the salt of the own entry from the server, and nobody else does. This command shows that
+the salt opens the handle to the account, that the handle was among the entries when the root was published, and with
 --result that the export has the entry with the same rank. Whoever sees FILE learns the account's handle.`
 }
 

@@ -13,8 +13,8 @@ type postponeCommand struct {
 }
 
 func (c *postponeCommand) Help() string {
-	return `After an outage at the close of registration, the digest of the entries may be published too late: the round that
-decides must not be due before. Name a later round while the present one is not due. The postponement is part of
+	return `After an outage at the close of registration, the digest of the entries may be published too late: the round
+that decides must not be due before. Name a later round while the present one is not due. The postponement is part of
 the journal, of the draw's status and of its export. Once the round is due and the entries are not frozen, the
 draw is void; announce another one in the sale definition then.`
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/seathold/seathold/engine/catalog"
 )
 
-// ownChain is a beacon chain of the test's own, which signs the rounds of draw1 in a copy of the Paris 2024 definition.
-// Round 1201 is due when registration closes, 1401 ten minutes later.
+// ownChain is a beacon chain of the test's own, which signs the rounds of draw1 in a copy of the Paris 2024
+// definition. Round 1201 is due when registration closes, 1401 ten minutes later.
 type ownChain struct {
 	key  *bls.PrivateKey[bls.KeyG2SigG1]
 	sale string // directory of the definition
@@ -66,7 +66,8 @@ func (c *ownChain) serve(t *testing.T) *drawServer {
 	s.machine = func() time.Time { return *s.now.Load() }
 	s.start(t.TempDir(), "")
 	t.Cleanup(s.stop)
-	done(t, "draw", "register", "--draw", "draw1", "--file", write(t, "account\nalice\nbob@example.org\n"), "--server", s.api)
+	done(t, "draw", "register", "--draw", "draw1", "--file", write(t, "account\nalice\nbob@example.org\n"), "--server",
+		s.api)
 	return s
 }
 
@@ -161,7 +162,8 @@ func TestGrindingIsRefused(t *testing.T) {
 	s.await("void")
 	refusedWith(t, "draw_void", "draw", "run", "--draw", "draw1", "--admin", s.admin, "--beacon", c.beacon(t, 1401))
 	refusedWith(t, "draw_void", "draw", "postpone", "--draw", "draw1", "--admin", s.admin, "--round", "5000")
-	refusedWith(t, "draw_not_run", "draw", "export", "--draw", "draw1", "--admin", s.admin, filepath.Join(t.TempDir(), "x"))
+	refusedWith(t, "draw_not_run", "draw", "export", "--draw", "draw1", "--admin", s.admin,
+		filepath.Join(t.TempDir(), "x"))
 }
 
 // A sale clock that is set back hides nothing: draw verify compares it with the clock of the machine.
@@ -179,7 +181,8 @@ func TestClockSetBackIsFound(t *testing.T) {
 	s.at("2023-01-31T23:10:00Z")
 	done(t, "draw", "run", "--draw", "draw1", "--admin", s.admin, "--beacon", c.beacon(t, 1401))
 	dir := filepath.Join(t.TempDir(), "export")
-	require.Contains(t, done(t, "draw", "export", "--draw", "draw1", "--admin", s.admin, dir), "WARNING: draw verify refuses")
+	require.Contains(t, done(t, "draw", "export", "--draw", "draw1", "--admin", s.admin, dir),
+		"WARNING: draw verify refuses")
 	refusedWith(t, "there it was 2023-02-02T00:00:00.000Z when the entries were frozen", "draw", "verify", dir,
 		"--sale", c.sale)
 }

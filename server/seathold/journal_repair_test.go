@@ -59,8 +59,8 @@ func TestRotAfterShutdown(t *testing.T) {
 		{"journal", "repair", "--data", dir}, {"journal", "repair", "--dry-run", "--data", dir}} {
 		code, out := tool(t, args...)
 		require.Equal(t, exitFailed, code, "%v: %s", args, out)
-		place := regexp.MustCompile(`segment-00000000000000000001 at offset \d+: the checksum of a group's records is wrong ` +
-			`after record (\d+), and by the file end record ` + last + ` was durable`).FindStringSubmatch(out)
+		place := regexp.MustCompile(`segment-00000000000000000001 at offset \d+: the checksum of a group's records is ` +
+			`wrong after record (\d+), and by the file end record ` + last + ` was durable`).FindStringSubmatch(out)
 		require.Len(t, place, 2, "%v: %s", args, out)
 		kept = place[1]
 		if args[0] != "journal" || args[1] == "dump" {

@@ -38,12 +38,13 @@ const (
 	targets
 )
 
-// killer plays rounds of kill -9 on one journal.
+// killer plays rounds of kill -9.
 type killer struct {
 	*crowd
 	t       *testing.T
 	redis   *redistest.Server // nil for the embedded journal
-	journal []string
+	another func(n int) []string
+	journal []string // where it is now
 	args    []string // of every server
 	killed  [moments][targets]int
 	replays int // that were killed before the server was ready
@@ -52,12 +53,12 @@ type killer struct {
 // A checkpoint follows so many records.
 const checkpointAfter = 2000
 
-func newKiller(t *testing.T, redis *redistest.Server, journal ...string) *killer {
-	args := []string{"--checkpoint-after", fmt.Sprint(checkpointAfter)}
-	if redis != nil { // a start waits for the silence of the server that was killed
-		args = append(args, "--takeover-after", "1s")
-	}
-	return &killer{crowd: newCrowd(t, 16), t: t, redis: redis, journal: journal, args: append(args, journal...)}
+// So many rounds share a journal, before the hot sessions are sold out.
+const roundsOfAJournal = 26
+
+// newKiller returns a killer. another returns where its n-th journal is kept.
+func newKiller(t *testing.T, redis *redistest.Server, another func(n int) []string) *killer {
+	return &killer{crowd: newCrowd(t, 16), t: t, redis: redis, another: another}
 }
 
 // TestKill repeats: serve under load, kill the server, its Redis or both with -9, verify the journal offline, start
@@ -65,19 +66,28 @@ func newKiller(t *testing.T, redis *redistest.Server, journal ...string) *killer
 func TestKill(t *testing.T) {
 	t.Run("embedded", func(t *testing.T) {
 		t.Parallel()
-		newKiller(t, nil, "--data", t.TempDir()).play(rounds(t, 52))
+		newKiller(t, nil, func(int) []string { return []string{"--data", t.TempDir()} }).play(rounds(t, 52))
 	})
 	t.Run("redis", func(t *testing.T) {
 		t.Parallel()
 		r := redistest.Start(t)
-		newKiller(t, r, "--redis", r.URL()).play(rounds(t, 52))
+		newKiller(t, r, func(n int) []string {
+			return []string{"--redis", r.URL(), "--redis-name", fmt.Sprint("journal", n)}
+		}).play(rounds(t, 52))
 	})
 }
 
 func (k *killer) play(played int) {
 	for i := range played {
+		if i%roundsOfAJournal == 0 {
+			k.journal = k.another(i / roundsOfAJournal)
+			k.args = append([]string{"--checkpoint-after", fmt.Sprint(checkpointAfter)}, k.journal...)
+			if k.redis != nil { // a start waits for the silence of the server that was killed
+				k.args = append(k.args, "--takeover-after", "1s")
+			}
+		}
 		k.sell(momentOf(i))
-		k.verify(k.t, k.journal)
+		k.verify(k.t, k.journal, k.args)
 	}
 	k.t.Logf("%d rounds of kill -9 (server, Redis, both): under load %v; in the first 200 ms of a replay %v, %d of them "+
 		"before the server was ready; while a checkpoint was written %v: %d reservations checked, every acknowledged "+

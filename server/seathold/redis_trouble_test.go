@@ -42,8 +42,8 @@ func redisCLI(t *testing.T, r *redistest.Server, args ...string) {
 	require.NoError(t, err, "%s", out)
 }
 
-// TestGuaranteeLostInASale changes the sync of a Redis under a running sale. Calls are refused with journal_unavailable
-// and /readyz, /metrics and the log say why, until it is restored (I5).
+// TestGuaranteeLostInASale changes the sync of a Redis under a running sale. Calls are refused with
+// journal_unavailable and /readyz, /metrics and the log say why, until it is restored (I5).
 func TestGuaranteeLostInASale(t *testing.T) {
 	t.Parallel()
 	r := redistest.Start(t)
@@ -84,7 +84,8 @@ func TestRiskAccepted(t *testing.T) {
 	require.Contains(t, out, "seathold: --redis "+r.URL()+" cannot meet --durability sync (appendfsync is everysec)")
 	require.Contains(t, out, "--redis-may-lose")
 	s := start(t, "--redis", r.URL(), "--redis-may-lose")
-	require.Equal(t, "ready\nnote: the journal may lose what it acknowledges: appendfsync is everysec\n", s.page("/readyz"))
+	require.Equal(t, "ready\nnote: the journal may lose what it acknowledges: appendfsync is everysec\n",
+		s.page("/readyz"))
 	require.Contains(t, s.page("/metrics"), "\nseathold_journal_safe 0\n")
 	a, err := s.call(http.MethodPost, "/v1/reservations", fmt.Sprintf(reserveOne, "11111111-1111-4111-8111-111111111111"))
 	require.NoError(t, err)
@@ -170,8 +171,8 @@ func (s *program) requirePublic() {
 	requirePublic(s.t, "output", s.output.String())
 }
 
-// TestSecretsOfARunningServer serves from a Redis and a Sentinel with passwords, which are in the command line or in the
-// environment. Nothing that the server or a command prints has them, also while Redis does not respond.
+// TestSecretsOfARunningServer serves from a Redis and a Sentinel with passwords, which are in the command line or in
+// the environment. Nothing that the server or a command prints has them, also while Redis does not respond.
 func TestSecretsOfARunningServer(t *testing.T) {
 	t.Parallel()
 	r := redistest.Start(t, append([]string{"--requirepass", secret}, redistest.Durable...)...)

@@ -94,7 +94,8 @@ func TestRescue(t *testing.T) {
 			shoppers.while()
 			next.kill()
 			shoppers.shopping.Wait()
-			shoppers.verify(t, []string{"--data", dir})
+			rescued := []string{"--data", dir}
+			shoppers.verify(t, rescued, rescued)
 			t.Logf("%d reservations checked, every acknowledged outcome found", shoppers.promised)
 		})
 	}
@@ -150,8 +151,8 @@ func TestRescueFromStandby(t *testing.T) {
 	}
 }
 
-// TestStandbyOfNoJournal: a standby in whose Redis a journal may have been lost has no copy of it, and does not say so. It
-// follows once a leader has begun another one.
+// TestStandbyOfNoJournal: a standby in whose Redis a journal may have been lost has no copy of it, and does not say
+// so. It follows once a leader has begun another one.
 func TestStandbyOfNoJournal(t *testing.T) {
 	r := redistest.Start(t)
 	flush(t, r)

@@ -50,9 +50,9 @@
 // # Appending
 //
 // A script receives the group and the position it must follow, compares, adds the entry and sets the tail: one round
-// trip, and one transaction in the append-only file. Resending is harmless: the entry is already there, or it can still
-// be added, or another leader has claimed. Every failure is therefore handled by resending the same bytes under the
-// same id until Redis responds; the client's own retries are disabled. When the script finds a different tail, the
+// trip, and one transaction in the append-only file. Resending is harmless: the entry is already there, or it can
+// still be added, or another leader has claimed. Every failure is therefore handled by resending the same bytes under
+// the same id until Redis responds; the client's own retries are disabled. When the script finds a different tail, the
 // leader reads the end of the stream itself, which also corrects the tail:
 //
 //	what happened                                       last entry of the stream      action
@@ -66,10 +66,11 @@
 //	another leader has claimed                          an entry of a later epoch     journal.ErrFenced, final
 //	another leader claimed an epoch that Redis lost     our epoch, another claim      journal.ErrFenced, final
 //
-// All of this happens before the group is acknowledged. A beat detects the same conditions. To append again, the leader
-// keeps its most recent entries in memory, up to Options.ResendBytes of records. While Redis responds with an error
-// that may pass (it is loading its data, is a replica, is out of memory or disk, lacks replicas, has lost its quorum,
-// or expects another password), the leader retries, and Status.Retrying has the error. Every other error is final.
+// All of this happens before the group is acknowledged. A beat detects the same conditions. To append again, the
+// leader keeps its most recent entries in memory, up to Options.ResendBytes of records. While Redis responds with an
+// error that may pass (it is loading its data, is a replica, is out of memory or disk, lacks replicas, has lost its
+// quorum, or expects another password), the leader retries, and Status.Retrying has the error. Every other error is
+// final.
 //
 // # Checkpoints
 //
@@ -93,9 +94,9 @@
 // With appendonly yes and appendfsync always, Redis syncs before it responds: acknowledged records survive a crash of
 // Redis and of its machine. With everysec, a crash of the machine loses up to a second of records, or two with a slow
 // disk. Without the append-only file, everything since the last snapshot is lost. As long as the leader is alive, it
-// appends missing entries again; only what Redis and the leader lose together is lost. A standby may have read it: with
-// Options.RequireSafe it does not claim the shorter journal, but keeps its copy, see ErrDiverged. Check reports which of
-// these applies.
+// appends missing entries again; only what Redis and the leader lose together is lost. A standby may have read it:
+// with Options.RequireSafe it does not claim the shorter journal, but keeps its copy, see ErrDiverged. Check reports
+// which of these applies.
 //
 // A replica receives an entry after it was acknowledged. A replica that Sentinel, a cluster or a provider promotes may
 // lack the last groups: a leader that is alive detects this and appends them again, but if the leader died together

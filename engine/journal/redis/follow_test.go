@@ -322,9 +322,9 @@ func TestFollowerDiverges(t *testing.T) {
 	require.ErrorIs(t, g.err, ErrDiverged)
 }
 
-// TestFollowerOfShorterJournal (I5): the leader has died, and Redis has lost a group that it had acknowledged and that a
-// follower has read. The follower does not claim, and where Redis was required to be safe it learns that it may have the
-// only copy.
+// TestFollowerOfShorterJournal (I5): the leader has died, and Redis has lost a group that it had acknowledged and that
+// a follower has read. The follower does not claim, and where Redis was required to be safe it learns that it may have
+// the only copy.
 func TestFollowerOfShorterJournal(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)

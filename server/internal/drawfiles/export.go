@@ -54,8 +54,8 @@ func SavePrivately(from io.Reader, name string) (err error) {
 // maxFiles bounds an archive. An export has fewer files.
 const maxFiles = 16
 
-// unpack writes the files of an archive. It takes only plain file names, so nothing is written outside dir. draw.Verify
-// checks the contents.
+// unpack writes the files of an archive. It takes only plain file names, so nothing is written outside dir.
+// draw.Verify checks the contents.
 func unpack(archive *tar.Reader, dir string) error {
 	for range maxFiles {
 		header, err := archive.Next()
@@ -80,8 +80,8 @@ func unpack(archive *tar.Reader, dir string) error {
 	return fmt.Errorf("the archive has more than %d files", maxFiles)
 }
 
-// Verify checks an export against itself, its terms against the sale definition, and the sale clock against the clock of
-// the server's machine.
+// Verify checks an export against itself, its terms against the sale definition, and the sale clock against the clock
+// of the server's machine.
 func Verify(dir string, sale *catalog.Sale) (summary draw.Summary, err error) {
 	if _, err := os.Stat(dir); err != nil {
 		return summary, err

@@ -13,8 +13,8 @@ import (
 	"github.com/seathold/seathold/server/client"
 )
 
-// NotLeader is the code of a refusal by a server that does not lead. Nothing was done: a server that was deposed during
-// the call, before the outcome was durable, responds with spec.Unknown.
+// NotLeader is the code of a refusal by a server that does not lead. Nothing was done: a server that was deposed
+// during the call, before the outcome was durable, responds with spec.Unknown.
 const NotLeader = "not_leader"
 
 // problem is a refusal, with the facts that a history can contain. Any other member is an error.
@@ -164,7 +164,8 @@ func refusalOf(status int, body []byte) (spec.Refusal, error) {
 		return spec.Refusal{}, errors.New("an unexpected fact, or no detail")
 	}
 	return spec.Refusal{Code: p.Code, Session: p.Session, Category: p.Category, Programme: p.Programme,
-		Reference: p.Reference, Limit: p.Cap + p.Limit, Held: p.Held, Confirmed: p.Confirmed, Requested: p.Requested, Available: p.Available}, nil
+		Reference: p.Reference, Limit: p.Cap + p.Limit, Held: p.Held, Confirmed: p.Confirmed,
+		Requested: p.Requested, Available: p.Available}, nil
 }
 
 // statusOf returns the status of the codes that a history can contain, by the contract; 0 for any other code.
