@@ -4,6 +4,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -43,11 +45,17 @@ type killer struct {
 	*crowd
 	t       *testing.T
 	redis   *redistest.Server // nil for the embedded journal
-	another func(n int) []string
-	journal []string // where it is now
+	another func(n int) place
+	journal place
 	args    []string // of every server
 	killed  [moments][targets]int
 	replays int // that were killed before the server was ready
+}
+
+// place is where a journal is kept.
+type place struct {
+	flags   []string
+	writing func() bool // a checkpoint is being written
 }
 
 // A checkpoint follows so many records.
@@ -57,7 +65,7 @@ const checkpointAfter = 2000
 const roundsOfAJournal = 26
 
 // newKiller returns a killer. another returns where its n-th journal is kept.
-func newKiller(t *testing.T, redis *redistest.Server, another func(n int) []string) *killer {
+func newKiller(t *testing.T, redis *redistest.Server, another func(n int) place) *killer {
 	return &killer{crowd: newCrowd(t, 16), t: t, redis: redis, another: another}
 }
 
@@ -66,13 +74,23 @@ func newKiller(t *testing.T, redis *redistest.Server, another func(n int) []stri
 func TestKill(t *testing.T) {
 	t.Run("embedded", func(t *testing.T) {
 		t.Parallel()
-		newKiller(t, nil, func(int) []string { return []string{"--data", t.TempDir()} }).play(rounds(t, 52))
+		newKiller(t, nil, func(int) place {
+			dir := t.TempDir()
+			return place{[]string{"--data", dir}, func() bool {
+				_, err := os.Stat(filepath.Join(dir, "checkpoint.tmp"))
+				return err == nil
+			}}
+		}).play(rounds(t, 52))
 	})
 	t.Run("redis", func(t *testing.T) {
 		t.Parallel()
 		r := redistest.Start(t)
-		newKiller(t, r, func(n int) []string {
-			return []string{"--redis", r.URL(), "--redis-name", fmt.Sprint("journal", n)}
+		newKiller(t, r, func(n int) place {
+			name := fmt.Sprint("journal", n)
+			return place{[]string{"--redis", r.URL(), "--redis-name", name}, func() bool {
+				return send(t, r, `EVAL "for _, v in ipairs(redis.call('HVALS', KEYS[1])) do `+
+					`if v == 'writing' then return 1 end end return 0" 1 {seathold:`+name+`}:checkpoints`) == ":1"
+			}}
 		}).play(rounds(t, 52))
 	})
 }
@@ -81,13 +99,13 @@ func (k *killer) play(played int) {
 	for i := range played {
 		if i%roundsOfAJournal == 0 {
 			k.journal = k.another(i / roundsOfAJournal)
-			k.args = append([]string{"--checkpoint-after", fmt.Sprint(checkpointAfter)}, k.journal...)
+			k.args = append([]string{"--checkpoint-after", fmt.Sprint(checkpointAfter)}, k.journal.flags...)
 			if k.redis != nil { // a start waits for the silence of the server that was killed
 				k.args = append(k.args, "--takeover-after", "1s")
 			}
 		}
 		k.sell(momentOf(i))
-		k.verify(k.t, k.journal, k.args)
+		k.verify(k.t, k.journal.flags, k.args)
 	}
 	k.t.Logf("%d rounds of kill -9 (server, Redis, both): under load %v; in the first 200 ms of a replay %v, %d of them "+
 		"before the server was ready; while a checkpoint was written %v: %d reservations checked, every acknowledged "+
@@ -108,7 +126,7 @@ func (k *killer) sell(at moment) {
 		}
 	})
 	if at == inCheckpoint {
-		s.await(func() bool { return s.gauge("seathold_checkpoint_running") == 1 })
+		s.await(k.journal.writing)
 	} else {
 		k.while()
 	}

@@ -18,18 +18,18 @@ import (
 )
 
 // flush removes everything from a Redis.
-func flush(t *testing.T, r *redistest.Server) { send(t, r, "FLUSHALL") }
+func flush(t *testing.T, r *redistest.Server) { require.Equal(t, "+OK", send(t, r, "FLUSHALL")) }
 
-// send sends a command that is answered with OK.
-func send(t *testing.T, r *redistest.Server, line string) {
+// send sends a command to a Redis and returns the first line of its reply.
+func send(t *testing.T, r *redistest.Server, command string) string {
 	conn, err := net.Dial("tcp", r.Addr())
 	require.NoError(t, err)
-	_, err = conn.Write([]byte(line + "\r\n"))
+	_, err = fmt.Fprintf(conn, "%s\r\n", command)
 	require.NoError(t, err)
 	reply, err := bufio.NewReader(conn).ReadString('\n')
 	require.NoError(t, err)
-	require.Equal(t, "+OK\r\n", reply)
 	require.NoError(t, conn.Close())
+	return strings.TrimRight(reply, "\r\n")
 }
 
 // TestRescue takes the journal away from a server under load. The server refuses to sell on, is not restarted by a
