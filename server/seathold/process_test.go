@@ -215,3 +215,10 @@ func tool(t *testing.T, args ...string) (code int, output string) {
 	}
 	return command.ProcessState.ExitCode(), string(out)
 }
+
+// inProcess runs a command in this process and returns its exit code and output.
+func inProcess(args ...string) (code int, out string) {
+	var text output
+	code = run(args, &process{stdout: &text, stderr: &text})
+	return code, text.String()
+}

@@ -239,13 +239,6 @@ func startSentinelWithPassword(t *testing.T, master *redistest.Server) string {
 	return address
 }
 
-// inProcess runs a command in this process and returns its exit code and output.
-func inProcess(args ...string) (code int, out string) {
-	var text output
-	code = run(args, &process{stdout: &text, stderr: &text})
-	return code, text.String()
-}
-
 // TestSecretsInFailures gives addresses that are wrong in every place, with a mark where a password may be, to every
 // command that has --redis.
 func TestSecretsInFailures(t *testing.T) {
