@@ -302,6 +302,9 @@ func (j *Journal) encodeFrame(g journal.Group) uint32 {
 
 // roll begins the next segment. All groups of the previous one are durable.
 func (j *Journal) roll() error {
+	if err := j.look(); err != nil { // afterwards only the new segment is looked at
+		return err
+	}
 	first := j.last + 1
 	prepared, filled := j.next.take(), int64(0)
 	if prepared {

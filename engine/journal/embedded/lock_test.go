@@ -71,7 +71,11 @@ func TestDirectoryIsGone(t *testing.T) {
 	}
 	calls := map[string]func(ctx context.Context, j *Journal) error{
 		"append": func(ctx context.Context, j *Journal) error { return j.Append(ctx, scriptGroup(j.last+1, 0)) },
-		"beat":   func(ctx context.Context, j *Journal) error { return j.Beat(ctx) },
+		"append that begins a segment": func(ctx context.Context, j *Journal) error {
+			j.options.SegmentBytes = j.end
+			return j.Append(ctx, scriptGroup(j.last+1, 0))
+		},
+		"beat": func(ctx context.Context, j *Journal) error { return j.Beat(ctx) },
 	}
 	for _, way := range ways {
 		for call, do := range calls {
