@@ -304,7 +304,7 @@ func TestLinesAreNotKept(t *testing.T) {
 	report, err := Run(t.Context(), options(t, "http://127.0.0.1:1", path, time.Minute))
 	close(stop)
 	require.NoError(t, err)
-	require.Less(t, int64(<-most)-int64(before.HeapInuse), int64(32<<20))
+	require.Less(t, int64(<-most)-int64(before.HeapInuse), int64(48<<20))
 	require.Equal(t, int64(bad+1), report.Line)
 	require.Equal(t, "0 entered, 0 had entered before, 1,000,000 lines refused", report.String())
 	require.Equal(t, bad+1, strings.Count(read(t, path+".refused.csv"), "\n"))

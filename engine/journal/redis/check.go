@@ -91,6 +91,9 @@ func (l *link) ask(ctx context.Context) (a answers, err error) {
 		return a, err
 	}
 	a.info = parseInfo(fmt.Sprint(text))
+	if a.info["loading"] == "1" { // then aof_enabled is 0, whatever the settings are
+		return a, loadingError{}
+	}
 	reply, err := l.queryOnce(ctx, "config", "get", "appendonly", "appendfsync", "no-appendfsync-on-rewrite", "save",
 		"min-replicas-to-write")
 	if a.denied.config = err; err != nil && !isReply(err) {
@@ -148,6 +151,14 @@ func (l *link) queryOnce(ctx context.Context, args ...any) (any, error) {
 		return node.Do(ctx, args...)
 	})
 }
+
+// loadingError is what a Redis that reads its file answers to most commands, but not to INFO.
+type loadingError struct{}
+
+func (loadingError) Error() string { return "LOADING Redis is loading the dataset in memory" }
+
+// RedisError is part of redis.Error.
+func (loadingError) RedisError() {}
 
 // sentinelChannel is a channel of a master that each Sentinel which watches it subscribes to.
 const sentinelChannel = "__sentinel__:hello"

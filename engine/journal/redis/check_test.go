@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -278,4 +279,33 @@ func openAt(t *testing.T, url string) *Journal {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, j.Close()) })
 	return j
+}
+
+// A Redis that reads its file reports that the file is off. The check waits until it has read it.
+func TestCheckWhileLoading(t *testing.T) {
+	t.Parallel()
+	require.True(t, transient(loadingError{}))
+	s := redistest.Start(t)
+	l, err := newLink(Options{Address: s.URL()})
+	require.NoError(t, err)
+	for i := range 4000 {
+		_, err := l.read(t.Context(), time.Second, "set", i, i)
+		require.NoError(t, err)
+	}
+	require.NoError(t, l.close())
+	s.Kill()
+	j, err := Open(Options{Address: s.URL(), Name: freshName()})
+	require.NoError(t, err)
+	checked := make(chan Report)
+	go func() {
+		report, err := j.Check(context.Background())
+		if err != nil {
+			t.Error(err)
+		}
+		checked <- report
+	}()
+	s.Restart(append(redistest.Durable[:len(redistest.Durable):len(redistest.Durable)], "--key-load-delay", "250")...)
+	report := <-checked
+	require.True(t, report.Safe, report.Why)
+	require.NoError(t, j.Close())
 }
