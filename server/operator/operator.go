@@ -62,9 +62,9 @@ func New(o Options) *http.Server {
 		paths.Handle(path, o.guard(server.Admin, profile))
 	}
 	if o.Engine != nil {
-		calls := &draws{engine: o.Engine, keys: o.Keys, log: o.Log}
-		paths.Handle("/admin/draws/", calls.handler())
-		paths.Handle("GET /admin/journal/rescue", calls.call(calls.rescue))
+		c := calls{engine: o.Engine, keys: o.Keys, log: o.Log}
+		paths.Handle("/admin/draws/", (&draws{calls: c}).handler())
+		paths.Handle("GET /admin/journal/rescue", c.call(c.rescue))
 	}
 	return &http.Server{
 		Handler:           paths,

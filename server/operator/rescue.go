@@ -7,15 +7,12 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 )
 
-// journalWorks is the refusal of a rescue that nobody needs.
-var journalWorks = engine.Rule{Code: "journal_works", Status: 409, Title: "Journal works"}
-
 // rescue streams the sale's state out of memory, for when the journal has failed for good:
 //
 //	GET /admin/journal/rescue   a journal.StreamReader reads the body
 //
 // A response that does not end as a stream ends is incomplete, and worthless.
-func (d *draws) rescue(w http.ResponseWriter, r *http.Request, e *engine.Engine) error {
+func (c *calls) rescue(w http.ResponseWriter, r *http.Request, e *engine.Engine) error {
 	begun := false
 	report, err := e.Rescue(r.Context(), func(last uint64) (journal.Checkpoint, error) {
 		begun = true
@@ -26,8 +23,8 @@ func (d *draws) rescue(w http.ResponseWriter, r *http.Request, e *engine.Engine)
 		return err
 	}
 	if err == nil {
-		d.log.Warn("the state of the sale was written out of memory", "reservations", report.Reservations, "last",
+		c.log.Warn("the state of the sale was written out of memory", "reservations", report.Reservations, "last",
 			report.Start)
 	}
-	return d.cut(err)
+	return c.cut(err)
 }

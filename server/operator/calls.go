@@ -1,0 +1,145 @@
+package operator
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/draw"
+	"github.com/seathold/seathold/server"
+	"github.com/seathold/seathold/server/internal/encode"
+)
+
+// calls is what the calls below /admin/ share: who may make them, and how they are refused.
+type calls struct {
+	engine func() *engine.Engine // nil while the journal is replayed
+	keys   *server.Keys          // nil permits every caller
+	log    *slog.Logger
+}
+
+// call requires an operator's key and an engine.
+func (c *calls) call(answer func(w http.ResponseWriter, r *http.Request, e *engine.Engine) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err, e := c.permit(r), c.engine()
+		switch {
+		case err != nil:
+		case e == nil:
+			err = &refusal{&notReady, "the journal is being replayed"}
+		default:
+			err = answer(w, r, e)
+		}
+		if err != nil {
+			c.fail(w, r, err)
+		}
+	})
+}
+
+// permit requires an admin's key if there are keys.
+func (c *calls) permit(r *http.Request) error {
+	switch role := roleOf(c.keys, r); {
+	case role == 0:
+		return &refusal{&encode.Unauthenticated, encode.KeyRule}
+	case role < server.Admin:
+		return &refusal{&encode.Forbidden, "this call requires an admin's key"}
+	}
+	return nil
+}
+
+// The refusals of this port, beside those of the API, in the form of the engine's table.
+var (
+	notReady         = engine.Rule{Code: "not_ready", Status: 503, Title: "Not ready"}
+	registrationOpen = engine.Rule{Code: "registration_open", Status: 409, Title: "Registration open"}
+	alreadyDrawn     = engine.Rule{Code: "already_drawn", Status: 409, Title: "Already drawn"}
+	exportUnderWay   = engine.Rule{Code: "export_under_way", Status: 409, Title: "Export under way"}
+	notFrozen        = engine.Rule{Code: "draw_not_frozen", Status: 409, Title: "Draw not frozen"}
+	roundNotDue      = engine.Rule{Code: "round_not_due", Status: 409, Title: "Round not due"}
+	drawVoid         = engine.Rule{Code: "draw_void", Status: 409, Title: "Draw void"}
+	roundRefused     = engine.Rule{Code: "round_refused", Status: 422, Title: "Round refused"}
+	journalWorks     = engine.Rule{Code: "journal_works", Status: 409, Title: "Journal works"}
+	beaconRefused    = engine.Rule{Code: "beacon_refused", Status: 422, Title: "Beacon refused"}
+)
+
+// ruleOf returns the rule of an error that is not a refusal already.
+func ruleOf(err error) *engine.Rule {
+	switch {
+	case errors.Is(err, engine.ErrRegistrationOpen):
+		return &registrationOpen
+	case errors.Is(err, engine.ErrAlreadyDrawn):
+		return &alreadyDrawn
+	case errors.Is(err, engine.ErrJournalWorks):
+		return &journalWorks
+	case errors.Is(err, engine.ErrDrawNotFrozen):
+		return &notFrozen
+	case errors.Is(err, engine.ErrRoundNotDue):
+		return &roundNotDue
+	case errors.Is(err, draw.ErrLate), errors.Is(err, draw.ErrRoundDue), errors.Is(err, engine.ErrFreezeUndated):
+		return &drawVoid
+	case errors.Is(err, draw.ErrPostponing):
+		return &roundRefused
+	case errors.Is(err, draw.ErrOtherRound), errors.Is(err, draw.ErrRandomness), errors.Is(err, draw.ErrSignature):
+		return &beaconRefused
+	}
+	return &encode.Internal
+}
+
+// refusal is a refusal that the engine does not have.
+type refusal struct {
+	rule   *engine.Rule
+	detail string
+}
+
+func (r *refusal) Error() string { return r.detail }
+
+// fail responds with a problem.
+func (c *calls) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var body []byte
+	var rule *engine.Rule
+	if refused, ok := errors.AsType[*engine.Refusal](err); ok {
+		rule, body = refused.Rule(), encode.Refusal(nil, refused)
+	} else {
+		if own, ok := errors.AsType[*refusal](err); ok {
+			rule = own.rule
+		} else {
+			rule = ruleOf(err)
+		}
+		body = encode.Problem(nil, rule, err.Error())
+	}
+	switch rule.Status {
+	case http.StatusInternalServerError:
+		c.log.Error("a call on the operator's port failed", "path", r.URL.Path, "error", err)
+	case http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", encode.Challenge)
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", encode.RetryAfter)
+	}
+	w.Header().Set("Content-Type", encode.ProblemType)
+	w.WriteHeader(rule.Status)
+	_, _ = w.Write(append(body, '\n')) // an error means that the client has gone
+}
+
+// cut ends a response that has begun and cannot be completed, so that the client detects that it is incomplete.
+func (c *calls) cut(err error) error {
+	if err != nil {
+		c.log.Warn("a response on the operator's port was cut short", "error", err)
+		panic(http.ErrAbortHandler)
+	}
+	return nil
+}
+
+// deadlineWriter extends the write deadline before each write: a large export may take as long as it needs, as long as
+// the client keeps reading.
+type deadlineWriter struct {
+	w       io.Writer
+	control *http.ResponseController
+}
+
+func (d *deadlineWriter) Write(data []byte) (int, error) {
+	err := d.control.SetWriteDeadline(time.Now().Add(30 * time.Second))
+	if err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return 0, err
+	}
+	return d.w.Write(data)
+}
