@@ -35,7 +35,7 @@ type exportFile struct {
 // files returns the files of the export but SHA256SUMS, in the order in which they are written.
 func (r *Result) files() []exportFile {
 	if !r.entries.sealed() {
-		return []exportFile{{readmeFile, r.writeAccountsReadme}, {drawFile, r.writeAccountsDraw},
+		return []exportFile{{readmeFile, r.writeReadme}, {drawFile, r.writeAccountsDraw},
 			{entriesFile, r.writeEntries}, {resultFile, r.writeResult}}
 	}
 	return []exportFile{{readmeFile, r.writeReadme}, {termsFile, r.writeTerms}, {drawFile, r.writeDraw},
@@ -97,21 +97,31 @@ func (t *Terms) Digest() (Digest, error) {
 
 // text returns terms.json. No value needs escaping: names satisfy [IsName]; the others are numbers, digits and times.
 func (t *Terms) text(plan *schedule) []byte {
-	second := time.Second
 	return fmt.Appendf(nil, `{
   "format": 2,
   "draw": "%s",
   "registration_closes_at": "%s",
   "publish_within_seconds": %d,
   "secret_commitment": "%s",
-  "chain_hash": "%s",
+%s%s`, t.Draw, stamp(t.ClosesAt), t.PublishWithin/time.Second, t.Commitment, t.chainText(), t.slotsText(plan))
+}
+
+// chainText returns the members about the beacon. All formats have them.
+func (t *Terms) chainText() string {
+	return fmt.Sprintf(`  "chain_hash": "%s",
   "public_key": "%s",
   "genesis": "%s",
   "period_seconds": %d,
   "round": %d,
   "round_at": "%s",
   "stand_in": %t,
-  "phase": "%s",
+`, t.Chain.Hash, t.Chain.PublicKey, stamp(t.Chain.Genesis), t.Chain.Period/time.Second, t.Round,
+		stamp(t.Chain.RoundTime(t.Round)), t.StandIn)
+}
+
+// slotsText returns the last members, about the access slots, and the end of the object. All formats have them.
+func (t *Terms) slotsText(plan *schedule) string {
+	return fmt.Sprintf(`  "phase": "%s",
   "phase_opens_at": "%s",
   "phase_closes_at": "%s",
   "slot_length_seconds": %d,
@@ -122,10 +132,8 @@ func (t *Terms) text(plan *schedule) []byte {
   "slots": %d,
   "priority_slots": %d
 }
-`, t.Draw, stamp(t.ClosesAt), t.PublishWithin/second, t.Commitment, t.Chain.Hash, t.Chain.PublicKey,
-		stamp(t.Chain.Genesis), t.Chain.Period/second, t.Round, stamp(t.Chain.RoundTime(t.Round)), t.StandIn, t.Phase,
-		stamp(t.Slots.OpensAt), stamp(t.Slots.ClosesAt), t.Slots.Length/second, t.Slots.Step/second, t.Slots.Places,
-		t.Slots.PriorityDays, t.Slots.Group, plan.slots, plan.priority)
+`, t.Phase, stamp(t.Slots.OpensAt), stamp(t.Slots.ClosesAt), t.Slots.Length/time.Second, t.Slots.Step/time.Second,
+		t.Slots.Places, t.Slots.PriorityDays, t.Slots.Group, plan.slots, plan.priority)
 }
 
 // writeDraw writes draw.json.

@@ -5,14 +5,18 @@ import (
 	"fmt"
 )
 
-// writeReadme writes README.md for a reader who has only the exported directory. Its text is part of format 2 of an
+// writeReadme writes README.md for a reader who has only the exported directory. Its text is part of each format of an
 // export: Verify compares every byte, so it cannot be reworded.
 func (r *Result) writeReadme(w *bufio.Writer) {
-	fmt.Fprintf(w, readme, r.Terms.Draw, r.Terms.Draw, r.Terms.Phase)
+	head, steps := readme, readmeSteps
+	if !r.entries.sealed() {
+		head, steps = readmeAccounts, readmeAccountsSteps
+	}
+	fmt.Fprintf(w, head, r.Terms.Draw, r.Terms.Draw, r.Terms.Phase)
 	if r.Terms.StandIn {
 		w.WriteString(readmeStandIn)
 	}
-	w.WriteString(readmeSteps)
+	w.WriteString(steps)
 }
 
 const readme = `# Draw %s

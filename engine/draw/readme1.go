@@ -1,18 +1,6 @@
 package draw
 
-import (
-	"bufio"
-	"fmt"
-)
-
-// writeAccountsReadme writes README.md of format 1. Verify compares every byte, so its text cannot be reworded.
-func (r *Result) writeAccountsReadme(w *bufio.Writer) {
-	fmt.Fprintf(w, readmeAccounts, r.Terms.Draw, r.Terms.Draw, r.Terms.Phase)
-	if r.Terms.StandIn {
-		w.WriteString(readmeStandIn)
-	}
-	w.WriteString(readmeAccountsSteps)
-}
+// The texts of format 1.
 
 const readmeAccounts = `# Draw %s
 
