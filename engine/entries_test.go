@@ -150,23 +150,35 @@ func TestDrawRevealsNothingEarly(t *testing.T) {
 	for len(held.appending) > 0 {
 		<-held.appending
 	}
-	answers := make(chan error, 3)
+	answers := make(chan error, 4)
 	call := func(f func() error) { go func() { answers <- f() }() }
+	// place makes a call that places a record, and returns once that has its place.
+	place := func(f func() error) {
+		placed := r.e.Stats().Journal.Placed
+		call(f)
+		require.Eventually(t, func() bool { return r.e.Stats().Journal.Placed > placed }, time.Minute, time.Millisecond)
+	}
+	closedWithOneEntry := func() {
+		status, err := r.e.Draw("draw1")
+		require.NoError(t, err)
+		require.Equal(t, engine.DrawClosed, status.State)
+		require.Equal(t, 1, status.Entries)
+		require.Zero(t, status.Root)
+		require.Empty(t, answers)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
-	call(func() error { _, err := r.e.Enter(ctx, "draw1", "second", ""); return err })
+	place(func() error { _, err := r.e.Enter(ctx, "draw1", "second", ""); return err })
 	<-held.appending
 	call(func() error { _, err := r.e.Enter(ctx, "draw1", "second", ""); return err })
 	r.at(r.draw1.RegistrationCloses)
-	call(func() error { _, err := r.e.RunDraw(ctx, "draw1", standIn(t, r.draw1)); return err })
-	status, err := r.e.Draw("draw1")
-	require.NoError(t, err)
-	require.Equal(t, engine.DrawClosed, status.State)
-	require.Equal(t, 1, status.Entries)
-	require.Zero(t, status.Root)
-	require.Empty(t, answers)
+	closedWithOneEntry()
+	place(func() error { _, err := r.e.FreezeDraw(ctx, "draw1"); return err })
+	closedWithOneEntry()
+	place(func() error { _, err := r.e.RunDraw(ctx, "draw1", standIn(t, r.draw1)); return err })
+	closedWithOneEntry()
 	held.broken.Store(true)
 	held.mu.Unlock()
-	for range 3 {
+	for range 4 {
 		var refusal *engine.Refusal
 		require.ErrorAs(t, <-answers, &refusal)
 		require.Equal(t, engine.JournalUnavailable, refusal.Code)
@@ -176,7 +188,7 @@ func TestDrawRevealsNothingEarly(t *testing.T) {
 
 	r.wrap = nil
 	require.NoError(t, r.open())
-	status, err = r.e.Draw("draw1")
+	status, err := r.e.Draw("draw1")
 	require.NoError(t, err)
 	require.Equal(t, engine.DrawClosed, status.State)
 	require.Equal(t, 1, status.Entries)

@@ -111,7 +111,8 @@ func spoilings() []spoiling {
 			edit(t, filepath.Join(dir, s[newest].name), flip(17))
 		}, newest, -1},
 		{"a segment cut within its header", func(t *testing.T, dir string, s []numbered) {
-			edit(t, filepath.Join(dir, s[newest].name), func(b []byte) []byte { return b[:headerBytes-1] })
+			// The whole sum is cut off: zeros in the place of one byte could be what was there.
+			edit(t, filepath.Join(dir, s[newest].name), func(b []byte) []byte { return b[:headerBytes-4] })
 		}, newest, -1},
 		{"records with a frame after them in the newest segment", func(t *testing.T, dir string, s []numbered) {
 			path := filepath.Join(dir, s[newest].name)

@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -79,36 +80,58 @@ func TestDirectoryIsGone(t *testing.T) {
 	}
 	for _, way := range ways {
 		for call, do := range calls {
-			t.Run(way.name+", "+call, func(t *testing.T) {
-				dir := filepath.Join(t.TempDir(), "journal")
-				j, err := Open(dir, tinyPrepared)
-				require.NoError(t, err)
-				_, err = j.Recover(discard())
-				require.NoError(t, err)
-				appendScript(t, j, 6)
-				require.NoError(t, j.Beat(t.Context()))
-				way.lose(t, dir)
-				var before map[string]string
-				if way.other {
-					before = contentOf(t, dir)
-				}
-				j.looked = j.looked.Add(-lookEvery)
-				last := j.last
-				err = do(t.Context(), j)
-				require.ErrorIs(t, err, journal.ErrGone)
-				require.ErrorContains(t, err, "journal directory "+dir+" takes no more records")
-				require.Equal(t, last, j.last)
-				require.Equal(t, err, j.Append(t.Context(), scriptGroup(last+1, 0)))
-				_, again := j.Checkpoint(t.Context(), last)
-				require.Equal(t, err, again)
-				if closing := j.Close(); closing != nil {
-					require.ErrorIs(t, closing, journal.ErrGone)
-				}
-				if way.other {
-					require.True(t, maps.Equal(before, contentOf(t, dir)), "the directory that took its place was changed")
-				}
-			})
+			for _, late := range []bool{false, true} {
+				prepared := map[bool]string{false: "before", true: "after"}[late]
+				t.Run(fmt.Sprintf("%s, %s, the next segment prepared %s", way.name, call, prepared), func(t *testing.T) {
+					directoryIsGone(t, way.lose, way.other, late, do)
+				})
+			}
 		}
+	}
+}
+
+// directoryIsGone loses an open journal. The next segment is prepared at once, or, where late is set, after the loss.
+func directoryIsGone(t *testing.T, lose func(t *testing.T, dir string), other, late bool,
+	do func(ctx context.Context, j *Journal) error) {
+	dir := filepath.Join(t.TempDir(), "journal")
+	var preparations []func()
+	fs := disk()
+	fs.spawn = func(work func()) {
+		if late {
+			preparations = append(preparations, work)
+			return
+		}
+		work()
+	}
+	j, err := open(dir, tinyPrepared, fs)
+	require.NoError(t, err)
+	_, err = j.Recover(discard())
+	require.NoError(t, err)
+	appendScript(t, j, 6)
+	require.NoError(t, j.Beat(t.Context()))
+	lose(t, dir)
+	var before map[string]string
+	if other {
+		before = contentOf(t, dir)
+	}
+	j.looked = j.looked.Add(-lookEvery)
+	last := j.last
+	err = do(t.Context(), j)
+	require.ErrorIs(t, err, journal.ErrGone)
+	require.ErrorContains(t, err, "journal directory "+dir+" takes no more records")
+	require.Equal(t, last, j.last)
+	require.Equal(t, err, j.Append(t.Context(), scriptGroup(last+1, 0)))
+	_, again := j.Checkpoint(t.Context(), last)
+	require.Equal(t, err, again)
+	require.Equal(t, late, len(preparations) > 0)
+	for _, work := range preparations {
+		work()
+	}
+	if closing := j.Close(); closing != nil {
+		require.ErrorIs(t, closing, journal.ErrGone)
+	}
+	if other {
+		require.True(t, maps.Equal(before, contentOf(t, dir)), "the directory that took its place was changed")
 	}
 }
 

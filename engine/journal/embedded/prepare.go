@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"errors"
 	"time"
 )
@@ -87,7 +88,7 @@ func (p *preparation) end(d *directory) error {
 func (d *directory) prepare(size int64, stop <-chan struct{}) error {
 	free, _, err := d.fs.space(d.path)
 	if err != nil {
-		return err
+		return cmp.Or(d.lock.present(), err) // the directory may be gone
 	}
 	if free < prepareRoom*size {
 		return errNotPrepared
