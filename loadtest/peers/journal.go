@@ -43,7 +43,8 @@ func (k Journal) Open(ctx context.Context, accounts int) (*Seathold, error) {
 	case "embedded":
 		b, err = embedded.Open(k.Where, embedded.Options{})
 	default:
-		b, err = redis.Open(redis.Options{Address: fmt.Sprintf("redis://%s/%d", k.Where, journalDatabase)})
+		// Empty has flushed the database, after which a new journal must be asked for.
+		b, err = redis.Open(redis.Options{Address: fmt.Sprintf("redis://%s/%d", k.Where, journalDatabase), New: true})
 	}
 	if err != nil {
 		return nil, err

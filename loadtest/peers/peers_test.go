@@ -99,6 +99,23 @@ func TestBaselineAgreesWithTheCore(t *testing.T) {
 	}
 }
 
+// TestJournalsAreEmptied: a journal that was used is empty for the next measurement.
+func TestJournalsAreEmptied(t *testing.T) {
+	s := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
+	for _, k := range []Journal{{Name: "none"}, {Name: "embedded"}, {Name: "redis-always", Where: s.Addr()}} {
+		names := NewNames(1 << 10)
+		for range 2 {
+			k, err := k.Empty(t.Context(), t.TempDir())
+			require.NoError(t, err)
+			s, err := k.Open(t.Context(), 1<<10)
+			require.NoError(t, err, k.Name)
+			crowd := NewCrowd(1<<10, len(s.Pools), Spread)
+			require.NoError(t, s.Reservations(t.Context(), crowd, names, 0, 64, 8), k.Name)
+			require.NoError(t, s.Close())
+		}
+	}
+}
+
 // needsLinux skips a test that needs a client.
 func needsLinux(t *testing.T) {
 	if runtime.GOOS != "linux" {
