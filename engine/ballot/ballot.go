@@ -401,6 +401,19 @@ func (b *Ballot) sort(sealed bool) (*sortedEntries, error) {
 	return &sortedEntries{Entries: entries, rows: rows}, nil
 }
 
+// result computes the result of a draw that was run, whose entries are the sorted ones.
+func (b *Ballot) result() (*sortedEntries, *draw.Result, error) {
+	if b.Status().State != Drawn {
+		return nil, nil, ErrNotRun
+	}
+	sorted, err := b.sortedAgain()
+	if err != nil {
+		return nil, nil, err
+	}
+	result, err := b.run(sorted, b.drawn.Load().beacon)
+	return sorted, result, err
+}
+
 // Winner is an account that has an access slot.
 type Winner struct {
 	Rank    uint32
@@ -410,14 +423,7 @@ type Winner struct {
 
 // EachWinner calls visit for each winner in the order of their ranks, until it fails. Errors are ErrNotRun and visit's.
 func (b *Ballot) EachWinner(visit func(Winner) error) error {
-	if b.Status().State != Drawn {
-		return ErrNotRun
-	}
-	sorted, err := b.sortedAgain()
-	if err != nil {
-		return err
-	}
-	result, err := b.run(sorted, b.drawn.Load().beacon)
+	sorted, result, err := b.result()
 	if err != nil {
 		return err
 	}
@@ -435,14 +441,7 @@ func (b *Ballot) EachWinner(visit func(Winner) error) error {
 
 // Export writes the files of a draw that was run, see draw.Result.Export. Errors are ErrNotRun and create's.
 func (b *Ballot) Export(create func(name string) (io.WriteCloser, error)) error {
-	if b.Status().State != Drawn {
-		return ErrNotRun
-	}
-	sorted, err := b.sortedAgain()
-	if err != nil {
-		return err
-	}
-	result, err := b.run(sorted, b.drawn.Load().beacon)
+	_, result, err := b.result()
 	if err != nil {
 		return err
 	}

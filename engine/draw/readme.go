@@ -89,16 +89,7 @@ the drand network and compare, for example https://api.drand.sh/CHAIN_HASH/publi
 unless "stand_in" is true. The members ending in _machine are the same instants by the clock of the server's machine; the others
 are by the clock of the sale, which a simulation can set.
 
-"randomness" is the SHA-256 of the bytes of "signature":
-
-    printf HEX | xxd -r -p | openssl dgst -sha256
-
-"signature" is a BLS signature (scheme bls-unchained-g1-rfc9380: signatures on G1 of BLS12-381, hashed to the curve under
-BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_) under "public_key" of the message SHA-256(round as 8 bytes, big-endian).
-Every drand client can verify it. That "public_key" is the chain's, and not made up for this draw, is to be seen at
-https://api.drand.sh/CHAIN_HASH/info.
-
-### 4. Seed
+` + readmeBeacon + `### 4. Seed
 
 "seed" is the SHA-256 of the 32 bytes of the root followed by the 32 bytes of the randomness.
 
@@ -113,7 +104,24 @@ be equal, the handle that sorts first is first.
 
 ### 6. Slots
 
-Slot k = 0, 1, 2 ... opens at phase_opens_at + k * slot_step_seconds and closes slot_length_seconds later. The slots are
+` + readmeSlots + `A line of result.csv has rank, handle, group, weight, the value in hexadecimal digits, slot, its opening and closing, and
+whether it is a priority slot.
+`
+
+// The paragraphs that both formats have.
+
+const readmeBeacon = `"randomness" is the SHA-256 of the bytes of "signature":
+
+    printf HEX | xxd -r -p | openssl dgst -sha256
+
+"signature" is a BLS signature (scheme bls-unchained-g1-rfc9380: signatures on G1 of BLS12-381, hashed to the curve under
+BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_) under "public_key" of the message SHA-256(round as 8 bytes, big-endian).
+Every drand client can verify it. That "public_key" is the chain's, and not made up for this draw, is to be seen at
+https://api.drand.sh/CHAIN_HASH/info.
+
+`
+
+const readmeSlots = `Slot k = 0, 1, 2 ... opens at phase_opens_at + k * slot_step_seconds and closes slot_length_seconds later. The slots are
 those that close at phase_closes_at or before. Each has slot_places places. Priority slots are those that open before
 phase_opens_at + priority_days * 24 hours.
 
@@ -121,6 +129,4 @@ Go through the entries in the order of their ranks. A member of priority_group g
 while there is one. Everyone else, and members after that, get the next free place of the slots after the priority slots, while
 there is one.
 
-A line of result.csv has rank, handle, group, weight, the value in hexadecimal digits, slot, its opening and closing, and
-whether it is a priority slot.
 `

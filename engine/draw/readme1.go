@@ -49,16 +49,7 @@ this is what rules out that entries were added, altered or removed afterwards.
 "round_at"; unless "stand_in" is true, that is after registration closed. Fetch it from any relay of the drand network and
 compare, for example https://api.drand.sh/CHAIN_HASH/public/ROUND.
 
-"randomness" is the SHA-256 of the bytes of "signature":
-
-    printf HEX | xxd -r -p | openssl dgst -sha256
-
-"signature" is a BLS signature (scheme bls-unchained-g1-rfc9380: signatures on G1 of BLS12-381, hashed to the curve under
-BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_) under "public_key" of the message SHA-256(round as 8 bytes, big-endian).
-Every drand client can verify it. That "public_key" is the chain's, and not made up for this draw, is to be seen at
-https://api.drand.sh/CHAIN_HASH/info.
-
-### 3. Seed
+` + readmeBeacon + `### 3. Seed
 
 "seed" is the SHA-256 of the 32 bytes of the root followed by the 32 bytes of the randomness.
 
@@ -72,14 +63,6 @@ sorts first is first.
 
 ### 5. Slots
 
-Slot k = 0, 1, 2 ... opens at phase_opens_at + k * slot_step_seconds and closes slot_length_seconds later. The slots are
-those that close at phase_closes_at or before. Each has slot_places places. Priority slots are those that open before
-phase_opens_at + priority_days * 24 hours.
-
-Go through the entries in the order of their ranks. A member of priority_group gets the next free place of the priority slots
-while there is one. Everyone else, and members after that, get the next free place of the slots after the priority slots, while
-there is one.
-
-A line of result.csv has rank, account, group, the HMAC in hexadecimal digits, slot, its opening and closing, and
+` + readmeSlots + `A line of result.csv has rank, account, group, the HMAC in hexadecimal digits, slot, its opening and closing, and
 whether it is a priority slot.
 `
