@@ -23,7 +23,7 @@ func TestAllocations(t *testing.T) {
 		kept := newStore()
 		s := newSeller(sale, nil)
 		if durability == engine.Async {
-			s = newSeller(sale, func() (journal.Backend, error) { return kept.open(), nil })
+			s = sellerOn(sale, kept)
 			s.options.Durability = durability
 		}
 		s.options.TTL = time.Hour

@@ -205,7 +205,7 @@ func TestEveryPrefixOpens(t *testing.T) {
 	sale := cellSale(t, 1)
 	random := seeded(t)
 	kept := newStore()
-	s := newSeller(sale, func() (journal.Backend, error) { return kept.open(), nil })
+	s := sellerOn(sale, kept)
 	s.clock.set(saleStart)
 	require.NoError(t, s.start())
 	model := spec.New(&spec.Rules{Sale: sale, TTL: spec.ScenarioTTL})
@@ -227,7 +227,7 @@ func TestEveryPrefixOpens(t *testing.T) {
 		kept := newStore()
 		kept.groups = slices.Clone(groups[:n])
 		verify(t, kept.open(), sale)
-		again := newSeller(sale, func() (journal.Backend, error) { return kept.open(), nil })
+		again := sellerOn(sale, kept)
 		again.clock = s.clock
 		again.options.Clock = saleclock.Virtual(s.clock.now)
 		require.NoError(t, again.start())
@@ -247,7 +247,7 @@ func TestEveryPrefixOpens(t *testing.T) {
 func TestForgetting(t *testing.T) {
 	sale := cellSale(t, 1)
 	kept := newStore()
-	s := newSeller(sale, func() (journal.Backend, error) { return kept.open(), nil })
+	s := sellerOn(sale, kept)
 	s.clock.set(saleStart)
 	require.NoError(t, s.start())
 	var r engine.Reservation
@@ -308,7 +308,7 @@ func TestCancelledOpen(t *testing.T) {
 		kept := newStore()
 		ctx, cancel := context.WithCancel(t.Context())
 		kept.before = func(context.Context, journal.Group) error { cancel(); return nil }
-		s := newSeller(sale, func() (journal.Backend, error) { return kept.open(), nil })
+		s := sellerOn(sale, kept)
 		if err := s.startIn(ctx); err == nil {
 			require.NoError(t, s.e.Close())
 		} else {
@@ -332,7 +332,7 @@ func TestSaleThatShrank(t *testing.T) {
 	open := func(d spec.Definition) error {
 		sale, err := d.Load()
 		require.NoError(t, err)
-		s := newSeller(sale, func() (journal.Backend, error) { return kept.open(), nil })
+		s := sellerOn(sale, kept)
 		s.clock.set(saleStart)
 		if err := s.start(); err != nil {
 			return err

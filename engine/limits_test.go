@@ -7,7 +7,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seathold/seathold/engine"
-	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/record"
 	"github.com/seathold/seathold/engine/spec"
 )
@@ -47,7 +46,7 @@ func newLimitsSale(t *testing.T) *limitsSale {
 func (l *limitsSale) start() {
 	sale, err := l.def.Load()
 	require.NoError(l.t, err)
-	l.s = newSeller(sale, func() (journal.Backend, error) { return l.kept.open(), nil })
+	l.s = sellerOn(sale, l.kept)
 	l.s.clock.set(saleStart.Add(time.Minute))
 	require.NoError(l.t, l.s.start())
 }

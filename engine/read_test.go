@@ -17,7 +17,7 @@ func TestReadsOfOverdueHolds(t *testing.T) {
 	sale, err := spec.ScenarioSale()
 	require.NoError(t, err)
 	kept := newStore()
-	s := newSeller(sale, func() (journal.Backend, error) { return kept.open(), nil })
+	s := sellerOn(sale, kept)
 	s.options.JournalTimeout = 20 * time.Millisecond
 	s.clock.set(time.Date(2024, 5, 2, 10, 0, 0, 0, time.UTC))
 	require.NoError(t, s.start())

@@ -21,7 +21,7 @@ func TestRepeats(t *testing.T) {
 	sale, err := spec.ScenarioSale()
 	require.NoError(t, err)
 	kept := newStore()
-	s := newSeller(sale, func() (journal.Backend, error) { return kept.open(), nil })
+	s := sellerOn(sale, kept)
 	s.clock.set(saleStart)
 	require.NoError(t, s.start())
 	defer func() { require.NoError(t, s.e.Close()) }()
@@ -100,7 +100,7 @@ func TestRepeatsAwaitDurability(t *testing.T) {
 	for _, journalFails := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			kept := newStore()
-			s := newSeller(sale, func() (journal.Backend, error) { return kept.open(), nil })
+			s := sellerOn(sale, kept)
 			s.clock.set(saleStart)
 			require.NoError(t, s.start())
 			q := engine.Request{ID: uuid.UUID{1}, Account: "ann", Lines: lines("SWIM/A", 1)}

@@ -67,7 +67,7 @@ func (s *seller) oneTicket(t *testing.T, name string, i int) {
 func TestRecordsHaveTheirInstant(t *testing.T) {
 	sale := cellSale(t, 1)
 	kept := newStore()
-	s := newSeller(sale, func() (journal.Backend, error) { return kept.open(), nil })
+	s := sellerOn(sale, kept)
 	tick := func() { s.clock.set(s.clock.now().Add(time.Second)) }
 	s.clock.set(saleStart)
 	require.NoError(t, s.start())
@@ -205,7 +205,7 @@ func TestVersion1Continues(t *testing.T) {
 		if !checkpoint {
 			kept.checkpoints = nil
 		}
-		s := newSeller(sale, func() (journal.Backend, error) { return kept.open(), nil })
+		s := sellerOn(sale, kept)
 		s.clock.set(saleStart.Add(20 * time.Minute))
 		require.NoError(t, s.start())
 		require.Equal(t, saleStart.Add(20*time.Minute), s.e.Recovery().Latest)
@@ -269,7 +269,7 @@ func TestDefinitionIsWrittenOnChange(t *testing.T) {
 		return n
 	}
 	start := func(sale *catalog.Sale) {
-		s := newSeller(sale, func() (journal.Backend, error) { return kept.open(), nil })
+		s := sellerOn(sale, kept)
 		s.clock.set(saleStart)
 		require.NoError(t, s.start())
 		require.NoError(t, s.e.Close())
@@ -354,7 +354,7 @@ func TestReplayRefusesIllegalRecords(t *testing.T) {
 			kept.checkpoints = []storedCheckpoint{{info: journal.CheckpointInfo{Start: 2, End: 4},
 				chunks: [][]byte{append(definition.AppendRow(nil, record.Stamp{AtMs: at, Seq: 1}), c.checkpoint...)}}}
 		}
-		s := newSeller(sale, func() (journal.Backend, error) { return kept.open(), nil })
+		s := sellerOn(sale, kept)
 		s.clock.set(saleStart)
 		err := s.start()
 		if c.want == "" {
@@ -372,7 +372,7 @@ func TestReplayRefusesIllegalRecords(t *testing.T) {
 func TestFewerPlacesAreNoFaultOfARecord(t *testing.T) {
 	sale := cellSale(t, 1)
 	kept := newStore()
-	s := newSeller(sale, func() (journal.Backend, error) { return kept.open(), nil })
+	s := sellerOn(sale, kept)
 	s.clock.set(saleStart)
 	require.NoError(t, s.start())
 	var r engine.Reservation

@@ -15,7 +15,6 @@ import (
 
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/catalog"
-	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/spec"
 )
 
@@ -42,7 +41,7 @@ func stressSale(t testing.TB, sessions, places int) *catalog.Sale {
 // stressed opens an engine with a journal in memory, which is verified at the end of the test.
 func stressed(t testing.TB, sale *catalog.Sale) *seller {
 	kept := newStore()
-	s := newSeller(sale, func() (journal.Backend, error) { return kept.open(), nil })
+	s := sellerOn(sale, kept)
 	s.clock.set(saleStart)
 	require.NoError(t, s.start())
 	t.Cleanup(func() {

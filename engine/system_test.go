@@ -76,6 +76,11 @@ func newSeller(sale *catalog.Sale, open func() (journal.Backend, error)) *seller
 	return s
 }
 
+// sellerOn is newSeller with the journal that is kept.
+func sellerOn(sale *catalog.Sale, kept *store) *seller {
+	return newSeller(sale, func() (journal.Backend, error) { return kept.open(), nil })
+}
+
 func (s *seller) start() error { return s.startIn(context.Background()) }
 
 func (s *seller) startIn(ctx context.Context) error {
