@@ -180,7 +180,7 @@ func (d *directory) begin(first uint64, fill func() error) error {
 		return err
 	}
 	begin := end{sequence: first - 1, segment: first, offset: headerBytes, chain: chain}
-	if err := d.install(d.fs.createDurable, temporaryEnd, endName, begin.encode(d.id)); err != nil {
+	if err := d.writeEnd(begin); err != nil {
 		return err
 	}
 	return d.writeMarkers()

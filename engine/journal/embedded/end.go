@@ -125,7 +125,7 @@ type endFile struct {
 // openEnd writes and syncs the end, and leaves the file open. It makes the file anew where it cannot be overwritten.
 func (d *directory) openEnd(e end, found foundEnd) (*endFile, error) {
 	if !found.complete {
-		if err := d.install(d.fs.createDurable, temporaryEnd, endName, e.encode(d.id)); err != nil {
+		if err := d.writeEnd(e); err != nil {
 			return nil, err
 		}
 	}
@@ -141,6 +141,11 @@ func (d *directory) openEnd(e end, found foundEnd) (*endFile, error) {
 		}
 	}
 	return &endFile{file: f, id: d.id, synced: true}, nil
+}
+
+// writeEnd replaces the file end.
+func (d *directory) writeEnd(e end) error {
+	return d.install(d.fs.createDurable, temporaryEnd, endName, e.encode(d.id))
 }
 
 // set writes the first copy, without a sync.
@@ -190,15 +195,15 @@ func (j *Journal) endFailed(err error) {
 }
 
 // compareWithEnd refuses a group that is not the one that the file end shows as the last.
-func (r *recovery) compareWithEnd(s *segment, first, last uint64, sum uint32, offset int64) error {
+func (r *recovery) compareWithEnd(s *segment, first, last uint64) error {
 	if !r.end.known || r.end.sequence < first || r.end.sequence > last {
 		return nil
 	}
 	elsewhere := s.name != segmentName(r.end.segment) // the segment after this one, which has no frame yet
-	if r.end.sequence == last && (elsewhere || r.end.chain == sum) {
+	if r.end.sequence == last && (elsewhere || r.end.chain == s.chain) {
 		return nil
 	}
-	return damaged(s.name, offset, "this is not the group that the file %s shows to end with record %d", endName,
+	return damaged(s.name, int64(s.last), "this is not the group that the file %s shows to end with record %d", endName,
 		r.end.sequence)
 }
 

@@ -58,7 +58,7 @@ func (d *directory) readMarkerFile(name string) (marker, error) {
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		m.err = err
-	case err != nil && isAny(err, unreadable):
+	case isAny(err, unreadable):
 		m.err = damaged(name, 0, "%v", err)
 	case err != nil:
 		return m, err

@@ -124,10 +124,9 @@ func isRun(records []byte, count int) bool {
 	return len(records) == 0
 }
 
-// mendSegments surveys the journal, and puts bits back in what is read of it for as long as that mends a segment.
-func (d *directory) mendSegments() (*survey, error) {
-	s, err := d.survey()
-	for err == nil {
+// mendSegments puts bits back in what is read of the surveyed journal for as long as that mends a segment.
+func (d *directory) mendSegments(s *survey) (*survey, error) {
+	for {
 		mended := false
 		for i, f := range s.segments {
 			for _, fault := range s.spoilt[f.name] {
@@ -155,7 +154,6 @@ func (d *directory) mendSegments() (*survey, error) {
 			return s, nil
 		}
 	}
-	return nil, err
 }
 
 // better reports whether a patch has mended the fault of the segment i: the fault is gone, and where bytes were

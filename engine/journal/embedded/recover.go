@@ -53,7 +53,7 @@ func (r *recovery) run() error {
 func (r *recovery) chooseCheckpoint() error {
 	for r.intact = len(r.checkpoints); r.intact > 0; r.intact-- {
 		f := r.checkpoints[r.intact-1]
-		end, err := r.dir.readCheckpoint(f, func([]byte) error { return nil })
+		end, err := r.dir.readCheckpoint(f, ignore.Chunk)
 		if err == nil {
 			r.sum.Checkpoint = journal.CheckpointInfo{Start: end.start, End: end.end, Bytes: int64(end.bytes)}
 			return nil
@@ -141,7 +141,7 @@ func (r *recovery) deliverGroups(s *segment) error {
 		if err != nil || !ok {
 			return err
 		}
-		if err := r.compareWithEnd(s, g.First, g.Last(), s.chain, int64(s.last)); err != nil {
+		if err := r.compareWithEnd(s, g.First, g.Last()); err != nil {
 			return err
 		}
 		if g.Last() <= r.sum.Checkpoint.Start {

@@ -134,7 +134,7 @@ func (d *directory) repair(o RepairOptions) error {
 	for _, fault := range s.faults() {
 		o.Say("found: " + fault.Error())
 	}
-	if s, err = d.mendSegments(); err != nil {
+	if s, err = d.mendSegments(s); err != nil {
 		return err
 	}
 	p := &repairPlan{survey: s, options: o, aside: map[string]bool{}}
@@ -162,8 +162,7 @@ func (d *directory) repair(o RepairOptions) error {
 		return nil
 	}
 	d.faults, d.notes, d.patches = nil, nil, nil
-	r := recovery{dir: d, to: journal.Recovery{Begin: func(journal.CheckpointInfo) error { return nil },
-		Chunk: func([]byte) error { return nil }, Group: ignore.Group}}
+	r := recovery{dir: d, to: ignore}
 	if err := r.run(); err != nil {
 		return err
 	}
@@ -182,17 +181,17 @@ func (p *repairPlan) plan() error {
 			return err
 		}
 	}
-	for i, c := range slices.Backward(p.checkpoints) {
+	for _, c := range slices.Backward(p.checkpoints) {
 		for _, fault := range p.spoilt[c.name] {
-			p.setAside(p.checkpoints[i], fault.Reason)
+			p.setAside(c, fault.Reason)
 		}
-		if c.sequence < best.base.start && best.loss == nil {
-			older, err := p.reach(p.footers[c.name])
+		if base, intact := p.footers[c.name]; intact && c.sequence < best.base.start && best.loss == nil {
+			older, err := p.reach(base)
 			if err != nil {
 				return err
 			}
 			if older.loss != nil {
-				p.setAside(p.checkpoints[i], "records that follow it cannot be read, and "+checkpointName(best.base.start)+
+				p.setAside(c, "records that follow it cannot be read, and "+checkpointName(best.base.start)+
 					" makes them needless")
 			}
 		}
@@ -291,17 +290,17 @@ func (p *repairPlan) planLoss(best reached) error {
 			"%s; what is given up stays in files whose names begin with quarantine-",
 			ErrLoss, best.loss, last, last, p.known(last))
 	}
-	for i, c := range slices.Backward(p.checkpoints) {
+	for _, c := range slices.Backward(p.checkpoints) {
 		if f, intact := p.footers[c.name]; !intact || f.end > last || best.at.segment == 0 && f.start != best.base.start {
-			p.setAside(p.checkpoints[i], fmt.Sprintf("it needs records after %d", last))
+			p.setAside(c, fmt.Sprintf("it needs records after %d", last))
 		}
 	}
-	for i, f := range slices.Backward(p.segments) {
+	for _, f := range slices.Backward(p.segments) {
 		if f.sequence > last && f.sequence != best.at.segment || best.at.segment == 0 {
-			p.setAside(p.segments[i], fmt.Sprintf("the records after %d are given up", last))
+			p.setAside(f, fmt.Sprintf("the records after %d are given up", last))
 		}
 		if f.sequence == best.at.segment {
-			p.step(func() error { return p.dir.cut(p.segments[i], best.at.offset) },
+			p.step(func() error { return p.dir.cut(f, best.at.offset) },
 				"cut %s at offset %d, and keep what follows in another file", f.name, best.at.offset)
 		}
 	}
@@ -378,9 +377,4 @@ func (d *directory) cut(s numbered, offset int64) error {
 		return err
 	}
 	return errors.Join(f.truncate(offset), f.sync(), f.close())
-}
-
-// writeEnd replaces the file end.
-func (d *directory) writeEnd(e end) error {
-	return d.install(d.fs.createDurable, temporaryEnd, endName, e.encode(d.id))
 }

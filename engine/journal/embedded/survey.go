@@ -41,7 +41,7 @@ func (d *directory) survey() (*survey, error) {
 		return nil, err
 	}
 	for _, c := range s.checkpoints {
-		footer, err := d.readCheckpoint(c, func([]byte) error { return nil })
+		footer, err := d.readCheckpoint(c, ignore.Chunk)
 		if isAny(err, unreadable) {
 			err = damaged(c.name, 0, "it cannot be read: %v", err)
 		}
@@ -114,7 +114,11 @@ func (s *survey) recovery(base footer) *recovery {
 }
 
 // ignore receives a recovery of which only the errors count.
-var ignore = journal.Recovery{Group: func(journal.Group) error { return nil }}
+var ignore = journal.Recovery{
+	Begin: func(journal.CheckpointInfo) error { return nil },
+	Chunk: func([]byte) error { return nil },
+	Group: func(journal.Group) error { return nil },
+}
 
 // faults returns all faults: of the markers, the end, the checkpoints, the segments.
 func (s *survey) faults() []*Fault {

@@ -47,7 +47,7 @@ func signsOfLoss(info settings) (signs []string) {
 	if info.called("replicaof") || info.called("slaveof") {
 		signs = append(signs, "REPLICAOF was called; a replica that is promoted may not have had the journal")
 	}
-	if strings.Trim(info["master_replid2"], "0") != "" {
+	if info.hadMaster() {
 		signs = append(signs, "it was a replica, or has loaded the snapshot of a server with replicas, which may not have "+
 			"had the journal")
 	}

@@ -201,6 +201,9 @@ func parseInfo(text string) settings {
 	return s
 }
 
+// hadMaster reports whether the server was a replica, or has loaded the snapshot of a server with replicas.
+func (s settings) hadMaster() bool { return strings.Trim(s["master_replid2"], "0") != "" }
+
 // number parses a number in a response to INFO; 0 if it is missing.
 func number(s string) int {
 	n, _ := strconv.Atoi(s)

@@ -71,7 +71,7 @@ func (j *Journal) newCheckpoint(ctx context.Context, start uint64) (*checkpoint,
 	}
 	j.serial++
 	name := id{j.epoch, j.serial}.String()
-	j.checkpoint = &checkpoint{journal: j, ctx: ctx, leader: j.claim.at.String() + " " + j.claim.leader,
+	j.checkpoint = &checkpoint{journal: j, ctx: ctx, leader: j.claim.leaderValue(),
 		manifest: manifest{id: name, start: start, base: base, sum: xxhash.Sum64String(name)}}
 	return j.checkpoint, nil
 }

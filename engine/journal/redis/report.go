@@ -128,8 +128,7 @@ func (r *Report) replicas(a *answers) {
 	add(n > 0, "connected replicas: %d", n)
 	// Redis drops the backlog an hour (repl-backlog-ttl) after the last replica has gone.
 	add(n == 0 && info["repl_backlog_active"] == "1", "a replica was connected within the last hour")
-	add(strings.Trim(info["master_replid2"], "0") != "",
-		"it was a replica, or has loaded the snapshot of a server with replicas")
+	add(info.hadMaster(), "it was a replica, or has loaded the snapshot of a server with replicas")
 	add(a.clusterReplicas > n, "replicas that the cluster knows: %d", a.clusterReplicas)
 	add(a.sentinels > 0, "Sentinels that watch it: %d", a.sentinels)
 	add(a.sentinelAddress && a.sentinels == 0, "a Sentinel manages it")
