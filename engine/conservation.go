@@ -60,19 +60,19 @@ func (e *Engine) CheckConservation(ctx context.Context) (Conservation, error) {
 // allowAbove accepts what accounts have beyond the caps and limits: it was rightly taken before they were lowered, or
 // before a session moved to another programme (I2). It takes about 100 ns an account, and is needed only where they
 // were.
-func (e *Engine) allowAbove() (above record.Above) {
+func (e *Engine) allowAbove() record.Above {
 	most := e.conservation.census.Allow()
-	for of, tickets := range most.Programmes {
-		if tickets > 0 {
-			above.Programmes = append(above.Programmes, record.Most{Of: of, Tickets: tickets})
+	return record.Above{Programmes: mostOf(most.Programmes), Sessions: mostOf(most.Sessions)}
+}
+
+// mostOf lists what is not 0, by position.
+func mostOf(tickets []int) (most []record.Most) {
+	for of, n := range tickets {
+		if n > 0 {
+			most = append(most, record.Most{Of: of, Tickets: n})
 		}
 	}
-	for of, tickets := range most.Sessions {
-		if tickets > 0 {
-			above.Sessions = append(above.Sessions, record.Most{Of: of, Tickets: tickets})
-		}
-	}
-	return above
+	return most
 }
 
 // checkLoop checks I1 and I2 every Options.CheckEvery, and never uses more than a fiftieth of one processor.

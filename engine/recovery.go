@@ -72,15 +72,12 @@ func (e *Engine) recoverAlone(ctx context.Context, p *replay) (*term, journal.Re
 func (e *Engine) awaitSilence(ctx context.Context, p *replay, signs *int) (journal.Recovered, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	found, err := e.o.shared().Follow(ctx, p.into(ctx), e.o.TakeoverAfter, func(leader string) {
+	return e.followUntilSilent(ctx, cancel, p, func(leader string) error {
 		if *signs++; *signs > 1 {
-			cancel(fmt.Errorf("%w: it is at %q", journal.ErrNotSilent, leader))
+			return fmt.Errorf("%w: it is at %q", journal.ErrNotSilent, leader)
 		}
+		return nil
 	})
-	if cause := context.Cause(ctx); err != nil && cause != nil {
-		err = cause
-	}
-	return found, err
 }
 
 // replay rebuilds the inventory from a checkpoint and the groups after it.

@@ -52,7 +52,7 @@ func (e *Engine) rescuable() *state {
 	if t == nil {
 		return e.idle.Load().copy
 	}
-	if t.failure() == nil || errors.Is(t.failure(), journal.ErrFenced) {
+	if e.Failed() == nil {
 		return nil
 	}
 	// Nothing is drained any more, so the state does not change.

@@ -98,23 +98,25 @@ func (e *Engine) follow() {
 		}
 	}()
 	p := newReplay(e)
-	found, err := e.followUntilSilent(ctx, cancel, p)
+	alive := func(leader string) error { return e.caughtUp(p, leader) }
+	found, err := e.followUntilSilent(ctx, cancel, p, alive)
 	for err == nil {
 		if err = e.takeOver(ctx, p, found); !errors.Is(err, journal.ErrNotSilent) {
 			break
 		}
-		found, err = e.followUntilSilent(ctx, cancel, p)
+		found, err = e.followUntilSilent(ctx, cancel, p, alive)
 	}
 	if err != nil && !errors.Is(context.Cause(ctx), journal.ErrClosed) {
 		e.stopFollowing(err, found.Leader, p)
 	}
 }
 
-// followUntilSilent follows the leader until it is silent for too long.
-func (e *Engine) followUntilSilent(ctx context.Context, cancel context.CancelCauseFunc, p *replay) (journal.Recovered,
-	error) {
+// followUntilSilent follows the leader until it is silent for too long, or until alive, which is called for each of its
+// signs of life, returns an error. cancel is ctx's.
+func (e *Engine) followUntilSilent(ctx context.Context, cancel context.CancelCauseFunc, p *replay,
+	alive func(leader string) error) (journal.Recovered, error) {
 	found, err := e.o.shared().Follow(ctx, p.into(ctx), e.o.TakeoverAfter, func(leader string) {
-		if err := e.caughtUp(p, leader); err != nil {
+		if err := alive(leader); err != nil {
 			cancel(err)
 		}
 	})

@@ -83,12 +83,12 @@ func (e *Engine) storeOpening(ctx context.Context, opening journal.Group) (last 
 	if err != nil {
 		return 0, err
 	}
-	first := record.Stamp{AtMs: e.nowMs(), Seq: opening.First + uint64(opening.Count)}
+	first := record.Stamp{AtMs: e.nowMs(), Seq: opening.Last() + 1}
 	for _, f := range secrets {
 		opening.Records = f.Append(opening.Records, record.KindAnnounced, first.AtMs)
 		opening.Count++
 	}
-	last = opening.First + uint64(opening.Count) - 1
+	last = opening.Last()
 	if opening.Count == 0 {
 		return last, nil
 	}

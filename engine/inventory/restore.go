@@ -73,7 +73,7 @@ func (v *Inventory) RestoreTaken(o Restored) error {
 		return nil
 	}
 	v.restored(row, 0, Held)
-	return v.RestoreEnded(o)
+	return v.restoreEnd(row, &o)
 }
 
 // restored sets the state of a row, and the sequence of the outcome that led to it.
@@ -122,6 +122,11 @@ func (v *Inventory) RestoreEnded(o Restored) error {
 	if row == 0 {
 		return fmt.Errorf("reservation %x is %s but %w", o.Request.ID, o.State, ErrNeverTaken)
 	}
+	return v.restoreEnd(row, &o)
+}
+
+// restoreEnd is RestoreEnded for a row that was found.
+func (v *Inventory) restoreEnd(row uint32, o *Restored) error {
 	r, d := v.reservations.at(row), v.details.at(row)
 	state, seq := State(r.state.Load()), d.seq.Load()
 	switch {

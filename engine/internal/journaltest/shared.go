@@ -1,7 +1,6 @@
 package journaltest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"testing"
@@ -71,31 +70,15 @@ func (s *sharing) leading(address string) *member {
 	return m
 }
 
-func (m *member) into() journal.Recovery {
-	return journal.Recovery{
-		Begin: func(info journal.CheckpointInfo) error {
-			require.False(m.t, m.got.begun, "Begin was called twice")
-			m.got.begun, m.got.checkpoint = true, info
-			return nil
-		},
-		Chunk: func(records []byte) error { m.got.chunks = append(m.got.chunks, records...); return nil },
-		Group: func(g journal.Group) error {
-			g.Records = bytes.Clone(g.Records)
-			m.got.groups = append(m.got.groups, g)
-			return nil
-		},
-	}
-}
-
 func (m *member) recover() journal.Recovered {
-	found, err := m.Recover(m.into())
+	found, err := m.Recover(m.got.into(m.t))
 	require.NoError(m.t, err)
 	return found
 }
 
 // follow follows until the leader is silent.
 func (m *member) follow(silence time.Duration) journal.Recovered {
-	found, err := m.Follow(m.t.Context(), m.into(), silence, func(leader string) { m.heard++; m.leader = leader })
+	found, err := m.Follow(m.t.Context(), m.got.into(m.t), silence, func(leader string) { m.heard++; m.leader = leader })
 	require.NoError(m.t, err)
 	require.Equal(m.t, len(m.got.groups), found.Groups)
 	return found
@@ -260,7 +243,7 @@ func followAll(t *testing.T, s *sharing) {
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() {
-		_, err := m.Follow(ctx, m.into(), time.Hour, func(string) {
+		_, err := m.Follow(ctx, m.got.into(m.t), time.Hour, func(string) {
 			if len(m.got.groups) > 0 && m.got.groups[len(m.got.groups)-1].Last() == 12 {
 				cancel()
 			}
@@ -286,7 +269,7 @@ func followEnds(t *testing.T, s *sharing) {
 	m := s.open()
 	ctx, cancel := context.WithTimeout(t.Context(), s.store.Silence/4)
 	defer cancel()
-	_, err := m.Follow(ctx, m.into(), time.Hour, func(string) {})
+	_, err := m.Follow(ctx, m.got.into(m.t), time.Hour, func(string) {})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.Error(t, m.Claim(t.Context(), ""), "the error is final")
 	require.False(t, errors.Is(m.Claim(t.Context(), ""), journal.ErrNotSilent))

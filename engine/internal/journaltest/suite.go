@@ -107,7 +107,23 @@ func recoverAll(t tester, b journal.Backend) (contents, error) {
 	t.Helper()
 	var c contents
 	var err error
-	c.sum, err = b.Recover(journal.Recovery{
+	c.sum, err = b.Recover(c.into(t))
+	if err != nil {
+		return c, err
+	}
+	records := 0
+	for _, g := range c.groups {
+		records += g.Count
+	}
+	require.Equal(t, len(c.groups), c.sum.Groups, "Recovered.Groups")
+	require.Equal(t, records, c.sum.Records, "Recovered.Records")
+	require.Equal(t, c.checkpoint, c.sum.Checkpoint, "Recovered.Checkpoint")
+	return c, nil
+}
+
+// into returns the callbacks that collect what is delivered and check the rules of delivery.
+func (c *contents) into(t tester) journal.Recovery {
+	return journal.Recovery{
 		Begin: func(info journal.CheckpointInfo) error {
 			require.False(t, c.begun, "Begin was called twice")
 			require.Empty(t, c.groups, "Begin was called after a group")
@@ -127,18 +143,7 @@ func recoverAll(t tester, b journal.Backend) (contents, error) {
 			c.groups = append(c.groups, g)
 			return nil
 		},
-	})
-	if err != nil {
-		return c, err
 	}
-	records := 0
-	for _, g := range c.groups {
-		records += g.Count
-	}
-	require.Equal(t, len(c.groups), c.sum.Groups, "Recovered.Groups")
-	require.Equal(t, records, c.sum.Records, "Recovered.Records")
-	require.Equal(t, c.checkpoint, c.sum.Checkpoint, "Recovered.Checkpoint")
-	return c, nil
 }
 
 func countRecords(t tester, run []byte) int {
