@@ -145,9 +145,12 @@ func (a *auditor) rowsOf(lines []inventory.Line) []inventory.Line {
 	return rows
 }
 
-// recount counts every account's tickets anew, after a session moved to another programme.
+// recount counts all tickets anew, after a session moved to another programme.
 func (a *auditor) recount() {
 	a.tickets = [2]map[ticketKey]int{{}, {}}
+	for row := range a.pools {
+		a.pools[row].taken = 0
+	}
 	for _, r := range a.reservations {
 		if r.counts() {
 			a.count(r, 1)

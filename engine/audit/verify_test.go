@@ -212,6 +212,18 @@ func TestVerifyJudgesByTheDefinitionInForce(t *testing.T) {
 			s.sale.Programmes[programme].AccountCap = accountCap
 			s.define().take(2, "ann", 1)
 		}, ""},
+		"a session with a nearly full pool that moved": {func(s *story) {
+			s.sale.Pools[0].Capacity, s.sale.Pools[0].Withheld = 3, 0
+			s.take(1, "ann", 2)
+			s.sale.Sessions[session].Programme = 1 - programme
+			s.define().take(2, "bob", 1)
+		}, ""},
+		"a session whose pool is oversold after it moved": {func(s *story) {
+			s.sale.Pools[0].Capacity, s.sale.Pools[0].Withheld = 3, 0
+			s.take(1, "ann", 2)
+			s.sale.Sessions[session].Programme = 1 - programme
+			s.define().take(2, "bob", 2)
+		}, "4 of 3"},
 		"a session that moved": {func(s *story) {
 			s.sale.Programmes[1-programme].AccountCap = 1
 			s.take(1, "ann", 2)
