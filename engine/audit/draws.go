@@ -83,11 +83,6 @@ func (a *auditor) group(code int) uint8 {
 	return uint8(rowOf(a.groupRows, &a.groups, name, name)) + 1
 }
 
-// moment returns the two instants of a record.
-func moment(atMs, machineMs int64) draw.Moment {
-	return draw.Moment{Sale: time.UnixMilli(atMs).UTC(), Machine: time.UnixMilli(machineMs).UTC()}
-}
-
 // postponed checks that the round was postponed before it was due, and with enough time.
 func (a *auditor) postponed(d *auditedDraw, f *record.Draw, atMs int64) {
 	known := slices.ContainsFunc(d.timing.Postponed, func(p draw.Postponement) bool { return p.Round == f.Round })
@@ -95,7 +90,7 @@ func (a *auditor) postponed(d *auditedDraw, f *record.Draw, atMs int64) {
 		return
 	}
 	terms := record.DrawTerms(a.rules.sale, f.Index)
-	if err := d.timing.Postpone(&terms, f.Round, moment(atMs, f.MachineMs)); err != nil {
+	if err := d.timing.Postpone(&terms, f.Round, draw.MomentOf(atMs, f.MachineMs)); err != nil {
 		a.problem("draw %s: %v", terms.Draw, err)
 	}
 }
@@ -121,7 +116,7 @@ func (a *auditor) frozen(d *auditedDraw, f *record.Draw, atMs int64) {
 	terms := a.terms(d, f.Index)
 	digest := record.TermsDigest(&terms)
 	if d.sealed {
-		d.timing.Frozen = moment(atMs, f.MachineMs)
+		d.timing.Frozen = draw.MomentOf(atMs, f.MachineMs)
 		var err error
 		if digest, err = terms.Digest(); err == nil {
 			err = d.timing.CheckFrozen(&terms)

@@ -55,13 +55,9 @@ type dumpedDraw struct {
 	Round              uint64 `json:"round"`
 }
 
-// content returns nil for a definition of version 1, which has names only.
+// content is for a definition of version 2; one of version 1 has names only.
 func content(d *record.Definition) *dumpedContent {
-	sale := d.Rules
-	if sale == nil {
-		return nil
-	}
-	to := &dumpedContent{}
+	sale, to := d.Rules, &dumpedContent{}
 	for i := range sale.Programmes {
 		p := &sale.Programmes[i]
 		to.Programmes = append(to.Programmes, dumpedProgramme{Programme: p.ID, AccountCap: p.AccountCap})

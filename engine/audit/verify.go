@@ -4,7 +4,6 @@
 package audit
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -297,7 +296,7 @@ func (a *auditor) checkBase() {
 		return // what accounts had beyond the limits is not known
 	}
 	for of := range a.tickets {
-		for _, key := range slices.SortedFunc(maps.Keys(a.tickets[of]), cmp.Compare) {
+		for _, key := range slices.Sorted(maps.Keys(a.tickets[of])) {
 			a.checkTickets(of, key, a.rules.above[of][key.row()])
 		}
 	}

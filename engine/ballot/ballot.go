@@ -87,7 +87,7 @@ func (f *frozenEntries) moment() draw.Moment {
 	if !f.sealed() {
 		return draw.Moment{}
 	}
-	return draw.Moment{Sale: time.UnixMilli(f.record.atMs).UTC(), Machine: time.UnixMilli(f.machineMs).UTC()}
+	return draw.MomentOf(f.record.atMs, f.machineMs)
 }
 
 type drawnEntries struct {
@@ -335,11 +335,7 @@ func (b *Ballot) runnable(now time.Time) error {
 
 // rank computes the result and writes it to the register.
 func (b *Ballot) rank(beacon draw.Beacon) (seed draw.Digest, err error) {
-	sorted, err := b.sortedAgain()
-	if err != nil {
-		return seed, err
-	}
-	result, err := b.run(sorted, beacon)
+	result, sorted, err := b.run(beacon)
 	if err != nil {
 		return seed, err
 	}
@@ -350,11 +346,25 @@ func (b *Ballot) rank(beacon draw.Beacon) (seed draw.Digest, err error) {
 }
 
 // run decides the draw in the format in which its entries were frozen.
-func (b *Ballot) run(sorted *sortedEntries, beacon draw.Beacon) (*draw.Result, error) {
-	if !b.frozen.Load().sealed() {
-		return draw.Run(sorted.Entries, *b.unsealedTerms(), draw.Timing{}, beacon)
+func (b *Ballot) run(beacon draw.Beacon) (*draw.Result, *sortedEntries, error) {
+	sorted, err := b.sortedAgain()
+	if err != nil {
+		return nil, nil, err
 	}
-	return draw.Run(sorted.Entries, *b.sealedTerms(), b.timing(always), beacon)
+	terms, timing := b.unsealedTerms(), draw.Timing{}
+	if b.frozen.Load().sealed() {
+		terms, timing = b.sealedTerms(), b.timing(always)
+	}
+	result, err := draw.Run(sorted.Entries, *terms, timing, beacon)
+	return result, sorted, err
+}
+
+// runAgain computes the result of a draw that was run. The error is ErrNotRun before.
+func (b *Ballot) runAgain() (*draw.Result, *sortedEntries, error) {
+	if !b.isVisiblyDrawn() {
+		return nil, nil, ErrNotRun
+	}
+	return b.run(b.drawn.Load().beacon)
 }
 
 // sortedAgain returns the frozen entries. It sorts them again after a restart.
@@ -401,19 +411,6 @@ func (b *Ballot) sort(sealed bool) (*sortedEntries, error) {
 	return &sortedEntries{Entries: entries, rows: rows}, nil
 }
 
-// result computes the result of a draw that was run, whose entries are the sorted ones.
-func (b *Ballot) result() (*sortedEntries, *draw.Result, error) {
-	if b.Status().State != Drawn {
-		return nil, nil, ErrNotRun
-	}
-	sorted, err := b.sortedAgain()
-	if err != nil {
-		return nil, nil, err
-	}
-	result, err := b.run(sorted, b.drawn.Load().beacon)
-	return sorted, result, err
-}
-
 // Winner is an account that has an access slot.
 type Winner struct {
 	Rank    uint32
@@ -423,7 +420,7 @@ type Winner struct {
 
 // EachWinner calls visit for each winner in the order of their ranks, until it fails. Errors are ErrNotRun and visit's.
 func (b *Ballot) EachWinner(visit func(Winner) error) error {
-	sorted, result, err := b.result()
+	result, sorted, err := b.runAgain()
 	if err != nil {
 		return err
 	}
@@ -441,7 +438,7 @@ func (b *Ballot) EachWinner(visit func(Winner) error) error {
 
 // Export writes the files of a draw that was run, see draw.Result.Export. Errors are ErrNotRun and create's.
 func (b *Ballot) Export(create func(name string) (io.WriteCloser, error)) error {
-	_, result, err := b.result()
+	result, _, err := b.runAgain()
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ func (b *Ballot) Append(run []byte, kind record.Kind, subject uint32, atMs int64
 		b.appended++
 		f.Account, f.Group = b.host.Inventory.AccountName(subject), b.register.of(subject).group
 	case record.KindPostponed:
-		p := (*b.postponed.Load())[subject]
+		p := b.postponements()[subject]
 		p.record.placed.Store(true)
 		f.Round, f.MachineMs = p.Round, p.At.Machine.UnixMilli()
 	case record.KindFrozen:
@@ -48,7 +48,7 @@ func (b *Ballot) Write(add func(kind record.Kind, s record.Stamp, f *record.Draw
 	drawn, frozen := b.drawn.Load(), b.frozen.Load()
 	isDrawn := drawn != nil && drawn.record.placed.Load()
 	isFrozen := frozen != nil && frozen.record.placed.Load()
-	postponed := b.postponed.Load()
+	postponed := b.postponements()
 	var err error
 	if a := b.announced.Load(); a != nil {
 		err = add(record.KindAnnounced, a.record.stamp(), &record.Draw{Index: b.index, Secret: a.secret})
@@ -63,8 +63,8 @@ func (b *Ballot) Write(add func(kind record.Kind, s record.Stamp, f *record.Draw
 		}
 		err = add(kind, record.Stamp{}, &f) // an entry's word has no room for its stamp
 	})
-	for i := 0; postponed != nil && i < len(*postponed) && err == nil; i++ {
-		if p := (*postponed)[i]; p.record.placed.Load() {
+	for i := 0; i < len(postponed) && err == nil; i++ {
+		if p := postponed[i]; p.record.placed.Load() {
 			err = add(record.KindPostponed, p.record.stamp(),
 				&record.Draw{Index: b.index, Round: p.Round, MachineMs: p.At.Machine.UnixMilli()})
 		}

@@ -15,6 +15,14 @@ type postponement struct {
 	record announcement
 }
 
+// postponements returns them in their order. The slice is replaced and never changed.
+func (b *Ballot) postponements() []*postponement {
+	if all := b.postponed.Load(); all != nil {
+		return *all
+	}
+	return nil
+}
+
 // moment returns the present instant by both clocks.
 func (b *Ballot) moment() draw.Moment {
 	machine := b.host.Machine().UTC()
@@ -24,11 +32,9 @@ func (b *Ballot) moment() draw.Moment {
 // timing returns the postponements and, if the entries are frozen, when. Only those that include accepts are part of
 // it.
 func (b *Ballot) timing(include func(*announcement) bool) (t draw.Timing) {
-	if all := b.postponed.Load(); all != nil {
-		for _, p := range *all {
-			if include(&p.record) {
-				t.Postponed = append(t.Postponed, p.Postponement)
-			}
+	for _, p := range b.postponements() {
+		if include(&p.record) {
+			t.Postponed = append(t.Postponed, p.Postponement)
 		}
 	}
 	if f := b.frozen.Load(); f != nil && include(&f.record) {
@@ -49,10 +55,7 @@ func (b *Ballot) Postpone(round uint64) (seq uint64, err error) {
 	if b.drawn.Load() != nil {
 		return 0, ErrAlreadyDrawn
 	}
-	var all []*postponement
-	if before := b.postponed.Load(); before != nil {
-		all = *before
-	}
+	all := b.postponements()
 	if n := len(all); n > 0 && all[n-1].Round == round {
 		return all[n-1].record.seq.Load(), nil
 	}
@@ -81,7 +84,7 @@ func (b *Ballot) Postpone(round uint64) (seq uint64, err error) {
 // restorePostponed restores a postponement. Restoring it twice changes nothing. It fails if the sale now has terms
 // under which the round could not be postponed so.
 func (b *Ballot) restorePostponed(f *record.Draw, s record.Stamp) error {
-	at := draw.Moment{Sale: time.UnixMilli(s.AtMs).UTC(), Machine: time.UnixMilli(f.MachineMs).UTC()}
+	at := draw.MomentOf(s.AtMs, f.MachineMs)
 	timing := b.timing(always)
 	if slices.ContainsFunc(timing.Postponed, func(p draw.Postponement) bool { return p.Round == f.Round }) {
 		return nil
@@ -90,13 +93,9 @@ func (b *Ballot) restorePostponed(f *record.Draw, s record.Stamp) error {
 		return fmt.Errorf("draw %s: its round was postponed under other terms; restore the closing time, beacon and phase "+
 			"that the sale definition had then: %w", b.draw.ID, err)
 	}
-	var all []*postponement
-	if before := b.postponed.Load(); before != nil {
-		all = *before
-	}
 	p := &postponement{Postponement: draw.Postponement{Round: f.Round, At: at}}
 	p.record.restore(s)
-	more := append(slices.Clip(all), p)
+	more := append(slices.Clip(b.postponements()), p)
 	b.postponed.Store(&more)
 	return nil
 }

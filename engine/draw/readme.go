@@ -110,6 +110,13 @@ whether it is a priority slot.
 
 // The paragraphs that both formats have.
 
+const readmeStandIn = `## A stand-in decided this draw
+
+The deciding round was already known when this draw was defined. The draw shows how the method works. It does not show
+that nobody could foresee the result.
+
+`
+
 const readmeBeacon = `"randomness" is the SHA-256 of the bytes of "signature":
 
     printf HEX | xxd -r -p | openssl dgst -sha256

@@ -16,13 +16,6 @@ decided, and what came out. You can recompute it with any language that has SHA-
 
 `
 
-const readmeStandIn = `## A stand-in decided this draw
-
-The deciding round was already known when this draw was defined. The draw shows how the method works. It does not show
-that nobody could foresee the result.
-
-`
-
 const readmeAccountsSteps = `## How to recompute it
 
 HEX in a command stands for hexadecimal digits. All texts are ASCII; there is no quoting and no escaping in the CSV files, and

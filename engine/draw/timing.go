@@ -33,6 +33,11 @@ type Moment struct {
 	Machine time.Time
 }
 
+// MomentOf returns the instant with these milliseconds since 1970.
+func MomentOf(saleMs, machineMs int64) Moment {
+	return Moment{Sale: time.UnixMilli(saleMs).UTC(), Machine: time.UnixMilli(machineMs).UTC()}
+}
+
 func (m *Moment) check() error {
 	for _, t := range []time.Time{m.Sale, m.Machine} {
 		if t.Nanosecond()%int(time.Millisecond) != 0 || t.Unix() < 0 || t.UTC().Year() > 9999 {

@@ -96,11 +96,12 @@ func checkSums(export fs.FS) (sealed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	want := []string{readmeFile, sumsFile, drawFile, entriesFile, resultFile} // sorted as ReadDir sorts
 	written := []string{readmeFile, drawFile, entriesFile, resultFile}
 	if sealed = slices.ContainsFunc(found, func(f fs.DirEntry) bool { return f.Name() == termsFile }); sealed {
-		want, written = append(want, termsFile), slices.Insert(written, 1, termsFile)
+		written = slices.Insert(written, 1, termsFile)
 	}
+	want := append(slices.Clone(written), sumsFile)
+	slices.Sort(want) // as ReadDir sorts
 	for i := range max(len(want), len(found)) {
 		switch {
 		case i >= len(found) || i < len(want) && found[i].Name() > want[i]:
