@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"errors"
 	"strconv"
 	"time"
 
@@ -131,6 +132,9 @@ func (p page) draws(e *engine.Engine) {
 	for i := range e.Sale().Draws {
 		d := &e.Sale().Draws[i]
 		status, err := e.Draw(d.ID)
+		if refusal, ok := errors.AsType[*engine.Refusal](err); ok && refusal.Code == engine.NotLeader {
+			return // a standby that has not caught up, or no longer follows
+		}
 		if err != nil {
 			panic("BUG: the sale does not have its own draw: " + err.Error())
 		}

@@ -36,9 +36,12 @@ var families = []struct {
 	{"access_slot_windows_open", "Access slots that are open now.", []string{"phase"}},
 	{"phase_open", "1 while the phase is open.", []string{"phase"}},
 	{"draw_unfrozen_seconds",
-		"Time on the sale clock since registration for the draw closed, while its entries are not frozen; otherwise 0.",
+		"Time on the sale clock since registration for the draw closed, while its entries are not frozen; otherwise 0. " +
+			"Missing on a standby that cannot read.",
 		[]string{"draw"}},
-	{"draw_void", "1 if the draw's round is due and its entries were not frozen before: it cannot be run.",
+	{"draw_void",
+		"1 if the draw's round is due and its entries were not frozen before: it cannot be run. " +
+			"Missing on a standby that cannot read.",
 		[]string{"draw"}},
 	{"sale_clock_timestamp_seconds", "Time of the sale clock, in seconds since 1970.", nil},
 	{"sale_clock_ahead_seconds",

@@ -158,6 +158,7 @@ func TestStandbyOfNoJournal(t *testing.T) {
 	flush(t, r)
 	standby := launch(t, "--redis", r.URL(), "--standby")
 	standby.await(func() bool { return strings.Contains(standby.page("/readyz"), "FLUSHALL was called") })
+	require.Zero(t, standby.gauge("seathold_leader"))
 	leader := start(t, "--redis", r.URL(), "--new")
 	a, err := leader.call(http.MethodPost, "/v1/reservations",
 		`{"account":"ann","lines":[{"session":"ATH10","category":"A","quantity":1}]}`)
