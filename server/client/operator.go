@@ -52,27 +52,24 @@ func (o *Operator) Run(ctx context.Context, draw string, beacon []byte) (d Draw,
 // Export returns the files of a draw that was run, as a tar archive. The caller closes it. Refused with draw_not_run
 // and export_under_way.
 func (o *Operator) Export(ctx context.Context, draw string) (io.ReadCloser, error) {
-	response, err := o.c.send(ctx, http.MethodGet, operatorPath(draw, "export"), nil)
-	if err != nil {
-		return nil, err
-	}
-	return response.Body, nil
+	return o.download(ctx, operatorPath(draw, "export"))
 }
 
 // Winners returns the accounts of the winners of a draw that was run, as CSV: rank, account and the salt with which
 // its handle in the export opens. The caller closes it. Refused with draw_not_run and export_under_way.
 func (o *Operator) Winners(ctx context.Context, draw string) (io.ReadCloser, error) {
-	response, err := o.c.send(ctx, http.MethodGet, operatorPath(draw, "winners"), nil)
-	if err != nil {
-		return nil, err
-	}
-	return response.Body, nil
+	return o.download(ctx, operatorPath(draw, "winners"))
 }
 
 // Rescue returns the state of a sale whose journal has failed for good, as a journal.StreamReader reads it. The caller
 // closes it. Refused with journal_works.
 func (o *Operator) Rescue(ctx context.Context) (io.ReadCloser, error) {
-	response, err := o.c.send(ctx, http.MethodGet, "/admin/journal/rescue", nil)
+	return o.download(ctx, "/admin/journal/rescue")
+}
+
+// download returns the body of an answer, which the caller closes.
+func (o *Operator) download(ctx context.Context, path string) (io.ReadCloser, error) {
+	response, err := o.c.send(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return nil, err
 	}

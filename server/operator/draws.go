@@ -48,9 +48,21 @@ func (d *draws) handler() http.Handler {
 	paths.Handle("POST /admin/draws/{draw}/freeze", d.call(d.freeze))
 	paths.Handle("POST /admin/draws/{draw}/round", d.call(d.postpone))
 	paths.Handle("POST /admin/draws/{draw}/run", d.call(d.run))
-	paths.Handle("GET /admin/draws/{draw}/winners", d.call(d.winners))
-	paths.Handle("GET /admin/draws/{draw}/export", d.call(d.export))
+	paths.Handle("GET /admin/draws/{draw}/winners", d.call(d.alone(d.winners)))
+	paths.Handle("GET /admin/draws/{draw}/export", d.call(d.alone(d.export)))
 	return http.NewCrossOriginProtection().Handler(paths)
+}
+
+// alone refuses a call while another one that needs as much memory is under way.
+func (d *draws) alone(answer func(http.ResponseWriter, *http.Request, *engine.Engine) error) func(
+	http.ResponseWriter, *http.Request, *engine.Engine) error {
+	return func(w http.ResponseWriter, r *http.Request, e *engine.Engine) error {
+		if !d.exporting.TryLock() {
+			return &refusal{&exportUnderWay, "a draw is being exported; retry when that export has ended"}
+		}
+		defer d.exporting.Unlock()
+		return answer(w, r, e)
+	}
 }
 
 func (d *draws) read(w http.ResponseWriter, r *http.Request, e *engine.Engine) error {
@@ -122,10 +134,6 @@ func (d *draws) answer(w http.ResponseWriter, e *engine.Engine, status engine.Dr
 // gives the same bytes, so nothing is kept in between. There is one export at a time, since each uses twice the memory
 // of all entries.
 func (d *draws) export(w http.ResponseWriter, r *http.Request, e *engine.Engine) error {
-	if !d.exporting.TryLock() {
-		return &refusal{&exportUnderWay, "a draw is being exported; retry when that export has ended"}
-	}
-	defer d.exporting.Unlock()
 	id, sizes := r.PathValue("draw"), map[string]*size{}
 	if err := e.ExportDraw(id, func(name string) (io.WriteCloser, error) {
 		sizes[name] = new(size)
@@ -146,10 +154,6 @@ func (d *draws) export(w http.ResponseWriter, r *http.Request, e *engine.Engine)
 
 // winners lists the winners' accounts with the salts of their handles. It uses as much memory as an export.
 func (d *draws) winners(w http.ResponseWriter, r *http.Request, e *engine.Engine) error {
-	if !d.exporting.TryLock() {
-		return &refusal{&exportUnderWay, "a draw is being exported; retry when that export has ended"}
-	}
-	defer d.exporting.Unlock()
 	id := r.PathValue("draw")
 	if status, err := e.Draw(id); err != nil {
 		return err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -88,8 +87,8 @@ func (c *verifyDrawCommand) compareRoot(s *draw.Summary) (with string, err error
 	root, with := strings.ToLower(c.Root), "is the one given with --root"
 	switch {
 	case root != "":
-		if digits, err := hex.DecodeString(root); err != nil || len(digits) != len(s.Root) {
-			return "", usagef("--root %q is not 64 hexadecimal digits", root)
+		if _, err := digest("--root", root); err != nil {
+			return "", usageError{err}
 		}
 	case c.Server != "":
 		if root, err = c.publishedRoot(s); err != nil {

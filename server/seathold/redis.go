@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
 	"strings"
 
@@ -51,15 +50,9 @@ func (f *redisFlags) check() error {
 // options returns where the journal is kept, for redis.Open. The name is used unless there is one in the flags.
 func (f *redisFlags) options(name string) (redis.Options, error) {
 	o := redis.Options{Address: f.URL, Name: cmp.Or(f.Name, name)}
-	var authorities *x509.CertPool
-	if f.CA != "" {
-		pem, err := os.ReadFile(f.CA)
-		if err != nil {
-			return o, fmt.Errorf("--redis-ca: %w", err)
-		}
-		if authorities = x509.NewCertPool(); !authorities.AppendCertsFromPEM(pem) {
-			return o, fmt.Errorf("--redis-ca: %s has no certificates in PEM", f.CA)
-		}
+	authorities, err := readAuthorities("--redis-ca", f.CA)
+	if err != nil {
+		return o, err
 	}
 	if f.Cert != "" {
 		if _, err := f.certificate(nil); err != nil {
