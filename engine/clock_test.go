@@ -12,8 +12,8 @@ import (
 	"github.com/seathold/seathold/engine/saleclock"
 )
 
-// After a restart on a machine whose clock is an hour behind, the sale clock starts at the journal's latest instant. No
-// outcome is dated before one that it follows.
+// After a restart on a machine whose clock is an hour slow, the sale clock starts at the journal's latest instant. No
+// outcome is dated before an earlier one.
 func TestRestartOnAClockThatIsBehind(t *testing.T) {
 	kept := newStore()
 	s := newSeller(stressSale(t, 1, 100), func() (journal.Backend, error) { return kept.open(), nil })

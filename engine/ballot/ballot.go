@@ -307,8 +307,8 @@ func (b *Ballot) Run(beacon draw.Beacon) (seq uint64, err error) {
 	return seq, nil
 }
 
-// runnable refuses to run a draw whose entries were not frozen before the round, or whose round is not yet due: then no
-// relay has its beacon, unless the sale clock is behind, and with such a clock the date of the freeze says nothing.
+// runnable refuses to run a draw whose entries were not frozen before the round, or whose round is not yet due. No
+// relay has the beacon of such a round. If one has, the sale clock is slow, and the date of the freeze proves nothing.
 func (b *Ballot) runnable(now time.Time) error {
 	f, timing := b.frozen.Load(), b.timing(always)
 	due := timing.Due(&b.terms)

@@ -45,9 +45,9 @@ func (b *Ballot) timing(include func(*announcement) bool) (t draw.Timing) {
 
 func always(*announcement) bool { return true }
 
-// Postpone names a later round, before the present one is due: see draw.Timing.Postpone. It requires by the clock of
-// the machine too that the present one is not due: a sale clock that is behind would let the operator drop a beacon
-// that he has seen. Naming the present round of a postponed draw again changes nothing. The outcome is visible once
+// Postpone names a later round, before the present one is due: see draw.Timing.Postpone. The present round must not be
+// due by the clock of the machine either. With a slow sale clock alone, the operator could drop a beacon that he has
+// seen. Naming the present round of a postponed draw again changes nothing. The outcome is visible once
 // the record with the returned sequence is durable. Errors are ErrAlreadyDrawn and those of draw.Timing.Postpone.
 func (b *Ballot) Postpone(round uint64) (seq uint64, err error) {
 	b.freezeLock.Lock()
@@ -117,10 +117,10 @@ func (b *Ballot) isVoid(now time.Time) bool {
 	return !timing.Frozen.Sale.Before(timing.Due(&b.terms))
 }
 
-// CheckRevival refuses a definition that gives a void draw another round. Whoever sees a beacon that does not suit
-// could otherwise leave the entries unfrozen, and wait for a round that does. If there are entries, a round that is
-// due by the clock of the machine cannot be replaced either: the sale clock is a flag, and may be behind. was are the
-// terms of the definition before.
+// CheckRevival refuses a definition that gives a void draw another round. Otherwise an operator who has seen a beacon
+// that does not suit him could leave the entries unfrozen, and wait for one that does. If there are entries, a round
+// that is due by the clock of the machine cannot be replaced either, since the sale clock is a flag and may be slow.
+// was are the terms of the previous definition.
 func (b *Ballot) CheckRevival(was *draw.Terms, now time.Time) error {
 	timing := b.timing(always)
 	due := timing.Due(was)
