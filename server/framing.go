@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -111,9 +110,6 @@ func (s *Server) unreadable(ctx *fasthttp.RequestCtx, err error) {
 // closeGracefully marks a connection that is closed while its client may still be sending, see conn.Close. A connection
 // of which nothing was read is not marked.
 func closeGracefully(c net.Conn) {
-	if layer, ok := c.(*tls.Conn); ok {
-		c = layer.NetConn()
-	}
 	if own, ok := c.(*conn); ok {
 		own.graceful.Store(own.received.Load())
 	}

@@ -3,11 +3,13 @@ package server
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -70,6 +72,7 @@ type fixture struct {
 	client  *http.Client
 	log     *safeBuffer
 	served  chan error
+	secure  *tls.Config // of a client, when dial uses TLS
 }
 
 // early is an instant at which one phase of each programme of the test sale is open.
@@ -102,6 +105,26 @@ func startWith(t testing.TB, clock *handClock, e *engine.Engine, change func(*Op
 	go func() { f.served <- f.server.Serve(ln) }()
 	t.Cleanup(f.stop)
 	return f
+}
+
+// overTLS adds a listener with TLS, and returns the fixture of its clients.
+func (f *fixture) overTLS() *fixture {
+	donor := httptest.NewTLSServer(http.NotFoundHandler()) // has a certificate for 127.0.0.1
+	f.t.Cleanup(donor.Close)
+	ln := must(net.Listen("tcp", "127.0.0.1:0"))(f.t)
+	served := make(chan error, 1)
+	go func() {
+		served <- f.server.ServeThrough(ln, func(c net.Conn) net.Conn { return tls.Server(c, donor.TLS) })
+	}()
+	f.t.Cleanup(func() {
+		f.stop()
+		require.NoError(f.t, <-served)
+	})
+	secure := *f
+	secure.address = ln.Addr().String()
+	secure.secure = donor.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+	secure.secure.ServerName = "127.0.0.1"
+	return &secure
 }
 
 func (f *fixture) stop() {

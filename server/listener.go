@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -22,19 +23,19 @@ const (
 // listener counts connections, refuses those beyond its limit, and drains them when the server shuts down.
 type listener struct {
 	net.Listener
-	limit    int
-	refusal  []byte    // the response to a connection beyond the limit; nil under TLS
-	shedding *shedding // of the gates; nil under TLS, where this layer cannot read the requests
+	limit   int
+	wrap    func(net.Conn) net.Conn // the layer between a socket and its conn; nil for none
+	refusal []byte                  // the response to a connection beyond the limit; nil with a layer
 
 	mu     sync.Mutex
 	conns  map[*conn]struct{}
 	closed bool
 }
 
-// newListener makes a listener. shedding is nil under TLS.
-func newListener(ln net.Listener, limit int, shedding *shedding) *listener {
-	l := &listener{Listener: ln, limit: limit, shedding: shedding, conns: map[*conn]struct{}{}}
-	if shedding != nil {
+// newListener makes a listener of at most limit connections, with the layer that wrap adds to each.
+func newListener(ln net.Listener, limit int, wrap func(net.Conn) net.Conn) *listener {
+	l := &listener{Listener: ln, limit: limit, wrap: wrap, conns: map[*conn]struct{}{}}
+	if wrap == nil {
 		l.refusal = overloadedAnswer("Connection: close\r\n")
 	}
 	return l
@@ -64,9 +65,9 @@ func (l *listener) Accept() (net.Conn, error) {
 
 // admit registers a connection, or refuses it and returns nil.
 func (l *listener) admit(c net.Conn) *conn {
-	own := &conn{Conn: c, through: c, listener: l}
-	if l.shedding != nil {
-		own.through = newGate(c, l.shedding)
+	own := &conn{Conn: c, socket: c, listener: l}
+	if l.wrap != nil {
+		own.Conn = l.wrap(c)
 	}
 	l.mu.Lock()
 	room := !l.closed && len(l.conns) < l.limit
@@ -133,14 +134,16 @@ func (l *listener) cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c := range l.conns {
-		_ = c.Conn.Close() // its worker then calls conn.Close
+		_ = c.socket.Close() // its worker then calls conn.Close
 	}
 }
 
-// conn is a connection that tracks whether its client waits for a response.
+// conn is a connection that tracks whether its client waits for a response. It is above TLS, so it reads requests and
+// writes responses. It has no method but those of net.Conn: if fasthttp saw the others of a tls.Conn, it would complete
+// the handshake before the first Read, and without a deadline.
 type conn struct {
-	net.Conn
-	through  io.ReadWriter // the gate, or the connection itself
+	net.Conn          // the layer of TLS, or the socket itself
+	socket   net.Conn // what was accepted
 	listener *listener
 
 	received atomic.Bool // something was read
@@ -150,7 +153,7 @@ type conn struct {
 }
 
 func (c *conn) Read(p []byte) (int, error) {
-	n, err := c.through.Read(p)
+	n, err := c.Conn.Read(p)
 	if n > 0 {
 		c.received.Store(true)
 		c.inFlight.Store(true)
@@ -164,7 +167,7 @@ func (c *conn) Write(p []byte) (int, error) {
 	if !c.received.Load() {
 		return len(p), nil
 	}
-	n, err := c.through.Write(p)
+	n, err := c.Conn.Write(p)
 	c.inFlight.Store(false)
 	return n, err
 }
@@ -175,9 +178,6 @@ func (c *conn) Write(p []byte) (int, error) {
 func (c *conn) Close() error {
 	err := net.ErrClosed
 	c.once.Do(func() {
-		if g, ok := c.through.(*gate); ok {
-			g.setBacklogged(false)
-		}
 		if c.graceful.Load() {
 			c.linger()
 		}
@@ -189,11 +189,18 @@ func (c *conn) Close() error {
 	return err
 }
 
-// linger reads until the client ends its side, the deadline, or the client's reset.
+// linger reads until the client ends its side, the deadline, or the client's reset. With TLS, the client first receives
+// the alert that nothing follows.
 func (c *conn) linger() {
-	half, ok := c.Conn.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil || c.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+	if c.SetDeadline(time.Now().Add(lingerTime)) != nil {
 		return
 	}
-	_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
+	if layer, ok := c.Conn.(*tls.Conn); ok && layer.CloseWrite() != nil {
+		return
+	}
+	half, ok := c.socket.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	_, _ = io.CopyN(io.Discard, c.socket, lingerBytes)
 }

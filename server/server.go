@@ -3,7 +3,7 @@
 //
 // A request passes through these stations, in this order:
 //
-//   - gate.go sheds load: under overload it refuses pipelined reservations that would only wait.
+//   - listener.go bounds the connections, and drains them when the server shuts down.
 //   - framing.go refuses what is not unambiguous HTTP.
 //   - admission.go bounds the operations in flight.
 //   - keys.go checks the caller's key.
@@ -82,7 +82,6 @@ type Server struct {
 	keys      *Keys
 	log       *slog.Logger
 	admission *admission
-	shedding  *shedding
 	stock     *stockText
 	answers   answers
 	http      fasthttp.Server
@@ -112,7 +111,6 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		stock:     newStockText(o.Engine.Sale()),
 	}
 	s.current.Store(o.Engine)
-	s.shedding = newShedding(s, o.WriteTimeout)
 	s.calls, s.cancel = context.WithCancel(ctx)
 	s.exchanges.New = func() any { return &exchange{server: s} }
 	s.batches.New = func() any { return &batch{} }
@@ -163,13 +161,10 @@ func (s *Server) Replace(e *engine.Engine) { s.current.Store(e) }
 // Serve serves ln, and closes it, until Shutdown is called. It then returns nil.
 func (s *Server) Serve(ln net.Listener) error { return s.ServeThrough(ln, nil) }
 
-// ServeThrough is Serve with a layer around the connections, such as TLS; a nil wrap adds none.
-func (s *Server) ServeThrough(ln net.Listener, wrap func(net.Listener) net.Listener) error {
-	shedding := s.shedding
-	if wrap != nil {
-		shedding = nil
-	}
-	l := newListener(ln, s.maxConnections, shedding)
+// ServeThrough is Serve with a layer around each connection, such as TLS; a nil wrap adds none. wrap returns at once: a
+// handshake belongs into the layer's first Read. Close of the layer closes the connection.
+func (s *Server) ServeThrough(ln net.Listener, wrap func(net.Conn) net.Conn) error {
+	l := newListener(ln, s.maxConnections, wrap)
 	s.mu.Lock()
 	if s.draining.Load() {
 		s.mu.Unlock()
@@ -177,10 +172,7 @@ func (s *Server) ServeThrough(ln net.Listener, wrap func(net.Listener) net.Liste
 	}
 	s.listeners = append(s.listeners, l)
 	s.mu.Unlock()
-	if wrap == nil {
-		return s.http.Serve(l)
-	}
-	return s.http.Serve(wrap(l))
+	return s.http.Serve(l)
 }
 
 // Shutdown stops accepting, answers every request that was read, and returns when all connections are closed. When ctx

@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -104,7 +105,22 @@ func (f *fixture) sellUntilClosed(client, depth int, answered *atomic.Int64) (un
 // TestShutdownEndsIdleConnections checks that a shutdown does not wait for idle connections, and waits for one with a
 // request in flight.
 func TestShutdownEndsIdleConnections(t *testing.T) {
-	f, j := startStalling(t)
+	onEachListener(t, shutdownEndsIdleConnections)
+}
+
+// onEachListener runs a test on a plain listener, and on one with TLS.
+func onEachListener(t *testing.T, test func(t *testing.T, f *fixture, j *stallingJournal)) {
+	t.Run("plain", func(t *testing.T) {
+		f, j := startStalling(t)
+		test(t, f, j)
+	})
+	t.Run("tls", func(t *testing.T) {
+		f, j := startStalling(t)
+		test(t, f.overTLS(), j)
+	})
+}
+
+func shutdownEndsIdleConnections(t *testing.T, f *fixture, j *stallingJournal) {
 	silent, used, busy := f.dial(), f.dial(), f.dial()
 	for _, c := range []net.Conn{used, busy} {
 		_, err := io.WriteString(c, "GET /v1/phases HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -115,6 +131,9 @@ func TestShutdownEndsIdleConnections(t *testing.T) {
 	f.beginReserve(busy)
 	down := make(chan error, 1)
 	go func() { down <- f.server.Shutdown(t.Context()) }()
+	if c, ok := silent.(*tls.Conn); ok {
+		silent = c.NetConn() // it has not even begun the handshake
+	}
 	for _, c := range []net.Conn{silent, used} { // both are closed while the third waits for the journal
 		require.Empty(t, must(io.ReadAll(c))(t))
 		require.NoError(t, c.Close())
@@ -131,7 +150,10 @@ func TestShutdownEndsIdleConnections(t *testing.T) {
 // TestShutdownClosesGracefully checks that a client that has sent more than was read receives its answer and an orderly
 // close. A reset could overtake the answer.
 func TestShutdownClosesGracefully(t *testing.T) {
-	f, j := startStalling(t)
+	onEachListener(t, shutdownClosesGracefully)
+}
+
+func shutdownClosesGracefully(t *testing.T, f *fixture, j *stallingJournal) {
 	c := f.dial()
 	j.stalled.Store(true)
 	f.beginReserve(c)

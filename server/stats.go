@@ -10,7 +10,6 @@ import (
 type Stats struct {
 	Answers     map[int]uint64 // responses so far, by HTTP status
 	Connections int            // open, on all listeners
-	Backlogged  int            // connections with more pipelined reservations than can be answered soon
 	InFlight    int            // operations in flight; for a moment it may include some that are being refused
 	MaxInFlight int            // the limit on these
 	Refused     uint64         // operations refused by admission control so far
@@ -21,7 +20,6 @@ type Stats struct {
 func (s *Server) Stats() Stats {
 	stats := Stats{
 		Answers:     map[int]uint64{200: 0, 201: 0, 409: 0, 500: 0, 503: 0},
-		Backlogged:  int(s.shedding.backlogged.Load()),
 		InFlight:    int(s.admission.inFlight.Load()),
 		MaxInFlight: int(s.admission.limit),
 		Refused:     s.admission.refused.Load(),

@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -34,6 +35,9 @@ func (f *fixture) raw(request string) *answer {
 func (f *fixture) dial() net.Conn {
 	f.t.Helper()
 	c := must(net.Dial("tcp", f.address))(f.t)
+	if f.secure != nil {
+		c = tls.Client(c, f.secure)
+	}
 	require.NoError(f.t, c.SetDeadline(time.Now().Add(patience)))
 	return c
 }

@@ -97,7 +97,6 @@ func (p page) api(s *server.Server) {
 	}
 	p.gauge("http_connections", float64(stats.Connections))
 	p.gauge("admission_in_flight_operations", float64(stats.InFlight))
-	p.gauge("admission_queued_connections", float64(stats.Backlogged))
 	p.gauge("admission_limit_operations", float64(stats.MaxInFlight))
 	p.counter("admission_refused_total", stats.Refused)
 }

@@ -16,7 +16,6 @@ var families = []struct {
 		"HTTP responses of the API by status, including those that never reached the engine.", []string{"status"}},
 	{"http_connections", "Open connections of the API.", nil},
 	{"admission_in_flight_operations", "Operations in flight: admitted and not yet answered.", nil},
-	{"admission_queued_connections", "Connections with more pipelined reservations than can be answered soon.", nil},
 	{"admission_limit_operations", "Most operations that may be in flight.", nil},
 	{"admission_refused_total", "Operations refused by admission control, with the code overloaded.", nil},
 	{"reservations", "Reservations by state; absent on a standby.", []string{"state"}},

@@ -167,11 +167,11 @@ func (s *service) serve(api *server.Server) error {
 }
 
 // layer adds TLS to the API's connections.
-func (s *service) layer() func(net.Listener) net.Listener {
+func (s *service) layer() func(net.Conn) net.Conn {
 	if s.tls == nil {
 		return nil
 	}
-	return func(ln net.Listener) net.Listener { return tls.NewListener(ln, s.tls) }
+	return func(c net.Conn) net.Conn { return tls.Server(c, s.tls) }
 }
 
 func (s *service) startOperator() {
