@@ -32,14 +32,14 @@ func (e *Engine) choosePhase(q *Request, lines resolvedLines, unknown error, now
 	if q.Phase != "" {
 		i, ok := e.sale.PhaseByID(q.Phase)
 		if !ok {
-			return 0, r.refuse(Refusal{Code: UnknownPhase, Phase: q.Phase})
+			return 0, r.refuse(Refusal{Code: UnknownPhase, Phase: q.Phase, offer: e.offerOf(q, lines, now)})
 		}
 		if !e.calendar.phases[i].open(now) {
-			return 0, e.notOpen(i, r)
+			return 0, r.refuse(notOpen(&e.sale.Phases[i], e.offerOf(q, lines, now)))
 		}
 		return i, nil
 	}
-	var choices [4]choice // by the number of preferences that are met
+	var choices [4]phaseSet // by the number of preferences that are met
 	for i := range e.sale.Phases {
 		if !e.calendar.phases[i].open(now) {
 			continue
@@ -59,72 +59,56 @@ func (e *Engine) choosePhase(q *Request, lines resolvedLines, unknown error, now
 		}
 	}
 	met := 3
-	for met > 0 && choices[met].count == 0 {
+	for met > 0 && choices[met] == 0 {
 		met--
 	}
-	switch c := choices[met]; {
-	case c.count == 0:
-		return 0, e.notOpen(e.nextPhase(lines, now), r)
-	case c.count == 1 || met < 2: // met < 2: no phase sells these sessions, and checkRules will refuse them
-		return c.first, nil
+	switch fit := choices[met]; {
+	case fit == 0:
+		return 0, e.noneOpen(q, lines, now, r)
+	case fit.len() == 1 || met < 2: // met < 2: no phase sells these sessions, and checkRules will refuse them
+		return fit.first(), nil
 	case unknown != nil: // the unknown session could decide between the phases
 		return 0, unknown
+	default:
+		o := e.offerOf(q, lines, now)
+		o.fit = fit
+		return 0, r.refuse(Refusal{Code: PhaseRequired, offer: o})
 	}
-	return 0, r.refuse(Refusal{Code: PhaseRequired})
 }
 
-// choice counts candidates and stores the first.
-type choice struct{ count, first int }
-
-func (c *choice) add(phase int) {
-	if c.count == 0 {
-		c.first = phase
+// noneOpen refuses a request while no phase is open. It names one of those that sell the sessions, or of all if none
+// does: the next to open, or else the last to have closed.
+func (e *Engine) noneOpen(q *Request, lines resolvedLines, now int64, r *Reservation) error {
+	o := e.offerOf(q, lines, now)
+	candidates := o.all(func(_ int, p *catalog.Phase) bool { return lines.soldIn(p) })
+	if candidates == 0 {
+		candidates = o.all(func(int, *catalog.Phase) bool { return true })
 	}
-	c.count++
+	return r.refuse(notOpen(o.nearest(candidates), o))
 }
 
-// nextPhase returns the phase that a refusal names if none is open: of those that sell the sessions, or of all if none
-// does, the next to open, or else the last to have closed.
-func (e *Engine) nextPhase(lines resolvedLines, now int64) int {
-	best, bestSells := 0, false
-	for i := range e.sale.Phases {
-		sells := lines.soldIn(&e.sale.Phases[i])
-		if i == 0 || sells && !bestSells || sells == bestSells && e.nearer(i, best, now) {
-			best, bestSells = i, sells
-		}
-	}
-	return best
-}
-
-func (e *Engine) nearer(a, b int, now int64) bool {
-	wa, wb := e.calendar.phases[a], e.calendar.phases[b]
-	if upcoming := wa.opens > now; upcoming != (wb.opens > now) {
-		return upcoming
-	} else if upcoming {
-		return wa.opens < wb.opens
-	}
-	return wa.closes > wb.closes
-}
-
-func (e *Engine) notOpen(phase int, r *Reservation) error {
-	p := &e.sale.Phases[phase]
-	return r.refuse(Refusal{Code: PhaseNotOpen, Phase: p.ID, OpensAt: p.OpensAt, ClosesAt: p.ClosesAt})
+func notOpen(p *catalog.Phase, o offer) Refusal {
+	return Refusal{Code: PhaseNotOpen, Phase: p.ID, OpensAt: p.OpensAt, ClosesAt: p.ClosesAt, offer: o}
 }
 
 // checkAccess decides whether the account may buy in the phase now.
-func (e *Engine) checkAccess(account string, phase int, now int64, r *Reservation) error {
+func (e *Engine) checkAccess(q *Request, lines resolvedLines, phase int, now int64, r *Reservation) error {
 	p := &e.sale.Phases[phase]
 	if p.Access == catalog.Open {
 		return nil
 	}
-	slot, ok := e.access(e.inventory.FindAccount(account), phase)
+	refusal := Refusal{Phase: p.ID}
+	slot, ok := e.access(e.inventory.FindAccount(q.Account), phase)
 	switch {
 	case !ok:
-		return r.refuse(Refusal{Code: NoAccessSlot, Phase: p.ID})
+		refusal.Code = NoAccessSlot
 	case now < slot.OpensAt.UnixMilli():
-		return r.refuse(Refusal{Code: SlotNotOpen, Phase: p.ID, OpensAt: slot.OpensAt})
+		refusal.Code, refusal.OpensAt = SlotNotOpen, slot.OpensAt
 	case now >= slot.ClosesAt.UnixMilli():
-		return r.refuse(Refusal{Code: SlotEnded, Phase: p.ID, ClosesAt: slot.ClosesAt})
+		refusal.Code, refusal.ClosesAt = SlotEnded, slot.ClosesAt
+	default:
+		return nil
 	}
-	return nil
+	refusal.offer = e.offerOf(q, lines, now)
+	return r.refuse(refusal)
 }

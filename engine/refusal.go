@@ -97,45 +97,39 @@ var refusals = [...]Rule{
 			}
 			return "the reservation is already confirmed, with the reference " + quoted(r.Reference)
 		}},
-	{ReservationReleased, 409, "Reservation released", nil, always("the reservation was released")},
+	{ReservationReleased, 409, "Reservation released", nil,
+		always("the reservation was released; use a new id for a new reservation")},
 	// No call takes the lines of an expired reservation again.
 	{ReservationExpired, 409, "Reservation expired",
-		[]Fact{flagFact("can_take_again", func(*Refusal) bool { return false })}, always("the reservation has expired")},
+		[]Fact{flagFact("can_take_again", func(*Refusal) bool { return false })},
+		always("the reservation has expired; use a new id for a new reservation")},
 
 	{UnknownPhase, 422, "Unknown phase", []Fact{factPhase}, func(r *Refusal) string {
-		return fmt.Sprintf("the sale has no phase %q", r.Phase)
+		return fmt.Sprintf("the sale has no phase %q", r.Phase) + r.offer.elsewhere(r)
 	}},
-	{PhaseRequired, 422, "Phase required", nil, always(`several open phases fit; name one in "phase"`)},
-	{PhaseNotOpen, 403, "Phase not open", []Fact{factPhase, factOpensAt, factClosesAt}, func(r *Refusal) string {
-		return fmt.Sprintf("phase %s is open from %s until %s", r.Phase, stamp(r.OpensAt), stamp(r.ClosesAt))
-	}},
+	{PhaseRequired, 422, "Phase required", nil, phaseRequired},
+	{PhaseNotOpen, 403, "Phase not open", []Fact{factPhase, factOpensAt, factClosesAt}, phaseNotOpen},
 	{NoAccessSlot, 403, "No access slot", []Fact{factPhase}, func(r *Refusal) string {
-		return fmt.Sprintf("the account has no access slot in phase %s", r.Phase)
+		return noSlot(r, "the account has none")
 	}},
 	{SlotNotOpen, 403, "Access slot not open yet", []Fact{factOpensAt}, func(r *Refusal) string {
-		return "the account's access slot opens at " + stamp(r.OpensAt)
+		return noSlot(r, "the account's opens at "+stamp(r.OpensAt))
 	}},
 	{SlotEnded, 403, "Access slot ended", []Fact{timeFact("closed_at", func(r *Refusal) time.Time { return r.ClosesAt })},
-		func(r *Refusal) string { return "the account's access slot ended at " + stamp(r.ClosesAt) }},
+		func(r *Refusal) string { return noSlot(r, "the account's ended at "+stamp(r.ClosesAt)) }},
 
 	{UnknownSession, 422, "Unknown session", []Fact{factSession}, noSession},
-	{UnknownCategory, 422, "Unknown price category", []Fact{factSession, factCategory}, func(r *Refusal) string {
-		return fmt.Sprintf("session %s has no price category %q", r.Session, r.Category)
-	}},
-	{NotOnSale, 422, "Not on sale", []Fact{factSession}, func(r *Refusal) string {
-		if r.Phase == "" {
-			return fmt.Sprintf("session %s is not on sale", r.Session)
-		}
-		return fmt.Sprintf("session %s is not on sale in phase %s", r.Session, r.Phase)
-	}},
+	{UnknownCategory, 422, "Unknown price category", []Fact{factSession, factCategory}, unknownCategory},
+	{NotOnSale, 422, "Not on sale", []Fact{factSession}, notOnSale},
 	{Paused, 409, "Session paused", []Fact{factSession}, func(r *Refusal) string {
-		return fmt.Sprintf("session %s is paused", r.Session)
+		return fmt.Sprintf("the sale of session %s is paused; retry later, with the same id", r.Session)
 	}},
 	{PackShape, 422, "Wrong pack shape", []Fact{
 		numberFact("sessions_required", func(r *Refusal) int { return r.Limit }),
 		numberFact("sessions_given", func(r *Refusal) int { return r.Requested }),
 	}, func(r *Refusal) string {
-		return fmt.Sprintf("a pack takes exactly %d different sessions; the request has %d", r.Limit, r.Requested)
+		return fmt.Sprintf("%s takes packs of exactly %d different sessions; the request has %d", r.offer.chosen(r), r.Limit,
+			r.Requested) + r.offer.elsewhere(r)
 	}},
 	{SessionNotFound, 404, "Session not found", []Fact{factSession}, noSession},
 
@@ -168,16 +162,17 @@ var refusals = [...]Rule{
 
 	{Overloaded, 503, "Overloaded", nil, always("the server is overloaded and did nothing; retry in a moment")},
 	{Full, 503, "Full", []Fact{textFact("table", func(r *Refusal) string { return r.Table })}, func(r *Refusal) string {
-		return fmt.Sprintf("the server has no room for more %s and did nothing; its operator must give it more", r.Table)
+		return fmt.Sprintf("the server has no room for more %s and did nothing; its operator must make room, then retry",
+			r.Table)
 	}},
 	{JournalUnavailable, 503, "Journal unavailable", nil,
 		always("the journal does not respond; retry with the same id to learn whether the call took effect")},
 	{NotLeader, 503, "Not the leader", []Fact{textFact("leader", func(r *Refusal) string { return r.Leader })},
 		func(r *Refusal) string {
 			if r.Leader == "" {
-				return "this server is not the leader"
+				return "this server is not the leader; send the request to another server of the sale"
 			}
-			return "this server is not the leader; the leader is " + r.Leader
+			return "this server is not the leader; send the request to the leader, " + r.Leader
 		}},
 }
 
@@ -267,6 +262,8 @@ type Refusal struct {
 	Available int
 	OpensAt   time.Time
 	ClosesAt  time.Time
+
+	offer offer // for the detail
 }
 
 func (r *Refusal) Error() string { return string(r.Code) + ": " + r.Detail() }

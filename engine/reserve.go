@@ -158,7 +158,8 @@ func (e *Engine) resolve(q *Request, r *Reservation) (found resolvedLines, unkno
 		}
 		pool, ok := e.sale.PoolOf(session, l.Category)
 		if !ok {
-			return found, r.refuse(Refusal{Code: UnknownCategory, Session: l.Session, Category: l.Category})
+			return found, r.refuse(Refusal{Code: UnknownCategory, Session: l.Session, Category: l.Category,
+				offer: offer{sale: e.sale}})
 		}
 		if !found.has(session) {
 			found.sessions++
@@ -207,20 +208,22 @@ func (e *Engine) checkRules(q *Request, lines resolvedLines, unknown error, now 
 	if err != nil {
 		return 0, err
 	}
-	if err := e.checkAccess(q.Account, phase, now, r); err != nil {
+	if err := e.checkAccess(q, lines, phase, now, r); err != nil {
 		return 0, err
 	}
 	p := &e.sale.Phases[phase]
 	for _, l := range lines.lines {
 		if session := e.sale.Pools[l.Pool].Session; !p.Sells(session) {
-			return 0, r.refuse(Refusal{Code: NotOnSale, Session: e.sale.Sessions[session].ID, Phase: p.ID})
+			return 0, r.refuse(Refusal{Code: NotOnSale, Session: e.sale.Sessions[session].ID, Phase: p.ID,
+				offer: e.offerOf(q, lines, now)})
 		}
 	}
 	if unknown != nil {
 		return 0, unknown
 	}
 	if p.Kind == catalog.Pack && lines.sessions != p.PackSessions {
-		return 0, r.refuse(Refusal{Code: PackShape, Limit: p.PackSessions, Requested: lines.sessions})
+		return 0, r.refuse(Refusal{Code: PackShape, Phase: p.ID, Limit: p.PackSessions, Requested: lines.sessions,
+			offer: e.offerOf(q, lines, now)})
 	}
 	return phase, nil
 }

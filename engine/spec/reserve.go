@@ -133,7 +133,7 @@ func (m *Model) known(l Line) Refusal {
 // packShape refuses a pack that does not have exactly the phase's number of different sessions.
 func (m *Model) packShape(op Operation, phase *catalog.Phase) Refusal {
 	if n := len(sessionsOf(op.Lines)); phase.Kind == catalog.Pack && n != phase.PackSessions {
-		return Refusal{Code: "pack_shape", Limit: phase.PackSessions, Requested: n}
+		return Refusal{Code: "pack_shape", Phase: phase.ID, Limit: phase.PackSessions, Requested: n}
 	}
 	return Refusal{}
 }
