@@ -26,7 +26,7 @@ func (s *Server) headerReceived(h *fasthttp.RequestHeader) fasthttp.RequestConfi
 	if !isBatch(h) {
 		return fasthttp.RequestConfig{}
 	}
-	if s.roleOf(h) < Sell {
+	if s.callerOf(h).Role < Sell {
 		h.SetContentLength(0)
 		h.SetConnectionClose()
 	}

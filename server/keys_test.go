@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,7 +14,7 @@ const (
 	readKey  = "read-0123456789abcdef"
 	sellKey  = "sell-0123456789abcdef"
 	adminKey = "admin-0123456789abcdef"
-	keyFile  = "# keys\n\n read " + readKey + "\nsell\t" + sellKey + "\nadmin " + adminKey + "\n"
+	keyFile  = "# keys\n\n read " + readKey + "\nsell\t" + sellKey + " shop\nadmin " + adminKey + "  ops\n"
 )
 
 // TestKeys checks which caller may make which call.
@@ -21,8 +22,8 @@ func TestKeys(t *testing.T) {
 	noLeaks(t)
 	f := start(t, func(o *Options) { o.Keys = must(ParseKeys(strings.NewReader(keyFile)))(t) })
 	callers := []string{"", "Bearer", "Bearer ", "Bearer wrong-0123456789abcdef", "Basic " + sellKey, sellKey,
-		"Bearer " + sellKey + "x", "Bearer  " + sellKey, "Bearer " + strings.Repeat("x", 300),
-		"Bearer " + readKey, "bearer " + sellKey, "Bearer " + adminKey}
+		"Bearer " + sellKey + "x", "Bearer\t" + sellKey, "Bearer " + strings.Repeat("x", 300),
+		"Bearer " + readKey, "bearer " + sellKey, "Bearer   " + sellKey, "Bearer " + adminKey}
 	const strangers = 9 // the first 9 have no valid key
 	for i, o := range operations() {
 		for c, caller := range callers {
@@ -60,28 +61,155 @@ func TestKeyFiles(t *testing.T) {
 	for file, fault := range map[string]string{
 		"":                                      "the file has no key",
 		"# sell " + sellKey:                     "the file has no key",
-		"sell":                                  "line 1: has 1 words instead of a role and a key",
-		"sell a b":                              "line 1: has 3 words instead of a role and a key",
+		"sell":                                  "line 1: has 1 words instead of a role, a key and a name",
+		"sell " + sellKey + " my shop":          "line 1: has 4 words instead of a role, a key and a name",
 		"\nSELL " + sellKey:                     "line 2: the role must be read, sell or admin",
 		"sell short-secret":                     "line 1: the key has 12 characters; it must have 16 to 256",
 		"sell " + strings.Repeat("k", 257):      "line 1: the key has 257 characters; it must have 16 to 256",
 		"sell sécret-0123456789":                "line 1: the key has a character that is not printable ASCII",
 		"sell " + sellKey + "\nread " + sellKey: "line 2: the key is already on line 1",
+		"sell " + sellKey + " a\nread " + readKey + " a":      `line 2: "a" has the role sell on line 1; keys that share`,
+		"sell " + sellKey + " read\nread " + readKey:          `line 2: "read" has the role sell on line 1`,
+		"sell " + sellKey + " " + strings.Repeat("n", 65):     "line 1: the name has 65 characters; it may have at most 64",
+		"sell " + sellKey + " shop/1":                         "line 1: the name has a character other than A-Z",
+		"sell " + sellKey + " anonymous":                      "line 1: the name anonymous is that of callers without",
+		"sell " + "shop-gateway-paris" + " " + sellKey:        "line 1: the name is as long as the key",
+		"sell " + strings.Repeat("k", 300<<10):                "line 1: the key has 307200 characters",
+		strings.Repeat("# comment\n", 2000) + "sell " + "key": "line 2001: the key has 3 characters",
 	} {
 		_, err := ParseKeys(strings.NewReader(file))
 		require.ErrorContains(t, err, fault)
 		require.NotContains(t, err.Error(), "secret")
 		require.NotContains(t, err.Error(), sellKey)
 	}
+	keys := must(ParseKeys(strings.NewReader("\ufeffsell " + sellKey + " shop\r\n" + "sell other-0123456789abc shop\r\n" +
+		"read " + readKey + "\nadmin " + adminKey + " " + "a-name-of-19-letter")))(t)
+	for key, want := range map[string]Caller{
+		sellKey:                 {"shop", Sell, 1},
+		"other-0123456789abc":   {"shop", Sell, 1},
+		readKey:                 {"read", Read, 2},
+		adminKey:                {"a-name-of-19-letter", Admin, 3},
+		"another-0123456789abc": {Name: Anonymous},
+	} {
+		require.Equal(t, want, keys.CallerOf([]byte("Bearer "+key)))
+	}
+	require.Equal(t, []string{Anonymous, "shop", "read", "a-name-of-19-letter"}, keys.Names())
+	require.Equal(t, Caller{Anonymous, Admin, 0}, (*Keys)(nil).CallerOf(nil), "without a key file")
+	require.Equal(t, []string{Anonymous}, (*Keys)(nil).Names())
+}
+
+// TestSwappedWords checks that of two words that could both be keys at most one order is accepted: metrics and logs
+// never show a key because its line has the words in another order.
+func TestSwappedWords(t *testing.T) {
+	accepted := func(key, name string) bool {
+		_, err := ParseKeys(strings.NewReader("sell " + key + " " + name))
+		return err == nil
+	}
+	for a := 1; a <= 70; a++ {
+		for b := 1; b <= 70; b++ {
+			one, other := strings.Repeat("a", a), strings.Repeat("b", b)
+			require.False(t, accepted(one, other) && accepted(other, one), "%d and %d characters", a, b)
+		}
+	}
+	require.True(t, accepted(strings.Repeat("a", 17), strings.Repeat("b", 16)))
+	require.True(t, accepted(strings.Repeat("a", 16), strings.Repeat("b", 15)))
+}
+
+// TestReload checks what a key file that is read again changes: all of it, or nothing if it is faulty.
+func TestReload(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys")
-	require.NoError(t, os.WriteFile(path, []byte(keyFile), 0o600))
-	_, warning, err := LoadKeys(path)
+	write := func(text string) { require.NoError(t, os.WriteFile(path, []byte(text), 0o600)) }
+	write("sell " + sellKey + " shop\nread " + readKey + " dashboard\nadmin " + adminKey + " ops\n")
+	keys, warning, err := LoadKeys(path)
 	require.NoError(t, err)
 	require.Empty(t, warning)
-	require.NoError(t, os.Chmod(path, 0o644))
-	_, warning, err = LoadKeys(path)
+	caller := func(key string) Caller { return keys.CallerOf([]byte("Bearer " + key)) }
+	shop, dashboard, ops := caller(sellKey), caller(readKey), caller(adminKey)
+	require.Equal(t, []Caller{{"shop", Sell, 1}, {"dashboard", Read, 2}, {"ops", Admin, 3}}, []Caller{shop, dashboard, ops})
+
+	const newKey = "new-0123456789abcdef"
+	write("admin " + adminKey + " ops\nsell " + newKey + " shop\nadmin " + readKey + " dashboard\nread r" + readKey + " bi\n")
+	change, warning, err := keys.Reload()
 	require.NoError(t, err)
-	require.Contains(t, warning, "readable by all users")
+	require.Empty(t, warning)
+	require.Equal(t, KeyChange{Added: []string{"bi"}, Rotated: []string{"shop"},
+		Roles: []string{"dashboard: read to admin"}}, change)
+	require.Equal(t, "added bi; rotated shop; role changed dashboard: read to admin", change.String())
+	require.Zero(t, caller(sellKey).Role, "the old key")
+	require.Equal(t, shop, caller(newKey), "a name keeps its index")
+	require.Equal(t, Caller{"dashboard", Admin, 2}, caller(readKey))
+	require.Equal(t, ops, caller(adminKey))
+	require.Equal(t, []string{Anonymous, "shop", "dashboard", "ops", "bi"}, keys.Names())
+
+	for _, faulty := range []string{"", "admin " + adminKey + "\nsell " + sellKey + "\nsell secret\n"} {
+		write(faulty)
+		_, _, err = keys.Reload()
+		require.ErrorContains(t, err, path)
+		require.NotContains(t, err.Error(), "secret")
+		require.Equal(t, shop, caller(newKey), "the keys stay")
+		require.Zero(t, caller(sellKey).Role)
+	}
+	require.NoError(t, os.Remove(path))
+	_, _, err = keys.Reload()
+	require.ErrorIs(t, err, os.ErrNotExist)
+
+	write("sell " + sellKey + " shop\nadmin " + adminKey + " ops\n")
+	require.NoError(t, os.Chmod(path, 0o644))
+	change, warning, err = keys.Reload()
+	require.NoError(t, err)
+	require.Contains(t, warning, "can be read by all users")
+	require.Equal(t, "removed bi, dashboard; rotated shop", change.String())
+	require.Len(t, keys.Names(), 5, "names are kept with their indexes")
+	change, _, err = keys.Reload()
+	require.NoError(t, err)
+	require.Equal(t, "nothing changed", change.String())
 	_, _, err = LoadKeys(path + "-none")
 	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// TestMostCallers checks that the indexes of callers stay below MaxCallers (I10).
+func TestMostCallers(t *testing.T) {
+	file := func(from, n int) []byte {
+		var text strings.Builder
+		for i := range n {
+			fmt.Fprintf(&text, "sell key-%016d n%d\n", i, from+i)
+		}
+		return []byte(text.String())
+	}
+	keys := &Keys{}
+	used := 1
+	for ; used+maxKeys <= MaxCallers; used += maxKeys {
+		_, err := keys.replace(file(used, maxKeys))
+		require.NoError(t, err)
+	}
+	before := keys.current.Load()
+	_, err := keys.replace(file(used, maxKeys))
+	require.ErrorContains(t, err, fmt.Sprintf("line %d: the name is new, and the server has had 4095 names", MaxCallers-used+1))
+	require.Same(t, before, keys.current.Load())
+	_, err = keys.replace(file(used, MaxCallers-used))
+	require.NoError(t, err)
+	require.Len(t, keys.Names(), MaxCallers)
+	_, err = keys.replace(file(1, maxKeys))
+	require.NoError(t, err, "earlier names")
+	require.Equal(t, Caller{"n1", Sell, 1}, keys.CallerOf([]byte("Bearer key-0000000000000000")))
+}
+
+// BenchmarkCallerOf looks up the last key of a file.
+func BenchmarkCallerOf(b *testing.B) {
+	for _, n := range []int{1, maxKeys} {
+		b.Run(fmt.Sprintf("keys=%d", n), func(b *testing.B) {
+			var text strings.Builder
+			for i := range n {
+				fmt.Fprintf(&text, "sell key-%032d\n", i)
+			}
+			keys := must(ParseKeys(strings.NewReader(text.String())))(b)
+			authorization := fmt.Appendf(nil, "Bearer key-%032d", n-1)
+			b.ReportAllocs()
+			for b.Loop() {
+				if keys.CallerOf(authorization).Role != Sell {
+					b.Fatal("not recognised")
+				}
+			}
+		})
+	}
 }

@@ -16,7 +16,7 @@ type exchange struct {
 	server *Server
 	engine *engine.Engine // the current one when the request arrived
 	ctx    *fasthttp.RequestCtx
-	role   Role
+	caller Caller // by its key when the request began
 	param  []byte // the variable segment of the path, percent-decoded
 	second []byte // the variable segment after it, as the client sent it
 
@@ -92,14 +92,15 @@ func (x *exchange) find(path []byte) (r resource, found bool) {
 // answer executes a request. The key is checked before the path, so that a caller without a key learns nothing.
 func (x *exchange) answer() {
 	ctx := x.ctx
+	x.caller = x.server.callerOf(&ctx.Request.Header)
 	if !x.framed() {
 		return
 	}
 	resource, found := x.find(ctx.URI().PathOriginal())
-	if x.role = x.server.roleOf(&ctx.Request.Header); x.role < Sell && isBatch(&ctx.Request.Header) {
+	if x.caller.Role < Sell && isBatch(&ctx.Request.Header) {
 		closeGracefully(ctx.Conn()) // headerReceived left the body unread
 	}
-	if x.role == 0 && !resource.public {
+	if x.caller.Role == 0 && !resource.public {
 		reject(ctx, &encode.Unauthenticated, encode.KeyRule)
 		return
 	}
@@ -143,7 +144,7 @@ func (x *exchange) dispatch(r resource) {
 		}
 		r.get(x)
 	case r.post != nil && string(method) == fasthttp.MethodPost:
-		if x.role < Sell {
+		if x.caller.Role < Sell {
 			reject(ctx, &encode.Forbidden, "the key's role permits only reading")
 			return
 		}
@@ -162,9 +163,9 @@ func (x *exchange) dispatch(r resource) {
 	}
 }
 
-// roleOf returns the role of a request's key, 0 without a valid one.
-func (s *Server) roleOf(h *fasthttp.RequestHeader) Role {
-	return s.keys.RoleOf(h.Peek(fasthttp.HeaderAuthorization))
+// callerOf returns the caller with a request's key.
+func (s *Server) callerOf(h *fasthttp.RequestHeader) Caller {
+	return s.keys.CallerOf(h.Peek(fasthttp.HeaderAuthorization))
 }
 
 const percentRule = "a percent sign is not followed by two hexadecimal digits"

@@ -39,7 +39,7 @@ func (c *calls) call(answer func(w http.ResponseWriter, r *http.Request, e *engi
 
 // permit requires an admin's key if there are keys.
 func (c *calls) permit(r *http.Request) error {
-	switch role := roleOf(c.keys, r); {
+	switch role := callerOf(c.keys, r).Role; {
 	case role == 0:
 		return &refusal{&encode.Unauthenticated, encode.KeyRule}
 	case role < server.Admin:

@@ -121,7 +121,7 @@ func (o *Options) guard(least server.Role, next http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch role := roleOf(o.Keys, r); {
+		switch role := callerOf(o.Keys, r).Role; {
 		case role == 0:
 			w.Header().Set("WWW-Authenticate", encode.Challenge)
 			writeLine(w, http.StatusUnauthorized, encode.KeyRule)
@@ -133,9 +133,9 @@ func (o *Options) guard(least server.Role, next http.Handler) http.Handler {
 	})
 }
 
-// roleOf returns the role of the request's key, 0 without a valid one.
-func roleOf(keys *server.Keys, r *http.Request) server.Role {
-	return keys.RoleOf([]byte(r.Header.Get("Authorization")))
+// callerOf returns the caller with the request's key.
+func callerOf(keys *server.Keys, r *http.Request) server.Caller {
+	return keys.CallerOf([]byte(r.Header.Get("Authorization")))
 }
 
 // writeLine responds with a line of text.

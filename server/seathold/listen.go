@@ -12,7 +12,7 @@ import (
 
 // callers are the flags about who may connect, and with which credentials.
 type callers struct {
-	Keys     string `env:"SEATHOLD_KEYS" placeholder:"FILE" help:"Callers' keys: lines 'role key', role is sell, admin or read. Without keys only loopback is served."`
+	Keys     string `env:"SEATHOLD_KEYS" placeholder:"FILE" help:"Callers' keys: lines 'role key name', role is sell, admin or read. Without keys only loopback is served."`
 	TLSCert  string `env:"SEATHOLD_TLS_CERT" placeholder:"FILE" help:"Certificate of the API's listener, PEM."`
 	TLSKey   string `env:"SEATHOLD_TLS_KEY" placeholder:"FILE" help:"Its key, PEM."`
 	ClientCA string `env:"SEATHOLD_CLIENT_CA" placeholder:"FILE" help:"Require client certificates of these authorities, PEM."`
