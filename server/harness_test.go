@@ -267,15 +267,21 @@ func (d *documented) checkElsewhere(t testing.TB, request *http.Request, a *answ
 func (d *documented) checkProblem(t testing.TB, code string, body []byte) {
 	t.Helper()
 	d.load(t)
+	name := problemSchema(code)
+	schema := d.doc.Components.Schemas[name]
+	require.NotNil(t, schema, "the document has no schema %s", name)
+	var value any
+	require.NoError(t, json.Unmarshal(body, &value))
+	require.NoError(t, schema.Value.VisitJSON(value, openapi3.EnableJSONSchema2020()), "%s", body)
+}
+
+// problemSchema is the name of the schema of a code: SoldOutProblem for sold_out.
+func problemSchema(code string) string {
 	name := ""
 	for _, word := range strings.Split(code, "_") {
 		name += strings.ToUpper(word[:1]) + word[1:]
 	}
-	schema := d.doc.Components.Schemas[name]
-	require.NotNil(t, schema, "the document has no schema for %s", code)
-	var value any
-	require.NoError(t, json.Unmarshal(body, &value))
-	require.NoError(t, schema.Value.VisitJSON(value, openapi3.EnableJSONSchema2020()), "%s", body)
+	return name + "Problem"
 }
 
 func (d *documented) note(what string, in *map[string]bool) {
