@@ -114,7 +114,7 @@ func (f *fixture) overTLS() *fixture {
 	ln := must(net.Listen("tcp", "127.0.0.1:0"))(f.t)
 	served := make(chan error, 1)
 	go func() {
-		served <- f.server.ServeThrough(ln, func(c net.Conn) net.Conn { return tls.Server(c, donor.TLS) })
+		served <- f.server.ServeTLS(ln, donor.TLS)
 	}()
 	f.t.Cleanup(func() {
 		f.stop()

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/seathold/seathold/server/internal/handshake"
 )
 
 const (
@@ -23,20 +25,21 @@ const (
 // listener counts connections, refuses those beyond its limit, and drains them when the server shuts down.
 type listener struct {
 	net.Listener
-	limit   int
-	wrap    func(net.Conn) net.Conn // the layer between a socket and its conn; nil for none
-	refusal []byte                  // the response to a connection beyond the limit; nil with a layer
+	limit      int
+	handshakes *handshake.Queue
+	secure     *tls.Config // nil without TLS
+	refusal    []byte      // the response to a connection beyond the limit; nil with TLS
 
 	mu     sync.Mutex
 	conns  map[*conn]struct{}
 	closed bool
 }
 
-// newListener makes a listener of at most limit connections, with the layer that wrap adds to each.
-func newListener(ln net.Listener, limit int, wrap func(net.Conn) net.Conn) *listener {
-	l := &listener{Listener: ln, limit: limit, wrap: wrap, conns: map[*conn]struct{}{}}
-	if wrap == nil {
-		l.refusal = overloadedAnswer("Connection: close\r\n")
+// newListener makes a listener of at most limit connections, with TLS if secure is not nil.
+func newListener(ln net.Listener, limit int, handshakes *handshake.Queue, secure *tls.Config) *listener {
+	l := &listener{Listener: ln, limit: limit, handshakes: handshakes, secure: secure, conns: map[*conn]struct{}{}}
+	if secure == nil {
+		l.refusal = overloadedAnswer()
 	}
 	return l
 }
@@ -66,8 +69,8 @@ func (l *listener) Accept() (net.Conn, error) {
 // admit registers a connection, or refuses it and returns nil.
 func (l *listener) admit(c net.Conn) *conn {
 	own := &conn{Conn: c, socket: c, listener: l}
-	if l.wrap != nil {
-		own.Conn = l.wrap(c)
+	if l.secure != nil {
+		own.Conn = l.handshakes.Server(c, l.secure)
 	}
 	l.mu.Lock()
 	room := !l.closed && len(l.conns) < l.limit
@@ -134,13 +137,13 @@ func (l *listener) cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c := range l.conns {
-		_ = c.socket.Close() // its worker then calls conn.Close
+		_ = c.SetReadDeadline(time.Unix(1, 0)) // ends a handshake that waits for its slot
+		_ = c.socket.Close()                   // its worker then calls conn.Close
 	}
 }
 
 // conn is a connection that tracks whether its client waits for a response. It is above TLS, so it reads requests and
-// writes responses. It has no method but those of net.Conn: if fasthttp saw the others of a tls.Conn, it would complete
-// the handshake before the first Read, and without a deadline.
+// writes responses. It has no method but those of net.Conn.
 type conn struct {
 	net.Conn          // the layer of TLS, or the socket itself
 	socket   net.Conn // what was accepted
@@ -195,7 +198,7 @@ func (c *conn) linger() {
 	if c.SetDeadline(time.Now().Add(lingerTime)) != nil {
 		return
 	}
-	if layer, ok := c.Conn.(*tls.Conn); ok && layer.CloseWrite() != nil {
+	if layer, ok := c.Conn.(*handshake.Conn); ok && layer.CloseWrite() != nil {
 		return
 	}
 	half, ok := c.socket.(interface{ CloseWrite() error })

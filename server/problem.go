@@ -59,10 +59,20 @@ func setProblem(ctx *fasthttp.RequestCtx, status int, body []byte) {
 // roomOf takes the buffer that the response kept from the previous one. SwapBody returns it.
 func roomOf(ctx *fasthttp.RequestCtx) []byte { return ctx.Response.SwapBody(nil)[:0] }
 
-// overloadedAnswer is a complete HTTP response with one more header line, for requests that are refused unread.
-func overloadedAnswer(line string) []byte {
-	refusal := engine.Refusal{Code: engine.Overloaded}
-	body := encode.Refusal(nil, &refusal)
-	return fmt.Appendf(nil, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: %s\r\nRetry-After: %s\r\n%s"+
-		"Content-Length: %d\r\n\r\n%s", encode.ProblemType, encode.RetryAfter, line, len(body), body)
+// overloadedAnswer is a complete HTTP response for a connection that is refused unread.
+func overloadedAnswer() []byte {
+	return lastAnswer("503 Service Unavailable", "Retry-After: "+encode.RetryAfter+"\r\n",
+		&engine.Refusal{Code: engine.Overloaded})
+}
+
+// plainAnswer is a complete HTTP response for a client that uses HTTP where the server has TLS.
+func plainAnswer() []byte {
+	return lastAnswer("400 Bad Request", "", malformed("connection", "it has no TLS; the URL of this server begins with https://"))
+}
+
+// lastAnswer is a complete response, the last of its connection, with more header lines.
+func lastAnswer(status, header string, refusal *engine.Refusal) []byte {
+	body := encode.Refusal(nil, refusal)
+	return fmt.Appendf(nil, "HTTP/1.1 %s\r\nContent-Type: %s\r\n%sConnection: close\r\nContent-Length: %d\r\n\r\n%s", status,
+		encode.ProblemType, header, len(body), body)
 }

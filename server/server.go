@@ -4,6 +4,7 @@
 // A request passes through these stations, in this order:
 //
 //   - listener.go bounds the connections, and drains them when the server shuts down.
+//   - internal/handshake completes the TLS handshakes in order of arrival, a few at a time.
 //   - framing.go refuses what is not unambiguous HTTP.
 //   - admission.go bounds the operations in flight.
 //   - keys.go checks the caller's key.
@@ -20,6 +21,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,6 +35,7 @@ import (
 
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/server/internal/encode"
+	"github.com/seathold/seathold/server/internal/handshake"
 )
 
 // MaxHeader is the most bytes that the request line and header may have together.
@@ -86,6 +89,7 @@ type Server struct {
 	answers   answers
 	http      fasthttp.Server
 
+	handshakes     *handshake.Queue
 	maxConnections int
 	draining       atomic.Bool
 
@@ -110,6 +114,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		admission: newAdmission(o.MaxInFlight),
 		stock:     newStockText(o.Engine.Sale()),
 	}
+	s.handshakes = handshake.New(handshake.Options{Timeout: o.ReadTimeout, Wait: o.ReadTimeout / 2, Plain: plainAnswer()})
 	s.current.Store(o.Engine)
 	s.calls, s.cancel = context.WithCancel(ctx)
 	s.exchanges.New = func() any { return &exchange{server: s} }
@@ -159,12 +164,12 @@ func (s *Server) Ready() error {
 func (s *Server) Replace(e *engine.Engine) { s.current.Store(e) }
 
 // Serve serves ln, and closes it, until Shutdown is called. It then returns nil.
-func (s *Server) Serve(ln net.Listener) error { return s.ServeThrough(ln, nil) }
+func (s *Server) Serve(ln net.Listener) error { return s.ServeTLS(ln, nil) }
 
-// ServeThrough is Serve with a layer around each connection, such as TLS; a nil wrap adds none. wrap returns at once: a
-// handshake belongs into the layer's first Read. Close of the layer closes the connection.
-func (s *Server) ServeThrough(ln net.Listener, wrap func(net.Conn) net.Conn) error {
-	l := newListener(ln, s.maxConnections, wrap)
+// ServeTLS is Serve with TLS. The handshakes run in order of arrival, a few at a time, and end within
+// Options.ReadTimeout. A nil config serves plain connections.
+func (s *Server) ServeTLS(ln net.Listener, config *tls.Config) error {
+	l := newListener(ln, s.maxConnections, s.handshakes, config)
 	s.mu.Lock()
 	if s.draining.Load() {
 		s.mu.Unlock()

@@ -130,7 +130,7 @@ func (s *service) run() error {
 	}
 	s.server.Store(api)
 	go func() {
-		s.ended <- errors.Join(errors.New("the API's listener ended"), api.ServeThrough(s.api, s.layer()))
+		s.ended <- errors.Join(errors.New("the API's listener ended"), api.ServeTLS(s.api, s.tls))
 	}()
 	if err := s.banner(s.process.stdout); err != nil {
 		s.log.Warn("the banner could not be printed", "error", err)
@@ -164,14 +164,6 @@ func (s *service) serve(api *server.Server) error {
 			s.adopt(api)
 		}
 	}
-}
-
-// layer adds TLS to the API's connections.
-func (s *service) layer() func(net.Conn) net.Conn {
-	if s.tls == nil {
-		return nil
-	}
-	return func(c net.Conn) net.Conn { return tls.Server(c, s.tls) }
 }
 
 func (s *service) startOperator() {

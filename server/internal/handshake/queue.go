@@ -1,0 +1,55 @@
+// Package handshake completes the TLS handshakes of a server in the order in which the connections arrived, a few at a
+// time.
+//
+// A handshake costs a processor some hundred microseconds. When thousands of clients connect in one moment and all
+// handshakes run at once, all of them end late, and nothing is served until then. In order of arrival the first client
+// is served within milliseconds, and the processors have time for the requests of clients that are connected.
+//
+// A handshake computes only while it holds one of a few slots. It holds none while it waits for its client: a slow
+// client, or one that sends nothing, delays nobody. When the client has sent more, the handshake takes a slot again by
+// the number of its arrival, so one that has begun is completed before later ones begin.
+//
+// Waiting is bounded twice: Options.Wait bounds the wait for one slot, and Options.Timeout the whole handshake, also
+// against a client that sends a byte a second. Such a connection is closed and counted.
+package handshake
+
+import (
+	"cmp"
+	"crypto/tls"
+	"net"
+	"runtime"
+	"sync/atomic"
+	"time"
+)
+
+// Options configure a Queue. Every field has a default, which zero selects.
+type Options struct {
+	Slots   int           // handshakes that compute at a time; default half of GOMAXPROCS, at least 1
+	Wait    time.Duration // most time that a handshake waits for one slot; default 5 s
+	Timeout time.Duration // of a handshake, waiting included; default 10 s
+	Plain   []byte        // what a client that uses HTTP without TLS receives before its connection is closed
+}
+
+// Queue is the handshakes of a server, on all its listeners.
+type Queue struct {
+	o        Options
+	slots    slots
+	arrivals atomic.Uint64
+	counts   counts
+}
+
+// New makes a queue.
+func New(o Options) *Queue {
+	o.Slots = cmp.Or(o.Slots, max(1, runtime.GOMAXPROCS(0)/2))
+	o.Wait = cmp.Or(o.Wait, 5*time.Second)
+	o.Timeout = cmp.Or(o.Timeout, 10*time.Second)
+	return &Queue{o: o, slots: slots{free: o.Slots}}
+}
+
+// Server adds TLS to a connection that has arrived just now, with the configuration of a server. The handshake begins
+// with the first Read or Write.
+func (q *Queue) Server(raw net.Conn, config *tls.Config) *Conn {
+	c := &Conn{queue: q, socket: newSocket(raw, q)}
+	c.tls = tls.Server(c.socket, config)
+	return c
+}
