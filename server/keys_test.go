@@ -125,10 +125,13 @@ func TestReload(t *testing.T) {
 	require.Empty(t, warning)
 	caller := func(key string) Caller { return keys.CallerOf([]byte("Bearer " + key)) }
 	shop, dashboard, ops := caller(sellKey), caller(readKey), caller(adminKey)
-	require.Equal(t, []Caller{{"shop", Sell, 1}, {"dashboard", Read, 2}, {"ops", Admin, 3}}, []Caller{shop, dashboard, ops})
+	require.Equal(t, Caller{"shop", Sell, 1}, shop)
+	require.Equal(t, Caller{"dashboard", Read, 2}, dashboard)
+	require.Equal(t, Caller{"ops", Admin, 3}, ops)
 
 	const newKey = "new-0123456789abcdef"
-	write("admin " + adminKey + " ops\nsell " + newKey + " shop\nadmin " + readKey + " dashboard\nread r" + readKey + " bi\n")
+	write("admin " + adminKey + " ops\nsell " + newKey + " shop\n" +
+		"admin " + readKey + " dashboard\nread r" + readKey + " bi\n")
 	change, warning, err := keys.Reload()
 	require.NoError(t, err)
 	require.Empty(t, warning)
@@ -184,7 +187,8 @@ func TestMostCallers(t *testing.T) {
 	}
 	before := keys.current.Load()
 	_, err := keys.replace(file(used, maxKeys))
-	require.ErrorContains(t, err, fmt.Sprintf("line %d: the name is new, and the server has had 4095 names", MaxCallers-used+1))
+	require.ErrorContains(t, err,
+		fmt.Sprintf("line %d: the name is new, and the server has had 4095 names", MaxCallers-used+1))
 	require.Same(t, before, keys.current.Load())
 	_, err = keys.replace(file(used, MaxCallers-used))
 	require.NoError(t, err)

@@ -17,6 +17,7 @@ import (
 type collector struct {
 	descs  map[string]*prometheus.Desc // by name without its prefix
 	source func() *server.Server       // the current server, nil while there is none
+	loaded *Reloads                    // nil if no files are read again
 }
 
 // Describe is part of prometheus.Collector.
@@ -29,6 +30,7 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) {
 // Collect is part of prometheus.Collector.
 func (c *collector) Collect(to chan<- prometheus.Metric) {
 	p := page{c.descs, to}
+	p.reloads(c.loaded)
 	s := c.source()
 	if s == nil {
 		p.gauge("ready", 0)

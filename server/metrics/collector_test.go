@@ -28,6 +28,7 @@ import (
 type opened struct {
 	*server.Server
 	engine *engine.Engine
+	loaded *metrics.Reloads
 	page   http.Handler
 }
 
@@ -49,8 +50,11 @@ func openOn(t testing.TB, b journal.Backend) *opened {
 	s, err := server.New(t.Context(), server.Options{Engine: e})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, e.Close()) })
-	registry := metrics.NewRegistry(metrics.Build{Version: "test"}, func() *server.Server { return s })
-	return &opened{Server: s, engine: e, page: metrics.Page(registry)}
+	o := &opened{Server: s, engine: e, loaded: &metrics.Reloads{}}
+	o.loaded.Succeeded("keys", time.Unix(1_700_000_000, 0))
+	registry := metrics.NewRegistry(metrics.Build{Version: "test"}, func() *server.Server { return s }, o.loaded)
+	o.page = metrics.Page(registry)
+	return o
 }
 
 func (o *opened) scrape(t testing.TB) string {
@@ -186,12 +190,13 @@ func id(n int) string { return fmt.Sprintf("018c1f6e-0000-7000-8000-%012d", n) }
 
 // Before there is a server the page shows that it does not lead.
 func TestPageBeforeTheReplay(t *testing.T) {
-	registry := metrics.NewRegistry(metrics.Build{}, func() *server.Server { return nil })
+	registry := metrics.NewRegistry(metrics.Build{}, func() *server.Server { return nil }, nil)
 	o := &opened{page: metrics.Page(registry)}
 	v := values(t, o.scrape(t))
 	require.Contains(t, v, "seathold_leader")
 	require.Zero(t, v["seathold_leader"])
 	require.Zero(t, v["seathold_ready"])
+	require.NotContains(t, v, `seathold_reload_successful{files="keys"}`, "no files are read again")
 }
 
 // A scrape of the 1,026 sessions takes less than 20 ms. Machines differ and the race detector is slow, so the limit is

@@ -78,6 +78,11 @@ var families = []struct {
 	{"conservation_pools",
 		"Pools by how the last check counted them: exact, or bounded if sales continued meanwhile.", []string{"check"}},
 	{"conservation_unsteady_ledgers", "Ledgers that the last check skipped because they kept changing.", nil},
+	{"reload_successful",
+		"1 if the files could be read when they were last read: keys or certificates; 0 if the former ones stay in force.",
+		[]string{"files"}},
+	{"reload_last_success_timestamp_seconds",
+		"Time at which the files in force were read, in seconds since 1970.", []string{"files"}},
 }
 
 // describe returns the descriptions of all families by name.

@@ -24,8 +24,8 @@ var runtimeMetrics = regexp.MustCompile(
 	`^/(gc/(heap/goal|cycles/total:gc-cycles)|sched/(latencies|pauses/total/gc)|memory/classes/(heap/objects|total))`)
 
 // NewRegistry makes a registry of the metrics of the sale, the Go runtime, the process, and seathold_build_info. source
-// returns the current server, nil while there is none.
-func NewRegistry(b Build, source func() *server.Server) *prometheus.Registry {
+// returns the current server, nil while there is none. loaded are the files that are read again; nil if there are none.
+func NewRegistry(b Build, source func() *server.Server, loaded *Reloads) *prometheus.Registry {
 	registry := prometheus.NewRegistry()
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "seathold_build_info",
@@ -33,7 +33,7 @@ func NewRegistry(b Build, source func() *server.Server) *prometheus.Registry {
 		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision, "go_version": b.GoVersion},
 	})
 	info.Set(1)
-	registry.MustRegister(&collector{descs: describe(), source: source}, info,
+	registry.MustRegister(&collector{descs: describe(), source: source, loaded: loaded}, info,
 		collectors.NewGoCollector(collectors.WithGoCollectorMemStatsMetricsDisabled(),
 			collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{Matcher: runtimeMetrics})),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

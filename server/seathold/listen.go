@@ -12,22 +12,28 @@ import (
 
 // callers are the flags about who may connect, and with which credentials.
 type callers struct {
-	Keys     string `env:"SEATHOLD_KEYS" placeholder:"FILE" help:"Callers' keys: lines 'role key name', role is sell, admin or read. Without keys only loopback is served."`
+	Keys     string `env:"SEATHOLD_KEYS" placeholder:"FILE" help:"Callers' keys: lines 'role key name', role is sell, admin or read. Read again on SIGHUP. Without keys only loopback is served."`
 	TLSCert  string `env:"SEATHOLD_TLS_CERT" placeholder:"FILE" help:"Certificate of the API's listener, PEM."`
 	TLSKey   string `env:"SEATHOLD_TLS_KEY" placeholder:"FILE" help:"Its key, PEM."`
 	ClientCA string `env:"SEATHOLD_CLIENT_CA" placeholder:"FILE" help:"Require client certificates of these authorities, PEM."`
 }
 
-// keys loads the keys, nil without a file.
-func (c *callers) keys(p *process) (*server.Keys, error) {
+// keys loads the keys, which SIGHUP loads again; nil without a file.
+func (c *callers) keys(again *reloads) (*server.Keys, error) {
 	if c.Keys == "" {
 		return nil, nil
 	}
 	keys, warning, err := server.LoadKeys(c.Keys)
-	if warning != "" {
-		_, _ = fmt.Fprintln(p.stderr, "seathold: warning: "+warning)
+	again.warn(warning)
+	if err != nil {
+		return nil, err
 	}
-	return keys, err
+	again.add("keys", func() (string, error) {
+		change, warning, err := keys.Reload()
+		again.warn(warning)
+		return change.String(), err
+	})
+	return keys, nil
 }
 
 // tls returns the listener's configuration, nil without a certificate.

@@ -65,6 +65,7 @@ type service struct {
 	sale      *catalog.Sale
 	clock     saleClock
 	saleClock *saleclock.Clock // of all engines
+	reloads   *reloads
 	keys      *server.Keys
 	tls       *tls.Config
 	api       net.Listener
@@ -83,6 +84,7 @@ type service struct {
 // prepare checks everything that can be checked without the journal, and binds both ports.
 func (c *serveCommand) prepare(p *process) (*service, error) {
 	s := &service{command: c, process: p, log: p.logger(), ended: make(chan error, 2)}
+	s.reloads = newReloads(s.log)
 	if c.TTL < time.Second || c.TTL%time.Second != 0 {
 		return nil, usagef("--ttl %s is not a whole number of seconds", c.TTL)
 	}
@@ -96,7 +98,7 @@ func (c *serveCommand) prepare(p *process) (*service, error) {
 	if s.tls, err = c.Callers.tls(); err != nil {
 		return nil, err
 	}
-	if s.keys, err = c.Callers.keys(p); err != nil {
+	if s.keys, err = c.Callers.keys(s.reloads); err != nil {
 		return nil, err
 	}
 	if s.sale, err = catalog.Load(c.Sale); err != nil {
@@ -119,6 +121,7 @@ func (c *serveCommand) prepare(p *process) (*service, error) {
 // run replays the journal, serves, and shuts down.
 func (s *service) run() error {
 	s.startOperator()
+	s.reloads.start()
 	var stopped bool
 	var err error
 	if s.engine, stopped, err = s.open(s.command.Standby.Standby); stopped || err != nil {
@@ -169,7 +172,7 @@ func (s *service) serve(api *server.Server) error {
 func (s *service) startOperator() {
 	s.operator = operator.New(operator.Options{
 		Ready: s.ready, Failed: s.failed, Notes: s.notes, Engine: s.inCharge, Arguments: publicArguments(os.Args),
-		Metrics: metrics.Page(metrics.NewRegistry(metrics.ReadBuild(), s.server.Load)),
+		Metrics: metrics.Page(metrics.NewRegistry(metrics.ReadBuild(), s.server.Load, &s.reloads.results)),
 		Keys:    s.keys, Loopback: s.admin.Addr().(*net.TCPAddr).IP.IsLoopback(), Log: s.log,
 	})
 	go func() {
@@ -287,5 +290,7 @@ func (s *service) close() error {
 			err = errors.Join(err, fmt.Errorf("closing the journal: %w", fault))
 		}
 	}
-	return errors.Join(err, s.operator.Close())
+	err = errors.Join(err, s.operator.Close())
+	s.reloads.end()
+	return err
 }

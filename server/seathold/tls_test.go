@@ -106,5 +106,5 @@ func TestTLS(t *testing.T) {
 		require.Error(t, err)
 	}
 	require.Equal(t, exitDone, r.end(syscall.SIGTERM))
-	require.Contains(t, r.stderr.String(), "readable by all users")
+	require.Contains(t, r.stderr.String(), "can be read by all users")
 }

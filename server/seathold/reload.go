@@ -1,0 +1,84 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/seathold/seathold/server/metrics"
+)
+
+// reloads are the files that a running server reads again on SIGHUP. Each is replaced as a whole or, if it is faulty,
+// not at all; so a reload never ends the server and never fails a request. Flags are not read again: a file that no flag
+// named at the start is never read.
+type reloads struct {
+	log     *slog.Logger
+	results metrics.Reloads
+	files   []reloadable
+	hangups chan os.Signal
+	ended   sync.WaitGroup
+}
+
+// reloadable is one file, or files that belong together.
+type reloadable struct {
+	what string // "keys" or "certificates", also in metrics
+	read func() (change string, err error)
+}
+
+// newReloads makes SIGHUP harmless from now on. Windows has no SIGHUP.
+func newReloads(log *slog.Logger) *reloads {
+	r := &reloads{log: log, hangups: make(chan os.Signal, 1)} // a second SIGHUP during a reload causes one more
+	signal.Notify(r.hangups, syscall.SIGHUP)
+	return r
+}
+
+// add adds what has been read for the first time. It must not be called after start. read reads it again, and returns
+// what changed.
+func (r *reloads) add(what string, read func() (change string, err error)) {
+	r.files = append(r.files, reloadable{what, read})
+	r.results.Succeeded(what, time.Now())
+}
+
+// warn logs a warning about a file with a secret, unless it is "".
+func (r *reloads) warn(warning string) {
+	if warning != "" {
+		r.log.Warn(warning)
+	}
+}
+
+// start reads again on every SIGHUP until end.
+func (r *reloads) start() {
+	r.ended.Go(func() {
+		for range r.hangups {
+			r.reload()
+		}
+	})
+}
+
+// end stops reading again. From then on SIGHUP ends the process.
+func (r *reloads) end() {
+	signal.Stop(r.hangups)
+	close(r.hangups)
+	r.ended.Wait()
+}
+
+func (r *reloads) reload() {
+	if len(r.files) == 0 {
+		r.log.Warn("SIGHUP: there is nothing to read again, since the server was started without --keys and --tls-cert")
+	}
+	for _, f := range r.files {
+		change, err := f.read()
+		if err != nil {
+			r.results.Failed(f.what)
+			r.log.Error(fmt.Sprintf("SIGHUP: the %s could not be read again; the former ones stay in force", f.what),
+				"error", err)
+			continue
+		}
+		r.results.Succeeded(f.what, time.Now())
+		r.log.Info(fmt.Sprintf("SIGHUP: the %s were read again", f.what), "change", change)
+	}
+}
