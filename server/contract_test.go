@@ -71,9 +71,7 @@ func TestDocument(t *testing.T) {
 		o = o.on(id)
 		require.Less(t, f.call(o.method, o.path, o.body).status, 300, o.name)
 		require.Equal(t, "payload_too_large", f.call(o.method, o.path, strings.Repeat(" ", o.limit()+1)).code(), o.name)
-		ambiguous := f.raw(o.method + " " + o.path +
-			" HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
-		require.Equal(t, "malformed_request", ambiguous.on(o).code(), o.name)
+		refusedOnTheWire(t, f, o)
 		require.Equal(t, "overloaded", full.call(o.method, o.path, o.body).code(), o.name)
 		if o.name != "readDocument" {
 			require.Equal(t, "unauthenticated", locked.call(o.method, o.path, o.body).code(), o.name)
@@ -89,6 +87,23 @@ func TestDocument(t *testing.T) {
 	t.Run("refusals", refusals)
 	t.Run("draws", drawAnswers)
 	requireAllSeen(t)
+}
+
+// refusedOnTheWire causes the refusals of a request whose body is not read, and of one from a web page.
+func refusedOnTheWire(t *testing.T, f *fixture, o operation) {
+	for lines, code := range map[string]string{
+		"Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n": "malformed_request",
+		"Content-Length: 2\r\nContent-Encoding: gzip\r\n\r\n{}":            "unsupported_media_type",
+		"Content-Length: 2\r\nExpect: tickets\r\n\r\n{}":                   "expectation_failed",
+	} {
+		a := f.raw(o.method + " " + o.path + " HTTP/1.1\r\nHost: x\r\n" + lines).on(o)
+		require.Equal(t, code, a.code(), o.name)
+		require.True(t, a.last, o.name)
+		require.Equal(t, code == "unsupported_media_type", a.header.Get("Accept-Encoding") == "identity", o.name)
+	}
+	if o.name != "readDocument" {
+		require.Equal(t, "forbidden", f.call(o.method, o.path, o.body, "Sec-Fetch-Site", "same-site").code(), o.name)
+	}
 }
 
 // refusals causes the remaining responses: the refusals that only one call has.

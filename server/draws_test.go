@@ -142,9 +142,7 @@ func drawAnswers(t *testing.T) {
 		require.Equal(t, "draw_not_found", f.call(o.method, strings.Replace(o.path, "ballot", "b%61llet", 1), o.body).code(),
 			o.name)
 		require.Equal(t, "payload_too_large", f.call(o.method, o.path, strings.Repeat(" ", maxBody+1)).code(), o.name)
-		ambiguous := f.raw(o.method + " " + o.path +
-			" HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
-		require.Equal(t, "malformed_request", ambiguous.on(o).code(), o.name)
+		refusedOnTheWire(t, f, o)
 		require.Equal(t, "overloaded", full.call(o.method, o.path, o.body).code(), o.name)
 		require.Equal(t, "unauthenticated", locked.call(o.method, o.path, o.body).code(), o.name)
 		require.Equal(t, "internal", broken.call(o.method, o.path, o.body).code(), o.name)

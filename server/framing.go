@@ -13,24 +13,31 @@ import (
 
 // headerReceived is called before a request's body is read.
 //
-// If a request frames its body in two ways, the server and a proxy in front of it may disagree about where the next
-// request begins. fasthttp lets Transfer-Encoding win. Here the body of such a request is not read, serve refuses it,
-// and its connection is closed. A batch may have a larger body than other requests; that of a caller who may not sell
-// is not read.
+// If the body of a request is not to be read, serve refuses the request and its connection is closed: what follows on
+// the connection may be that body. A batch may have a larger body than other requests; that of a caller who may not
+// sell is not read.
 func (s *Server) headerReceived(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
-	if ambiguous(h.RawHeaders()) {
+	fields, fault := readFields(h)
+	if fault != nil || isBatch(h) && s.callerOf(h).Role < Sell {
 		h.SetContentLength(0)
 		h.SetConnectionClose()
+		h.Del(fasthttp.HeaderExpect)
 		return fasthttp.RequestConfig{}
 	}
-	if !isBatch(h) {
-		return fasthttp.RequestConfig{}
-	}
-	if s.callerOf(h).Role < Sell {
-		h.SetContentLength(0)
+	if fields.close {
 		h.SetConnectionClose()
 	}
-	return fasthttp.RequestConfig{MaxRequestBodySize: maxBatchBody}
+	if fields.expect {
+		// fasthttp sends 100 Continue where the value is in lower case. A client of HTTP/1.0 does not understand it, and one
+		// without a body does not wait for it.
+		if h.Del(fasthttp.HeaderExpect); h.IsHTTP11() && fields.body {
+			h.Set(fasthttp.HeaderExpect, continues)
+		}
+	}
+	if isBatch(h) {
+		return fasthttp.RequestConfig{MaxRequestBodySize: maxBatchBody}
+	}
+	return fasthttp.RequestConfig{}
 }
 
 // isBatch reports whether the request may have the larger body of a batch. It compares the suffix of the path in the
@@ -49,35 +56,6 @@ func bodyLimit(h *fasthttp.RequestHeader) int {
 		return maxBatchBody
 	}
 	return maxBody
-}
-
-// ambiguous reports whether the header has both Transfer-Encoding and Content-Length, or any encoding but chunked.
-// fasthttp has already refused a repeated Content-Length or Transfer-Encoding.
-func ambiguous(header []byte) bool {
-	length, encoding := false, false
-	for line := range bytes.Lines(header) {
-		switch line[0] | 0x20 {
-		case 'c':
-			length = length || named(line, "Content-Length")
-		case 't':
-			if !named(line, "Transfer-Encoding") {
-				continue
-			}
-			value := bytes.TrimSpace(line[len("Transfer-Encoding:"):])
-			if encoding = true; !bytes.EqualFold(value, []byte("chunked")) {
-				return true
-			}
-		}
-		if length && encoding {
-			return true
-		}
-	}
-	return false
-}
-
-// named reports whether a header line is the field with the name.
-func named(line []byte, name string) bool {
-	return len(line) > len(name) && line[len(name)] == ':' && bytes.EqualFold(line[:len(name)], []byte(name))
 }
 
 // expect responds to `Expect: 100-continue`, so that a body that is too large is refused before it is sent.

@@ -15,7 +15,7 @@ import (
 // ownRules are the rules of the API that the engine does not have.
 func ownRules() []engine.Rule {
 	return []engine.Rule{encode.Unauthenticated, encode.Forbidden, encode.NotFound, encode.MethodNotAllowed,
-		encode.PayloadTooLarge, encode.Internal}
+		encode.PayloadTooLarge, encode.UnsupportedMedia, encode.ExpectationFailed, encode.Internal}
 }
 
 // The table of refusals and the document have the same codes, and for each the same status and facts, of the same

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/server/internal/encode"
+	"github.com/seathold/seathold/server/internal/origin"
 )
 
 // exchange is one request and its response, with the memory that decoding and encoding need. Exchanges are pooled, so
@@ -100,6 +101,10 @@ func (x *exchange) answer() {
 	if x.caller.Role < Sell && isBatch(&ctx.Request.Header) {
 		closeGracefully(ctx.Conn()) // headerReceived left the body unread
 	}
+	if detail := x.foreign(); detail != "" && !resource.public {
+		reject(ctx, &encode.Forbidden, detail)
+		return
+	}
 	if x.caller.Role == 0 && !resource.public {
 		reject(ctx, &encode.Unauthenticated, encode.KeyRule)
 		return
@@ -115,22 +120,29 @@ func (x *exchange) answer() {
 	x.dispatch(resource)
 }
 
-// framed refuses requests that headerReceived found ambiguous, and versions of HTTP that fasthttp would treat as 1.0.
-// Only a request whose connection is to be closed can be ambiguous.
+// framed refuses requests that headerReceived found at fault. Their connection is to be closed, so the header of other
+// requests is not read again.
 func (x *exchange) framed() bool {
 	h := &x.ctx.Request.Header
-	switch {
-	case h.ConnectionClose() && ambiguous(h.RawHeaders()):
-		rejectMalformed(x.ctx, "header",
-			"Content-Length and Transfer-Encoding exclude each other, and chunked is the only encoding supported")
-	case !h.IsHTTP11() && string(h.Protocol()) != "HTTP/1.0":
-		rejectMalformed(x.ctx, "header", "only HTTP/1.1 and HTTP/1.0 are supported")
-		x.ctx.SetConnectionClose()
-	default:
+	if !h.ConnectionClose() {
 		return true
 	}
+	_, fault := readFields(h)
+	if fault == nil {
+		return true
+	}
+	fault.refuse(x.ctx)
 	closeGracefully(x.ctx.Conn())
 	return false
+}
+
+// foreign describes why a request may be from a web page. With keys every caller sends one, which no page has.
+func (x *exchange) foreign() string {
+	if x.server.keys != nil {
+		return ""
+	}
+	h := &x.ctx.Request.Header
+	return origin.Fault(h.Host(), h.Peek(fasthttp.HeaderOrigin), h.Peek("Sec-Fetch-Site"))
 }
 
 // dispatch calls the resource's function for the method.

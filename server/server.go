@@ -5,8 +5,9 @@
 //
 //   - listener.go bounds the connections, and drains them when the server shuts down.
 //   - internal/handshake completes the TLS handshakes in order of arrival, a few at a time.
-//   - framing.go refuses what is not unambiguous HTTP.
+//   - framing.go and fields.go refuse what is not unambiguous HTTP.
 //   - admission.go bounds the operations in flight.
+//   - internal/origin refuses web pages where there are no keys.
 //   - keys.go checks the caller's key.
 //   - routes.go, sessions.go, draws.go and batch.go map paths to calls of the engine.
 //   - decode.go and bodies.go decode the body.

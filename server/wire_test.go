@@ -114,12 +114,39 @@ func TestBadHTTP(t *testing.T) {
 		"control byte in a header": {"GET /v1/phases HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n", bad, "request"},
 		"bad percent sign":         {"GET /v1/accounts/a%zz HTTP/1.1\r\nHost: x\r\n\r\n", bad, "path"},
 		"percent sign at the end":  {"GET /v1/accounts/a%4 HTTP/1.1\r\nHost: x\r\n\r\n", bad, "path"},
-		"another method":           {"BREW /v1/phases HTTP/1.1\r\nHost: x\r\n\r\n", "method_not_allowed", ""},
-		"the server itself":        {"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", "not_found", ""},
-		"a tunnel":                 {"CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\r\n", "not_found", ""},
-		"the path leads out":       {"GET /v1/sessions/../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n", "not_found", ""},
-		"bad UTF-8 in a body":      {post + "Content-Length: 14\r\n\r\n{\"account\":\"\xff\"", bad, "body"},
-		"bad UTF-8 in a name":      {post + "Content-Length: 8\r\n\r\n{\"\xff\":\"a\"", bad, "body"},
+		"space in a name":          {"GET /v1/phases HTTP/1.1\r\nHost: x\r\nX Y: 1\r\n\r\n", bad, "header"},
+		"colon in front":           {"GET /v1/phases HTTP/1.1\r\nHost: x\r\n: 1\r\n\r\n", bad, "request"},
+		"bracket in a name":        {"GET /v1/phases HTTP/1.1\r\nHost: x\r\nX[: 1\r\n\r\n", bad, "request"},
+		"continued line":           {"GET /v1/phases HTTP/1.1\r\nHost: x\r\nX: 1\r\n 2\r\n\r\n", bad, "header"},
+		"line feed in a header":    {"GET /v1/phases HTTP/1.1\r\nHost: x\nX: 1\r\n\r\n", bad, "header"},
+		"header ended by line feeds": {"POST /v1/batch HTTP/1.1\nHost: x\nContent-Length: 9\n\nxxxxx\r\n\r\n", bad,
+			"header"},
+		"two slashes":             {"GET //a/v1/phases HTTP/1.1\r\nHost: x\r\n\r\n", "not_found", ""},
+		"two slashes and no Host": {"GET //a/v1/phases HTTP/1.0\r\n\r\n", bad, "header"},
+		"two keys": {"GET /v1/phases HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a\r\nauthorization: Bearer a\r\n\r\n",
+			bad, "header"},
+		"bad Host":      {"GET /v1/phases HTTP/1.1\r\nHost: a/b\r\n\r\n", bad, "request"},
+		"a user's Host": {"GET /v1/phases HTTP/1.1\r\nHost: a@b\r\n\r\n", bad, "header"},
+		"empty Host":    {"GET /v1/phases HTTP/1.1\r\nHost:\r\n\r\n", bad, "request"},
+		"HTTP/1.2":      {"GET /v1/phases HTTP/1.2\r\nHost: x\r\n\r\n", bad, "header"},
+		"gzip":          {post + "Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}", "unsupported_media_type", ""},
+		"gzip in chunks": {post + "Transfer-Encoding: chunked\r\nContent-Encoding: GZIP\r\n\r\n0\r\n\r\n",
+			"unsupported_media_type", ""},
+		"unknown expectation": {post + "Expect: tickets\r\nContent-Length: 2\r\n\r\n{}", "expectation_failed", ""},
+		"one unknown of two": {post + "Expect: 100-continue, tickets\r\nContent-Length: 2\r\n\r\n{}",
+			"expectation_failed", ""},
+		"chunk size with a sign":  {post + "Transfer-Encoding: chunked\r\n\r\n+2\r\n{}\r\n0\r\n\r\n", bad, "request"},
+		"chunk size with a space": {post + "Transfer-Encoding: chunked\r\n\r\n 2\r\n{}\r\n0\r\n\r\n", bad, "request"},
+		"chunk size beyond 64 bits": {post + "Transfer-Encoding: chunked\r\n\r\n10000000000000002\r\n{}\r\n0\r\n\r\n",
+			bad, "request"},
+		"chunk size ended by a line feed": {post + "Transfer-Encoding: chunked\r\n\r\n2\n{}\r\n0\r\n\r\n", bad, "request"},
+		"a trace":                         {"TRACE /v1/phases HTTP/1.1\r\nHost: x\r\n\r\n", "method_not_allowed", ""},
+		"another method":                  {"BREW /v1/phases HTTP/1.1\r\nHost: x\r\n\r\n", "method_not_allowed", ""},
+		"the server itself":               {"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", "not_found", ""},
+		"a tunnel":                        {"CONNECT localhost:443 HTTP/1.1\r\nHost: localhost:443\r\n\r\n", "not_found", ""},
+		"the path leads out":              {"GET /v1/sessions/../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n", "not_found", ""},
+		"bad UTF-8 in a body":             {post + "Content-Length: 14\r\n\r\n{\"account\":\"\xff\"", bad, "body"},
+		"bad UTF-8 in a name":             {post + "Content-Length: 8\r\n\r\n{\"\xff\":\"a\"", bad, "body"},
 		"a form": {post +
 			"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 5\r\n\r\n--x--", bad, "body"},
 		"byte order mark": {post + "Content-Length: 5\r\n\r\n\xef\xbb\xbf{}", bad, "body"},
@@ -169,6 +196,90 @@ func TestGoodHTTP(t *testing.T) {
 	_, err = io.WriteString(c, validBody)
 	require.NoError(t, err)
 	require.Equal(t, 201, f.readAnswer(r).status)
+}
+
+// TestLastRequest checks which requests end their connection, and that the others do not.
+func TestLastRequest(t *testing.T) {
+	noLeaks(t)
+	f := start(t, nil)
+	for lines, last := range map[string]bool{
+		"HTTP/1.1":                                       false,
+		"HTTP/1.1|Connection: keep-alive":                false,
+		"HTTP/1.1|Connection: closed":                    false,
+		"HTTP/1.1|Connection: close":                     true,
+		"HTTP/1.1|connection: CLOSE":                     true,
+		"HTTP/1.1|Connection: Close ":                    true,
+		"HTTP/1.1|Connection: TE, Close":                 true,
+		"HTTP/1.1|Connection: close\t,keep-alive":        true,
+		"HTTP/1.1|Connection: ,close,":                   true,
+		"HTTP/1.1|Connection: close|Connection: TE":      true,
+		"HTTP/1.1|Connection: TE|X: y|Connection: Close": true,
+		"HTTP/1.0":                               true,
+		"HTTP/1.0|Connection: close":             true,
+		"HTTP/1.0|Connection: close, keep-alive": true,
+		"HTTP/1.0|Connection: Keep-Alive":        false,
+		"HTTP/1.0|Connection: TE, keep-alive":    false,
+	} {
+		c := f.dial()
+		request := "GET /v1/accounts/a " + strings.ReplaceAll(lines, "|", "\r\n") + "\r\nHost: x\r\n\r\n"
+		_, err := io.WriteString(c, strings.Repeat(request, 3))
+		require.NoError(t, err)
+		r := bufio.NewReader(c)
+		require.Equal(t, last, f.readAnswer(r).last, lines)
+		if last {
+			require.Empty(t, must(io.ReadAll(r))(t), lines)
+		} else {
+			require.False(t, f.readAnswer(r).last, lines)
+		}
+		require.NoError(t, c.Close())
+	}
+}
+
+// TestWebPages checks that a server without keys sells nothing to a web page, and one with keys does not look.
+func TestWebPages(t *testing.T) {
+	noLeaks(t)
+	f := start(t, nil)
+	locked := start(t, func(o *Options) { o.Keys = must(ParseKeys(strings.NewReader("sell " + sellKey)))(t) })
+	for _, lines := range []string{"Host: evil.example", "Host: 127.0.0.1\r\nOrigin: https://evil.example",
+		"Host: localhost:1\r\nOrigin: http://localhost:2", "Host: x\r\nSec-Fetch-Site: cross-site"} {
+		page := fmt.Sprintf("POST /v1/reservations HTTP/1.1\r\n%s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n",
+			lines, len(validBody))
+		require.Equal(t, "forbidden", f.raw(page+"\r\n"+validBody).code(), lines)
+		require.Equal(t, 201, locked.raw(page+"Authorization: Bearer "+sellKey+"\r\n\r\n"+validBody).status, lines)
+		require.Equal(t, "forbidden", f.raw("GET /v1/accounts/w HTTP/1.1\r\n"+lines+"\r\n\r\n").code(), lines)
+		require.Equal(t, "forbidden", f.raw("OPTIONS /v1/batch HTTP/1.1\r\n"+lines+"\r\n\r\n").code(), lines)
+	}
+	form := "POST /v1/reservations HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+	require.Equal(t, 201, f.raw(form+fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(validBody), validBody)).status,
+		"curl -d")
+}
+
+// TestExpectation checks who is sent 100 Continue.
+func TestExpectation(t *testing.T) {
+	noLeaks(t)
+	f := start(t, nil)
+	length := fmt.Sprintf("\r\nContent-Length: %d\r\nHost: x\r\n\r\n%s", len(validBody), validBody)
+	for request, continued := range map[string]bool{
+		"POST /v1/reservations HTTP/1.1\r\nExpect: 100-continue" + length:                               true,
+		"POST /v1/reservations HTTP/1.1\r\nexpect: 100-Continue " + length:                              true,
+		"POST /v1/reservations HTTP/1.0\r\nExpect: 100-continue" + length:                               false,
+		"POST /v1/reservations HTTP/1.1" + length:                                                       false,
+		"GET /v1/phases HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n":                            false,
+		"GET /v1/phases HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 00\r\n\r\n":      false,
+		"POST /v1/batch HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9999999\r\n\r\n": false,
+	} {
+		c := f.dial()
+		_, err := io.WriteString(c, request)
+		require.NoError(t, err)
+		r := bufio.NewReader(c)
+		line := must(r.Peek(12))(t)
+		require.Equal(t, continued, string(line) == "HTTP/1.1 100", "%s: %s", request, line)
+		if continued {
+			_ = must(r.Discard(len("HTTP/1.1 100 Continue\r\n\r\n")))(t)
+		}
+		require.NotEqual(t, 100, f.readAnswer(r).status)
+		require.NoError(t, c.Close())
+	}
 }
 
 // TestPipelining checks that pipelined requests are answered in order, including refusals.

@@ -16,6 +16,7 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/server"
 	"github.com/seathold/seathold/server/internal/encode"
+	"github.com/seathold/seathold/server/internal/origin"
 )
 
 // Options configure the operator's port. Ready and Metrics are required.
@@ -67,13 +68,31 @@ func New(o Options) *http.Server {
 		paths.Handle("GET /admin/journal/rescue", c.call(c.rescue))
 	}
 	return &http.Server{
-		Handler:           paths,
+		Handler:           o.ownMachine(paths),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      2 * time.Minute, // a profile takes as long as its caller requests
 		IdleTimeout:       75 * time.Second,
 		MaxHeaderBytes:    server.MaxHeader,
 	}
+}
+
+// ownMachine refuses web pages where no key is required: they would have the trust that loopback has. Probes of health
+// may use any name.
+func (o *Options) ownMachine(next http.Handler) http.Handler {
+	if o.Keys != nil && !o.Loopback {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/healthz" && r.URL.Path != "/readyz" && (o.Keys == nil || callerOf(o.Keys, r).Role == 0) {
+			detail := origin.Fault([]byte(r.Host), []byte(r.Header.Get("Origin")), []byte(r.Header.Get("Sec-Fetch-Site")))
+			if detail != "" {
+				(&calls{}).fail(w, r, &refusal{&encode.Forbidden, detail})
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // healthz reports whether a supervisor should restart the server.

@@ -26,7 +26,7 @@ func TestPort(t *testing.T) {
 	get := func(o Options, path, key string) *httptest.ResponseRecorder {
 		o.Ready = func() error { return fault }
 		o.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeLine(w, 200, "metric 1") })
-		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil)
+		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "http://localhost"+path, nil)
 		if key != "" {
 			r.Header.Set("Authorization", "Bearer "+key)
 		}
@@ -65,6 +65,39 @@ func TestPort(t *testing.T) {
 	}
 }
 
+// TestWebPages checks that where no key is required, a web page of another origin reaches only the probes.
+func TestWebPages(t *testing.T) {
+	keys, err := server.ParseKeys(strings.NewReader("admin " + adminKey + "\n"))
+	require.NoError(t, err)
+	get := func(o Options, path string, header ...string) *httptest.ResponseRecorder {
+		o.Ready = func() error { return nil }
+		o.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeLine(w, 200, "metric 1") })
+		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "http://localhost:9090"+path, nil)
+		for i := 0; i < len(header); i += 2 {
+			if r.Header.Set(header[i], header[i+1]); header[i] == "Host" {
+				r.Host = header[i+1]
+			}
+		}
+		New(o).Handler.ServeHTTP(w, r)
+		return w
+	}
+	for _, o := range []Options{{}, {Loopback: true}, {Keys: keys, Loopback: true}} {
+		for _, header := range [][]string{{"Origin", "http://localhost:3000"}, {"Origin", "null"},
+			{"Sec-Fetch-Site", "cross-site"}, {"Host", "evil.example:9090"}} {
+			for _, path := range []string{"/metrics", "/debug/pprof/", "/admin/draws/draw1"} {
+				w := get(o, path, header...)
+				require.Equal(t, 403, w.Code, "%s %v", path, header)
+				require.Contains(t, w.Body.String(), `"code":"forbidden"`)
+			}
+			require.Equal(t, 200, get(o, "/healthz", header...).Code)
+		}
+		require.Equal(t, 200, get(o, "/metrics", "Origin", "http://localhost:9090").Code)
+	}
+	withKey := []string{"Host", "metrics.example", "Authorization", "Bearer " + adminKey}
+	require.Equal(t, 200, get(Options{Keys: keys, Loopback: true}, "/metrics", withKey...).Code)
+	require.Equal(t, 401, get(Options{Keys: keys}, "/metrics", "Host", "metrics.example").Code)
+}
+
 // TestNotes checks that /readyz has the notes after its first line, ready or not, and that the process's arguments are
 // not shown.
 func TestNotes(t *testing.T) {
@@ -74,7 +107,7 @@ func TestNotes(t *testing.T) {
 		Metrics: http.NotFoundHandler(), Arguments: []string{"seathold", "--redis", "redis://host"}}
 	get := func(path string) (int, string) {
 		w := httptest.NewRecorder()
-		New(o).Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		New(o).Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://localhost"+path, nil))
 		return w.Code, w.Body.String()
 	}
 	want := func(code int, text string) {

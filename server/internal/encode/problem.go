@@ -18,12 +18,14 @@ const KeyRule = "send a valid key as Authorization: Bearer KEY"
 
 // The refusals of the API that the engine does not have, in the form of its table. They have no facts.
 var (
-	Unauthenticated  = engine.Rule{Code: "unauthenticated", Status: 401, Title: "Not authenticated"}
-	Forbidden        = engine.Rule{Code: "forbidden", Status: 403, Title: "Not allowed for this key"}
-	NotFound         = engine.Rule{Code: "not_found", Status: 404, Title: "Not found"}
-	MethodNotAllowed = engine.Rule{Code: "method_not_allowed", Status: 405, Title: "Method not allowed"}
-	PayloadTooLarge  = engine.Rule{Code: "payload_too_large", Status: 413, Title: "Payload too large"}
-	Internal         = engine.Rule{Code: "internal", Status: 500, Title: "Internal error"}
+	Unauthenticated   = engine.Rule{Code: "unauthenticated", Status: 401, Title: "Not authenticated"}
+	Forbidden         = engine.Rule{Code: "forbidden", Status: 403, Title: "Not allowed"}
+	NotFound          = engine.Rule{Code: "not_found", Status: 404, Title: "Not found"}
+	MethodNotAllowed  = engine.Rule{Code: "method_not_allowed", Status: 405, Title: "Method not allowed"}
+	PayloadTooLarge   = engine.Rule{Code: "payload_too_large", Status: 413, Title: "Payload too large"}
+	UnsupportedMedia  = engine.Rule{Code: "unsupported_media_type", Status: 415, Title: "Encoding not supported"}
+	ExpectationFailed = engine.Rule{Code: "expectation_failed", Status: 417, Title: "Expectation not supported"}
+	Internal          = engine.Rule{Code: "internal", Status: 500, Title: "Internal error"}
 )
 
 // Refusal appends a refusal of the engine as problem+json (RFC 9457).

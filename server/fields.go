@@ -1,0 +1,166 @@
+package server
+
+import (
+	"bytes"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/server/internal/encode"
+)
+
+// A proxy in front of the server and the server must agree where each request ends; otherwise a caller can send one
+// request inside of another, and the proxy gives an answer to the wrong caller (request smuggling). fasthttp accepts
+// some headers that others read differently or refuse. This file reads the lines of a header once more, and refuses
+// whatever is not plainly RFC 9112: such a request is refused before its body is read, and ends its connection.
+
+// fields is what a header says about its connection and body, beyond what fasthttp takes from it.
+type fields struct {
+	close  bool // Connection: close
+	expect bool // Expect: 100-continue
+	body   bool // a body is announced, which may be empty if it comes in chunks
+
+	length, encoding, authorization bool // a line of that name was read
+	coded                           bool // Content-Encoding is not identity
+}
+
+// continues is the only expectation that is supported.
+const continues = "100-continue"
+
+// fault is why a request is refused before its body is read.
+type fault struct {
+	rule   *engine.Rule // nil for malformed_request
+	detail string
+}
+
+var (
+	faultVersion = &fault{detail: "only HTTP/1.1 and HTTP/1.0 are supported"}
+	faultTarget  = &fault{detail: "the path begins with two slashes, and there is no Host"}
+	faultLine    = &fault{detail: "each line must be a name, a colon without space before it, a value, and CR LF"}
+	faultHost    = &fault{detail: "Host has a character that no host and port has"}
+	faultFraming = &fault{detail: "Content-Length and Transfer-Encoding exclude each other, " +
+		"and chunked is the only encoding supported"}
+	faultKeys   = &fault{detail: "Authorization is repeated; send one"}
+	faultExpect = &fault{&encode.ExpectationFailed, "the only expectation supported is 100-continue"}
+	faultCoding = &fault{&encode.UnsupportedMedia, "the body has a Content-Encoding; send it without, as JSON"}
+)
+
+// refuse responds with the fault.
+func (f *fault) refuse(ctx *fasthttp.RequestCtx) {
+	if f.rule == nil {
+		rejectMalformed(ctx, "header", f.detail)
+		return
+	}
+	if f.rule == &encode.UnsupportedMedia {
+		ctx.Response.Header.Set(fasthttp.HeaderAcceptEncoding, "identity") // RFC 9110, 15.5.16
+	}
+	reject(ctx, f.rule, f.detail)
+}
+
+// readFields reads the lines of a header. fasthttp has already refused empty names, names with bytes other than spaces
+// and those of a token, control bytes in values, repeated Host, Content-Length and Transfer-Encoding lines, and lengths
+// that are not digits.
+func readFields(h *fasthttp.RequestHeader) (f fields, fault *fault) {
+	if !h.IsHTTP11() && string(h.Protocol()) != "HTTP/1.0" { // fasthttp treats other versions as 1.0
+		return f, faultVersion
+	}
+	if len(h.Host()) == 0 && bytes.HasPrefix(h.RequestURI(), []byte("//")) { // fasthttp takes what follows for the host
+		return f, faultTarget
+	}
+	for rest := h.RawHeaders(); len(rest) > 0; {
+		if string(rest) == "\r\n" {
+			break
+		}
+		end := bytes.IndexByte(rest, '\n')
+		name, value, _ := bytes.Cut(rest[:max(end, 0)], []byte(":"))
+		if !bytes.HasSuffix(value, []byte("\r")) || bytes.IndexByte(name, ' ') >= 0 || name[0] == '\t' {
+			return f, faultLine
+		}
+		if fault = f.read(name, value[:len(value)-1]); fault != nil {
+			return f, fault
+		}
+		rest = rest[end+1:]
+	}
+	switch {
+	case f.length && f.encoding:
+		return f, faultFraming
+	case f.coded && f.body:
+		return f, faultCoding
+	}
+	return f, nil
+}
+
+// read reads one line.
+func (f *fields) read(name, value []byte) *fault {
+	switch len(name) { // most lines are none of these
+	default:
+		return nil
+	case len("Host"), len("Expect"), len("Connection"), len("Authorization"), len("Content-Length"),
+		len("Content-Encoding"), len("Transfer-Encoding"):
+	}
+	switch value = bytes.Trim(value, " \t"); len(name) {
+	case len("Host"):
+		if named(name, "Host") && !isHost(value) {
+			return faultHost
+		}
+	case len("Expect"):
+		if named(name, "Expect") {
+			if f.expect = true; !bytes.EqualFold(value, []byte(continues)) {
+				return faultExpect
+			}
+		}
+	case len("Connection"):
+		f.close = f.close || named(name, "Connection") && listed(value, "close")
+	case len("Authorization"):
+		if named(name, "Authorization") {
+			if f.authorization {
+				return faultKeys
+			}
+			f.authorization = true
+		}
+	case len("Content-Length"):
+		if named(name, "Content-Length") {
+			f.length, f.body = true, len(bytes.Trim(value, "0")) > 0
+		}
+	case len("Content-Encoding"):
+		f.coded = f.coded || named(name, "Content-Encoding") && !bytes.EqualFold(value, []byte("identity"))
+	case len("Transfer-Encoding"):
+		if named(name, "Transfer-Encoding") {
+			if f.encoding, f.body = true, true; !bytes.EqualFold(value, []byte("chunked")) {
+				return faultFraming
+			}
+		}
+	}
+	return nil
+}
+
+// named reports whether a field's name is the given one. Its length is.
+func named(name []byte, is string) bool { return bytes.EqualFold(name, []byte(is)) }
+
+// listed reports whether a comma-separated list has the member, in any spelling.
+func listed(list []byte, member string) bool {
+	for one := range bytes.SplitSeq(list, []byte(",")) {
+		if bytes.EqualFold(bytes.Trim(one, " \t"), []byte(member)) {
+			return true
+		}
+	}
+	return false
+}
+
+// isHost reports whether a Host has only characters of hosts and ports (RFC 3986, 3.2.2).
+func isHost(host []byte) bool {
+	for _, c := range host {
+		if !hostBytes[c] {
+			return false
+		}
+	}
+	return true
+}
+
+// hostBytes are the characters of hosts and ports.
+var hostBytes = func() (set [256]bool) {
+	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!$%&'()*+,-.:;=[]_~" {
+		set[c] = true
+	}
+	return set
+}()
