@@ -16,36 +16,41 @@ import (
 // calls is what the calls below /admin/ share: who may make them, and how they are refused.
 type calls struct {
 	engine func() *engine.Engine // nil while the journal is replayed
-	keys   *server.Keys          // nil permits every caller
 	log    *slog.Logger
 }
 
-// call requires an operator's key and an engine.
+// handler serves all calls below /admin/. They require an admin's key if there are keys, before anything else, and
+// refuse requests of other origins, so that no web site can make an operator's browser send them.
+func (c *calls) handler() http.Handler {
+	paths := http.NewServeMux()
+	(&draws{calls: *c}).register(paths)
+	paths.Handle("GET /admin/journal/rescue", c.call(c.rescue))
+	own := http.NewCrossOriginProtection().Handler(paths)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch role := callerOf(r).Role; {
+		case role == 0:
+			c.fail(w, r, &refusal{&encode.Unauthenticated, encode.KeyRule})
+		case role < server.Admin:
+			c.fail(w, r, &refusal{&encode.Forbidden, "this call requires a key with the role admin"})
+		default:
+			own.ServeHTTP(w, r)
+		}
+	})
+}
+
+// call requires an engine.
 func (c *calls) call(answer func(w http.ResponseWriter, r *http.Request, e *engine.Engine) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		err, e := c.permit(r), c.engine()
-		switch {
-		case err != nil:
-		case e == nil:
-			err = &refusal{&notReady, "the journal is being replayed"}
-		default:
+		var err error
+		if e := c.engine(); e != nil {
 			err = answer(w, r, e)
+		} else {
+			err = &refusal{&notReady, "the journal is being replayed"}
 		}
 		if err != nil {
 			c.fail(w, r, err)
 		}
 	})
-}
-
-// permit requires an admin's key if there are keys.
-func (c *calls) permit(r *http.Request) error {
-	switch role := callerOf(c.keys, r).Role; {
-	case role == 0:
-		return &refusal{&encode.Unauthenticated, encode.KeyRule}
-	case role < server.Admin:
-		return &refusal{&encode.Forbidden, "this call requires an admin's key"}
-	}
-	return nil
 }
 
 // The refusals of this port, beside those of the API, in the form of the engine's table.

@@ -35,22 +35,19 @@ const WinnersHeader = "rank,account,salt\n"
 //
 // The first four respond with the draw as the API shows it. Freezing a frozen draw succeeds and changes nothing, and so
 // does naming the round of the last postponement. A refused call changes nothing either; refusals are problem+json.
-// Requests of other origins are refused, so that no web site can make an operator's browser send these calls.
 type draws struct {
 	calls
 	exporting sync.Mutex
 }
 
-// handler serves the calls below /admin/draws/.
-func (d *draws) handler() http.Handler {
-	paths := http.NewServeMux()
+// register adds the calls below /admin/draws/.
+func (d *draws) register(paths *http.ServeMux) {
 	paths.Handle("GET /admin/draws/{draw}", d.call(d.read))
 	paths.Handle("POST /admin/draws/{draw}/freeze", d.call(d.freeze))
 	paths.Handle("POST /admin/draws/{draw}/round", d.call(d.postpone))
 	paths.Handle("POST /admin/draws/{draw}/run", d.call(d.run))
 	paths.Handle("GET /admin/draws/{draw}/winners", d.call(d.alone(d.winners)))
 	paths.Handle("GET /admin/draws/{draw}/export", d.call(d.alone(d.export)))
-	return http.NewCrossOriginProtection().Handler(paths)
 }
 
 // alone refuses a call while another one that needs as much memory is under way.

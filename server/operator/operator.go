@@ -15,8 +15,6 @@ import (
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/server"
-	"github.com/seathold/seathold/server/internal/encode"
-	"github.com/seathold/seathold/server/internal/origin"
 )
 
 // Options configure the operator's port. Ready and Metrics are required.
@@ -37,13 +35,16 @@ type Options struct {
 	// Engine returns the current engine, nil while the journal is replayed. Without the function there is no
 	// /admin/draws/.
 	Engine func() *engine.Engine
-	// Keys are the callers' keys: any key for /metrics, an admin's key for profiles and draws. /healthz and /readyz need
-	// none. Without keys every caller may do everything.
+	// Keys are the callers' keys: any key for /metrics, an admin's key for profiles and all calls below /admin/. /healthz
+	// and /readyz need none. Without keys every caller may do everything.
 	Keys *server.Keys
-	// Loopback lets callers read metrics and profiles without a key.
+	// Loopback means that only programs of this machine reach the port. They may read /metrics without a key.
 	Loopback bool
 	// Log receives failures of calls; nil discards them.
 	Log *slog.Logger
+	// Audit receives a line at Info, named "audit", for each profile and each call below /admin/, also for refused ones.
+	// It should not drop Info. Nil stands for Log.
+	Audit *slog.Logger
 }
 
 // New makes the server of /healthz, /readyz, /metrics, /debug/pprof/ and /admin/draws/. The caller gives it a listener
@@ -52,47 +53,30 @@ func New(o Options) *http.Server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Audit == nil {
+		o.Audit = o.Log
+	}
 	paths := http.NewServeMux()
 	paths.HandleFunc("GET /healthz", o.healthz)
 	paths.HandleFunc("GET /readyz", o.readyz)
-	paths.Handle("GET /metrics", o.guard(server.Read, o.Metrics))
+	paths.Handle("GET /metrics", o.readers(o.Metrics))
 	for path, profile := range map[string]http.HandlerFunc{
 		"/debug/pprof/": pprof.Index, "/debug/pprof/cmdline": o.cmdline, "/debug/pprof/profile": pprof.Profile,
 		"/debug/pprof/symbol": pprof.Symbol, "/debug/pprof/trace": pprof.Trace,
 	} {
-		paths.Handle(path, o.guard(server.Admin, profile))
+		paths.Handle(path, guard(server.Admin, profile))
 	}
 	if o.Engine != nil {
-		c := calls{engine: o.Engine, keys: o.Keys, log: o.Log}
-		paths.Handle("/admin/draws/", (&draws{calls: c}).handler())
-		paths.Handle("GET /admin/journal/rescue", c.call(c.rescue))
+		paths.Handle("/admin/", (&calls{engine: o.Engine, log: o.Log}).handler())
 	}
 	return &http.Server{
-		Handler:           o.ownMachine(paths),
+		Handler:           o.identified(o.audited(o.ownMachine(paths))),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      2 * time.Minute, // a profile takes as long as its caller requests
 		IdleTimeout:       75 * time.Second,
 		MaxHeaderBytes:    server.MaxHeader,
 	}
-}
-
-// ownMachine refuses web pages where no key is required: they would have the trust that loopback has. Probes of health
-// may use any name.
-func (o *Options) ownMachine(next http.Handler) http.Handler {
-	if o.Keys != nil && !o.Loopback {
-		return next
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/healthz" && r.URL.Path != "/readyz" && (o.Keys == nil || callerOf(o.Keys, r).Role == 0) {
-			detail := origin.Fault([]byte(r.Host), []byte(r.Header.Get("Origin")), []byte(r.Header.Get("Sec-Fetch-Site")))
-			if detail != "" {
-				(&calls{}).fail(w, r, &refusal{&encode.Forbidden, detail})
-				return
-			}
-		}
-		next.ServeHTTP(w, r)
-	})
 }
 
 // healthz reports whether a supervisor should restart the server.
@@ -132,29 +116,6 @@ func (o *Options) cmdline(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = io.WriteString(w, strings.Join(o.Arguments, "\x00")) // an error means that the client has gone
-}
-
-// guard requires a key with at least the role.
-func (o *Options) guard(least server.Role, next http.Handler) http.Handler {
-	if o.Loopback {
-		return next
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch role := callerOf(o.Keys, r).Role; {
-		case role == 0:
-			w.Header().Set("WWW-Authenticate", encode.Challenge)
-			writeLine(w, http.StatusUnauthorized, encode.KeyRule)
-		case role < least:
-			writeLine(w, http.StatusForbidden, "the key's role does not permit this")
-		default:
-			next.ServeHTTP(w, r)
-		}
-	})
-}
-
-// callerOf returns the caller with the request's key.
-func callerOf(keys *server.Keys, r *http.Request) server.Caller {
-	return keys.CallerOf([]byte(r.Header.Get("Authorization")))
 }
 
 // writeLine responds with a line of text.

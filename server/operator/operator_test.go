@@ -18,7 +18,8 @@ const (
 	adminKey = "admin-0123456789abcdef"
 )
 
-// TestPort checks who may read which path: without keys, on loopback, and with keys.
+// TestPort checks who may read which path: without keys, on loopback, and with keys. On loopback keys are required too,
+// except for metrics.
 func TestPort(t *testing.T) {
 	var fault error
 	keys, err := server.ParseKeys(strings.NewReader("read " + readKey + "\nadmin " + adminKey + "\n"))
@@ -36,9 +37,11 @@ func TestPort(t *testing.T) {
 	open, loopback, locked := Options{}, Options{Keys: keys, Loopback: true}, Options{Keys: keys}
 	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/debug/pprof/", "/debug/pprof/cmdline"} {
 		require.Equal(t, 200, get(open, path, "").Code, path)
-		require.Equal(t, 200, get(loopback, path, "").Code, path)
+		require.Equal(t, 200, get(loopback, path, adminKey).Code, path)
 		require.Equal(t, 200, get(locked, path, adminKey).Code, path)
 		probe := path == "/healthz" || path == "/readyz"
+		require.Equal(t, probe || path == "/metrics", get(loopback, path, "").Code == 200, path)
+		require.Equal(t, probe || path == "/metrics", get(loopback, path, readKey).Code == 200, path)
 		require.Equal(t, probe, get(locked, path, "").Code == 200, path)
 		require.Equal(t, probe || path == "/metrics", get(locked, path, readKey).Code == 200, path)
 	}

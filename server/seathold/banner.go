@@ -40,7 +40,11 @@ func (s *service) banner(w io.Writer) error {
 	out.printf("  holds      last %s unless the request asks for less", s.command.TTL)
 	out.printf("  callers    %s", s.describeCallers())
 	out.printf("  API        %s (documented at /openapi.yaml)", s.url(s.api))
-	out.printf("  operator   http://%s (/healthz, /readyz, /metrics, /debug/pprof/)", hostPort(s.admin))
+	profiles := ""
+	if s.keys != nil {
+		profiles = "with an admin's key "
+	}
+	out.printf("  operator   http://%s (/healthz, /readyz, /metrics, %s/debug/pprof/)", hostPort(s.admin), profiles)
 	if s.engine.Leads() {
 		s.suggest(&out)
 	}

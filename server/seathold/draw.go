@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"time"
 
@@ -25,8 +27,17 @@ type drawCommand struct {
 
 // remote is how to call a server.
 type remote struct {
-	Key    string `env:"SEATHOLD_KEY" placeholder:"KEY" help:"The caller's key. Prefer the environment, where other users cannot see it."`
+	Key    string `env:"SEATHOLD_KEY" placeholder:"KEY" help:"The caller's key, an admin's for the operator's port. Prefer the environment, where other users cannot see it."`
 	CACert string `env:"SEATHOLD_CA_CERT" placeholder:"FILE" help:"Trust the certificates of these authorities, PEM, for https."`
+}
+
+// explained adds to the refusal of a server's call how the commands send a key. All of them that call a server embed
+// remote.
+func explained(err error) error {
+	if refused, ok := errors.AsType[*client.Error](err); ok && refused.Status == http.StatusUnauthorized {
+		return fmt.Errorf("%w; set SEATHOLD_KEY, or --key, to a key in the server's --keys file", err)
+	}
+	return err
 }
 
 // api returns a client of the API at o.URL, which a flag gave.

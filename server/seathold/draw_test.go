@@ -329,8 +329,10 @@ func TestDrawCallsNeedAnOperator(t *testing.T) {
 	refusedWith(t, "draw_not_found", register("draw7", write(t, "account\nalice\n"), "--key", sell)...)
 	s.at("2023-02-01T00:00:00Z")
 	refusedWith(t, "registration_closed", register("draw1", write(t, "account\nbob\n"), "--key", sell)...)
-	refusedWith(t, "unauthenticated", "draw", "run", "--draw", "draw1", "--admin", s.admin)
-	refusedWith(t, "forbidden", "draw", "run", "--draw", "draw1", "--admin", s.admin, "--key", sell)
+	refusedWith(t, "; set SEATHOLD_KEY, or --key, to a key in the server's --keys file", "draw", "run", "--draw", "draw1",
+		"--admin", s.admin)
+	refusedWith(t, "forbidden: this call requires a key with the role admin", "draw", "run", "--draw", "draw1",
+		"--admin", s.admin, "--key", sell)
 	refusedWith(t, "draw_not_found", "draw", "export", "--draw", "draw9", "--admin", s.admin, "--key", admin,
 		filepath.Join(t.TempDir(), "x"))
 

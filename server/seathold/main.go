@@ -81,7 +81,7 @@ func run(args []string, p *process) (code int) {
 	if err != nil {
 		return p.fail(exitUsage, errors.New(hideURLs(err.Error()))) // an argument out of place may be a URL with a password
 	}
-	err = command.Run(p)
+	err = explained(command.Run(p))
 	if _, usage := errors.AsType[usageError](err); usage {
 		return p.fail(exitUsage, err)
 	}

@@ -13,8 +13,8 @@ import (
 )
 
 // reloads are the files that a running server reads again on SIGHUP. Each is replaced as a whole or, if it is faulty,
-// not at all; so a reload never ends the server and never fails a request. Flags are not read again: a file that no flag
-// named at the start is never read.
+// not at all; so a reload never ends the server and never fails a request. Flags are not read again: a file that no
+// flag named at the start is never read.
 type reloads struct {
 	log     *slog.Logger
 	results metrics.Reloads

@@ -106,8 +106,8 @@ func TestReloadUnderLoad(t *testing.T) {
 	require.Equal(t, exitDone, f.stop())
 }
 
-// TestReload checks what a reload changes for connections that are open: a removed key is refused on its next request, a
-// role is the new one, and faulty files change nothing.
+// TestReload checks what a reload changes for connections that are open: a removed key is refused on its next request,
+// a role is the new one, and faulty files change nothing.
 func TestReload(t *testing.T) {
 	const noReservation = "018c1f6e-0000-7000-8000-000000000001"
 	const shop, next, reader = "shop-0123456789abcdef", "next-0123456789abcdef", "read-0123456789abcdef"

@@ -173,7 +173,7 @@ func (s *service) startOperator() {
 	s.operator = operator.New(operator.Options{
 		Ready: s.ready, Failed: s.failed, Notes: s.notes, Engine: s.inCharge, Arguments: publicArguments(os.Args),
 		Metrics: metrics.Page(metrics.NewRegistry(metrics.ReadBuild(), s.server.Load, &s.reloads.results)),
-		Keys:    s.keys, Loopback: s.admin.Addr().(*net.TCPAddr).IP.IsLoopback(), Log: s.log,
+		Keys:    s.keys, Loopback: s.admin.Addr().(*net.TCPAddr).IP.IsLoopback(), Log: s.log, Audit: s.log,
 	})
 	go func() {
 		if err := s.operator.Serve(s.admin); !errors.Is(err, http.ErrServerClosed) {

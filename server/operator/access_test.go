@@ -1,0 +1,122 @@
+package operator
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/server"
+)
+
+// TestAudit checks the line of every call below /admin/ and of profiles: complete, refused and cut ones have one, in
+// their order; other paths have none. No line has a key, a query or a body.
+func TestAudit(t *testing.T) {
+	var log bytes.Buffer
+	keys, err := server.ParseKeys(strings.NewReader("read " + readKey + " dashboard\nadmin " + adminKey + " ops\n"))
+	require.NoError(t, err)
+	cut := false
+	o := Options{Keys: keys, Loopback: true, Ready: func() error { return nil }, Metrics: http.NotFoundHandler(),
+		Audit: slog.New(slog.NewTextHandler(&log, nil)),
+		Engine: func() *engine.Engine {
+			if cut {
+				panic(http.ErrAbortHandler)
+			}
+			return nil // 503
+		}}
+	handler := New(o).Handler
+	call := func(method, path string, header ...string) (line string) {
+		w, r := httptest.NewRecorder(), httptest.NewRequest(method, "http://localhost:9090"+path, strings.NewReader("SECRET"))
+		for i := 0; i < len(header); i += 2 {
+			r.Header.Add(header[i], header[i+1])
+		}
+		w.Header().Set("Request-Id", "req-1")
+		log.Reset()
+		func() {
+			defer func() {
+				if fault := recover(); fault != http.ErrAbortHandler && fault != nil {
+					panic(fault)
+				}
+			}()
+			handler.ServeHTTP(w, r)
+		}()
+		require.NotContains(t, log.String(), "SECRET")
+		require.NotContains(t, log.String(), "0123456789abcdef")
+		require.LessOrEqual(t, strings.Count(log.String(), "\n"), 1)
+		_, line, _ = strings.Cut(strings.TrimSuffix(log.String(), "\n"), "level=INFO msg=audit ")
+		line, _, _ = strings.Cut(line, " took=")
+		return line
+	}
+	const tail = " request_id=req-1 remote=192.0.2.1:1234"
+	ops, dashboard := "Bearer "+adminKey, "Bearer "+readKey
+	for _, c := range []struct {
+		method, path, key, want string
+	}{
+		{"POST", "/admin/draws/draw1/freeze?key=SECRET", ops,
+			"key=ops role=admin method=POST path=/admin/draws/draw1/freeze status=503"},
+		{"GET", "/admin/journal/rescue", ops, "key=ops role=admin method=GET path=/admin/journal/rescue status=503"},
+		{"GET", "/admin/journal/rescue", dashboard,
+			"key=dashboard role=read method=GET path=/admin/journal/rescue status=403"},
+		{"GET", "/admin/journal/rescue", "", "key=anonymous role=none method=GET path=/admin/journal/rescue status=401"},
+		{"GET", "/admin/journal/rescue", ops + "SECRET",
+			"key=anonymous role=none method=GET path=/admin/journal/rescue status=401"},
+		{"GET", "/admin/nothing", ops, "key=ops role=admin method=GET path=/admin/nothing status=404"},
+		{"GET", "/admin/nothing", "", "key=anonymous role=none method=GET path=/admin/nothing status=401"},
+		{"POST", "/admin/draws/draw1/export", ops, "key=ops role=admin method=POST path=/admin/draws/draw1/export status=405"},
+		{"GET", "/debug/pprof/", ops, "key=ops role=admin method=GET path=/debug/pprof/ status=200"},
+		{"GET", "/debug/pprof/cmdline", dashboard, "key=dashboard role=read method=GET path=/debug/pprof/cmdline status=403"},
+		{"GET", "/debug/pprof/cmdline", "", "key=anonymous role=none method=GET path=/debug/pprof/cmdline status=401"},
+		{"GET", "/admin/%0alevel=INFO%20msg=audit", ops,
+			`key=ops role=admin method=GET path="/admin/\nlevel=INFO msg=audit" status=404`},
+		{"GET", "/admin/" + strings.Repeat("x", 1000), ops,
+			"key=ops role=admin method=GET path=/admin/" + strings.Repeat("x", 249) + "… status=404"},
+		{"GET", "/healthz", "", ""},
+		{"GET", "/readyz", "", ""},
+		{"GET", "/metrics", dashboard, ""},
+	} {
+		want := c.want
+		if want != "" {
+			want += tail
+		}
+		var header []string
+		if c.key != "" {
+			header = []string{"Authorization", c.key}
+		}
+		require.Equal(t, want, call(c.method, c.path, header...))
+	}
+	require.Equal(t, "key=anonymous role=none method=GET path=/admin/journal/rescue status=401"+tail,
+		call("GET", "/admin/journal/rescue", "Authorization", dashboard, "Authorization", ops), "two keys are none")
+	require.Equal(t, "key=ops role=admin method=POST path=/admin/draws/d/run status=403"+tail,
+		call("POST", "/admin/draws/d/run", "Authorization", ops, "Origin", "https://elsewhere.example"))
+	require.Equal(t, "key=anonymous role=none method=POST path=/admin/draws/d/run status=403"+tail,
+		call("POST", "/admin/draws/d/run", "Origin", "https://elsewhere.example"), "a web page")
+	cut = true
+	require.Equal(t, "key=ops role=admin method=GET path=/admin/journal/rescue status=0 cut=true"+tail,
+		call("GET", "/admin/journal/rescue", "Authorization", ops))
+}
+
+// TestAuditOfACutResponse checks that a response that began and was cut is logged as such, over a real connection.
+func TestAuditOfACutResponse(t *testing.T) {
+	var log bytes.Buffer
+	o := Options{Audit: slog.New(slog.NewTextHandler(&log, nil))}
+	port := httptest.NewServer(o.identified(o.audited(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusProcessing)
+		_, _ = fmt.Fprint(w, "begun")
+		require.NoError(t, http.NewResponseController(w).Flush())
+		panic(http.ErrAbortHandler)
+	}))))
+	response, err := http.Get(port.URL + "/admin/backup")
+	require.NoError(t, err)
+	_, err = io.ReadAll(response.Body)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	require.NoError(t, response.Body.Close())
+	port.Close()
+	require.Contains(t, log.String(), "key=anonymous role=admin method=GET path=/admin/backup status=200 cut=true")
+}
