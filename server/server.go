@@ -115,7 +115,8 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		admission: newAdmission(o.MaxInFlight),
 		stock:     newStockText(o.Engine.Sale()),
 	}
-	s.handshakes = handshake.New(handshake.Options{Timeout: o.ReadTimeout, Wait: o.ReadTimeout / 2, Plain: plainAnswer()})
+	s.handshakes = handshake.New(handshake.Options{Timeout: o.ReadTimeout, Plain: plainAnswer(),
+		Busy: func() bool { return s.admission.inFlight.Load() > 0 }})
 	s.current.Store(o.Engine)
 	s.calls, s.cancel = context.WithCancel(ctx)
 	s.exchanges.New = func() any { return &exchange{server: s} }

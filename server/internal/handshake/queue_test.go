@@ -11,6 +11,7 @@ import (
 	"math/big"
 	mathrand "math/rand/v2"
 	"net"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,7 +61,8 @@ func (b *bench) connect() (*Conn, net.Conn) {
 // busy takes the only slot, and returns a function that gives it back.
 func (b *bench) busy() (release func()) {
 	w := newWaiter(0)
-	require.NoError(b.t, b.slots.take(&w, time.Hour, nil))
+	_, err := b.slots.take(&w, time.Hour, nil)
+	require.NoError(b.t, err)
 	return b.slots.release
 }
 
@@ -194,7 +196,7 @@ func TestWaitEnds(t *testing.T) {
 		after  time.Duration
 		reason string
 	}{
-		"overloaded": {func(*Conn) {}, 5 * time.Second, "overloaded"},
+		"overloaded": {func(*Conn) {}, 8 * time.Second, "overloaded"},
 		"closed":     {func(c *Conn) { require.NoError(t, c.Close()) }, 0, "closed"},
 		"drained":    {past, 0, "closed"},
 	} {
@@ -371,4 +373,25 @@ func writeOne(c net.Conn) chan error {
 		end <- err
 	}()
 	return end
+}
+
+// A client that has hung up while it waited costs no handshake.
+func TestHungUp(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("is noticed by the first write")
+	}
+	b := newBench(t)
+	release := b.busy()
+	c, client := b.dial()
+	end := read(c)
+	go func() { _ = tls.Client(client, b.client).Handshake() }()
+	require.Eventually(t, func() bool { return b.Stats().Waiting == 1 }, 10*time.Second, time.Millisecond)
+	require.False(t, hungUp(c.socket.Conn))
+	require.NoError(t, client.Close())
+	require.Eventually(t, func() bool { return hungUp(c.socket.Conn) }, 10*time.Second, time.Millisecond)
+	release()
+	require.ErrorIs(t, <-end, io.EOF)
+	require.EqualValues(t, 1, b.Stats().Failed["disconnected"])
+	require.NoError(t, c.Close())
+	b.idle()
 }

@@ -13,7 +13,7 @@ var errOverloaded = errors.New("too many handshakes are waiting")
 // slots bound the handshakes that compute at a time. A free slot goes to the waiter that arrived first.
 //
 // A slot is free only while nobody waits: release hands it to the first waiter directly. So a waiter cannot be overtaken
-// by one that arrived later and happens to run at the right moment.
+// by one that arrived later and happens to run at the right moment. A slot that rests is neither free nor held.
 type slots struct {
 	mu    sync.Mutex
 	free  int
@@ -32,29 +32,28 @@ func newWaiter(arrival uint64) waiter {
 }
 
 // take takes a slot for w. It waits for at most limit, and only until ended is closed; then it returns errOverloaded or
-// errEnded, and holds none.
-func (s *slots) take(w *waiter, limit time.Duration, ended <-chan struct{}) error {
+// errEnded, and holds none. waited reports whether the slot was not free at once.
+func (s *slots) take(w *waiter, limit time.Duration, ended <-chan struct{}) (waited bool, err error) {
 	s.mu.Lock()
 	if s.free > 0 {
 		s.free--
 		s.mu.Unlock()
-		return nil
+		return false, nil
 	}
 	heap.Push(&s.queue, w)
 	s.mu.Unlock()
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
-	var err error
 	select {
 	case <-w.granted:
-		return nil
+		return true, nil
 	case <-timer.C:
 		err = errOverloaded
 	case <-ended:
 		err = errEnded
 	}
 	s.leave(w)
-	return err
+	return true, err
 }
 
 // leave removes a waiter from the queue. It passes on a slot that w was given meanwhile.
@@ -81,6 +80,15 @@ func (s *slots) release() {
 	}
 	first := heap.Pop(&s.queue).(*waiter)
 	first.granted <- struct{}{} // has room: first waits for one slot
+}
+
+// rest gives a slot back after a pause.
+func (s *slots) rest(pause time.Duration) {
+	if pause <= 0 {
+		s.release()
+		return
+	}
+	time.AfterFunc(pause, s.release)
 }
 
 // waiting returns how many handshakes wait for a slot.

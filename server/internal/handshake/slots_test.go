@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -29,7 +30,7 @@ func TestSlotsAreConserved(t *testing.T) {
 				if r.IntN(4) == 0 {
 					go close(ended)
 				}
-				if s.take(&w, wait, ended) != nil {
+				if _, err := s.take(&w, wait, ended); err != nil {
 					failed.Add(1)
 					continue
 				}
@@ -52,4 +53,23 @@ func TestSlotsAreConserved(t *testing.T) {
 	require.EqualValues(t, callers*rounds, taken.Load()+failed.Load())
 	require.Positive(t, taken.Load())
 	require.Positive(t, failed.Load())
+}
+
+// A slot that rests goes to nobody until its pause is over, and then to the waiter that arrived first.
+func TestSlotsRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := slots{free: 1}
+		first, second := newWaiter(1), newWaiter(2)
+		waited, err := s.take(&second, time.Second, nil)
+		require.NoError(t, err)
+		require.False(t, waited)
+		s.rest(3 * time.Millisecond)
+		began := time.Now()
+		waited, err = s.take(&first, time.Second, nil)
+		require.NoError(t, err)
+		require.True(t, waited)
+		require.Equal(t, 3*time.Millisecond, time.Since(began))
+		s.rest(0)
+		require.Equal(t, 1, s.free)
+	})
 }

@@ -2,6 +2,7 @@ package handshake
 
 import (
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -26,6 +27,7 @@ type socket struct {
 	room     []byte    // for what is received
 	received []byte    // part of room that is not read yet
 	holds    bool      // the slot
+	taken    time.Time // when it was taken
 	complete bool      // no slot is needed any more
 
 	once  sync.Once
@@ -36,7 +38,7 @@ func newSocket(raw net.Conn, q *Queue) *socket {
 	return &socket{Conn: raw, queue: q, ended: make(chan struct{}), waiter: newWaiter(q.arrivals.Add(1))}
 }
 
-// Read waits for the network without a slot, and returns with one during the handshake. After an error it holds none.
+// Read waits for the network without a slot, and returns with one during the handshake.
 func (s *socket) Read(p []byte) (int, error) {
 	if len(s.received) == 0 {
 		if s.complete {
@@ -67,19 +69,32 @@ func (s *socket) receive() error {
 		return err
 	}
 	limit := min(s.queue.o.Wait, time.Until(s.deadline))
-	if err := s.queue.slots.take(&s.waiter, limit, s.ended); err != nil {
+	waited, err := s.queue.slots.take(&s.waiter, limit, s.ended)
+	if err != nil {
 		return err
 	}
-	s.holds, s.received = true, s.room[:n]
+	s.holds, s.received, s.taken = true, s.room[:n], time.Now()
+	if waited && hungUp(s.Conn) {
+		return io.EOF // its client has lost patience; computing would be in vain
+	}
 	return nil
 }
 
-// release releases the slot, if this holds one.
+// maxRest bounds the pause of a slot: a handshake that computed for longer was itself interrupted.
+const maxRest = 5 * time.Millisecond
+
+// release releases the slot, if this holds one. While the server has requests to serve, the slot then rests for as long
+// as it was held, so handshakes take half of what the slots could compute.
 func (s *socket) release() {
-	if s.holds {
-		s.holds = false
-		s.queue.slots.release()
+	if !s.holds {
+		return
 	}
+	s.holds = false
+	pause := time.Duration(0)
+	if s.queue.o.Busy != nil && s.queue.o.Busy() {
+		pause = min(time.Since(s.taken), maxRest)
+	}
+	s.queue.slots.rest(pause)
 }
 
 // finish ends the handshake, whether or not it succeeded.
