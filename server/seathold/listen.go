@@ -37,7 +37,7 @@ func (c *callers) keys(again *reloads) (*server.Keys, error) {
 }
 
 // tls returns the listener's configuration, nil without a certificate.
-func (c *callers) tls() (*tls.Config, error) {
+func (c *callers) tls(again *reloads) (*tls.Config, error) {
 	switch {
 	case (c.TLSCert == "") != (c.TLSKey == ""):
 		return nil, usagef("--tls-cert and --tls-key go together")
@@ -46,7 +46,8 @@ func (c *callers) tls() (*tls.Config, error) {
 	case c.TLSCert == "":
 		return nil, nil
 	}
-	certificate, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+	certificate, warning, err := keyPair(c.TLSCert, c.TLSKey)
+	again.warn(warning)
 	if err != nil {
 		return nil, fmt.Errorf("--tls-cert %s, --tls-key %s: %w", c.TLSCert, c.TLSKey, err)
 	}

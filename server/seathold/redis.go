@@ -13,6 +13,7 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/journal/embedded"
 	"github.com/seathold/seathold/engine/journal/redis"
+	"github.com/seathold/seathold/server/internal/secretfile"
 )
 
 // redisFlags say in which Redis a journal is kept. The command that embeds them sets the prefix of their environment
@@ -77,11 +78,20 @@ func (f *redisFlags) tls(authorities *x509.CertPool) *tls.Config {
 
 // certificate reads the client certificate. A renewed one is thus used for the next connection.
 func (f *redisFlags) certificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-	c, err := tls.LoadX509KeyPair(f.Cert, f.Key)
+	c, _, err := keyPair(f.Cert, f.Key)
 	if err != nil {
 		return nil, fmt.Errorf("--redis-cert, --redis-key: %w", err)
 	}
 	return &c, nil
+}
+
+// exposure warns of users who can read or change the private key. A key that cannot be read is an error of options.
+func (f *redisFlags) exposure() string {
+	if f.Key == "" {
+		return ""
+	}
+	_, warning, _ := secretfile.Read(f.Key, maxPEM)
+	return warning
 }
 
 // String names the journal without its secrets.

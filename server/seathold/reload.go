@@ -59,8 +59,9 @@ func (r *reloads) start() {
 	})
 }
 
-// end stops reading again. From then on SIGHUP ends the process.
+// end stops reading again. SIGHUP then has no effect: it must not end the process just before it ends by itself.
 func (r *reloads) end() {
+	signal.Ignore(syscall.SIGHUP)
 	signal.Stop(r.hangups)
 	close(r.hangups)
 	r.ended.Wait()

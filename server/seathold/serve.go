@@ -95,7 +95,7 @@ func (c *serveCommand) prepare(p *process) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.tls, err = c.Callers.tls(); err != nil {
+	if s.tls, err = c.Callers.tls(s.reloads); err != nil {
 		return nil, err
 	}
 	if s.keys, err = c.Callers.keys(s.reloads); err != nil {
@@ -107,6 +107,7 @@ func (c *serveCommand) prepare(p *process) (*service, error) {
 	if err = errors.Join(c.Journal.check(), c.Standby.check(c)); err != nil {
 		return nil, err
 	}
+	s.reloads.warn(c.Journal.Redis.exposure())
 	s.clock = c.Clock.orDefaultOf(c.Sale, s.sale)
 	s.saleClock = s.clock.start(s.log)
 	if s.api, err = listen("--addr", c.Addr, s.keys); err != nil {

@@ -73,6 +73,7 @@ func TestTLS(t *testing.T) {
 	stranger.issue("client", &x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
 	keys := a.path("keys")
 	require.NoError(t, os.WriteFile(keys, []byte("sell 0123456789abcdef\n"), 0o644))
+	require.NoError(t, os.Chmod(a.path("server.key"), 0o640))
 	r := serve(t, t.TempDir(), "--addr", "0.0.0.0:0", "--durability", "none", "--keys", keys,
 		"--tls-cert", a.path("server.pem"), "--tls-key", a.path("server.key"), "--client-ca", a.path("ca.pem"))
 	require.Contains(t, r.banner, "TLS with client certificates")
@@ -106,5 +107,6 @@ func TestTLS(t *testing.T) {
 		require.Error(t, err)
 	}
 	require.Equal(t, exitDone, r.end(syscall.SIGTERM))
-	require.Contains(t, r.stderr.String(), "can be read by all users")
+	require.Contains(t, r.stderr.String(), keys+" can be read by all users of this machine")
+	require.Contains(t, r.stderr.String(), a.path("server.key")+" can be read by its group")
 }
