@@ -321,9 +321,9 @@ func processOf(b *testing.B, address string) int {
 
 // overHTTP is the job of many gateways' connections, or of a few that send batches.
 func overHTTP(address string, w peers.Workload, demand peers.Demand) peers.Job {
-	connections := 512
+	connections := peers.HTTPConnections
 	if w == peers.WorkloadBatch || w == peers.WorkloadPacks {
-		connections = 4
+		connections = peers.BatchConnections
 	}
 	client := peers.Client{Address: address, Connections: connections, Depth: 1}
 	return peers.Job{Client: client, Workload: w, Demand: demand}

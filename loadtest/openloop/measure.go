@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -8,84 +9,12 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+	"github.com/dustin/go-humanize"
 	"github.com/prometheus/procfs"
 )
-
-// longest is the longest latency that a histogram distinguishes, in µs: two minutes.
-const longest = 120_000_000
-
-// newHistogram makes a histogram of latencies from a microsecond to longest, with three significant digits.
-func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(1, longest, 3) }
-
-func record(h *hdrhistogram.Histogram, d time.Duration) {
-	_ = h.RecordValue(min(max(d.Microseconds(), 1), longest)) // in range, so there is no error
-}
-
-// tally is what one reading goroutine counts. Only finished is read by others while the reader runs.
-type tally struct {
-	results  [kinds]map[string]int
-	accepted [kinds]*hdrhistogram.Histogram
-	refused  *hdrhistogram.Histogram
-	unsent   int
-	finished atomic.Uint64 // confirmations and releases that were accepted
-
-	from, to time.Duration // the measured time
-	held     int           // reservations answered in that time, even if their requests were due earlier
-	sold     int           // confirmations and releases, likewise
-}
-
-func newTally() *tally {
-	t := &tally{refused: newHistogram()}
-	for k := range t.results {
-		t.results[k], t.accepted[k] = map[string]int{}, newHistogram()
-	}
-	return t
-}
-
-func (t *tally) answer(q sent, now time.Duration, status int, body []byte) {
-	if status < 300 && (q.kind == confirming || q.kind == releasing) {
-		t.finished.Add(1)
-	}
-	if status < 300 && now >= t.from && now < t.to {
-		switch q.kind {
-		case reserving:
-			t.held++
-		case confirming, releasing:
-			t.sold++
-		}
-	}
-	if !q.counted {
-		return
-	}
-	switch {
-	case status < 300:
-		t.results[q.kind]["ok"]++
-		record(t.accepted[q.kind], now-q.scheduled)
-	case status == 503: // its body is not parsed: under overload there are many
-		t.results[q.kind]["overloaded"]++
-		record(t.refused, now-q.scheduled)
-	default:
-		t.results[q.kind][codeOf(status, body)]++
-		record(t.refused, now-q.scheduled)
-	}
-}
-
-func (t *tally) add(other *tally) {
-	for k := range t.results {
-		for code, n := range other.results[k] {
-			t.results[k][code] += n
-		}
-		t.accepted[k].Merge(other.accepted[k])
-	}
-	t.refused.Merge(other.refused)
-	t.unsent += other.unsent
-	t.held += other.held
-	t.sold += other.sold
-}
 
 // spread is a distribution of durations in milliseconds.
 type spread struct {
@@ -101,73 +30,98 @@ func spreadOf(h *hdrhistogram.Histogram) spread {
 
 // measurement is the result of one load. Its fields are those of the JSON report.
 type measurement struct {
-	Rate        float64 // requested arrivals a second
-	Seconds     float64
-	Connections int
-	Offered     int // arrivals in the measured time
-	Unsent      int // requests not sent because too many bytes waited for their connection
-	Unanswered  int // requests without an answer at the end
+	Client  string // which client the figures are of
+	Open    bool   // the loop
+	Rate    float64
+	Seed    uint64
+	Seconds float64
 
-	Goodput  float64                   // confirmations and releases a second, or reservations if there are none
-	Results  map[string]map[string]int // number of answers by call and result code
-	Accepted spread                    // latency of all accepted requests, from the scheduled time to the answer
-	ByCall   map[string]spread         // likewise, by call
-	Refused  spread
-	Lag      spread // how late requests were sent
+	Arrived   int                       // buyers that came for the first time in the measured time
+	Goodput   float64                   // confirmations and releases a second
+	Results   map[string]map[string]int // number of answers by call and result code
+	Accepted  map[string]spread         // latency of accepted requests by call, from when they were due to the answer
+	Refused   spread                    // likewise, of every other answer
+	Overloads float64                   // refusals because of load, a second
+	NoFree    int                       // attempts that found every connection of the client busy
+	Left      int                       // buyers whose patience ended
 
+	ConfirmsRefused int // confirmations and releases of held reservations that were refused because of load
+
+	Handshakes int    // of TLS
+	Resumed    int    // of Handshakes
+	Protocol   string // version, cipher suite and key exchange
+
+	Lag          spread  // how late an open loop dispatched its buyers
 	ServerCPU    float64 // processor seconds of the server a second; 0 if its process is not known
 	GeneratorCPU float64
-
-	dropped int // arrivals among Unsent
-	lags    *hdrhistogram.Histogram
-	total   *tally
 }
 
-// add merges the result of the same load at another time.
-func (m *measurement) add(other *measurement) {
-	share := other.Seconds / (m.Seconds + other.Seconds)
-	m.ServerCPU += share * (other.ServerCPU - m.ServerCPU)
-	m.GeneratorCPU += share * (other.GeneratorCPU - m.GeneratorCPU)
-	m.Seconds += other.Seconds
-	m.Offered += other.Offered
-	m.Unanswered += other.Unanswered
-	m.dropped += other.dropped
-	m.lags.Merge(other.lags)
-	m.total.add(other.total)
-	m.conclude()
+// label names the client of a load.
+func (l *load) label() string {
+	c := &l.crowd
+	return clientLabel(c.Connections, !c.New, c.Resume, l.to.tls != nil, l.to.sources, c.Pipeline)
+}
+
+// protocol describes TLS as it was negotiated last, "" without TLS.
+func (f *fleet) protocol() string {
+	for i := range f.tallies {
+		t := &f.tallies[i]
+		t.mu.Lock()
+		s := t.last
+		t.mu.Unlock()
+		if s.Version != 0 {
+			return tls.VersionName(s.Version) + ", " + tls.CipherSuiteName(s.CipherSuite) + ", " + s.CurveID.String()
+		}
+	}
+	return ""
+}
+
+// clientLabel names a client.
+func clientLabel(connections int, kept, resume, secure bool, sources, pipeline int) string {
+	s := humanize.Comma(int64(connections)) + " connections"
+	switch {
+	case kept:
+		s += " kept"
+	default:
+		s += ", new for each request"
+	}
+	if secure {
+		s += ", TLS"
+	}
+	if secure && resume {
+		s += " resumed"
+	}
+	if sources > 1 {
+		s += fmt.Sprintf(", from %d addresses", sources)
+	}
+	if pipeline > 1 {
+		return s + fmt.Sprintf(", PIPELINED by %d, as no browser or gateway does", pipeline)
+	}
+	return s + ", one request at a time"
 }
 
 // conclude computes the figures from the counts.
-func (m *measurement) conclude() {
-	t := m.total
-	m.Lag, m.Unsent = spreadOf(m.lags), m.dropped+t.unsent
-	m.Results, m.ByCall = map[string]map[string]int{}, map[string]spread{}
-	all := newHistogram()
+func (m *measurement) conclude(c *counts) {
+	m.Arrived, m.NoFree, m.Left, m.Lag, m.Refused = c.arrived, c.noFree, c.left, spreadOf(c.lags), spreadOf(c.refused)
+	m.Results, m.Accepted = map[string]map[string]int{}, map[string]spread{}
+	refused := 0
 	for k := range kinds {
-		if len(t.results[k]) == 0 {
-			continue
+		if len(c.results[k]) > 0 {
+			m.Results[k.String()], m.Accepted[k.String()] = c.results[k], spreadOf(c.accepted[k])
 		}
-		m.Results[k.String()] = t.results[k]
-		m.ByCall[k.String()] = spreadOf(t.accepted[k])
-		all.Merge(t.accepted[k])
+		refused += c.results[k][overloaded]
 	}
-	m.Accepted, m.Refused = spreadOf(all), spreadOf(t.refused)
-	sold := t.sold
-	if sold == 0 {
-		sold = t.held
-	}
+	m.ConfirmsRefused = c.results[confirming][overloaded] + c.results[releasing][overloaded]
 	if m.Seconds > 0 {
-		m.Goodput = float64(sold) / m.Seconds
+		m.Goodput, m.Overloads = float64(c.sold)/m.Seconds, float64(refused)/m.Seconds
 	}
+	m.Handshakes, m.Resumed = c.handshakes, c.resumed
 }
 
-// refusals returns how many reservations were refused.
-func (m *measurement) refusals() int {
-	n := 0
-	for code, count := range m.Results[reserving.String()] {
-		if code != "ok" {
-			n += count
-		}
+// broken returns how many requests had no answer of the server.
+func (m *measurement) broken() (n int) {
+	for _, results := range m.Results {
+		n += results["not connected"] + results["connection lost"] + results["no answer"]
 	}
 	return n
 }
@@ -176,9 +130,13 @@ func (m *measurement) print(to io.Writer) {
 	out := func(format string, facts ...any) {
 		_, _ = fmt.Fprintf(to, format+"\n", facts...) // there is no remedy for a closed stdout
 	}
-	out("offered   %.0f a second for %.0f s over %d connections; sent %.3f ms late in the median, "+
-		"%.3f ms at the 99th percentile, %.1f ms at most",
-		float64(m.Offered)/m.Seconds, m.Seconds, m.Connections, m.Lag.P50, m.Lag.P99, m.Lag.Most)
+	out("client    %s; seed %d", m.Client, m.Seed)
+	if m.Open {
+		out("load      open loop: %.0f buyers a second for %.0f s; %.3f ms late in the median, %.2f p99", m.Rate, m.Seconds,
+			m.Lag.P50, m.Lag.P99)
+	} else {
+		out("load      closed loop for %.0f s: %.0f buyers a second came", m.Seconds, float64(m.Arrived)/m.Seconds)
+	}
 	out("goodput   %.0f sales a second", m.Goodput)
 	for _, call := range slices.Sorted(maps.Keys(m.Results)) {
 		var codes []string
@@ -192,10 +150,15 @@ func (m *measurement) print(to io.Writer) {
 			out("%-9s %.2f ms median, %.2f p90, %.2f p99, %.2f p99.9, %.1f at most", name, s.P50, s.P90, s.P99, s.P999, s.Most)
 		}
 	}
-	line("accepted", m.Accepted)
+	for _, call := range slices.Sorted(maps.Keys(m.Accepted)) {
+		line(call, m.Accepted[call])
+	}
 	line("refused", m.Refused)
-	if m.Unsent+m.Unanswered > 0 {
-		out("missing   %d not sent, %d not answered", m.Unsent, m.Unanswered)
+	if m.NoFree+m.Left > 0 {
+		out("waiting   %d attempts found no free connection, %d buyers left", m.NoFree, m.Left)
+	}
+	if m.Protocol != "" {
+		out("TLS       %s; %d handshakes, %d resumed", m.Protocol, m.Handshakes, m.Resumed)
 	}
 	if m.ServerCPU > 0 {
 		out("processor server %.2f, generator %.2f cores", m.ServerCPU, m.GeneratorCPU)
@@ -208,21 +171,26 @@ type processorTimes struct {
 	server, generator float64
 }
 
-func (g *generator) processorTimes() processorTimes {
-	return processorTimes{at: g.now(), server: processorTime(g.target.ServerPID), generator: processorTime(os.Getpid())}
+func (f *fleet) processorTimes() processorTimes {
+	return processorTimes{at: f.now(), server: processorTime(f.target.ServerPID), generator: processorTime(os.Getpid())}
 }
 
-// processorTime returns the user and system time of a process in seconds, in steps of 10 ms. It is 0 for an unknown
-// process and on systems without /proc.
-func processorTime(pid int) float64 {
+// stat returns what the system knows about a process. All is 0 for an unknown process and on systems without /proc.
+func stat(pid int) procfs.ProcStat {
 	p, err := procfs.NewProc(pid)
 	if err != nil {
-		return 0
+		return procfs.ProcStat{}
 	}
 	s, err := p.Stat()
 	if err != nil {
-		return 0
+		return procfs.ProcStat{}
 	}
+	return s
+}
+
+// processorTime returns the user and system time of a process in seconds, in steps of 10 ms.
+func processorTime(pid int) float64 {
+	s := stat(pid)
 	return s.CPUTime()
 }
 

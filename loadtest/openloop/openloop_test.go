@@ -2,14 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/xml"
-	"fmt"
-	"io"
+	"crypto/tls"
 	"net"
-	"net/http"
-	"net/http/httptest"
-	"strings"
-	"sync"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -21,8 +17,21 @@ import (
 	"github.com/seathold/seathold/server"
 )
 
-// realServer serves the bundled sale without a journal, and returns its engine and address.
-func realServer(t *testing.T) (*engine.Engine, string) {
+// TestMain makes this program the command where a test, or the command under test, starts it as one.
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// asCommand is the variable that makes the test program the command.
+const asCommand = "OPENLOOP_AS_COMMAND"
+
+// realServer serves the bundled sale without a journal, over TLS if the configuration is not nil. It returns the engine
+// and the address.
+func realServer(t *testing.T, secure *tls.Config) (*engine.Engine, string) {
 	sale := catalog.Paris2024()
 	phase, ok := sale.PhaseByID("all-venues")
 	require.True(t, ok)
@@ -34,126 +43,90 @@ func realServer(t *testing.T) (*engine.Engine, string) {
 	require.NoError(t, err)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
+	url := "http://" + ln.Addr().String()
+	if secure != nil {
+		url = "https://" + ln.Addr().String()
+	}
 	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(ln) }()
+	go func() { ended <- s.ServeTLS(ln, secure) }()
 	t.Cleanup(func() {
 		require.NoError(t, s.Shutdown(context.Background()))
 		require.NoError(t, <-ended)
 		require.NoError(t, e.Close())
 	})
-	return e, "http://" + ln.Addr().String()
+	return e, url
 }
 
-// The counts of the generator agree with the stock of the engine, for a mix of all calls.
-func TestMixAgreesWithTheEngine(t *testing.T) {
-	e, url := realServer(t)
-	mix := &target{URL: url, Connections: 4, Quantity: 2, Confirm: 0.5, Release: 0.3, Reads: 0.2}
-	g, err := newGenerator(t.Context(), mix)
+// certificates makes an authority and a certificate, and returns the server's configuration and the authority's file.
+func certificates(t *testing.T) (secure *tls.Config, ca string) {
+	dir := t.TempDir()
+	require.NoError(t, (&certificateCommand{Dir: dir}).Run())
+	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
 	require.NoError(t, err)
-	m, err := g.load(t.Context(), 2000, 0, time.Second)
-	require.NoError(t, err)
-	require.Equal(t, 2000, m.Offered)
-	require.Zero(t, m.Unsent+m.Unanswered)
-	ok := func(call string) int { return m.Results[call]["ok"] }
-	require.Equal(t, 1600, ok("reserve"))
-	require.Equal(t, 400, ok("read")+m.Results["read"]["reservation_not_found"])
-	require.InDelta(t, 800, ok("confirm"), 100)
-	require.InDelta(t, 480, ok("release"), 100)
-	held, sold := 0, 0
-	for i := range e.Sale().Pools {
-		s := e.Stock(i)
-		held, sold = held+s.Held, sold+s.Sold
+	return &tls.Config{Certificates: []tls.Certificate{pair}}, filepath.Join(dir, "ca.pem")
+}
+
+// made makes a fleet and one load with it.
+func made(t *testing.T, tt *target, c crowd, rate float64, duration time.Duration) *measurement {
+	if tt.Sources == 0 {
+		tt.Sources = 1
 	}
-	require.Equal(t, 2*ok("confirm"), sold)
-	require.Equal(t, 2*(ok("reserve")-ok("confirm")-ok("release")), held)
-	var out strings.Builder
-	m.print(&out)
-	require.Contains(t, out.String(), "2000 a second")
+	tt.Quantity, c.Pipeline = 1, max(c.Pipeline, 1)
+	if c.Patience == 0 {
+		c.Patience = time.Minute
+	}
+	f, err := newFleet(t.Context(), tt, c)
+	require.NoError(t, err)
+	defer f.close()
+	require.NoError(t, f.connect(t.Context()))
+	m, err := f.make(t.Context(), rate, c.Think, 0, duration)
+	require.NoError(t, err)
+	return m
 }
 
-// A stall of the server counts for all buyers who are due during it, not only for the few with requests in flight (no
-// coordinated omission).
-func TestStallCountsForAllWhoAreDue(t *testing.T) {
-	const pause = 300 * time.Millisecond
-	var stop sync.Mutex
-	calls := 0
-	mux := http.NewServeMux()
-	reply := func(status int, body string) http.HandlerFunc {
-		return func(w http.ResponseWriter, q *http.Request) {
-			_, _ = io.Copy(io.Discard, q.Body) // pipelined requests are answered in order if each is read
-			stop.Lock()
-			if calls++; calls == 500 {
-				<-time.After(pause)
+// Whatever the client, its counts agree with the stock of the engine.
+func TestCountsAgreeWithTheEngine(t *testing.T) {
+	secure, ca := certificates(t)
+	for name, is := range map[string]struct {
+		secure bool
+		crowd  crowd
+		rate   float64
+	}{
+		"closed loop":             {false, crowd{Connections: 20, Release: 0.3}, 0},
+		"closed loop with pauses": {false, crowd{Connections: 20, Think: 5 * time.Millisecond}, 0},
+		"open loop":               {false, crowd{Connections: 20, Release: 0.3}, 1000},
+		"new connections":         {false, crowd{Connections: 8, New: true}, 0},
+		"TLS":                     {true, crowd{Connections: 8}, 0},
+		"TLS, open loop":          {true, crowd{Connections: 8, New: true}, 100},
+		"TLS, resumed":            {true, crowd{Connections: 8, New: true, Resume: true}, 0},
+		"pipelined":               {false, crowd{Connections: 4, Pipeline: 8}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tt := &target{}
+			var layer *tls.Config
+			if is.secure {
+				layer, tt.CA = secure, ca
 			}
-			stop.Unlock()
-			w.Header().Set("Content-Length", fmt.Sprint(len(body)))
-			w.WriteHeader(status)
-			_, _ = io.WriteString(w, body)
-		}
+			var e *engine.Engine
+			e, tt.URL = realServer(t, layer)
+			m := made(t, tt, is.crowd, is.rate, 300*time.Millisecond)
+			t.Logf("seed %d: %+v", m.Seed, m.Results)
+			require.Zero(t, m.broken()+m.ConfirmsRefused+m.Left)
+			sold := 0
+			for i := range e.Sale().Pools {
+				sold += e.Stock(i).Sold
+			}
+			// A confirmation that follows a reservation of the last moment is in the engine and not counted.
+			require.Positive(t, m.Results["confirm"]["ok"])
+			require.InDelta(t, sold, m.Results["confirm"]["ok"], float64(is.crowd.Connections*max(1, is.crowd.Pipeline)))
+			require.InDelta(t, m.Results["reserve"]["ok"], m.Results["confirm"]["ok"]+m.Results["release"]["ok"],
+				float64(is.crowd.Connections*max(1, is.crowd.Pipeline)))
+			require.Equal(t, is.crowd.Release > 0, m.Results["release"]["ok"] > 0)
+			require.Equal(t, is.secure, m.Protocol != "")
+			require.Equal(t, is.secure && is.crowd.New, m.Handshakes > 0)
+			require.Equal(t, is.crowd.Resume, m.Resumed > 0)
+			require.Equal(t, is.crowd.Pipeline > 1, containsPipelined(m.Client))
+		})
 	}
-	mux.HandleFunc("GET /v1/phases", reply(200, `{"phases":[{"phase":"p","programme":"x","open":true}]}`))
-	mux.HandleFunc("GET /v1/sessions", reply(200,
-		`{"sessions":[{"session":"S","programme":"x","on_sale":true,"pools":[{"category":"A","available":9}]}]}`))
-	mux.HandleFunc("POST /v1/reservations", reply(201, `{}`))
-	fake := httptest.NewServer(mux)
-	defer fake.Close()
-	g, err := newGenerator(t.Context(), &target{URL: fake.URL, Connections: 8, Quantity: 1})
-	require.NoError(t, err)
-	m, err := g.load(t.Context(), 1000, 0, time.Second)
-	require.NoError(t, err)
-	require.Equal(t, 1000, m.Offered)
-	require.Equal(t, 1000, m.Results["reserve"]["ok"])
-	require.GreaterOrEqual(t, m.Accepted.Most, 0.9*float64(pause.Milliseconds()))
-	// 300 buyers are due during the stall; half of them wait for more than half of it.
-	require.GreaterOrEqual(t, m.Accepted.P90, 0.4*float64(pause.Milliseconds()), "%+v", m.Accepted)
-}
-
-// Requests that are never answered are counted.
-func TestUnansweredRequestsAreCounted(t *testing.T) {
-	_, url := realServer(t)
-	g, err := newGenerator(t.Context(), &target{URL: url, Connections: 2, Quantity: 1})
-	require.NoError(t, err)
-	silent, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer silent.Close()
-	g.writer.host = silent.Addr().String()
-	m, err := g.load(t.Context(), 500, 0, 200*time.Millisecond)
-	require.NoError(t, err)
-	require.Equal(t, 100, m.Offered)
-	require.Equal(t, 100, m.Unanswered)
-	require.Zero(t, m.Goodput)
-}
-
-// A sweep finds the capacity and draws a well-formed picture.
-func TestSweep(t *testing.T) {
-	_, url := realServer(t)
-	report := t.TempDir() + "/sweep"
-	c := sweepCommand{Report: report, Short: true, Target: target{URL: url, Connections: 8, Quantity: 1, Confirm: 1}}
-	require.NoError(t, c.Run(t.Context()))
-	r := sweepReport{Capacity: 1000, Shares: []float64{0.1, 1, 10}}
-	for _, good := range []float64{100, 1000, 950} {
-		r.Loads = append(r.Loads, &measurement{Goodput: good, Accepted: spread{P50: 1, P99: 7, P999: 80}})
-	}
-	picture := r.picture()
-	d := xml.NewDecoder(strings.NewReader(picture))
-	for {
-		if _, err := d.Token(); err != nil {
-			require.ErrorIs(t, err, io.EOF)
-			break
-		}
-	}
-	require.Equal(t, 5, strings.Count(picture, "<polyline"))
-	require.NotContains(t, picture, "NaN")
-}
-
-// costs recovers the costs that the loads were made of.
-func TestCosts(t *testing.T) {
-	r := sweepReport{Shares: []float64{0.5, 1, 2, 10}}
-	for _, load := range [][2]float64{{500, 0}, {1000, 0}, {990, 1000}, {950, 9000}} {
-		r.Loads = append(r.Loads, &measurement{Goodput: load[0], Seconds: 1, ServerCPU: (load[0]*40 + load[1]*0.5) / 1e6,
-			Results: map[string]map[string]int{"reserve": {"overloaded": int(load[1])}}})
-	}
-	sale, refusal := r.costs()
-	require.InDelta(t, 40, sale, 1e-6)
-	require.InDelta(t, 0.5, refusal, 1e-6)
 }

@@ -4,16 +4,18 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"github.com/dustin/go-humanize"
 )
 
 // The picture has two panels over one logarithmic axis of offered load. All numbers are user units of the SVG.
 const (
-	width, height = 760, 620
+	width, height = 760, 740
 	left, right   = 70, 30
-	goodTop       = 60
-	goodBottom    = 290
+	goodTop       = 84
+	goodBottom    = 310
 	lateTop       = 350
-	lateBottom    = 560
+	lateBottom    = 580
 )
 
 // panel maps values to vertical coordinates.
@@ -37,70 +39,73 @@ func x(share float64) float64 {
 }
 
 const style = `text{fill:#24313d}.axis{stroke:#c9d3db;stroke-width:1}.line{fill:none;stroke-width:2}` +
-	`.a{stroke:#0b6e99;fill:#0b6e99}.b{stroke:#c4521b;fill:#c4521b}.c{stroke:#7a4fb5;fill:#7a4fb5}` +
-	`.d{stroke:#8b99a5;fill:#8b99a5;stroke-dasharray:4 4}`
+	`.a{stroke:#0b6e99}.b{stroke:#c4521b}.c{stroke:#7a4fb5}.d{stroke:#2f7d4f}.e{stroke:#a0841c}` +
+	`.open{stroke-dasharray:5 4}`
 
-// picture draws goodput and latency over the offered load as SVG.
+// lineClasses are the classes of the clients' lines.
+var lineClasses = map[string]string{"kept": "a", "new": "b", "tls-kept": "c", "tls-new": "d", "tls-resumed": "e"}
+
+// picture draws goodput and latency of each client over the offered load as SVG.
 func (r *sweepReport) picture() string {
 	var to strings.Builder
 	fmt.Fprintf(&to, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="%s" font-size="12">
 <style>%s</style>
 <rect width="%d" height="%d" fill="#ffffff"/>
 `, width, height, "system-ui,sans-serif", style, width, height)
-	title := fmt.Sprintf("Offered load from 0.1 to 10 times the capacity of %.0f sales a second", r.Capacity)
-	text(&to, left, 26, "start", 16, title)
-	good := panel{top: goodTop, bottom: goodBottom, low: 0, high: 1.25 * r.Capacity}
-	late := panel{top: lateTop, bottom: lateBottom, low: 0.1, high: 1, logarithmic: true}
-	for _, m := range r.Loads {
-		good.high = max(good.high, 1.1*m.Goodput)
-		for late.high < max(m.Accepted.P999, m.Accepted.P99) {
-			late.high *= 10
+	text(&to, left, 26, "start", 16, fmt.Sprintf("%s ordinary connections, one request at a time on each",
+		humanize.Comma(int64(r.Connections))))
+	text(&to, left, 46, "start", 12,
+		"solid: closed loop, dashed: open loop; each over multiples of its own client's capacity")
+	good := panel{top: goodTop, bottom: goodBottom, low: 0, high: 1}
+	late := panel{top: lateTop, bottom: lateBottom, low: 1, high: 10, logarithmic: true}
+	for _, s := range r.Series {
+		good.high = max(good.high, 1.1*s.peak())
+		for _, m := range s.Loads {
+			for late.high < m.Accepted[reserving.String()].P99 {
+				late.high *= 10
+			}
 		}
 	}
-	text(&to, left, goodTop-10, "start", 13, "Goodput, sales a second (dashed: the offered load, up to the capacity)")
+	text(&to, left, goodTop-10, "start", 13, "Goodput, sales a second")
 	for i := range 6 {
 		v := good.high / 5 * float64(i)
 		grid(&to, good.y(v), fmt.Sprintf("%.0f", v))
 	}
-	text(&to, left, lateTop-30, "start", 13, "Latency of accepted requests, from the scheduled time, ms")
+	text(&to, left, lateTop-10, "start", 13, "99th percentile of accepted reservations, from the moment they were due, ms")
 	for v := late.low; v <= late.high*1.01; v *= 10 {
 		grid(&to, late.y(v), fmt.Sprintf("%g", v))
 	}
-	for _, share := range []float64{0.1, 0.2, 0.5, 1, 2, 5, 10} {
+	for _, share := range shares {
 		for _, p := range []panel{good, late} {
 			segment(&to, "axis", x(share), x(share), p.top, p.bottom)
 		}
 		text(&to, x(share), lateBottom+20, "middle", 12, fmt.Sprintf("%g×", share))
 	}
 	text(&to, (left+width-right)/2, lateBottom+42, "middle", 12, "offered load, times the capacity")
-	r.line(&to, "d", good, func(share float64, _ *measurement) float64 { return min(share, 1) * r.Capacity })
-	r.line(&to, "a", good, func(_ float64, m *measurement) float64 { return m.Goodput })
-	r.line(&to, "a", late, func(_ float64, m *measurement) float64 { return m.Accepted.P50 })
-	r.line(&to, "b", late, func(_ float64, m *measurement) float64 { return m.Accepted.P99 })
-	r.line(&to, "c", late, func(_ float64, m *measurement) float64 { return m.Accepted.P999 })
-	for i, name := range []string{"median", "99th percentile", "99.9th percentile"} {
-		at := float64(left + 130*i)
-		segment(&to, "line "+string("abc"[i]), at, at+18, lateTop-14, lateTop-14)
-		text(&to, at+24, lateTop-10, "start", 12, name)
+	for i, s := range r.Series {
+		s.draw(&to, good, func(m *measurement) float64 { return m.Goodput })
+		s.draw(&to, late, func(m *measurement) float64 { return m.Accepted[reserving.String()].P99 })
+		if !s.Open {
+			y := float64(lateBottom + 66 + 18*(i/2))
+			segment(&to, "line "+lineClasses[s.Name], left, left+18, y-4, y-4)
+			text(&to, left+24, y, "start", 12, fmt.Sprintf("%s: capacity %.0f sales a second", clientNames[s.Name], s.Capacity))
+		}
 	}
 	to.WriteString("</svg>\n")
 	return to.String()
 }
 
-// line draws one value of each load as a polyline, with a dot for each load unless it is dashed.
-func (r *sweepReport) line(to *strings.Builder, class string, p panel, value func(float64, *measurement) float64) {
+// draw draws one value of each load as a polyline.
+func (s *series) draw(to *strings.Builder, p panel, value func(*measurement) float64) {
 	var points []string
-	for i, share := range r.Shares {
-		points = append(points, fmt.Sprintf("%.1f,%.1f", x(share), p.y(value(share, r.Loads[i]))))
+	for i, share := range s.Shares {
+		points = append(points, fmt.Sprintf("%.1f,%.1f", x(share), p.y(value(s.Loads[i]))))
 	}
-	fmt.Fprintf(to, `<polyline class="line %s" style="fill:none" points="%s"/>`+"\n", class, strings.Join(points, " "))
-	if class == "d" {
-		return
+	class := "line " + lineClasses[s.Name]
+	if s.Open {
+		class += " open"
 	}
-	for _, point := range points {
-		at, y, _ := strings.Cut(point, ",")
-		fmt.Fprintf(to, `<circle class="%s" cx="%s" cy="%s" r="2.5"/>`+"\n", class, at, y)
-	}
+	fmt.Fprintf(to, `<polyline class="%s" points="%s"/>`+"\n", class, strings.Join(points, " "))
 }
 
 func grid(to *strings.Builder, y float64, label string) {

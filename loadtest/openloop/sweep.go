@@ -2,186 +2,246 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 )
 
-// sweepCommand measures and draws how goodput and latency depend on the offered load.
+// sweepCommand measures how goodput and latency depend on the offered load, for each kind of client.
 type sweepCommand struct {
-	Target target        `embed:""`
-	Report string        `required:"" placeholder:"PATH" help:"Write PATH.json and PATH.svg."`
-	Passes int           `default:"8" help:"Measure all loads this many times; the results of each load are merged."`
-	Count  time.Duration `default:"1s" help:"Count each load for this long in each pass."`
-	Short  bool          `help:"Few and short loads; a missed target is no failure. For tests."`
+	Target       target        `embed:""`
+	TLSURL       string        `name:"tls-url" required:"" placeholder:"URL" help:"The API of a second server, over TLS."`
+	TLSServerPID int           `name:"tls-server-pid" help:"Process id of that server."`
+	Connections  int           `default:"10000" help:"Connections of each client."`
+	Clients      []string      `default:"kept,new,tls-kept,tls-new,tls-resumed" help:"The clients (default: ${default})."`
+	Count        time.Duration `default:"3s" help:"Count each load for this long."`
+	Seed         uint64        `default:"1" help:"Seed of arrivals and pauses."`
+	Quick        bool          `help:"Few and short loads of a tenth of the connections. A missed goal is no failure."`
+	Report       string        `required:"" placeholder:"FILE" help:"Write the figures to this file, JSON."`
 }
 
 // shares are the loads of a sweep, as multiples of the capacity.
-var shares = []float64{0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1, 1.2, 1.5, 2, 3, 5, 7, 10}
+var shares = []float64{0.1, 0.5, 1, 2, 5, 10}
+
+// overload is the share at which a sweep is judged.
+const overload = 10
 
 // sweepReport is the result of a sweep. Its fields are those of the JSON report.
 type sweepReport struct {
-	Capacity float64 // sales a second
+	Connections int
+	Series      []*series
+}
+
+// series is the loads of one client in one loop.
+type series struct {
+	Name     string  // as in --clients
+	Open     bool    // the loop
+	Capacity float64 // sales a second with capacityConnections connections of the same kind, closed loop
 	Shares   []float64
 	Loads    []*measurement
-	SoldOut  *measurement // requests of a sold-out pool
-
-	SaleCost    float64 // µs of the server's processor time for a reservation and its confirmation
-	RefusalCost float64 // likewise, for a refusal under overload
-	SoldOutCost float64 // likewise, for a refusal of a sold-out pool without overload: mostly the cost of an HTTP request
-	Verdicts    []verdict
 }
 
-// verdict is a target, the figure that was found and whether it meets the target.
-type verdict struct {
-	Target string
-	Found  string
-	Met    bool
-}
+// capacityConnections is the number of connections that the capacity is found with: enough to keep the server busy, too
+// few to overload it.
+const capacityConnections = 64
 
 // Run sweeps.
 func (c *sweepCommand) Run(ctx context.Context) error {
-	g, err := newGenerator(ctx, &c.Target)
-	if err != nil {
+	shares := shares
+	if c.Quick {
+		shares, c.Count = []float64{0.1, 1, overload}, min(c.Count, 800*time.Millisecond)
+		c.Connections = max(1, c.Connections/10)
+	}
+	r := &sweepReport{Connections: c.Connections}
+	for _, name := range c.Clients {
+		both, err := c.client(ctx, name, shares)
+		if err != nil {
+			return fmt.Errorf("client %s: %w", name, err)
+		}
+		r.Series = append(r.Series, both...)
+	}
+	if err := writeJSON(c.Report, r); err != nil {
 		return err
 	}
-	passes, warmup, count, saturating := max(1, c.Passes), 400*time.Millisecond, c.Count, 6*time.Second
-	r := &sweepReport{Shares: shares}
-	if c.Short {
-		passes, warmup, count, saturating = 1, 200*time.Millisecond, 800*time.Millisecond, 1500*time.Millisecond
-		r.Shares = []float64{0.1, 0.5, 1, 2, 10}
-	}
-	if r.Capacity, err = g.saturate(ctx, saturating); err != nil {
-		return err
-	}
-	fmt.Printf("capacity  %.0f sales a second, reservation and confirmation, over %d connections\n\n", r.Capacity,
-		c.Target.Connections)
-	if err := r.measure(ctx, g, passes, warmup, count); err != nil {
-		return err
-	}
-	r.print()
-	soldOut := c.Target
-	soldOut.SoldOut = true
-	if g, err = newGenerator(ctx, &soldOut); err != nil {
-		return err
-	}
-	// A sale is two requests: at twice the rate the server receives as many requests as at its capacity.
-	if r.SoldOut, err = g.load(ctx, 2*r.Capacity, warmup, count); err != nil {
-		return err
-	}
-	r.judge()
-	r.printVerdicts()
-	if err := writeJSON(c.Report+".json", r); err != nil {
-		return err
-	}
-	if err := os.WriteFile(c.Report+".svg", []byte(r.picture()), 0o644); err != nil {
-		return err
+	fmt.Println()
+	for _, row := range r.rows() {
+		fmt.Println(row)
 	}
 	return c.conclude(r)
 }
 
-// measure goes through all loads several times. The speed of the machine varies over time, and all loads that are
-// compared must get their share of that.
-func (r *sweepReport) measure(ctx context.Context, g *generator, passes int, warmup, count time.Duration) error {
-	for pass := range passes {
-		for i, share := range r.Shares {
-			m, err := g.load(ctx, share*r.Capacity, warmup, count)
+// crowdOf returns the target and the buyers of a client.
+func (c *sweepCommand) crowdOf(name string) (*target, crowd, error) {
+	t, who := c.Target, crowd{Connections: c.Connections, Patience: 10 * time.Second, Pipeline: 1, Seed: c.Seed}
+	switch name {
+	case "new", "tls-new":
+		who.New = true
+	case "tls-resumed":
+		who.New, who.Resume = true, true
+	case "kept", "tls-kept":
+	default:
+		return nil, who, errors.New("unknown")
+	}
+	if len(name) > 3 && name[:3] == "tls" {
+		t.URL, t.ServerPID = c.TLSURL, c.TLSServerPID
+	}
+	return &t, who, nil
+}
+
+// client sweeps with one client, in a closed and in an open loop.
+func (c *sweepCommand) client(ctx context.Context, name string, shares []float64) ([]*series, error) {
+	t, who, err := c.crowdOf(name)
+	if err != nil {
+		return nil, err
+	}
+	capacity, err := capacityOf(ctx, t, who, c.Count)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Printf("\n%s: the capacity is %.0f sales a second, with %d connections\n", name, capacity, capacityConnections)
+	f, err := newFleet(ctx, t, who)
+	if err != nil {
+		return nil, err
+	}
+	defer f.close()
+	if err = f.connect(ctx); err != nil {
+		return nil, err
+	}
+	var both []*series
+	for _, open := range []bool{false, true} {
+		s := &series{Name: name, Open: open, Capacity: capacity, Shares: shares}
+		s.printHeader(os.Stdout)
+		for _, share := range shares {
+			m, err := f.offer(ctx, open, share*capacity, f.warmup(share, capacity, c.Count), c.Count)
 			if err != nil {
-				return fmt.Errorf("at %g times the capacity: %w", share, err)
+				return nil, fmt.Errorf("at %g times the capacity: %w", share, err)
 			}
-			if pass == 0 {
-				r.Loads = append(r.Loads, m)
-			} else {
-				r.Loads[i].add(m)
-			}
+			s.Loads = append(s.Loads, m)
+			s.printLine(os.Stdout, len(s.Loads)-1)
 		}
+		both = append(both, s)
 	}
-	return nil
+	return both, nil
 }
 
-// print writes a table of all loads.
-func (r *sweepReport) print() {
-	fmt.Printf("%8s %9s %9s %9s %9s %9s %9s %8s %8s %8s\n", "share", "offered/s", "sales/s", "refused/s", "p50 ms",
-		"p99 ms", "p99.9 ms", "lag p99", "server", "load")
-	for i, m := range r.Loads {
-		fmt.Printf("%8g %9.0f %9.0f %9.0f %9.2f %9.2f %9.2f %8.2f %8.2f %8.2f\n", r.Shares[i], float64(m.Offered)/m.Seconds,
-			m.Goodput, float64(m.refusals())/m.Seconds, m.Accepted.P50, m.Accepted.P99, m.Accepted.P999, m.Lag.P99,
-			m.ServerCPU, m.GeneratorCPU)
+// capacityOf finds the capacity in sales a second.
+func capacityOf(ctx context.Context, t *target, who crowd, count time.Duration) (float64, error) {
+	who.Connections = min(capacityConnections, who.Connections)
+	f, err := newFleet(ctx, t, who)
+	if err != nil {
+		return 0, err
 	}
+	defer f.close()
+	if err = f.connect(ctx); err != nil {
+		return 0, err
+	}
+	m, err := f.closedLoop(ctx, 0, count/3, count)
+	if err == nil && m.Goodput == 0 {
+		err = errors.New("the server sold nothing")
+	}
+	return m.Goodput, err
 }
 
-func (r *sweepReport) printVerdicts() {
-	for _, v := range r.Verdicts {
-		fmt.Printf("\n%-4s %s: %s", map[bool]string{true: "met", false: "NOT"}[v.Met], v.Target, v.Found)
+// offer offers a number of buyers a second. In a closed loop, each connection pauses for as long as makes that rate if
+// answers take no time.
+func (f *fleet) offer(ctx context.Context, open bool, rate float64, warmup, count time.Duration) (*measurement, error) {
+	if open {
+		return f.openLoop(ctx, rate, warmup, count)
 	}
-	if r.SoldOutCost > 0 {
-		fmt.Printf("\n     a refusal of a sold-out pool costs %.1f µs at %.0f a second, mostly the cost of an HTTP request",
-			r.SoldOutCost, 2*r.Capacity)
-	}
-	fmt.Println()
+	think := float64(f.crowd.Connections) / rate
+	m, err := f.closedLoop(ctx, time.Duration(think*float64(time.Second)), warmup, count)
+	m.Rate = rate
+	return m, err
 }
 
-// conclude returns an error if a target was missed, unless the sweep is short.
-func (c *sweepCommand) conclude(r *sweepReport) error {
-	for _, v := range r.Verdicts {
-		if !v.Met && !c.Short {
-			return fmt.Errorf("a target was missed: %s", v.Target)
-		}
+// warmup returns how long a load lasts before it is steady: until the requests of all connections could be answered
+// once and a half, under overload by connections that are slow to make.
+func (f *fleet) warmup(share, capacity float64, count time.Duration) time.Duration {
+	least := count / 3
+	if !f.crowd.New || share <= 1 {
+		return least
 	}
-	return nil
+	const most = 8 * time.Second
+	all := time.Duration(1.5 * float64(f.crowd.Connections) / (2 * capacity) * float64(time.Second))
+	return min(max(least, all), most)
 }
 
-// at returns the load of a share.
-func (r *sweepReport) at(share float64) *measurement {
-	for i, s := range r.Shares {
-		if s == share {
-			return r.Loads[i]
-		}
-	}
-	panic(fmt.Sprintf("BUG: no load of %g", share))
-}
-
-// judge compares the sweep with the targets.
-func (r *sweepReport) judge() {
-	half, most := r.at(0.5), r.at(10)
-	peak := 0.0
-	for _, m := range r.Loads {
+// peak is the highest goodput of a series.
+func (s *series) peak() float64 {
+	peak := s.Capacity
+	for _, m := range s.Loads {
 		peak = max(peak, m.Goodput)
 	}
-	r.Verdicts = append(r.Verdicts,
-		verdict{"goodput at ten times the capacity is at least 90 % of the peak",
-			fmt.Sprintf("%.0f of %.0f sales a second, %.0f %%", most.Goodput, peak, 100*most.Goodput/peak),
-			most.Goodput >= 0.9*peak},
-		verdict{"the 99th percentile of accepted requests at ten times the capacity is at most five times that at half of it",
-			fmt.Sprintf("%.2f ms and %.2f ms, %.1f times", most.Accepted.P99, half.Accepted.P99,
-				most.Accepted.P99/half.Accepted.P99),
-			most.Accepted.P99 <= 5*half.Accepted.P99},
-		verdict{"the load was offered as intended",
-			fmt.Sprintf("sent %.2f ms late at the 99th percentile, %d requests not sent", most.Lag.P99, most.Unsent),
-			most.Unsent == 0 && most.Lag.P99 < 20})
-	if half.ServerCPU == 0 || most.refusals() == 0 || r.SoldOut.refusals() == 0 {
-		return
-	}
-	r.SaleCost, r.RefusalCost = r.costs()
-	r.SoldOutCost = 1e6 * r.SoldOut.ServerCPU / (float64(r.SoldOut.refusals()) / r.SoldOut.Seconds)
-	r.Verdicts = append(r.Verdicts, verdict{"a refusal under overload costs at most a fifth of a sale",
-		fmt.Sprintf("%.2f µs and %.1f µs of the server's processor time, %.1f %%", r.RefusalCost, r.SaleCost,
-			100*r.RefusalCost/r.SaleCost),
-		r.RefusalCost <= r.SaleCost/5})
+	return peak
 }
 
-// costs returns the server's processor time in µs for a sale, at the load from the capacity on where it is cheapest,
-// and for a refusal, computed at the highest load on the assumption that a sale costs as much there.
-func (r *sweepReport) costs() (sale, refusal float64) {
-	last := len(r.Loads) - 1
-	for i, m := range r.Loads[:last] {
-		if r.Shares[i] < 1 || m.Goodput == 0 {
-			continue
-		}
-		if cost := 1e6 * m.ServerCPU / m.Goodput; sale == 0 || cost < sale {
-			sale = cost
+// confirmsRefused counts the confirmations that were refused because of load, in all loads.
+func (s *series) confirmsRefused() (n int) {
+	for _, m := range s.Loads {
+		n += m.ConfirmsRefused
+	}
+	return n
+}
+
+// most is the load at which the series is judged.
+func (s *series) most() *measurement { return s.Loads[len(s.Loads)-1] }
+
+func (s *series) printHeader(to io.Writer) {
+	_, _ = fmt.Fprintf(to, "%s, %s\n%6s %9s %9s %9s %9s %8s %8s %8s %8s %8s %8s %7s %7s\n", s.Name, loopName(s.Open),
+		"share", "offered/s", "sales/s", "refused/s", "no free/s", "res p50", "res p99", "con p50", "con p99", "con ref",
+		"broken", "server", "client")
+}
+
+func (s *series) printLine(to io.Writer, i int) {
+	m := s.Loads[i]
+	r, c := m.Accepted[reserving.String()], m.Accepted[confirming.String()]
+	_, _ = fmt.Fprintf(to, "%6g %9.0f %9.0f %9.0f %9.0f %8.1f %8.1f %8.1f %8.1f %8d %8d %7.2f %7.2f\n", s.Shares[i],
+		m.Rate, m.Goodput, m.Overloads, float64(m.NoFree)/m.Seconds, r.P50, r.P99, c.P50, c.P99, m.ConfirmsRefused,
+		m.broken(), m.ServerCPU, m.GeneratorCPU)
+}
+
+func loopName(open bool) string {
+	if open {
+		return "open loop"
+	}
+	return "closed loop"
+}
+
+// conclude returns an error if a goal was missed, unless the sweep is quick.
+func (c *sweepCommand) conclude(r *sweepReport) error {
+	var missed []error
+	for _, s := range r.Series {
+		for _, g := range s.goals() {
+			if !g.Met && !c.Quick {
+				missed = append(missed, fmt.Errorf("%s, %s: a goal was missed: %s", s.Name, loopName(s.Open), g.Goal))
+			}
 		}
 	}
-	most := r.Loads[last]
-	return sale, max(0, (1e6*most.ServerCPU-most.Goodput*sale)/(float64(most.refusals())/most.Seconds))
+	return errors.Join(missed...)
+}
+
+// goal is a goal and whether it was met.
+type goal struct {
+	Goal string
+	Met  bool
+}
+
+// The goals of a sweep.
+const (
+	goodputShare = 0.9 // of the peak, under overload, where connections are kept
+	latencyGoal  = 300 // ms, the 99th percentile of what is accepted under overload
+)
+
+// goals compares a series with the goals that it has.
+func (s *series) goals() []goal {
+	goals := []goal{{"no confirmation is refused because of load", s.confirmsRefused() == 0}}
+	if s.Name == "kept" || s.Name == "tls-kept" {
+		worst := max(s.most().Accepted[reserving.String()].P99, s.most().Accepted[confirming.String()].P99)
+		goals = append(goals, goal{fmt.Sprintf("goodput at %d times the capacity is at least %g of the peak", overload,
+			goodputShare), s.most().Goodput >= goodputShare*s.peak()},
+			goal{fmt.Sprintf("the 99th percentile of what is accepted then is below %d ms", latencyGoal), worst < latencyGoal})
+	}
+	return goals
 }

@@ -24,6 +24,13 @@ type Client struct {
 	Depth       int // requests in flight on each connection
 }
 
+// The benchmarks over HTTP keep this many connections, with one request at a time on each: of a shop's gateways, and of
+// callers that send batches.
+const (
+	HTTPConnections  = 512
+	BatchConnections = 4
+)
+
 // Result is what a client measured.
 type Result struct {
 	Operations int

@@ -29,7 +29,6 @@ func run(args []string) error {
 	flags := flag.NewFlagSet("table", flag.ContinueOnError)
 	benchmarks := flags.String("benchmarks", "", "the output of go test -bench")
 	rehearsal := flags.String("rehearsal", "", "the report of seathold rehearse --json; the file may be missing")
-	sweep := flags.String("sweep", "", "the report of scripts/load sweep; the file may be missing")
 	about := flags.String("about", "", "a file with facts about machine and versions, one a line")
 	into := flags.String("into", "", "the file to write the table into, between "+beginMarker+" and "+endMarker)
 	if err := flags.Parse(args); err != nil {
@@ -43,7 +42,7 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(r.readRehearsal(*rehearsal), r.readSweep(*sweep)); err != nil {
+	if err := r.readRehearsal(*rehearsal); err != nil {
 		return err
 	}
 	facts, err := os.ReadFile(*about)
@@ -98,27 +97,6 @@ func (r results) readRehearsal(path string) error {
 		return fmt.Errorf("%s: a rehearsal at scale %g is not the whole sale", path, report.Scale)
 	}
 	r["Rehearsal"] = metrics{"s": report.Measured.Seconds, "GiB": report.Measured.PeakBytes / (1 << 30)}
-	return nil
-}
-
-// readSweep adds the results of the open-loop generator's sweep up to ten times the capacity.
-func (r results) readSweep(path string) error {
-	var report struct {
-		Shares                []float64
-		Loads                 []struct{ Goodput float64 }
-		SaleCost, RefusalCost float64
-	}
-	if found, err := readJSON(path, &report); !found || err != nil {
-		return err
-	}
-	m := metrics{"sale-µs": report.SaleCost, "refusal-µs": report.RefusalCost}
-	for i, load := range report.Loads {
-		m["peak"] = max(m["peak"], load.Goodput)
-		if report.Shares[i] == 10 {
-			m["goodput"] = load.Goodput
-		}
-	}
-	r["Overload"] = m
 	return nil
 }
 

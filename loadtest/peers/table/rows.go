@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+
+	"github.com/seathold/seathold/loadtest/peers"
 )
 
 // figure identifies a value by the name of its benchmark and its unit.
@@ -84,10 +86,6 @@ func targets() []row {
 			ratio: true},
 		{what: "refusing a pack that is sold out, journal in files", figure: cost("Refusals/refusal=sold_out"), shown: "ns",
 			beside: cost("Refusals/refusal=none"), against: "selling one", atMost: 0.2, ratio: true},
-		{what: "refusing a call under overload, processor time of the server", figure: figure{"Overload", "refusal-µs"},
-			shown: "µs", beside: figure{"Overload", "sale-µs"}, against: "selling", atMost: 0.2, ratio: true},
-		{what: "goodput at 10 × overload", figure: figure{"Overload", "goodput"}, shown: "sales/s",
-			beside: figure{"Overload", "peak"}, against: "the peak", atLeast: 0.9, ratio: true},
 		{what: "the whole Games: draws over 4 million entries, every ticket, durable, audited",
 			figure: figure{"Rehearsal", "s"}, shown: "s", atMost: 60},
 		{what: "the same, memory at the peak", figure: figure{"Rehearsal", "GiB"}, shown: "GiB", atMost: 3},
@@ -158,6 +156,8 @@ func render(r results, facts []string) string {
 	for _, fact := range facts {
 		fmt.Fprintf(&b, "- %s\n", fact)
 	}
+	fmt.Fprintf(&b, "- The client of the HTTP rows keeps %d plain connections, %d for batches, with one request at a "+
+		"time on each.\n", peers.HTTPConnections, peers.BatchConnections)
 	b.WriteString("\n| what | figure | beside it | ratio | target | |\n| --- | ---: | --- | ---: | --- | --- |\n")
 	for _, row := range append(targets(), others()...) {
 		b.WriteString(row.render(r))

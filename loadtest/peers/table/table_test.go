@@ -33,12 +33,12 @@ func TestTable(t *testing.T) {
 	require.NoError(t, run([]string{
 		"-benchmarks", write("bench.txt", printed), "-about", write("about.txt", "two cores\ncommit abc\n"), "-into", readme,
 		"-rehearsal", write("rehearsal.json", `{"scale":1,"measured":{"seconds":61.5,"peak_bytes":2147483648}}`),
-		"-sweep", write("sweep.json", `{"Shares":[0.5,1,10],"Loads":[{"Goodput":500},{"Goodput":1000},{"Goodput":950}],
-			"SaleCost":20,"RefusalCost":3}`),
 	}))
 	text, err := os.ReadFile(readme)
 	require.NoError(t, err)
-	require.True(t, strings.HasPrefix(string(text), "# Title\n\n<!-- bench -->\n- two cores\n- commit abc\n\n| what |"))
+	require.True(t, strings.HasPrefix(string(text), "# Title\n\n<!-- bench -->\n- two cores\n- commit abc\n"+
+		"- The client of the HTTP rows keeps 512 plain connections, 4 for batches, with one request at a time on each.\n\n"+
+		"| what |"))
 	require.True(t, strings.HasSuffix(string(text), "<!-- /bench -->\n\nrest\n"))
 	for _, line := range []string{
 		"| 3,230,000 cycles/s | one mutex around maps: 1,000,000 | 3.00 × | at least 3,000,000 cycles/s | reached |",
@@ -48,7 +48,6 @@ func TestTable(t *testing.T) {
 		"| 900 ns | selling one: 3,000 | 0.25 × | at most 0.20 × | not reached |",
 		"| 61.5 s |  |  | at most 60.0 s | not reached |",
 		"| 2.00 GiB |  |  | at most 3.00 GiB | reached |",
-		"| 950 sales/s | the peak: 1,000 | 0.95 × | at least 0.90 × | reached |",
 		"| fasthttp returning as many bytes | 12.0 | 8.00 | 0 | 20.0 |",
 		"| a pack, journal in Redis, `always` | 20.0 | 9.00 | 1.50 | 30.5 |",
 		"| restart with 3 million reservations, journal in files | | | | at most 5.00 s | not measured |",
@@ -98,7 +97,7 @@ func TestRowsAreMeasured(t *testing.T) {
 			figures = append(figures, b.figure)
 		}
 		for _, f := range figures {
-			if name, _, _ := strings.Cut(f.name, "/"); name != "" && name != "Overload" && name != "Rehearsal" {
+			if name, _, _ := strings.Cut(f.name, "/"); name != "" && name != "Rehearsal" {
 				require.Contains(t, string(source), "func Benchmark"+name+"(", f.name)
 			}
 		}

@@ -4,42 +4,13 @@ import (
 	"bufio"
 	"encoding/json"
 	"io"
-	"math"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
 )
-
-// However late and irregularly the generator wakes up, every arrival before the end is sent once, never early, at the
-// first wake-up after it is due.
-func TestScheduleMissesNoArrival(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		rate := rapid.Float64Range(1, 20_000).Draw(t, "rate")
-		begin := time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "begin"))
-		length := rapid.Int64Range(0, int64(200*time.Millisecond))
-		s := newSchedule(rate, begin, time.Duration(length.Draw(t, "warmup")), time.Duration(1+length.Draw(t, "duration")))
-		step := rapid.Int64Range(1, int64(20*time.Millisecond))
-		sent, previous := 0, time.Duration(-1)
-		for now := begin; ; now += time.Duration(step.Draw(t, "step")) {
-			for ; s.ready(sent, now); sent++ {
-				require.LessOrEqual(t, s.due(sent), now, "sent early")
-				require.Greater(t, s.due(sent), previous, "an earlier wake-up missed it")
-				require.Less(t, s.due(sent), s.end)
-			}
-			previous = now
-			if now >= s.end {
-				break
-			}
-		}
-		require.InDelta(t, math.Ceil(rate*(s.end-begin).Seconds()), sent, 1, "a rounding error at the end at most")
-		require.GreaterOrEqual(t, s.due(sent), s.end)
-	})
-}
 
 // The requests are well-formed HTTP, and the confirmation of a reservation has its id.
 func TestWriterWritesRequests(t *testing.T) {
@@ -70,7 +41,7 @@ func TestWriterWritesRequests(t *testing.T) {
 		require.False(t, ids[r.ID])
 		ids[r.ID] = true
 		require.Len(t, r.Lines, int(n%2))
-		for k, path := range map[kind]string{confirming: "/confirm", releasing: "/release", reading: ""} {
+		for k, path := range map[kind]string{confirming: "/confirm", releasing: "/release"} {
 			q, body := request(k, n)
 			require.Equal(t, "/v1/reservations/"+r.ID.String()+path, q.URL.Path)
 			require.Empty(t, body)

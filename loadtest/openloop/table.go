@@ -1,0 +1,134 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+)
+
+// tableCommand writes the reports of the other commands as Markdown.
+type tableCommand struct {
+	Reports string   `arg:"" help:"The directory with sweep.json; it may be missing."`
+	Into    string   `required:"" placeholder:"FILE" help:"Write into this Markdown file, between its markers."`
+	Picture string   `placeholder:"FILE" help:"Also draw the sweep into this file, SVG."`
+	About   []string `sep:"none" help:"A line above the table. Several are allowed."`
+}
+
+// The markers around the table in a file.
+const (
+	beginMarker = "<!-- load -->"
+	endMarker   = "<!-- /load -->"
+)
+
+// Run writes the table and the picture.
+func (c *tableCommand) Run() error {
+	var b strings.Builder
+	for _, line := range c.About {
+		fmt.Fprintf(&b, "- %s\n", line)
+	}
+	sweep := &sweepReport{}
+	found, err := readJSON(filepath.Join(c.Reports, "sweep.json"), sweep)
+	if err != nil {
+		return err
+	}
+	if found {
+		b.WriteString("\n" + strings.Join(sweep.rows(), "\n") + "\n")
+		if c.Picture != "" {
+			if err := os.WriteFile(c.Picture, []byte(sweep.picture()), 0o644); err != nil {
+				return err
+			}
+		}
+	}
+	before, err := os.ReadFile(c.Into)
+	if err != nil {
+		return err
+	}
+	after, err := insert(before, b.String())
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.Into, err)
+	}
+	return os.WriteFile(c.Into, after, 0o644)
+}
+
+// insert returns the file with the table between its markers.
+func insert(file []byte, table string) ([]byte, error) {
+	begin, end := bytes.Index(file, []byte(beginMarker)), bytes.Index(file, []byte(endMarker))
+	if begin < 0 || end < begin || bytes.Count(file, []byte(beginMarker)) > 1 {
+		return nil, fmt.Errorf("need the markers %s and %s once, in this order", beginMarker, endMarker)
+	}
+	block := beginMarker + "\n" + table
+	return append(append(append([]byte(nil), file[:begin]...), block...), file[end:]...), nil
+}
+
+// readJSON reads a file, and reports whether there is one.
+func readJSON(path string, to any) (found bool, err error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := json.Unmarshal(text, to); err != nil {
+		return false, fmt.Errorf("%s: %w", path, err)
+	}
+	return true, nil
+}
+
+// rows returns the sweep as a Markdown table, one row for each client and loop.
+func (r *sweepReport) rows() []string {
+	rows := []string{fmt.Sprintf("| %s connections, one request at a time | loop | capacity, sales/s | peak | at %d × "+
+		"| ratio | reserve at %d ×, p50 / p99 ms | confirm, p50 / p99 ms | refused/s | confirmations refused "+
+		"| client's processors | goals |", humanize.Comma(int64(r.Connections)), overload, overload),
+		"| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"}
+	for _, s := range r.Series {
+		m := s.most()
+		res, con := m.Accepted[reserving.String()], m.Accepted[confirming.String()]
+		rows = append(rows, fmt.Sprintf("| %s | %s | %s | %s | %s | %.2f | %s / %s | %s / %s | %s | %d | %.2f | %s |",
+			clientNames[s.Name], loopName(s.Open)[:len(loopName(s.Open))-len(" loop")], rounded(s.Capacity), rounded(s.peak()),
+			rounded(m.Goodput), m.Goodput/s.peak(), rounded(res.P50), rounded(res.P99), rounded(con.P50), rounded(con.P99),
+			rounded(m.Overloads), s.confirmsRefused(), m.GeneratorCPU, verdict(s.goals())))
+	}
+	return rows
+}
+
+// clientNames are the clients of a sweep as the table shows them.
+var clientNames = map[string]string{
+	"kept":        "plain, kept",
+	"new":         "plain, new for each request",
+	"tls-kept":    "TLS, kept",
+	"tls-new":     "TLS, new for each request, full handshakes",
+	"tls-resumed": "TLS, new for each request, resumed",
+}
+
+// verdict says whether all goals were met, or which were not.
+func verdict(goals []goal) string {
+	var missed []string
+	for _, g := range goals {
+		if !g.Met {
+			missed = append(missed, g.Goal)
+		}
+	}
+	if len(missed) == 0 {
+		return "reached"
+	}
+	return "not reached: " + strings.Join(missed, "; ")
+}
+
+// rounded formats a number of at least 0 with three significant digits and separated thousands.
+func rounded(value float64) string {
+	if value < 100 {
+		return strconv.FormatFloat(value, 'g', 3, 64)
+	}
+	unit := math.Pow(10, math.Floor(math.Log10(value))-2)
+	return humanize.Comma(int64(math.Round(math.Round(value/unit) * unit)))
+}
