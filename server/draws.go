@@ -14,12 +14,12 @@ func (x *exchange) findDraw(action []byte, acts bool) (r resource) {
 	account, within := bytes.CutPrefix(action, []byte("entries/"))
 	switch {
 	case !acts:
-		r.get = (*exchange).readDraw
+		r.get, r.route = (*exchange).readDraw, routeDraw
 	case string(action) == "entries":
-		r.post = (*exchange).enter
+		r.post, r.route = (*exchange).enter, routeEnter
 	case within && len(account) > 0 && bytes.IndexByte(account, '/') < 0:
 		x.second = account
-		r.get = (*exchange).readEntry
+		r.get, r.route = (*exchange).readEntry, routeEntry
 	}
 	return r
 }

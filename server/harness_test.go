@@ -165,6 +165,7 @@ func (f *fixture) call(method, path, body string, header ...string) *answer {
 		decoder.UseNumber()
 		require.NoError(f.t, decoder.Decode(&a.json), "%s", content)
 	}
+	require.NotEmpty(f.t, a.header.Get("Request-Id"))
 	contract.check(f.t, request, body, a)
 	return a
 }

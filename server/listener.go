@@ -26,6 +26,7 @@ const (
 type listener struct {
 	net.Listener
 	limit      int
+	observer   *observer
 	handshakes *handshake.Queue
 	secure     *tls.Config // nil without TLS
 	refusal    []byte      // the response to a connection beyond the limit; nil with TLS
@@ -36,8 +37,10 @@ type listener struct {
 }
 
 // newListener makes a listener of at most limit connections, with TLS if secure is not nil.
-func newListener(ln net.Listener, limit int, handshakes *handshake.Queue, secure *tls.Config) *listener {
-	l := &listener{Listener: ln, limit: limit, handshakes: handshakes, secure: secure, conns: map[*conn]struct{}{}}
+func newListener(ln net.Listener, limit int, seen *observer, handshakes *handshake.Queue,
+	secure *tls.Config) *listener {
+	l := &listener{Listener: ln, limit: limit, observer: seen, handshakes: handshakes, secure: secure,
+		conns: map[*conn]struct{}{}}
 	if secure == nil {
 		l.refusal = overloadedAnswer()
 	}
@@ -68,7 +71,7 @@ func (l *listener) Accept() (net.Conn, error) {
 
 // admit registers a connection, or refuses it and returns nil.
 func (l *listener) admit(c net.Conn) *conn {
-	own := &conn{Conn: c, socket: c, listener: l}
+	own := &conn{Conn: c, socket: c, listener: l, seen: l.observer.timeline()}
 	if l.secure != nil {
 		own.Conn = l.handshakes.Server(c, l.secure)
 	}
@@ -84,6 +87,9 @@ func (l *listener) admit(c net.Conn) *conn {
 	// The few bytes fit into the socket's empty buffer, so this does not wait. Errors do not matter: the connection ends.
 	_ = c.SetWriteDeadline(time.Now().Add(drainStep))
 	_, _ = c.Write(l.refusal)
+	if l.secure == nil {
+		l.observer.countRefusedConnection()
+	}
 	_ = c.Close()
 	return nil
 }
@@ -148,6 +154,7 @@ type conn struct {
 	net.Conn          // the layer of TLS, or the socket itself
 	socket   net.Conn // what was accepted
 	listener *listener
+	seen     timeline
 
 	received atomic.Bool // something was read
 	inFlight atomic.Bool // something was read since the last write
@@ -156,8 +163,10 @@ type conn struct {
 }
 
 func (c *conn) Read(p []byte) (int, error) {
+	c.seen.end(c)
 	n, err := c.Conn.Read(p)
 	if n > 0 {
+		c.seen.read()
 		c.received.Store(true)
 		c.inFlight.Store(true)
 	}
@@ -171,6 +180,7 @@ func (c *conn) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	n, err := c.Conn.Write(p)
+	c.seen.wrote()
 	c.inFlight.Store(false)
 	return n, err
 }
@@ -181,6 +191,7 @@ func (c *conn) Write(p []byte) (int, error) {
 func (c *conn) Close() error {
 	err := net.ErrClosed
 	c.once.Do(func() {
+		c.seen.end(c)
 		if c.graceful.Load() {
 			c.linger()
 		}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"net/url"
 
 	"github.com/valyala/fasthttp"
@@ -18,6 +19,7 @@ type exchange struct {
 	engine *engine.Engine // the current one when the request arrived
 	ctx    *fasthttp.RequestCtx
 	caller Caller // by its key when the request began
+	seen   *observation
 	param  []byte // the variable segment of the path, percent-decoded
 	second []byte // the variable segment after it, as the client sent it
 
@@ -31,6 +33,7 @@ type exchange struct {
 type resource struct {
 	get    func(*exchange)
 	post   func(*exchange)
+	route  route
 	public bool // no key is required
 }
 
@@ -39,7 +42,7 @@ type resource struct {
 func (x *exchange) find(path []byte) (r resource, found bool) {
 	x.param = nil // of the previous request
 	if string(path) == "/openapi.yaml" {
-		return resource{get: (*exchange).readDocument, public: true}, true
+		return resource{get: (*exchange).readDocument, route: routeDocument, public: true}, true
 	}
 	rest, ok := bytes.CutPrefix(path, []byte("/v1/"))
 	if !ok {
@@ -55,24 +58,24 @@ func (x *exchange) find(path []byte) (r resource, found bool) {
 	case "reservations":
 		switch {
 		case !deeper:
-			r.post = (*exchange).reserve
+			r.post, r.route = (*exchange).reserve, routeReserve
 		case !acts:
-			r.get = (*exchange).readReservation
+			r.get, r.route = (*exchange).readReservation, routeReservation
 		case string(action) == "confirm":
-			r.post = (*exchange).confirm
+			r.post, r.route = (*exchange).confirm, routeConfirm
 		case string(action) == "release":
-			r.post = (*exchange).release
+			r.post, r.route = (*exchange).release, routeRelease
 		}
 	case "sessions":
 		switch {
 		case !deeper:
-			r.get = (*exchange).listSessions
+			r.get, r.route = (*exchange).listSessions, routeSessions
 		case !acts:
-			r.get = (*exchange).readSession
+			r.get, r.route = (*exchange).readSession, routeSession
 		}
 	case "accounts":
 		if deeper && !acts {
-			r.get = (*exchange).readAccount
+			r.get, r.route = (*exchange).readAccount, routeAccount
 		}
 	case "draws":
 		if deeper {
@@ -80,11 +83,11 @@ func (x *exchange) find(path []byte) (r resource, found bool) {
 		}
 	case "phases":
 		if !deeper {
-			r.get = (*exchange).listPhases
+			r.get, r.route = (*exchange).listPhases, routePhases
 		}
 	case "batch":
 		if !deeper {
-			r.post = (*exchange).batch
+			r.post, r.route = (*exchange).batch, routeBatch
 		}
 	}
 	return r, r.get != nil || r.post != nil
@@ -94,10 +97,12 @@ func (x *exchange) find(path []byte) (r resource, found bool) {
 func (x *exchange) answer() {
 	ctx := x.ctx
 	x.caller = x.server.callerOf(&ctx.Request.Header)
+	x.seen.caller = x.caller
 	if !x.framed() {
 		return
 	}
 	resource, found := x.find(ctx.URI().PathOriginal())
+	x.seen.route = cmp.Or(resource.route, routeUnknown)
 	if x.caller.Role < Sell && isBatch(&ctx.Request.Header) {
 		closeGracefully(ctx.Conn()) // headerReceived left the body unread
 	}

@@ -12,6 +12,7 @@
 //   - routes.go, sessions.go, draws.go and batch.go map paths to calls of the engine.
 //   - decode.go and bodies.go decode the body.
 //   - internal/encode, stock.go and problem.go encode the result.
+//   - observe.go counts and times every answer, accesslog.go logs some.
 //
 // All decisions about the sale are the engine's. Every refusal is problem+json. Everything that a client can make the
 // server buffer has a limit, in Options or below.
@@ -53,6 +54,7 @@ type Options struct {
 	Engine *engine.Engine
 	Keys   *Keys // of callers; without them every caller may do everything, for a listener on loopback
 	Log    *slog.Logger
+	Access AccessLog // off by default
 
 	MaxInFlight    int // operations in flight, those of batches included; default 8,192
 	MaxConnections int // default 16,384
@@ -69,6 +71,10 @@ func (o *Options) fillIn() error {
 	if o.MaxInFlight < 0 || o.MaxConnections < 0 || o.ReadTimeout < 0 || o.WriteTimeout < 0 || o.IdleTimeout < 0 {
 		return errors.New("server: a limit is negative")
 	}
+	if o.Access.PerSecond < 0 || o.Access.PerSecond > 1_000_000 || o.Access.Slow < 0 {
+		return errors.New("server: the access log has at most a million lines a second, and its times are not negative")
+	}
+	o.Access.PerSecond, o.Access.Slow = cmp.Or(o.Access.PerSecond, 100), cmp.Or(o.Access.Slow, 500*time.Millisecond)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -87,7 +93,7 @@ type Server struct {
 	log       *slog.Logger
 	admission *admission
 	stock     *stockText
-	answers   answers
+	observer  *observer
 	http      fasthttp.Server
 
 	handshakes     *handshake.Queue
@@ -114,6 +120,10 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		keys: o.Keys, log: o.Log, maxConnections: o.MaxConnections,
 		admission: newAdmission(o.MaxInFlight),
 		stock:     newStockText(o.Engine.Sale()),
+		observer:  newObserver(nil),
+	}
+	if o.Access.Log != nil {
+		s.observer.access = newAccessLog(o.Access)
 	}
 	s.handshakes = handshake.New(handshake.Options{Timeout: o.ReadTimeout, Plain: plainAnswer(),
 		Busy: func() bool { return s.admission.inFlight.Load() > 0 }})
@@ -124,8 +134,8 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	s.http = fasthttp.Server{
 		Handler:        s.serve,
 		HeaderReceived: s.headerReceived,
-		ExpectHandler:  s.expect,
-		ErrorHandler:   s.unreadable,
+		ExpectHandler:  s.expectOrRefuse,
+		ErrorHandler:   s.refuseUnread,
 		Logger:         connectionLog{o.Log},
 
 		ReadTimeout:        o.ReadTimeout,
@@ -171,7 +181,7 @@ func (s *Server) Serve(ln net.Listener) error { return s.ServeTLS(ln, nil) }
 // ServeTLS is Serve with TLS. The handshakes run in order of arrival, a few at a time, and end within
 // Options.ReadTimeout. A nil config serves plain connections.
 func (s *Server) ServeTLS(ln net.Listener, config *tls.Config) error {
-	l := newListener(ln, s.maxConnections, s.handshakes, config)
+	l := newListener(ln, s.maxConnections, s.observer, s.handshakes, config)
 	s.mu.Lock()
 	if s.draining.Load() {
 		s.mu.Unlock()
@@ -205,42 +215,36 @@ func (s *Server) Shutdown(ctx context.Context) error {
 			faults = append(faults, err)
 		}
 	}
-	return errors.Join(append(faults, s.http.Shutdown())...)
-}
-
-// serve answers one request. During a shutdown it is the last of its connection.
-func (s *Server) serve(ctx *fasthttp.RequestCtx) {
-	s.answer(ctx)
-	s.answers.count(ctx)
-	if s.draining.Load() {
-		ctx.SetConnectionClose()
-		closeGracefully(ctx.Conn()) // the client may have sent more
+	faults = append(faults, s.http.Shutdown())
+	if s.observer.access != nil {
+		s.observer.access.summarise()
 	}
+	return errors.Join(faults...)
 }
 
 // answer answers one request. A panic fails only that request.
-func (s *Server) answer(ctx *fasthttp.RequestCtx) {
+func (s *Server) answer(ctx *fasthttp.RequestCtx, seen *observation) {
 	if !s.admission.enter(1) {
 		refuse(ctx, &engine.Refusal{Code: engine.Overloaded})
 		return
 	}
 	defer s.admission.leave(1)
-	defer s.recoverPanic(ctx)
+	defer s.recoverPanic(ctx, seen)
 	x := s.exchanges.Get().(*exchange)
-	x.ctx, x.engine = ctx, s.Engine()
+	x.ctx, x.seen, x.engine = ctx, seen, s.Engine()
 	x.answer()
-	x.ctx, x.engine = nil, nil
+	x.ctx, x.seen, x.engine = nil, nil, nil
 	s.exchanges.Put(x) // not after a panic, which may leave it in any state
 }
 
 // recoverPanic responds to a request that panicked.
-func (s *Server) recoverPanic(ctx *fasthttp.RequestCtx) {
+func (s *Server) recoverPanic(ctx *fasthttp.RequestCtx, seen *observation) {
 	cause := recover()
 	if cause == nil {
 		return
 	}
-	s.log.Error("a request panicked", "method", string(ctx.Method()), "path", string(ctx.URI().PathOriginal()),
-		"panic", cause, "stack", string(debug.Stack()))
+	s.log.LogAttrs(context.Background(), slog.LevelError, "a request panicked", append(
+		seen.attributes(&ctx.Request.Header), slog.Any("panic", cause), slog.String("stack", string(debug.Stack())))...)
 	ctx.Response.Reset()
 	ctx.SetConnectionClose()
 	reject(ctx, &encode.Internal, "the server failed; retry with the same id to learn whether the call took effect")

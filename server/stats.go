@@ -1,14 +1,12 @@
 package server
 
-import (
-	"sync/atomic"
-
-	"github.com/valyala/fasthttp"
-)
+import "github.com/seathold/seathold/server/internal/latency"
 
 // Stats are the counts of a server. They are read while it runs, so one may be newer than another by a moment.
 type Stats struct {
 	Answers     map[int]uint64 // responses so far, by HTTP status
+	ByKey       []KeyAnswers   // the same, by the caller's key and the route as well
+	Latencies   []Latencies    // of the responses that were written
 	Connections int            // open, on all listeners
 	InFlight    int            // operations in flight; for a moment it may include some that are being refused
 	MaxInFlight int            // the limit on these
@@ -24,13 +22,11 @@ func (s *Server) Stats() Stats {
 		MaxInFlight: int(s.admission.limit),
 		Refused:     s.admission.refused.Load(),
 	}
-	for stripe := range s.answers {
-		for status := range s.answers[stripe].byStatus {
-			if n := s.answers[stripe].byStatus[status].Load(); n > 0 {
-				stats.Answers[status] += n
-			}
-		}
+	stats.ByKey = s.observer.answers(s.keys.Names())
+	for _, a := range stats.ByKey {
+		stats.Answers[a.Status] += a.Count
 	}
+	stats.Latencies = s.observer.latencies()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.listeners {
@@ -41,15 +37,66 @@ func (s *Server) Stats() Stats {
 	return stats
 }
 
-// answers counts responses by HTTP status. A connection counts in one of a few stripes, so that two processors rarely
-// write to the same word.
-type answers [16]struct {
-	byStatus [600]atomic.Uint64
-	_        [64]byte
+// KeyAnswers are the responses so far to one caller, on one route and with one status.
+type KeyAnswers struct {
+	Key    string // the name of the caller's key
+	Route  string // what was called, such as reserve; unknown for paths that do not exist, unread for unreadable requests
+	Status int    // of HTTP; 0 for one that the server does not know
+	Count  uint64
 }
 
-func (a *answers) count(ctx *fasthttp.RequestCtx) {
-	if status := ctx.Response.StatusCode(); status < len(a[0].byStatus) {
-		a[ctx.ConnID()%uint64(len(a))].byStatus[status].Add(1)
+// answers returns the counts that are not 0. names are those of the callers, by Caller.Index.
+func (o *observer) answers(names []string) (all []KeyAnswers) {
+	for caller, name := range names {
+		for r := range routes {
+			var sum [len(statuses)]uint64
+			for i := range o.stripes {
+				if counts := o.stripes[i].callers[caller].Load(); counts != nil {
+					counts[r].Load().addTo(&sum)
+				}
+			}
+			for i, n := range sum {
+				if n > 0 {
+					all = append(all, KeyAnswers{Key: name, Route: routeNames[r], Status: statuses[i], Count: n})
+				}
+			}
+		}
 	}
+	return all
+}
+
+func (c *statusCounts) addTo(sum *[len(statuses)]uint64) {
+	if c == nil {
+		return
+	}
+	for i := range c {
+		sum[i] += c[i].Load()
+	}
+}
+
+// Latencies are how long clients waited on one route, with one result: ok (a status below 400), refused (4xx) or failed
+// (5xx). A wait begins when the first byte of the request is read and ends when the response is written.
+type Latencies struct {
+	Route, Result string
+	latency.Counts
+}
+
+// latencies returns those of routes and results that were observed, and of the calls that alerts watch.
+func (o *observer) latencies() (all []Latencies) {
+	for r := range routes {
+		for result := range results {
+			sum := Latencies{Route: routeNames[r], Result: resultNames[result]}
+			observed := (r == routeReserve || r == routeConfirm || r == routeRelease) && result == resultOK
+			for i := range o.stripes {
+				if h := o.stripes[i].latencies[r][result].Load(); h != nil {
+					observed = true
+					h.AddTo(&sum.Counts)
+				}
+			}
+			if observed {
+				all = append(all, sum)
+			}
+		}
+	}
+	return all
 }
