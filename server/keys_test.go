@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bufio"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/valyala/fasthttp"
 )
 
 const (
@@ -168,6 +170,22 @@ func TestReload(t *testing.T) {
 	require.Equal(t, "nothing changed", change.String())
 	_, _, err = LoadKeys(path + "-none")
 	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// TestKeyAddedMeanwhile adds a key between the header of a batch, whose body is then not read, and its answer. The
+// batch is refused for its key, not as malformed.
+func TestKeyAddedMeanwhile(t *testing.T) {
+	f := start(t, func(o *Options) { o.Keys = must(ParseKeys(strings.NewReader("read " + readKey)))(t) })
+	var ctx fasthttp.RequestCtx
+	ctx.Init(&fasthttp.Request{}, nil, nil)
+	request := "POST /v1/batch HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + sellKey + "\r\nContent-Length: 2\r\n\r\n"
+	require.NoError(t, ctx.Request.Header.Read(bufio.NewReader(strings.NewReader(request))))
+	f.server.headerReceived(&ctx.Request.Header)
+	require.Zero(t, ctx.Request.Header.ContentLength(), "the body is not read")
+	_, err := f.server.keys.replace([]byte("sell " + sellKey))
+	require.NoError(t, err)
+	f.server.serve(&ctx)
+	require.Equal(t, 401, ctx.Response.StatusCode(), "%s", ctx.Response.Body())
 }
 
 // TestMostCallers checks that the indexes of callers stay below MaxCallers (I10).
