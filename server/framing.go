@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 
 	"github.com/valyala/fasthttp"
@@ -89,6 +90,8 @@ func (s *Server) unreadable(ctx *fasthttp.RequestCtx, err error) {
 		rejectMalformed(ctx, "header", fmt.Sprintf("the request line and header have more than %d bytes", MaxHeader))
 	case errors.As(err, &network) && network.Timeout():
 		rejectMalformed(ctx, "request", fmt.Sprintf("it did not arrive completely within %s", s.http.ReadTimeout))
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		rejectMalformed(ctx, "request", "the client ended the connection in the middle of it")
 	default:
 		rejectMalformed(ctx, "request", "it is not well-formed HTTP/1.1")
 	}

@@ -162,6 +162,8 @@ type conn struct {
 	once     sync.Once
 }
 
+// Read reads what the client sends. The end is io.ErrUnexpectedEOF: at io.EOF in the middle of a request, fasthttp ends
+// the connection without writing the responses to the complete requests before it.
 func (c *conn) Read(p []byte) (int, error) {
 	c.seen.end(c)
 	n, err := c.Conn.Read(p)
@@ -169,6 +171,9 @@ func (c *conn) Read(p []byte) (int, error) {
 		c.seen.read()
 		c.received.Store(true)
 		c.inFlight.Store(true)
+	}
+	if err == io.EOF && c.received.Load() {
+		err = io.ErrUnexpectedEOF
 	}
 	return n, err
 }

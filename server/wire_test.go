@@ -302,6 +302,28 @@ func TestPipelining(t *testing.T) {
 	}
 }
 
+// TestHalfARequest checks that a client that ends in the middle of a pipelined request receives the responses to those
+// before it.
+func TestHalfARequest(t *testing.T) {
+	noLeaks(t)
+	f := start(t, nil)
+	for _, half := range []string{"GET /v1/phases HTTP/1.1\r\nHost:",
+		"GET /v1/phases HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n",
+		"POST /v1/batch HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{",
+		"POST /v1/batch HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"} {
+		c := f.dial()
+		_, err := io.WriteString(c, strings.Repeat("GET /v1/phases HTTP/1.1\r\nHost: x\r\n\r\n", 2)+half)
+		require.NoError(t, err)
+		require.NoError(t, c.(*net.TCPConn).CloseWrite())
+		r := bufio.NewReader(c)
+		for range 2 {
+			require.Equal(t, 200, f.readAnswer(r).status, half)
+		}
+		require.Equal(t, "malformed_request", f.readAnswer(r).code(), half)
+		require.NoError(t, c.Close())
+	}
+}
+
 // TestSlowRequests checks that a slow request times out, and that a client that sends nothing receives nothing.
 func TestSlowRequests(t *testing.T) {
 	noLeaks(t)
