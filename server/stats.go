@@ -1,6 +1,9 @@
 package server
 
-import "github.com/seathold/seathold/server/internal/latency"
+import (
+	"github.com/seathold/seathold/server/internal/handshake"
+	"github.com/seathold/seathold/server/internal/latency"
+)
 
 // Stats are the counts of a server. They are read while it runs, so one may be newer than another by a moment.
 type Stats struct {
@@ -11,6 +14,7 @@ type Stats struct {
 	InFlight    int            // operations in flight; for a moment it may include some that are being refused
 	MaxInFlight int            // the limit on these
 	Refused     uint64         // operations refused by admission control so far
+	Handshakes  handshake.Stats
 }
 
 // Stats reads the counts. Statuses that alerts watch are listed before the first response that has them, so that its
@@ -21,6 +25,7 @@ func (s *Server) Stats() Stats {
 		InFlight:    int(s.admission.inFlight.Load()),
 		MaxInFlight: int(s.admission.limit),
 		Refused:     s.admission.refused.Load(),
+		Handshakes:  s.handshakes.Stats(),
 	}
 	stats.ByKey = s.observer.answers(s.keys.Names())
 	for _, a := range stats.ByKey {

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"errors"
+	"maps"
 	"strconv"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/server"
+	"github.com/seathold/seathold/server/internal/handshake"
 )
 
 // collector collects the metrics of a sale. It keeps no counts: every scrape reads those of the engine and the server,
@@ -101,6 +103,19 @@ func (p page) api(s *server.Server) {
 	p.gauge("admission_in_flight_operations", float64(stats.InFlight))
 	p.gauge("admission_limit_operations", float64(stats.MaxInFlight))
 	p.counter("admission_refused_total", stats.Refused)
+	p.handshakes(&stats.Handshakes)
+}
+
+func (p page) handshakes(h *handshake.Stats) {
+	p.gauge("tls_handshakes_in_progress", float64(h.InProgress))
+	p.gauge("tls_handshakes_waiting", float64(h.Waiting))
+	p.counter("tls_handshakes_total", h.Full, "full")
+	p.counter("tls_handshakes_total", h.Resumed, "resumed")
+	for reason, n := range h.Failed {
+		p.counter("tls_handshake_failures_total", n, reason)
+	}
+	p.to <- prometheus.MustNewConstHistogram(p.descs["tls_handshake_seconds"], h.Took.Count(), h.Took.Sum(),
+		maps.Collect(h.Took.Classic()))
 }
 
 func (p page) sold(e *engine.Engine, stats *engine.Stats) {

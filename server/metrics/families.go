@@ -18,6 +18,16 @@ var families = []struct {
 	{"admission_in_flight_operations", "Operations in flight: admitted and not yet answered.", nil},
 	{"admission_limit_operations", "Most operations that may be in flight.", nil},
 	{"admission_refused_total", "Operations refused by admission control, with the code overloaded.", nil},
+	{"tls_handshakes_in_progress", "TLS handshakes of the API that have begun and not ended.", nil},
+	{"tls_handshakes_waiting", "TLS handshakes of the API that wait for their turn to compute.", nil},
+	{"tls_handshakes_total",
+		"TLS handshakes of the API that were completed, by kind: full, or resumed with a ticket.", []string{"kind"}},
+	{"tls_handshake_failures_total",
+		"TLS handshakes of the API that failed, by reason: timeout, overloaded (it waited too long for its turn), " +
+			"closed (by this server), disconnected (by the client), refused_by_client (by its alert), " +
+			"client_certificate (missing or not accepted), not_tls, protocol.", []string{"reason"}},
+	{"tls_handshake_seconds",
+		"Time that a TLS handshake of the API took, waiting included, of those that were completed.", nil},
 	{"reservations", "Reservations by state; absent on a standby.", []string{"state"}},
 	{"reservations_expired_total", "Reservations that expired.", nil},
 	{"waits_total", "Calls that waited for a step of another call, by result: completed, or timed_out after 100 ms.",

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/seathold/seathold/server/internal/latency"
 )
 
 // reason is why a handshake failed.
@@ -55,19 +57,13 @@ func reasonOf(err error) reason {
 	return incompatible
 }
 
-// bounds are the upper bounds of the histogram's buckets.
-var bounds = [...]time.Duration{time.Millisecond, 2 * time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond,
-	20 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond, 200 * time.Millisecond, 500 * time.Millisecond,
-	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second}
-
 // counts are what a Queue counts.
 type counts struct {
 	inProgress atomic.Int64
 	full       atomic.Uint64
 	resumed    atomic.Uint64
 	failed     [reasons]atomic.Uint64
-	took       [len(bounds) + 1]atomic.Uint64
-	nanos      atomic.Int64
+	took       latency.Histogram
 }
 
 // succeed counts a complete handshake.
@@ -77,12 +73,7 @@ func (c *counts) succeed(took time.Duration, resumed bool) {
 	} else {
 		c.full.Add(1)
 	}
-	i := 0
-	for i < len(bounds) && took > bounds[i] {
-		i++
-	}
-	c.took[i].Add(1)
-	c.nanos.Add(int64(took))
+	c.took.Observe(took)
 }
 
 // Stats are the counts of a Queue. They are read while it runs, so one may be newer than another by a moment.
@@ -92,26 +83,17 @@ type Stats struct {
 	Full       uint64
 	Resumed    uint64
 	Failed     map[string]uint64 // by reason; every reason is listed
-
-	// Of complete handshakes, from the first read to the last byte: how many took at most so many seconds, and the sum.
-	// The keys are ascending bounds of a histogram.
-	Buckets map[float64]uint64
-	Seconds float64
+	Took       *latency.Counts   // of complete handshakes, waiting included
 }
 
 // Stats reads the counts.
 func (q *Queue) Stats() Stats {
 	c := &q.counts
 	s := Stats{InProgress: int(c.inProgress.Load()), Waiting: q.slots.waiting(), Full: c.full.Load(),
-		Resumed: c.resumed.Load(), Failed: map[string]uint64{}, Buckets: map[float64]uint64{},
-		Seconds: time.Duration(c.nanos.Load()).Seconds()}
+		Resumed: c.resumed.Load(), Failed: map[string]uint64{}, Took: &latency.Counts{}}
 	for why, name := range reasonNames {
 		s.Failed[name] = c.failed[why].Load()
 	}
-	n := uint64(0)
-	for i, bound := range bounds {
-		n += c.took[i].Load()
-		s.Buckets[bound.Seconds()] = n
-	}
+	c.took.AddTo(s.Took)
 	return s
 }

@@ -340,7 +340,7 @@ func TestNoHandshake(t *testing.T) {
 	}
 }
 
-// A resumed session is counted as such, and every complete handshake is in one bucket.
+// A resumed session is counted as such.
 func TestResumed(t *testing.T) {
 	b := newBench(t)
 	b.server.SessionTicketsDisabled = false
@@ -361,8 +361,7 @@ func TestResumed(t *testing.T) {
 	s := b.Stats()
 	require.EqualValues(t, 1, s.Full)
 	require.EqualValues(t, 2, s.Resumed)
-	require.EqualValues(t, 3, s.Buckets[10])
-	require.Positive(t, s.Seconds)
+	require.EqualValues(t, 3, s.Took.Count())
 	b.idle()
 }
 
