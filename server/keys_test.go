@@ -184,7 +184,7 @@ func TestKeyAddedMeanwhile(t *testing.T) {
 	require.Zero(t, ctx.Request.Header.ContentLength(), "the body is not read")
 	_, err := f.server.keys.replace([]byte("sell " + sellKey))
 	require.NoError(t, err)
-	f.server.serve(&ctx)
+	f.server.answer(&ctx, &observation{})
 	require.Equal(t, 401, ctx.Response.StatusCode(), "%s", ctx.Response.Body())
 }
 
