@@ -22,6 +22,7 @@ type outcomes struct {
 
 	// durable is each pool's held<<32 | sold, in one word so that a reader gets values that belong together.
 	durable []atomic.Uint64
+	version atomic.Uint64 // counts the groups that changed durable, after the change
 }
 
 // change is an outcome's addition to a pool's durable word.
@@ -90,6 +91,9 @@ func stockChange(to State, quantity uint64) uint64 {
 func (o *outcomes) madeDurable(journal.Group) {
 	for _, c := range o.changes {
 		o.durable[c.pool].Add(c.add)
+	}
+	if len(o.changes) > 0 {
+		o.version.Add(1)
 	}
 	o.changes = o.changes[:0]
 	for _, b := range o.ballots {

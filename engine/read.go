@@ -147,6 +147,21 @@ func (e *Engine) Stock(pool int) Stock {
 	return s
 }
 
+// StockVersion returns a number that changes after the stock has changed, for a caller that keeps a copy: it reads the
+// version first and the stock after it. While the version is the same, the copy is right on a leader with durability
+// Sync. With Async and on a standby it may miss changes, so such a copy must be read again from time to time. Without a
+// journal nothing is known.
+func (e *Engine) StockVersion() (version uint64, known bool) {
+	t := e.term.Load()
+	switch {
+	case e.o.Durability == None:
+		return 0, false
+	case t != nil && t.outcomes != nil && e.o.Durability == Sync:
+		return t.outcomes.version.Load(), true
+	}
+	return e.inventory.Placed(), true
+}
+
 // expireNow ends a hold that has expired at now (ms). It returns false if the journal takes no outcome: the hold must
 // not be shown as held, and its expiry, which is not durable, must not be shown either (I5).
 func (e *Engine) expireNow(row uint32, now int64) bool {

@@ -27,6 +27,7 @@ func operations() []operation {
 		{"release", "POST", "/v1/reservations/<id>/release", `{}`},
 		{"batch", "POST", "/v1/batch", `{"operations":[{"op":"release","id":"` + someID + `"}]}`},
 		{"listSessions", "GET", "/v1/sessions", ""},
+		{"listStock", "GET", "/v1/stock", ""},
 		{"readSession", "GET", "/v1/sessions/SWM01", ""},
 		{"readAccount", "GET", "/v1/accounts/a", ""},
 		{"listPhases", "GET", "/v1/phases", ""},
@@ -126,6 +127,10 @@ func refusals(t *testing.T) {
 	require.NotEmpty(t, noRoom.header.Get("Retry-After"))
 	require.Equal(t, "session_limit_exceeded", f.reserveOne(otherID(3), "a", "SWM01", "7").code())
 	require.Equal(t, "unknown_session", f.reserveOne(otherID(3), "a", "SWM99", "7").code())
+	for _, path := range []string{"/v1/sessions", "/v1/stock", "/v1/sessions/SWM01"} {
+		require.Equal(t, 304, f.call("GET", path, "", "If-None-Match", "*").status, path)
+	}
+	require.Equal(t, "unknown_phase", f.get("/v1/stock?phase=gala").code())
 	require.Equal(t, "session_not_found", f.get("/v1/sessions/SWM99").code())
 	for _, action := range []string{"/confirm", "/release"} {
 		require.Equal(t, "reservation_not_found", f.post("/v1/reservations/"+otherID(9)+action, "").code())

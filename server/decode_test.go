@@ -169,8 +169,13 @@ func TestNoAllocation(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(100, func() { room = encode.Reservation(room[:0], r) }), "encoding a reservation")
 	f := start(t, nil)
 	room = make([]byte, 0, 64<<10)
-	require.Zero(t, testing.AllocsPerRun(100,
-		func() { room = f.server.stock.appendSessions(room[:0], f.engine, anyPhase, 0) }), "encoding sessions")
+	everything, stock := &sessionFilter{phase: all, programme: all}, []engine.Stock{}
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		text := f.server.board.textOf(f.engine.Sale())
+		stock = appendStock(stock[:0], f.engine, 0, len(text.pools))
+		room = text.appendSessions(room[:0], everything, stock)
+		room = text.appendAvailable(room, everything, stock)
+	}), "encoding sessions")
 	require.Zero(t, testing.AllocsPerRun(100, func() { room = encode.Phases(room[:0], f.engine) }), "encoding phases")
 	keys := must(ParseKeys(strings.NewReader(keyFile)))(t)
 	authorization := []byte("Bearer " + sellKey)

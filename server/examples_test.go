@@ -156,6 +156,12 @@ func (p *played) read() {
 	p.play("readAccount", "", 200, "alice", "alice")
 	p.play("readSession", "", 200, "ATH10", "ATH10")
 	p.contains("listSessions", "sessions", p.get("/v1/sessions?phase=all-venues&available=2"))
+	stock := normal(p.t, p.get("/v1/stock").json)
+	for member, listed := range normal(p.t, p.example("listStock 200 excerpt").(map[string]any)) {
+		for session, value := range listed.(map[string]any) {
+			require.Equal(p.t, value, stock[member].(map[string]any)[session], session)
+		}
+	}
 	p.contains("listPhases", "phases", p.get("/v1/phases"))
 }
 

@@ -25,6 +25,7 @@ const (
 	routeReservation
 	routeSessions
 	routeSession
+	routeStock
 	routeAccount
 	routePhases
 	routeDraw
@@ -36,7 +37,7 @@ const (
 )
 
 var routeNames = [routes]string{"unread", "unknown", "reserve", "confirm", "release", "reservation", "sessions",
-	"session", "account", "phases", "draw", "enter", "entry", "batch", "document"}
+	"session", "stock", "account", "phases", "draw", "enter", "entry", "batch", "document"}
 
 // observation is one answer: what is counted and logged of it.
 type observation struct {

@@ -27,6 +27,8 @@ type exchange struct {
 	request     engine.Request
 	reservation engine.Reservation
 	location    []byte
+	stock       []engine.Stock // of one session
+	etag        []byte
 }
 
 // resource is what a path identifies. Methods without a function are not allowed.
@@ -72,6 +74,10 @@ func (x *exchange) find(path []byte) (r resource, found bool) {
 			r.get, r.route = (*exchange).listSessions, routeSessions
 		case !acts:
 			r.get, r.route = (*exchange).readSession, routeSession
+		}
+	case "stock":
+		if !deeper {
+			r.get, r.route = (*exchange).listStock, routeStock
 		}
 	case "accounts":
 		if deeper && !acts {
@@ -259,16 +265,6 @@ func (x *exchange) readAccount() {
 		return
 	}
 	x.respond(fasthttp.StatusOK, encode.Account(roomOf(x.ctx), &account))
-}
-
-func (x *exchange) readSession() {
-	session, found := x.engine.Sale().SessionByID(string(x.param))
-	if !found {
-		x.fail(&engine.Refusal{Code: engine.SessionNotFound, Session: string(x.param)})
-		return
-	}
-	body, _ := x.server.stock.appendStock(roomOf(x.ctx), x.engine, session)
-	x.respond(fasthttp.StatusOK, body)
 }
 
 func (x *exchange) listPhases() {

@@ -12,6 +12,7 @@
 //   - routes.go, sessions.go, draws.go and batch.go map paths to calls of the engine.
 //   - decode.go and bodies.go decode the body.
 //   - internal/encode, stock.go and problem.go encode the result.
+//   - board.go and renderings.go share lists of stock among their readers; negotiate.go chooses what a client gets.
 //   - observe.go counts and times every answer, accesslog.go logs some.
 //
 // All decisions about the sale are the engine's. Every refusal is problem+json. Everything that a client can make the
@@ -92,7 +93,7 @@ type Server struct {
 	keys      *Keys
 	log       *slog.Logger
 	admission *admission
-	stock     *stockText
+	board     board
 	observer  *observer
 	http      fasthttp.Server
 
@@ -119,7 +120,6 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	s := &Server{
 		keys: o.Keys, log: o.Log, maxConnections: o.MaxConnections,
 		admission: newAdmission(o.MaxInFlight),
-		stock:     newStockText(o.Engine.Sale()),
 		observer:  newObserver(nil),
 	}
 	if o.Access.Log != nil {
@@ -128,6 +128,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	s.handshakes = handshake.New(handshake.Options{Timeout: o.ReadTimeout, Plain: plainAnswer(),
 		Busy: func() bool { return s.admission.inFlight.Load() > 0 }})
 	s.current.Store(o.Engine)
+	s.board.init(32 << 20)
 	s.calls, s.cancel = context.WithCancel(ctx)
 	s.exchanges.New = func() any { return &exchange{server: s} }
 	s.batches.New = func() any { return &batch{} }

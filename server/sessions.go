@@ -3,96 +3,180 @@ package server
 import (
 	"bytes"
 	"net/url"
-	"slices"
 	"strconv"
-
-	"github.com/valyala/fasthttp"
+	"strings"
+	"time"
 
 	"github.com/seathold/seathold/engine"
-	"github.com/seathold/seathold/server/internal/encode"
+	"github.com/seathold/seathold/engine/catalog"
 )
 
-// sessionFilter selects the sessions that GET /v1/sessions lists. The query has two parameters, each at most once:
+// sessionFilter selects the sessions of GET /v1/sessions and GET /v1/stock. The query has these parameters, each at
+// most once, and a session must satisfy all of them:
 //
-//	phase=P      sessions that the phase sells
-//	available=N  sessions with at least N tickets available in one category, N at least 1
+//	phase=P       the phase sells it
+//	programme=P   it belongs to the programme
+//	discipline=D  it is of the discipline
+//	venue=V       it is at the venue
+//	day=D         it begins on that day, such as 2024-08-03, in the time zone of its venue
+//	available=N   it has at least N tickets available in one category, N at least 1
 //
-// Together they help a buyer to complete a pack: they list the sessions of the phase that still have N tickets in one
-// category. A listed session shows all its categories.
+// phase and available together help a buyer to complete a pack: they list the sessions of the phase that still have N
+// tickets in one category. A listed session has all its categories. Equal filters are equal as Go values.
 type sessionFilter struct {
-	phase string
-	least int // tickets; 0 for any number
+	phase, programme       int // index, or all
+	discipline, venue, day string
+	least                  int // tickets; 0 for any number
+}
+
+// all replaces the index of a phase or programme in a filter without one.
+const all = -1
+
+// filterParameters are the parameters of a query. A value that no session of the sale can have is refused, so that a
+// client learns of a misspelling; a day without sessions is not.
+var filterParameters = [...]struct {
+	name string
+	set  func(f *sessionFilter, value string, sale *catalog.Sale) error
+}{
+	{"phase", (*sessionFilter).setPhase},
+	{"programme", (*sessionFilter).setProgramme},
+	{"discipline", func(f *sessionFilter, value string, sale *catalog.Sale) error {
+		f.discipline = value
+		return requireOne(sale, "discipline", value, func(s *catalog.Session) string { return s.Discipline })
+	}},
+	{"venue", func(f *sessionFilter, value string, sale *catalog.Sale) error {
+		f.venue = value
+		return requireOne(sale, "venue", value, func(s *catalog.Session) string { return s.Venue })
+	}},
+	{"day", (*sessionFilter).setDay},
+	{"available", (*sessionFilter).setAvailable},
 }
 
 // parseSessionFilter reads the query as the client sent it. Errors are *engine.Refusal.
-func parseSessionFilter(query []byte) (f sessionFilter, err error) {
-	var seen []string
+func parseSessionFilter(query []byte, sale *catalog.Sale) (sessionFilter, error) {
+	if len(query) == 0 {
+		return sessionFilter{phase: all, programme: all}, nil
+	}
+	f := sessionFilter{phase: all, programme: all} // it escapes
+	var given [len(filterParameters)]bool
 	for len(query) > 0 {
 		var pair []byte
 		pair, query, _ = bytes.Cut(query, []byte("&"))
-		spelled, value, given := bytes.Cut(pair, []byte("="))
-		decoded, err := url.PathUnescape(string(value)) // a plus is not a space
-		name := string(spelled)
+		name, encoded, valued := bytes.Cut(pair, []byte("="))
+		value, err := url.PathUnescape(string(encoded)) // a plus is not a space
+		index := filterIndex(name)
 		switch {
 		case err != nil:
 			return f, malformed("query", percentRule)
-		case name != "phase" && name != "available":
-			return f, malformed("query", "the parameter "+strconv.Quote(clip(name))+" is unknown")
-		case !given || decoded == "":
-			return f, malformed(name, "has no value")
-		case slices.Contains(seen, name):
-			return f, malformed(name, "is repeated")
+		case index < 0:
+			return f, malformed("query", "the parameter "+strconv.Quote(clip(string(name)))+" is unknown")
+		case !valued || value == "":
+			return f, malformed(string(name), "has no value")
+		case given[index]:
+			return f, malformed(string(name), "is repeated")
 		}
-		seen = append(seen, name)
-		if name == "phase" {
-			f.phase = decoded
-			continue
-		}
-		// Neither a sign nor leading zeros are accepted.
-		f.least, err = strconv.Atoi(decoded)
-		if err != nil || f.least < 1 || f.least > engine.MaxQuantity || strconv.Itoa(f.least) != decoded {
-			return f, malformed(name, "must be a whole number from 1 to "+strconv.Itoa(engine.MaxQuantity))
+		given[index] = true
+		if err := filterParameters[index].set(&f, value, sale); err != nil {
+			return f, err
 		}
 	}
 	return f, nil
 }
 
-func (x *exchange) listSessions() {
-	filter, err := parseSessionFilter(x.ctx.URI().QueryString())
+// filterIndex returns the index of a parameter, -1 for an unknown one.
+func filterIndex(name []byte) int {
+	for i := range filterParameters {
+		if filterParameters[i].name == string(name) {
+			return i
+		}
+	}
+	return -1
+}
+
+func (f *sessionFilter) setPhase(value string, sale *catalog.Sale) error {
+	phase, known := sale.PhaseByID(value)
+	if !known {
+		return &engine.Refusal{Code: engine.UnknownPhase, Phase: value}
+	}
+	f.phase = phase
+	return nil
+}
+
+func (f *sessionFilter) setProgramme(value string, sale *catalog.Sale) error {
+	for i := range sale.Programmes {
+		if sale.Programmes[i].ID == value {
+			f.programme = i
+			return nil
+		}
+	}
+	return unknownValue("programme", value)
+}
+
+func (f *sessionFilter) setDay(value string, _ *catalog.Sale) error {
+	if _, err := time.Parse(time.DateOnly, value); err != nil {
+		return malformed("day", "must be a date such as 2024-08-03")
+	}
+	f.day = value
+	return nil
+}
+
+// setAvailable accepts neither a sign nor leading zeros.
+func (f *sessionFilter) setAvailable(value string, _ *catalog.Sale) (err error) {
+	f.least, err = strconv.Atoi(value)
+	if err != nil || f.least < 1 || f.least > engine.MaxQuantity || strconv.Itoa(f.least) != value {
+		return malformed("available", "must be a whole number from 1 to "+strconv.Itoa(engine.MaxQuantity))
+	}
+	return nil
+}
+
+// requireOne refuses a value that the property of no session has.
+func requireOne(sale *catalog.Sale, name, value string, property func(*catalog.Session) string) error {
+	for i := range sale.Sessions {
+		if property(&sale.Sessions[i]) == value {
+			return nil
+		}
+	}
+	return unknownValue(name, value)
+}
+
+func unknownValue(parameter, value string) error {
+	return malformed(parameter, "the sale has no "+parameter+" "+strconv.Quote(clip(strings.ToValidUTF8(value, "?"))))
+}
+
+func (x *exchange) listSessions() { x.list(inFull) }
+func (x *exchange) listStock()    { x.list(available) }
+
+// list responds with the selected sessions in a form.
+func (x *exchange) list(as form) {
+	filter, err := parseSessionFilter(x.ctx.URI().QueryString(), x.engine.Sale())
 	if err != nil {
 		x.fail(err)
 		return
 	}
-	sale := x.engine.Sale()
-	phase := anyPhase
-	if filter.phase != "" {
-		var known bool
-		if phase, known = sale.PhaseByID(filter.phase); !known {
-			x.fail(&engine.Refusal{Code: engine.UnknownPhase, Phase: filter.phase})
-			return
-		}
+	v, c := variant{form: as, filter: filter}, preferredCoding(&x.ctx.Request.Header)
+	r, err := x.server.board.rendering(x.engine, v, c, x.ctx.Time())
+	if err != nil {
+		x.fail(err)
+		return
 	}
-	x.respond(fasthttp.StatusOK, x.server.stock.appendSessions(roomOf(x.ctx), x.engine, phase, filter.least))
+	x.respondShared(r, "application/json")
 }
 
-// anyPhase replaces the index of a phase in a query without one.
-const anyPhase = -1
-
-// appendSessions appends the sessions that the phase sells and that have at least so many tickets available in one
-// category.
-func (t *stockText) appendSessions(dst []byte, e *engine.Engine, phase, least int) []byte {
-	dst = append(dst, `{"sessions":[`...)
-	listed := 0
-	for i := range t.sessions {
-		if phase != anyPhase && !e.Sale().Phases[phase].Sells(i) {
-			continue
-		}
-		longer, most := t.appendStock(encode.Comma(dst, listed), e, i)
-		if most < least {
-			continue // overwrites what was appended, so that one read of the stock both decides and is shown
-		}
-		dst = longer
-		listed++
+func (x *exchange) readSession() {
+	text := x.server.board.textOf(x.engine.Sale())
+	session, found := x.engine.Sale().SessionByID(string(x.param))
+	if !found {
+		x.fail(&engine.Refusal{Code: engine.SessionNotFound, Session: string(x.param)})
+		return
 	}
-	return append(dst, `]}`...)
+	x.stock = appendStock(x.stock[:0], x.engine, text.sessions[session].from, text.sessions[session].end)
+	x.respondTagged(text.appendSession(roomOf(x.ctx), session, x.stock))
+}
+
+// appendStock appends the stock of the pools from one up to but not including another.
+func appendStock(dst []engine.Stock, e *engine.Engine, from, end int) []engine.Stock {
+	for pool := from; pool < end; pool++ {
+		dst = append(dst, e.Stock(pool))
+	}
+	return dst
 }

@@ -11,6 +11,7 @@ type Stats struct {
 	ByKey       []KeyAnswers   // the same, by the caller's key and the route as well
 	Latencies   []Latencies    // of the responses that were written
 	Connections int            // open, on all listeners
+	ListsMade   uint64         // lists of sessions or stock that were encoded so far
 	InFlight    int            // operations in flight; for a moment it may include some that are being refused
 	MaxInFlight int            // the limit on these
 	Refused     uint64         // operations refused by admission control so far
@@ -21,7 +22,8 @@ type Stats struct {
 // rate is not missed.
 func (s *Server) Stats() Stats {
 	stats := Stats{
-		Answers:     map[int]uint64{200: 0, 201: 0, 409: 0, 500: 0, 503: 0},
+		Answers:     map[int]uint64{200: 0, 201: 0, 304: 0, 409: 0, 500: 0, 503: 0},
+		ListsMade:   s.board.renderings.made.Load(),
 		InFlight:    int(s.admission.inFlight.Load()),
 		MaxInFlight: int(s.admission.limit),
 		Refused:     s.admission.refused.Load(),

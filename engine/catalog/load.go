@@ -187,7 +187,7 @@ func (l *loader) readSession(r *row) (s Session) {
 		r.faultf("venue", "%q is not in %s", s.Venue, venuesFile)
 		return s
 	}
-	s.City = r.text("city")
+	s.City, s.Zone = r.text("city"), venue.zone
 	s.StartsAt, s.EndsAt = readHours(r, venue.zone)
 	switch r.raw("medal_session") {
 	case "1":

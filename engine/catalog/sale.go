@@ -58,8 +58,9 @@ type Session struct {
 	Discipline string
 	Venue      string
 	City       string
-	StartsAt   time.Time // UTC
-	EndsAt     time.Time // UTC
+	StartsAt   time.Time      // UTC
+	EndsAt     time.Time      // UTC
+	Zone       *time.Location // of the venue: the day of a session is a day there
 	Medal      bool
 	Events     string // for people: what is contested
 	Limit      int    // tickets that one account may hold or have confirmed for this session: 1 to the AccountCap

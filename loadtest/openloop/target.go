@@ -97,13 +97,13 @@ func stockOf(ctx context.Context, t *target, e *endpoint) ([]lot, error) {
 	if err != nil {
 		return nil, err
 	}
-	sessions, err := c.Sessions(ctx, "", 0)
+	list, err := c.Sessions(ctx, client.Filter{}, nil)
 	if err != nil {
 		return nil, err
 	}
 	var lots []lot
 	if open := slices.IndexFunc(phases, func(p client.Phase) bool { return p.Open }); open >= 0 {
-		for _, s := range sessions {
+		for _, s := range list.Sessions {
 			for _, p := range s.Pools {
 				if s.OnSale && s.Programme == phases[open].Programme && p.Available > 0 {
 					lots = append(lots, lot{session: s.Session, category: p.Category, available: p.Available})

@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"cmp"
+	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -81,11 +82,16 @@ func newCaller(o Options, timeout time.Duration) (*caller, error) {
 
 // call makes an idempotent call, with retries, and decodes the answer.
 func (c *caller) call(ctx context.Context, method, path string, content, answer any) (status int, err error) {
+	return c.retry(ctx, func() (int, error) { return c.once(ctx, method, path, content, answer) })
+}
+
+// retry makes attempts until one is final.
+func (c *caller) retry(ctx context.Context, attempt func() (int, error)) (status int, err error) {
 	began := time.Now()
-	for attempt, wait := 1, firstWait; ; attempt, wait = attempt+1, min(2*wait, maxWait) {
-		status, err = c.once(ctx, method, path, content, answer)
+	for attempts, wait := 1, firstWait; ; attempts, wait = attempts+1, min(2*wait, maxWait) {
+		status, err = attempt()
 		refusal, refused := errors.AsType[*Error](err)
-		if err == nil || refused && refusal.Status < 500 || attempt == c.o.Attempts {
+		if err == nil || refused && refusal.Status < 500 || attempts == c.o.Attempts {
 			return status, err
 		}
 		if ended := context.Cause(ctx); ended != nil {
@@ -127,13 +133,60 @@ func (c *caller) once(ctx context.Context, method, path string, content, answer 
 	return response.StatusCode, nil
 }
 
+// list makes one attempt to read a list, compressed, unless it has the entity tag. changed is false if it has.
+func (c *caller) list(ctx context.Context, path, known string, answer any) (tag string, changed bool, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
+	if err != nil {
+		return "", false, err
+	}
+	request.Header.Set("Accept-Encoding", "gzip")
+	if known != "" {
+		request.Header.Set("If-None-Match", known)
+	}
+	response, err := c.exchange(request)
+	if err != nil {
+		return "", false, err
+	}
+	text, err := c.read(response, maxAnswer)
+	if err != nil {
+		return "", false, err
+	}
+	if response.StatusCode == http.StatusNotModified {
+		return known, false, nil
+	}
+	if response.Header.Get("Content-Encoding") == "gzip" {
+		if text, err = unzip(text); err != nil {
+			return "", false, noAnswer(response.StatusCode, err.Error())
+		}
+	}
+	if err := json.Unmarshal(text, answer); err != nil {
+		return "", false, noAnswer(response.StatusCode, err.Error())
+	}
+	return response.Header.Get("ETag"), true, nil
+}
+
+// unzip decompresses up to maxAnswer bytes.
+func unzip(text []byte) ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(text))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.LimitReader(r, maxAnswer))
+}
+
 // send sends a request and returns a successful response, whose body the caller closes.
 func (c *caller) send(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
-	if body != nil {
+	return c.exchange(request)
+}
+
+// exchange sends a request and returns a successful response, whose body the caller closes. A 304 is one if the request
+// has a condition.
+func (c *caller) exchange(request *http.Request) (*http.Response, error) {
+	if request.ContentLength > 0 {
 		request.Header.Set("Content-Type", "application/json")
 	}
 	if c.o.Key != "" {
@@ -143,7 +196,8 @@ func (c *caller) send(ctx context.Context, method, path string, body []byte) (*h
 	if err != nil {
 		return nil, err
 	}
-	if response.StatusCode == http.StatusOK || response.StatusCode == http.StatusCreated {
+	if response.StatusCode == http.StatusOK || response.StatusCode == http.StatusCreated ||
+		response.StatusCode == http.StatusNotModified && request.Header.Get("If-None-Match") != "" {
 		return response, nil
 	}
 	text, err := c.read(response, maxProblem)

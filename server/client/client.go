@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"strconv"
 )
 
 // MaxBatch is the largest number of operations in one request. [Client.Batch] splits longer lists.
@@ -77,23 +76,51 @@ func (c *Client) Batch(ctx context.Context, operations []Operation) (results []R
 	return results, nil
 }
 
-// Sessions returns sessions with their stock, which may lag by a moment, in the order of the sale definition: those
-// that the phase sells and that have at least available tickets left in one category. "" and 0 are for all.
-func (c *Client) Sessions(ctx context.Context, phase string, available int) ([]Session, error) {
-	query := url.Values{}
-	if phase != "" {
-		query.Set("phase", phase)
+// Sessions returns the selected sessions with their stock, which may lag by a tenth of a second, in the order of the sale
+// definition. known is an earlier answer to the same filter, or nil. While nothing has changed, Sessions returns known
+// itself, and the server sends no list.
+func (c *Client) Sessions(ctx context.Context, f Filter, known *SessionList) (*SessionList, error) {
+	answer := &SessionList{}
+	if known != nil {
+		answer.tag = known.tag
 	}
-	if available != 0 {
-		query.Set("available", strconv.Itoa(available))
+	changed, err := c.list(ctx, "/v1/sessions"+f.query(), &answer.tag, answer)
+	switch {
+	case err != nil:
+		return nil, err
+	case !changed:
+		return known, nil
 	}
-	path := "/v1/sessions"
-	if len(query) > 0 {
-		path += "?" + query.Encode()
+	return answer, nil
+}
+
+// Stock returns what is available of the selected sessions: a tenth of what Sessions returns, for frequent calls. known
+// is an earlier answer to the same filter, or nil. While nothing has changed, Stock returns known itself.
+func (c *Client) Stock(ctx context.Context, f Filter, known *Stock) (*Stock, error) {
+	answer := &Stock{}
+	if known != nil {
+		answer.tag = known.tag
 	}
-	answer := map[string][]Session{}
-	_, err := c.c.call(ctx, http.MethodGet, path, nil, &answer)
-	return answer["sessions"], err
+	changed, err := c.list(ctx, "/v1/stock"+f.query(), &answer.tag, answer)
+	switch {
+	case err != nil:
+		return nil, err
+	case !changed:
+		return known, nil
+	}
+	return answer, nil
+}
+
+// list reads a list, unless it has the entity tag, and replaces the tag.
+func (c *Client) list(ctx context.Context, path string, tag *string, answer any) (changed bool, err error) {
+	_, err = c.c.retry(ctx, func() (_ int, err error) {
+		var now string
+		if now, changed, err = c.c.list(ctx, path, *tag, answer); err == nil {
+			*tag = now
+		}
+		return 0, err
+	})
+	return changed, err
 }
 
 // Session returns a session with its stock.

@@ -162,18 +162,59 @@ func TestReservation(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, Pool{Category: "B", PriceCents: 9050, Capacity: 100, Available: 88, Sold: 2, Withheld: 10},
 		session.Pools[1])
-	all, err := c.Sessions(t.Context(), "", 0)
+	all, err := c.Sessions(t.Context(), Filter{}, nil)
 	require.NoError(t, err)
-	require.Len(t, all, 7)
-	require.Contains(t, all, session)
-	some, err := c.Sessions(t.Context(), "snow", 1000)
+	require.Len(t, all.Sessions, 7)
+	require.Contains(t, all.Sessions, session)
+	some, err := c.Sessions(t.Context(), Filter{Phase: "snow", Available: 1000}, nil)
 	require.NoError(t, err)
-	require.Len(t, some, 1)
+	require.Len(t, some.Sessions, 1)
 	phases, err := c.Phases(t.Context())
 	require.NoError(t, err)
 	require.Len(t, phases, 5)
 	require.Equal(t, 3, phases[0].PackSessions)
 	require.True(t, phases[1].Open)
+}
+
+// TestListsAreReadWhenTheyChange checks that an unchanged list is not sent again, and that every field of a filter
+// selects.
+func TestListsAreReadWhenTheyChange(t *testing.T) {
+	f := start(t)
+	c, _ := client(t, Options{URL: f.api, Key: sellKey})
+	for _, filter := range []Filter{{}, {Phase: "early", Programme: "summer", Discipline: "Athletics", Venue: "Stadium",
+		Day: "2024-07-20", Available: 10}} {
+		stock, err := c.Stock(t.Context(), filter, nil)
+		require.NoError(t, err)
+		sessions, err := c.Sessions(t.Context(), filter, nil)
+		require.NoError(t, err)
+		require.Len(t, sessions.Sessions, len(stock.Available))
+		if filter.Phase != "" {
+			require.Len(t, stock.Available, 1)
+			require.Empty(t, stock.States)
+		} else {
+			require.Equal(t, "not_on_sale", stock.States["SRF01"])
+		}
+		for _, s := range sessions.Sessions {
+			for _, p := range s.Pools {
+				require.Equal(t, p.Available, stock.Available[s.Session][p.Category])
+			}
+		}
+		again, err := c.Stock(t.Context(), filter, stock)
+		require.NoError(t, err)
+		require.Same(t, stock, again)
+		same, err := c.Sessions(t.Context(), filter, sessions)
+		require.NoError(t, err)
+		require.Same(t, sessions, same)
+
+		_, err = c.Reserve(t.Context(), &Request{Account: "a" + filter.Phase, Lines: []Line{{"ATH01", "B", 1}}})
+		require.NoError(t, err)
+		require.Eventually(t, func() bool { // the list may lag by a tenth of a second
+			now, err := c.Stock(t.Context(), filter, stock)
+			return err == nil && now != stock && now.Available["ATH01"]["B"] == stock.Available["ATH01"]["B"]-1
+		}, 5*time.Second, 10*time.Millisecond)
+	}
+	_, err := c.Stock(t.Context(), Filter{Venue: "The Moon"}, nil)
+	require.ErrorContains(t, err, "venue")
 }
 
 func TestBatchSplitsLongLists(t *testing.T) {

@@ -1,6 +1,9 @@
 package client
 
 import (
+	"net/url"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -68,6 +71,48 @@ type Result struct {
 	Status      int          `json:"status"`
 	Reservation *Reservation `json:"reservation"`
 	Problem     *Error       `json:"problem"`
+}
+
+// Filter selects sessions: those for which all fields hold. A zero field selects any.
+type Filter struct {
+	Phase      string // sells the session
+	Programme  string
+	Discipline string
+	Venue      string
+	Day        string // on which the session begins, at its venue: "2024-08-03"
+	Available  int    // tickets that are available in one category, at least
+}
+
+// query returns the filter as a query with its question mark, "" if it selects everything.
+func (f Filter) query() string {
+	values := url.Values{}
+	for name, value := range map[string]string{"phase": f.Phase, "programme": f.Programme, "discipline": f.Discipline,
+		"venue": f.Venue, "day": f.Day} {
+		if value != "" {
+			values.Set(name, value)
+		}
+	}
+	if f.Available != 0 {
+		values.Set("available", strconv.Itoa(f.Available))
+	}
+	if len(values) == 0 {
+		return ""
+	}
+	return "?" + strings.ReplaceAll(values.Encode(), "+", "%20") // the API does not decode a plus as a space
+}
+
+// SessionList is sessions with their stock.
+type SessionList struct {
+	Sessions []Session `json:"sessions"`
+	tag      string
+}
+
+// Stock is what is available of sessions.
+type Stock struct {
+	Available map[string]map[string]int `json:"stock"` // tickets, by session and category
+	// States has the sessions that cannot be bought now, whatever is available, and why, such as "not_on_sale".
+	States map[string]string `json:"states"`
+	tag    string
 }
 
 // Session is a session of the sale with its stock.

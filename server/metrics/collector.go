@@ -100,6 +100,7 @@ func (p page) api(s *server.Server) {
 		p.counter("http_answers_total", n, strconv.Itoa(status))
 	}
 	p.gauge("http_connections", float64(stats.Connections))
+	p.counter("http_lists_made_total", stats.ListsMade)
 	p.gauge("admission_in_flight_operations", float64(stats.InFlight))
 	p.gauge("admission_limit_operations", float64(stats.MaxInFlight))
 	p.counter("admission_refused_total", stats.Refused)

@@ -15,6 +15,8 @@ var families = []struct {
 	{"http_answers_total",
 		"HTTP responses of the API by status, including those that never reached the engine.", []string{"status"}},
 	{"http_connections", "Open connections of the API.", nil},
+	{"http_lists_made_total",
+		"Lists of sessions or stock that were encoded, each for all readers until the stock changes.", nil},
 	{"admission_in_flight_operations", "Operations in flight: admitted and not yet answered.", nil},
 	{"admission_limit_operations", "Most operations that may be in flight.", nil},
 	{"admission_refused_total", "Operations refused by admission control, with the code overloaded.", nil},

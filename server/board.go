@@ -1,0 +1,126 @@
+package server
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/catalog"
+)
+
+const (
+	// maxLag is how old the stock of a list may be, in addition to the time that encoding it takes.
+	maxLag = 100 * time.Millisecond
+	// renderingShare is the share of one processor that lists take before they become up to maxLag old: a tenth.
+	renderingShare = 10
+)
+
+// board has the stock of all pools as lists show it: one snapshot that all readers share, and its renderings.
+//
+// A snapshot is replaced when a reader asks, the stock has changed, and either the snapshot is maxLag old or the lists
+// have used less than their share of a processor. So a few readers get the stock of that instant, and any number of
+// readers cost no more than ten snapshots a second. Its stock is read as that of a single session is, so it shows no
+// outcome that a crash could undo (I5).
+type board struct {
+	current    atomic.Pointer[snapshot]
+	text       atomic.Pointer[stockText]
+	renderings renderings
+
+	mu       sync.Mutex   // of the goroutine that replaces the snapshot
+	allowed  atomic.Int64 // processor time that lists may still take now, in nanoseconds
+	refilled time.Time
+}
+
+// snapshot is the stock of all pools at one time.
+type snapshot struct {
+	engine *engine.Engine
+	text   *stockText
+	stock  []engine.Stock // by pool
+
+	version atomic.Uint64 // of the engine's stock, read before the stock was last seen to be this
+	checked atomic.Int64  // when that was, in Unix nanoseconds
+}
+
+// age is the time since the snapshot was last right, as far as is known.
+func (s *snapshot) age(now time.Time) time.Duration {
+	return time.Duration(now.UnixNano() - s.checked.Load())
+}
+
+// init sets the most bytes that renderings may take, and allows a burst.
+func (b *board) init(limit int64) {
+	b.allowed.Store(int64(maxLag))
+	b.refilled = time.Now()
+	b.renderings.init(limit)
+}
+
+// textOf returns the constant part of the JSON of a sale.
+func (b *board) textOf(sale *catalog.Sale) *stockText {
+	if t := b.text.Load(); t != nil && t.sale == sale {
+		return t
+	}
+	t := newStockText(sale)
+	b.text.Store(t)
+	return t
+}
+
+// snapshot returns the stock of the engine, at most maxLag before now.
+func (b *board) snapshot(e *engine.Engine, now time.Time) *snapshot {
+	s := b.current.Load()
+	if s != nil && s.engine == e && !b.due(s, now) {
+		return s
+	}
+	if !b.mu.TryLock() {
+		if s != nil && s.engine == e && s.age(now) < maxLag {
+			return s // another reader is replacing it
+		}
+		b.mu.Lock()
+	}
+	defer b.mu.Unlock()
+	if s = b.current.Load(); s == nil || s.engine != e {
+		return b.replace(nil, e, now)
+	}
+	b.refill(now)
+	if !b.due(s, now) {
+		return s
+	}
+	return b.replace(s, e, now)
+}
+
+// due reports whether the stock is to be read again.
+func (b *board) due(s *snapshot, now time.Time) bool {
+	if s.age(now) >= maxLag {
+		return true
+	}
+	version, known := s.engine.StockVersion()
+	return (!known || version != s.version.Load()) && b.allowed.Load() > 0
+}
+
+// refill adds the time that lists may take to what is left. No more than maxLag is saved for a burst.
+func (b *board) refill(now time.Time) {
+	more := max(0, int64(now.Sub(b.refilled))/renderingShare)
+	b.allowed.Add(min(more, int64(maxLag)-b.allowed.Load()))
+	b.refilled = now
+}
+
+// spend takes the processor time that lists took from what is left.
+func (b *board) spend(took time.Duration) { b.allowed.Add(-int64(took)) }
+
+// replace reads the stock and makes it the current snapshot, unless it has not changed since the old one.
+func (b *board) replace(old *snapshot, e *engine.Engine, now time.Time) *snapshot {
+	began := time.Now()
+	s := &snapshot{engine: e, text: b.textOf(e.Sale())}
+	version, _ := e.StockVersion()
+	s.version.Store(version)
+	s.stock = appendStock(make([]engine.Stock, 0, len(s.text.pools)), e, 0, len(s.text.pools))
+	s.checked.Store(now.UnixNano())
+	if old != nil && old.text == s.text && slices.Equal(old.stock, s.stock) {
+		old.version.Store(version)
+		old.checked.Store(now.UnixNano())
+		s = old
+	}
+	b.current.Store(s)
+	b.spend(time.Since(began))
+	return s
+}

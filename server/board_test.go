@@ -1,0 +1,319 @@
+package server
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/valyala/fasthttp"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/catalog"
+)
+
+var everySession = sessionFilter{phase: all, programme: all}
+
+// boarded is a board over the test sale, and a time that the test moves.
+type boarded struct {
+	*fixture
+	board *board
+	now   time.Time
+}
+
+func startBoard(t *testing.T, limit int64) *boarded {
+	f := start(t, nil)
+	b := &boarded{fixture: f, board: &board{}, now: time.Now()}
+	b.board.init(limit)
+	b.board.refilled = b.now
+	return b
+}
+
+// shown returns how many tickets of ATH01's category A a list shows as available.
+func (b *boarded) shown() (tickets int) {
+	b.t.Helper()
+	r := must(b.board.rendering(b.engine, variant{available, everySession}, identity, b.now))(b.t)
+	_, err := fmt.Sscanf(string(r.body), `{"stock":{"ATH01":{"A":%d`, &tickets)
+	require.NoError(b.t, err, "%.80s", r.body)
+	return tickets
+}
+
+// TestLag checks how old the stock of a list may be: not at all while lists have used little of their share of a
+// processor, and at most maxLag after that.
+func TestLag(t *testing.T) {
+	noLeaks(t)
+	b := startBoard(t, 1<<20)
+	require.Equal(t, 9, b.shown())
+	require.Equal(t, 201, b.reserveOne(otherID(1), "a", "ATH01", "1").status)
+	require.Equal(t, 8, b.shown(), "lists have used little of their share")
+
+	b.board.allowed.Store(0)
+	require.Equal(t, 201, b.reserveOne(otherID(2), "b", "ATH01", "1").status)
+	b.now = b.now.Add(maxLag - 1)
+	require.Equal(t, 8, b.shown(), "the share is used up")
+	b.now = b.now.Add(1)
+	require.Equal(t, 7, b.shown(), "the list is too old")
+
+	b.board.allowed.Store(-int64(time.Hour))
+	require.Equal(t, 201, b.reserveOne(otherID(3), "c", "ATH01", "1").status)
+	b.now = b.now.Add(maxLag)
+	require.Equal(t, 6, b.shown(), "whatever lists have used, they are not older")
+}
+
+// TestUnchangedList checks that a rendering is used again while its body is the same, even if other stock has changed.
+func TestUnchangedList(t *testing.T) {
+	noLeaks(t)
+	b := startBoard(t, 1<<20)
+	pool := must(parseSessionFilter([]byte("venue=Pool"), b.engine.Sale()))(t)
+	read := func(f sessionFilter) *rendering {
+		b.now = b.now.Add(maxLag)
+		return must(b.board.rendering(b.engine, variant{inFull, f}, identity, b.now))(t)
+	}
+	whole, part := read(everySession), read(pool)
+	require.Same(t, whole, read(everySession))
+	require.EqualValues(t, 2, b.board.renderings.made.Load())
+	require.Equal(t, 201, b.reserveOne(otherID(1), "a", "ATH01", "1").status)
+	require.NotSame(t, whole, read(everySession))
+	require.Same(t, part, read(pool), "nothing at this venue was sold")
+	require.EqualValues(t, 3, b.board.renderings.made.Load())
+}
+
+// TestOneRendering checks that many readers of a list that has changed share one rendering, and that a reader gets the
+// one before it while another reader makes the new one.
+func TestOneRendering(t *testing.T) {
+	noLeaks(t)
+	b := startBoard(t, 1<<20)
+	var readers sync.WaitGroup
+	for range 64 {
+		readers.Go(func() {
+			_, err := b.board.rendering(b.engine, variant{inFull, everySession}, gzipped, b.now)
+			if err != nil {
+				panic(err)
+			}
+		})
+	}
+	readers.Wait()
+	require.EqualValues(t, 1, b.board.renderings.made.Load())
+
+	before := b.shown()
+	shelf := b.board.renderings.shelf(variant{available, everySession})
+	require.Equal(t, 201, b.reserveOne(otherID(1), "a", "ATH01", "1").status)
+	shelf.mu.Lock()
+	require.Equal(t, before, b.shown(), "another reader makes the new one")
+	shelf.mu.Unlock()
+	require.Equal(t, before-1, b.shown())
+}
+
+// TestShelves (I10) checks that renderings take no more than their limit, whatever filters clients use.
+func TestShelves(t *testing.T) {
+	noLeaks(t)
+	const limit = 20_000
+	b := startBoard(t, limit)
+	s := &b.board.renderings
+	for least := range 1000 {
+		f := everySession
+		f.least = least % 100
+		for c := range codings {
+			must(b.board.rendering(b.engine, variant{form(least % 2), f}, c, b.now))(t)
+			require.LessOrEqual(t, s.bytes, int64(limit))
+		}
+	}
+	kept := int64(0)
+	for e := s.recent.Front(); e != nil; e = e.Next() {
+		f := e.Value.(*shelf)
+		kept += shelfBytes
+		distinct := map[*rendering]bool{}
+		for c := range codings {
+			if r := f.last.Load().coded[c].Load(); r != nil && !distinct[r] {
+				distinct[r] = true
+				kept += int64(len(r.body))
+			}
+		}
+	}
+	require.Equal(t, kept, s.bytes)
+	require.Equal(t, s.recent.Len(), len(s.shelves))
+	require.Greater(t, s.recent.Len(), 1)
+}
+
+// TestConditionalList checks entity tags, codings and the headers of the lists and of a session, as clients see them.
+func TestConditionalList(t *testing.T) {
+	noLeaks(t)
+	f := start(t, nil)
+	f.client.Transport.(*http.Transport).DisableCompression = true
+	require.Equal(t, f.get("/v1/stock").header.Get("ETag"), start(t, nil).call("GET", "/v1/stock", "",
+		"Accept-Encoding", "identity").header.Get("ETag"), "another server of the sale has the same tag")
+	for _, path := range []string{"/v1/sessions", "/v1/stock", "/v1/sessions/ATH01"} {
+		tags := map[string]bool{}
+		plain := f.get(path)
+		for _, accepted := range []string{"identity", "gzip", "br"} {
+			a := f.call("GET", path, "", "Accept-Encoding", accepted)
+			require.Equal(t, 200, a.status)
+			coded := a.header.Get("Content-Encoding")
+			require.Contains(t, []string{"", accepted}, coded)
+			require.Equal(t, string(plain.body), string(a.body), "%s %s", path, accepted)
+			tag := a.header.Get("ETag")
+			require.Equal(t, coded == "" && accepted != "identity", tags[tag], "each coding has its own tag")
+			tags[tag] = true
+			require.Equal(t, "public, no-cache", a.header.Get("Cache-Control"))
+			if path != "/v1/sessions/ATH01" {
+				require.Equal(t, "Accept-Encoding", a.header.Get("Vary"))
+			}
+			for _, known := range []string{tag, "W/" + tag, `"x", ` + tag + `, "y"`, "*"} {
+				b := f.call("GET", path, "", "Accept-Encoding", accepted, "If-None-Match", known)
+				require.Equal(t, 304, b.status, known)
+				require.Empty(t, b.body)
+				for _, name := range []string{"ETag", "Cache-Control", "Vary"} {
+					require.Equal(t, a.header[name], b.header[name])
+				}
+				require.Empty(t, b.header.Get("Content-Type"))
+			}
+			require.Equal(t, 200, f.call("GET", path, "", "Accept-Encoding", accepted, "If-None-Match", `"x"`).status)
+			head := f.call("HEAD", path, "", "Accept-Encoding", accepted)
+			require.Equal(t, 200, head.status)
+			require.Equal(t, fmt.Sprint(a.sent), head.header.Get("Content-Length"))
+			for _, name := range []string{"ETag", "Cache-Control", "Vary", "Content-Encoding", "Content-Type"} {
+				require.Equal(t, a.header[name], head.header[name])
+			}
+		}
+		old := f.call("GET", path, "", "Accept-Encoding", "identity").header.Get("ETag")
+		require.Equal(t, 201, f.reserveOne(otherID(len(path)), path[len(path)-1:], "ATH01", "1").status)
+		require.Equal(t, 200, f.call("GET", path, "", "If-None-Match", old).status)
+	}
+	locked := start(t, func(o *Options) { o.Keys = must(ParseKeys(strings.NewReader("sell " + sellKey)))(t) })
+	a := locked.call("GET", "/v1/stock", "", "Authorization", "Bearer "+sellKey)
+	require.Equal(t, "private, no-cache", a.header.Get("Cache-Control"))
+}
+
+// decoded returns the content of a body, which may be empty.
+func decoded(t testing.TB, coding string, body []byte) []byte {
+	if len(body) == 0 {
+		return body
+	}
+	switch coding {
+	case "gzip":
+		return must(io.ReadAll(must(gzip.NewReader(bytes.NewReader(body)))(t)))(t)
+	case "br":
+		return must(fasthttp.AppendUnbrotliBytes(nil, body))(t)
+	}
+	return body
+}
+
+// TestDurableList (I5): a list shows what was acknowledged before the request, and nothing that is not durable.
+func TestDurableList(t *testing.T) {
+	noLeaks(t)
+	const places = 100
+	f := rush(t, 1, places)
+	for i := 1; i <= 20; i++ {
+		a := f.post("/v1/reservations", fmt.Sprintf(
+			`{"account":"a%d","lines":[{"session":"%s","category":"A","quantity":1}]}`, i, rushSession(0)))
+		require.Equal(t, 201, a.status, "%s", a.body)
+		stock := f.get("/v1/stock").json["stock"].(map[string]any)[rushSession(0)].(map[string]any)
+		require.Equal(t, fmt.Sprint(places-i), fmt.Sprint(stock["A"]))
+	}
+	require.True(t, func() bool { _, known := f.engine.StockVersion(); return known }())
+}
+
+// TestDays checks that a day is one at the venue: surfing is in Tahiti, twelve hours behind Paris.
+func TestDays(t *testing.T) {
+	text := newStockText(catalog.Paris2024())
+	for i, s := range text.sale.Sessions {
+		if s.ID == "SRF01" {
+			require.Equal(t, "Pacific/Tahiti", s.Zone.String())
+		}
+		require.Equal(t, s.StartsAt.In(s.Zone).Format(time.DateOnly), text.sessions[i].day)
+	}
+}
+
+// TestNegotiation checks which coding a client gets.
+func TestNegotiation(t *testing.T) {
+	for accepted, want := range map[string]coding{
+		"-": identity, "": identity, "gzip": gzipped, "br": brotli, "gzip, deflate, br, zstd": brotli,
+		"GZIP": gzipped, "x-gzip": gzipped, "gzip;q=0": identity, "br;q=0.5, gzip": gzipped,
+		"br;q=0.5,gzip;q=0.6": gzipped, "br; q=0.999, gzip; Q=1.000": gzipped, "*": brotli, "*;q=0": identity,
+		"identity;q=0": identity, "identity;q=0, *": brotli, "gzip, *;q=0": gzipped, "identity, gzip;q=0.5": identity,
+		"gzip;q=0.001": gzipped, "gzip;q=2": identity, "gzip;q=0.1234": identity, "gzip;q=": identity,
+		"deflate": identity, "br;q=0, *": gzipped, "gzip;level=9": identity, "zstd;q=1, gzip;q=0.1": gzipped,
+	} {
+		h := &fasthttp.RequestHeader{}
+		if accepted != "-" {
+			h.Set("Accept-Encoding", accepted)
+		}
+		require.Equal(t, want, preferredCoding(h), accepted)
+	}
+}
+
+// TestTagsMatch checks If-None-Match (RFC 9110, 13.1.2).
+func TestTagsMatch(t *testing.T) {
+	for value, want := range map[string]bool{
+		`"a"`: true, `W/"a"`: true, `*`: true, ` * `: true, `"b", "a"`: true, `"b","a"`: true, `"b,a"`: false, `"a`: false,
+		`a`: false, ``: false, `"b"`: false, `""`: false, `"aa"`: false, `"b", W/"a" , "c"`: true, `"b" *`: false,
+	} {
+		h := &fasthttp.RequestHeader{}
+		h.Set("If-None-Match", value)
+		require.Equal(t, want, noneMatches(h, []byte(`"a"`)), value)
+	}
+}
+
+// TestListAllocations checks that a list that has not changed allocates nothing.
+func TestListAllocations(t *testing.T) {
+	b := startBoard(t, 1<<20)
+	h := &fasthttp.RequestHeader{}
+	h.Set("Accept-Encoding", "gzip, deflate, br")
+	h.Set("If-None-Match", `"a", "b"`)
+	b.board.allowed.Store(0)
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		f, err := parseSessionFilter(nil, b.engine.Sale())
+		if err != nil {
+			panic(err)
+		}
+		r, err := b.board.rendering(b.engine, variant{inFull, f}, preferredCoding(h), b.now)
+		if err != nil || noneMatches(h, r.etag) {
+			panic(err)
+		}
+	}))
+}
+
+// BenchmarkList compares the lists of Paris 2024 with a session, from the parsed request to the answer in memory.
+func BenchmarkList(b *testing.B) {
+	clock := clockAt(instantOf(b, "2023-11-30T09:00:00Z"))
+	e := newEngine(b, clock, func(o *engine.Options) { o.Sale = catalog.Paris2024() })
+	s := must(New(b.Context(), Options{Engine: e}))(b)
+	for _, c := range []struct{ name, path, accepted, known string }{
+		{"call=session", "/v1/sessions/ATH10", "", ""},
+		{"call=session/answer=304", "/v1/sessions/ATH10", "", "*"},
+		{"call=list", "/v1/sessions", "", ""},
+		{"call=list/coding=br", "/v1/sessions", "br", ""},
+		{"call=list/answer=304", "/v1/sessions", "", "*"},
+		{"call=list/coding=gzip", "/v1/sessions", "gzip", ""},
+		{"call=stock", "/v1/stock", "", ""},
+		{"call=stock/coding=br", "/v1/stock", "br", ""},
+		{"call=stock/coding=gzip", "/v1/stock", "gzip", ""},
+		{"call=list/venue=1", "/v1/sessions?venue=Stade%20de%20France", "", ""},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			ctx, seen := &fasthttp.RequestCtx{}, observation{}
+			ctx.Request.SetRequestURI(c.path)
+			if c.accepted != "" {
+				ctx.Request.Header.Set("Accept-Encoding", c.accepted)
+			}
+			if c.known != "" {
+				ctx.Request.Header.Set("If-None-Match", c.known)
+			}
+			s.answer(ctx, &seen)
+			length := len(ctx.Response.Body())
+			b.ReportAllocs()
+			for b.Loop() {
+				ctx.Response.Reset()
+				s.answer(ctx, &seen)
+			}
+			b.ReportMetric(float64(length), "bytes")
+		})
+	}
+	require.NoError(b, e.Close())
+}
