@@ -137,10 +137,11 @@ func (f *fields) read(name, value []byte) *fault {
 // named reports whether a field's name is the given one. Its length is.
 func named(name []byte, is string) bool { return bytes.EqualFold(name, []byte(is)) }
 
-// listed reports whether a comma-separated list has the member, in any spelling.
+// listed reports whether a list has the member, in any spelling. Members are separated by commas, and by spaces as in
+// net/http.
 func listed(list []byte, member string) bool {
-	for one := range bytes.SplitSeq(list, []byte(",")) {
-		if bytes.EqualFold(bytes.Trim(one, " \t"), []byte(member)) {
+	for one := range bytes.FieldsFuncSeq(list, func(c rune) bool { return c == ',' || c == ' ' || c == '\t' }) {
+		if bytes.EqualFold(one, []byte(member)) {
 			return true
 		}
 	}

@@ -113,7 +113,8 @@ func (w *writer) request(last bool) request {
 
 // end ends a line.
 func (w *writer) end() {
-	w.out.WriteString(w.or("\r\n", "\n", "\r", "\r\r\n", "\n\n", "\r\n ", "\r\n\t", " \r\n", "\x00\r\n", "\r\n\r\n", "\n\r"))
+	w.out.WriteString(w.or("\r\n", "\n", "\r", "\r\r\n", "\n\n", "\r\n ", "\r\n\t", " \r\n", "\x00\r\n", "\r\n\r\n",
+		"\n\r"))
 }
 
 // framing returns the lines that frame a body, and the body in that frame.
@@ -191,7 +192,8 @@ func (w *writer) others(last bool) []string {
 	}
 	if line := w.or("", "Connection: close", "Connection: CLOSE", "Connection: close, TE", "Connection: TE,Close",
 		"Connection: close\r\nConnection: keep-alive", "Connection: keep-alive\r\nConnection: close",
-		"Connection: \"close\"", "Connection: keep-alive", "Connection: keep-alive, close", "Connection : close",
+		"Connection: \"close\"", "Connection: keep-alive", "Connection: keep-alive, close", "Connection: TE close",
+		"Connection : close",
 		"Connection: closed", "Expect: 100-continue", "Expect: 100-Continue", "Expect: 200-ok", "expect:100-continue, x",
 		"Expect:", "Content-Encoding: gzip", "Content-Encoding: identity", "Content-Encoding:", "Authorization: a",
 		"Authorization: a\r\nAuthorization: b", "A b: c", "A\tb: c", "A", ": b", "A(: b", "A\x80: b", "A: \x80", "A: b\rc",

@@ -211,6 +211,7 @@ func TestLastRequest(t *testing.T) {
 		"HTTP/1.1|Connection: Close ":                    true,
 		"HTTP/1.1|Connection: TE, Close":                 true,
 		"HTTP/1.1|Connection: close\t,keep-alive":        true,
+		"HTTP/1.1|Connection: keep-alive close":          true,
 		"HTTP/1.1|Connection: ,close,":                   true,
 		"HTTP/1.1|Connection: close|Connection: TE":      true,
 		"HTTP/1.1|Connection: TE|X: y|Connection: Close": true,
