@@ -67,13 +67,19 @@ func begin(t *testing.T, args ...string) *program { return beginIn(t, nil, args.
 
 // beginIn is begin with more variables in the environment.
 func beginIn(t *testing.T, environment []string, args ...string) *program {
+	out := &output{}
+	return beginLogging(t, out, out, environment, args...)
+}
+
+// beginLogging is beginIn with the log elsewhere than in the output.
+func beginLogging(t *testing.T, out *output, log io.Writer, environment []string, args ...string) *program {
 	path, err := binary()
 	require.NoError(t, err)
-	s := &program{t: t, output: &output{}, exited: make(chan struct{}),
+	s := &program{t: t, output: out, exited: make(chan struct{}),
 		client: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
 	args = append([]string{"serve", "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"}, args...)
 	s.command = exec.Command(path, args...)
-	s.command.Stdout, s.command.Stderr = s.output, s.output
+	s.command.Stdout, s.command.Stderr = out, log
 	s.command.Env = append(withoutDelay(), environment...)
 	require.NoError(t, s.command.Start())
 	go func() {

@@ -29,8 +29,10 @@ type reloadable struct {
 	read func() (change string, err error)
 }
 
-// newReloads makes SIGHUP harmless from now on. Windows has no SIGHUP.
+// newReloads makes SIGHUP harmless from now on, and SIGPIPE: the end of the program that reads the server's log must
+// not end the sale. Windows has neither.
 func newReloads(log *slog.Logger) *reloads {
+	signal.Ignore(syscall.SIGPIPE)                            // a write to the log then fails
 	r := &reloads{log: log, hangups: make(chan os.Signal, 1)} // a second SIGHUP during a reload causes one more
 	signal.Notify(r.hangups, syscall.SIGHUP)
 	return r

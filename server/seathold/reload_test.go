@@ -156,3 +156,22 @@ func TestHangupWithoutFiles(t *testing.T) {
 	require.True(t, s.ready())
 	require.Equal(t, exitDone, s.stop())
 }
+
+// TestLogReaderGone checks that a server survives the end of the program that reads its log.
+func TestLogReaderGone(t *testing.T) {
+	reader, log, err := os.Pipe()
+	require.NoError(t, err)
+	s := beginLogging(t, &output{}, log, nil, "--durability", "none")
+	require.NoError(t, log.Close())
+	s.await(s.announced)
+	require.NoError(t, reader.Close())
+	status := func() int {
+		response, err := s.client.Post(s.operator+"/admin/draws/draw1/run", "", nil) // leaves an audit line
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		return response.StatusCode
+	}
+	require.Equal(t, http.StatusBadRequest, status())
+	require.Equal(t, http.StatusBadRequest, status(), "a line has been written by now")
+	require.Equal(t, exitDone, s.stop())
+}
