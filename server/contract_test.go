@@ -216,10 +216,15 @@ func TestPanic(t *testing.T) {
 	f := start(t, nil)
 	kept := f.server.Engine()
 	f.server.current.Store(nil)
-	a := f.get("/v1/phases")
+	a := f.call("GET", "/v1/phases?x=1", "", "Request-Id", "r-1",
+		"Traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 	require.Equal(t, 500, a.status)
 	require.Equal(t, "internal", a.code())
-	require.Contains(t, f.log.String(), "server.(*exchange).dispatch")
+	require.Equal(t, "r-1", a.header.Get("Request-Id"))
+	for _, part := range []string{"server.(*exchange).dispatch", "path=/v1/phases", "key=anonymous", "request_id=r-1",
+		"trace_id=4bf92f3577b34da6a3ce929d0e0e4736", "span_id=00f067aa0ba902b7"} {
+		require.Contains(t, f.log.String(), part)
+	}
 	f.server.current.Store(kept)
 	require.Equal(t, 200, f.get("/v1/phases").status)
 	require.Zero(t, f.server.admission.inFlight.Load())

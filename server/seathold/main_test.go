@@ -41,6 +41,10 @@ func TestWrongUsageAndFailures(t *testing.T) {
 		{exitUsage, "--ttl", []string{"--ttl", "soon"}},
 		{exitUsage, "--ttl 1.5s is not a whole number of seconds", []string{"--ttl", "1500ms"}},
 		{exitUsage, "--ttl -1s is not", []string{"--ttl=-1s"}},
+		{exitUsage, "--log-format must be one of", []string{"--log-format", "xml"}},
+		{exitUsage, `--log-level: slog: level string "loud"`, []string{"--log-level", "loud"}},
+		{exitUsage, "--access-log-rate 0 is not between", []string{"--access-log", "--access-log-rate", "0"}},
+		{exitUsage, "--access-log-slow 0s is not positive", []string{"--access-log-slow", "0s"}},
 		{exitUsage, "--forget 0s is shorter than a second", []string{"--forget", "0s"}},
 		{exitUsage, "--max-reservations 0 is not from 1 to 1073741823", []string{"--max-reservations", "0"}},
 		{exitUsage, "--max-accounts 2147483648 is not from 1 to 2147483647", []string{"--max-accounts", "2147483648"}},
@@ -110,11 +114,19 @@ var (
 
 // serve starts the program and reads its banner. With no addresses in args it takes free ports.
 func serve(t *testing.T, dir string, args ...string) *running {
-	r := &running{t: t, stderr: &bytes.Buffer{}}
+	stderr := &bytes.Buffer{}
+	r := serveLogging(t, dir, stderr, args...)
+	r.stderr = stderr
+	return r
+}
+
+// serveLogging is serve with the reader of the log.
+func serveLogging(t *testing.T, dir string, stderr io.Writer, args ...string) *running {
+	r := &running{t: t}
 	path, err := binary()
 	require.NoError(t, err)
 	r.command = exec.Command(path, append([]string{"--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"}, args...)...)
-	r.command.Dir, r.command.Stderr = dir, r.stderr
+	r.command.Dir, r.command.Stderr = dir, stderr
 	stdout, err := r.command.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, r.command.Start())
@@ -126,7 +138,7 @@ func serve(t *testing.T, dir string, args ...string) *running {
 			break
 		}
 	}
-	require.Regexp(t, apiLine, r.banner, "no banner: %s", r.stderr)
+	require.Regexp(t, apiLine, r.banner, "no banner: %s", stderr)
 	r.url, r.admin = apiLine.FindStringSubmatch(r.banner)[1], adminLine.FindStringSubmatch(r.banner)[1]
 	return r
 }

@@ -38,6 +38,7 @@ type serveCommand struct {
 	Tables     tables        `embed:""`
 	Callers    callers       `embed:""`
 	Standby    standby       `embed:""`
+	Logs       logFlags      `embed:""`
 }
 
 // leastProcs is the least GOMAXPROCS. While the journal's writer waits for the disk it occupies one of them. If that
@@ -50,7 +51,12 @@ func (c *serveCommand) Run(p *process) error {
 	if runtime.GOMAXPROCS(0) < leastProcs {
 		runtime.GOMAXPROCS(leastProcs)
 	}
-	s, err := c.prepare(p)
+	if err := c.Logs.check(); err != nil {
+		return err
+	}
+	logs := c.Logs.open(p.stderr)
+	defer logs.close()
+	s, err := c.prepare(p, logs)
 	if err != nil {
 		return err
 	}
@@ -61,7 +67,8 @@ func (c *serveCommand) Run(p *process) error {
 type service struct {
 	command   *serveCommand
 	process   *process
-	log       *slog.Logger
+	logs      *logs
+	log       *slog.Logger // of the process
 	sale      *catalog.Sale
 	clock     saleClock
 	saleClock *saleclock.Clock // of all engines
@@ -82,8 +89,8 @@ type service struct {
 }
 
 // prepare checks everything that can be checked without the journal, and binds both ports.
-func (c *serveCommand) prepare(p *process) (*service, error) {
-	s := &service{command: c, process: p, log: p.logger(), ended: make(chan error, 2)}
+func (c *serveCommand) prepare(p *process, l *logs) (*service, error) {
+	s := &service{command: c, process: p, logs: l, log: l.process, ended: make(chan error, 2)}
 	s.reloads = newReloads(s.log)
 	if c.TTL < time.Second || c.TTL%time.Second != 0 {
 		return nil, usagef("--ttl %s is not a whole number of seconds", c.TTL)
@@ -128,7 +135,8 @@ func (s *service) run() error {
 	if s.engine, stopped, err = s.open(s.command.Standby.Standby); stopped || err != nil {
 		return errors.Join(err, s.api.Close())
 	}
-	api, err := server.New(context.Background(), server.Options{Engine: s.engine, Keys: s.keys, Log: s.log})
+	api, err := server.New(context.Background(), server.Options{Engine: s.engine, Keys: s.keys, Log: s.log,
+		Access: s.logs.access})
 	if err != nil {
 		return errors.Join(err, s.api.Close())
 	}

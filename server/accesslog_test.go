@@ -1,0 +1,148 @@
+package server
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/stretchr/testify/require"
+	"github.com/valyala/fasthttp"
+)
+
+// logged reads lines of JSON.
+func logged(t testing.TB, log *safeBuffer) (lines []map[string]any) {
+	for line := range strings.Lines(log.String()) {
+		var fields map[string]any
+		require.NoError(t, json.Unmarshal([]byte(line), &fields), line)
+		lines = append(lines, fields)
+	}
+	return lines
+}
+
+// startLogged starts a server with an access log.
+func startLogged(t testing.TB, o AccessLog, change func(*Options)) (*fixture, *safeBuffer) {
+	log := &safeBuffer{}
+	o.Log = slog.New(slog.NewJSONHandler(log, nil))
+	return start(t, func(options *Options) {
+		options.Access = o
+		if change != nil {
+			change(options)
+		}
+	}), log
+}
+
+// A line of the access log has what one needs to find a request, and no account.
+func TestAccessLog(t *testing.T) {
+	const trace, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+	keys := must(ParseKeys(strings.NewReader(keyFile)))(t)
+	f, log := startLogged(t, AccessLog{PerSecond: 1_000_000}, func(o *Options) { o.Keys = keys })
+	f.call("GET", "/v1/accounts/alice@example.com?secret=1", "", "Authorization", "Bearer "+sellKey, "Request-Id", "r-1",
+		"traceparent", "00-"+trace+"-"+span+"-01")
+	f.call("GET", "/v1/draws/ballot/entries/alice@example.com", "", "Authorization", "Bearer "+sellKey, "Traceparent", "x")
+	f.call("POST", "/v1/reservations", validBody, "Authorization", "Bearer "+sellKey)
+	until(t, func() bool { return len(logged(t, log)) >= 3 }, "three lines")
+	lines := logged(t, log)
+	require.Len(t, lines, 3)
+	first := lines[0]
+	for field, want := range map[string]any{"msg": "request", "level": "INFO", "why": "sampled", "method": "GET",
+		"path": "/v1/accounts/", "route": "account", "status": 200.0, "key": "shop", "request_id": "r-1",
+		"trace_id": trace, "span_id": span} {
+		require.Equal(t, want, first[field], field)
+	}
+	require.NotZero(t, first["bytes"])
+	require.NotZero(t, first["seconds"])
+	require.Contains(t, first["remote"], "127.0.0.1:")
+	require.Equal(t, "/v1/draws/ballot/entries/", lines[1]["path"])
+	require.NotContains(t, lines[1], "trace_id", "the header is not valid")
+	require.Equal(t, "reserve", lines[2]["route"])
+	require.Equal(t, 201.0, lines[2]["status"])
+	require.NotContains(t, log.String(), "alice")
+	require.NotContains(t, log.String(), sellKey)
+}
+
+// Failed and slow requests are logged although others were logged just before, each kind up to its own rate. What is
+// left out is summed up, so a flood of failures costs little and is still visible.
+func TestAccessLogIsBounded(t *testing.T) {
+	log := &safeBuffer{}
+	a := newAccessLog(AccessLog{Log: slog.New(slog.NewJSONHandler(log, nil)), PerSecond: 10, Slow: time.Second})
+	c := &conn{Conn: silent{}}
+	now := int64(1)
+	note := func(status int, took time.Duration, times int) {
+		for range times {
+			a.note(c, &observation{status: status, line: &line{}}, took, now)
+		}
+	}
+	note(200, time.Millisecond, 1000)
+	note(503, time.Millisecond, 1000)
+	note(200, time.Second, 1000)
+	kinds := func() map[any]int {
+		n := map[any]int{}
+		for _, l := range logged(t, log) {
+			n[l["why"]]++
+		}
+		return n
+	}
+	require.Equal(t, map[any]int{"sampled": 1, "failed": 11, "slow": 11}, kinds())
+	for range 100 { // ten seconds
+		now += int64(time.Second) / 10
+		note(200, time.Millisecond, 10)
+	}
+	require.Equal(t, 101, kinds()["sampled"], "ten a second, evenly")
+	var failed, slow, others float64
+	for _, l := range logged(t, log) {
+		if l["msg"] == "requests left out of the access log" {
+			failed, slow, others = failed+l["failed"].(float64), slow+l["slow"].(float64), others+l["others"].(float64)
+		}
+	}
+	require.Equal(t, []float64{989, 989}, []float64{failed, slow})
+	require.GreaterOrEqual(t, others, 999.0)
+	require.Less(t, strings.Count(log.String(), "left out"), 3, "only when something important was left out")
+}
+
+// Whatever a client sends, a line of the log is one line, is valid, and has only the fields that the server writes.
+func FuzzAccessLog(f *testing.F) {
+	f.Add("/v1/phases", "id", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+	f.Add("/v1/accounts/a\"b", "a\" key=admin", "x y")
+	f.Add("/%0a\u2028\x7f\xff", "\x1b[31m", "{\"status\":200}")
+	f.Add("/v1/phases?x\x00y", "a\tb\\n\"", "00-")
+	fields := strings.Fields("time level msg why method path route status bytes seconds read_seconds key remote request_id " +
+		"trace_id span_id")
+	f.Fuzz(func(t *testing.T, path, id, parent string) {
+		ctx := &fasthttp.RequestCtx{}
+		request := "GET " + path + " HTTP/1.1\r\nHost: x\r\nRequest-Id: " + id + "\r\nTraceparent: " + parent + "\r\n\r\n"
+		if ctx.Request.Header.Read(bufio.NewReader(strings.NewReader(request))) != nil {
+			return
+		}
+		var asJSON, asText bytes.Buffer
+		for _, h := range []slog.Handler{slog.NewJSONHandler(&asJSON, nil), slog.NewTextHandler(&asText, nil)} {
+			o := newObserver(newAccessLog(AccessLog{Log: slog.New(h), PerSecond: 1, Slow: time.Second}))
+			c := &conn{Conn: silent{}, seen: o.timeline()}
+			c.seen.read()
+			c.seen.count(ctx, c.seen.begin(&ctx.Request.Header, c.seen.last))
+			c.seen.wrote()
+			c.seen.end(c)
+		}
+		var got map[string]any
+		require.NoError(t, json.Unmarshal(asJSON.Bytes(), &got), "%q", asJSON.String())
+		for field := range got {
+			require.Contains(t, fields, field)
+		}
+		text := strings.TrimSuffix(asText.String(), "\n")
+		require.True(t, strings.HasPrefix(text, "time="), "%q", text)
+		require.Equal(t, -1, strings.IndexFunc(text, unicode.IsControl), "%q", text)
+		for _, field := range fields {
+			require.LessOrEqual(t, strings.Count(withoutQuoted(text), " "+field+"="), 1, "%q", text)
+		}
+	})
+}
+
+// withoutQuoted returns a text without its quoted parts.
+func withoutQuoted(text string) string { return quotedPart.ReplaceAllString(text, "") }
+
+var quotedPart = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
