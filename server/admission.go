@@ -1,30 +1,68 @@
 package server
 
-import "sync/atomic"
+import (
+	"bytes"
+	"time"
 
-// admission bounds the operations in flight (I10). Those beyond the limit are refused immediately, at almost no cost.
-// Those that were admitted are answered soon, since never more than the limit compete.
-type admission struct {
-	limit    int64
-	inFlight atomic.Int64
-	refused  atomic.Uint64
-}
+	"github.com/seathold/seathold/engine"
+)
 
-// newAdmission admits up to limit operations at a time. limit is at least 1.
-func newAdmission(limit int) *admission { return &admission{limit: int64(limit)} }
-
-// enter admits n operations, all or none. If it does, the caller calls leave with the same n afterwards.
-//
-// The counter is raised first and checked afterwards, so two callers that race for the last slot may both be refused.
-// It never admits more than the limit.
-func (a *admission) enter(n int) bool {
-	if a.inFlight.Add(int64(n)) <= a.limit {
-		return true
+// inTurn answers the request when its turn comes, or refuses it as overloaded. The turn ends also after a panic.
+func (x *exchange) inTurn(u urgency, answer func(*exchange)) {
+	s := x.server
+	if !s.keyLimit.enter(x.caller.Index, u) {
+		s.turns.refused[refusedKey].Add(1)
+		x.fail(&engine.Refusal{Code: engine.Overloaded})
+		return
 	}
-	a.inFlight.Add(int64(-n))
-	a.refused.Add(uint64(n))
-	return false
+	defer s.keyLimit.leave(x.caller.Index)
+	c, _ := x.ctx.Conn().(*conn)
+	w := &x.waiter
+	w.urgency, w.rounds, w.weight = u, 1, 1
+	w.caller = callerID{key: x.caller.Index}
+	if c != nil {
+		w.notBefore = c.notBefore
+		if w.caller.key == 0 {
+			w.caller.address = c.address
+		}
+	}
+	if isBatch(&x.ctx.Request.Header) {
+		w.rounds = 1 + len(x.ctx.Request.Body())/bytesPerTurn
+		w.weight = s.turns.weightOf(len(x.ctx.Request.Body()))
+	}
+	if !s.turns.take(w) {
+		c.refused(w.reason, s.turns.pause)
+		x.fail(&engine.Refusal{Code: engine.Overloaded})
+		return
+	}
+	defer s.turns.leave(w.weight)
+	answer(x)
 }
 
-// leave ends n operations.
-func (a *admission) leave(n int) { a.inFlight.Add(int64(-n)) }
+// urgencyOf returns how urgent a request with a resource's method is. A batch without new holds completes what was
+// begun; the search for the word may be wrong about one with odd spellings, which then only waits for longer.
+func (x *exchange) urgencyOf(r *resource) urgency {
+	switch {
+	case r.finishes:
+		return finishing
+	case !x.ctx.IsPost():
+		return browsing
+	case isBatch(&x.ctx.Request.Header) && !bytes.Contains(x.ctx.Request.Body(), []byte(`reserve"`)):
+		return finishing
+	default:
+		return buying
+	}
+}
+
+// refused notes that a request was refused as overloaded. Until Retry-After has passed, further new holds and lists on
+// this connection wait behind all others. So a client that ignores Retry-After costs one refusal a second, and not one
+// for each time that it returns. One that returned early and was refused at the end of that time need not wait again.
+func (c *conn) refused(why refusalReason, pause time.Duration) {
+	if c == nil {
+		return
+	}
+	c.notBefore = time.Time{}
+	if why == refusedWaited {
+		c.notBefore = time.Now().Add(pause)
+	}
+}

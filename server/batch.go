@@ -32,15 +32,6 @@ func (x *exchange) batch() {
 		x.fail(err)
 		return
 	}
-	// The request itself was admitted as one operation. A batch larger than the limit is admitted when nothing else is in
-	// flight.
-	more := min(len(ops), int(s.admission.limit)) - 1
-	if !s.admission.enter(more) {
-		s.batches.Put(b)
-		x.fail(&engine.Refusal{Code: engine.Overloaded})
-		return
-	}
-	defer s.admission.leave(more)
 	x.engine.Batch(s.calls, ops)
 	x.respond(fasthttp.StatusOK, appendResults(roomOf(x.ctx), ops))
 	s.batches.Put(b) // not after a panic, which may leave it in any state

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -144,43 +143,6 @@ func TestBatchLimits(t *testing.T) {
 	require.Equal(t, "payload_too_large", expecting.code())
 	require.Equal(t, 200, sized("POST http://elsewhere/v1/batch?x=/", len(padded), "\r\n"+padded).status)
 	require.Equal(t, "payload_too_large", sized("GET /v1/batch", maxBody+1, "\r\n").code())
-}
-
-// TestAdmissionCountsOperations checks that a batch is admitted if there is room for each of its operations, and one
-// that is larger than the limit if nothing else is in flight.
-func TestAdmissionCountsOperations(t *testing.T) {
-	noLeaks(t)
-	const limit = 10
-	f := start(t, func(o *Options) { o.MaxInFlight = limit })
-	batch := func(n int) *answer {
-		text := strings.Repeat(`,{"op":"release","id":"`+someID+`"}`, n)
-		return f.batch(`{"operations":[` + text[1:] + `]}`)
-	}
-	a := f.server.admission
-	require.True(t, a.enter(4))
-	require.Equal(t, 200, batch(6).status)
-	refused := a.refused.Load()
-	overloaded := batch(7)
-	require.Equal(t, "overloaded", overloaded.code())
-	require.Equal(t, "1", overloaded.header.Get("Retry-After"))
-	require.Greater(t, a.refused.Load(), refused)
-	require.Equal(t, "overloaded", batch(maxBatch).code())
-	require.EqualValues(t, 4, a.inFlight.Load(), "refused operations have left")
-	a.leave(4)
-	require.Equal(t, 200, batch(maxBatch).status)
-	require.Zero(t, a.inFlight.Load())
-	var all sync.WaitGroup
-	for range 4 {
-		all.Go(func() {
-			for range 20 {
-				if a := batch(8); a.status != 200 && a.code() != "overloaded" {
-					t.Errorf("%s", a.body)
-				}
-			}
-		})
-	}
-	all.Wait()
-	require.Zero(t, a.inFlight.Load())
 }
 
 // TestLargeBatchRequiresSellKey checks that the larger body is read only from callers that may sell.

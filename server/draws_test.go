@@ -116,8 +116,7 @@ func TestDraw(t *testing.T) {
 func drawAnswers(t *testing.T) {
 	f := start(t, nil)
 	full := start(t, func(o *Options) { o.MaxInFlight = 1 })
-	require.True(t, full.server.admission.enter(1))
-	defer full.server.admission.leave(1)
+	defer full.takeAllTurns()()
 	locked := start(t, func(o *Options) {
 		o.Keys = must(ParseKeys(strings.NewReader("read only-for-reading-1\nsell " + sellKey)))(t)
 	})

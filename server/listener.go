@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -26,21 +27,24 @@ const (
 type listener struct {
 	net.Listener
 	limit      int
+	perAddress int // 0 for no limit
 	observer   *observer
+	refused    func(refusalReason) // counts connections that are refused
 	handshakes *handshake.Queue
 	secure     *tls.Config // nil without TLS
 	refusal    []byte      // the response to a connection beyond the limit; nil with TLS
 
 	mu     sync.Mutex
 	conns  map[*conn]struct{}
+	from   map[netip.Addr]int // connections by address, with perAddress
 	closed bool
 }
 
-// newListener makes a listener of at most limit connections, with TLS if secure is not nil.
-func newListener(ln net.Listener, limit int, seen *observer, handshakes *handshake.Queue,
-	secure *tls.Config) *listener {
-	l := &listener{Listener: ln, limit: limit, observer: seen, handshakes: handshakes, secure: secure,
-		conns: map[*conn]struct{}{}}
+// newListener makes a listener, with TLS if secure is not nil.
+func (s *Server) newListener(ln net.Listener, secure *tls.Config) *listener {
+	l := &listener{Listener: ln, limit: s.maxConnections, perAddress: s.maxPerAddress, observer: s.observer,
+		refused: func(why refusalReason) { s.turns.refused[why].Add(1) }, handshakes: s.handshakes, secure: secure,
+		conns: map[*conn]struct{}{}, from: map[netip.Addr]int{}}
 	if secure == nil {
 		l.refusal = overloadedAnswer()
 	}
@@ -71,17 +75,11 @@ func (l *listener) Accept() (net.Conn, error) {
 
 // admit registers a connection, or refuses it and returns nil.
 func (l *listener) admit(c net.Conn) *conn {
-	own := &conn{Conn: c, socket: c, listener: l, seen: l.observer.timeline()}
+	own := &conn{Conn: c, socket: c, listener: l, seen: l.observer.timeline(), address: addressOf(c)}
 	if l.secure != nil {
 		own.Conn = l.handshakes.Server(c, l.secure)
 	}
-	l.mu.Lock()
-	room := !l.closed && len(l.conns) < l.limit
-	if room {
-		l.conns[own] = struct{}{}
-	}
-	l.mu.Unlock()
-	if room {
+	if l.register(own) {
 		return own
 	}
 	// The few bytes fit into the socket's empty buffer, so this does not wait. Errors do not matter: the connection ends.
@@ -92,6 +90,57 @@ func (l *listener) admit(c net.Conn) *conn {
 	}
 	_ = c.Close()
 	return nil
+}
+
+// register adds a connection, if the limits permit it.
+func (l *listener) register(c *conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.closed:
+		return false
+	case len(l.conns) >= l.limit:
+		l.refused(refusedConnections)
+		return false
+	case l.perAddress > 0 && l.from[c.address] >= l.perAddress:
+		l.refused(refusedAddress)
+		return false
+	}
+	l.conns[c] = struct{}{}
+	if l.perAddress > 0 {
+		l.from[c.address]++
+	}
+	return true
+}
+
+// deregister removes a connection that is closed.
+func (l *listener) deregister(c *conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.conns, c)
+	if l.perAddress > 0 {
+		if l.from[c.address]--; l.from[c.address] == 0 {
+			delete(l.from, c.address)
+		}
+	}
+}
+
+// addressOf returns whose connection it is, as far as its address shows. Of IPv6 it is the network of 64 bits, since a
+// client may have all addresses of one.
+func addressOf(c net.Conn) netip.Addr {
+	tcp, ok := c.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	address := tcp.AddrPort().Addr().Unmap()
+	if address.Is6() {
+		network, err := address.WithZone("").Prefix(64)
+		if err != nil {
+			panic("BUG: an IPv6 address has no network of 64 bits: " + err.Error())
+		}
+		return network.Addr()
+	}
+	return address
 }
 
 // Close stops accepting and leaves connections open. It may be called again.
@@ -156,6 +205,9 @@ type conn struct {
 	listener *listener
 	seen     timeline
 
+	address   netip.Addr // of the client, or the network of an IPv6 client
+	notBefore time.Time  // the end of the last Retry-After; used by the worker of the connection only
+
 	received atomic.Bool // something was read
 	inFlight atomic.Bool // something was read since the last write
 	graceful atomic.Bool // the client may still be sending when the connection is closed
@@ -201,9 +253,7 @@ func (c *conn) Close() error {
 			c.linger()
 		}
 		err = c.Conn.Close()
-		c.listener.mu.Lock()
-		delete(c.listener.conns, c)
-		c.listener.mu.Unlock()
+		c.listener.deregister(c)
 	})
 	return err
 }

@@ -23,6 +23,7 @@ type exchange struct {
 	param  []byte // the variable segment of the path, percent-decoded
 	second []byte // the variable segment after it, as the client sent it
 
+	waiter      waiter
 	decoder     decoder
 	request     engine.Request
 	reservation engine.Reservation
@@ -33,10 +34,11 @@ type exchange struct {
 
 // resource is what a path identifies. Methods without a function are not allowed.
 type resource struct {
-	get    func(*exchange)
-	post   func(*exchange)
-	route  route
-	public bool // no key is required
+	get      func(*exchange)
+	post     func(*exchange)
+	route    route
+	public   bool // no key is required
+	finishes bool // it completes or shows what the caller has begun, see urgencyOf
 }
 
 // find returns the resource of a path as the client sent it. Nothing is normalized; only the variable segment is
@@ -58,6 +60,7 @@ func (x *exchange) find(path []byte) (r resource, found bool) {
 	}
 	switch string(collection) {
 	case "reservations":
+		r.finishes = deeper
 		switch {
 		case !deeper:
 			r.post, r.route = (*exchange).reserve, routeReserve
@@ -81,7 +84,7 @@ func (x *exchange) find(path []byte) (r resource, found bool) {
 		}
 	case "accounts":
 		if deeper && !acts {
-			r.get, r.route = (*exchange).readAccount, routeAccount
+			r.get, r.route, r.finishes = (*exchange).readAccount, routeAccount, true
 		}
 	case "draws":
 		if deeper {
@@ -165,13 +168,13 @@ func (x *exchange) dispatch(r resource) {
 			x.fail(&engine.Refusal{Code: engine.NotLeader, Leader: x.engine.Leader()})
 			return
 		}
-		r.get(x)
+		x.inTurn(x.urgencyOf(&r), r.get)
 	case r.post != nil && string(method) == fasthttp.MethodPost:
 		if x.caller.Role < Sell {
 			reject(ctx, &encode.Forbidden, "the key's role permits only reading")
 			return
 		}
-		r.post(x)
+		x.inTurn(x.urgencyOf(&r), r.post)
 	default:
 		allowed := "GET, HEAD, OPTIONS"
 		if r.get == nil {

@@ -6,10 +6,10 @@
 //   - listener.go bounds the connections, and drains them when the server shuts down.
 //   - internal/handshake completes the TLS handshakes in order of arrival, a few at a time.
 //   - framing.go and fields.go refuse what is not unambiguous HTTP.
-//   - admission.go bounds the operations in flight.
 //   - internal/origin refuses web pages where there are no keys.
 //   - keys.go checks the caller's key.
 //   - routes.go, sessions.go, draws.go and batch.go map paths to calls of the engine.
+//   - admission.go, turns.go and turnqueue.go bound the requests that are served at a time, and order those that wait.
 //   - decode.go and bodies.go decode the body.
 //   - internal/encode, stock.go and problem.go encode the result.
 //   - board.go and renderings.go share lists of stock among their readers; negotiate.go chooses what a client gets.
@@ -57,8 +57,14 @@ type Options struct {
 	Log    *slog.Logger
 	Access AccessLog // off by default
 
-	MaxInFlight    int // operations in flight, those of batches included; default 8,192
-	MaxConnections int // default 16,384
+	MaxInFlight    int // requests that are served at a time, while others wait for their turn; default 1,024
+	MaxConnections int // of each listener; default 16,384
+	// MaxConnectionsPerAddress is the most connections of a listener from one address; default no such limit. It is for
+	// servers that buyers reach directly: a gateway has one address.
+	MaxConnectionsPerAddress int
+	// MaxInFlightPerKey is the most requests of one key that are served or wait; default no such limit. Confirms, releases
+	// and reads of one's own are counted and never refused.
+	MaxInFlightPerKey int
 
 	ReadTimeout  time.Duration // from the first byte of a request to its last; default 10 s
 	WriteTimeout time.Duration // of a response; default 15 s
@@ -69,7 +75,8 @@ func (o *Options) fillIn() error {
 	if o.Engine == nil {
 		return errors.New("server: Options.Engine is required")
 	}
-	if o.MaxInFlight < 0 || o.MaxConnections < 0 || o.ReadTimeout < 0 || o.WriteTimeout < 0 || o.IdleTimeout < 0 {
+	if o.MaxInFlight < 0 || o.MaxConnections < 0 || o.MaxConnectionsPerAddress < 0 || o.MaxInFlightPerKey < 0 ||
+		o.ReadTimeout < 0 || o.WriteTimeout < 0 || o.IdleTimeout < 0 {
 		return errors.New("server: a limit is negative")
 	}
 	if o.Access.PerSecond < 0 || o.Access.PerSecond > 1_000_000 || o.Access.Slow < 0 {
@@ -79,7 +86,7 @@ func (o *Options) fillIn() error {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	o.MaxInFlight = cmp.Or(o.MaxInFlight, 8192)
+	o.MaxInFlight = cmp.Or(o.MaxInFlight, 1024)
 	o.MaxConnections = cmp.Or(o.MaxConnections, 16_384)
 	o.ReadTimeout = cmp.Or(o.ReadTimeout, 10*time.Second)
 	o.WriteTimeout = cmp.Or(o.WriteTimeout, 15*time.Second)
@@ -89,16 +96,18 @@ func (o *Options) fillIn() error {
 
 // Server serves the HTTP API on any number of listeners.
 type Server struct {
-	current   atomic.Pointer[engine.Engine]
-	keys      *Keys
-	log       *slog.Logger
-	admission *admission
-	board     board
-	observer  *observer
-	http      fasthttp.Server
+	current  atomic.Pointer[engine.Engine]
+	keys     *Keys
+	log      *slog.Logger
+	turns    *turns
+	keyLimit *keyLimit
+	board    board
+	observer *observer
+	http     fasthttp.Server
 
 	handshakes     *handshake.Queue
 	maxConnections int
+	maxPerAddress  int
 	draining       atomic.Bool
 
 	// calls is the context of every call to the engine. It outlives requests and connections, since an outcome that is
@@ -118,19 +127,22 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		keys: o.Keys, log: o.Log, maxConnections: o.MaxConnections,
-		admission: newAdmission(o.MaxInFlight),
-		observer:  newObserver(nil),
+		keys: o.Keys, log: o.Log, maxConnections: o.MaxConnections, maxPerAddress: o.MaxConnectionsPerAddress,
+		turns:    newTurns(o.MaxInFlight),
+		keyLimit: newKeyLimit(o.MaxInFlightPerKey),
+		observer: newObserver(nil),
 	}
 	if o.Access.Log != nil {
 		s.observer.access = newAccessLog(o.Access)
 	}
 	s.handshakes = handshake.New(handshake.Options{Timeout: o.ReadTimeout, Plain: plainAnswer(),
-		Busy: func() bool { return s.admission.inFlight.Load() > 0 }})
+		Busy: func() bool { return s.turns.taken() > 0 }})
 	s.current.Store(o.Engine)
 	s.board.init(32 << 20)
 	s.calls, s.cancel = context.WithCancel(ctx)
-	s.exchanges.New = func() any { return &exchange{server: s} }
+	s.exchanges.New = func() any {
+		return &exchange{server: s, waiter: waiter{served: make(chan bool, 1)}}
+	}
 	s.batches.New = func() any { return &batch{} }
 	s.http = fasthttp.Server{
 		Handler:        s.serve,
@@ -182,7 +194,7 @@ func (s *Server) Serve(ln net.Listener) error { return s.ServeTLS(ln, nil) }
 // ServeTLS is Serve with TLS. The handshakes run in order of arrival, a few at a time, and end within
 // Options.ReadTimeout. A nil config serves plain connections.
 func (s *Server) ServeTLS(ln net.Listener, config *tls.Config) error {
-	l := newListener(ln, s.maxConnections, s.observer, s.handshakes, config)
+	l := s.newListener(ln, config)
 	s.mu.Lock()
 	if s.draining.Load() {
 		s.mu.Unlock()
@@ -212,6 +224,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for _, l := range listeners {
 		if err := l.drain(ctx); err != nil {
 			s.cancel()
+			s.turns.open()
 			l.cut()
 			faults = append(faults, err)
 		}
@@ -225,11 +238,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // answer answers one request. A panic fails only that request.
 func (s *Server) answer(ctx *fasthttp.RequestCtx, seen *observation) {
-	if !s.admission.enter(1) {
-		refuse(ctx, &engine.Refusal{Code: engine.Overloaded})
-		return
-	}
-	defer s.admission.leave(1)
 	defer s.recoverPanic(ctx, seen)
 	x := s.exchanges.Get().(*exchange)
 	x.ctx, x.seen, x.engine = ctx, seen, s.Engine()

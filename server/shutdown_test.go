@@ -182,7 +182,7 @@ func TestShutdownTimesOut(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	require.ErrorIs(t, f.server.Shutdown(ctx), context.DeadlineExceeded)
-	require.Zero(t, f.server.admission.inFlight.Load())
+	require.Zero(t, f.server.turns.taken())
 	require.NoError(t, busy.Close())
 	close(j.resumed)
 }
@@ -218,7 +218,7 @@ func (f *fixture) beginReserve(c net.Conn) {
 	_, err := fmt.Fprintf(c, "POST /v1/reservations HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s",
 		len(validBody), validBody)
 	require.NoError(f.t, err)
-	require.Eventually(f.t, func() bool { return f.server.admission.inFlight.Load() == 1 }, patience, time.Millisecond)
+	require.Eventually(f.t, func() bool { return f.server.turns.taken() == 1 }, patience, time.Millisecond)
 }
 
 // stallingJournal is a journal that can stall.

@@ -12,22 +12,44 @@ type Stats struct {
 	Latencies   []Latencies    // of the responses that were written
 	Connections int            // open, on all listeners
 	ListsMade   uint64         // lists of sessions or stock that were encoded so far
-	InFlight    int            // operations in flight; for a moment it may include some that are being refused
-	MaxInFlight int            // the limit on these
-	Refused     uint64         // operations refused by admission control so far
 	Handshakes  handshake.Stats
+	Overload    Overload
+}
+
+// Overload is how a server bounds its load.
+type Overload struct {
+	Turns    int               // most requests that are served at a time; a batch may count as several
+	InTurn   int               // requests that are served
+	Waiting  map[string]int    // requests that wait for their turn, by urgency
+	Waits    TurnWaits         // how long they waited
+	Refused  map[string]uint64 // requests and connections refused as overloaded so far, by reason
+	MaxConns int               // most connections of each listener
+}
+
+func (s *Server) overload() Overload {
+	t := s.turns
+	o := Overload{Turns: int(t.limit), MaxConns: s.maxConnections, InTurn: t.taken(),
+		Waiting: make(map[string]int, urgencies), Refused: make(map[string]uint64, refusalReasons)}
+	for reason, name := range refusalNames {
+		o.Refused[name] = t.refused[reason].Load()
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	o.Waits = t.waits
+	for u, name := range urgencyNames {
+		o.Waiting[name] = t.queue.lanes[u].count
+	}
+	return o
 }
 
 // Stats reads the counts. Statuses that alerts watch are listed before the first response that has them, so that its
 // rate is not missed.
 func (s *Server) Stats() Stats {
 	stats := Stats{
-		Answers:     map[int]uint64{200: 0, 201: 0, 304: 0, 409: 0, 500: 0, 503: 0},
-		ListsMade:   s.board.renderings.made.Load(),
-		InFlight:    int(s.admission.inFlight.Load()),
-		MaxInFlight: int(s.admission.limit),
-		Refused:     s.admission.refused.Load(),
-		Handshakes:  s.handshakes.Stats(),
+		Answers:    map[int]uint64{200: 0, 201: 0, 304: 0, 409: 0, 500: 0, 503: 0},
+		ListsMade:  s.board.renderings.made.Load(),
+		Overload:   s.overload(),
+		Handshakes: s.handshakes.Stats(),
 	}
 	stats.ByKey = s.observer.answers(s.keys.Names())
 	for _, a := range stats.ByKey {

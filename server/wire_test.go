@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -442,30 +441,4 @@ func TestTooManyConnections(t *testing.T) {
 		line, err := bufio.NewReader(c).ReadString('\n')
 		return err == nil && line == "HTTP/1.1 200 OK\r\n"
 	}, patience, 5*time.Millisecond)
-}
-
-// TestAdmission checks that at most the limit is admitted, and that everything leaves.
-func TestAdmission(t *testing.T) {
-	const limit, callers, rounds = 10, 8, 2000
-	a := newAdmission(limit)
-	var all sync.WaitGroup
-	for range callers {
-		all.Go(func() {
-			for i := range rounds {
-				n := 1 + i%4
-				if a.enter(n) {
-					if in := int(a.inFlight.Load()); in < n {
-						t.Errorf("%d in flight, %d of them mine", in, n)
-					}
-					a.leave(n)
-				}
-			}
-		})
-	}
-	all.Wait()
-	require.Zero(t, a.inFlight.Load())
-	require.True(t, a.enter(limit))
-	require.False(t, a.enter(1))
-	a.leave(limit)
-	require.False(t, a.enter(limit+1))
 }

@@ -101,9 +101,7 @@ func (p page) api(s *server.Server) {
 	}
 	p.gauge("http_connections", float64(stats.Connections))
 	p.counter("http_lists_made_total", stats.ListsMade)
-	p.gauge("admission_in_flight_operations", float64(stats.InFlight))
-	p.gauge("admission_limit_operations", float64(stats.MaxInFlight))
-	p.counter("admission_refused_total", stats.Refused)
+	p.overload(&stats.Overload)
 	p.handshakes(&stats.Handshakes)
 }
 
@@ -117,6 +115,20 @@ func (p page) handshakes(h *handshake.Stats) {
 	}
 	p.to <- prometheus.MustNewConstHistogram(p.descs["tls_handshake_seconds"], h.Took.Count(), h.Took.Sum(),
 		maps.Collect(h.Took.Classic()))
+}
+
+func (p page) overload(o *server.Overload) {
+	p.gauge("http_connections_limit", float64(o.MaxConns))
+	p.gauge("turns", float64(o.InTurn))
+	p.gauge("turns_limit", float64(o.Turns))
+	for urgency, n := range o.Waiting {
+		p.gauge("turns_waiting_requests", float64(n), urgency)
+	}
+	for reason, n := range o.Refused {
+		p.counter("overload_refusals_total", n, reason)
+	}
+	p.to <- prometheus.MustNewConstHistogram(p.descs["turn_wait_seconds"], o.Waits.Count, o.Waits.Sum.Seconds(),
+		o.Waits.Buckets())
 }
 
 func (p page) sold(e *engine.Engine, stats *engine.Stats) {

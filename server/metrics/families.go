@@ -17,9 +17,16 @@ var families = []struct {
 	{"http_connections", "Open connections of the API.", nil},
 	{"http_lists_made_total",
 		"Lists of sessions or stock that were encoded, each for all readers until the stock changes.", nil},
-	{"admission_in_flight_operations", "Operations in flight: admitted and not yet answered.", nil},
-	{"admission_limit_operations", "Most operations that may be in flight.", nil},
-	{"admission_refused_total", "Operations refused by admission control, with the code overloaded.", nil},
+	{"http_connections_limit", "Most open connections of the API.", nil},
+	{"turns", "Turns that are taken: requests that are being served. A batch takes several.", nil},
+	{"turns_limit", "Turns that there are. Further requests wait.", nil},
+	{"turns_waiting_requests", "Requests that wait for a turn, by urgency: finishing (confirms, releases and reads of " +
+		"one's own), buying, browsing, or early (before the Retry-After of an earlier refusal on the connection).",
+		[]string{"urgency"}},
+	{"turn_wait_seconds", "Time that a request waited for its turn, of those that had to wait and were served.", nil},
+	{"overload_refusals_total", "Requests and connections refused as overloaded, by reason: waited (too long for a " +
+		"turn), early (before the Retry-After of an earlier refusal), key (too many requests of the key in flight), " +
+		"connections or address (too many connections, of all or from one address).", []string{"reason"}},
 	{"tls_handshakes_in_progress", "TLS handshakes of the API that have begun and not ended.", nil},
 	{"tls_handshakes_waiting", "TLS handshakes of the API that wait for their turn to compute.", nil},
 	{"tls_handshakes_total",

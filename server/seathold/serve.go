@@ -36,6 +36,7 @@ type serveCommand struct {
 	TTL        time.Duration `default:"17m" env:"SEATHOLD_TTL" help:"How long a hold lasts unless the request asks for less (default: ${default})."`
 	Checkpoint int           `name:"checkpoint-after" env:"SEATHOLD_CHECKPOINT_AFTER" placeholder:"RECORDS" help:"Write a checkpoint after so many records (default: a million, or twice the number of reservations if that is more)."`
 	Tables     tables        `embed:""`
+	Limits     limits        `embed:""`
 	Callers    callers       `embed:""`
 	Standby    standby       `embed:""`
 	Logs       logFlags      `embed:""`
@@ -98,7 +99,7 @@ func (c *serveCommand) prepare(p *process, l *logs) (*service, error) {
 	if c.Checkpoint < 0 {
 		return nil, usagef("--checkpoint-after %d is negative", c.Checkpoint)
 	}
-	err := c.Tables.check()
+	err := errors.Join(c.Tables.check(), c.Limits.check())
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +137,11 @@ func (s *service) run() error {
 		return errors.Join(err, s.api.Close())
 	}
 	api, err := server.New(context.Background(), server.Options{Engine: s.engine, Keys: s.keys, Log: s.log,
-		Access: s.logs.access})
+		Access:                   s.logs.access,
+		MaxConnections:           s.command.Limits.MaxConnections,
+		MaxConnectionsPerAddress: s.command.Limits.MaxConnectionsPerAddress,
+		MaxInFlight:              s.command.Limits.MaxInFlight,
+		MaxInFlightPerKey:        s.command.Limits.MaxInFlightPerKey})
 	if err != nil {
 		return errors.Join(err, s.api.Close())
 	}

@@ -1,0 +1,194 @@
+package server
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// modelQueue is turnQueue as plain lists.
+type modelQueue struct{ lanes [urgencies][]*waiter }
+
+func (m *modelQueue) remove(w *waiter) {
+	lane := &m.lanes[w.urgency]
+	*lane = slices.DeleteFunc(*lane, func(o *waiter) bool { return o == w })
+}
+
+// expected returns the urgency whose turn is next, after so many picks.
+func (m *modelQueue) expected(picks uint64) (urgency, bool) {
+	if picks%browsingShare == browsingShare-1 && len(m.lanes[browsing]) > 0 {
+		return browsing, true
+	}
+	if picks%buyingShare == buyingShare-1 && len(m.lanes[buying]) > 0 {
+		return buying, true
+	}
+	for u := range m.lanes {
+		if len(m.lanes[u]) > 0 {
+			return urgency(u), true
+		}
+	}
+	return 0, false
+}
+
+// passedOver is how often each caller of a lane was passed over for another since it was served or joined.
+type passedOver map[callerID]map[callerID]int
+
+// Whatever is pushed, picked and removed, in whatever order: the urgency that is due is served, from a caller the one
+// that came first, and nobody is served twice while another caller of the same urgency waits. The earliest deadline is
+// known, and nothing is kept of callers who no longer wait.
+func TestTurnQueue(t *testing.T) {
+	seed := rand.Uint64()
+	t.Log("seed", seed)
+	dice := rand.New(rand.NewPCG(seed, 0))
+	for range 200 {
+		q, m := &turnQueue{}, &modelQueue{}
+		passed := [urgencies]passedOver{{}, {}, {}, {}}
+		callers := 1 + dice.IntN(6)
+		start := time.Now()
+		for range 300 {
+			switch {
+			case dice.IntN(2) == 0:
+				w := &waiter{urgency: urgency(dice.IntN(int(urgencies))), weight: 1, rounds: 1,
+					caller: callerID{key: dice.IntN(callers)}}
+				if w.urgency != finishing {
+					w.deadline = start.Add(time.Duration(dice.IntN(1000)))
+				}
+				if !slices.ContainsFunc(m.lanes[w.urgency], func(o *waiter) bool { return o.caller == w.caller }) {
+					delete(passed[w.urgency], w.caller)
+				}
+				q.push(w)
+				m.lanes[w.urgency] = append(m.lanes[w.urgency], w)
+			case dice.IntN(5) == 0:
+				lane := m.lanes[dice.IntN(int(urgencies))]
+				if len(lane) > 0 {
+					w := lane[dice.IntN(len(lane))]
+					q.remove(w)
+					m.remove(w)
+				}
+			default:
+				w := q.next()
+				require.Same(t, w, q.next())
+				u, some := m.expected(q.picks)
+				require.Equal(t, some, w != nil)
+				if !some {
+					continue
+				}
+				require.Equal(t, u, w.urgency)
+				checkTurnOf(t, m, passed[u], w)
+				q.pick(w)
+				m.remove(w)
+			}
+			checkTurnQueue(t, q, m)
+		}
+	}
+}
+
+// checkTurnOf checks that w is the first of its caller, and that no other caller who waits is passed over twice for it.
+func checkTurnOf(t *testing.T, m *modelQueue, passed passedOver, w *waiter) {
+	waits := map[callerID]bool{}
+	for _, o := range m.lanes[w.urgency] {
+		if !waits[o.caller] && o.caller == w.caller {
+			require.Same(t, o, w, "first come, first served")
+		}
+		waits[o.caller] = true
+	}
+	for caller := range passed {
+		if !waits[caller] {
+			delete(passed, caller)
+		}
+	}
+	delete(passed, w.caller)
+	for caller := range waits {
+		if caller == w.caller {
+			continue
+		}
+		if passed[caller] == nil {
+			passed[caller] = map[callerID]int{}
+		}
+		passed[caller][w.caller]++
+		require.LessOrEqual(t, passed[caller][w.caller], 1, "a caller is passed over")
+	}
+}
+
+func checkTurnQueue(t *testing.T, q *turnQueue, m *modelQueue) {
+	var first *waiter
+	waiting := 0
+	for u := range m.lanes {
+		callers := map[callerID]bool{}
+		for _, w := range m.lanes[u] {
+			callers[w.caller] = true
+			if !w.deadline.IsZero() && (first == nil || w.deadline.Before(first.deadline)) {
+				first = w
+			}
+			if !w.deadline.IsZero() {
+				waiting++
+			}
+		}
+		require.Equal(t, len(m.lanes[u]), q.lanes[u].count)
+		require.Len(t, q.lanes[u].lines, len(callers))
+		require.Equal(t, len(callers) == 0, q.lanes[u].at == nil)
+	}
+	require.Len(t, q.deadlines, waiting)
+	require.Equal(t, first == nil, q.firstDeadline() == nil)
+	if first != nil {
+		require.Equal(t, first.deadline, q.firstDeadline().deadline)
+	}
+}
+
+// served picks n requests and returns how many of them each caller had, by key.
+func served(q *turnQueue, n int) map[int]int {
+	by := map[int]int{}
+	for range n {
+		w := q.next()
+		q.pick(w)
+		by[w.caller.key]++
+	}
+	return by
+}
+
+// Of each urgency some are served while all wait; requests that come too early only when nobody else waits.
+func TestTurnShares(t *testing.T) {
+	q := &turnQueue{}
+	for u := range urgencies {
+		for range 64 {
+			q.push(&waiter{urgency: u, weight: 1, rounds: 1, caller: callerID{key: int(u)}})
+		}
+	}
+	require.Equal(t, map[int]int{int(finishing): 48, int(buying): 12, int(browsing): 4}, served(q, 64))
+	require.Equal(t, map[int]int{int(finishing): 16, int(buying): 52, int(browsing): 60, int(tooEarly): 64},
+		served(q, 3*64))
+	require.Nil(t, q.next())
+}
+
+// Callers share the turns, however many requests each of them has waiting. A caller whose requests cost more, or who
+// has a crowd waiting, is served less often; alone it is served all the time.
+func TestTurnsAreShared(t *testing.T) {
+	push := func(q *turnQueue, key, n, rounds int) {
+		for range n {
+			q.push(&waiter{urgency: buying, weight: 1, rounds: rounds, caller: callerID{key: key}})
+		}
+	}
+	q := &turnQueue{}
+	push(q, 1, 200, 1)
+	push(q, 2, 20, 1)
+	require.Equal(t, map[int]int{1: 20, 2: 20}, served(q, 40))
+	require.Equal(t, map[int]int{1: 180}, served(q, 180))
+
+	q = &turnQueue{}
+	push(q, 1, 10, 10) // as batches of ten
+	push(q, 2, 30, 1)
+	require.Equal(t, map[int]int{1: 3, 2: 30}, served(q, 33))
+	require.Equal(t, map[int]int{1: 7}, served(q, 7))
+
+	q = &turnQueue{}
+	push(q, 1, 5000, 1)
+	push(q, 2, 200, 1)
+	push(q, 3, 200, 1)
+	by := served(q, 430)
+	require.Equal(t, map[int]int{1: 48, 2: 191, 3: 191}, by)
+	require.Equal(t, 5000-48+9+9, served(q, 5000-48+9+9)[1]+18)
+	require.Nil(t, q.next())
+}
