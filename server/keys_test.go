@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -115,6 +116,32 @@ func TestSwappedWords(t *testing.T) {
 	}
 	require.True(t, accepted(strings.Repeat("a", 17), strings.Repeat("b", 16)))
 	require.True(t, accepted(strings.Repeat("a", 16), strings.Repeat("b", 15)))
+}
+
+// FuzzKeyFile checks that of any file either all lines are accepted, each with a good name, or none; and that no error
+// contains what may be a key.
+func FuzzKeyFile(f *testing.F) {
+	f.Add(keyFile)
+	f.Add("\ufeffsell " + sellKey + " shop\r\nsell " + sellKey + " shop")
+	f.Add("sell shop-gateway-paris " + sellKey + "\nread " + sellKey + " shop-gateway-paris")
+	name := regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+	f.Fuzz(func(t *testing.T, text string) {
+		lines, err := parseKeyFile([]byte(text))
+		for _, word := range strings.Fields(text) {
+			if err != nil && len(word) >= minKey && !strings.Contains(err.Error(), "the role") {
+				require.NotContains(t, err.Error(), word)
+			}
+		}
+		require.Equal(t, err == nil, len(lines) > 0)
+		require.LessOrEqual(t, len(lines), maxKeys)
+		roles := map[string]Role{}
+		for _, l := range lines {
+			require.Regexp(t, name, l.name)
+			require.NotEqual(t, Anonymous, l.name)
+			require.Contains(t, []Role{0, l.role}, roles[l.name], "keys that share a name have one role")
+			roles[l.name] = l.role
+		}
+	})
 }
 
 // TestReload checks what a key file that is read again changes: all of it, or nothing if it is faulty.
