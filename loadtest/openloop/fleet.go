@@ -97,17 +97,28 @@ func (f *fleet) clear(w window) {
 
 // total adds up all counts.
 func (f *fleet) total() *counts {
-	sum := newCounts(window{})
+	sum := newCounts(f.tallies[0].window)
 	for i := range f.tallies {
 		t := &f.tallies[i]
 		t.mu.Lock()
-		if t.sales != nil && sum.sales == nil {
-			sum.sales = make([]int, len(t.sales))
-		}
 		sum.add(t.counts)
 		t.mu.Unlock()
 	}
 	return sum
+}
+
+// answered reports whether any request of the load was answered.
+func (f *fleet) answered() bool {
+	for i := range f.tallies {
+		t := &f.tallies[i]
+		t.mu.Lock()
+		some := len(t.results[reserving]) > 0
+		t.mu.Unlock()
+		if some {
+			return true
+		}
+	}
+	return false
 }
 
 // fail ends the load with a fault of the server.

@@ -13,9 +13,10 @@ import (
 type load struct {
 	*fleet
 	window window
-	number uint64 // of the load
-	think  time.Duration
-	own    *counts // of the dispatcher of an open loop
+	number uint64        // of the load
+	think  time.Duration // the mean of a closed loop's pauses
+	spread time.Duration // over which the first buyers of a closed loop come
+	own    *counts       // of the dispatcher of an open loop
 	ended  chan struct{}
 	buyers sync.WaitGroup
 }
@@ -40,17 +41,22 @@ func (l *load) random(connection int) *rand.Rand {
 // last one is served, after a pause with the mean think.
 func (f *fleet) closedLoop(ctx context.Context, think, warmup, duration time.Duration) (*measurement, error) {
 	l := f.begin(warmup, duration)
-	l.think = think
-	for i, c := range f.connections {
+	l.think, l.spread = think, think // so that the load begins evenly
+	l.serveAll()
+	return l.finish(ctx)
+}
+
+// serveAll starts the buyers of a closed loop.
+func (l *load) serveAll() {
+	for i, c := range l.connections {
 		l.buyers.Go(func() {
-			if f.crowd.Pipeline > 1 {
+			if l.crowd.Pipeline > 1 {
 				l.pipeline(c)
 			} else {
 				l.serve(c, l.random(i))
 			}
 		})
 	}
-	return l.finish(ctx)
 }
 
 // finish waits until the load ends, and returns what was measured.
@@ -63,7 +69,7 @@ func (l *load) finish(ctx context.Context) (*measurement, error) {
 	}
 	m.spent(before, l.processorTimes())
 	close(l.ended)
-	cut := time.AfterFunc(time.Until(l.cutoff), func() {
+	cut := time.AfterFunc(answerTime, func() {
 		for _, c := range l.connections {
 			c.cut()
 		}
@@ -123,8 +129,7 @@ func (l *load) serve(c *connection, random *rand.Rand) {
 	timer := time.NewTimer(0)
 	<-timer.C
 	pause := func() time.Duration { return time.Duration(random.ExpFloat64() * float64(l.think)) }
-	// The first buyers come spread over the pause, so that the load begins evenly.
-	due := l.now() + time.Duration(random.Float64()*float64(l.think))
+	due := l.now() + time.Duration(random.Float64()*float64(l.spread))
 	for {
 		b := buyer{n: l.next.Add(1), arrived: due, due: due}
 		if !l.sleep(timer, due) {

@@ -29,8 +29,13 @@ import (
 type commands struct {
 	Run         runCommand         `cmd:"" help:"Make one load and print the results."`
 	Sweep       sweepCommand       `cmd:"" help:"Load the server from a tenth of its capacity to ten times it, with each kind of client."`
+	Storm       stormCommand       `cmd:"" help:"Many connections come in one second and buy."`
+	Greedy      greedyCommand      `cmd:"" help:"One caller with thousands of connections beside polite ones."`
+	Slow        slowCommand        `cmd:"" help:"Slow senders and slow readers: the server's memory, and a buyer's time meanwhile."`
+	Poll        pollCommand        `cmd:"" help:"Pollers of the session list beside buyers."`
 	Table       tableCommand       `cmd:"" help:"Write the table and the picture of reports into a Markdown file."`
 	Certificate certificateCommand `cmd:"" help:"Make an authority and a certificate for 127.0.0.1."`
+	Beside      besideCommand      `cmd:"" hidden:"" help:"Load until the standard input ends. The other commands start it."`
 }
 
 func main() {

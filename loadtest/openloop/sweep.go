@@ -25,6 +25,9 @@ type sweepCommand struct {
 // shares are the loads of a sweep, as multiples of the capacity.
 var shares = []float64{0.1, 0.5, 1, 2, 5, 10}
 
+// quicker is how many times shorter --quick makes each load.
+const quicker = 5
+
 // overload is the share at which a sweep is judged.
 const overload = 10
 
@@ -48,10 +51,10 @@ type series struct {
 const capacityConnections = 64
 
 // Run sweeps.
-func (c *sweepCommand) Run(ctx context.Context) error {
+func (c sweepCommand) Run(ctx context.Context) error {
 	shares := shares
 	if c.Quick {
-		shares, c.Count = []float64{0.1, 1, overload}, min(c.Count, 800*time.Millisecond)
+		shares, c.Count = []float64{0.1, 1, overload}, c.Count/quicker
 		c.Connections = max(1, c.Connections/10)
 	}
 	r := &sweepReport{Connections: c.Connections}
@@ -73,7 +76,7 @@ func (c *sweepCommand) Run(ctx context.Context) error {
 }
 
 // crowdOf returns the target and the buyers of a client.
-func (c *sweepCommand) crowdOf(name string) (*target, crowd, error) {
+func (c sweepCommand) crowdOf(name string) (*target, crowd, error) {
 	t, who := c.Target, crowd{Connections: c.Connections, Patience: 10 * time.Second, Pipeline: 1, Seed: c.Seed}
 	switch name {
 	case "new", "tls-new":
@@ -91,7 +94,7 @@ func (c *sweepCommand) crowdOf(name string) (*target, crowd, error) {
 }
 
 // client sweeps with one client, in a closed and in an open loop.
-func (c *sweepCommand) client(ctx context.Context, name string, shares []float64) ([]*series, error) {
+func (c sweepCommand) client(ctx context.Context, name string, shares []float64) ([]*series, error) {
 	t, who, err := c.crowdOf(name)
 	if err != nil {
 		return nil, err
@@ -139,10 +142,12 @@ func capacityOf(ctx context.Context, t *target, who crowd, count time.Duration) 
 	}
 	m, err := f.closedLoop(ctx, 0, count/3, count)
 	if err == nil && m.Goodput == 0 {
-		err = errors.New("the server sold nothing")
+		err = errNothingSold
 	}
 	return m.Goodput, err
 }
+
+var errNothingSold = errors.New("the server sold nothing")
 
 // offer offers a number of buyers a second. In a closed loop, each connection pauses for as long as makes that rate if
 // answers take no time.
@@ -210,7 +215,7 @@ func loopName(open bool) string {
 }
 
 // conclude returns an error if a goal was missed, unless the sweep is quick.
-func (c *sweepCommand) conclude(r *sweepReport) error {
+func (c sweepCommand) conclude(r *sweepReport) error {
 	var missed []error
 	for _, s := range r.Series {
 		for _, g := range s.goals() {

@@ -19,10 +19,17 @@ func TestSweep(t *testing.T) {
 	_, layered := realServer(t, secure)
 	dir := t.TempDir()
 	c := sweepCommand{Target: target{URL: plain, CA: ca, Sources: 1, Quantity: 1}, TLSURL: layered, Connections: 80,
-		Seed: 1, Clients: []string{"kept", "new", "tls-kept", "tls-new", "tls-resumed"}, Count: 50 * time.Millisecond,
+		Seed: 1, Clients: []string{"kept", "new", "tls-kept", "tls-new", "tls-resumed"}, Count: 250 * time.Millisecond,
 		Quick:  true,
 		Report: filepath.Join(dir, "sweep.json")}
-	require.NoError(t, c.Run(t.Context()))
+	growing(t, c.Count, func(d time.Duration) bool {
+		c.Count = d
+		err := c.Run(t.Context())
+		if err != nil {
+			require.ErrorIs(t, err, errNothingSold)
+		}
+		return err == nil
+	})
 	page := filepath.Join(dir, "page.md")
 	require.NoError(t, os.WriteFile(page, []byte("before\n"+beginMarker+"\nold\n"+endMarker+"\nafter\n"), 0o600))
 	table := tableCommand{Reports: dir, Into: page, Picture: filepath.Join(dir, "sweep.svg"), About: []string{"a machine"}}

@@ -17,7 +17,7 @@ import (
 
 // tableCommand writes the reports of the other commands as Markdown.
 type tableCommand struct {
-	Reports string   `arg:"" help:"The directory with sweep.json; it may be missing."`
+	Reports string   `arg:"" help:"The directory with the reports of scripts/load; some may be missing."`
 	Into    string   `required:"" placeholder:"FILE" help:"Write into this Markdown file, between its markers."`
 	Picture string   `placeholder:"FILE" help:"Also draw the sweep into this file, SVG."`
 	About   []string `sep:"none" help:"A line above the table. Several are allowed."`
@@ -48,6 +48,14 @@ func (c *tableCommand) Run() error {
 			}
 		}
 	}
+	others, err := partRows(c.Reports)
+	if err != nil {
+		return err
+	}
+	if len(others) > 0 {
+		b.WriteString("\n| what | figure | beside it | goal | |\n| --- | --- | --- | --- | --- |\n")
+		b.WriteString(strings.Join(others, "\n") + "\n")
+	}
 	before, err := os.ReadFile(c.Into)
 	if err != nil {
 		return err
@@ -57,6 +65,20 @@ func (c *tableCommand) Run() error {
 		return fmt.Errorf("%s: %w", c.Into, err)
 	}
 	return os.WriteFile(c.Into, after, 0o644)
+}
+
+// partRows returns the rows of the measurements beside the sweep.
+func partRows(reports string) (rows []string, err error) {
+	for _, name := range []string{"storm", "greedy", "senders", "readers", "poll"} {
+		var r partReport
+		if _, err := readJSON(filepath.Join(reports, name+".json"), &r); err != nil {
+			return nil, err
+		}
+		for _, row := range r.Rows {
+			rows = append(rows, row.String())
+		}
+	}
+	return rows, nil
 }
 
 // insert returns the file with the table between its markers.

@@ -49,12 +49,13 @@ type counts struct {
 	left       int // buyers whose patience ended
 	handshakes int
 	resumed    int   // of handshakes
-	sales      []int // by whole seconds since the window's start; nil unless wanted
+	sales      []int // sold, by whole seconds since the window's start
 	firstSale  time.Duration
 }
 
 func newCounts(w window) *counts {
 	c := &counts{window: w, refused: newHistogram(), lags: newHistogram()}
+	c.sales = make([]int, (w.to-w.from+time.Second-1)/time.Second)
 	for k := range c.results {
 		c.results[k], c.accepted[k] = map[string]int{}, newHistogram()
 	}
@@ -78,9 +79,7 @@ func (t *tally) answer(k kind, due, now time.Duration, code string) {
 	defer t.mu.Unlock()
 	if code == "ok" && k != reserving && t.window.has(now) {
 		t.sold++
-		if t.sales != nil {
-			t.sales[int((now-t.window.from)/time.Second)]++
-		}
+		t.sales[int((now-t.window.from)/time.Second)]++
 		if t.firstSale == 0 || now < t.firstSale {
 			t.firstSale = now
 		}
