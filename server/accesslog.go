@@ -138,6 +138,7 @@ func (a *accessLog) write(c *conn, seen *observation, took time.Duration, why ki
 		slog.Int("bytes", seen.bytes),
 		slog.Float64("seconds", seconds(took)),
 		slog.Float64("read_seconds", seconds(time.Duration(seen.began-seen.arrived))),
+		slog.Float64("waited_seconds", seconds(seen.waited)),
 		slog.String("key", seen.caller.Name),
 		slog.String("remote", c.RemoteAddr().String()),
 		slog.String("request_id", string(l.text[l.path:l.id])),

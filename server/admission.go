@@ -30,7 +30,12 @@ func (x *exchange) inTurn(u urgency, answer func(*exchange)) {
 		w.rounds = 1 + len(x.ctx.Request.Body())/bytesPerTurn
 		w.weight = s.turns.weightOf(len(x.ctx.Request.Body()))
 	}
-	if !s.turns.take(w) {
+	w.arrived = time.Time{}
+	taken := s.turns.take(w)
+	if !w.arrived.IsZero() {
+		x.seen.waited = time.Since(w.arrived)
+	}
+	if !taken {
 		c.refused(w.reason, s.turns.pause)
 		x.fail(&engine.Refusal{Code: engine.Overloaded})
 		return

@@ -45,8 +45,9 @@ type observation struct {
 	status  int
 	bytes   int // of the body
 	caller  Caller
-	arrived int64 // when the request's first byte was read; this and the next in ns since the observer was made
-	began   int64 // when the request was complete and the handler began
+	arrived int64         // when the request's first byte was read; this and the next in ns since the observer was made
+	began   int64         // when the request was complete and the handler began
+	waited  time.Duration // for its turn
 	id      []byte
 	made    [correlation.NewSize]byte // the id, if the client sent none
 	line    *line                     // what the access log needs; nil while there is none

@@ -53,7 +53,7 @@ type waiter struct {
 	rounds    int       // its cost: how many requests of others are served in return
 	notBefore time.Time // the end of the last Retry-After on its connection
 
-	arrived  time.Time
+	arrived  time.Time     // when it began to wait; zero if it did not
 	deadline time.Time     // when it is refused; zero for never
 	reason   refusalReason // why it is then refused
 

@@ -99,6 +99,13 @@ func (p page) api(s *server.Server) {
 	for status, n := range stats.Answers {
 		p.counter("http_answers_total", n, strconv.Itoa(status))
 	}
+	for _, a := range stats.ByKey {
+		p.counter("http_key_answers_total", a.Count, a.Key, a.Route, strconv.Itoa(a.Status))
+	}
+	for i := range stats.Latencies {
+		l := &stats.Latencies[i]
+		p.waits("http_wait_seconds", &l.Counts, l.Route, l.Result)
+	}
 	p.gauge("http_connections", float64(stats.Connections))
 	p.counter("http_lists_made_total", stats.ListsMade)
 	p.overload(&stats.Overload)

@@ -53,6 +53,7 @@ func openOn(t testing.TB, b journal.Backend) *opened {
 	o := &opened{Server: s, engine: e, loaded: &metrics.Reloads{}}
 	o.loaded.Succeeded("keys", time.Unix(1_700_000_000, 0))
 	registry := metrics.NewRegistry(metrics.Build{Version: "test"}, func() *server.Server { return s }, o.loaded)
+	registry.MustRegister(metrics.LogLines(func() uint64 { return 0 }))
 	o.page = metrics.Page(registry)
 	return o
 }
@@ -139,22 +140,28 @@ func TestPageShowsWhatHappened(t *testing.T) {
 	v := values(t, o.scrape(t))
 	pools := float64(len(o.engine.Sale().Pools))
 	for series, want := range map[string]float64{
-		`seathold_operations_total{call="reserve",code="ok"}`:                     3,
-		`seathold_operations_total{call="reserve",code="repeated"}`:               1,
-		`seathold_operations_total{call="reserve",code="session_limit_exceeded"}`: 1,
-		`seathold_operations_total{call="confirm",code="ok"}`:                     1,
-		`seathold_operations_total{call="release",code="ok"}`:                     1,
-		`seathold_operations_total{call="account",code="ok"}`:                     1,
-		`seathold_operation_journal_seconds_count{call="confirm"}`:                1,
-		`seathold_operation_engine_seconds_count{call="confirm"}`:                 1,
-		`seathold_http_answers_total{status="201"}`:                               3,
-		`seathold_http_answers_total{status="404"}`:                               1,
-		`seathold_reservations{state="held"}`:                                     1,
-		`seathold_reservations{state="confirmed"}`:                                1,
-		`seathold_reservations{state="released"}`:                                 1,
-		`seathold_reservations{state="expired"}`:                                  0,
-		`seathold_waits_total{result="completed"}`:                                0,
-		`seathold_waits_total{result="timed_out"}`:                                0,
+		`seathold_operations_total{call="reserve",code="ok"}`:                           3,
+		`seathold_operations_total{call="reserve",code="repeated"}`:                     1,
+		`seathold_operations_total{call="reserve",code="session_limit_exceeded"}`:       1,
+		`seathold_operations_total{call="confirm",code="ok"}`:                           1,
+		`seathold_operations_total{call="release",code="ok"}`:                           1,
+		`seathold_operations_total{call="account",code="ok"}`:                           1,
+		`seathold_operation_journal_seconds_count{call="confirm"}`:                      1,
+		`seathold_operation_engine_seconds_count{call="confirm"}`:                       1,
+		`seathold_http_answers_total{status="201"}`:                                     3,
+		`seathold_http_answers_total{status="404"}`:                                     1,
+		`seathold_http_key_answers_total{key="anonymous",route="reserve",status="201"}`: 3,
+		`seathold_http_key_answers_total{key="anonymous",route="unknown",status="404"}`: 1,
+		`seathold_http_wait_seconds_count{result="ok",route="confirm"}`:                 1,
+		`seathold_http_wait_seconds_bucket{result="ok",route="confirm",le="+Inf"}`:      1,
+		`seathold_http_wait_seconds_count{result="refused",route="reserve"}`:            2,
+		`seathold_log_lines_dropped_total`:                                              0,
+		`seathold_reservations{state="held"}`:                                           1,
+		`seathold_reservations{state="confirmed"}`:                                      1,
+		`seathold_reservations{state="released"}`:                                       1,
+		`seathold_reservations{state="expired"}`:                                        0,
+		`seathold_waits_total{result="completed"}`:                                      0,
+		`seathold_waits_total{result="timed_out"}`:                                      0,
 		`seathold_accounts`: 1,
 		`seathold_tickets{discipline="Athletics",programme="olympic",session="ATH02",state="held"}`: 1,
 		`seathold_tickets{discipline="Athletics",programme="olympic",session="ATH02",state="sold"}`: 2,

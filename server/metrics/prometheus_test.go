@@ -81,7 +81,7 @@ type prometheus struct {
 }
 
 // startPrometheus starts Debian's Prometheus with the shipped files, with short intervals, on one server's page.
-func startPrometheus(t *testing.T, page string) *prometheus {
+func startPrometheus(t *testing.T, page string, more ...string) *prometheus {
 	dir := t.TempDir()
 	duration := regexp.MustCompile(`(?m)^(\s*(?:scrape_interval|scrape_timeout|evaluation_interval|for): )\S+$`)
 	for _, name := range []string{"prometheus.yml", "recording.yml", "alerts.yml"} {
@@ -91,8 +91,8 @@ func startPrometheus(t *testing.T, page string) *prometheus {
 		text = []byte(strings.ReplaceAll(string(text), "127.0.0.1:9090", page))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), text, 0o600))
 	}
-	command := exec.Command("prometheus", "--config.file="+filepath.Join(dir, "prometheus.yml"),
-		"--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address=127.0.0.1:0")
+	command := exec.Command("prometheus", append(more, "--config.file="+filepath.Join(dir, "prometheus.yml"),
+		"--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address=127.0.0.1:0")...)
 	out, err := command.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, command.Start())
@@ -241,6 +241,24 @@ func alertFires(t *testing.T, o *opened, stop, resume func()) {
 	resume()
 	p.until(`ALERTS{alertname="SeatholdJournalDown"}`, 0)
 	require.Equal(t, http.StatusOK, call(t, http.MethodGet, operator.URL+"/readyz", ""))
+}
+
+// A Prometheus that takes native histograms has the clients' waits in one.
+func TestPrometheusTakesNativeHistograms(t *testing.T) {
+	t.Parallel()
+	o := open(t)
+	operator := httptest.NewServer(operator.New(operator.Options{Ready: o.Ready, Metrics: o.page}).Handler)
+	t.Cleanup(operator.Close)
+	api := o.serve(t)
+	for n := range 100 {
+		require.Equal(t, 200, call(t, http.MethodGet, fmt.Sprintf("%s/v1/accounts/b%d", api, n), ""))
+	}
+	require.Equal(t, 404, call(t, http.MethodGet, api+"/v1/sessions/NONE", "")) // the last but one is observed by then
+	p := startPrometheus(t, strings.TrimPrefix(operator.URL, "http://"), "--enable-feature=native-histograms")
+	p.until(`histogram_count(seathold_http_wait_seconds{route="account",result="ok"}) == 100`, 1)
+	p.until(`histogram_quantile(0.99, seathold_http_wait_seconds{route="account",result="ok"}) < 10`, 1)
+	p.until(`histogram_count(seathold_http_wait_seconds{route="release",result="ok"}) == 0`, 1)
+	p.until(`seathold_http_wait_seconds_bucket{route="account"}`, 0)
 }
 
 // mayBeEmpty are the queries of the dashboard that have no results while the sale is healthy.

@@ -184,9 +184,11 @@ func (s *service) serve(api *server.Server) error {
 }
 
 func (s *service) startOperator() {
+	registry := metrics.NewRegistry(metrics.ReadBuild(), s.server.Load, &s.reloads.results)
+	registry.MustRegister(metrics.LogLines(s.logs.pipe.Dropped))
 	s.operator = operator.New(operator.Options{
 		Ready: s.ready, Failed: s.failed, Notes: s.notes, Engine: s.inCharge, Arguments: publicArguments(os.Args),
-		Metrics: metrics.Page(metrics.NewRegistry(metrics.ReadBuild(), s.server.Load, &s.reloads.results)),
+		Metrics: metrics.Page(registry),
 		Keys:    s.keys, Loopback: s.admin.Addr().(*net.TCPAddr).IP.IsLoopback(), Log: s.log, Audit: s.log,
 	})
 	go func() {
