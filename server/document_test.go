@@ -93,8 +93,8 @@ func TestRefusalsAreListed(t *testing.T) {
 	require.ElementsMatch(t, want, rows)
 }
 
-// TestTemporaryRefusals checks that exactly the responses with the status 503 have the header Retry-After, and those with
-// 401 the challenge.
+// TestTemporaryRefusals checks that exactly the responses with the status 503 have the header Retry-After, and those
+// with 401 the challenge.
 func TestTemporaryRefusals(t *testing.T) {
 	contract.load(t)
 	for _, path := range contract.doc.Paths.InMatchingOrder() {

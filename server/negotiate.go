@@ -19,14 +19,14 @@ const (
 
 var codingNames = [codings]string{"identity", "gzip", "br"}
 
-// preferredCoding returns the coding that Accept-Encoding prefers (RFC 9110, 12.5.3), and of those the shortest. A
-// client that accepts none gets identity, as the RFC permits.
-func preferredCoding(h *fasthttp.RequestHeader) coding {
+// codingWeights returns the weight of each coding in Accept-Encoding (RFC 9110, 12.5.3), in thousandths. The weight of
+// one that is not accepted is 0 or negative.
+func codingWeights(h *fasthttp.RequestHeader) [codings]int {
 	const absent = -1
 	weights, others := [codings]int{absent, absent, absent}, absent
 	lines := h.PeekAll(fasthttp.HeaderAcceptEncoding)
 	if len(lines) == 0 {
-		return identity
+		return [codings]int{identity: 1000}
 	}
 	for _, line := range lines {
 		for element := range bytes.SplitSeq(line, []byte(",")) {
@@ -50,13 +50,21 @@ func preferredCoding(h *fasthttp.RequestHeader) coding {
 	if weights[identity] == absent && others == absent {
 		weights[identity] = 1 // acceptable, and the last choice
 	}
-	best, most := identity, 0
-	for c := identity; c < codings; c++ {
+	for c := range weights {
 		if weights[c] == absent {
 			weights[c] = others
 		}
-		if weights[c] > 0 && weights[c] >= most {
-			best, most = c, weights[c]
+	}
+	return weights
+}
+
+// preferredCoding returns the coding that Accept-Encoding prefers, and of those the shortest. A client that accepts
+// none gets identity, as the RFC permits.
+func preferredCoding(h *fasthttp.RequestHeader) coding {
+	best, most := identity, 0
+	for c, weight := range codingWeights(h) {
+		if weight > 0 && weight >= most {
+			best, most = coding(c), weight
 		}
 	}
 	return best

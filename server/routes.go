@@ -45,12 +45,12 @@ type resource struct {
 // decoded later.
 func (x *exchange) find(path []byte) (r resource, found bool) {
 	x.param = nil // of the previous request
-	if string(path) == "/openapi.yaml" {
-		return resource{get: (*exchange).readDocument, route: routeDocument, public: true}, true
-	}
 	rest, ok := bytes.CutPrefix(path, []byte("/v1/"))
 	if !ok {
-		return r, false
+		if publicFiles()[string(path)] == nil {
+			return r, false
+		}
+		return resource{get: (*exchange).readPublicFile, route: routeDocument, public: true}, true
 	}
 	collection, rest, deeper := bytes.Cut(rest, []byte("/"))
 	member, action, acts := bytes.Cut(rest, []byte("/"))
@@ -272,11 +272,6 @@ func (x *exchange) readAccount() {
 
 func (x *exchange) listPhases() {
 	x.respond(fasthttp.StatusOK, encode.Phases(roomOf(x.ctx), x.engine))
-}
-
-func (x *exchange) readDocument() {
-	x.ctx.SetContentType("application/yaml")
-	x.ctx.SetBodyString(document)
 }
 
 // respondReservation sends the reservation that the engine returned.

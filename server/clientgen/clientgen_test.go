@@ -48,7 +48,8 @@ func serve(t *testing.T) string {
 	return ln.Addr().String()
 }
 
-// modules installs the npm packages of package-lock.json into node_modules, unless it has them, and returns that folder.
+// modules installs the npm packages of package-lock.json into node_modules, unless they are there. It returns the
+// folder.
 func modules(t *testing.T) string {
 	t.Helper()
 	folder, err := filepath.Abs("node_modules")
@@ -130,4 +131,22 @@ func readmeCommands(t *testing.T) []string {
 	}
 	require.Fail(t, "server/README.md has no block with oapi-codegen")
 	return nil
+}
+
+// TestPage shows the page at /docs in Chromium, which can reach no other host.
+func TestPage(t *testing.T) {
+	chromium := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			chromium = path
+			break
+		}
+	}
+	if chromium == "" {
+		t.Skip("NOT RUN: a browser shows the page in this test; install Chromium")
+	}
+	modules(t)
+	t.Setenv("SEATHOLD_URL", "http://"+serve(t))
+	t.Setenv("SEATHOLD_CHROMIUM", chromium)
+	require.Equal(t, "done\n", run(t, ".", "node", "page.mjs"))
 }

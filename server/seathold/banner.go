@@ -39,7 +39,7 @@ func (s *service) banner(w io.Writer) error {
 	}
 	out.printf("  holds      last %s unless the request asks for less", s.command.TTL)
 	out.printf("  callers    %s", s.describeCallers())
-	out.printf("  API        %s (documented at /openapi.yaml)", s.url(s.api))
+	out.printf("  API        %s (documented at /docs)", s.url(s.api))
 	profiles := ""
 	if s.keys != nil {
 		profiles = "with an admin's key "
