@@ -300,8 +300,17 @@ func startParsers(t *testing.T) parsers {
 	s := must(New(context.Background(), Options{Engine: e}))(t)
 	own, fast, std := newByteListener("seathold"), newByteListener("fasthttp"), newByteListener("net/http")
 	s.http.Handler = func(ctx *fasthttp.RequestCtx) {
+		c := ctx.Conn().(*conn)
+		c.held.server = s
+		body, err := s.receive(ctx, c)
+		if err != nil {
+			own.of(ctx.RemoteAddr()).methods = append(own.of(ctx.RemoteAddr()).methods, string(ctx.Method()))
+			s.refuseBody(ctx, err)
+			return
+		}
 		v, q := own.of(ctx.RemoteAddr()), seenBy(ctx)
 		s.serve(ctx)
+		s.bodies.put(body)
 		v.methods = append(v.methods, q.method)
 		if !refusedUnread(ctx) {
 			v.requests = append(v.requests, q)

@@ -13,6 +13,8 @@ const (
 	// maxBatchBody is the most bytes of the body: a thousand packs of three sessions fit, with the longest account names.
 	// Only callers that may sell can make the server buffer this much, see headerReceived.
 	maxBatchBody = 512 << 10
+	// operationBytes is roughly what an operation and its result take.
+	operationBytes = 1536
 )
 
 // batch is the memory for the operations of one batch and their results. Batches are pooled apart from exchanges, since
@@ -32,8 +34,21 @@ func (x *exchange) batch() {
 		x.fail(err)
 		return
 	}
+	large := len(ops)*operationBytes > exempt
+	if large && !s.budget.take(&x.conn().held.answer, int64(len(ops)*operationBytes), nil) {
+		s.batches.Put(b)
+		x.fail(&engine.Refusal{Code: engine.Overloaded})
+		return
+	}
 	x.engine.Batch(s.calls, ops)
-	x.respond(fasthttp.StatusOK, appendResults(roomOf(x.ctx), ops))
+	if large {
+		room := s.results.Get().(*[]byte)
+		*room = appendResults((*room)[:0], ops)
+		x.respond(fasthttp.StatusOK, nil)
+		x.holdAnswer(*room, room)
+	} else {
+		x.respond(fasthttp.StatusOK, appendResults(roomOf(x.ctx), ops))
+	}
 	s.batches.Put(b) // not after a panic, which may leave it in any state
 }
 

@@ -48,11 +48,11 @@ func (s *snapshot) age(now time.Time) time.Duration {
 	return time.Duration(now.UnixNano() - s.checked.Load())
 }
 
-// init sets the most bytes that renderings may take, and allows a burst.
-func (b *board) init(limit int64) {
+// init sets the most bytes that lists may take, and the budget of those that are only being read. It allows a burst.
+func (b *board) init(budget *budget, limit int64) {
 	b.allowed.Store(int64(maxLag))
 	b.refilled = time.Now()
-	b.renderings.init(limit)
+	b.renderings.init(budget, limit)
 }
 
 // textOf returns the constant part of the JSON of a sale.

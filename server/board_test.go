@@ -30,7 +30,7 @@ type boarded struct {
 func startBoard(t *testing.T, limit int64) *boarded {
 	f := start(t, nil)
 	b := &boarded{fixture: f, board: &board{}, now: time.Now()}
-	b.board.init(limit)
+	b.board.init(newBudget(1<<20), limit)
 	b.board.refilled = b.now
 	return b
 }
@@ -298,6 +298,8 @@ func BenchmarkList(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			ctx, seen := &fasthttp.RequestCtx{}, observation{}
+			through := &conn{held: held{server: s}}
+			ctx.Init2(through, nil, false)
 			ctx.Request.SetRequestURI(c.path)
 			if c.accepted != "" {
 				ctx.Request.Header.Set("Accept-Encoding", c.accepted)
@@ -309,6 +311,7 @@ func BenchmarkList(b *testing.B) {
 			length := len(ctx.Response.Body())
 			b.ReportAllocs()
 			for b.Loop() {
+				through.written()
 				ctx.Response.Reset()
 				s.answer(ctx, &seen)
 			}

@@ -35,6 +35,9 @@ func (s *Server) headerReceived(h *fasthttp.RequestHeader) fasthttp.RequestConfi
 			h.Set(fasthttp.HeaderExpect, continues)
 		}
 	}
+	if n := h.ContentLength(); n > maxBody && n > bodyLimit(h) {
+		h.Set(fasthttp.HeaderExpect, continues) // so expect refuses it, and nothing is read
+	}
 	if isBatch(h) {
 		return fasthttp.RequestConfig{MaxRequestBodySize: maxBatchBody}
 	}
@@ -69,7 +72,7 @@ func bodyLimit(h *fasthttp.RequestHeader) int {
 	return maxBody
 }
 
-// expect responds to `Expect: 100-continue`, so that a body that is too large is refused before it is sent.
+// expect responds to `Expect: 100-continue`, and refuses a body that is too large before it is sent or read.
 func (s *Server) expect(ctx *fasthttp.RequestCtx) int {
 	if h := &ctx.Request.Header; h.ContentLength() > bodyLimit(h) {
 		s.unreadable(ctx, fasthttp.ErrBodyTooLarge)

@@ -204,6 +204,7 @@ type conn struct {
 	socket   net.Conn // what was accepted
 	listener *listener
 	seen     timeline
+	held     held
 
 	address   netip.Addr // of the client, or the network of an IPv6 client
 	notBefore time.Time  // the end of the last Retry-After; used by the worker of the connection only
@@ -218,13 +219,14 @@ type conn struct {
 // the connection without writing the responses to the complete requests before it.
 func (c *conn) Read(p []byte) (int, error) {
 	c.seen.end(c)
+	c.written()
 	n, err := c.Conn.Read(p)
 	if n > 0 {
 		c.seen.read()
 		c.received.Store(true)
 		c.inFlight.Store(true)
 	}
-	if err == io.EOF && c.received.Load() {
+	if c.held.ended = n == 0 && err == io.EOF; err == io.EOF && c.received.Load() {
 		err = io.ErrUnexpectedEOF
 	}
 	return n, err

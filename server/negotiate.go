@@ -123,6 +123,11 @@ func (x *exchange) respondShared(r *rendering, contentType string) {
 		h.SetContentEncoding(codingNames[r.coding])
 	}
 	x.ctx.Response.SetBodyRaw(r.body)
+	if len(r.body) > exempt {
+		c := x.conn()
+		x.server.budget.attach(r, c)
+		c.held.shared = r
+	}
 	x.markStandby()
 }
 

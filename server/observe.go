@@ -231,9 +231,25 @@ func (t *timeline) end(c *conn) {
 // serve answers one request. During a shutdown it is the last of its connection.
 func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 	c := ctx.Conn().(*conn)
-	seen := c.seen.begin(&ctx.Request.Header, int64(ctx.Time().Sub(s.observer.began)))
-	s.answer(ctx, seen)
-	c.seen.count(ctx, seen)
+	c.held.server = s
+	c.written() // a pipelined answer is
+	began := int64(ctx.Time().Sub(s.observer.began))
+	body, err := s.receive(ctx, c)
+	switch {
+	case err != nil:
+		s.refuseBody(ctx, err)
+	default:
+		if body != nil && body.size > 0 { // it may have arrived while it was received
+			began = s.observer.now()
+		}
+		seen := c.seen.begin(&ctx.Request.Header, began)
+		s.answer(ctx, seen)
+		c.seen.count(ctx, seen)
+	}
+	s.bodies.put(body)
+	if c.held.body.element != nil {
+		s.budget.release(&c.held.body)
+	}
 	if s.draining.Load() {
 		ctx.SetConnectionClose()
 		closeGracefully(ctx.Conn()) // the client may have sent more

@@ -48,6 +48,8 @@ type rendering struct {
 	body   []byte
 	coding coding
 	etag   []byte // strong, so it is another one in each coding
+
+	readers readers // of a body of more than exempt bytes
 }
 
 // edition is the renderings of one variant with one stock, by coding.
@@ -69,10 +71,11 @@ type shelf struct {
 
 // renderings are the shelves of the variants that were asked for most recently.
 type renderings struct {
-	limit int64         // bytes of all
-	slots chan struct{} // has one element for each rendering that is being made: half of the processors make them
-	made  atomic.Uint64
-	rooms sync.Pool // of *[]byte, to encode in
+	limit  int64         // bytes of all
+	budget *budget       // counts what is no longer on a shelf, and still read
+	slots  chan struct{} // has one element for each rendering that is being made: half of the processors make them
+	made   atomic.Uint64
+	rooms  sync.Pool // of *[]byte, to encode in
 
 	mu      sync.Mutex
 	bytes   int64
@@ -80,8 +83,8 @@ type renderings struct {
 	recent  list.List                 // the most recently used shelf first
 }
 
-func (s *renderings) init(limit int64) {
-	s.limit, s.shelves = limit, map[variant]*list.Element{}
+func (s *renderings) init(budget *budget, limit int64) {
+	s.budget, s.limit, s.shelves = budget, limit, map[variant]*list.Element{}
 	s.slots = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
 	s.rooms.New = func() any { return new([]byte) }
 }
@@ -140,7 +143,7 @@ func (f *shelf) find(s *snapshot, c coding, now time.Time) (r *rendering, curren
 
 // render makes the rendering of the snapshot in the coding. The caller has the shelf's lock.
 func (b *board) render(f *shelf, s *snapshot, c coding) (*rendering, error) {
-	if !b.renderings.enter() {
+	if !b.renderings.budget.roomy() || !b.renderings.enter() {
 		return nil, &engine.Refusal{Code: engine.Overloaded}
 	}
 	defer b.renderings.leave()
@@ -153,7 +156,7 @@ func (b *board) render(f *shelf, s *snapshot, c coding) (*rendering, error) {
 	r := encodedAs(c, d.coded[identity].Load(), d.hash)
 	d.coded[c].Store(r)
 	if r.coding == c { // a short body is its own rendering in every coding
-		b.renderings.keep(f, int64(len(r.body)))
+		b.renderings.keep(f, r)
 	}
 	return r, nil
 }
@@ -182,7 +185,7 @@ func (b *board) edition(f *shelf, s *snapshot) *edition {
 	d.coded[identity].Store(&rendering{body: slices.Clone(*room), etag: appendETag(nil, hash, identity)})
 	b.renderings.made.Add(1)
 	f.last.Store(d)
-	b.renderings.replace(f, int64(len(*room)))
+	b.renderings.replace(f, last, d)
 	return d
 }
 
@@ -230,26 +233,44 @@ func (s *renderings) enter() bool {
 
 func (s *renderings) leave() { <-s.slots }
 
-// replace counts the only rendering of a shelf's new edition.
-func (s *renderings) replace(f *shelf, bytes int64) {
+// replace puts an edition, in identity only, on a shelf in the place of the last one, nil for none.
+func (s *renderings) replace(f *shelf, last, d *edition) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.settle(f, bytes+shelfBytes-f.bytes)
+	s.retire(last)
+	if f.evicted {
+		s.retire(d)
+		return
+	}
+	s.settle(f, int64(len(d.coded[identity].Load().body))+shelfBytes-f.bytes)
 }
 
-// keep counts a further rendering of a shelf.
-func (s *renderings) keep(f *shelf, bytes int64) {
+// keep puts a further rendering of its edition on a shelf.
+func (s *renderings) keep(f *shelf, r *rendering) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.settle(f, bytes)
+	if f.evicted {
+		s.budget.retire(r)
+		return
+	}
+	s.settle(f, int64(len(r.body)))
+}
+
+// retire hands the renderings of an edition, nil for none, to the budget for as long as they are read.
+func (s *renderings) retire(d *edition) {
+	if d == nil {
+		return
+	}
+	for c := range codings {
+		if r := d.coded[c].Load(); r != nil {
+			s.budget.retire(r)
+		}
+	}
 }
 
 // settle adds bytes to a shelf and evicts the least recently used others while all have too many. An evicted shelf is
-// used by the goroutines that have it, and by no other one.
+// used by the goroutines that have it, and by no others.
 func (s *renderings) settle(f *shelf, bytes int64) {
-	if f.evicted {
-		return
-	}
 	f.bytes += bytes
 	s.bytes += bytes
 	for s.bytes > s.limit && s.recent.Len() > 1 {
@@ -260,6 +281,7 @@ func (s *renderings) settle(f *shelf, bytes int64) {
 		}
 		gone := s.recent.Remove(oldest).(*shelf)
 		gone.evicted = true
+		s.retire(gone.last.Load())
 		s.bytes -= gone.bytes
 		delete(s.shelves, gone.variant)
 	}

@@ -283,7 +283,11 @@ func (x *exchange) respondReservation(status int) {
 func (x *exchange) respond(status int, body []byte) {
 	x.ctx.SetStatusCode(status)
 	x.ctx.SetContentType("application/json")
-	x.ctx.Response.SwapBody(body)
+	if len(body) > exempt {
+		x.holdAnswer(body, nil)
+	} else {
+		x.ctx.Response.SwapBody(body)
+	}
 	x.markStandby()
 }
 

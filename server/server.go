@@ -44,6 +44,9 @@ import (
 // MaxHeader is the most bytes that the request line and header may have together.
 const MaxHeader = 8 << 10
 
+// LeastBuffered is the least Options.MaxBuffered: room for a few batches.
+const LeastBuffered = 16 << 20
+
 // maxBody is the most bytes of a body, other than a batch's. Thirty lines with the longest names take a quarter of it.
 const maxBody = 16 << 10
 
@@ -65,6 +68,9 @@ type Options struct {
 	// MaxInFlightPerKey is the most requests of one key that are served or wait; default no such limit. Confirms, releases
 	// and reads of one's own are counted and never refused.
 	MaxInFlightPerKey int
+	// MaxBuffered is the most bytes of bodies and answers that exceed 16 KiB, and of lists: default 256 MiB, at least
+	// LeastBuffered. Each connection takes about 40 KiB besides.
+	MaxBuffered int64
 
 	ReadTimeout  time.Duration // from the first byte of a request to its last; default 10 s
 	WriteTimeout time.Duration // of a response; default 15 s
@@ -88,6 +94,9 @@ func (o *Options) fillIn() error {
 	}
 	o.MaxInFlight = cmp.Or(o.MaxInFlight, 1024)
 	o.MaxConnections = cmp.Or(o.MaxConnections, 16_384)
+	if o.MaxBuffered = cmp.Or(o.MaxBuffered, 256<<20); o.MaxBuffered < LeastBuffered {
+		return fmt.Errorf("server: Options.MaxBuffered is %d; it must be at least %d", o.MaxBuffered, LeastBuffered)
+	}
 	o.ReadTimeout = cmp.Or(o.ReadTimeout, 10*time.Second)
 	o.WriteTimeout = cmp.Or(o.WriteTimeout, 15*time.Second)
 	o.IdleTimeout = cmp.Or(o.IdleTimeout, 75*time.Second)
@@ -102,6 +111,8 @@ type Server struct {
 	turns    *turns
 	keyLimit *keyLimit
 	board    board
+	budget   *budget
+	bodies   bodies
 	observer *observer
 	http     fasthttp.Server
 
@@ -116,6 +127,7 @@ type Server struct {
 	cancel    context.CancelFunc
 	exchanges sync.Pool // of *exchange
 	batches   sync.Pool // of *batch
+	results   sync.Pool // of *[]byte: answers of batches
 
 	mu        sync.Mutex
 	listeners []*listener
@@ -138,12 +150,15 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	s.handshakes = handshake.New(handshake.Options{Timeout: o.ReadTimeout, Plain: plainAnswer(),
 		Busy: func() bool { return s.turns.taken() > 0 }})
 	s.current.Store(o.Engine)
-	s.board.init(32 << 20)
+	// Lists on shelves take a quarter, and everything that a client can delay the rest.
+	s.budget = newBudget(o.MaxBuffered - o.MaxBuffered/4)
+	s.board.init(s.budget, o.MaxBuffered/4)
 	s.calls, s.cancel = context.WithCancel(ctx)
 	s.exchanges.New = func() any {
 		return &exchange{server: s, waiter: waiter{served: make(chan bool, 1)}}
 	}
 	s.batches.New = func() any { return &batch{} }
+	s.results.New = func() any { return new([]byte) }
 	s.http = fasthttp.Server{
 		Handler:        s.serve,
 		HeaderReceived: s.headerReceived,
@@ -162,9 +177,10 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		// few.
 		Concurrency: 2 * o.MaxConnections,
 
-		// A body is read completely before the handler runs. So bodies that were announced and have not arrived take at most
-		// maxBody × MaxConnections bytes, or maxBatchBody × MaxConnections for callers that may sell.
-		StreamRequestBody: false,
+		// The handler reads a body completely before anything else, see receive. fasthttp would reserve its announced length
+		// before it has arrived.
+		StreamRequestBody: true,
+		ConnState:         closed,
 		// The API has no forms. Pre-parsed, they would be written to temporary files.
 		DisablePreParseMultipartForm: true,
 		NoDefaultServerHeader:        true,
