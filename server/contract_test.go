@@ -144,7 +144,7 @@ func refusals(t *testing.T) {
 	require.NotEmpty(t, noRoom.header.Get("Retry-After"))
 	require.Equal(t, "session_limit_exceeded", f.reserveOne(otherID(3), "a", "SWM01", "7").code())
 	require.Equal(t, "unknown_session", f.reserveOne(otherID(3), "a", "SWM99", "7").code())
-	for _, path := range []string{"/v1/sessions", "/v1/stock", "/v1/sessions/SWM01"} {
+	for _, path := range []string{"/v1/sessions", "/v1/stock", "/v1/sessions/SWM01", "/openapi.yaml"} {
 		require.Equal(t, 304, f.call("GET", path, "", "If-None-Match", "*").status, path)
 	}
 	require.Equal(t, "unknown_phase", f.get("/v1/stock?phase=gala").code())
