@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine"
 )
 
 // send sends a request on a connection without waiting for the answer.
@@ -144,7 +146,7 @@ func TestShutdownCutsWhoWaits(t *testing.T) {
 	require.ErrorIs(t, f.server.Shutdown(ctx), context.DeadlineExceeded)
 	leave()
 	require.Zero(t, f.server.turns.taken())
-	require.Zero(t, f.engine.Stats().Reservations[0])
+	require.Zero(t, f.engine.Stats().Reservations[engine.Held])
 	for _, c := range []net.Conn{hold, read} {
 		require.NoError(t, c.Close())
 	}

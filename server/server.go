@@ -60,7 +60,7 @@ type Options struct {
 	Log    *slog.Logger
 	Access AccessLog // off by default
 
-	MaxInFlight    int // requests that are served at a time, while others wait for their turn; default 1,024
+	MaxInFlight    int // requests that are served at a time, while others wait for their turn; default 256
 	MaxConnections int // of each listener; default 16,384
 	// MaxConnectionsPerAddress is the most connections of a listener from one address; default no such limit. It is for
 	// servers that buyers reach directly: a gateway has one address.
@@ -92,7 +92,7 @@ func (o *Options) fillIn() error {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	o.MaxInFlight = cmp.Or(o.MaxInFlight, 1024)
+	o.MaxInFlight = cmp.Or(o.MaxInFlight, 256)
 	o.MaxConnections = cmp.Or(o.MaxConnections, 16_384)
 	if o.MaxBuffered = cmp.Or(o.MaxBuffered, 256<<20); o.MaxBuffered < LeastBuffered {
 		return fmt.Errorf("server: Options.MaxBuffered is %d; it must be at least %d", o.MaxBuffered, LeastBuffered)
