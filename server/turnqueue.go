@@ -21,8 +21,8 @@ const (
 var urgencyNames = [urgencies]string{"finishing", "buying", "browsing", "early"}
 
 // Of the turns that are given while requests of all kinds wait, one in buyingShare is for buying and one in
-// browsingShare for browsing, so that neither starves. Requests that come too early are served only when nobody else waits: they are
-// refused when they would have been on time, and the next one on their connection is not early.
+// browsingShare for browsing, so that neither starves. Requests that come too early are served only when nobody else
+// waits: they are refused when they would have been on time, and the next one on their connection is not early.
 const (
 	buyingShare   = 4
 	browsingShare = 16
