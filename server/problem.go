@@ -67,12 +67,13 @@ func overloadedAnswer() []byte {
 
 // plainAnswer is a complete HTTP response for a client that uses HTTP where the server has TLS.
 func plainAnswer() []byte {
-	return lastAnswer("400 Bad Request", "", malformed("connection", "it has no TLS; the URL of this server begins with https://"))
+	return lastAnswer("400 Bad Request", "",
+		malformed("connection", "it has no TLS; the URL of this server begins with https://"))
 }
 
 // lastAnswer is a complete response, the last of its connection, with more header lines.
 func lastAnswer(status, header string, refusal *engine.Refusal) []byte {
 	body := encode.Refusal(nil, refusal)
-	return fmt.Appendf(nil, "HTTP/1.1 %s\r\nContent-Type: %s\r\n%sConnection: close\r\nContent-Length: %d\r\n\r\n%s", status,
-		encode.ProblemType, header, len(body), body)
+	return fmt.Appendf(nil, "HTTP/1.1 %s\r\nContent-Type: %s\r\n%sConnection: close\r\nContent-Length: %d\r\n\r\n%s",
+		status, encode.ProblemType, header, len(body), body)
 }

@@ -206,7 +206,8 @@ func (c *caller) exchange(request *http.Request) (*http.Response, error) {
 	}
 	refusal := &Error{}
 	if json.Unmarshal(text, refusal) != nil || refusal.Code == "" {
-		refusal = noAnswer(response.StatusCode, "no problem document")
+		line, _, _ := strings.Cut(string(text), "\n")
+		refusal = noAnswer(response.StatusCode, fmt.Sprintf("no problem document but %.80q", line))
 	}
 	refusal.Status = response.StatusCode
 	if seconds, err := strconv.ParseUint(response.Header.Get("Retry-After"), 10, 31); err == nil {

@@ -20,6 +20,7 @@ type collector struct {
 	descs  map[string]*prometheus.Desc // by name without its prefix
 	source func() *server.Server       // the current server, nil while there is none
 	loaded *Reloads                    // nil if no files are read again
+	ends   func() map[string]time.Time // of certificates; nil if there are none
 }
 
 // Describe is part of prometheus.Collector.
@@ -33,6 +34,7 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) {
 func (c *collector) Collect(to chan<- prometheus.Metric) {
 	p := page{c.descs, to}
 	p.reloads(c.loaded)
+	p.certificates(c.ends)
 	s := c.source()
 	if s == nil {
 		p.gauge("ready", 0)
@@ -110,6 +112,15 @@ func (p page) api(s *server.Server) {
 	p.counter("http_lists_made_total", stats.ListsMade)
 	p.overload(&stats.Overload)
 	p.handshakes(&stats.Handshakes)
+}
+
+func (p page) certificates(ends func() map[string]time.Time) {
+	if ends == nil {
+		return
+	}
+	for what, end := range ends() {
+		p.gauge("tls_certificate_not_after_timestamp_seconds", float64(end.Unix()), what)
+	}
 }
 
 func (p page) handshakes(h *handshake.Stats) {

@@ -52,7 +52,8 @@ func openOn(t testing.TB, b journal.Backend) *opened {
 	t.Cleanup(func() { require.NoError(t, e.Close()) })
 	o := &opened{Server: s, engine: e, loaded: &metrics.Reloads{}}
 	o.loaded.Succeeded("keys", time.Unix(1_700_000_000, 0))
-	registry := metrics.NewRegistry(metrics.Build{Version: "test"}, func() *server.Server { return s }, o.loaded)
+	registry := metrics.NewRegistry(metrics.Build{Version: "test"}, func() *server.Server { return s }, o.loaded,
+		func() map[string]time.Time { return map[string]time.Time{"server": time.Unix(1_800_000_000, 0)} })
 	registry.MustRegister(metrics.LogLines(func() uint64 { return 0 }))
 	o.page = metrics.Page(registry)
 	return o
@@ -197,7 +198,7 @@ func id(n int) string { return fmt.Sprintf("018c1f6e-0000-7000-8000-%012d", n) }
 
 // Before there is a server the page shows that it does not lead.
 func TestPageBeforeTheReplay(t *testing.T) {
-	registry := metrics.NewRegistry(metrics.Build{}, func() *server.Server { return nil }, nil)
+	registry := metrics.NewRegistry(metrics.Build{}, func() *server.Server { return nil }, nil, nil)
 	o := &opened{page: metrics.Page(registry)}
 	v := values(t, o.scrape(t))
 	require.Contains(t, v, "seathold_leader")

@@ -33,12 +33,15 @@ var families = []struct {
 	{"overload_refusals_total", "Requests and connections refused as overloaded, by reason: waited (too long for a " +
 		"turn), early (before the Retry-After of an earlier refusal), key (too many requests of the key in flight), " +
 		"connections or address (too many connections, of all or from one address).", []string{"reason"}},
+	{"tls_certificate_not_after_timestamp_seconds",
+		"Time at which a certificate ends, in seconds since 1970: the server's with its chain, or the first of the " +
+			"authorities of clients. Missing without TLS.", []string{"certificate"}},
 	{"tls_handshakes_in_progress", "TLS handshakes of the API that have begun and not ended.", nil},
-	{"tls_handshakes_waiting", "TLS handshakes of the API that wait for their turn to compute.", nil},
+	{"tls_handshakes_waiting", "TLS handshakes of the API that wait for a slot to compute in.", nil},
 	{"tls_handshakes_total",
 		"TLS handshakes of the API that were completed, by kind: full, or resumed with a ticket.", []string{"kind"}},
 	{"tls_handshake_failures_total",
-		"TLS handshakes of the API that failed, by reason: timeout, overloaded (it waited too long for its turn), " +
+		"TLS handshakes of the API that failed, by reason: timeout, overloaded (it waited too long for a slot), " +
 			"closed (by this server), disconnected (by the client), refused_by_client (by its alert), " +
 			"client_certificate (missing or not accepted), not_tls, protocol.", []string{"reason"}},
 	{"tls_handshake_seconds",

@@ -4,6 +4,7 @@ package metrics
 import (
 	"net/http"
 	"regexp"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -25,7 +26,9 @@ var runtimeMetrics = regexp.MustCompile(
 
 // NewRegistry makes a registry of the metrics of the sale, the Go runtime, the process, and seathold_build_info. source
 // returns the current server, nil while there is none. loaded are the files that are read again; nil if there are none.
-func NewRegistry(b Build, source func() *server.Server, loaded *Reloads) *prometheus.Registry {
+// ends returns when certificates end, by what they are; nil if there are none.
+func NewRegistry(b Build, source func() *server.Server, loaded *Reloads,
+	ends func() map[string]time.Time) *prometheus.Registry {
 	registry := prometheus.NewRegistry()
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "seathold_build_info",
@@ -33,7 +36,7 @@ func NewRegistry(b Build, source func() *server.Server, loaded *Reloads) *promet
 		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision, "go_version": b.GoVersion},
 	})
 	info.Set(1)
-	registry.MustRegister(&collector{descs: describe(), source: source, loaded: loaded}, info,
+	registry.MustRegister(&collector{descs: describe(), source: source, loaded: loaded, ends: ends}, info,
 		collectors.NewGoCollector(collectors.WithGoCollectorMemStatsMetricsDisabled(),
 			collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{Matcher: runtimeMetrics})),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

@@ -25,3 +25,9 @@ func TestReloads(t *testing.T) {
 	o.loaded.Succeeded("keys", at)
 	want(1, at)
 }
+
+// The end of a certificate is a metric as soon as the page is served.
+func TestCertificateEnds(t *testing.T) {
+	require.EqualValues(t, 1_800_000_000,
+		values(t, open(t).scrape(t))[`seathold_tls_certificate_not_after_timestamp_seconds{certificate="server"}`])
+}

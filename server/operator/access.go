@@ -30,6 +30,23 @@ func (o *Options) identified(next http.Handler) http.Handler {
 	})
 }
 
+// certified requires a client certificate, if clients of the API need one. The listener has verified it.
+func (o *Options) certified(next http.Handler) http.Handler {
+	if !o.ClientCertificates {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !isProbe(r) && (r.TLS == nil || len(r.TLS.VerifiedChains) == 0) {
+			(&calls{}).fail(w, r, &refusal{&encode.Forbidden, "this requires a client certificate"})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// isProbe reports whether a request is about the health of the server. Probes have no credentials.
+func isProbe(r *http.Request) bool { return r.URL.Path == "/healthz" || r.URL.Path == "/readyz" }
+
 // ownMachine refuses web pages where no key is required: they would have the trust that loopback has. Probes of health
 // may use any name.
 func (o *Options) ownMachine(next http.Handler) http.Handler {
@@ -37,7 +54,7 @@ func (o *Options) ownMachine(next http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/healthz" && r.URL.Path != "/readyz" && (o.Keys == nil || callerOf(r).Role == 0) {
+		if !isProbe(r) && (o.Keys == nil || callerOf(r).Role == 0) {
 			detail := origin.Fault([]byte(r.Host), []byte(r.Header.Get("Origin")), []byte(r.Header.Get("Sec-Fetch-Site")))
 			if detail != "" {
 				(&calls{}).fail(w, r, &refusal{&encode.Forbidden, detail})

@@ -3,9 +3,12 @@
 package operator
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
@@ -38,6 +41,9 @@ type Options struct {
 	// Keys are the callers' keys: any key for /metrics, an admin's key for profiles and all calls below /admin/. /healthz
 	// and /readyz need none. Without keys every caller may do everything.
 	Keys *server.Keys
+	// ClientCertificates means that every call but /healthz and /readyz requires a client certificate, which the listener
+	// has verified: probes have none.
+	ClientCertificates bool
 	// Loopback means that only programs of this machine reach the port. They may read /metrics without a key.
 	Loopback bool
 	// Log receives failures of calls; nil discards them.
@@ -70,13 +76,27 @@ func New(o Options) *http.Server {
 		paths.Handle("/admin/", (&calls{engine: o.Engine, log: o.Log}).handler())
 	}
 	return &http.Server{
-		Handler:           o.identified(o.audited(o.ownMachine(paths))),
-		ReadHeaderTimeout: 5 * time.Second,
+		Handler:           o.identified(o.audited(o.certified(o.ownMachine(paths)))),
+		ReadHeaderTimeout: 5 * time.Second, // also of a TLS handshake
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      2 * time.Minute, // a profile takes as long as its caller requests
 		IdleTimeout:       75 * time.Second,
 		MaxHeaderBytes:    server.MaxHeader,
+		ErrorLog:          log.New(connectionLog{o.Log}, "", 0),
 	}
+}
+
+// connectionLog logs the messages of net/http. Most are about clients that failed a TLS handshake, such as probes that
+// only connect.
+type connectionLog struct{ log *slog.Logger }
+
+func (l connectionLog) Write(line []byte) (int, error) {
+	level := slog.LevelDebug
+	if bytes.HasPrefix(line, []byte("http: panic")) {
+		level = slog.LevelError
+	}
+	l.log.Log(context.TODO(), level, "operator's port", "fault", string(bytes.TrimSpace(line)))
+	return len(line), nil
 }
 
 // healthz reports whether a supervisor should restart the server.

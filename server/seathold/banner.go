@@ -44,7 +44,7 @@ func (s *service) banner(w io.Writer) error {
 	if s.keys != nil {
 		profiles = "with an admin's key "
 	}
-	out.printf("  operator   http://%s (/healthz, /readyz, /metrics, %s/debug/pprof/)", hostPort(s.admin), profiles)
+	out.printf("  operator   %s (/healthz, /readyz, /metrics, %s/debug/pprof/)", s.url(s.admin), profiles)
 	if s.engine.Leads() {
 		s.suggest(&out)
 	}
@@ -106,7 +106,7 @@ func (s *service) describeCallers() string {
 	if s.keys == nil {
 		access = "on this machine only, without keys"
 	}
-	if s.tls != nil {
+	if s.secure != nil {
 		access += ", TLS"
 	}
 	if s.command.Callers.ClientCA != "" {
@@ -126,7 +126,7 @@ func (s *service) suggest(out *lines) {
 	if s.command.Callers.ClientCA != "" {
 		curl += " --cert CERT --key KEY"
 	}
-	if s.tls != nil {
+	if s.secure != nil {
 		curl += " --cacert " + s.command.Callers.TLSCert
 	}
 	if s.keys != nil {
@@ -173,7 +173,7 @@ func freshAccount(e *engine.Engine) (name string) {
 }
 
 func (s *service) url(ln net.Listener) string {
-	if s.tls != nil {
+	if s.secure != nil {
 		return "https://" + hostPort(ln)
 	}
 	return "http://" + hostPort(ln)

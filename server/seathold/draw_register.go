@@ -31,8 +31,8 @@ func (c *registerCommand) Run(p *process) error {
 	if c.Concurrency < 1 || c.Concurrency > 4096 {
 		return usagef("--concurrency %d is not from 1 to 4096", c.Concurrency)
 	}
-	api, err := c.Remote.api("--server", client.Options{URL: c.Server, Connections: c.Concurrency, Attempts: math.MaxInt,
-		Patience: c.Patience})
+	api, err := c.Remote.api(p, "--server", client.Options{URL: c.Server, Connections: c.Concurrency,
+		Attempts: math.MaxInt, Patience: c.Patience})
 	if err != nil {
 		return err
 	}

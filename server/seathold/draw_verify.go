@@ -33,7 +33,7 @@ func (c *verifyDrawCommand) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	compared, err := c.compareRoot(&summary)
+	compared, err := c.compareRoot(p, &summary)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.Dir, err)
 	}
@@ -83,7 +83,7 @@ func printTiming(out *lines, s *draw.Summary, due time.Time) {
 }
 
 // compareRoot compares the root with the published one, and returns what it was compared with.
-func (c *verifyDrawCommand) compareRoot(s *draw.Summary) (with string, err error) {
+func (c *verifyDrawCommand) compareRoot(p *process, s *draw.Summary) (with string, err error) {
 	root, with := strings.ToLower(c.Root), "is the one given with --root"
 	switch {
 	case root != "":
@@ -91,7 +91,7 @@ func (c *verifyDrawCommand) compareRoot(s *draw.Summary) (with string, err error
 			return "", usageError{err}
 		}
 	case c.Server != "":
-		if root, err = c.publishedRoot(s); err != nil {
+		if root, err = c.publishedRoot(p, s); err != nil {
 			return "", err
 		}
 		with = "is the one that " + c.Server + " has published"
@@ -105,8 +105,8 @@ func (c *verifyDrawCommand) compareRoot(s *draw.Summary) (with string, err error
 }
 
 // publishedRoot reads the root from the server, and compares the terms and the commitment that it publishes too.
-func (c *verifyDrawCommand) publishedRoot(s *draw.Summary) (string, error) {
-	api, err := c.Remote.api("--server", client.Options{URL: c.Server})
+func (c *verifyDrawCommand) publishedRoot(p *process, s *draw.Summary) (string, error) {
+	api, err := c.Remote.api(p, "--server", client.Options{URL: c.Server})
 	if err != nil {
 		return "", err
 	}

@@ -1,21 +1,22 @@
 package main
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"syscall"
+	"time"
 
 	"github.com/seathold/seathold/server"
+	"github.com/seathold/seathold/server/internal/certificates"
 )
 
 // callers are the flags about who may connect, and with which credentials.
 type callers struct {
 	Keys     string `env:"SEATHOLD_KEYS" placeholder:"FILE" help:"Callers' keys: lines 'role key name', role is sell, admin or read. Read again on SIGHUP. Without keys only loopback is served."`
-	TLSCert  string `env:"SEATHOLD_TLS_CERT" placeholder:"FILE" help:"Certificate of the API's listener, PEM."`
+	TLSCert  string `env:"SEATHOLD_TLS_CERT" placeholder:"FILE" help:"Certificate of the API and of the operator's port, PEM. Read again on SIGHUP, with its key and --client-ca."`
 	TLSKey   string `env:"SEATHOLD_TLS_KEY" placeholder:"FILE" help:"Its key, PEM."`
-	ClientCA string `env:"SEATHOLD_CLIENT_CA" placeholder:"FILE" help:"Require client certificates of these authorities, PEM."`
+	ClientCA string `env:"SEATHOLD_CLIENT_CA" placeholder:"FILE" help:"Require client certificates of these authorities, PEM, except for /healthz and /readyz."`
 }
 
 // keys loads the keys, which SIGHUP loads again; nil without a file.
@@ -36,8 +37,8 @@ func (c *callers) keys(again *reloads) (*server.Keys, error) {
 	return keys, nil
 }
 
-// tls returns the listener's configuration, nil without a certificate.
-func (c *callers) tls(again *reloads) (*tls.Config, error) {
+// certificates loads the certificates of both ports, which SIGHUP loads again; nil without any.
+func (c *callers) certificates(again *reloads) (*certificates.Store, error) {
 	switch {
 	case (c.TLSCert == "") != (c.TLSKey == ""):
 		return nil, usagef("--tls-cert and --tls-key go together")
@@ -46,17 +47,27 @@ func (c *callers) tls(again *reloads) (*tls.Config, error) {
 	case c.TLSCert == "":
 		return nil, nil
 	}
-	certificate, warning, err := keyPair(c.TLSCert, c.TLSKey)
-	again.warn(warning)
+	flags := "--tls-cert, --tls-key"
+	if c.ClientCA != "" {
+		flags += ", --client-ca"
+	}
+	warn := func(warnings []string) {
+		for _, w := range warnings {
+			again.warn(w)
+		}
+	}
+	store, warnings, err := certificates.Load(certificates.Files{Certificate: c.TLSCert, Key: c.TLSKey,
+		Authorities: c.ClientCA}, time.Now)
+	warn(warnings)
 	if err != nil {
-		return nil, fmt.Errorf("--tls-cert %s, --tls-key %s: %w", c.TLSCert, c.TLSKey, err)
+		return nil, fmt.Errorf("%s: %w", flags, err)
 	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate},
-		NextProtos: []string{"http/1.1"}}
-	if config.ClientCAs, err = readAuthorities("--client-ca", c.ClientCA); config.ClientCAs != nil {
-		config.ClientAuth = tls.RequireAndVerifyClientCert
-	}
-	return config, err
+	again.add("certificates", func() (string, error) {
+		change, warnings, err := store.Reload()
+		warn(warnings)
+		return change, err
+	})
+	return store, nil
 }
 
 // listen binds the address of a flag. Without keys it must be a loopback address.

@@ -108,7 +108,7 @@ type running struct {
 
 var (
 	apiLine   = regexp.MustCompile(`API +(https?://\S+)\s`)
-	adminLine = regexp.MustCompile(`operator +(http://\S+)\s`)
+	adminLine = regexp.MustCompile(`operator +(https?://\S+)\s`)
 	curlLine  = regexp.MustCompile(`(?m)^  (curl .*)$`)
 )
 

@@ -13,7 +13,7 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/journal/embedded"
 	"github.com/seathold/seathold/engine/journal/redis"
-	"github.com/seathold/seathold/server/internal/secretfile"
+	"github.com/seathold/seathold/server/internal/certificates"
 )
 
 // redisFlags say in which Redis a journal is kept. The command that embeds them sets the prefix of their environment
@@ -78,7 +78,7 @@ func (f *redisFlags) tls(authorities *x509.CertPool) *tls.Config {
 
 // certificate reads the client certificate. A renewed one is thus used for the next connection.
 func (f *redisFlags) certificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-	c, _, err := keyPair(f.Cert, f.Key)
+	c, _, err := certificates.Pair(f.Cert, f.Key)
 	if err != nil {
 		return nil, fmt.Errorf("--redis-cert, --redis-key: %w", err)
 	}
@@ -90,7 +90,7 @@ func (f *redisFlags) exposure() string {
 	if f.Key == "" {
 		return ""
 	}
-	_, warning, _ := secretfile.Read(f.Key, maxPEM)
+	_, warning, _ := certificates.Pair(f.Cert, f.Key)
 	return warning
 }
 
@@ -136,7 +136,8 @@ func (s *service) openJournal(ctx context.Context) (journal.Backend, error) {
 func (s *service) checkRedis(ctx context.Context, r *redis.Journal, required bool) error {
 	report, err := r.Check(ctx)
 	if err != nil {
-		return fmt.Errorf("--redis %s: %w%s", &s.command.Journal, err, hint(err))
+		return fmt.Errorf("--redis %s: %w%s", &s.command.Journal, err,
+			hintTLS(err, "--redis-ca", "--redis-cert and --redis-key"))
 	}
 	s.report = report.Lines
 	if required && !report.Safe {
@@ -144,18 +145,6 @@ func (s *service) checkRedis(ctx context.Context, r *redis.Journal, required boo
 			"--redis-may-lose", &s.command.Journal, strings.Join(report.Why, "; "))
 	}
 	return nil
-}
-
-// hint returns which flag helps against an error of TLS.
-func hint(err error) string {
-	var authority x509.UnknownAuthorityError
-	switch {
-	case errors.As(err, &authority):
-		return "; --redis-ca FILE trusts another authority"
-	case strings.Contains(err.Error(), "tls: certificate required"):
-		return "; --redis-cert and --redis-key set a client certificate"
-	}
-	return ""
 }
 
 // notes returns what an operator should know about the journal's store, unless it is why the server is not ready.

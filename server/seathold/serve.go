@@ -18,6 +18,7 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/saleclock"
 	"github.com/seathold/seathold/server"
+	"github.com/seathold/seathold/server/internal/certificates"
 	"github.com/seathold/seathold/server/metrics"
 	"github.com/seathold/seathold/server/operator"
 )
@@ -75,7 +76,7 @@ type service struct {
 	saleClock *saleclock.Clock // of all engines
 	reloads   *reloads
 	keys      *server.Keys
-	tls       *tls.Config
+	secure    *certificates.Store // nil without TLS
 	api       net.Listener
 	admin     net.Listener
 	operator  *http.Server
@@ -103,7 +104,7 @@ func (c *serveCommand) prepare(p *process, l *logs) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.tls, err = c.Callers.tls(s.reloads); err != nil {
+	if s.secure, err = c.Callers.certificates(s.reloads); err != nil {
 		return nil, err
 	}
 	if s.keys, err = c.Callers.keys(s.reloads); err != nil {
@@ -146,8 +147,12 @@ func (s *service) run() error {
 		return errors.Join(err, s.api.Close())
 	}
 	s.server.Store(api)
+	var secure *tls.Config
+	if s.secure != nil {
+		secure = s.secure.Strict()
+	}
 	go func() {
-		s.ended <- errors.Join(errors.New("the API's listener ended"), api.ServeTLS(s.api, s.tls))
+		s.ended <- errors.Join(errors.New("the API's listener ended"), api.ServeTLS(s.api, secure))
 	}()
 	if err := s.banner(s.process.stdout); err != nil {
 		s.log.Warn("the banner could not be printed", "error", err)
@@ -184,18 +189,31 @@ func (s *service) serve(api *server.Server) error {
 }
 
 func (s *service) startOperator() {
-	registry := metrics.NewRegistry(metrics.ReadBuild(), s.server.Load, &s.reloads.results)
+	registry := metrics.NewRegistry(metrics.ReadBuild(), s.server.Load, &s.reloads.results, s.certificateEnds)
 	registry.MustRegister(metrics.LogLines(s.logs.pipe.Dropped))
 	s.operator = operator.New(operator.Options{
 		Ready: s.ready, Failed: s.failed, Notes: s.notes, Engine: s.inCharge, Arguments: publicArguments(os.Args),
 		Metrics: metrics.Page(registry),
 		Keys:    s.keys, Loopback: s.admin.Addr().(*net.TCPAddr).IP.IsLoopback(), Log: s.log, Audit: s.log,
+		ClientCertificates: s.secure != nil && s.secure.RequiresClients(),
 	})
+	admin := s.admin
+	if s.secure != nil {
+		admin = tls.NewListener(admin, s.secure.Lenient()) // probes have no certificate
+	}
 	go func() {
-		if err := s.operator.Serve(s.admin); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.operator.Serve(admin); !errors.Is(err, http.ErrServerClosed) {
 			s.ended <- fmt.Errorf("the operator's listener ended: %w", err)
 		}
 	}()
+}
+
+// certificateEnds returns when the certificates end; none without TLS.
+func (s *service) certificateEnds() map[string]time.Time {
+	if s.secure == nil {
+		return nil
+	}
+	return s.secure.Ends()
 }
 
 // inCharge returns the current engine; nil until the journal is replayed.

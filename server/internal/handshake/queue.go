@@ -13,8 +13,8 @@
 // shared with the clients, 8,000 handshakes otherwise leave a third of the peak to those who are connected.
 //
 // Waiting is bounded twice: Options.Wait bounds the wait for one slot, and Options.Timeout the whole handshake, also
-// against a client that sends a byte a second. Such a connection is closed and counted. A client that has hung up while it
-// waited costs no computing.
+// against a client that sends a byte a second. Such a connection is closed and counted. A client that has hung up while
+// it waited costs no computing.
 package handshake
 
 import (

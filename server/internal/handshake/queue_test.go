@@ -1,6 +1,7 @@
 package handshake
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -21,14 +22,19 @@ import (
 
 // certify makes a certificate for the name x, which is its own authority and is valid at every time of a test, and the
 // pool that trusts it.
-func certify(t *testing.T) (tls.Certificate, *x509.CertPool) {
+func certify(t testing.TB) (tls.Certificate, *x509.CertPool) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "x"}, DNSNames: []string{"x"},
-		NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1<<33, 0), IsCA: true, BasicConstraintsValid: true,
+	return certifyKey(t, key)
+}
+
+func certifyKey(t testing.TB, key crypto.Signer) (tls.Certificate, *x509.CertPool) {
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "x"},
+		DNSNames: []string{"x"}, NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1<<33, 0),
+		IsCA: true, BasicConstraintsValid: true,
 		KeyUsage:    x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	require.NoError(t, err)
 	leaf, err := x509.ParseCertificate(der)
 	require.NoError(t, err)
@@ -273,7 +279,9 @@ func TestReasons(t *testing.T) {
 			c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &own, nil }
 		}, "client_certificate"},
 		"the client distrusts the server": {nil, func(c *tls.Config) { c.RootCAs = x509.NewCertPool() }, "refused_by_client"},
-		"an old client":                   {nil, func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }, "protocol"},
+		"an old client": {nil, func(c *tls.Config) {
+			c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
+		}, "protocol"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
@@ -300,7 +308,7 @@ func TestReasons(t *testing.T) {
 func (b *bench) dial() (*Conn, net.Conn) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(b.t, err)
-	defer ln.Close() //nolint:errcheck // accepts no further connection
+	defer ln.Close()
 	client, err := net.Dial("tcp", ln.Addr().String())
 	require.NoError(b.t, err)
 	raw, err := ln.Accept()

@@ -12,8 +12,9 @@ var errOverloaded = errors.New("too many handshakes are waiting")
 
 // slots bound the handshakes that compute at a time. A free slot goes to the waiter that arrived first.
 //
-// A slot is free only while nobody waits: release hands it to the first waiter directly. So a waiter cannot be overtaken
-// by one that arrived later and happens to run at the right moment. A slot that rests is neither free nor held.
+// A slot is free only while there is no waiter: release hands it to the first one directly. So a waiter cannot be
+// overtaken by one that arrived later and happens to run at the right moment. A slot that rests is neither free nor
+// held.
 type slots struct {
 	mu    sync.Mutex
 	free  int
