@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -26,7 +25,6 @@ type connection struct {
 	conn net.Conn   // nil while there is none, and during the handshake
 	in   answerReader
 	out  []byte
-	used bool // at least one answer came on conn
 }
 
 // readBuffer is the size of a connection's read buffer. A line of a header must fit.
@@ -48,32 +46,6 @@ func newConnection(e *endpoint, i int, resume bool, t *tally) *connection {
 	return c
 }
 
-// trusted are the leaf certificates that were verified against the authority.
-var trusted sync.Map // by their DER
-
-// trustOnce has a certificate verified against the authority the first time only: thousands of buyers share this
-// process, and their verifications would take the processor time that the server needs. The signature of each handshake
-// is verified.
-func trustOnce(c *tls.Config) {
-	roots, name := c.RootCAs, c.ServerName
-	c.InsecureSkipVerify = true
-	c.VerifyConnection = func(s tls.ConnectionState) error {
-		leaf := s.PeerCertificates[0]
-		if _, known := trusted.Load(string(leaf.Raw)); known {
-			return nil
-		}
-		o := x509.VerifyOptions{Roots: roots, DNSName: name, Intermediates: x509.NewCertPool()}
-		for _, other := range s.PeerCertificates[1:] {
-			o.Intermediates.AddCert(other)
-		}
-		if _, err := leaf.Verify(o); err != nil {
-			return err
-		}
-		trusted.Store(string(leaf.Raw), true)
-		return nil
-	}
-}
-
 // connect connects, with the handshake. It takes until the deadline, or for connectTime, at most.
 func (c *connection) connect(deadline time.Time) error {
 	if patience := time.Now().Add(connectTime); patience.Before(deadline) {
@@ -85,15 +57,16 @@ func (c *connection) connect(deadline time.Time) error {
 		return err
 	}
 	if c.tls != nil {
-		layered := tls.Client(conn, c.tls)
-		if err = errors.Join(conn.SetDeadline(deadline), layered.Handshake(), conn.SetDeadline(time.Time{})); err != nil {
+		err = conn.SetDeadline(deadline)
+		layered, queued, failed := shakeHands(conn, c.tls)
+		if err = errors.Join(err, failed, conn.SetDeadline(time.Time{})); err != nil {
 			return errors.Join(err, conn.Close())
 		}
-		c.tally.handshake(layered.ConnectionState())
+		c.tally.handshake(layered.ConnectionState(), queued)
 		conn = layered
 	}
 	c.mu.Lock()
-	c.conn, c.used = conn, false
+	c.conn = conn
 	c.mu.Unlock()
 	c.in.in.Reset(conn)
 	return nil
@@ -122,20 +95,20 @@ func (c *connection) cut() {
 // closed the connection while it was idle, as an ordinary client does.
 func (c *connection) exchange(request []byte, deadline time.Time) (answer, error) {
 	for {
-		if c.conn == nil {
+		reused := c.conn != nil
+		if !reused {
 			if err := c.connect(deadline); err != nil {
 				return answer{}, fmt.Errorf("%w: %w", errConnect, err)
 			}
 		}
 		a, err := c.send(request)
 		if err == nil {
-			c.used = true
 			if a.closes {
 				c.close()
 			}
 			return a, nil
 		}
-		reused, none := c.used, c.in.in.Buffered() == 0
+		none := c.in.in.Buffered() == 0
 		c.close()
 		if bad := (malformed{}); errors.As(err, &bad) || !reused || !none || !lost(err) {
 			return a, err

@@ -51,6 +51,8 @@ type measurement struct {
 	Resumed    int    // of Handshakes
 	Protocol   string // version, cipher suite and key exchange
 
+	Queued spread // how long this process delayed a handshake, since it computes for all clients
+
 	Lag          spread  // how late an open loop dispatched its buyers
 	ServerCPU    float64 // processor seconds of the server a second; 0 if its process is not known
 	GeneratorCPU float64
@@ -115,7 +117,7 @@ func (m *measurement) conclude(c *counts) {
 	if m.Seconds > 0 {
 		m.Goodput, m.Overloads = float64(c.sold)/m.Seconds, float64(refused)/m.Seconds
 	}
-	m.Handshakes, m.Resumed = c.handshakes, c.resumed
+	m.Handshakes, m.Resumed, m.Queued = c.handshakes, c.resumed, spreadOf(c.queued)
 }
 
 // broken returns how many requests had no answer of the server.
@@ -158,7 +160,8 @@ func (m *measurement) print(to io.Writer) {
 		out("waiting   %d attempts found no free connection, %d buyers left", m.NoFree, m.Left)
 	}
 	if m.Protocol != "" {
-		out("TLS       %s; %d handshakes, %d resumed", m.Protocol, m.Handshakes, m.Resumed)
+		out("TLS       %s; %d handshakes, %d resumed; delayed by this client %.1f ms in the median, %.1f p99", m.Protocol,
+			m.Handshakes, m.Resumed, m.Queued.P50, m.Queued.P99)
 	}
 	if m.ServerCPU > 0 {
 		out("processor server %.2f, generator %.2f cores", m.ServerCPU, m.GeneratorCPU)

@@ -110,15 +110,16 @@ func readJSON(path string, to any) (found bool, err error) {
 func (r *sweepReport) rows() []string {
 	rows := []string{fmt.Sprintf("| %s connections, one request at a time | loop | capacity, sales/s | peak | at %d × "+
 		"| ratio | reserve at %d ×, p50 / p99 ms | confirm, p50 / p99 ms | refused/s | confirmations refused "+
-		"| client's processors | goals |", humanize.Comma(int64(r.Connections)), overload, overload),
-		"| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"}
+		"| client's processors | handshakes delayed by the client itself, p50 ms | goals |",
+		humanize.Comma(int64(r.Connections)), overload, overload),
+		"| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"}
 	for _, s := range r.Series {
 		m := s.most()
 		res, con := m.Accepted[reserving.String()], m.Accepted[confirming.String()]
-		rows = append(rows, fmt.Sprintf("| %s | %s | %s | %s | %s | %.2f | %s / %s | %s / %s | %s | %d | %.2f | %s |",
+		rows = append(rows, fmt.Sprintf("| %s | %s | %s | %s | %s | %.2f | %s / %s | %s / %s | %s | %d | %.2f | %s | %s |",
 			clientNames[s.Name], loopName(s.Open)[:len(loopName(s.Open))-len(" loop")], rounded(s.Capacity), rounded(s.peak()),
 			rounded(m.Goodput), m.Goodput/s.peak(), rounded(res.P50), rounded(res.P99), rounded(con.P50), rounded(con.P99),
-			rounded(m.Overloads), s.confirmsRefused(), m.GeneratorCPU, verdict(s.goals())))
+			rounded(m.Overloads), s.confirmsRefused(), m.GeneratorCPU, rounded(m.Queued.P50), verdict(s.goals())))
 	}
 	return rows
 }

@@ -41,6 +41,7 @@ type counts struct {
 	results  [kinds]map[string]int
 	accepted [kinds]*hdrhistogram.Histogram
 	refused  *hdrhistogram.Histogram // every kind
+	queued   *hdrhistogram.Histogram // how long this process delayed each handshake
 	lags     *hdrhistogram.Histogram // how late arrivals were dispatched; open loop only
 
 	arrived    int // buyers that came for the first time
@@ -54,7 +55,7 @@ type counts struct {
 }
 
 func newCounts(w window) *counts {
-	c := &counts{window: w, refused: newHistogram(), lags: newHistogram()}
+	c := &counts{window: w, refused: newHistogram(), lags: newHistogram(), queued: newHistogram()}
 	c.sales = make([]int, (w.to-w.from+time.Second-1)/time.Second)
 	for k := range c.results {
 		c.results[k], c.accepted[k] = map[string]int{}, newHistogram()
@@ -62,11 +63,12 @@ func newCounts(w window) *counts {
 	return c
 }
 
-// handshake counts a handshake of TLS.
-func (t *tally) handshake(s tls.ConnectionState) {
+// handshake counts a handshake of TLS, and how long the client itself delayed it.
+func (t *tally) handshake(s tls.ConnectionState, queued time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.handshakes++
+	record(t.queued, queued)
 	if s.DidResume {
 		t.resumed++
 	}
@@ -114,6 +116,7 @@ func (c *counts) add(other *counts) {
 	}
 	c.refused.Merge(other.refused)
 	c.lags.Merge(other.lags)
+	c.queued.Merge(other.queued)
 	c.arrived += other.arrived
 	c.sold += other.sold
 	c.noFree += other.noFree
