@@ -11,7 +11,8 @@ type Stats struct {
 	ByKey       []KeyAnswers   // the same, by the caller's key and the route as well
 	Latencies   []Latencies    // of the responses that were written
 	Connections int            // open, on all listeners
-	ListsMade   uint64         // lists of sessions or stock that were encoded so far
+	Buffered    Buffered
+	ListsMade   uint64 // lists of sessions or stock that were encoded so far
 	Handshakes  handshake.Stats
 	Overload    Overload
 }
@@ -42,11 +43,30 @@ func (s *Server) overload() Overload {
 	return o
 }
 
+// Buffered is the use of Options.MaxBuffered.
+type Buffered struct {
+	Bytes   int64  // of large bodies and answers in flight, and of lists
+	Limit   int64  // the most of these
+	Refused uint64 // requests refused so far because there were no bytes left
+	CutOff  uint64 // slow clients cut off so far to make room for others
+}
+
+func (s *Server) buffered() (b Buffered) {
+	b.Bytes, b.Refused, b.CutOff = s.budget.usage()
+	shelves := &s.board.renderings
+	shelves.mu.Lock()
+	defer shelves.mu.Unlock()
+	b.Bytes += shelves.bytes
+	b.Limit = s.budget.limit + shelves.limit
+	return b
+}
+
 // Stats reads the counts. Statuses that alerts watch are listed before the first response that has them, so that its
 // rate is not missed.
 func (s *Server) Stats() Stats {
 	stats := Stats{
 		Answers:    map[int]uint64{200: 0, 201: 0, 304: 0, 409: 0, 500: 0, 503: 0},
+		Buffered:   s.buffered(),
 		ListsMade:  s.board.renderings.made.Load(),
 		Overload:   s.overload(),
 		Handshakes: s.handshakes.Stats(),

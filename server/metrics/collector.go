@@ -110,6 +110,10 @@ func (p page) api(s *server.Server) {
 	}
 	p.gauge("http_connections", float64(stats.Connections))
 	p.counter("http_lists_made_total", stats.ListsMade)
+	p.gauge("http_buffered_bytes", float64(stats.Buffered.Bytes))
+	p.gauge("http_buffered_limit_bytes", float64(stats.Buffered.Limit))
+	p.counter("http_buffered_refused_total", stats.Buffered.Refused)
+	p.counter("http_buffered_cut_off_total", stats.Buffered.CutOff)
 	p.overload(&stats.Overload)
 	p.handshakes(&stats.Handshakes)
 }

@@ -142,7 +142,8 @@ func (s *service) run() error {
 		MaxConnections:           s.command.Limits.MaxConnections,
 		MaxConnectionsPerAddress: s.command.Limits.MaxConnectionsPerAddress,
 		MaxInFlight:              s.command.Limits.MaxInFlight,
-		MaxInFlightPerKey:        s.command.Limits.MaxInFlightPerKey})
+		MaxInFlightPerKey:        s.command.Limits.MaxInFlightPerKey,
+		MaxBuffered:              int64(s.command.Limits.MaxBuffered) << 20})
 	if err != nil {
 		return errors.Join(err, s.api.Close())
 	}
