@@ -36,7 +36,7 @@ type budget struct {
 type charge struct {
 	bytes   int64
 	since   time.Time
-	cut     func(now time.Time) (connections int) // ends what takes the bytes, if a client is slow; nil while none is
+	cut     func(now time.Time) (connections int) // ends what takes the bytes; nil while no client delays it
 	element *list.Element
 }
 

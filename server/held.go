@@ -47,8 +47,8 @@ func (c *conn) written() {
 	h.cutOff.Store(false)
 }
 
-// holdAnswer sets a large body of an answer, which counts in the budget until it is written. room is
-// its buffer if that is one of the server's results, otherwise nil.
+// holdAnswer sets a large body of an answer, which counts in the budget until it is written. room is its
+// buffer if that is one of the server's results, otherwise nil.
 func (x *exchange) holdAnswer(body []byte, room *[]byte) {
 	c := x.conn()
 	c.held.room = room

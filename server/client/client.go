@@ -76,9 +76,9 @@ func (c *Client) Batch(ctx context.Context, operations []Operation) (results []R
 	return results, nil
 }
 
-// Sessions returns the selected sessions with their stock, which may lag by a tenth of a second, in the order of the sale
-// definition. known is an earlier answer to the same filter, or nil. While nothing has changed, Sessions returns known
-// itself, and the server sends no list.
+// Sessions returns the selected sessions with their stock, which may lag by a tenth of a second, in the order of the
+// sale definition. known is an earlier answer to the same filter, or nil. While nothing has changed, Sessions returns
+// known itself, and the server sends no list.
 func (c *Client) Sessions(ctx context.Context, f Filter, known *SessionList) (*SessionList, error) {
 	answer := &SessionList{}
 	if known != nil {
