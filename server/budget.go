@@ -44,8 +44,8 @@ func newBudget(limit int64) *budget {
 	return &budget{limit: limit, slowAfter: usualSlow, freed: make(chan struct{})}
 }
 
-// take adds n bytes to a charge, with what cuts off its client, nil if it waits for none. It waits for the bytes, for at
-// most roomWait. Without n bytes it returns false.
+// take adds n bytes to a charge, with what cuts off its client, nil if it waits for none. It waits for the bytes, for
+// at most roomWait. Without n bytes it returns false.
 func (b *budget) take(c *charge, n int64, cut func(time.Time) int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

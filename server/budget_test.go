@@ -98,7 +98,8 @@ func TestCutOffSender(t *testing.T) {
 	require.True(t, a.last)
 }
 
-// TestAnswersAreHeld (I10) checks that the answer to a batch counts until it is written, and that a client that does not read it makes room for others.
+// TestAnswersAreHeld (I10) checks that the answer to a batch counts until it is written, and that a client that does
+// not read it makes room for others.
 func TestAnswersAreHeld(t *testing.T) {
 	noLeaks(t)
 	f := small(t)
