@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seathold/seathold/server"
+	"github.com/seathold/seathold/server/internal/correlation"
 	"github.com/seathold/seathold/server/internal/encode"
 	"github.com/seathold/seathold/server/internal/origin"
 )
@@ -18,10 +19,15 @@ type callerKey struct{}
 // callerOf returns who made the request.
 func callerOf(r *http.Request) server.Caller { return r.Context().Value(callerKey{}).(server.Caller) }
 
-// identified finds the caller by its key, once: a call ends under the caller with which it began, even if the keys are
-// read again meanwhile.
+// identified gives a request its id, the client's own if that is a good one, and finds the caller by its key. Both are
+// done once: a call ends under the caller with which it began, even if the keys are read again meanwhile.
 func (o *Options) identified(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := []byte(r.Header.Get(correlation.RequestID))
+		if !correlation.Good(id) {
+			id = correlation.AppendNew(nil)
+		}
+		w.Header().Set(correlation.RequestID, string(id))
 		caller := o.Keys.CallerOf(nil)
 		if sent := r.Header["Authorization"]; len(sent) == 1 { // of several, a proxy may have checked another one
 			caller = o.Keys.CallerOf([]byte(sent[0]))
@@ -115,13 +121,15 @@ func (o *Options) logCall(r *http.Request, done *outcome, complete bool, took ti
 	if !complete {
 		facts = append(facts, slog.Bool("cut", true)) // the response did not end, or did not begin if the status is 0
 	}
-	if id := done.Header().Get("Request-Id"); id != "" {
-		facts = append(facts, slog.String("request_id", id))
+	facts = append(facts, slog.String("request_id", done.Header().Get(correlation.RequestID)))
+	if trace, span, ok := correlation.Trace([]byte(r.Header.Get(correlation.TraceParent))); ok {
+		facts = append(facts, slog.String("trace_id", string(trace)), slog.String("span_id", string(span)))
 	}
 	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
 		facts = append(facts, slog.String("certificate", r.TLS.PeerCertificates[0].Subject.CommonName))
 	}
-	facts = append(facts, slog.String("remote", r.RemoteAddr), slog.Duration("took", took.Round(time.Microsecond)))
+	facts = append(facts, slog.String("remote", r.RemoteAddr),
+		slog.Float64("seconds", took.Round(time.Microsecond).Seconds()))
 	o.Audit.LogAttrs(context.WithoutCancel(r.Context()), slog.LevelInfo, "audit", facts...)
 }
 

@@ -37,7 +37,7 @@ func TestAudit(t *testing.T) {
 		for i := 0; i < len(header); i += 2 {
 			r.Header.Add(header[i], header[i+1])
 		}
-		w.Header().Set("Request-Id", "req-1")
+		r.Header.Set("Request-Id", "req-1")
 		log.Reset()
 		func() {
 			defer func() {
@@ -47,11 +47,12 @@ func TestAudit(t *testing.T) {
 			}()
 			handler.ServeHTTP(w, r)
 		}()
+		require.Equal(t, "req-1", w.Header().Get("Request-Id"))
 		require.NotContains(t, log.String(), "SECRET")
 		require.NotContains(t, log.String(), "0123456789abcdef")
 		require.LessOrEqual(t, strings.Count(log.String(), "\n"), 1)
 		_, line, _ = strings.Cut(strings.TrimSuffix(log.String(), "\n"), "level=INFO msg=audit ")
-		line, _, _ = strings.Cut(line, " took=")
+		line, _, _ = strings.Cut(line, " seconds=")
 		return line
 	}
 	const tail = " request_id=req-1 remote=192.0.2.1:1234"
@@ -69,7 +70,8 @@ func TestAudit(t *testing.T) {
 			"key=anonymous role=none method=GET path=/admin/journal/rescue status=401"},
 		{"GET", "/admin/nothing", ops, "key=ops role=admin method=GET path=/admin/nothing status=404"},
 		{"GET", "/admin/nothing", "", "key=anonymous role=none method=GET path=/admin/nothing status=401"},
-		{"POST", "/admin/draws/draw1/export", ops, "key=ops role=admin method=POST path=/admin/draws/draw1/export status=405"},
+		{"POST", "/admin/draws/draw1/export", ops,
+			"key=ops role=admin method=POST path=/admin/draws/draw1/export status=405"},
 		{"GET", "/debug/pprof/", ops, "key=ops role=admin method=GET path=/debug/pprof/ status=200"},
 		{"GET", "/debug/pprof/cmdline", dashboard, "key=dashboard role=read method=GET path=/debug/pprof/cmdline status=403"},
 		{"GET", "/debug/pprof/cmdline", "", "key=anonymous role=none method=GET path=/debug/pprof/cmdline status=401"},
@@ -97,6 +99,16 @@ func TestAudit(t *testing.T) {
 		call("POST", "/admin/draws/d/run", "Authorization", ops, "Origin", "https://elsewhere.example"))
 	require.Equal(t, "key=anonymous role=none method=POST path=/admin/draws/d/run status=403"+tail,
 		call("POST", "/admin/draws/d/run", "Origin", "https://elsewhere.example"), "a web page")
+	const trace, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+	require.Equal(t, "key=ops role=admin method=GET path=/admin/x status=404 request_id=req-1 trace_id="+trace+
+		" span_id="+span+" remote=192.0.2.1:1234",
+		call("GET", "/admin/x", "Authorization", ops, "Traceparent", "00-"+trace+"-"+span+"-01"))
+	for _, id := range []string{"", "not a good one"} {
+		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "http://localhost/healthz", nil)
+		r.Header.Set("Request-Id", id)
+		handler.ServeHTTP(w, r)
+		require.Regexp(t, "^[0-9a-f]{16}$", w.Header().Get("Request-Id"), "the server makes one")
+	}
 	cut = true
 	require.Equal(t, "key=ops role=admin method=GET path=/admin/journal/rescue status=0 cut=true"+tail,
 		call("GET", "/admin/journal/rescue", "Authorization", ops))

@@ -22,6 +22,8 @@ type logFlags struct {
 const (
 	// logBuffer is how many bytes of the log wait for its reader: some thousand lines.
 	logBuffer = 1 << 20
+	// auditBuffer is the same for the audit log. It is one of its own, so that no flood of other lines displaces these.
+	auditBuffer = 1 << 18
 	// logPatience is how long the end of the program waits for the log's reader.
 	logPatience = 2 * time.Second
 )
@@ -38,22 +40,24 @@ func (f *logFlags) check() error {
 
 // logs are the logs of a server. No line waits for the log's reader: a stalled reader does not stop the sale.
 type logs struct {
-	pipe    *logpipe.Pipe
+	pipes   []*logpipe.Pipe
 	process *slog.Logger
+	audit   *slog.Logger // what operators do: their calls, and files read again; whatever --log-level is
 	access  server.AccessLog
 }
 
 // open begins logging to w. The caller closes the logs.
 func (f *logFlags) open(w io.Writer) *logs {
-	l := &logs{}
-	l.pipe = logpipe.New(w, logBuffer, func(n uint64) []byte {
+	dropped := func(n uint64) []byte {
 		var line bytes.Buffer
 		slog.New(f.handler(&line, slog.LevelInfo)).Warn("lines of the log were dropped; its reader is too slow", "lines", n)
 		return line.Bytes()
-	})
-	l.process = slog.New(f.handler(l.pipe, f.Level))
+	}
+	lines, audit := logpipe.New(w, logBuffer, dropped), logpipe.New(w, auditBuffer, dropped)
+	l := &logs{pipes: []*logpipe.Pipe{lines, audit}, process: slog.New(f.handler(lines, f.Level)),
+		audit: slog.New(f.handler(audit, slog.LevelInfo))}
 	if f.Access {
-		l.access = server.AccessLog{Log: slog.New(f.handler(l.pipe, slog.LevelInfo)), PerSecond: f.AccessRate,
+		l.access = server.AccessLog{Log: slog.New(f.handler(lines, slog.LevelInfo)), PerSecond: f.AccessRate,
 			Slow: f.AccessSlow}
 	}
 	return l
@@ -68,4 +72,16 @@ func (f *logFlags) handler(w io.Writer, least slog.Level) slog.Handler {
 
 // close writes what is buffered. Lines that a stalled reader does not take in time are lost, and there is nowhere to
 // report it.
-func (l *logs) close() { _ = l.pipe.Close(logPatience) }
+func (l *logs) close() {
+	for _, p := range l.pipes {
+		_ = p.Close(logPatience)
+	}
+}
+
+// dropped returns how many lines were dropped so far.
+func (l *logs) dropped() (n uint64) {
+	for _, p := range l.pipes {
+		n += p.Dropped()
+	}
+	return n
+}

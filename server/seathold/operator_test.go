@@ -16,7 +16,7 @@ import (
 // with the key's name.
 func TestOperatorNeedsAnAdmin(t *testing.T) {
 	const sell, admin = "shop-0123456789abcdef", "admin-0123456789abcdef"
-	f := keyed(t, "sell "+sell+" shop\nadmin "+admin+" ops\n")
+	f := keyed(t, "sell "+sell+" shop\nadmin "+admin+" ops\n", "--log-level", "error")
 	f.api = f.operator
 	for _, c := range []struct {
 		path                     string

@@ -27,10 +27,10 @@ type keyFile struct {
 }
 
 // keyed starts a server with keys.
-func keyed(t *testing.T, keys string) *keyFile {
+func keyed(t *testing.T, keys string, args ...string) *keyFile {
 	path := filepath.Join(t.TempDir(), "keys")
 	require.NoError(t, os.WriteFile(path, []byte(keys), 0o600))
-	return &keyFile{program: start(t, "--durability", "none", "--keys", path), path: path}
+	return &keyFile{program: start(t, append(args, "--durability", "none", "--keys", path)...), path: path}
 }
 
 // replace writes the file, sends SIGHUP, and returns the log line about the reload.
@@ -111,7 +111,7 @@ func TestReloadUnderLoad(t *testing.T) {
 func TestReload(t *testing.T) {
 	const noReservation = "018c1f6e-0000-7000-8000-000000000001"
 	const shop, next, reader = "shop-0123456789abcdef", "next-0123456789abcdef", "read-0123456789abcdef"
-	f := keyed(t, "sell "+shop+" shop\nread "+reader+" dashboard\n")
+	f := keyed(t, "sell "+shop+" shop\nread "+reader+" dashboard\n", "--log-level", "error")
 	want := func(status int, key, method string) {
 		t.Helper()
 		path := map[string]string{"GET": "/v1/phases", "POST": "/v1/reservations/" + noReservation + "/confirm"}[method]

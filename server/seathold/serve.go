@@ -93,7 +93,7 @@ type service struct {
 // prepare checks everything that can be checked without the journal, and binds both ports.
 func (c *serveCommand) prepare(p *process, l *logs) (*service, error) {
 	s := &service{command: c, process: p, logs: l, log: l.process, ended: make(chan error, 2)}
-	s.reloads = newReloads(s.log)
+	s.reloads = newReloads(l.audit)
 	if c.TTL < time.Second || c.TTL%time.Second != 0 {
 		return nil, usagef("--ttl %s is not a whole number of seconds", c.TTL)
 	}
@@ -191,11 +191,11 @@ func (s *service) serve(api *server.Server) error {
 
 func (s *service) startOperator() {
 	registry := metrics.NewRegistry(metrics.ReadBuild(), s.server.Load, &s.reloads.results, s.certificateEnds)
-	registry.MustRegister(metrics.LogLines(s.logs.pipe.Dropped))
+	registry.MustRegister(metrics.LogLines(s.logs.dropped))
 	s.operator = operator.New(operator.Options{
 		Ready: s.ready, Failed: s.failed, Notes: s.notes, Engine: s.inCharge, Arguments: publicArguments(os.Args),
 		Metrics: metrics.Page(registry),
-		Keys:    s.keys, Loopback: s.admin.Addr().(*net.TCPAddr).IP.IsLoopback(), Log: s.log, Audit: s.log,
+		Keys:    s.keys, Loopback: s.admin.Addr().(*net.TCPAddr).IP.IsLoopback(), Log: s.log, Audit: s.logs.audit,
 		ClientCertificates: s.secure != nil && s.secure.RequiresClients(),
 	})
 	admin := s.admin
