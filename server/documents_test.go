@@ -79,8 +79,9 @@ func fetchFile(t testing.TB, f *fixture, path string, header ...string) (int, ht
 	for i := 0; i < len(header); i += 2 {
 		request.Header.Set(header[i], header[i+1])
 	}
-	response := must((&http.Transport{DisableKeepAlives: true, DisableCompression: true}).RoundTrip(request))(t)
+	response, err := (&http.Transport{DisableKeepAlives: true, DisableCompression: true}).RoundTrip(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
 	body := must(io.ReadAll(response.Body))(t)
-	require.NoError(t, response.Body.Close())
 	return response.StatusCode, response.Header, body
 }

@@ -56,7 +56,7 @@ func modules(t *testing.T) string {
 	require.NoError(t, err)
 	lock := flock.New(filepath.Join(os.TempDir(), "seathold-clientgen.lock")) // of tests that run at the same time
 	require.NoError(t, lock.Lock())
-	defer lock.Close() //nolint:errcheck // nothing was written
+	defer lock.Close()
 	pinned, err := os.ReadFile("package-lock.json")
 	require.NoError(t, err)
 	mark := filepath.Join(folder, ".installed")
