@@ -28,6 +28,10 @@ type listener struct {
 	net.Listener
 	limit      int
 	perAddress int // 0 for no limit
+
+	readTimeout time.Duration // Options.ReadTimeout
+	idleTimeout time.Duration // Options.IdleTimeout
+
 	observer   *observer
 	refused    func(refusalReason) // counts connections that are refused
 	handshakes *handshake.Queue
@@ -43,6 +47,7 @@ type listener struct {
 // newListener makes a listener, with TLS if secure is not nil.
 func (s *Server) newListener(ln net.Listener, secure *tls.Config) *listener {
 	l := &listener{Listener: ln, limit: s.maxConnections, perAddress: s.maxPerAddress, observer: s.observer,
+		readTimeout: s.http.ReadTimeout, idleTimeout: s.http.IdleTimeout,
 		refused: func(why refusalReason) { s.turns.refused[why].Add(1) }, handshakes: s.handshakes, secure: secure,
 		conns: map[*conn]struct{}{}, from: map[netip.Addr]int{}}
 	if secure == nil {
@@ -223,13 +228,25 @@ func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 {
 		c.seen.read()
-		c.received.Store(true)
 		c.inFlight.Store(true)
+		if !c.received.Swap(true) {
+			_ = c.SetReadDeadline(time.Now().Add(c.listener.readTimeout)) // fails only for a closed connection
+		}
 	}
 	if c.held.ended = n == 0 && err == io.EOF; err == io.EOF && c.received.Load() {
 		err = io.ErrUnexpectedEOF
 	}
 	return n, err
+}
+
+// SetReadDeadline is part of net.Conn. Before the first byte of a connection's first request, the client has IdleTimeout
+// as it has before later requests, and only after it ReadTimeout: gateways connect ahead. fasthttp sets ReadTimeout for
+// both.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	if !c.received.Load() && t.After(time.Now()) { // otherwise it ends reading
+		t = time.Now().Add(c.listener.idleTimeout)
+	}
+	return c.Conn.SetReadDeadline(t)
 }
 
 // Write writes p, unless nothing was read from the client: fasthttp responds with an error even to a client that sent

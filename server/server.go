@@ -74,7 +74,7 @@ type Options struct {
 
 	ReadTimeout  time.Duration // from the first byte of a request to its last; default 10 s
 	WriteTimeout time.Duration // of a response; default 15 s
-	IdleTimeout  time.Duration // between requests of a connection; default 75 s, more than the usual 60 s of gateways
+	IdleTimeout  time.Duration // before each request of a connection; default 75 s, more than the usual 60 s of gateways
 }
 
 func (o *Options) fillIn() error {

@@ -353,6 +353,35 @@ func TestSlowRequests(t *testing.T) {
 	require.Empty(t, must(io.ReadAll(c))(t))
 }
 
+// A connection may be idle before its first request for as long as between later ones: gateways connect ahead. From its
+// first byte on, the first request has the time of every request.
+func TestIdleBeforeTheFirstRequest(t *testing.T) {
+	const readTimeout = 500 * time.Millisecond
+	plain := start(t, func(o *Options) { o.ReadTimeout = readTimeout })
+	for name, f := range map[string]*fixture{"plain": plain, "TLS": plain.overTLS()} {
+		t.Run(name, func(t *testing.T) {
+			early, slow := f.dial(), f.dial()
+			defer early.Close()
+			defer slow.Close()
+			if secure, ok := early.(*tls.Conn); ok {
+				require.NoError(t, secure.Handshake())
+				require.NoError(t, slow.(*tls.Conn).Handshake())
+			}
+			time.Sleep(readTimeout * 3 / 2)
+			f.send(early, "GET", "/v1/phases", "")
+			require.Equal(t, http.StatusOK, f.readAnswer(bufio.NewReader(early)).status)
+
+			began := time.Now()
+			must(io.WriteString(slow, "GET /v1/phases HT"))(t)
+			a := f.readAnswer(bufio.NewReader(slow))
+			require.Equal(t, http.StatusBadRequest, a.status)
+			require.True(t, a.last)
+			require.GreaterOrEqual(t, time.Since(began), readTimeout*9/10)
+			require.Less(t, time.Since(began), 10*time.Second)
+		})
+	}
+}
+
 // trickle sends single bytes slowly, as attackers do.
 func trickle(c net.Conn, stop chan struct{}) {
 	tick := time.NewTicker(20 * time.Millisecond)
