@@ -111,8 +111,8 @@ func FuzzAccessLog(f *testing.F) {
 	f.Add("/v1/accounts/a\"b", "a\" key=admin", "x y")
 	f.Add("/%0a\u2028\x7f\xff", "\x1b[31m", "{\"status\":200}")
 	f.Add("/v1/phases?x\x00y", "a\tb\\n\"", "00-")
-	fields := strings.Fields("time level msg why method path route status bytes seconds read_seconds waited_seconds key remote request_id " +
-		"trace_id span_id")
+	fields := strings.Fields("time level msg why method path route status bytes seconds read_seconds waited_seconds key " +
+		"remote request_id trace_id span_id")
 	f.Fuzz(func(t *testing.T, path, id, parent string) {
 		ctx := &fasthttp.RequestCtx{}
 		request := "GET " + path + " HTTP/1.1\r\nHost: x\r\nRequest-Id: " + id + "\r\nTraceparent: " + parent + "\r\n\r\n"

@@ -211,7 +211,8 @@ func (v *view) checkAnswers() error {
 func (v *view) checkContent() error {
 	for i, q := range v.requests {
 		name, ok := strings.CutPrefix(q.target, "/v1/accounts/")
-		if !ok || q.method != http.MethodGet || name == "" || len(name) > 64 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789") != "" {
+		if !ok || q.method != http.MethodGet || name == "" || len(name) > 64 ||
+			strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789") != "" {
 			continue
 		}
 		if a := v.answers[i]; a.status != 403 && !bytes.HasPrefix(a.body, []byte(`{"account":"`+name+`"`)) {

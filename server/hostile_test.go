@@ -152,7 +152,8 @@ func (w *writer) framing(body string, framed bool) (lines []string, wire string)
 // wrongly returns the line, and with some chance another one that frames the body too.
 func (w *writer) wrongly(line string) []string {
 	lines := []string{line}
-	if another := w.or("", "Content-Length: 5", "Transfer-Encoding: chunked", "Transfer-Encoding: identity"); another != "" {
+	another := w.or("", "Content-Length: 5", "Transfer-Encoding: chunked", "Transfer-Encoding: identity")
+	if another != "" {
 		lines = append(lines, another)
 	}
 	return lines
@@ -174,8 +175,8 @@ func (w *writer) chunks(body string) string {
 	}
 	out.WriteString(w.or("0", "00", "000000000000000000000", "0;x", "0 ", "", "-0", "0x0", "+0"))
 	out.WriteString(w.or("\r\n", "\n", "\r", "\r\r\n"))
-	out.WriteString(w.or("", "T: 1\r\n", "T: 1\n", "T : 1\r\n", " T: 1\r\n", "Content-Length: 3\r\n", "T\r\n", "T: \x00\r\n",
-		"Host: y\r\n", "Transfer-Encoding: chunked\r\n", "T: 1\r\n 2\r\n", ": 1\r\n", "T: 1\r\nU: 2\r\n"))
+	out.WriteString(w.or("", "T: 1\r\n", "T: 1\n", "T : 1\r\n", " T: 1\r\n", "Content-Length: 3\r\n", "T\r\n",
+		"T: \x00\r\n", "Host: y\r\n", "Transfer-Encoding: chunked\r\n", "T: 1\r\n 2\r\n", ": 1\r\n", "T: 1\r\nU: 2\r\n"))
 	out.WriteString(w.or("\r\n", "\n", "", "\r", "\r\r\n"))
 	return out.String()
 }

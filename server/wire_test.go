@@ -91,9 +91,10 @@ func TestBadHTTP(t *testing.T) {
 		"space before the colon": {post + "Content-Length : 2\r\n\r\n{}", bad, "request"},
 		"encoding in HTTP/1.0": {"POST /v1/reservations HTTP/1.0\r\nHost: x\r\n" +
 			"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", bad, "request"},
-		"bad chunk size":          {post + "Transfer-Encoding: chunked\r\n\r\nxyz\r\n", bad, "request"},
-		"bad chunk end":           {post + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}xx0\r\n\r\n", bad, "request"},
-		"chunks beyond the limit": {post + "Transfer-Encoding: chunked\r\n\r\nffff\r\n" + strings.Repeat(" ", 0x5000), large, ""},
+		"bad chunk size": {post + "Transfer-Encoding: chunked\r\n\r\nxyz\r\n", bad, "request"},
+		"bad chunk end":  {post + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}xx0\r\n\r\n", bad, "request"},
+		"chunks beyond the limit": {post + "Transfer-Encoding: chunked\r\n\r\nffff\r\n" + strings.Repeat(" ", 0x5000),
+			large, ""},
 		"a chunk of 2^59": {post + "Transfer-Encoding: chunked\r\n\r\n800000000000000\r\n" + strings.Repeat(" ", 0x5000),
 			large, ""},
 		"length beyond the limit": {post + "Content-Length: 16385\r\n\r\n", large, ""},

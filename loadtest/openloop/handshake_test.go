@@ -27,9 +27,9 @@ func TestWaitingHandshakesHoldNoPlace(t *testing.T) {
 		accepted, err := silent.Accept()
 		require.NoError(t, err)
 		silentSides = append(silentSides, accepted)
-		require.NoError(t, accepted.SetReadDeadline(time.Now().Add(10*time.Second))) // a place that is held would take longer
-		_, err = accepted.Read(make([]byte, 1))                                      // it has sent its first message, and waits or is about to
-		require.NoError(t, err)
+		require.NoError(t, accepted.SetReadDeadline(time.Now().Add(10*time.Second))) // less than a place is held
+		_, err = accepted.Read(make([]byte, 1))
+		require.NoError(t, err) // it has sent its first message, and waits or is about to
 	}
 	c := newConnection(to, 0, false, &tally{counts: newCounts(window{})})
 	require.NoError(t, c.connect(time.Now().Add(time.Minute)))

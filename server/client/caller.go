@@ -143,7 +143,7 @@ func (c *caller) list(ctx context.Context, path, known string, answer any) (tag 
 	if known != "" {
 		request.Header.Set("If-None-Match", known)
 	}
-	response, err := c.exchange(request)
+	response, err := c.exchange(request) //nolint:bodyclose // read closes it
 	if err != nil {
 		return "", false, err
 	}

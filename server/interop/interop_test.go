@@ -63,8 +63,8 @@ var clients = map[string]client{
 	"k6":              {send: k6},
 }
 
-// TestMain installs axios, and lets the tests find k6, which scripts/test installs, and the proxies, which may not be on
-// a user's path.
+// TestMain installs axios, and lets the tests find k6, which scripts/test installs, and the proxies, which may not be
+// on a user's path.
 func TestMain(m *testing.M) {
 	tools, err := filepath.Abs("../../.tools")
 	if err = errors.Join(err, os.Setenv("PATH", tools+":"+os.Getenv("PATH")+":/usr/sbin"), installModules()); err != nil {

@@ -14,11 +14,11 @@ var families = []struct {
 	{"operation_journal_seconds", "Time that a call waited for the journal, of calls that had to wait.", []string{"call"}},
 	{"http_answers_total",
 		"HTTP responses of the API by status, including those that never reached the engine.", []string{"status"}},
-	{"http_key_answers_total", "HTTP responses of the API by the name of the caller's key, the route and the status. Route " +
-		"unknown is a path that does not exist, unread a request that could not be read.",
+	{"http_key_answers_total", "HTTP responses of the API by the name of the caller's key, the route and the status. " +
+		"Route unknown is a path that does not exist, unread a request that could not be read.",
 		[]string{"key", "route", "status"}},
-	{"http_wait_seconds", "Time that clients waited for a response, from the first byte of the request to the last of the " +
-		"response, by route and result: ok (a status below 400), refused (4xx) or failed (5xx).",
+	{"http_wait_seconds", "Time that clients waited for a response, from the first byte of the request to the last of " +
+		"the response, by route and result: ok (a status below 400), refused (4xx) or failed (5xx).",
 		[]string{"route", "result"}},
 	{"http_connections", "Open connections of the API.", nil},
 	{"http_lists_made_total",

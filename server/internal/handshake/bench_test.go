@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// BenchmarkHandshake measures what a handshake costs the server: the time during which it computes, between two reads of
-// the network, as server-µs/op. The default of Go's clients is the curve X25519MLKEM768.
+// BenchmarkHandshake measures what a handshake costs the server: the time during which it computes, between two reads
+// of the network, as server-µs/op. The default of Go's clients is the curve X25519MLKEM768.
 func BenchmarkHandshake(b *testing.B) {
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(b, err)
