@@ -121,16 +121,22 @@ func (o *Options) logCall(r *http.Request, done *outcome, complete bool, took ti
 	if !complete {
 		facts = append(facts, slog.Bool("cut", true)) // the response did not end, or did not begin if the status is 0
 	}
-	facts = append(facts, slog.String("request_id", done.Header().Get(correlation.RequestID)))
-	if trace, span, ok := correlation.Trace([]byte(r.Header.Get(correlation.TraceParent))); ok {
-		facts = append(facts, slog.String("trace_id", string(trace)), slog.String("span_id", string(span)))
-	}
+	facts = append(facts, identifiers(done, r)...)
 	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
 		facts = append(facts, slog.String("certificate", r.TLS.PeerCertificates[0].Subject.CommonName))
 	}
 	facts = append(facts, slog.String("remote", r.RemoteAddr),
 		slog.Float64("seconds", took.Round(time.Microsecond).Seconds()))
 	o.Audit.LogAttrs(context.WithoutCancel(r.Context()), slog.LevelInfo, "audit", facts...)
+}
+
+// identifiers are the request's id, which the response has, and the trace and span of a valid traceparent.
+func identifiers(w http.ResponseWriter, r *http.Request) []slog.Attr {
+	facts := []slog.Attr{slog.String("request_id", w.Header().Get(correlation.RequestID))}
+	if trace, span, ok := correlation.Trace([]byte(r.Header.Get(correlation.TraceParent))); ok {
+		facts = append(facts, slog.String("trace_id", string(trace)), slog.String("span_id", string(span)))
+	}
+	return facts
 }
 
 // shortened bounds what a client can put into a line of the log.

@@ -2,6 +2,7 @@ package operator
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -131,4 +132,22 @@ func TestAuditOfACutResponse(t *testing.T) {
 	require.NoError(t, response.Body.Close())
 	port.Close()
 	require.Contains(t, log.String(), "key=anonymous role=admin method=GET path=/admin/backup status=200 cut=true")
+}
+
+// TestFailureHasTheRequestsID checks that the line about a call that failed has the id of its audit line, and the trace.
+func TestFailureHasTheRequestsID(t *testing.T) {
+	var log bytes.Buffer
+	c := calls{log: slog.New(slog.NewTextHandler(&log, nil))}
+	handler := (&Options{}).identified(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.fail(w, r, errors.New("of a kind that nobody expects"))
+	}))
+	const trace, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/admin/draws/d/run?secret", nil)
+	r.Header.Set("Request-Id", "req-1")
+	r.Header.Set("Traceparent", "00-"+trace+"-"+span+"-01")
+	handler.ServeHTTP(w, r)
+	require.Equal(t, http.StatusInternalServerError, w.Code)
+	_, line, _ := strings.Cut(log.String(), "level=ERROR msg=")
+	require.Equal(t, `"a call on the operator's port failed" error="of a kind that nobody expects" key=anonymous `+
+		"path=/admin/draws/d/run request_id=req-1 trace_id="+trace+" span_id="+span+"\n", line)
 }

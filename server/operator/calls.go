@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -114,7 +115,7 @@ func (c *calls) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	switch rule.Status {
 	case http.StatusInternalServerError:
-		c.log.Error("a call on the operator's port failed", "path", r.URL.Path, "error", err)
+		c.note(w, r, slog.LevelError, "a call on the operator's port failed", slog.Any("error", err))
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", encode.Challenge)
 	case http.StatusServiceUnavailable:
@@ -125,10 +126,16 @@ func (c *calls) fail(w http.ResponseWriter, r *http.Request, err error) {
 	_, _ = w.Write(append(body, '\n')) // an error means that the client has gone
 }
 
+// note logs an event of a call, with what joins it to the audit line of the call.
+func (c *calls) note(w http.ResponseWriter, r *http.Request, level slog.Level, event string, facts ...slog.Attr) {
+	facts = append(facts, slog.String("key", callerOf(r).Name), slog.String("path", shortened(r.URL.Path)))
+	c.log.LogAttrs(context.WithoutCancel(r.Context()), level, event, append(facts, identifiers(w, r)...)...)
+}
+
 // cut ends a response that has begun and cannot be completed, so that the client detects that it is incomplete.
-func (c *calls) cut(err error) error {
+func (c *calls) cut(w http.ResponseWriter, r *http.Request, err error) error {
 	if err != nil {
-		c.log.Warn("a response on the operator's port was cut short", "error", err)
+		c.note(w, r, slog.LevelWarn, "a response on the operator's port was cut short", slog.Any("error", err))
 		panic(http.ErrAbortHandler)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"sync"
 
@@ -64,13 +65,13 @@ func (d *draws) alone(answer func(http.ResponseWriter, *http.Request, *engine.En
 
 func (d *draws) read(w http.ResponseWriter, r *http.Request, e *engine.Engine) error {
 	status, err := e.Draw(r.PathValue("draw"))
-	return d.answer(w, e, status, err)
+	return d.answer(w, r, e, status, err)
 }
 
 func (d *draws) freeze(w http.ResponseWriter, r *http.Request, e *engine.Engine) error {
 	// The end of the operator's connection does not cancel what is being journalled.
 	status, err := e.FreezeDraw(context.WithoutCancel(r.Context()), r.PathValue("draw"))
-	return d.answer(w, e, status, err)
+	return d.answer(w, r, e, status, err)
 }
 
 func (d *draws) postpone(w http.ResponseWriter, r *http.Request, e *engine.Engine) error {
@@ -85,7 +86,7 @@ func (d *draws) postpone(w http.ResponseWriter, r *http.Request, e *engine.Engin
 		return malformed(`it must be {"round": N}`)
 	}
 	status, err := e.PostponeDraw(context.WithoutCancel(r.Context()), r.PathValue("draw"), *named.Round)
-	return d.answer(w, e, status, err)
+	return d.answer(w, r, e, status, err)
 }
 
 func malformed(detail string) error {
@@ -114,17 +115,17 @@ func (d *draws) run(w http.ResponseWriter, r *http.Request, e *engine.Engine) er
 		return malformed(err.Error())
 	}
 	status, err := e.RunDraw(context.WithoutCancel(r.Context()), r.PathValue("draw"), beacon)
-	return d.answer(w, e, status, err)
+	return d.answer(w, r, e, status, err)
 }
 
 // answer responds with the state of a draw.
-func (d *draws) answer(w http.ResponseWriter, e *engine.Engine, status engine.DrawStatus, err error) error {
+func (d *draws) answer(w http.ResponseWriter, r *http.Request, e *engine.Engine, status engine.DrawStatus, err error) error {
 	if err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_, err = w.Write(append(encode.Draw(nil, e, &status), '\n'))
-	return d.cut(err)
+	return d.cut(w, r, err)
 }
 
 // export exports the draw twice: first for the sizes, which precede the files in a tar archive. The same draw always
@@ -146,7 +147,7 @@ func (d *draws) export(w http.ResponseWriter, r *http.Request, e *engine.Engine)
 			Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: int64(*sizes[name]), Format: tar.FormatPAX,
 		})
 	})
-	return d.cut(errors.Join(err, archive.Close()))
+	return d.cut(w, r, errors.Join(err, archive.Close()))
 }
 
 // winners lists the winners' accounts with the salts of their handles. It uses as much memory as an export.
@@ -157,7 +158,7 @@ func (d *draws) winners(w http.ResponseWriter, r *http.Request, e *engine.Engine
 	} else if status.State != engine.DrawDrawn {
 		return &engine.Refusal{Code: engine.DrawNotRun}
 	}
-	d.log.Info("the winners of a draw are listed with their accounts", "draw", id)
+	d.note(w, r, slog.LevelInfo, "the winners of a draw are listed with their accounts", slog.String("draw", id))
 	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 	out := bufio.NewWriterSize(&deadlineWriter{w: w, control: http.NewResponseController(w)}, 1<<16)
 	_, err := out.WriteString(WinnersHeader)
@@ -165,7 +166,7 @@ func (d *draws) winners(w http.ResponseWriter, r *http.Request, e *engine.Engine
 		_, err := fmt.Fprintf(out, "%d,%s,%s\n", won.Rank, won.Account, won.Salt)
 		return err
 	}), out.Flush())
-	return d.cut(err)
+	return d.cut(w, r, err)
 }
 
 // size counts the bytes written to it.

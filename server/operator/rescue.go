@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"log/slog"
 	"net/http"
 
 	"github.com/seathold/seathold/engine"
@@ -23,8 +24,8 @@ func (c *calls) rescue(w http.ResponseWriter, r *http.Request, e *engine.Engine)
 		return err
 	}
 	if err == nil {
-		c.log.Warn("the state of the sale was written out of memory", "reservations", report.Reservations, "last",
-			report.Start)
+		c.note(w, r, slog.LevelWarn, "the state of the sale was written out of memory",
+			slog.Int("reservations", report.Reservations), slog.Uint64("last", report.Start))
 	}
-	return c.cut(err)
+	return c.cut(w, r, err)
 }
