@@ -16,19 +16,14 @@ func (x *exchange) inTurn(u urgency, answer func(*exchange)) {
 		return
 	}
 	defer s.keyLimit.leave(x.caller.Index)
-	c, _ := x.ctx.Conn().(*conn)
 	w := &x.waiter
-	w.urgency, w.rounds, w.weight = u, 1, 1
+	w.urgency, w.rounds = u, 1
 	w.caller = callerID{key: x.caller.Index}
-	if c != nil {
-		w.notBefore = c.notBefore
-		if w.caller.key == 0 {
-			w.caller.address = c.address
-		}
+	if c, ok := x.ctx.Conn().(*conn); ok && w.caller.key == 0 {
+		w.caller.address = c.address
 	}
 	if isBatch(&x.ctx.Request.Header) {
-		w.rounds = 1 + len(x.ctx.Request.Body())/bytesPerTurn
-		w.weight = s.turns.weightOf(len(x.ctx.Request.Body()))
+		w.rounds = 1 + len(x.ctx.Request.Body())/bytesPerRound
 	}
 	w.arrived = time.Time{}
 	taken := s.turns.take(w)
@@ -36,11 +31,10 @@ func (x *exchange) inTurn(u urgency, answer func(*exchange)) {
 		x.seen.waited = time.Since(w.arrived)
 	}
 	if !taken {
-		c.refused(w.reason, s.turns.pause)
 		x.fail(&engine.Refusal{Code: engine.Overloaded})
 		return
 	}
-	defer s.turns.leave(w.weight)
+	defer s.turns.leave()
 	answer(x)
 }
 
@@ -56,18 +50,5 @@ func (x *exchange) urgencyOf(r *resource) urgency {
 		return finishing
 	default:
 		return buying
-	}
-}
-
-// refused notes that a request was refused as overloaded. Until Retry-After has passed, further new holds and lists on
-// this connection wait behind all others. So a client that ignores Retry-After costs one refusal a second, and not one
-// for each time that it returns. One that returned early and was refused at the end of that time need not wait again.
-func (c *conn) refused(why refusalReason, pause time.Duration) {
-	if c == nil {
-		return
-	}
-	c.notBefore = time.Time{}
-	if why == refusedWaited {
-		c.notBefore = time.Now().Add(pause)
 	}
 }

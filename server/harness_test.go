@@ -110,10 +110,9 @@ func startWith(t testing.TB, clock *handClock, e *engine.Engine, change func(*Op
 
 // takeAllTurns takes all turns, and makes others wait for no more than a moment, each time. The result leaves them.
 func (f *fixture) takeAllTurns() (leave func()) {
-	f.server.turns.longest, f.server.turns.pause = time.Millisecond, 0
-	all := waiter{weight: f.server.turns.limit, served: make(chan bool, 1)}
-	require.True(f.t, f.server.turns.take(&all))
-	return func() { f.server.turns.leave(all.weight) }
+	f.server.turns.longest, f.server.turns.hold = time.Millisecond, 0
+	all := f.server.turns.free.Swap(0)
+	return func() { f.server.turns.give(all) }
 }
 
 // overTLS adds a listener with TLS, and returns the fixture of its clients.

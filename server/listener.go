@@ -211,8 +211,7 @@ type conn struct {
 	seen     timeline
 	held     held
 
-	address   netip.Addr // of the client, or the network of an IPv6 client
-	notBefore time.Time  // the end of the last Retry-After; used by the worker of the connection only
+	address netip.Addr // of the client, or the network of an IPv6 client
 
 	received atomic.Bool // something was read
 	inFlight atomic.Bool // something was read since the last write

@@ -91,24 +91,21 @@ func TestRefusalsOfTheServerNeedNoTurn(t *testing.T) {
 	require.Equal(t, "not_found", f.call("GET", "/v1/x", "", "Authorization", "Bearer "+sellKey).code())
 }
 
-// A client that comes back before its Retry-After waits, and is served when there is room.
-func TestRetryAfterIsEnforced(t *testing.T) {
+// A refusal that is held back is sent when the server shuts down.
+func TestRefusalIsHeldBack(t *testing.T) {
 	noLeaks(t)
 	f := start(t, func(o *Options) { o.MaxInFlight = 1 })
-	id := otherID(1)
-	require.Equal(t, 201, f.reserveOne(id, "a", "SWM01", "1").status)
-	leave := f.takeAllTurns()
-	f.server.turns.pause = time.Hour
+	defer f.takeAllTurns()()
+	f.server.turns.hold = time.Hour
 	c := f.dial()
-	require.Equal(t, "overloaded", f.exchange(c, "POST", "/v1/reservations", validBody).code())
 	f.send(c, "POST", "/v1/reservations", validBody)
-	f.awaitWaiting(1)
-	require.Equal(t, "overloaded", f.post("/v1/reservations", validBody).code(), "another connection is not early")
-	require.Equal(t, 1, f.server.Stats().Overload.Waiting["early"])
-	leave()
-	require.Equal(t, 201, f.readAnswer(bufio.NewReader(c)).status)
-	require.Equal(t, 200, f.exchange(c, "POST", "/v1/reservations/"+id+"/confirm", "").status)
+	require.Eventually(t, func() bool { return f.server.Stats().Overload.Waiting["refused"] == 1 }, patience,
+		time.Millisecond)
+	down := make(chan error, 1)
+	go func() { down <- f.server.Shutdown(context.WithoutCancel(t.Context())) }()
+	require.Equal(t, "overloaded", f.readAnswer(bufio.NewReader(c)).code())
 	require.NoError(t, c.Close())
+	require.NoError(t, <-down)
 }
 
 // A shutdown answers the requests that wait for their turn: they were read.

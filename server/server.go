@@ -9,7 +9,8 @@
 //   - internal/origin refuses web pages where there are no keys.
 //   - keys.go checks the caller's key.
 //   - routes.go, sessions.go, draws.go and batch.go map paths to calls of the engine.
-//   - admission.go, turns.go and turnqueue.go bound the requests that are served at a time, and order those that wait.
+//   - admission.go, turns.go, turnqueue.go and pace.go bound the requests that are served at a time, and order those
+//     that wait.
 //   - decode.go and bodies.go decode the body.
 //   - internal/encode, stock.go and problem.go encode the result.
 //   - board.go and renderings.go share lists of stock among their readers; negotiate.go chooses what a client gets.
@@ -60,7 +61,7 @@ type Options struct {
 	Log    *slog.Logger
 	Access AccessLog // off by default
 
-	MaxInFlight    int // requests that are served at a time, while others wait for their turn; default 256
+	MaxInFlight    int // most requests that are served at a time, while others wait for their turn; default 2,048
 	MaxConnections int // of each listener; default 16,384
 	// MaxConnectionsPerAddress is the most connections of a listener from one address; default no such limit. It is for
 	// servers that buyers reach directly: a gateway has one address.
@@ -92,7 +93,7 @@ func (o *Options) fillIn() error {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	o.MaxInFlight = cmp.Or(o.MaxInFlight, 256)
+	o.MaxInFlight = cmp.Or(o.MaxInFlight, 2048)
 	o.MaxConnections = cmp.Or(o.MaxConnections, 16_384)
 	if o.MaxBuffered = cmp.Or(o.MaxBuffered, 256<<20); o.MaxBuffered < LeastBuffered {
 		return fmt.Errorf("server: Options.MaxBuffered is %d; it must be at least %d", o.MaxBuffered, LeastBuffered)
@@ -230,7 +231,9 @@ func (s *Server) ServeTLS(ln net.Listener, config *tls.Config) error {
 func (s *Server) Shutdown(ctx context.Context) error {
 	defer s.cancel()
 	s.mu.Lock()
-	s.draining.Store(true)
+	if !s.draining.Swap(true) {
+		s.turns.end()
+	}
 	listeners := s.listeners
 	s.mu.Unlock()
 	var faults []error

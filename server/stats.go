@@ -21,7 +21,7 @@ type Stats struct {
 type Overload struct {
 	Turns    int               // most requests that are served at a time; a batch may count as several
 	InTurn   int               // requests that are served
-	Waiting  map[string]int    // requests that wait for their turn, by urgency
+	Waiting  map[string]int    // requests that wait for their turn, by urgency, and those whose refusal is held back
 	Waits    TurnWaits         // how long they waited
 	Refused  map[string]uint64 // requests and connections refused as overloaded so far, by reason
 	MaxConns int               // most connections of each listener
@@ -29,7 +29,7 @@ type Overload struct {
 
 func (s *Server) overload() Overload {
 	t := s.turns
-	o := Overload{Turns: int(t.limit), MaxConns: s.maxConnections, InTurn: t.taken(),
+	o := Overload{Turns: int(t.limit.Load()), MaxConns: s.maxConnections, InTurn: t.taken(),
 		Waiting: make(map[string]int, urgencies), Refused: make(map[string]uint64, refusalReasons)}
 	for reason, name := range refusalNames {
 		o.Refused[name] = t.refused[reason].Load()
@@ -40,6 +40,7 @@ func (s *Server) overload() Overload {
 	for u, name := range urgencyNames {
 		o.Waiting[name] = t.queue.lanes[u].count
 	}
+	o.Waiting["refused"] = int(t.held.Load())
 	return o
 }
 

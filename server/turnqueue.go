@@ -1,7 +1,6 @@
 package server
 
 import (
-	"container/heap"
 	"net/netip"
 	"time"
 )
@@ -13,16 +12,14 @@ const (
 	finishing urgency = iota // confirms, releases, and reads of what one has: they complete what was begun
 	buying                   // new holds, batches with new holds, entries in draws
 	browsing                 // lists, and other reads that are polled
-	tooEarly                 // came before the Retry-After of a refusal on its connection
 	urgencies
 )
 
 // urgencyNames are the urgencies in metrics.
-var urgencyNames = [urgencies]string{"finishing", "buying", "browsing", "early"}
+var urgencyNames = [urgencies]string{"finishing", "buying", "browsing"}
 
 // Of the turns that are given while requests of all kinds wait, one in buyingShare is for buying and one in
-// browsingShare for browsing, so that neither starves. Requests that come too early are served only when nobody else
-// waits: they are refused when they would have been on time, and the next one on their connection is not early.
+// browsingShare for browsing, so that neither starves.
 const (
 	buyingShare   = 4
 	browsingShare = 16
@@ -47,29 +44,26 @@ type waiter struct {
 	served chan bool // of one: whether it has its turn, or is refused
 
 	// Set by the caller of turns.take.
-	caller    callerID
-	urgency   urgency
-	weight    int64     // turns that it takes
-	rounds    int       // its cost: how many requests of others are served in return
-	notBefore time.Time // the end of the last Retry-After on its connection
+	caller  callerID
+	urgency urgency
+	rounds  int // its cost: how many requests of others are served in return
 
-	arrived  time.Time     // when it began to wait; zero if it did not
-	deadline time.Time     // when it is refused; zero for never
-	reason   refusalReason // why it is then refused
+	arrived  time.Time   // when it began to wait; zero if it did not
+	deadline time.Time   // when it gives up; zero for never
+	held     *time.Timer // of turns.holdBack; nil until it is used
 
-	line       *waitLine
-	prev, next *waiter // in its line
-	position   int     // in the heap of deadlines
+	line         *waitLine
+	prev, next   *waiter // in its line
+	older, newer *waiter // of those with a deadline
 }
 
 // turnQueue orders the requests that wait for a turn: by urgency, then round robin between the callers, then first come
-// first served. It is bounded by the number of connections, since each waits with one request at most. turns
-// guards it.
+// first served. It is bounded by the number of connections, since each waits with one request at most. turns guards it.
 type turnQueue struct {
-	lanes     [urgencies]lane
-	picks     uint64
-	deadlines deadlines
-	spare     *waitLine // unused lines, by their next
+	lanes          [urgencies]lane
+	picks          uint64
+	oldest, newest *waiter   // of those with a deadline, in the order in which they came
+	spare          *waitLine // unused lines, by their next
 }
 
 // lane has the requests of one urgency. Callers who wait are in a ring; those who do not have no memory.
@@ -88,6 +82,7 @@ type waitLine struct {
 	prev, next  *waitLine
 }
 
+// push adds a request. If it has a deadline, that is no earlier than those of the requests before it.
 func (q *turnQueue) push(w *waiter) {
 	l := &q.lanes[w.urgency]
 	own := l.lines[w.caller]
@@ -103,9 +98,15 @@ func (q *turnQueue) push(w *waiter) {
 	own.last = w
 	own.count++
 	l.count++
-	if !w.deadline.IsZero() {
-		heap.Push(&q.deadlines, w)
+	if w.deadline.IsZero() {
+		return
 	}
+	if w.older = q.newest; w.older == nil {
+		q.oldest = w
+	} else {
+		w.older.newer = w
+	}
+	q.newest = w
 }
 
 // join adds a line as the last of the ring.
@@ -188,12 +189,26 @@ func (q *turnQueue) remove(w *waiter) {
 	w.line, w.prev, w.next = nil, nil, nil
 	own.count--
 	l.count--
-	if !w.deadline.IsZero() {
-		heap.Remove(&q.deadlines, w.position)
-	}
 	if own.count == 0 {
 		q.leaveRing(l, own)
 	}
+	if !w.deadline.IsZero() {
+		q.removeDeadline(w)
+	}
+}
+
+func (q *turnQueue) removeDeadline(w *waiter) {
+	if w.older == nil {
+		q.oldest = w.newer
+	} else {
+		w.older.newer = w.newer
+	}
+	if w.newer == nil {
+		q.newest = w.older
+	} else {
+		w.newer.older = w.older
+	}
+	w.older, w.newer = nil, nil
 }
 
 // leaveRing removes an empty line.
@@ -207,36 +222,4 @@ func (q *turnQueue) leaveRing(l *lane, own *waitLine) {
 		l.at = nil
 	}
 	own.next, q.spare = q.spare, own
-}
-
-// firstDeadline returns the request with the earliest deadline, nil if none has one.
-func (q *turnQueue) firstDeadline() *waiter {
-	if len(q.deadlines) == 0 {
-		return nil
-	}
-	return q.deadlines[0]
-}
-
-// deadlines is a heap of those that will be refused.
-type deadlines []*waiter
-
-func (d deadlines) Len() int           { return len(d) }
-func (d deadlines) Less(i, j int) bool { return d[i].deadline.Before(d[j].deadline) }
-func (d deadlines) Swap(i, j int) {
-	d[i], d[j] = d[j], d[i]
-	d[i].position, d[j].position = i, j
-}
-
-// Push is part of heap.Interface.
-func (d *deadlines) Push(w any) {
-	w.(*waiter).position = len(*d)
-	*d = append(*d, w.(*waiter))
-}
-
-// Pop is part of heap.Interface.
-func (d *deadlines) Pop() any {
-	last := len(*d) - 1
-	w := (*d)[last]
-	(*d)[last], *d = nil, (*d)[:last]
-	return w
 }

@@ -45,16 +45,17 @@ func TestTurnQueue(t *testing.T) {
 	dice := rand.New(rand.NewPCG(seed, 0))
 	for range 200 {
 		q, m := &turnQueue{}, &modelQueue{}
-		passed := [urgencies]passedOver{{}, {}, {}, {}}
+		passed := [urgencies]passedOver{{}, {}, {}}
 		callers := 1 + dice.IntN(6)
 		start := time.Now()
 		for range 300 {
 			switch {
 			case dice.IntN(2) == 0:
-				w := &waiter{urgency: urgency(dice.IntN(int(urgencies))), weight: 1, rounds: 1,
+				w := &waiter{urgency: urgency(dice.IntN(int(urgencies))), rounds: 1,
 					caller: callerID{key: dice.IntN(callers)}}
 				if w.urgency != finishing {
-					w.deadline = start.Add(time.Duration(dice.IntN(1000)))
+					start = start.Add(time.Duration(dice.IntN(3)))
+					w.deadline = start
 				}
 				if !slices.ContainsFunc(m.lanes[w.urgency], func(o *waiter) bool { return o.caller == w.caller }) {
 					delete(passed[w.urgency], w.caller)
@@ -114,28 +115,29 @@ func checkTurnOf(t *testing.T, m *modelQueue, passed passedOver, w *waiter) {
 }
 
 func checkTurnQueue(t *testing.T, q *turnQueue, m *modelQueue) {
-	var first *waiter
-	waiting := 0
+	var deadlines []*waiter
 	for u := range m.lanes {
 		callers := map[callerID]bool{}
 		for _, w := range m.lanes[u] {
 			callers[w.caller] = true
-			if !w.deadline.IsZero() && (first == nil || w.deadline.Before(first.deadline)) {
-				first = w
-			}
 			if !w.deadline.IsZero() {
-				waiting++
+				deadlines = append(deadlines, w)
 			}
 		}
 		require.Equal(t, len(m.lanes[u]), q.lanes[u].count)
 		require.Len(t, q.lanes[u].lines, len(callers))
 		require.Equal(t, len(callers) == 0, q.lanes[u].at == nil)
 	}
-	require.Len(t, q.deadlines, waiting)
-	require.Equal(t, first == nil, q.firstDeadline() == nil)
-	if first != nil {
-		require.Equal(t, first.deadline, q.firstDeadline().deadline)
+	slices.SortStableFunc(deadlines, func(a, b *waiter) int { return a.deadline.Compare(b.deadline) })
+	var before *waiter
+	for i, w := 0, q.oldest; i < len(deadlines) || w != nil; i, w = i+1, w.newer {
+		require.Less(t, i, len(deadlines))
+		require.NotNil(t, w)
+		require.Equal(t, deadlines[i].deadline, w.deadline)
+		require.Same(t, before, w.older)
+		before = w
 	}
+	require.Same(t, before, q.newest)
 }
 
 // served picks n requests and returns how many of them each caller had, by key.
@@ -149,17 +151,16 @@ func served(q *turnQueue, n int) map[int]int {
 	return by
 }
 
-// Of each urgency some are served while all wait; requests that come too early only when nobody else waits.
+// Of each urgency some are served while all wait.
 func TestTurnShares(t *testing.T) {
 	q := &turnQueue{}
 	for u := range urgencies {
 		for range 64 {
-			q.push(&waiter{urgency: u, weight: 1, rounds: 1, caller: callerID{key: int(u)}})
+			q.push(&waiter{urgency: u, rounds: 1, caller: callerID{key: int(u)}})
 		}
 	}
 	require.Equal(t, map[int]int{int(finishing): 48, int(buying): 12, int(browsing): 4}, served(q, 64))
-	require.Equal(t, map[int]int{int(finishing): 16, int(buying): 52, int(browsing): 60, int(tooEarly): 64},
-		served(q, 3*64))
+	require.Equal(t, map[int]int{int(finishing): 16, int(buying): 52, int(browsing): 60}, served(q, 2*64))
 	require.Nil(t, q.next())
 }
 
@@ -168,7 +169,7 @@ func TestTurnShares(t *testing.T) {
 func TestTurnsAreShared(t *testing.T) {
 	push := func(q *turnQueue, key, n, rounds int) {
 		for range n {
-			q.push(&waiter{urgency: buying, weight: 1, rounds: rounds, caller: callerID{key: key}})
+			q.push(&waiter{urgency: buying, rounds: rounds, caller: callerID{key: key}})
 		}
 	}
 	q := &turnQueue{}

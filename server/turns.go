@@ -1,6 +1,8 @@
 package server
 
 import (
+	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,17 +26,21 @@ import (
 // looks for a free turn; leave adds to free before it looks for waiters. The order of these atomic operations is total,
 // so at least one of the two sees the other, and no waiter is left beside a free turn.
 type turns struct {
-	limit   int64
+	limit   atomic.Int64  // set under mu
 	longest time.Duration // longestWait, other than in tests
-	pause   time.Duration // retryAfter, other than in tests
+	hold    time.Duration // holdRefused, other than in tests
 	free    atomic.Int64  // turns that nobody has
 	opened  atomic.Int64  // turns that open has added
 	waiting atomic.Int64  // requests in the queue
+	held    atomic.Int64  // requests whose refusal is held back
+	ending  chan struct{} // closed when refusals are no longer held back
 
 	refused [refusalReasons]atomic.Uint64
 
 	mu      sync.Mutex
 	queue   turnQueue
+	pace    pace
+	paced   atomic.Bool // adapt will be called
 	expiry  *time.Timer // calls expire; made with the first waiter
 	expires time.Time   // when expiry fires; zero while it is stopped
 	waits   TurnWaits
@@ -44,12 +50,16 @@ const (
 	// longestWait is how long a new hold or a list waits for its turn. Service takes less than 50 ms even with all turns
 	// taken, so what is accepted is answered within 300 ms.
 	longestWait = 200 * time.Millisecond
-	// retryAfter is the time in Retry-After.
-	retryAfter = time.Second
-	// maxShare is which part of all turns one batch takes at most.
-	maxShare = 8
-	// bytesPerTurn is how many bytes of a batch count as one request: about as much work for the engine.
-	bytesPerTurn = 1 << 10
+	// fewestPerCPU is how many turns there are at least for each processor.
+	fewestPerCPU = 4
+	// holdRefused is for how long on average the refusal of a request that has waited for longestWait is held back. A
+	// client that ignores Retry-After, and a gateway that gives its next buyer the same connection, sends the next
+	// request when it has the response. At once, ten thousand of them would come back five times a second, and the
+	// processors would be busy with refusals. Holding costs nothing. The time is random, between half of it and one and a
+	// half, or those that came in one moment would come back in one moment.
+	holdRefused = time.Second
+	// bytesPerRound is how many bytes of a batch count as one request: about as much work for the engine.
+	bytesPerRound = 1 << 10
 )
 
 // refusalReason is why a request or a connection was refused as overloaded.
@@ -57,7 +67,6 @@ type refusalReason int
 
 const (
 	refusedWaited      refusalReason = iota // it has waited longestWait for a turn
-	refusedEarly                            // it came before the Retry-After of a refusal on its connection
 	refusedKey                              // its key has too many requests in flight
 	refusedConnections                      // too many connections
 	refusedAddress                          // too many connections from its address
@@ -65,7 +74,7 @@ const (
 )
 
 // refusalNames are the reasons in metrics.
-var refusalNames = [refusalReasons]string{"waited", "early", "key", "connections", "address"}
+var refusalNames = [refusalReasons]string{"waited", "key", "connections", "address"}
 
 // waitBounds are the upper bounds of the buckets of waiting times.
 var waitBounds = [...]time.Duration{time.Millisecond, 2 * time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond,
@@ -101,55 +110,81 @@ func (w *TurnWaits) add(d time.Duration) {
 	}
 }
 
-func newTurns(limit int) *turns {
-	t := &turns{limit: int64(limit), longest: longestWait, pause: retryAfter}
-	t.free.Store(t.limit)
+// newTurns makes turns, at most so many.
+func newTurns(most int) *turns {
+	t := &turns{longest: longestWait, hold: holdRefused, ending: make(chan struct{})}
+	t.pace = pace{most: int64(most), fewest: min(int64(most), fewestPerCPU*int64(runtime.GOMAXPROCS(0))),
+		delay: schedulerDelay()}
+	t.limit.Store(min(int64(most), 8*t.pace.fewest))
+	t.free.Store(t.limit.Load())
 	return t
 }
 
 // taken returns how many turns are taken.
-func (t *turns) taken() int { return int(t.limit + t.opened.Load() - t.free.Load()) }
+func (t *turns) taken() int { return int(t.limit.Load() + t.opened.Load() - t.free.Load()) }
 
-// weightOf returns how many turns a request takes: 1, and for a batch more.
-func (t *turns) weightOf(body int) int64 {
-	return min(int64(1+body/bytesPerTurn), max(1, t.limit/maxShare))
-}
-
-// take waits until w has its turns, and reports whether it has; then the caller calls leave with w.weight afterwards.
-// Otherwise the request is refused, for the reason in w. The caller sets the fields of w that turnQueue describes.
+// take waits until w has its turn, and reports whether it has; then the caller calls leave afterwards. Otherwise the
+// request is refused. The caller sets the fields of w that turnQueue describes.
 func (t *turns) take(w *waiter) bool {
-	if t.waiting.Load() == 0 && t.tryTake(w.weight) {
+	if t.waiting.Load() == 0 && t.tryTake() {
+		if int64(t.taken()) > t.pace.fewest {
+			t.keepPace()
+		}
 		return true
 	}
-	w.arrived = time.Now()
-	switch {
-	case w.urgency == finishing:
-		w.deadline = time.Time{}
-	case w.arrived.Before(w.notBefore):
-		w.urgency, w.deadline, w.reason = tooEarly, w.notBefore, refusedEarly
-	default:
-		w.deadline, w.reason = w.arrived.Add(t.longest), refusedWaited
-	}
+	t.keepPace()
 	t.mu.Lock()
+	w.arrived = time.Now()
+	if w.deadline = (time.Time{}); w.urgency != finishing {
+		w.deadline = w.arrived.Add(t.longest)
+	}
 	t.queue.push(w)
 	t.waiting.Add(1)
 	t.dispatch()
 	t.mu.Unlock()
-	return <-w.served
+	if <-w.served {
+		return true
+	}
+	t.refused[refusedWaited].Add(1)
+	t.holdBack(w)
+	return false
 }
 
-// tryTake takes n turns if they are free.
-func (t *turns) tryTake(n int64) bool {
-	for free := t.free.Load(); free >= n; free = t.free.Load() {
-		if t.free.CompareAndSwap(free, free-n) {
+// holdBack waits before the refusal of a request.
+func (t *turns) holdBack(w *waiter) {
+	t.held.Add(1)
+	defer t.held.Add(-1)
+	pause := t.hold/2 + rand.N(t.hold+1)
+	if w.held == nil {
+		w.held = time.NewTimer(pause)
+	} else {
+		w.held.Reset(pause)
+	}
+	select {
+	case <-w.held.C:
+	case <-t.ending:
+		w.held.Stop()
+	}
+}
+
+// end ends the holding back of refusals, for a shutdown. It must be called once at most.
+func (t *turns) end() { close(t.ending) }
+
+// tryTake takes a turn if one is free.
+func (t *turns) tryTake() bool {
+	for free := t.free.Load(); free > 0; free = t.free.Load() {
+		if t.free.CompareAndSwap(free, free-1) {
 			return true
 		}
 	}
 	return false
 }
 
-// leave ends n turns.
-func (t *turns) leave(n int64) {
+// leave ends a turn.
+func (t *turns) leave() { t.give(1) }
+
+// give adds free turns.
+func (t *turns) give(n int64) {
 	t.free.Add(n)
 	if t.waiting.Load() > 0 {
 		t.mu.Lock()
@@ -158,16 +193,38 @@ func (t *turns) leave(n int64) {
 	}
 }
 
+// keepPace has the number of turns adapted from now on, until few turns are taken.
+func (t *turns) keepPace() {
+	if !t.paced.Load() && t.paced.CompareAndSwap(false, true) {
+		time.AfterFunc(paceEvery, t.adapt)
+	}
+}
+
+// adapt adapts the number of turns. If there are fewer now than are taken, free is negative until enough have ended.
+func (t *turns) adapt() {
+	t.mu.Lock()
+	limit := t.limit.Load()
+	next := t.pace.next(limit, t.waiting.Load() > 0)
+	t.limit.Store(next)
+	t.free.Add(next - limit)
+	t.dispatch()
+	t.mu.Unlock()
+	t.paced.Store(false)
+	if int64(t.taken()) > t.pace.fewest || t.waiting.Load() > 0 {
+		t.keepPace()
+	}
+}
+
 // open ends all waiting: every request has its turn from now on. A shutdown that times out needs it.
 func (t *turns) open() {
 	const plenty = 1 << 32
 	t.opened.Add(plenty)
-	t.leave(plenty)
+	t.give(plenty)
 }
 
 // dispatch gives free turns to those who are next. It is called with mu locked.
 func (t *turns) dispatch() {
-	for w := t.queue.next(); w != nil && t.tryTake(w.weight); w = t.queue.next() {
+	for w := t.queue.next(); w != nil && t.tryTake(); w = t.queue.next() {
 		t.queue.pick(w)
 		t.waiting.Add(-1)
 		t.waits.add(time.Since(w.arrived))
@@ -179,7 +236,7 @@ func (t *turns) dispatch() {
 // armExpiry makes the timer fire at the earliest deadline. While it would fire earlier, it is left alone: that is
 // cheaper than stopping it with each turn. It is called with mu locked.
 func (t *turns) armExpiry() {
-	first := t.queue.firstDeadline()
+	first := t.queue.oldest
 	if first == nil || !t.expires.IsZero() && !first.deadline.Before(t.expires) {
 		return
 	}
@@ -197,11 +254,10 @@ func (t *turns) expire() {
 	defer t.mu.Unlock()
 	t.expires = time.Time{}
 	now := time.Now()
-	for w := t.queue.firstDeadline(); w != nil && !w.deadline.After(now); w = t.queue.firstDeadline() {
+	for w := t.queue.oldest; w != nil && !w.deadline.After(now); w = t.queue.oldest {
 		t.queue.remove(w)
 		t.waiting.Add(-1)
-		t.refused[w.reason].Add(1)
 		w.served <- false
 	}
-	t.dispatch() // one that was refused may have kept a smaller one behind it from its turn
+	t.armExpiry()
 }

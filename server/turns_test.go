@@ -10,12 +10,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/seathold/seathold/server/internal/encode"
 )
 
 func newWaiter(u urgency, key int) *waiter {
-	return &waiter{served: make(chan bool, 1), urgency: u, weight: 1, rounds: 1, caller: callerID{key: key}}
+	return &waiter{served: make(chan bool, 1), urgency: u, rounds: 1, caller: callerID{key: key}}
 }
 
 // turnstile is turns that are all taken, and those who wait for one in a bubble of synctest.
@@ -28,7 +26,10 @@ type turnstile struct {
 
 func newTurnstile(t *testing.T, limit int) *turnstile {
 	s := &turnstile{turns: newTurns(limit), t: t}
-	require.True(t, s.take(&waiter{weight: s.limit}))
+	s.hold = 0
+	s.pace.fewest = s.pace.most
+	s.free.Add(int64(limit) - s.limit.Swap(int64(limit)))
+	require.EqualValues(t, limit, s.free.Swap(0))
 	return s
 }
 
@@ -68,10 +69,10 @@ func TestTurnsInOrder(t *testing.T) {
 		s.wait("confirm", newWaiter(finishing, 1))
 		for _, name := range []string{"confirm", "hold 1", "other's hold", "hold 2", "list"} {
 			require.Empty(t, s.after(0))
-			s.leave(1)
+			s.leave()
 			require.Equal(t, []string{name + " served"}, s.after(0))
 		}
-		s.leave(1)
+		s.leave()
 		require.Zero(t, s.taken())
 	})
 }
@@ -91,69 +92,115 @@ func TestTurnsRefuse(t *testing.T) {
 		require.Empty(t, s.after(time.Hour))
 		s.wait("hold", newWaiter(buying, 1)) // the timer is used again
 		require.Equal(t, []string{"hold refused"}, s.after(longestWait))
-		s.leave(4)
+		s.give(4)
 		require.Equal(t, []string{"confirm served"}, s.after(0))
 		require.Equal(t, uint64(1), s.waits.Count)
 		require.Equal(t, time.Hour+2*longestWait+longestWait/2, s.waits.Sum)
-		s.leave(1)
+		s.leave()
 		require.Zero(t, s.taken())
 		require.Zero(t, s.waiting.Load())
 	})
 }
 
-// A request that comes before the Retry-After of a refusal waits behind all others. It is served if nobody else waits,
-// and refused when it would have been on time. What completes what was begun is never too early.
-func TestTurnsHoldBackWhoComesTooEarly(t *testing.T) {
+// The refusal of a request that has waited for too long is held back for a random time, or until the server shuts down.
+// Meanwhile it has no claim to a turn.
+func TestRefusalsAreHeldBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTurnstile(t, 1)
-		soon := func(u urgency) *waiter {
-			w := newWaiter(u, 1)
-			w.notBefore = time.Now().Add(retryAfter)
-			return w
+		s.hold = holdRefused
+		for range 50 {
+			s.wait("hold", newWaiter(buying, 1))
 		}
-		s.wait("early 1", soon(buying))
-		s.wait("early 2", soon(browsing))
-		s.wait("list", newWaiter(browsing, 2))
-		s.wait("confirm", soon(finishing))
-		for _, name := range []string{"confirm", "list", "early 1"} {
-			s.leave(1)
-			require.Equal(t, []string{name + " served"}, s.after(0))
-		}
-		require.Empty(t, s.after(retryAfter-1))
-		require.Equal(t, []string{"early 2 refused"}, s.after(1))
-		require.EqualValues(t, 1, s.refused[refusedEarly].Load())
-		s.leave(1)
-		s.wait("early, but there is room", soon(buying))
-		require.Equal(t, []string{"early, but there is room served"}, s.after(0))
+		require.Empty(t, s.after(longestWait+holdRefused/2-1))
+		require.EqualValues(t, 50, s.held.Load())
+		require.Zero(t, s.waiting.Load())
+		s.leave()
+		early := len(s.after(holdRefused / 2))
+		require.Greater(t, early, 5)
+		require.Less(t, early, 45)
+		require.Len(t, s.after(holdRefused/2), 50-early)
+		require.Zero(t, s.held.Load())
+
+		require.True(t, s.take(newWaiter(buying, 1)))
+		s.wait("hold", newWaiter(buying, 1))
+		require.Empty(t, s.after(longestWait))
+		s.end()
+		require.Equal(t, []string{"hold refused"}, s.after(0))
+		s.leave()
+		require.Zero(t, s.taken())
 	})
-	require.Equal(t, encode.RetryAfter, "1")
-	require.Equal(t, time.Second, retryAfter)
 }
 
-// A batch waits until there are turns for all of it, and nobody overtakes it meanwhile.
-func TestTurnsOfBatches(t *testing.T) {
+// The number of turns falls while goroutines wait for a processor, and rises while they do not and requests wait for a
+// turn, between its bounds. Nothing is adapted while few turns are taken.
+func TestTurnsKeepPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newTurnstile(t, 64)
-		require.EqualValues(t, 1, s.weightOf(bytesPerTurn-1))
-		require.EqualValues(t, 3, s.weightOf(2*bytesPerTurn))
-		require.EqualValues(t, 8, s.weightOf(maxBatchBody))
-		require.EqualValues(t, 1, newTurns(1).weightOf(maxBatchBody))
-		large := newWaiter(buying, 1)
-		large.weight = 8
-		s.wait("batch", large)
-		s.wait("hold", newWaiter(buying, 2))
-		s.leave(7)
-		require.Empty(t, s.after(0))
-		s.leave(2)
-		require.ElementsMatch(t, []string{"batch served", "hold served"}, s.after(0))
+		s := newTurns(1000)
+		var delay, asked atomic.Int64
+		s.pace.delay = func() time.Duration { asked.Add(1); return time.Duration(delay.Load()) }
+		s.hold = 0
+		few := int(s.pace.fewest)
+		first := int(s.limit.Load())
+		for range few {
+			require.True(t, s.take(newWaiter(finishing, 1)))
+		}
+		time.Sleep(time.Second)
+		require.Zero(t, asked.Load())
+		for range first - few {
+			require.True(t, s.take(newWaiter(finishing, 1)))
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.NotZero(t, asked.Load())
+		require.Equal(t, first, int(s.limit.Load()), "no request waits")
 
-		// If the batch is refused, the turns that it waited for are the others'.
-		s.wait("batch", large)
-		require.Empty(t, s.after(longestWait/2))
-		s.wait("hold", newWaiter(buying, 2))
-		s.leave(3)
-		require.ElementsMatch(t, []string{"batch refused", "hold served"}, s.after(longestWait/2))
+		delay.Store(int64(2 * longestDelay))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.Equal(t, few, int(s.limit.Load()))
+		require.Equal(t, first, s.taken(), "who has a turn keeps it")
+		done := make(chan bool)
+		go func() { done <- s.take(newWaiter(finishing, 1)) }()
+		time.Sleep(time.Second)
+		for range first - few {
+			s.leave()
+		}
+		synctest.Wait()
+		require.Equal(t, few, s.taken(), "there are fewer turns")
+		s.leave()
+		require.True(t, <-done)
+
+		delay.Store(0)
+		for range 2000 {
+			go s.take(newWaiter(finishing, 1))
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		require.EqualValues(t, 1000, s.limit.Load())
+		require.Equal(t, 1000, s.taken())
+		for range 2000 + few {
+			s.leave()
+			synctest.Wait()
+		}
+		require.Zero(t, s.taken())
+		time.Sleep(time.Second)
+		require.False(t, s.paced.Load())
 	})
+}
+
+// schedulerDelay sees goroutines that wait for a processor.
+func TestSchedulerDelay(t *testing.T) {
+	delay := schedulerDelay()
+	delay()
+	var all sync.WaitGroup
+	for range 64 * runtime.GOMAXPROCS(0) {
+		all.Go(func() {
+			for began := time.Now(); time.Since(began) < 200*time.Microsecond; {
+			}
+		})
+	}
+	all.Wait()
+	require.Greater(t, delay(), time.Millisecond)
 }
 
 // After open nobody waits.
@@ -166,7 +213,7 @@ func TestTurnsOpen(t *testing.T) {
 		require.ElementsMatch(t, []string{"confirm served", "hold served"}, s.after(0))
 		s.wait("another", newWaiter(buying, 1))
 		require.Equal(t, []string{"another served"}, s.after(0))
-		s.leave(4)
+		s.give(4)
 		require.Zero(t, s.taken())
 	})
 }
@@ -178,7 +225,7 @@ func TestTurnsAreConserved(t *testing.T) {
 	t.Log("seed", seed)
 	const limit, callers, rounds = 16, 64, 300
 	turns := newTurns(limit)
-	turns.longest = 100 * time.Microsecond // so that some are refused
+	turns.longest, turns.hold = 100*time.Microsecond, 0 // so that some are refused
 	var all sync.WaitGroup
 	var taken atomic.Int64
 	var served, refused atomic.Int64
@@ -188,23 +235,20 @@ func TestTurnsAreConserved(t *testing.T) {
 			w := newWaiter(finishing, 0)
 			for range rounds {
 				w.urgency, w.caller.key = urgency(dice.IntN(3)), dice.IntN(8)
-				w.weight, w.rounds = int64(1+dice.IntN(limit/8)), 1+dice.IntN(4)
-				if w.notBefore = (time.Time{}); dice.IntN(8) == 0 {
-					w.notBefore = time.Now().Add(200 * time.Microsecond)
-				}
+				w.rounds = 1 + dice.IntN(4)
 				if !turns.take(w) {
 					refused.Add(1)
 					continue
 				}
-				if n := taken.Add(w.weight); n > limit {
+				if n := taken.Add(1); n > limit {
 					t.Errorf("%d turns are taken", n)
 				}
 				served.Add(1)
 				for range dice.IntN(4) {
 					runtime.Gosched()
 				}
-				taken.Add(-w.weight)
-				turns.leave(w.weight)
+				taken.Add(-1)
+				turns.leave()
 			}
 		})
 	}
@@ -212,10 +256,10 @@ func TestTurnsAreConserved(t *testing.T) {
 	require.Zero(t, turns.taken())
 	require.Zero(t, turns.waiting.Load())
 	require.Nil(t, turns.queue.next())
-	require.Empty(t, turns.queue.deadlines)
+	require.Nil(t, turns.queue.oldest)
+	require.Nil(t, turns.queue.newest)
 	require.EqualValues(t, callers*rounds, served.Load()+refused.Load())
-	counted := turns.refused[refusedWaited].Load() + turns.refused[refusedEarly].Load()
-	require.EqualValues(t, refused.Load(), counted)
+	require.EqualValues(t, refused.Load(), turns.refused[refusedWaited].Load())
 	t.Logf("%d served, %d after a wait; %d refused", served.Load(), turns.waits.Count, refused.Load())
 	require.NotZero(t, turns.waits.Count)
 }
@@ -226,12 +270,11 @@ func TestTurnsDoNotAllocate(t *testing.T) {
 	w := newWaiter(buying, 1)
 	require.Zero(t, testing.AllocsPerRun(100, func() {
 		turns.take(w)
-		turns.leave(1)
+		turns.leave()
 	}))
-	all := &waiter{weight: 8}
-	require.True(t, turns.take(all))
-	turns.longest = 0
-	require.False(t, turns.take(w)) // makes the timer
+	turns.free.Store(0)
+	turns.longest, turns.hold = 0, 0
+	require.False(t, turns.take(w)) // makes the timers
 	require.Zero(t, testing.AllocsPerRun(100, func() { turns.take(w) }))
 }
 
@@ -240,6 +283,6 @@ func BenchmarkTurns(b *testing.B) {
 	w := newWaiter(buying, 1)
 	for b.Loop() {
 		turns.take(w)
-		turns.leave(1)
+		turns.leave()
 	}
 }

@@ -28,14 +28,14 @@ var families = []struct {
 	{"http_buffered_refused_total", "Requests refused as overloaded because no such bytes were left.", nil},
 	{"http_buffered_cut_off_total", "Slow clients that were cut off because others needed such bytes.", nil},
 	{"http_connections_limit", "Most open connections of the API.", nil},
-	{"turns", "Turns that are taken: requests that are being served. A batch takes several.", nil},
-	{"turns_limit", "Turns that there are. Further requests wait.", nil},
+	{"turns", "Turns that are taken: requests that are being served.", nil},
+	{"turns_limit", "Turns that there are now. Their number follows the load; further requests wait.", nil},
 	{"turns_waiting_requests", "Requests that wait for a turn, by urgency: finishing (confirms, releases and reads of " +
-		"one's own), buying, browsing, or early (before the Retry-After of an earlier refusal on the connection).",
+		"one's own), buying, browsing, or refused (their refusal is held back).",
 		[]string{"urgency"}},
 	{"turn_wait_seconds", "Time that a request waited for its turn, of those that had to wait and were served.", nil},
 	{"overload_refusals_total", "Requests and connections refused as overloaded, by reason: waited (too long for a " +
-		"turn), early (before the Retry-After of an earlier refusal), key (too many requests of the key in flight), " +
+		"turn), key (too many requests of the key in flight), " +
 		"connections or address (too many connections, of all or from one address).", []string{"reason"}},
 	{"tls_certificate_not_after_timestamp_seconds",
 		"Time at which a certificate ends, in seconds since 1970: the server's with its chain, or the first of the " +
