@@ -21,6 +21,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/seathold/seathold/server/internal/correlation"
 	"github.com/seathold/seathold/server/internal/pause"
 )
 
@@ -82,14 +83,15 @@ func newCaller(o Options, timeout time.Duration) (*caller, error) {
 
 // call makes an idempotent call, with retries, and decodes the answer.
 func (c *caller) call(ctx context.Context, method, path string, content, answer any) (status int, err error) {
-	return c.retry(ctx, func() (int, error) { return c.once(ctx, method, path, content, answer) })
+	return c.retry(ctx, func(ctx context.Context) (int, error) { return c.once(ctx, method, path, content, answer) })
 }
 
-// retry makes attempts until one is final.
-func (c *caller) retry(ctx context.Context, attempt func() (int, error)) (status int, err error) {
+// retry makes attempts until one is final. All have the same request id.
+func (c *caller) retry(ctx context.Context, attempt func(context.Context) (int, error)) (status int, err error) {
+	ctx = identified(ctx)
 	began := time.Now()
 	for attempts, wait := 1, firstWait; ; attempts, wait = attempts+1, min(2*wait, maxWait) {
-		status, err = attempt()
+		status, err = attempt(ctx)
 		refusal, refused := errors.AsType[*Error](err)
 		if err == nil || refused && refusal.Status < 500 || attempts == c.o.Attempts {
 			return status, err
@@ -128,7 +130,7 @@ func (c *caller) once(ctx context.Context, method, path string, content, answer 
 		return 0, err
 	}
 	if err := json.Unmarshal(text, answer); err != nil {
-		return 0, noAnswer(response.StatusCode, err.Error())
+		return 0, noAnswer(response.StatusCode, requestIDOf(response), err.Error())
 	}
 	return response.StatusCode, nil
 }
@@ -156,11 +158,11 @@ func (c *caller) list(ctx context.Context, path, known string, answer any) (tag 
 	}
 	if response.Header.Get("Content-Encoding") == "gzip" {
 		if text, err = unzip(text); err != nil {
-			return "", false, noAnswer(response.StatusCode, err.Error())
+			return "", false, noAnswer(response.StatusCode, requestIDOf(response), err.Error())
 		}
 	}
 	if err := json.Unmarshal(text, answer); err != nil {
-		return "", false, noAnswer(response.StatusCode, err.Error())
+		return "", false, noAnswer(response.StatusCode, requestIDOf(response), err.Error())
 	}
 	return response.Header.Get("ETag"), true, nil
 }
@@ -192,9 +194,10 @@ func (c *caller) exchange(request *http.Request) (*http.Response, error) {
 	if c.o.Key != "" {
 		request.Header.Set("Authorization", "Bearer "+c.o.Key)
 	}
+	identify(request)
 	response, err := c.http.Do(request)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w (request %s)", err, request.Header.Get(correlation.RequestID))
 	}
 	if response.StatusCode == http.StatusOK || response.StatusCode == http.StatusCreated ||
 		response.StatusCode == http.StatusNotModified && request.Header.Get("If-None-Match") != "" {
@@ -207,9 +210,9 @@ func (c *caller) exchange(request *http.Request) (*http.Response, error) {
 	refusal := &Error{}
 	if json.Unmarshal(text, refusal) != nil || refusal.Code == "" {
 		line, _, _ := strings.Cut(string(text), "\n")
-		refusal = noAnswer(response.StatusCode, fmt.Sprintf("no problem document but %.80q", line))
+		refusal = noAnswer(response.StatusCode, "", fmt.Sprintf("no problem document but %.80q", line))
 	}
-	refusal.Status = response.StatusCode
+	refusal.Status, refusal.RequestID = response.StatusCode, requestIDOf(response)
 	if seconds, err := strconv.ParseUint(response.Header.Get("Retry-After"), 10, 31); err == nil {
 		refusal.RetryAfter = time.Duration(seconds) * time.Second
 	}
@@ -225,7 +228,8 @@ func (c *caller) read(response *http.Response, limit int64) ([]byte, error) {
 		err = os.ErrDeadlineExceeded
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w", response.Request.Method, response.Request.URL, err)
+		return nil, fmt.Errorf("%s %s: %w (request %s)", response.Request.Method, response.Request.URL, err,
+			requestIDOf(response))
 	}
 	return text, nil
 }
@@ -240,9 +244,15 @@ type Error struct {
 	Detail     string         `json:"detail"`
 	Facts      map[string]any `json:",embed"` // the other members: strings, numbers as float64, booleans
 	RetryAfter time.Duration  `json:"-"`      // how long the server wants no retry; 0 if it gave no time
+	RequestID  string         `json:"-"`      // finds the request in the server's log; "" for an operation of a batch
 }
 
-func (e *Error) Error() string { return e.Code + ": " + e.Detail }
+func (e *Error) Error() string {
+	if e.RequestID == "" {
+		return e.Code + ": " + e.Detail
+	}
+	return e.Code + ": " + e.Detail + " (request " + e.RequestID + ")"
+}
 
 // Text returns a fact that is a string, such as session; "" if there is none.
 func (e *Error) Text(fact string) string {
@@ -262,7 +272,8 @@ func (e *Error) Time(fact string) time.Time {
 	return at
 }
 
-func noAnswer(status int, why string) *Error {
+// noAnswer is the error of a response that is not one of a Seathold server.
+func noAnswer(status int, requestID, why string) *Error {
 	detail := fmt.Sprintf("status %d: %s; is this a Seathold server?", status, why)
-	return &Error{Status: status, Code: "no_answer", Detail: detail}
+	return &Error{Status: status, Code: "no_answer", Detail: detail, RequestID: requestID}
 }

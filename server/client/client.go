@@ -65,11 +65,13 @@ func (c *Client) Batch(ctx context.Context, operations []Operation) (results []R
 	for len(operations) > 0 {
 		n := min(len(operations), MaxBatch)
 		content, answer := map[string][]Operation{"operations": operations[:n]}, map[string][]Result{}
-		if _, err := c.c.call(ctx, http.MethodPost, "/v1/batch", content, &answer); err != nil {
+		one := identified(ctx)
+		if _, err := c.c.call(one, http.MethodPost, "/v1/batch", content, &answer); err != nil {
 			return results, err
 		}
 		if len(answer["results"]) != n {
-			return results, noAnswer(http.StatusOK, "the batch has another number of results than operations")
+			return results, noAnswer(http.StatusOK, identifiersOf(one).request,
+				"the batch has another number of results than operations")
 		}
 		results, operations = append(results, answer["results"]...), operations[n:]
 	}
@@ -113,7 +115,7 @@ func (c *Client) Stock(ctx context.Context, f Filter, known *Stock) (*Stock, err
 
 // list reads a list, unless it has the entity tag, and replaces the tag.
 func (c *Client) list(ctx context.Context, path string, tag *string, answer any) (changed bool, err error) {
-	_, err = c.c.retry(ctx, func() (_ int, err error) {
+	_, err = c.c.retry(ctx, func(ctx context.Context) (_ int, err error) {
 		var now string
 		if now, changed, err = c.c.list(ctx, path, *tag, answer); err == nil {
 			*tag = now

@@ -12,6 +12,9 @@
 //		fmt.Println("left:", refusal.Count("available"))
 //	}
 //
+// Each call has a Request-Id, which the server logs: the one of [WithRequestID], or a new one. Errors show it.
+// [WithTraceParent] passes on a trace.
+//
 // # Retries
 //
 // Calls of the API are idempotent: a reservation has an id, which [Client.Reserve] makes where the caller gave none,

@@ -134,7 +134,8 @@ func TestAuditOfACutResponse(t *testing.T) {
 	require.Contains(t, log.String(), "key=anonymous role=admin method=GET path=/admin/backup status=200 cut=true")
 }
 
-// TestFailureHasTheRequestsID checks that the line about a call that failed has the id of its audit line, and the trace.
+// TestFailureHasTheRequestsID checks that the line about a call that failed has the id of its audit line, and the
+// trace.
 func TestFailureHasTheRequestsID(t *testing.T) {
 	var log bytes.Buffer
 	c := calls{log: slog.New(slog.NewTextHandler(&log, nil))}

@@ -119,7 +119,8 @@ func (d *draws) run(w http.ResponseWriter, r *http.Request, e *engine.Engine) er
 }
 
 // answer responds with the state of a draw.
-func (d *draws) answer(w http.ResponseWriter, r *http.Request, e *engine.Engine, status engine.DrawStatus, err error) error {
+func (d *draws) answer(w http.ResponseWriter, r *http.Request, e *engine.Engine, status engine.DrawStatus,
+	err error) error {
 	if err != nil {
 		return err
 	}
