@@ -35,17 +35,26 @@ type board struct {
 
 // snapshot is the stock of all pools at one time.
 type snapshot struct {
+	*stamp
 	engine *engine.Engine
 	text   *stockText
 	stock  []engine.Stock // by pool
 
 	version atomic.Uint64 // of the engine's stock, read before the stock was last seen to be this
-	checked atomic.Int64  // when that was, in Unix nanoseconds
 }
 
-// age is the time since the snapshot was last right, as far as is known.
-func (s *snapshot) age(now time.Time) time.Duration {
-	return time.Duration(now.UnixNano() - s.checked.Load())
+// stamp identifies a snapshot and tells its age. Renderings have the stamp only: any number of variants that nobody
+// asks for any more may be on shelves, and each would keep the stock of its own snapshot, and its engine, in memory.
+type stamp struct {
+	era   uint64 // another one for another engine
+	taken time.Time
+	later atomic.Int64 // how long after taken the stock was last seen to be this, in nanoseconds
+}
+
+// age is the time since the snapshot was last right, as far as is known. It does not depend on the system's clock,
+// which may be set back.
+func (s *stamp) age(now time.Time) time.Duration {
+	return now.Sub(s.taken) - time.Duration(s.later.Load())
 }
 
 // init sets the most bytes that lists may take, and the budget of those that are only being read. It allows a burst.
@@ -110,14 +119,18 @@ func (b *board) spend(took time.Duration) { b.allowed.Add(-int64(took)) }
 // replace reads the stock and makes it the current snapshot, unless it has not changed since the old one.
 func (b *board) replace(old *snapshot, e *engine.Engine, now time.Time) *snapshot {
 	began := time.Now()
-	s := &snapshot{engine: e, text: b.textOf(e.Sale())}
+	s := &snapshot{stamp: &stamp{taken: now}, engine: e, text: b.textOf(e.Sale())}
+	if last := b.current.Load(); last != nil {
+		if s.era = last.era; last.engine != e {
+			s.era++
+		}
+	}
 	version, _ := e.StockVersion()
 	s.version.Store(version)
 	s.stock = appendStock(make([]engine.Stock, 0, len(s.text.pools)), e, 0, len(s.text.pools))
-	s.checked.Store(now.UnixNano())
 	if old != nil && old.text == s.text && slices.Equal(old.stock, s.stock) {
 		old.version.Store(version)
-		old.checked.Store(now.UnixNano())
+		old.later.Store(int64(now.Sub(old.taken)))
 		s = old
 	}
 	b.current.Store(s)

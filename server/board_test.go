@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
+	"weak"
 
 	"github.com/stretchr/testify/require"
 	"github.com/valyala/fasthttp"
@@ -319,4 +322,47 @@ func BenchmarkList(b *testing.B) {
 		})
 	}
 	require.NoError(b, e.Close())
+}
+
+// TestShelvesKeepNoStock checks that a list which nobody asks for again does not keep the stock of all pools in memory.
+// Otherwise a caller takes that much with each day that it names, of which there are millions.
+func TestShelvesKeepNoStock(t *testing.T) {
+	noLeaks(t)
+	b := startBoard(t, 1<<20)
+	const days = 20
+	var taken [days]weak.Pointer[snapshot]
+	for i := range days {
+		b.now = b.now.Add(maxLag)
+		require.Equal(t, 201, b.reserveOne(otherID(i), fmt.Sprint("a", i), "SWM01", "1").status)
+		f := everySession
+		f.day = fmt.Sprintf("2024-01-%02d", i+1)
+		_, err := b.board.rendering(b.engine, variant{inFull, f}, identity, b.now)
+		require.NoError(t, err)
+		taken[i] = weak.Make(b.board.current.Load())
+	}
+	runtime.GC()
+	for i := range days - 1 {
+		require.Nil(t, taken[i].Value(), "snapshot %d is in memory", i)
+	}
+	require.Len(t, b.board.renderings.shelves, days)
+}
+
+// setBack returns a time as it is read after the system's clock was set back. The monotonic clock goes on.
+func setBack(now time.Time, by time.Duration) time.Time {
+	*(*uint64)(unsafe.Pointer(&now)) -= uint64(by/time.Second) << 30 // the first word has the seconds, then 30 bits
+	return now
+}
+
+// TestClockSetBack checks that lists do not stay as they are until a clock that was set back has caught up.
+func TestClockSetBack(t *testing.T) {
+	noLeaks(t)
+	b := startBoard(t, 1<<20)
+	require.Equal(t, 9, b.shown())
+	require.Equal(t, 201, b.reserveOne(otherID(1), "a", "ATH01", "1").status)
+	b.board.allowed.Store(-int64(time.Hour))
+	before := b.now
+	b.now = setBack(b.now.Add(maxLag), time.Hour)
+	require.Equal(t, maxLag, b.now.Sub(before))
+	require.Equal(t, before.Unix()-3600, b.now.Add(-maxLag).Unix())
+	require.Equal(t, 8, b.shown())
 }

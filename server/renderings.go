@@ -54,9 +54,9 @@ type rendering struct {
 
 // edition is the renderings of one variant with one stock, by coding.
 type edition struct {
-	snapshot atomic.Pointer[snapshot] // a newer one while the body is the same
-	hash     uint64                   // of the body in identity
-	coded    [codings]atomic.Pointer[rendering]
+	stamp atomic.Pointer[stamp] // a newer one while the body is the same
+	hash  uint64                // of the body in identity
+	coded [codings]atomic.Pointer[rendering]
 }
 
 // shelf has the last edition of a variant. The goroutine that has the lock renders.
@@ -134,11 +134,11 @@ func (f *shelf) find(s *snapshot, c coding, now time.Time) (r *rendering, curren
 	if last == nil {
 		return nil, false
 	}
-	of := last.snapshot.Load()
-	if r = last.coded[c].Load(); r != nil && of != s && (of.engine != s.engine || of.age(now) >= maxLag) {
+	of := last.stamp.Load()
+	if r = last.coded[c].Load(); r != nil && of != s.stamp && (of.era != s.era || of.age(now) >= maxLag) {
 		r = nil
 	}
-	return r, r != nil && of == s
+	return r, r != nil && of == s.stamp
 }
 
 // render makes the rendering of the snapshot in the coding. The caller has the shelf's lock.
@@ -165,7 +165,7 @@ func (b *board) render(f *shelf, s *snapshot, c coding) (*rendering, error) {
 // last one, whose other renderings are right too.
 func (b *board) edition(f *shelf, s *snapshot) *edition {
 	last := f.last.Load()
-	if last != nil && last.snapshot.Load() == s {
+	if last != nil && last.stamp.Load() == s.stamp {
 		return last
 	}
 	room := b.renderings.rooms.Get().(*[]byte)
@@ -177,11 +177,11 @@ func (b *board) edition(f *shelf, s *snapshot) *edition {
 	}
 	hash := xxhash.Sum64(*room)
 	if last != nil && last.hash == hash && bytes.Equal(last.coded[identity].Load().body, *room) {
-		last.snapshot.Store(s)
+		last.stamp.Store(s.stamp)
 		return last
 	}
 	d := &edition{hash: hash}
-	d.snapshot.Store(s)
+	d.stamp.Store(s.stamp)
 	d.coded[identity].Store(&rendering{body: slices.Clone(*room), etag: appendETag(nil, hash, identity)})
 	b.renderings.made.Add(1)
 	f.last.Store(d)
