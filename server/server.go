@@ -208,8 +208,8 @@ func (s *Server) Replace(e *engine.Engine) { s.current.Store(e) }
 // Serve serves ln, and closes it, until Shutdown is called. It then returns nil.
 func (s *Server) Serve(ln net.Listener) error { return s.ServeTLS(ln, nil) }
 
-// ServeTLS is Serve with TLS. The handshakes run in order of arrival, a few at a time, and end within
-// Options.ReadTimeout. A nil config serves plain connections.
+// ServeTLS is Serve with TLS. The handshakes run in order of arrival, a few at a time. A client has Options.ReadTimeout
+// for its part of one, and waits for at most 30 s besides. A nil config serves plain connections.
 func (s *Server) ServeTLS(ln net.Listener, config *tls.Config) error {
 	l := s.newListener(ln, config)
 	s.mu.Lock()

@@ -46,8 +46,8 @@ var families = []struct {
 		"TLS handshakes of the API that were completed, by kind: full, or resumed with a ticket.", []string{"kind"}},
 	{"tls_handshake_failures_total",
 		"TLS handshakes of the API that failed, by reason: timeout, overloaded (it waited too long for a slot), " +
-			"closed (by this server), disconnected (by the client), refused_by_client (by its alert), " +
-			"client_certificate (missing or not accepted), not_tls, protocol.", []string{"reason"}},
+			"abandoned (by its client while it waited for a slot), closed (by this server), disconnected (by the client " +
+			"at another moment), refused_by_client (by its alert), client_certificate (missing or not accepted), not_tls, protocol.", []string{"reason"}},
 	{"tls_handshake_seconds",
 		"Time that a TLS handshake of the API took, waiting included, of those that were completed.", nil},
 	{"reservations", "Reservations by state; absent on a standby.", []string{"state"}},

@@ -71,7 +71,7 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 	}
 	if !t.IsZero() && !t.After(time.Now()) {
 		c.socket.end()
-		return c.socket.SetReadDeadline(t)
+		return c.socket.SetDeadline(t) // the client may be one that does not read
 	}
 	return nil
 }
@@ -112,7 +112,7 @@ func (c *Conn) begin() error {
 	counts, began := &c.queue.counts, time.Now()
 	counts.inProgress.Add(1)
 	defer counts.inProgress.Add(-1)
-	c.socket.deadline = began.Add(c.queue.o.Timeout)
+	c.socket.deadline, c.socket.patience = began.Add(c.queue.o.Timeout), c.queue.o.Wait
 	err := c.socket.Conn.SetDeadline(c.socket.deadline)
 	if err == nil {
 		err = c.tls.Handshake()

@@ -20,7 +20,8 @@ const (
 	timedOut          reason = iota // the client was too slow
 	overloaded                      // it waited too long for a slot
 	ended                           // the server closed the connection, for example to shut down
-	disconnected                    // the client closed the connection
+	abandoned                       // the client closed the connection while it waited for a slot
+	disconnected                    // the client closed the connection at another moment
 	refused                         // the client sent an alert: it does not trust the server's certificate, for example
 	clientCertificate               // the client's certificate is missing, or no authority's
 	notTLS                          // the first bytes are not those of a handshake
@@ -28,8 +29,8 @@ const (
 	reasons
 )
 
-var reasonNames = [reasons]string{"timeout", "overloaded", "closed", "disconnected", "refused_by_client",
-	"client_certificate", "not_tls", "protocol"}
+var reasonNames = [reasons]string{"timeout", "overloaded", "closed", "abandoned", "disconnected",
+	"refused_by_client", "client_certificate", "not_tls", "protocol"}
 
 // reasonOf classifies the error of a handshake.
 func reasonOf(err error) reason {
@@ -40,6 +41,8 @@ func reasonOf(err error) reason {
 	switch {
 	case errors.Is(err, errOverloaded):
 		return overloaded
+	case errors.Is(err, errAbandoned):
+		return abandoned
 	case errors.Is(err, errEnded):
 		return ended
 	case errors.As(err, &remote) && remote.Op == "remote error":

@@ -12,9 +12,9 @@
 // While requests are served, handshakes take at most half of what their slots could compute. On two processors that are
 // shared with the clients, 8,000 handshakes otherwise leave a third of the peak to those who are connected.
 //
-// Waiting is bounded twice: Options.Wait bounds the wait for one slot, and Options.Timeout the whole handshake, also
-// against a client that sends a byte a second. Such a connection is closed and counted. A client that has hung up while
-// it waited costs no computing.
+// A handshake is bounded twice: Options.Wait bounds its waiting for slots, and Options.Timeout everything else, also
+// against a client that sends a byte a second, or does not read. Such a connection is closed and counted. A client that
+// has hung up while it waited costs no computing, so Wait is long: whoever is sent away connects again, at the end.
 package handshake
 
 import (
@@ -29,8 +29,8 @@ import (
 // Options configure a Queue. Every field has a default, which zero selects.
 type Options struct {
 	Slots   int           // handshakes that compute at a time; default half of GOMAXPROCS, at least 1
-	Timeout time.Duration // of a handshake, waiting included; default 10 s
-	Wait    time.Duration // most time that a handshake waits for one slot; default four fifths of Timeout
+	Timeout time.Duration // of a handshake without its waiting for slots; default 10 s
+	Wait    time.Duration // most time that a handshake waits for slots; default 30 s
 	Plain   []byte        // what a client that uses HTTP without TLS receives before its connection is closed
 
 	// Busy reports whether the server has requests to serve. They come before handshakes: each slot then rests for as long
@@ -43,6 +43,7 @@ type Queue struct {
 	o        Options
 	slots    slots
 	arrivals atomic.Uint64
+	owed     atomic.Int64 // ns that were computed while the server was busy, and are to be rested
 	counts   counts
 }
 
@@ -50,7 +51,7 @@ type Queue struct {
 func New(o Options) *Queue {
 	o.Slots = cmp.Or(o.Slots, max(1, runtime.GOMAXPROCS(0)/2))
 	o.Timeout = cmp.Or(o.Timeout, 10*time.Second)
-	o.Wait = cmp.Or(o.Wait, o.Timeout*4/5)
+	o.Wait = cmp.Or(o.Wait, 30*time.Second)
 	return &Queue{o: o, slots: slots{free: o.Slots}}
 }
 

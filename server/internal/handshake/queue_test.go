@@ -202,7 +202,7 @@ func TestWaitEnds(t *testing.T) {
 		after  time.Duration
 		reason string
 	}{
-		"overloaded": {func(*Conn) {}, 8 * time.Second, "overloaded"},
+		"overloaded": {func(*Conn) {}, 30 * time.Second, "overloaded"},
 		"closed":     {func(c *Conn) { require.NoError(t, c.Close()) }, 0, "closed"},
 		"drained":    {past, 0, "closed"},
 	} {
@@ -397,8 +397,8 @@ func TestHungUp(t *testing.T) {
 	require.NoError(t, client.Close())
 	require.Eventually(t, func() bool { return hungUp(c.socket.Conn) }, 10*time.Second, time.Millisecond)
 	release()
-	require.ErrorIs(t, <-end, io.EOF)
-	require.EqualValues(t, 1, b.Stats().Failed["disconnected"])
+	require.ErrorIs(t, <-end, errAbandoned)
+	require.EqualValues(t, 1, b.Stats().Failed["abandoned"])
 	require.NoError(t, c.Close())
 	b.idle()
 }

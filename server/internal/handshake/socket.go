@@ -2,14 +2,17 @@ package handshake
 
 import (
 	"errors"
-	"io"
 	"net"
+	"os"
 	"sync"
 	"time"
 )
 
 // errEnded ends a handshake whose connection was closed, or whose reads were ended, by its owner.
 var errEnded = errors.New("the connection was closed during the handshake")
+
+// errAbandoned ends a handshake whose client has lost patience.
+var errAbandoned = errors.New("the client disconnected while its handshake waited")
 
 // readSize is the room for what one read of the network returns. The first message of a browser has 1.8 KB. With less
 // room it would take several reads, between which other handshakes begin.
@@ -23,12 +26,13 @@ type socket struct {
 	waiter waiter
 
 	// Used by the goroutine that runs the handshake, and after it by others.
-	deadline time.Time // of the handshake
-	room     []byte    // for what is received
-	received []byte    // part of room that is not read yet
-	holds    bool      // the slot
-	taken    time.Time // when it was taken
-	complete bool      // no slot is needed any more
+	deadline time.Time     // of the client's part of the handshake
+	patience time.Duration // for which it may still wait for slots
+	room     []byte        // for what is received
+	received []byte        // part of room that is not read yet
+	holds    bool          // the slot
+	taken    time.Time     // when it was taken
+	complete bool          // no slot is needed any more
 
 	once  sync.Once
 	ended chan struct{} // closed when the owner ends the handshake
@@ -68,23 +72,69 @@ func (s *socket) receive() error {
 	if n == 0 {
 		return err
 	}
-	limit := min(s.queue.o.Wait, time.Until(s.deadline))
-	waited, err := s.queue.slots.take(&s.waiter, limit, s.ended)
+	s.received = s.room[:n]
+	return s.take()
+}
+
+// take takes the slot. The client has as much more time as that took.
+func (s *socket) take() error {
+	began := time.Now()
+	waited, err := s.queue.slots.take(&s.waiter, s.patience, s.ended)
 	if err != nil {
 		return err
 	}
-	s.holds, s.received, s.taken = true, s.room[:n], time.Now()
-	if waited && hungUp(s.Conn) {
-		return io.EOF // its client has lost patience; computing would be in vain
+	s.holds, s.taken = true, time.Now()
+	if !waited {
+		return nil
 	}
-	return nil
+	took := s.taken.Sub(began)
+	s.patience -= took
+	s.deadline = s.deadline.Add(took)
+	if hungUp(s.Conn) {
+		return errAbandoned // computing would be in vain
+	}
+	// If end was called meanwhile, this undoes the deadline in the past. The next Read or Write sees that.
+	return s.Conn.SetDeadline(s.deadline)
 }
 
-// maxRest bounds the pause of a slot: a handshake that computed for longer was itself interrupted.
-const maxRest = 5 * time.Millisecond
+// promptly is how long a write may wait for the network with a slot. The buffer of a socket has room for everything that
+// a server writes in a handshake, unless its chain of certificates is very long and the client does not read.
+const promptly = 5 * time.Millisecond
 
-// release releases the slot, if this holds one. While the server has requests to serve, the slot then rests for as long
-// as it was held, so handshakes take half of what the slots could compute.
+// Write writes without a slot, during the handshake, what the network does not take promptly.
+func (s *socket) Write(p []byte) (int, error) {
+	if s.complete || !s.holds {
+		return s.Conn.Write(p)
+	}
+	if err := s.Conn.SetWriteDeadline(time.Now().Add(promptly)); err != nil {
+		return 0, err
+	}
+	n, err := s.Conn.Write(p)
+	prompt := !errors.Is(err, os.ErrDeadlineExceeded)
+	if fault := s.Conn.SetWriteDeadline(s.deadline); prompt || fault != nil {
+		return n, errors.Join(err, fault)
+	}
+	s.release()
+	if s.isEnded() {
+		return n, errEnded
+	}
+	rest, err := s.Conn.Write(p[n:])
+	if err == nil {
+		err = s.take()
+	}
+	return n + rest, err
+}
+
+const (
+	// leastRest is how much computing is followed by a pause. With a pause after each of the steps, some of which take
+	// microseconds, a client that sends single bytes could make the slots rest all the time: a timer is not so exact.
+	leastRest = time.Millisecond
+	// maxRest bounds a pause: a handshake that computed for longer was itself interrupted.
+	maxRest = 5 * time.Millisecond
+)
+
+// release releases the slot, if this holds one. While the server has requests to serve, the slots rest for as long as
+// they were held, so handshakes take half of what the slots could compute.
 func (s *socket) release() {
 	if !s.holds {
 		return
@@ -92,7 +142,10 @@ func (s *socket) release() {
 	s.holds = false
 	pause := time.Duration(0)
 	if s.queue.o.Busy != nil && s.queue.o.Busy() {
-		pause = min(time.Since(s.taken), maxRest)
+		owed := &s.queue.owed
+		if owed.Add(int64(time.Since(s.taken))) >= int64(leastRest) {
+			pause = min(time.Duration(owed.Swap(0)), maxRest)
+		}
 	}
 	s.queue.slots.rest(pause)
 }
