@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/valyala/fasthttp"
+
 	"github.com/seathold/seathold/server/internal/handshake"
 )
 
@@ -36,7 +38,6 @@ type listener struct {
 	refused    func(refusalReason) // counts connections that are refused
 	handshakes *handshake.Queue
 	secure     *tls.Config // nil without TLS
-	refusal    []byte      // the response to a connection beyond the limit; nil with TLS
 
 	mu     sync.Mutex
 	conns  map[*conn]struct{}
@@ -46,14 +47,10 @@ type listener struct {
 
 // newListener makes a listener, with TLS if secure is not nil.
 func (s *Server) newListener(ln net.Listener, secure *tls.Config) *listener {
-	l := &listener{Listener: ln, limit: s.maxConnections, perAddress: s.maxPerAddress, observer: s.observer,
+	return &listener{Listener: ln, limit: s.maxConnections, perAddress: s.maxPerAddress, observer: s.observer,
 		readTimeout: s.http.ReadTimeout, idleTimeout: s.http.IdleTimeout,
 		refused: func(why refusalReason) { s.turns.refused[why].Add(1) }, handshakes: s.handshakes, secure: secure,
 		conns: map[*conn]struct{}{}, from: map[netip.Addr]int{}}
-	if secure == nil {
-		l.refusal = overloadedAnswer()
-	}
-	return l
 }
 
 // Accept waits for a connection. It retries when file descriptors or memory run out and when a client aborts its
@@ -89,9 +86,10 @@ func (l *listener) admit(c net.Conn) *conn {
 	}
 	// The few bytes fit into the socket's empty buffer, so this does not wait. Errors do not matter: the connection ends.
 	_ = c.SetWriteDeadline(time.Now().Add(drainStep))
-	_, _ = c.Write(l.refusal)
 	if l.secure == nil {
-		l.observer.countRefusedConnection()
+		if _, err := c.Write(overloadedAnswer()); err == nil {
+			l.observer.countUnseen(fasthttp.StatusServiceUnavailable)
+		}
 	}
 	_ = c.Close()
 	return nil

@@ -282,10 +282,9 @@ func (s *Server) countUnread(ctx *fasthttp.RequestCtx) {
 	c.seen.count(ctx, seen)
 }
 
-// countRefusedConnection counts the answer to a connection that was refused before anything was read from it.
-func (o *observer) countRefusedConnection() {
-	counts := orMake(&orMake(&o.stripes[0].callers[0])[routeUnread])
-	counts[statusIndex[fasthttp.StatusServiceUnavailable]].Add(1)
+// countUnseen counts an answer on a connection of which fasthttp has read no request.
+func (o *observer) countUnseen(status int) {
+	orMake(&orMake(&o.stripes[0].callers[0])[routeUnread])[statusIndex[status]].Add(1)
 }
 
 // attributes are what every line of the log about a request has.

@@ -104,9 +104,22 @@ func TestRefusedConnectionsAreCounted(t *testing.T) {
 	until(t, func() bool { return f.server.Stats().Connections == 1 }, "the first connection is open")
 	c := f.dial()
 	defer c.Close()
-	_, err := io.ReadAll(c)
+	require.Len(t, f.readAnswer(bufio.NewReader(c)).header.Get("Request-Id"), correlation.NewSize)
+	until(t, func() bool { return f.counted(Anonymous, "unread", 503) == 1 }, "the answer is counted")
+}
+
+// The answer to HTTP without TLS, which the handshake gives, is counted, and has an id.
+func TestAnswersWithoutTLSAreCounted(t *testing.T) {
+	f := start(t, nil).overTLS()
+	c := must(net.Dial("tcp", f.address))(t)
+	defer c.Close() //nolint:errcheck // the server has closed it
+	_, err := io.WriteString(c, "GET /v1/phases HTTP/1.1\r\nHost: x\r\n\r\n")
 	require.NoError(t, err)
-	require.EqualValues(t, 1, f.counted(Anonymous, "unread", 503))
+	a := f.readAnswer(bufio.NewReader(c))
+	require.Equal(t, 400, a.status)
+	require.Len(t, a.header.Get("Request-Id"), correlation.NewSize)
+	until(t, func() bool { return f.counted(Anonymous, "unread", 400) == 1 }, "the answer is counted")
+	require.EqualValues(t, 1, f.server.Stats().Handshakes.Failed["not_tls"])
 }
 
 // A client's wait begins with the first byte of its request, not when the request is complete.

@@ -8,6 +8,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/server/internal/correlation"
 	"github.com/seathold/seathold/server/internal/encode"
 )
 
@@ -71,9 +72,10 @@ func plainAnswer() []byte {
 		malformed("connection", "it has no TLS; the URL of this server begins with https://"))
 }
 
-// lastAnswer is a complete response, the last of its connection, with more header lines.
+// lastAnswer is a complete response to a request that was not read, the last of its connection, with more header lines.
 func lastAnswer(status, header string, refusal *engine.Refusal) []byte {
 	body := encode.Refusal(nil, refusal)
-	return fmt.Appendf(nil, "HTTP/1.1 %s\r\nContent-Type: %s\r\n%sConnection: close\r\nContent-Length: %d\r\n\r\n%s",
-		status, encode.ProblemType, header, len(body), body)
+	return fmt.Appendf(nil,
+		"HTTP/1.1 %s\r\nContent-Type: %s\r\n%s%s: %s\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s",
+		status, encode.ProblemType, header, correlation.RequestID, correlation.AppendNew(nil), len(body), body)
 }

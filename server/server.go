@@ -148,8 +148,9 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if o.Access.Log != nil {
 		s.observer.access = newAccessLog(o.Access)
 	}
-	s.handshakes = handshake.New(handshake.Options{Timeout: o.ReadTimeout, Plain: plainAnswer(),
-		Busy: func() bool { return s.turns.taken() > 0 }})
+	s.handshakes = handshake.New(handshake.Options{Timeout: o.ReadTimeout, Plain: plainAnswer,
+		Answered: func() { s.observer.countUnseen(fasthttp.StatusBadRequest) },
+		Busy:     func() bool { return s.turns.taken() > 0 }})
 	s.current.Store(o.Engine)
 	// Lists on shelves take a quarter, and everything that a client can delay the rest.
 	s.budget = newBudget(o.MaxBuffered - o.MaxBuffered/4)

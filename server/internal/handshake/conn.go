@@ -153,7 +153,11 @@ var methods = []string{"GET /", "HEAD ", "POST ", "PUT /", "PATCH", "DELET", "OP
 // refusePlain responds to a client that uses HTTP without TLS. Errors do not matter: the connection ends.
 func (c *Conn) refusePlain(err error) {
 	header, ok := errors.AsType[tls.RecordHeaderError](err)
-	if ok && slices.Contains(methods, string(header.RecordHeader[:])) {
-		_, _ = c.socket.Conn.Write(c.queue.o.Plain)
+	o := &c.queue.o
+	if !ok || o.Plain == nil || !slices.Contains(methods, string(header.RecordHeader[:])) {
+		return
+	}
+	if _, err := c.socket.Conn.Write(o.Plain()); err == nil && o.Answered != nil {
+		o.Answered()
 	}
 }

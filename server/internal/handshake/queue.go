@@ -31,7 +31,11 @@ type Options struct {
 	Slots   int           // handshakes that compute at a time; default half of GOMAXPROCS, at least 1
 	Timeout time.Duration // of a handshake without its waiting for slots; default 10 s
 	Wait    time.Duration // most time that a handshake waits for slots; default 30 s
-	Plain   []byte        // what a client that uses HTTP without TLS receives before its connection is closed
+
+	// Plain makes the answer to a client that uses HTTP without TLS, before its connection is closed. Answered is called
+	// when it was written. Nil: there is no answer, and nothing is called.
+	Plain    func() []byte
+	Answered func()
 
 	// Busy reports whether the server has requests to serve. They come before handshakes: each slot then rests for as long
 	// as it was held. It is called from many goroutines and must not block. Nil: never.

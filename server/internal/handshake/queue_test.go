@@ -52,7 +52,7 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	certificate, pool := certify(t)
-	return &bench{t: t, Queue: New(Options{Slots: 1, Plain: []byte("plain")}),
+	return &bench{t: t, Queue: New(Options{Slots: 1, Plain: func() []byte { return []byte("plain") }}),
 		// Without tickets, as no client reads after its handshake, and a pipe has no room for what is not read.
 		server: &tls.Config{Certificates: []tls.Certificate{certificate}, SessionTicketsDisabled: true},
 		client: &tls.Config{RootCAs: pool, ServerName: "x"}}
