@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unsafe"
@@ -107,10 +108,60 @@ func TestOneRendering(t *testing.T) {
 	before := b.shown()
 	shelf := b.board.renderings.shelf(variant{available, everySession})
 	require.Equal(t, 201, b.reserveOne(otherID(1), "a", "ATH01", "1").status)
-	shelf.mu.Lock()
+	require.True(t, shelf.rendering.tryEnter())
 	require.Equal(t, before, b.shown(), "another reader makes the new one")
-	shelf.mu.Unlock()
+	shelf.rendering.leave()
 	require.Equal(t, before-1, b.shown())
+}
+
+// TestReadersOfBusyList checks that readers who find no processor to make their list are refused together, and not one
+// after the other: each has a turn meanwhile, so nobody could buy.
+func TestReadersOfBusyList(t *testing.T) {
+	noLeaks(t)
+	b := startBoard(t, 1<<20)
+	for range cap(b.board.renderings.slots) {
+		require.True(t, b.board.renderings.slots.tryEnter())
+	}
+	const readers = 40
+	var refused atomic.Int64
+	var all sync.WaitGroup
+	began := time.Now()
+	for range readers {
+		all.Go(func() {
+			if _, err := b.board.rendering(b.engine, variant{inFull, everySession}, identity, b.now); err != nil {
+				refused.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	require.EqualValues(t, readers, refused.Load())
+	require.Less(t, time.Since(began), readers*renderingWait/2)
+}
+
+// TestLateReader checks that a reader who has waited for others gets their stock or newer, not that of its arrival.
+func TestLateReader(t *testing.T) {
+	noLeaks(t)
+	b := startBoard(t, 1<<20)
+	v := variant{available, everySession}
+	shelf, arrived := b.board.renderings.shelf(v), b.now
+	b.board.snapshot(b.engine, arrived)
+	require.True(t, shelf.rendering.tryEnter())
+	late, begun := make(chan *rendering), make(chan bool)
+	go func() {
+		close(begun)
+		r, err := b.board.rendering(b.engine, v, identity, arrived)
+		if err != nil {
+			panic(err)
+		}
+		late <- r
+	}()
+	<-begun
+	runtime.Gosched() // it has probably arrived; otherwise it gets the newer stock in any case
+	require.Equal(t, 201, b.reserveOne(otherID(1), "a", "ATH01", "1").status)
+	b.now = b.now.Add(maxLag)
+	newer := must(b.board.render(shelf, b.board.snapshot(b.engine, b.now), identity, time.Now().Add(time.Hour)))(t)
+	shelf.rendering.leave()
+	require.Same(t, newer, <-late)
 }
 
 // TestShelves (I10) checks that renderings take no more than their limit, whatever filters clients use.

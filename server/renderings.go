@@ -40,7 +40,8 @@ const (
 // leastCoded is the least length that is compressed. A shorter answer fits into one packet as it is.
 const leastCoded = 1400
 
-// renderingWait is how long a request for a list waits for the processor while other lists are made.
+// renderingWait is how long a request for a list waits for the processor while other lists are made, or for another
+// request that makes its list. It has its turn meanwhile.
 const renderingWait = 250 * time.Millisecond
 
 // rendering is the body of an answer in one coding, shared by all who read it. It is never written to.
@@ -59,11 +60,11 @@ type edition struct {
 	coded [codings]atomic.Pointer[rendering]
 }
 
-// shelf has the last edition of a variant. The goroutine that has the lock renders.
+// shelf has the last edition of a variant.
 type shelf struct {
-	variant variant
-	mu      sync.Mutex
-	last    atomic.Pointer[edition]
+	variant   variant
+	rendering place
+	last      atomic.Pointer[edition]
 
 	bytes   int64 // of last; guarded by renderings.mu
 	evicted bool  // likewise
@@ -71,9 +72,9 @@ type shelf struct {
 
 // renderings are the shelves of the variants that were asked for most recently.
 type renderings struct {
-	limit  int64         // bytes of all
-	budget *budget       // counts what is no longer on a shelf, and still read
-	slots  chan struct{} // has one element for each rendering that is being made: half of the processors make them
+	limit  int64   // bytes of all
+	budget *budget // counts what is no longer on a shelf, and still read
+	slots  place   // for the renderings that are being made: half of the processors make them
 	made   atomic.Uint64
 	rooms  sync.Pool // of *[]byte, to encode in
 
@@ -85,7 +86,7 @@ type renderings struct {
 
 func (s *renderings) init(budget *budget, limit int64) {
 	s.budget, s.limit, s.shelves = budget, limit, map[variant]*list.Element{}
-	s.slots = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
+	s.slots = make(place, max(1, runtime.GOMAXPROCS(0)/2))
 	s.rooms.New = func() any { return new([]byte) }
 }
 
@@ -95,19 +96,25 @@ func (s *renderings) init(budget *budget, limit int64) {
 func (b *board) rendering(e *engine.Engine, v variant, c coding, now time.Time) (*rendering, error) {
 	s := b.snapshot(e, now)
 	shelf := b.renderings.shelf(v)
-	if r, current := shelf.find(s, c, now); current {
+	r, current := shelf.find(s, c, now)
+	if current {
 		return r, nil
-	} else if !shelf.mu.TryLock() {
+	}
+	until := time.Now().Add(renderingWait)
+	if !shelf.rendering.tryEnter() {
 		if r != nil {
 			return r, nil
 		}
-		shelf.mu.Lock()
+		if !shelf.rendering.enter(until) {
+			return nil, &engine.Refusal{Code: engine.Overloaded}
+		}
 	}
-	defer shelf.mu.Unlock()
-	if r, current := shelf.find(s, c, now); current { // another goroutine has made it
+	defer shelf.rendering.leave()
+	s = b.snapshot(e, now)                           // so an older one never takes the place of what others have rendered meanwhile
+	if r, current = shelf.find(s, c, now); current { // another goroutine has made it
 		return r, nil
 	}
-	return b.render(shelf, s, c)
+	return b.render(shelf, s, c, until)
 }
 
 // shelf returns the variant's shelf, and makes it if necessary.
@@ -118,14 +125,14 @@ func (s *renderings) shelf(v variant) *shelf {
 		s.recent.MoveToFront(e)
 		return e.Value.(*shelf)
 	}
-	made := &shelf{variant: v}
+	made := &shelf{variant: v, rendering: make(place, 1)}
 	s.shelves[v] = s.recent.PushFront(made)
 	s.settle(made, shelfBytes)
 	return made
 }
 
 // shelfBytes is what a shelf takes besides its renderings, roughly.
-const shelfBytes = 512
+const shelfBytes = 640
 
 // find returns the rendering in the coding and whether it is of the snapshot. One of an earlier snapshot is returned
 // only if its stock was right less than maxLag ago.
@@ -141,12 +148,12 @@ func (f *shelf) find(s *snapshot, c coding, now time.Time) (r *rendering, curren
 	return r, r != nil && of == s.stamp
 }
 
-// render makes the rendering of the snapshot in the coding. The caller has the shelf's lock.
-func (b *board) render(f *shelf, s *snapshot, c coding) (*rendering, error) {
-	if !b.renderings.budget.roomy() || !b.renderings.enter() {
+// render makes the rendering of the snapshot in the coding. The caller is the one who renders for the shelf.
+func (b *board) render(f *shelf, s *snapshot, c coding, until time.Time) (*rendering, error) {
+	if !b.renderings.budget.roomy() || !b.renderings.slots.enter(until) {
 		return nil, &engine.Refusal{Code: engine.Overloaded}
 	}
-	defer b.renderings.leave()
+	defer b.renderings.slots.leave()
 	began := time.Now()
 	defer func() { b.spend(time.Since(began)) }()
 	d := b.edition(f, s)
@@ -214,24 +221,36 @@ func appendETag(dst []byte, hash uint64, c coding) []byte {
 	return append(dst, '"')
 }
 
-// enter waits for a processor to render on. It returns false if there was none in time.
-func (s *renderings) enter() bool {
+// place has one element for each goroutine in it, and room for as many as may be. Unlike a lock it is waited for until
+// a time: if each of many waiters waited for renderingWait after its predecessor, the last would for a minute.
+type place chan struct{}
+
+// tryEnter reports whether there is room; the caller then calls leave.
+func (p place) tryEnter() bool {
 	select {
-	case s.slots <- struct{}{}:
+	case p <- struct{}{}:
 		return true
 	default:
+		return false
 	}
-	expired := time.NewTimer(renderingWait)
+}
+
+// enter reports whether there was room until then; the caller then calls leave.
+func (p place) enter(until time.Time) bool {
+	if p.tryEnter() {
+		return true
+	}
+	expired := time.NewTimer(time.Until(until))
 	defer expired.Stop()
 	select {
-	case s.slots <- struct{}{}:
+	case p <- struct{}{}:
 		return true
 	case <-expired.C:
 		return false
 	}
 }
 
-func (s *renderings) leave() { <-s.slots }
+func (p place) leave() { <-p }
 
 // replace puts an edition, in identity only, on a shelf in the place of the last one, nil for none.
 func (s *renderings) replace(f *shelf, last, d *edition) {
