@@ -146,3 +146,42 @@ func FuzzAccessLog(f *testing.F) {
 func withoutQuoted(text string) string { return quotedPart.ReplaceAllString(text, "") }
 
 var quotedPart = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+
+// Answers that wait to be written keep their own line while those before them are logged and others follow.
+func TestAccessLogOfPipelinedRequests(t *testing.T) {
+	log := &safeBuffer{}
+	o := newObserver(newAccessLog(AccessLog{Log: slog.New(slog.NewJSONHandler(log, nil)), PerSecond: 1_000_000,
+		Slow: 1}))
+	c := &conn{Conn: silent{}, seen: o.timeline()}
+	answer := func(path string) {
+		ctx := &fasthttp.RequestCtx{}
+		ctx.Request.Header.SetRequestURI(path)
+		c.seen.read()
+		c.seen.count(ctx, c.seen.begin(&ctx.Request.Header, o.now()))
+	}
+	var paths []any
+	for round := range 5 {
+		answer("/first")
+		c.seen.wrote() // it did not fit the buffer
+		for range round {
+			answer("/second")
+		}
+		c.seen.end(c) // reads the rest of the third
+		answer("/third")
+		c.seen.wrote()
+		c.seen.end(c)
+		require.Empty(t, c.seen.answered)
+	}
+	for _, line := range logged(t, log) {
+		paths = append(paths, line["path"])
+	}
+	var want []any
+	for round := range 5 {
+		want = append(want, "/first")
+		for range round {
+			want = append(want, "/second")
+		}
+		want = append(want, "/third")
+	}
+	require.Equal(t, want, paths)
+}

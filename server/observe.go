@@ -220,7 +220,10 @@ func (t *timeline) end(c *conn) {
 		}
 		ended++
 	}
-	left := copy(t.answered, t.answered[ended:]) // pipelined, while the body of the next request is read
+	left := len(t.answered) - ended // pipelined, while the body of the next request is read
+	for i := range left {
+		t.answered[i], t.answered[ended+i] = t.answered[ended+i], t.answered[i] // each keeps a line of its own
+	}
 	if t.answered = t.answered[:left]; left > 0 {
 		t.owed.Store(true)
 	} else if cap(t.answered) > mostKept {
