@@ -3,6 +3,7 @@ package handshake
 import (
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"slices"
 	"sync"
@@ -45,7 +46,14 @@ func (c *Conn) Write(p []byte) (int, error) {
 }
 
 // CloseWrite writes that nothing follows. It fails before the end of the handshake.
-func (c *Conn) CloseWrite() error { return c.tls.CloseWrite() }
+func (c *Conn) CloseWrite() error {
+	if !c.established.Load() {
+		return errEarly
+	}
+	return c.tls.CloseWrite()
+}
+
+var errEarly = errors.New("the handshake has not ended")
 
 // Close closes the connection. It ends a handshake in progress.
 func (c *Conn) Close() error {
@@ -125,8 +133,8 @@ func (c *Conn) begin() error {
 		if c.socket.isEnded() {
 			err = errEnded // whatever it caused
 		}
-		c.refusePlain(err)
 		counts.failed[reasonOf(err)].Add(1)
+		c.refusePlain(err)
 		return err
 	}
 	counts.succeed(time.Since(began), c.tls.ConnectionState().DidResume)
@@ -150,14 +158,25 @@ func (c *Conn) establish(took time.Duration) error {
 // methods are how the request lines of HTTP begin.
 var methods = []string{"GET /", "HEAD ", "POST ", "PUT /", "PATCH", "DELET", "OPTIO"}
 
-// refusePlain responds to a client that uses HTTP without TLS. Errors do not matter: the connection ends.
+const (
+	lingerTime  = 500 * time.Millisecond // for a client without TLS to read its response while it is still sending
+	lingerBytes = 1 << 20
+)
+
+// refusePlain responds to a client that uses HTTP without TLS. It reads what the client is still sending, for a while:
+// the reset of a socket that is closed with unread bytes can overtake the response. Errors do not matter: the
+// connection ends.
 func (c *Conn) refusePlain(err error) {
 	header, ok := errors.AsType[tls.RecordHeaderError](err)
-	o := &c.queue.o
+	o, raw := &c.queue.o, c.socket.Conn
 	if !ok || o.Plain == nil || !slices.Contains(methods, string(header.RecordHeader[:])) {
 		return
 	}
-	if _, err := c.socket.Conn.Write(o.Plain()); err == nil && o.Answered != nil {
+	_ = raw.SetDeadline(time.Now().Add(lingerTime))
+	if _, err := raw.Write(o.Plain()); err == nil && o.Answered != nil {
 		o.Answered()
+	}
+	if half, ok := raw.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		_, _ = io.CopyN(io.Discard, raw, lingerBytes)
 	}
 }

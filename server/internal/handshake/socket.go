@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -32,7 +33,8 @@ type socket struct {
 	received []byte        // part of room that is not read yet
 	holds    bool          // the slot
 	taken    time.Time     // when it was taken
-	complete bool          // no slot is needed any more
+
+	complete atomic.Bool // no slot is needed any more
 
 	once  sync.Once
 	ended chan struct{} // closed when the owner ends the handshake
@@ -45,7 +47,7 @@ func newSocket(raw net.Conn, q *Queue) *socket {
 // Read waits for the network without a slot, and returns with one during the handshake.
 func (s *socket) Read(p []byte) (int, error) {
 	if len(s.received) == 0 {
-		if s.complete {
+		if s.complete.Load() {
 			return s.Conn.Read(p)
 		}
 		if err := s.receive(); err != nil {
@@ -53,7 +55,7 @@ func (s *socket) Read(p []byte) (int, error) {
 		}
 	}
 	n := copy(p, s.received)
-	if s.received = s.received[n:]; s.complete && len(s.received) == 0 {
+	if s.received = s.received[n:]; s.complete.Load() && len(s.received) == 0 {
 		s.received = nil // and with it the room
 	}
 	return n, nil
@@ -103,7 +105,8 @@ const promptly = 5 * time.Millisecond
 
 // Write writes without a slot, during the handshake, what the network does not take promptly.
 func (s *socket) Write(p []byte) (int, error) {
-	if s.complete || !s.holds {
+	// Another goroutine writes after the handshake, or when it has called end to close the connection.
+	if s.complete.Load() || s.isEnded() || !s.holds {
 		return s.Conn.Write(p)
 	}
 	if err := s.Conn.SetWriteDeadline(time.Now().Add(promptly)); err != nil {
@@ -153,10 +156,11 @@ func (s *socket) release() {
 // finish ends the handshake, whether or not it succeeded.
 func (s *socket) finish() {
 	s.release()
-	s.complete, s.room = true, nil
+	s.room = nil
 	if len(s.received) == 0 {
 		s.received = nil
 	}
+	s.complete.Store(true)
 }
 
 // end ends a handshake that is waiting, for the client or for a slot. It may be called at any time, by any goroutine.

@@ -166,3 +166,27 @@ func TestRestAddsUp(t *testing.T) {
 		require.Equal(t, maxRest, time.Since(began))
 	})
 }
+
+// A client without TLS receives its response even if it is still sending a body.
+func TestPlainClientIsSending(t *testing.T) {
+	b := newBench(t)
+	for range 20 {
+		c, client := b.dial()
+		go func() {
+			_, err := c.Read(make([]byte, 1))
+			require.Error(t, err)
+			_ = c.Close() // an error shows at the client
+		}()
+		_, err := io.WriteString(client, "POST /v1/reservations HTTP/1.1\r\n")
+		require.NoError(t, err)
+		_, err = client.Write(make([]byte, 500_000))
+		require.NoError(t, err)
+		text, err := io.ReadAll(client)
+		require.NoError(t, err)
+		require.Equal(t, "plain", string(text))
+		require.NoError(t, client.Close())
+	}
+	require.EqualValues(t, 20, b.Stats().Failed["not_tls"])
+	require.Eventually(t, func() bool { return b.Stats().InProgress == 0 }, 10*time.Second, time.Millisecond)
+	b.idle()
+}
