@@ -35,7 +35,10 @@ func (x *exchange) inTurn(u urgency, answer func(*exchange)) {
 		return
 	}
 	defer s.turns.leave()
+	x.workspace = s.workspaces.Get().(*workspace)
 	answer(x)
+	s.workspaces.Put(x.workspace) // not after a panic, which may leave it in any state
+	x.workspace = nil
 }
 
 // urgencyOf returns how urgent a request with a resource's method is. A batch without new holds completes what was

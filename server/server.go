@@ -124,11 +124,12 @@ type Server struct {
 
 	// calls is the context of every call to the engine. It outlives requests and connections, since an outcome that is
 	// being journalled cannot be cancelled. Only a shutdown that times out cancels it; from then on calls decide nothing.
-	calls     context.Context
-	cancel    context.CancelFunc
-	exchanges sync.Pool // of *exchange
-	batches   sync.Pool // of *batch
-	results   sync.Pool // of *[]byte: answers of batches
+	calls      context.Context
+	cancel     context.CancelFunc
+	exchanges  sync.Pool // of *exchange
+	workspaces sync.Pool // of *workspace
+	batches    sync.Pool // of *batch
+	results    sync.Pool // of *[]byte: answers of batches
 
 	mu        sync.Mutex
 	listeners []*listener
@@ -159,6 +160,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	s.exchanges.New = func() any {
 		return &exchange{server: s, waiter: waiter{served: make(chan bool, 1)}}
 	}
+	s.workspaces.New = func() any { return &workspace{} }
 	s.batches.New = func() any { return &batch{} }
 	s.results.New = func() any { return new([]byte) }
 	s.http = fasthttp.Server{

@@ -50,14 +50,16 @@ const (
 	// longestWait is how long a new hold or a list waits for its turn. Service takes less than 50 ms even with all turns
 	// taken, so what is accepted is answered within 300 ms.
 	longestWait = 200 * time.Millisecond
-	// fewestPerCPU is how many turns there are at least for each processor.
-	fewestPerCPU = 4
+	// fewestPerCPU is how many turns there are at least for each processor. With fewer, the requests that wait for the
+	// journal leave the processors idle. Where other programs use the processors, fewer turns would not make the delays
+	// shorter, and only the sale slower.
+	fewestPerCPU = 16
 	// holdRefused is for how long on average the refusal of a request that has waited for longestWait is held back. A
 	// client that ignores Retry-After, and a gateway that gives its next buyer the same connection, sends the next
 	// request when it has the response. At once, ten thousand of them would come back five times a second, and the
 	// processors would be busy with refusals. Holding costs nothing. The time is random, between half of it and one and a
 	// half, or those that came in one moment would come back in one moment.
-	holdRefused = time.Second
+	holdRefused = 2 * time.Second
 	// bytesPerRound is how many bytes of a batch count as one request: about as much work for the engine.
 	bytesPerRound = 1 << 10
 )
@@ -115,7 +117,7 @@ func newTurns(most int) *turns {
 	t := &turns{longest: longestWait, hold: holdRefused, ending: make(chan struct{})}
 	t.pace = pace{most: int64(most), fewest: min(int64(most), fewestPerCPU*int64(runtime.GOMAXPROCS(0))),
 		delay: schedulerDelay()}
-	t.limit.Store(min(int64(most), 8*t.pace.fewest))
+	t.limit.Store(min(int64(most), 2*t.pace.fewest))
 	t.free.Store(t.limit.Load())
 	return t
 }
