@@ -115,7 +115,7 @@ func (l *line) of(ctx *fasthttp.RequestCtx, seen *observation) *line {
 	l.path = len(l.text)
 	l.text = append(l.text, seen.id...)
 	l.id = len(l.text)
-	parent := h.PeekBytes(traceParentHeader)
+	parent := h.PeekCanonical(traceParentHeader)
 	l.text = append(l.text, parent[:min(len(parent), maxParent)]...)
 	l.end = len(l.text)
 	return l

@@ -178,7 +178,7 @@ func (t *timeline) begin(h *fasthttp.RequestHeader, began int64) *observation {
 		seen.arrived = t.last
 	}
 	t.first = 0
-	if seen.id = h.PeekBytes(requestIDHeader); !correlation.Good(seen.id) {
+	if seen.id = h.PeekCanonical(requestIDHeader); !correlation.Good(seen.id) {
 		seen.id = correlation.AppendNew(seen.made[:0])
 	}
 	return seen
@@ -295,5 +295,5 @@ func (seen *observation) attributes(h *fasthttp.RequestHeader) []slog.Attr {
 	attributes := []slog.Attr{slog.String("method", string(h.Method())),
 		slog.String("path", string(loggedPath(h.RequestURI()))), slog.String("key", seen.caller.Name),
 		slog.String("request_id", string(seen.id))}
-	return append(attributes, traceOf(h.Peek(correlation.TraceParent))...)
+	return append(attributes, traceOf(h.PeekCanonical(traceParentHeader))...)
 }

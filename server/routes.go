@@ -162,7 +162,7 @@ func (x *exchange) foreign() string {
 		return ""
 	}
 	h := &x.ctx.Request.Header
-	return origin.Fault(h.Host(), h.Peek(fasthttp.HeaderOrigin), h.Peek("Sec-Fetch-Site"))
+	return origin.Fault(h.Host(), h.PeekCanonical(originHeader), h.PeekCanonical(fetchSiteHeader))
 }
 
 // dispatch calls the resource's function for the method.
@@ -197,8 +197,15 @@ func (x *exchange) dispatch(r resource) {
 
 // callerOf returns the caller with a request's key.
 func (s *Server) callerOf(h *fasthttp.RequestHeader) Caller {
-	return s.keys.CallerOf(h.Peek(fasthttp.HeaderAuthorization))
+	return s.keys.CallerOf(h.PeekCanonical(authorizationHeader))
 }
+
+// Names of fields that every request is searched for, in canonical form: fasthttp would normalize them each time.
+var (
+	authorizationHeader = []byte(fasthttp.HeaderAuthorization)
+	originHeader        = []byte(fasthttp.HeaderOrigin)
+	fetchSiteHeader     = []byte("Sec-Fetch-Site")
+)
 
 const percentRule = "a percent sign is not followed by two hexadecimal digits"
 
