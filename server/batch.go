@@ -45,7 +45,7 @@ func (x *exchange) batch() {
 		room := s.results.Get().(*[]byte)
 		*room = appendResults((*room)[:0], ops)
 		x.respond(fasthttp.StatusOK, nil)
-		x.holdAnswer(*room, room)
+		x.holdAnswer(room)
 	} else {
 		x.respond(fasthttp.StatusOK, appendResults(roomOf(x.ctx), ops))
 	}

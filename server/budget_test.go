@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/valyala/fasthttp"
 )
 
 // used waits until the budget has these bytes in use.
@@ -119,13 +120,50 @@ func TestAnswersAreHeld(t *testing.T) {
 	}, patience, time.Millisecond, "the answer is cut off")
 }
 
-// cutConn is a connection that ends its reader when the deadline of its writes is in the past.
+// TestLargeAnswerWithoutRoom (I10) checks that an answer that is large, such as that of an account with many
+// reservations, is refused while the budget has no bytes for it, and counts until it is written.
+func TestLargeAnswerWithoutRoom(t *testing.T) {
+	noLeaks(t)
+	f := small(t)
+	ctx, c := &fasthttp.RequestCtx{}, &conn{held: held{server: f.server}}
+	ctx.Init2(c, nil, false)
+	x := &exchange{server: f.server, engine: f.engine, ctx: ctx}
+	large := make([]byte, exempt+1)
+	var taken charge
+	require.True(t, f.server.budget.take(&taken, f.server.budget.limit, nil))
+	x.respond(fasthttp.StatusOK, large)
+	require.Equal(t, fasthttp.StatusServiceUnavailable, ctx.Response.StatusCode())
+	require.Less(t, len(ctx.Response.Body()), exempt)
+	f.used(f.server.budget.limit)
+	f.server.budget.release(&taken)
+	x.respond(fasthttp.StatusOK, large)
+	require.Equal(t, fasthttp.StatusOK, ctx.Response.StatusCode())
+	require.Len(t, ctx.Response.Body(), len(large))
+	f.used(int64(len(large)))
+	c.written()
+	f.used(0)
+}
+
+// TestCutOffIsCountedOnce checks that a client that is cut off by several who need bytes is one client.
+func TestCutOffIsCountedOnce(t *testing.T) {
+	b, c := newBudget(10), &conn{Conn: &cutConn{cut: func() {}}}
+	b.slowAfter = 0
+	require.True(t, b.take(&c.held.body, 10, c.cutRead))
+	for range 3 {
+		require.False(t, b.take(&charge{}, 10, nil), "the client's body is still there")
+	}
+	_, refused, cut := b.usage()
+	require.Equal(t, [2]uint64{3, 1}, [2]uint64{refused, cut})
+}
+
+// cutConn is a connection that ends its reader when a deadline is in the past.
 type cutConn struct {
 	net.Conn
 	cut func()
 }
 
 func (c *cutConn) SetWriteDeadline(time.Time) error { go c.cut(); return nil }
+func (c *cutConn) SetReadDeadline(time.Time) error  { go c.cut(); return nil }
 
 // TestSlowReaders (I10) checks that a list that is no longer on a shelf counts once while any client reads it, and that
 // slow ones are cut off when others need its bytes.

@@ -47,13 +47,13 @@ func (c *conn) written() {
 	h.cutOff.Store(false)
 }
 
-// holdAnswer sets a large body of an answer, which counts in the budget until it is written. room is its
-// buffer if that is one of the server's results, otherwise nil.
-func (x *exchange) holdAnswer(body []byte, room *[]byte) {
+// holdAnswer sets a large body of an answer, which counts in the budget until it is written: by then the budget has
+// given about so many bytes for it. room is one of the server's results.
+func (x *exchange) holdAnswer(room *[]byte) {
 	c := x.conn()
 	c.held.room = room
-	x.server.budget.hold(&c.held.answer, int64(cap(body)), c.cutWrite)
-	x.ctx.Response.SetBodyRaw(body)
+	x.server.budget.hold(&c.held.answer, int64(cap(*room)), c.cutWrite)
+	x.ctx.Response.SetBodyRaw(*room)
 }
 
 // conn returns the connection of the request.
@@ -67,9 +67,11 @@ func closed(c net.Conn, state fasthttp.ConnState) {
 }
 
 // cutRead ends reading from a client that sends its body slowly. It is called with the budget's lock, which receive
-// takes before it reads anything else.
+// takes before it reads anything else. It returns 0 if that was ended before.
 func (c *conn) cutRead(time.Time) (cut int) {
-	c.held.cutOff.Store(true)
+	if c.held.cutOff.Swap(true) {
+		return 0
+	}
 	_ = c.SetReadDeadline(time.Unix(1, 0)) // fails only for a closed connection
 	return 1
 }

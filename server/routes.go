@@ -292,15 +292,20 @@ func (x *exchange) respondReservation(status int) {
 	x.respond(status, encode.Reservation(roomOf(x.ctx), &x.reservation))
 }
 
-// respond sends a JSON response.
+// respond sends a JSON response. A large one for which the budget has no bytes is refused as overloaded.
 func (x *exchange) respond(status int, body []byte) {
-	x.ctx.SetStatusCode(status)
-	x.ctx.SetContentType("application/json")
 	if len(body) > exempt {
-		x.holdAnswer(body, nil)
+		c := x.conn()
+		if !x.server.budget.take(&c.held.answer, int64(cap(body)), c.cutWrite) {
+			x.fail(&engine.Refusal{Code: engine.Overloaded})
+			return
+		}
+		x.ctx.Response.SetBodyRaw(body)
 	} else {
 		x.ctx.Response.SwapBody(body)
 	}
+	x.ctx.SetStatusCode(status)
+	x.ctx.SetContentType("application/json")
 	x.markStandby()
 }
 
