@@ -10,6 +10,7 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/pprof"
 	"strings"
@@ -82,6 +83,7 @@ func New(o Options) *http.Server {
 		WriteTimeout:      2 * time.Minute, // a profile takes as long as its caller requests
 		IdleTimeout:       75 * time.Second,
 		MaxHeaderBytes:    server.MaxHeader,
+		ConnState:         (&connections{limit: maxConnections, idle: map[net.Conn]time.Time{}}).note,
 		ErrorLog:          log.New(connectionLog{o.Log}, "", 0),
 	}
 }

@@ -99,8 +99,8 @@ func (s *socket) take() error {
 	return s.Conn.SetDeadline(s.deadline)
 }
 
-// promptly is how long a write may wait for the network with a slot. The buffer of a socket has room for everything that
-// a server writes in a handshake, unless its chain of certificates is very long and the client does not read.
+// promptly is how long a write may wait for the network with a slot. The buffer of a socket has room for all that a
+// server writes in a handshake, unless its chain of certificates is very long and the client does not read.
 const promptly = 5 * time.Millisecond
 
 // Write writes without a slot, during the handshake, what the network does not take promptly.
