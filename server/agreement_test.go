@@ -343,7 +343,9 @@ func startParsers(t *testing.T) parsers {
 	ended.Go(func() { _ = plain.Serve(fast) })
 	ended.Go(func() { _ = library.Serve(std) })
 	t.Cleanup(func() {
-		require.NoError(t, s.Shutdown(t.Context()))
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second) // that of the test has ended
+		defer cancel()
+		require.NoError(t, s.Shutdown(ctx))
 		require.NoError(t, errors.Join(fast.Close(), plain.Shutdown(), library.Close(), e.Close()))
 		ended.Wait()
 	})
