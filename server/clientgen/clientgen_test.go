@@ -1,8 +1,8 @@
 package clientgen
 
 import (
-	"bytes"
 	"context"
+	"log"
 	"log/slog"
 	"net"
 	"os"
@@ -12,13 +12,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gofrs/flock"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/saleclock"
 	"github.com/seathold/seathold/server"
+	"github.com/seathold/seathold/server/internal/npm"
 )
 
 const key = "the-key-of-a-generated-client"
@@ -48,24 +48,12 @@ func serve(t *testing.T) string {
 	return ln.Addr().String()
 }
 
-// modules installs the npm packages of package-lock.json into node_modules, unless they are there. It returns the
-// folder.
-func modules(t *testing.T) string {
-	t.Helper()
-	folder, err := filepath.Abs("node_modules")
-	require.NoError(t, err)
-	lock := flock.New(filepath.Join(os.TempDir(), "seathold-clientgen.lock")) // of tests that run at the same time
-	require.NoError(t, lock.Lock())
-	defer lock.Close()
-	pinned, err := os.ReadFile("package-lock.json")
-	require.NoError(t, err)
-	mark := filepath.Join(folder, ".installed")
-	if installed, err := os.ReadFile(mark); err == nil && bytes.Equal(installed, pinned) {
-		return folder
+// TestMain installs the npm packages.
+func TestMain(m *testing.M) {
+	if err := npm.Install(); err != nil {
+		log.Fatal(err)
 	}
-	run(t, ".", "npm", "ci")
-	require.NoError(t, os.WriteFile(mark, pinned, 0o600))
-	return folder
+	m.Run()
 }
 
 // run runs a program in a folder and returns its output. It fails the test if the program fails.
@@ -82,7 +70,6 @@ func run(t *testing.T, folder string, program string, args ...string) string {
 
 // TestLint checks the document with the linters. The files of their rules justify each exception.
 func TestLint(t *testing.T) {
-	modules(t)
 	out := run(t, ".", "node_modules/.bin/redocly", "lint", "../openapi.yaml", "--config", "redocly.yaml")
 	require.Contains(t, out, "Your API description is valid")
 	out = run(t, ".", "node_modules/.bin/spectral", "lint", "../openapi.yaml", "--ruleset", "spectral.yaml",
@@ -94,7 +81,9 @@ func TestLint(t *testing.T) {
 // they generate, and runs these programs against a server.
 func TestGeneratedClients(t *testing.T) {
 	address, folder := serve(t), t.TempDir()
-	require.NoError(t, os.Symlink(modules(t), filepath.Join(folder, "node_modules")))
+	modules, err := filepath.Abs("node_modules")
+	require.NoError(t, err)
+	require.NoError(t, os.Symlink(modules, filepath.Join(folder, "node_modules")))
 	for _, language := range []string{"go", "ts"} {
 		require.NoError(t, os.CopyFS(folder, os.DirFS(filepath.Join("testdata", language))))
 	}
@@ -145,7 +134,6 @@ func TestPage(t *testing.T) {
 	if chromium == "" {
 		t.Skip("NOT RUN: a browser shows the page in this test; install Chromium")
 	}
-	modules(t)
 	t.Setenv("SEATHOLD_URL", "http://"+serve(t))
 	t.Setenv("SEATHOLD_CHROMIUM", chromium)
 	require.Equal(t, "done\n", run(t, ".", "node", "page.mjs"))

@@ -29,6 +29,7 @@ import (
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/saleclock"
 	"github.com/seathold/seathold/server"
+	"github.com/seathold/seathold/server/internal/npm"
 )
 
 const key = "interop-0123456789abcdef"
@@ -67,26 +68,10 @@ var clients = map[string]client{
 // on a user's path.
 func TestMain(m *testing.M) {
 	tools, err := filepath.Abs("../../.tools")
-	if err = errors.Join(err, os.Setenv("PATH", tools+":"+os.Getenv("PATH")+":/usr/sbin"), installModules()); err != nil {
+	if err = errors.Join(err, os.Setenv("PATH", tools+":"+os.Getenv("PATH")+":/usr/sbin"), npm.Install()); err != nil {
 		log.Fatal(err)
 	}
 	m.Run()
-}
-
-// installModules installs the npm packages of package-lock.json into node_modules, unless it has them.
-func installModules() error {
-	pinned, err := os.ReadFile("package-lock.json")
-	if err != nil {
-		return err
-	}
-	mark := filepath.Join("node_modules", ".installed")
-	if installed, err := os.ReadFile(mark); err == nil && bytes.Equal(installed, pinned) {
-		return nil
-	}
-	if out, err := exec.Command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund").CombinedOutput(); err != nil {
-		return fmt.Errorf("npm ci: %w: %s", err, out)
-	}
-	return os.WriteFile(mark, pinned, 0o600)
 }
 
 // TestClients has each client make the cycle, on few connections: a request in it ends one, and fetch ends one after a
