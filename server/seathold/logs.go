@@ -24,8 +24,9 @@ const (
 	logBuffer = 1 << 20
 	// auditBuffer is the same for the audit log. It is one of its own, so that no flood of other lines displaces these.
 	auditBuffer = 1 << 18
-	// logPatience is how long the end of the program waits for the log's reader.
-	logPatience = 2 * time.Second
+	// logPatience is how long the end of the program waits for the log's reader, hurriedPatience after a second signal.
+	logPatience     = 2 * time.Second
+	hurriedPatience = 100 * time.Millisecond
 )
 
 func (f *logFlags) check() error {
@@ -54,7 +55,7 @@ func (f *logFlags) open(w io.Writer) *logs {
 		return line.Bytes()
 	}
 	lines, audit := logpipe.New(w, logBuffer, dropped), logpipe.New(w, auditBuffer, dropped)
-	l := &logs{pipes: []*logpipe.Pipe{lines, audit}, process: slog.New(f.handler(lines, f.Level)),
+	l := &logs{pipes: []*logpipe.Pipe{audit, lines}, process: slog.New(f.handler(lines, f.Level)),
 		audit: slog.New(f.handler(audit, slog.LevelInfo))}
 	if f.Access {
 		l.access = server.AccessLog{Log: slog.New(f.handler(lines, slog.LevelInfo)), PerSecond: f.AccessRate,
@@ -70,11 +71,12 @@ func (f *logFlags) handler(w io.Writer, least slog.Level) slog.Handler {
 	return slog.NewTextHandler(w, &slog.HandlerOptions{Level: least})
 }
 
-// close writes what is buffered. Lines that a stalled reader does not take in time are lost, and there is nowhere to
-// report it.
-func (l *logs) close() {
+// close writes what is buffered, for at most patience. Lines that a stalled reader does not take in time are lost, and
+// there is nowhere to report it.
+func (l *logs) close(patience time.Duration) {
+	end := time.Now().Add(patience)
 	for _, p := range l.pipes {
-		_ = p.Close(logPatience)
+		_ = p.Close(time.Until(end))
 	}
 }
 

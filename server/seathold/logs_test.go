@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -50,12 +51,12 @@ func TestLogsInText(t *testing.T) {
 	require.NotContains(t, r.stderr.String(), "level=INFO")
 }
 
-// A log whose reader has stalled stops no sale and no shutdown.
-func TestStalledLog(t *testing.T) {
-	reader, writer, err := os.Pipe()
+// stallLog starts a server and fills its log, which is not read.
+func stallLog(t *testing.T) (r *running, log *os.File) {
+	log, writer, err := os.Pipe()
 	require.NoError(t, err)
-	defer reader.Close() // only read
-	r := serveLogging(t, t.TempDir(), writer, "--durability", "none", "--access-log", "--access-log-rate", "1000000")
+	t.Cleanup(func() { _ = log.Close() }) // only read
+	r = serveLogging(t, t.TempDir(), writer, "--durability", "none", "--access-log", "--access-log-rate", "1000000")
 	require.NoError(t, writer.Close())
 	client := &http.Client{Timeout: 10 * time.Second}
 	for i := range 1000 { // a quarter of a megabyte: a pipe has room for 64 KiB
@@ -65,10 +66,45 @@ func TestStalledLog(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, response.Body.Close())
 	}
+	client.CloseIdleConnections()
+	return r, log
+}
+
+// A log whose reader has stalled stops no sale and no shutdown.
+func TestStalledLog(t *testing.T) {
+	r, log := stallLog(t)
 	require.NoError(t, r.command.Process.Signal(syscall.SIGTERM))
 	first := make([]byte, len("time="))
-	_, err = io.ReadFull(reader, first) // what the pipe had room for is there
+	_, err := io.ReadFull(log, first) // what the pipe had room for is there
 	require.NoError(t, err)
 	require.Equal(t, "time=", string(first))
 	require.NoError(t, r.command.Wait(), "it ends although its log is not read")
+}
+
+// A second signal ends the server at once although the reason cannot be printed.
+func TestStalledLogAndSecondSignal(t *testing.T) {
+	r, _ := stallLog(t)
+	c, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
+	require.NoError(t, err)
+	defer c.Close() //nolint:errcheck // the server has ended
+	_, err = io.WriteString(c, "GET /v1/phases HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	require.NoError(t, err)
+	_, err = c.Read(make([]byte, 1)) // the server has accepted the connection
+	require.NoError(t, err)
+	_, err = io.WriteString(c, "POST /v1/reservations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n")
+	require.NoError(t, err) // a request that a shutdown waits for
+	ended := make(chan error, 1)
+	go func() { ended <- r.command.Wait() }()
+	patience := time.After(6 * time.Second) // less than the request's 10 s
+	for {
+		_ = r.command.Process.Signal(syscall.SIGTERM) // fails once it has ended
+		select {
+		case <-ended:
+			require.Equal(t, exitFailed, r.command.ProcessState.ExitCode())
+			return
+		case <-patience:
+			require.FailNow(t, "it does not end")
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -91,10 +92,18 @@ func run(args []string, p *process) (code int) {
 	return exitDone
 }
 
-// fail prints the error on one line.
+// fail prints the error on one line. The program ends even if the reader of stderr has stalled.
 func (p *process) fail(code int, err error) int {
 	line := strings.Join(strings.Fields(strings.ReplaceAll(err.Error(), "\n", "; ")), " ")
-	_, _ = fmt.Fprintln(p.stderr, "seathold: "+line) // without stderr there is nowhere to report a failure
+	printed := make(chan struct{})
+	go func() {
+		defer close(printed)
+		_, _ = fmt.Fprintln(p.stderr, "seathold: "+line) // without stderr there is nowhere to report a failure
+	}()
+	select {
+	case <-printed:
+	case <-time.After(logPatience):
+	}
 	return code
 }
 

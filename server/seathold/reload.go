@@ -61,13 +61,26 @@ func (r *reloads) start() {
 	})
 }
 
-// end stops reading again. SIGHUP then has no effect: it must not end the process just before it ends by itself.
+// end stops reading again. SIGHUP then has no effect: it must not end the process just before it ends by itself. A file
+// that cannot be read to its end, such as a named pipe or one of a file server that is away, delays the end by no more
+// than reloadPatience.
 func (r *reloads) end() {
 	signal.Ignore(syscall.SIGHUP)
 	signal.Stop(r.hangups)
 	close(r.hangups)
-	r.ended.Wait()
+	ended := make(chan struct{})
+	go func() {
+		r.ended.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(reloadPatience):
+		r.log.Warn("a file is still being read again; the server ends without it")
+	}
 }
+
+const reloadPatience = time.Second
 
 func (r *reloads) reload() {
 	if len(r.files) == 0 {

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -174,4 +175,26 @@ func TestLogReaderGone(t *testing.T) {
 	require.Equal(t, http.StatusBadRequest, status())
 	require.Equal(t, http.StatusBadRequest, status(), "a line has been written by now")
 	require.Equal(t, exitDone, s.stop())
+}
+
+// TestShutdownWhileReloading checks that a file that cannot be read to its end does not keep the server from ending.
+func TestShutdownWhileReloading(t *testing.T) {
+	f := keyed(t, "sell shop-0123456789abcdef shop\n")
+	require.NoError(t, os.Remove(f.path))
+	require.NoError(t, syscall.Mkfifo(f.path, 0o600))
+	require.NoError(t, f.command.Process.Signal(syscall.SIGHUP))
+	f.await(func() bool { // the server is its reader
+		writer, err := os.OpenFile(f.path, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		if err == nil {
+			t.Cleanup(func() { require.NoError(t, writer.Close()) })
+		}
+		return err == nil
+	})
+	require.NoError(t, f.command.Process.Signal(syscall.SIGTERM))
+	select {
+	case <-f.exited:
+		require.Equal(t, exitDone, f.command.ProcessState.ExitCode())
+	case <-time.After(20 * time.Second):
+		require.FailNow(t, "it does not end", f.output.String())
+	}
 }

@@ -57,7 +57,7 @@ func (c *serveCommand) Run(p *process) error {
 		return err
 	}
 	logs := c.Logs.open(p.stderr)
-	defer logs.close()
+	defer logs.close(logPatience)
 	s, err := c.prepare(p, logs)
 	if err != nil {
 		return err
@@ -302,6 +302,7 @@ func (s *service) shutdown(api *server.Server) error {
 	go func() {
 		select {
 		case <-s.process.signals:
+			s.logs.close(hurriedPatience)
 			os.Exit(s.process.fail(exitFailed, errors.New("ended by a second signal")))
 		case <-ended:
 		}
