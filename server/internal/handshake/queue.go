@@ -9,8 +9,8 @@
 // client, or one that sends nothing, delays nobody. When the client has sent more, the handshake takes a slot again by
 // the number of its arrival, so one that has begun is completed before later ones begin.
 //
-// While requests are served, handshakes take at most half of what their slots could compute. On two processors that are
-// shared with the clients, 8,000 handshakes otherwise leave a third of the peak to those who are connected.
+// While requests are served, handshakes take at most a quarter of what their slots could compute. Otherwise thousands of
+// handshakes leave little to those who are connected.
 //
 // A handshake is bounded twice: Options.Wait bounds its waiting for slots, and Options.Timeout everything else, also
 // against a client that sends a byte a second, or does not read. Such a connection is closed and counted. A client that
@@ -37,8 +37,8 @@ type Options struct {
 	Plain    func() []byte
 	Answered func()
 
-	// Busy reports whether the server has requests to serve. They come before handshakes: each slot then rests for as long
-	// as it was held. It is called from many goroutines and must not block. Nil: never.
+	// Busy reports whether the server has requests to serve. They come before handshakes: each slot then rests for three
+	// times as long as it was held. It is called from many goroutines and must not block. Nil: never.
 	Busy func() bool
 }
 

@@ -129,15 +129,17 @@ func (s *socket) Write(p []byte) (int, error) {
 }
 
 const (
-	// leastRest is how much computing is followed by a pause. With a pause after each of the steps, some of which take
+	// leastComputed is how much computing is followed by a rest. With a rest after each of the steps, some of which take
 	// microseconds, a client that sends single bytes could make the slots rest all the time: a timer is not so exact.
-	leastRest = time.Millisecond
-	// maxRest bounds a pause: a handshake that computed for longer was itself interrupted.
-	maxRest = 5 * time.Millisecond
+	leastComputed = time.Millisecond
+	// restFactor is how long a rest is compared with the computing before it.
+	restFactor = 3
+	// maxRest bounds a rest: a handshake that computed for longer was itself interrupted.
+	maxRest = 15 * time.Millisecond
 )
 
-// release releases the slot, if this holds one. While the server has requests to serve, the slots rest for as long as
-// they were held, so handshakes take half of what the slots could compute.
+// release releases the slot, if this holds one. While the server has requests to serve, the slots rest for three times
+// as long as they were held, so handshakes take a quarter of what the slots could compute.
 func (s *socket) release() {
 	if !s.holds {
 		return
@@ -146,8 +148,8 @@ func (s *socket) release() {
 	pause := time.Duration(0)
 	if s.queue.o.Busy != nil && s.queue.o.Busy() {
 		owed := &s.queue.owed
-		if owed.Add(int64(time.Since(s.taken))) >= int64(leastRest) {
-			pause = min(time.Duration(owed.Swap(0)), maxRest)
+		if owed.Add(int64(time.Since(s.taken))) >= int64(leastComputed) {
+			pause = min(restFactor*time.Duration(owed.Swap(0)), maxRest)
 		}
 	}
 	s.queue.slots.rest(pause)

@@ -137,7 +137,7 @@ func (c *trickling) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// While the server is busy, the slots rest for as long as they were held, and no more often than a timer can time: a
+// While the server is busy, the slots rest for longer than they were held, and no more often than a timer can time: a
 // client that sends single bytes does not stop the others.
 func TestRestAddsUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -153,14 +153,14 @@ func TestRestAddsUp(t *testing.T) {
 			s.release()
 		}
 		for range 9 {
-			step(leastRest / 10)
+			step(leastComputed / 10)
 			require.Equal(t, 1, b.slots.free)
 		}
-		step(leastRest / 10)
+		step(leastComputed / 10)
 		require.Zero(t, b.slots.free)
 		began := time.Now()
 		step(time.Second)
-		require.Equal(t, leastRest+time.Second, time.Since(began))
+		require.Equal(t, restFactor*leastComputed+time.Second, time.Since(began))
 		began = time.Now()
 		step(0)
 		require.Equal(t, maxRest, time.Since(began))
