@@ -22,7 +22,7 @@ func (x *exchange) inTurn(u urgency, answer func(*exchange)) {
 	if c, ok := x.ctx.Conn().(*conn); ok && w.caller.key == 0 {
 		w.caller.address = c.address
 	}
-	if isBatch(&x.ctx.Request.Header) {
+	if x.seen.route == routeBatch {
 		w.rounds = 1 + len(x.ctx.Request.Body())/bytesPerRound
 	}
 	w.arrived = time.Time{}
@@ -49,7 +49,7 @@ func (x *exchange) urgencyOf(r *resource) urgency {
 		return finishing
 	case !x.ctx.IsPost():
 		return browsing
-	case isBatch(&x.ctx.Request.Header) && !bytes.Contains(x.ctx.Request.Body(), []byte(`reserve"`)):
+	case r.route == routeBatch && !bytes.Contains(x.ctx.Request.Body(), []byte(`reserve"`)):
 		return finishing
 	default:
 		return buying

@@ -72,12 +72,18 @@ func readFields(h *fasthttp.RequestHeader) (f fields, fault *fault) {
 			break
 		}
 		end := bytes.IndexByte(rest, '\n')
-		name, value, _ := bytes.Cut(rest[:max(end, 0)], []byte(":"))
-		if !bytes.HasSuffix(value, []byte("\r")) || bytes.IndexByte(name, ' ') >= 0 || name[0] == '\t' {
+		colon := bytes.IndexByte(rest[:max(end, 0)], ':')
+		if colon <= 0 || rest[end-1] != '\r' {
 			return f, faultLine
 		}
-		if fault = f.read(name, value[:len(value)-1]); fault != nil {
-			return f, fault
+		name := rest[:colon]
+		if name[0] == '\t' || bytes.IndexByte(name, ' ') >= 0 {
+			return f, faultLine
+		}
+		if mayMatter[min(colon, len(mayMatter)-1)] {
+			if fault = f.read(name, bytes.Trim(rest[colon+1:end-1], " \t")); fault != nil {
+				return f, fault
+			}
 		}
 		rest = rest[end+1:]
 	}
@@ -90,15 +96,18 @@ func readFields(h *fasthttp.RequestHeader) (f fields, fault *fault) {
 	return f, nil
 }
 
+// mayMatter has the lengths of the names that read looks for. Most lines have others.
+var mayMatter = func() (lengths [len("Transfer-Encoding") + 2]bool) {
+	for _, name := range []string{"Host", "Expect", "Connection", "Authorization", "Content-Length", "Content-Encoding",
+		"Transfer-Encoding"} {
+		lengths[len(name)] = true
+	}
+	return lengths
+}()
+
 // read reads one line.
 func (f *fields) read(name, value []byte) *fault {
-	switch len(name) { // most lines are none of these
-	default:
-		return nil
-	case len("Host"), len("Expect"), len("Connection"), len("Authorization"), len("Content-Length"),
-		len("Content-Encoding"), len("Transfer-Encoding"):
-	}
-	switch value = bytes.Trim(value, " \t"); len(name) {
+	switch len(name) {
 	case len("Host"):
 		if named(name, "Host") && !isHost(value) {
 			return faultHost
@@ -110,7 +119,9 @@ func (f *fields) read(name, value []byte) *fault {
 			}
 		}
 	case len("Connection"):
-		f.close = f.close || named(name, "Connection") && listed(value, "close")
+		if named(name, "Connection") && !bytes.EqualFold(value, []byte("keep-alive")) {
+			f.close = f.close || listed(value, "close")
+		}
 	case len("Authorization"):
 		if named(name, "Authorization") {
 			if f.authorization {

@@ -19,7 +19,8 @@ import (
 // sell is not read.
 func (s *Server) headerReceived(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	fields, fault := readFields(h)
-	if fault != nil || isBatch(h) && !s.maySell(h) {
+	batch := isBatch(h)
+	if fault != nil || batch && !s.maySell(h) {
 		h.SetContentLength(0)
 		h.SetConnectionClose()
 		h.Del(fasthttp.HeaderExpect)
@@ -38,7 +39,7 @@ func (s *Server) headerReceived(h *fasthttp.RequestHeader) fasthttp.RequestConfi
 	if n := h.ContentLength(); n > maxBody && n > bodyLimit(h) {
 		h.Set(fasthttp.HeaderExpect, continues) // so expect refuses it, and nothing is read
 	}
-	if isBatch(h) {
+	if batch {
 		return fasthttp.RequestConfig{MaxRequestBodySize: maxBatchBody}
 	}
 	return fasthttp.RequestConfig{}
@@ -57,11 +58,16 @@ func (s *Server) maySell(h *fasthttp.RequestHeader) bool {
 // isBatch reports whether the request may have the larger body of a batch. It compares the suffix of the path in the
 // request line, which may begin with a host and end with a query. Other paths with that suffix do not exist.
 func isBatch(h *fasthttp.RequestHeader) bool {
-	path := h.RequestURI()
-	if end := bytes.IndexAny(path, "?#"); end >= 0 {
-		path = path[:end]
+	if !h.IsPost() {
+		return false
 	}
-	return bytes.HasSuffix(path, []byte("/v1/batch")) && string(h.Method()) == fasthttp.MethodPost
+	path := h.RequestURI()
+	for _, mark := range [...]byte{'?', '#'} {
+		if end := bytes.IndexByte(path, mark); end >= 0 {
+			path = path[:end]
+		}
+	}
+	return bytes.HasSuffix(path, []byte("/v1/batch"))
 }
 
 // bodyLimit is the most bytes that the request's body may have.
