@@ -3,13 +3,14 @@
 package logpipe
 
 import (
+	"bytes"
 	"io"
 	"sync"
 	"time"
 )
 
-// Pipe passes lines on to a writer from a goroutine of its own. Lines that do not fit into its buffer are dropped and
-// counted. Write may be called by any number of goroutines.
+// Pipe passes lines on to a writer from a goroutine of its own. Lines that do not fit into its buffer, and those that
+// the writer does not accept, are dropped and counted. Write may be called by any number of goroutines.
 type Pipe struct {
 	out   io.Writer
 	limit int
@@ -19,8 +20,8 @@ type Pipe struct {
 	mu      sync.Mutex
 	pending []byte
 	lost    uint64 // lines dropped since the last report
-	total   uint64 // lines dropped in all
-	failed  uint64 // writes to out that failed
+	failed  uint64 // lines that out has not accepted, since the last report
+	total   uint64 // both in all
 	closed  bool
 	wake    chan struct{} // has a token while there is work
 	ended   chan struct{} // closed when the goroutine has ended
@@ -56,7 +57,7 @@ func (p *Pipe) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Dropped returns how many lines were dropped so far.
+// Dropped returns how many lines were dropped so far, also because the writer has failed.
 func (p *Pipe) Dropped() uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -82,7 +83,7 @@ func (p *Pipe) Close(patience time.Duration) (complete bool) {
 	case <-p.ended:
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		return p.failed == 0 && p.lost == 0
+		return p.total == 0
 	case <-timeout.C:
 		return false
 	}
@@ -96,24 +97,44 @@ func (p *Pipe) run() {
 		<-p.wake
 		for {
 			p.mu.Lock()
-			lines, p.pending = p.pending, lines[:0]
-			lost, closed := p.lost, p.closed
-			p.lost = 0
-			p.mu.Unlock()
-			if lost > 0 { // they were dropped after the buffered lines
-				lines = append(lines, p.dropped(lost)...)
-			}
-			if len(lines) == 0 {
+			if len(p.pending) == 0 && p.lost == 0 { // a report of failed writes alone would fail again
+				closed := p.closed
+				p.mu.Unlock()
 				if closed {
 					return
 				}
 				break
 			}
-			if _, err := p.out.Write(lines); err != nil {
-				p.mu.Lock()
-				p.failed++
-				p.mu.Unlock()
+			lines, p.pending = p.pending, lines[:0]
+			lost, failed := p.lost, p.failed
+			p.lost, p.failed = 0, 0
+			p.mu.Unlock()
+			if lost > 0 { // they were dropped after the buffered lines
+				lines = append(lines, p.dropped(lost)...)
 			}
+			p.write(lines, failed)
 		}
 	}
+}
+
+// write writes lines, and before them the report of those that could not be written.
+func (p *Pipe) write(lines []byte, failed uint64) {
+	if failed > 0 {
+		if _, err := p.out.Write(p.dropped(failed)); err != nil {
+			p.fail(lines, failed)
+			return
+		}
+	}
+	if n, err := p.out.Write(lines); err != nil {
+		p.fail(lines[min(max(n, 0), len(lines)):], 0)
+	}
+}
+
+// fail counts lines that could not be written. earlier ones are counted already, and still to be reported.
+func (p *Pipe) fail(lines []byte, earlier uint64) {
+	n := uint64(bytes.Count(lines, []byte("\n")))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.total += n
+	p.failed += n + earlier
 }

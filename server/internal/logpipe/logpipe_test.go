@@ -45,7 +45,7 @@ func TestStalledReader(t *testing.T) {
 	out.release <- struct{}{}
 	<-out.entered
 	out.release <- struct{}{}
-	require.True(t, p.Close(time.Minute))
+	require.False(t, p.Close(time.Minute), "eight were dropped")
 	require.Equal(t, "first\nline number 0\nline number 1\ndropped 8\n", out.text.String())
 }
 
@@ -75,16 +75,61 @@ func TestConcurrentLines(t *testing.T) {
 	require.Equal(t, [callers]int{each, each, each, each}, next)
 }
 
-type broken struct{}
+// filled is a file on a disk that is full until there is room again. It accepts a part of what exceeds it.
+type filled struct {
+	mu   sync.Mutex
+	room int
+	text []byte
+}
 
-func (broken) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+func (f *filled) Write(p []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := min(len(p), f.room)
+	f.text, f.room = append(f.text, p[:n]...), f.room-n
+	if n < len(p) {
+		return n, errors.New("no space left")
+	}
+	return n, nil
+}
+
+func (f *filled) free(room int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.room = room
+}
+
+// Lines that the writer does not accept are counted as dropped, and reported once it accepts some again. Meanwhile the
+// pipe does not try again by itself.
+func TestFailedWritesAreCounted(t *testing.T) {
+	out := &filled{room: len("line 0\nli")}
+	p := New(out, 1000, report)
+	line := func(i int) {
+		_, err := fmt.Fprintf(p, "line %d\n", i)
+		require.NoError(t, err)
+	}
+	dropped := func(n uint64) {
+		require.Eventually(t, func() bool { return p.Dropped() == n }, time.Minute, time.Millisecond, "%d", n)
+	}
+	line(0)
+	for i := range 3 {
+		line(i + 1)
+		dropped(uint64(i + 1))
+	}
+	out.free(1000)
+	line(4)
+	require.False(t, p.Close(time.Minute))
+	require.Equal(t, "line 0\nlidropped 3\nline 4\n", string(out.text))
+	require.EqualValues(t, 3, p.Dropped())
+}
 
 // A writer that fails does not end the pipe, and Close reports it.
 func TestBrokenWriter(t *testing.T) {
-	p := New(broken{}, 100, report)
+	p := New(&filled{}, 100, report)
 	_, err := io.WriteString(p, "line\n")
 	require.NoError(t, err)
 	require.False(t, p.Close(time.Minute))
+	require.EqualValues(t, 1, p.Dropped())
 	_, err = io.WriteString(p, "late\n")
 	require.Error(t, err, "after Close it writes directly")
 }
