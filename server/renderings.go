@@ -110,7 +110,8 @@ func (b *board) rendering(e *engine.Engine, v variant, c coding, now time.Time) 
 		}
 	}
 	defer shelf.rendering.leave()
-	s = b.snapshot(e, now)                           // so an older one never takes the place of what others have rendered meanwhile
+	// An older snapshot must not take the place of what others have rendered meanwhile.
+	s = b.snapshot(e, now)
 	if r, current = shelf.find(s, c, now); current { // another goroutine has made it
 		return r, nil
 	}
