@@ -9,8 +9,8 @@
 // client, or one that sends nothing, delays nobody. When the client has sent more, the handshake takes a slot again by
 // the number of its arrival, so one that has begun is completed before later ones begin.
 //
-// While requests are served, handshakes take at most a quarter of what their slots could compute. Otherwise thousands of
-// handshakes leave little to those who are connected.
+// While requests are served, handshakes take at most a quarter of what their slots could compute. Otherwise thousands
+// of handshakes leave little to those who are connected.
 //
 // A handshake is bounded twice: Options.Wait bounds its waiting for slots, and Options.Timeout everything else, also
 // against a client that sends a byte a second, or does not read. Such a connection is closed and counted. A client that

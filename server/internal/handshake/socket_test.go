@@ -137,8 +137,8 @@ func (c *trickling) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// While the server is busy, the slots rest for three times as long as they were held, and no more often than a timer can
-// time: a client that sends single bytes does not stop the others.
+// While the server is busy, the slots rest for three times as long as they were held, and no more often than a timer
+// can time: a client that sends single bytes does not stop the others.
 func TestRestAddsUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
