@@ -43,7 +43,7 @@ func TestTurnQueue(t *testing.T) {
 	seed := rand.Uint64()
 	t.Log("seed", seed)
 	dice := rand.New(rand.NewPCG(seed, 0))
-	for range 200 {
+	for range 40 {
 		q, m := &turnQueue{}, &modelQueue{}
 		passed := [urgencies]passedOver{{}, {}, {}}
 		callers := 1 + dice.IntN(6)
