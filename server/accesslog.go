@@ -109,7 +109,7 @@ func (l *line) of(ctx *fasthttp.RequestCtx, seen *observation) *line {
 		l = &line{}
 	}
 	h := &ctx.Request.Header
-	l.text = append(l.text[:0], h.Method()...)
+	l.text = append(l.text[:0], loggedMethod(h.Method())...)
 	l.method = len(l.text)
 	l.text = append(l.text, loggedPath(h.RequestURI())...)
 	l.path = len(l.text)
@@ -158,12 +158,26 @@ func traceOf(parent []byte) []slog.Attr {
 	return []slog.Attr{slog.String("trace_id", string(trace)), slog.String("span_id", string(span))}
 }
 
+// loggedMethod returns a request's method as logs have it. A client may invent one that is as long as its header.
+func loggedMethod(method []byte) []byte { return method[:min(len(method), maxMethod)] }
+
+// maxMethod is the most bytes of a method in the log: longer ones than those of WebDAV are not registered.
+const maxMethod = 20
+
 // maxPath is the most bytes of a path in the log.
 const maxPath = 200
 
-// loggedPath returns a request's path as logs have it: without its query, and without accounts, which may be the names
-// and addresses of persons.
+// loggedPath returns a request's path as logs have it: without its query, without what precedes it in an absolute URL,
+// which may have a password, and without accounts, which may be the names and addresses of persons.
 func loggedPath(uri []byte) []byte {
+	if scheme := bytes.Index(uri, []byte("://")); scheme >= 0 && uri[0] != '/' {
+		uri = uri[scheme+len("://"):]
+		host := bytes.IndexAny(uri, "/?#")
+		if host < 0 {
+			return nil
+		}
+		uri = uri[host:]
+	}
 	if end := bytes.IndexAny(uri, "?#"); end >= 0 {
 		uri = uri[:end]
 	}

@@ -185,3 +185,18 @@ func TestAccessLogOfPipelinedRequests(t *testing.T) {
 	}
 	require.Equal(t, want, paths)
 }
+
+// Whatever a client sends, its line is short, and has no password of an absolute URL.
+func TestAccessLogOfHostileRequests(t *testing.T) {
+	f, log := startLogged(t, AccessLog{PerSecond: 1_000_000}, nil)
+	f.raw(strings.Repeat("M", 2000) + " /v1/phases HTTP/1.1\r\nHost: x\r\n\r\n")
+	f.raw("GET http://user:SECRET@x/v1/phases?SECRET HTTP/1.1\r\nHost: x\r\n\r\n")
+	f.raw("GET http://user:SECRET@x HTTP/1.1\r\nHost: x\r\n\r\n")
+	f.raw("GET http://user:SECRET@x?a=/ HTTP/1.1\r\nHost: x\r\n\r\n")
+	f.raw("GET /v1/http://" + strings.Repeat("x", 2000) + " HTTP/1.1\r\nHost: x\r\n\r\n")
+	until(t, func() bool { return len(logged(t, log)) == 5 }, "five lines")
+	require.NotContains(t, log.String(), "SECRET")
+	require.Less(t, len(log.String()), 5*1000)
+	require.Contains(t, log.String(), `"method":"`+strings.Repeat("M", maxMethod)+`"`)
+	require.Contains(t, log.String(), `"method":"GET","path":"/v1/phases"`)
+}

@@ -54,5 +54,6 @@ func ptr[T any](value T) *T { return &value }
 // LogLines makes the metric of the lines that a log has dropped.
 func LogLines(dropped func() uint64) prometheus.Collector {
 	return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "seathold_log_lines_dropped_total",
-		Help: "Lines of the log dropped because its reader was too slow, or could not be written."}, func() float64 { return float64(dropped()) })
+		Help: "Lines of the log dropped because its reader was too slow, or could not be written."},
+		func() float64 { return float64(dropped()) })
 }

@@ -51,7 +51,8 @@ type logs struct {
 func (f *logFlags) open(w io.Writer) *logs {
 	dropped := func(n uint64) []byte {
 		var line bytes.Buffer
-		slog.New(f.handler(&line, slog.LevelInfo)).Warn("lines of the log were dropped; its reader is too slow or its disk full", "lines", n)
+		slog.New(f.handler(&line, slog.LevelInfo)).Warn(
+			"lines of the log were dropped; its reader is too slow or its disk full", "lines", n)
 		return line.Bytes()
 	}
 	lines, audit := logpipe.New(w, logBuffer, dropped), logpipe.New(w, auditBuffer, dropped)

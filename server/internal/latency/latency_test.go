@@ -120,3 +120,13 @@ func BenchmarkObserve(b *testing.B) {
 		h.Observe(time.Duration(i&0xfffff) * 97)
 	}
 }
+
+// The sum of many waits exceeds a time.Duration: ten thousand waiting clients take eleven days.
+func TestSumOfManyWaits(t *testing.T) {
+	var h Histogram
+	h.Observe(math.MaxInt64)
+	h.Observe(time.Hour)
+	var c Counts
+	h.AddTo(&c)
+	require.InEpsilon(t, time.Duration(math.MaxInt64).Seconds()+3600, c.Sum(), 1e-9)
+}
