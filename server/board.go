@@ -19,10 +19,10 @@ const (
 
 // board has the stock of all pools as lists show it: one snapshot that all readers share, and its renderings.
 //
-// A snapshot is replaced when a reader asks, the stock has changed, and either the snapshot is maxLag old or the lists
-// have used less than their share of a processor. So a few readers get the stock of that instant, and any number of
-// readers cost no more than ten snapshots a second. Its stock is read as that of a single session is, so it shows no
-// outcome that a crash could undo (I5).
+// A snapshot is replaced when a reader requests one, the stock has changed, and either the snapshot is maxLag old or
+// the lists have used less than their share of a processor. So a few readers get the stock of that instant, and any
+// number of readers cost no more than ten snapshots a second. Its stock is read as that of a single session is, so it
+// shows no outcome that a crash could undo (I5).
 type board struct {
 	current    atomic.Pointer[snapshot]
 	text       atomic.Pointer[stockText]
@@ -43,7 +43,7 @@ type snapshot struct {
 	version atomic.Uint64 // of the engine's stock, read before the stock was last seen to be this
 }
 
-// stamp identifies a snapshot and tells its age. Renderings have the stamp only: any number of variants that nobody
+// stamp identifies a snapshot and its age. Renderings have the stamp only: any number of variants that nobody
 // asks for any more may be on shelves, and each would keep the stock of its own snapshot, and its engine, in memory.
 type stamp struct {
 	era   uint64 // another one for another engine

@@ -375,8 +375,8 @@ func BenchmarkList(b *testing.B) {
 	require.NoError(b, e.Close())
 }
 
-// TestShelvesKeepNoStock checks that a list which nobody asks for again does not keep the stock of all pools in memory.
-// Otherwise a caller takes that much with each day that it names, of which there are millions.
+// TestShelvesKeepNoStock checks that a list which no client requests again does not keep the stock of all pools in
+// memory. Otherwise a caller takes that much with each day that it names, of which there are millions.
 func TestShelvesKeepNoStock(t *testing.T) {
 	noLeaks(t)
 	b := startBoard(t, 1<<20)

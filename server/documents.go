@@ -55,8 +55,8 @@ func newPublicFile(contentType, policy, content string) *publicFile {
 	return &publicFile{contentType: contentType, policy: policy, plain: plain, zipped: encodedAs(gzipped, plain, hash)}
 }
 
-// readPublicFile responds with the file of the path, or with 304 if the client has it. Caches must ask each time, so an
-// update of the server is seen at once.
+// readPublicFile responds with the file of the path, or with 304 if the client has it. Caches must revalidate each
+// time, so an update of the server is seen at once.
 func (x *exchange) readPublicFile() {
 	file := publicFiles()[string(x.ctx.URI().PathOriginal())]
 	content := file.zipped

@@ -14,7 +14,7 @@ import (
 // some headers that others read differently or refuse. This file reads the lines of a header once more, and refuses
 // whatever is not plainly RFC 9112: such a request is refused before its body is read, and ends its connection.
 
-// fields is what a header says about its connection and body, beyond what fasthttp takes from it.
+// fields is what a header declares about its connection and body, beyond what fasthttp takes from it.
 type fields struct {
 	close  bool // Connection: close
 	expect bool // Expect: 100-continue

@@ -236,9 +236,9 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// SetReadDeadline is part of net.Conn. Before the first byte of a connection's first request, the client has IdleTimeout
-// as it has before later requests, and only after it ReadTimeout: gateways connect ahead. fasthttp sets ReadTimeout for
-// both.
+// SetReadDeadline is part of net.Conn. Before the first byte of a connection's first request, the client has
+// IdleTimeout as it has before later requests, and only after it ReadTimeout: gateways connect in advance. fasthttp
+// sets ReadTimeout for both.
 func (c *conn) SetReadDeadline(t time.Time) error {
 	if !c.received.Load() && t.After(time.Now()) { // otherwise it ends reading
 		t = time.Now().Add(c.listener.idleTimeout)

@@ -141,8 +141,8 @@ func (x *exchange) respondTagged(body []byte) {
 	x.respond(fasthttp.StatusOK, body)
 }
 
-// unchanged sets the headers of an answer with a tag, and makes it a 304 if the client has it. Caches must ask each
-// time. Shared ones may keep it only if no key is required.
+// unchanged sets the headers of an answer with a tag, and makes it a 304 if the client has it. Caches must revalidate
+// each time. Shared ones may keep it only if no key is required.
 func (x *exchange) unchanged(etag []byte) bool {
 	h := &x.ctx.Response.Header
 	h.SetBytesV(fasthttp.HeaderETag, etag)

@@ -1,5 +1,5 @@
 // Package server is Seathold's HTTP API: JSON over HTTP/1.1 on fasthttp, in front of one engine. openapi.yaml, served
-// at /openapi.yaml, describes every call.
+// at /openapi.yaml and shown at /docs, describes every call.
 //
 // A request passes through these stations, in this order:
 //
@@ -11,9 +11,10 @@
 //   - routes.go, sessions.go, draws.go and batch.go map paths to calls of the engine.
 //   - admission.go, turns.go, turnqueue.go and pace.go bound the requests that are served at a time, and order those
 //     that wait.
-//   - decode.go and bodies.go decode the body.
+//   - receive.go reads the body, and budget.go bounds the memory of large ones; decode.go and bodies.go decode it.
 //   - internal/encode, stock.go and problem.go encode the result.
 //   - board.go and renderings.go share lists of stock among their readers; negotiate.go chooses what a client gets.
+//   - documents.go serves the document, and the page that shows it.
 //   - observe.go counts and times every answer, accesslog.go logs some.
 //
 // All decisions about the sale are the engine's. Every refusal is problem+json. Everything that a client can make the

@@ -354,8 +354,8 @@ func TestSlowRequests(t *testing.T) {
 	require.Empty(t, must(io.ReadAll(c))(t))
 }
 
-// A connection may be idle before its first request for as long as between later ones: gateways connect ahead. From its
-// first byte on, the first request has the time of every request.
+// A connection may be idle before its first request for as long as between later ones: gateways connect in advance.
+// From its first byte on, the first request has the time of every request.
 func TestIdleBeforeTheFirstRequest(t *testing.T) {
 	const readTimeout = 500 * time.Millisecond
 	plain := start(t, func(o *Options) { o.ReadTimeout = readTimeout })

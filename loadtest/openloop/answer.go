@@ -44,7 +44,7 @@ type framing struct {
 	chunked bool
 }
 
-// read reads one answer. An interim answer (1xx) is malformed: nothing that is sent asks for one.
+// read reads one answer. An interim answer (1xx) is malformed: no request that is sent calls for one.
 func (r *answerReader) read() (a answer, err error) {
 	line, err := r.line()
 	if err != nil {

@@ -46,7 +46,7 @@ func (f *fleet) openLoop(ctx context.Context, rate float64, warmup, duration tim
 	return m, err
 }
 
-// serve makes the attempts of the buyers that come to a connection.
+// serve makes the attempts of the buyers that are assigned to a connection.
 func (a *arrivals) serve(s *seat, random *rand.Rand) {
 	for {
 		select {

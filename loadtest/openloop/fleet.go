@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// crowd says how the buyers behave. Its fields are flags.
+// crowd is how the buyers behave. Its fields are flags.
 type crowd struct {
 	Connections int           `default:"64" help:"Connections, each with one request at a time."`
 	New         bool          `help:"Make a connection for each request and close it after the answer."`

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// handshakes limits how many connections compute for their handshakes at a time, in the order in which they come to it.
+// handshakes limits how many connections compute for their handshakes at a time, in order of arrival.
 // Thousands of buyers would compute on machines of their own. Here all of them share processors with the server, and
 // without a limit an answer that has arrived would wait in this process until the handshakes of all others are
 // computed. How long a handshake waits for its place is reported.

@@ -5,8 +5,8 @@
 //	openloop run   --url http://127.0.0.1:8080 --connections 10000 --rate 20000   buyers arrive by themselves
 //	openloop sweep --url http://127.0.0.1:8080 --tls-url https://127.0.0.1:8443 --ca ca.pem --report sweep.json
 //
-// A buyer reserves a ticket and then confirms it. One that is refused with 503 waits for as long as Retry-After says,
-// plus up to half of it, and comes again with the same id until its patience ends.
+// A buyer reserves a ticket and then confirms it. One that is refused with 503 waits for as long as Retry-After
+// requires, plus up to half of it, and comes again with the same id until its patience ends.
 //
 // In a closed loop, each connection belongs to one buyer after the other. In an open loop, buyers arrive at random
 // times (Poisson) whether or not the server keeps up. Every latency counts from the moment at which the request was

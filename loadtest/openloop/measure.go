@@ -178,7 +178,7 @@ func (f *fleet) processorTimes() processorTimes {
 	return processorTimes{at: f.now(), server: processorTime(f.target.ServerPID), generator: processorTime(os.Getpid())}
 }
 
-// stat returns what the system knows about a process. All is 0 for an unknown process and on systems without /proc.
+// stat returns what the system reports about a process. All is 0 for an unknown process and on systems without /proc.
 func stat(pid int) procfs.ProcStat {
 	p, err := procfs.NewProc(pid)
 	if err != nil {

@@ -114,7 +114,7 @@ func (p *press) send(_ context.Context, c *presser) string {
 	return codeOf(a)
 }
 
-// read asks for a long answer and reads a byte a second.
+// read requests a long answer and reads a byte a second.
 func (p *press) read(ctx context.Context, c *presser) string {
 	defer c.close()
 	c.out = append(append(append(c.out[:0], "GET "+p.command.Path+" HTTP/1.1\r\n"...), p.to.header...), "\r\n"...)
@@ -130,7 +130,7 @@ func (p *press) read(ctx context.Context, c *presser) string {
 	return untilTheEnd
 }
 
-// poll asks for the path, with the tag of the last answer.
+// poll requests the path, with the tag of the last answer.
 func (p *press) poll(_ context.Context, c *presser) string {
 	c.out = append(append(append(c.out[:0], "GET "+p.command.Path+" HTTP/1.1\r\n"...), p.to.header...),
 		"Accept-Encoding: gzip\r\n"...)

@@ -133,7 +133,7 @@ var clientNames = map[string]string{
 	"tls-resumed": "TLS, new for each request, resumed",
 }
 
-// verdict says whether all goals were met, or which were not.
+// verdict returns whether all goals were met, or which were not.
 func verdict(goals []goal) string {
 	var missed []string
 	for _, g := range goals {
