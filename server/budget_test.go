@@ -131,8 +131,10 @@ func TestLargeAnswerWithoutRoom(t *testing.T) {
 	large := make([]byte, exempt+1)
 	var taken charge
 	require.True(t, f.server.budget.take(&taken, f.server.budget.limit, nil))
-	x.respond(fasthttp.StatusOK, large)
+	x.respondTagged(large)
 	require.Equal(t, fasthttp.StatusServiceUnavailable, ctx.Response.StatusCode())
+	require.Empty(t, ctx.Response.Header.Peek(fasthttp.HeaderETag), "a cache would take the refusal for the answer")
+	require.Empty(t, ctx.Response.Header.Peek(fasthttp.HeaderCacheControl))
 	require.Less(t, len(ctx.Response.Body()), exempt)
 	f.used(f.server.budget.limit)
 	f.server.budget.release(&taken)

@@ -297,6 +297,8 @@ func (x *exchange) respond(status int, body []byte) {
 	if len(body) > exempt {
 		c := x.conn()
 		if !x.server.budget.take(&c.held.answer, int64(cap(body)), c.cutWrite) {
+			x.ctx.Response.Header.Del(fasthttp.HeaderETag) // a cache must not take the refusal for what has this tag
+			x.ctx.Response.Header.Del(fasthttp.HeaderCacheControl)
 			x.fail(&engine.Refusal{Code: engine.Overloaded})
 			return
 		}
