@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/seathold/seathold/server"
@@ -96,12 +97,15 @@ func guard(least server.Role, next http.Handler) http.Handler {
 
 // audited logs a line for each call below /admin/ and /debug/: who made it, and its outcome. Calls that are refused or
 // do not exist have one too. A line has neither the query nor a body. It is logged when the call has ended.
-func (o *Options) audited(next http.Handler) http.Handler {
+// calls counts those that have no line yet.
+func (o *Options) audited(calls *atomic.Int64, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.URL.Path, "/admin/") && !strings.HasPrefix(r.URL.Path, "/debug/") {
 			next.ServeHTTP(w, r)
 			return
 		}
+		calls.Add(1)
+		defer calls.Add(-1)
 		began, outcome := time.Now(), &outcome{ResponseWriter: w}
 		complete := false
 		defer func() { o.logCall(r, outcome, complete, time.Since(began)) }() // also if the call panics
@@ -116,7 +120,7 @@ func (o *Options) logCall(r *http.Request, done *outcome, complete bool, took ti
 	caller := callerOf(r)
 	facts := []slog.Attr{
 		slog.String("key", caller.Name), slog.String("role", caller.Role.String()),
-		slog.String("method", r.Method), slog.String("path", shortened(r.URL.Path)), slog.Int("status", done.status),
+		slog.String("method", shortened(r.Method)), slog.String("path", shortened(r.URL.Path)), slog.Int("status", done.status),
 	}
 	if !complete {
 		facts = append(facts, slog.Bool("cut", true)) // the response did not end, or did not begin if the status is 0

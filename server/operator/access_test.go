@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -119,7 +122,7 @@ func TestAudit(t *testing.T) {
 func TestAuditOfACutResponse(t *testing.T) {
 	var log bytes.Buffer
 	o := Options{Audit: slog.New(slog.NewTextHandler(&log, nil))}
-	port := httptest.NewServer(o.identified(o.audited(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	port := httptest.NewServer(o.identified(o.audited(new(atomic.Int64), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusProcessing)
 		_, _ = fmt.Fprint(w, "begun")
 		require.NoError(t, http.NewResponseController(w).Flush())
@@ -151,4 +154,28 @@ func TestFailureHasTheRequestsID(t *testing.T) {
 	_, line, _ := strings.Cut(log.String(), "level=ERROR msg=")
 	require.Equal(t, `"a call on the operator's port failed" error="of a kind that nobody expects" key=anonymous `+
 		"path=/admin/draws/d/run request_id=req-1 trace_id="+trace+" span_id="+span+"\n", line)
+}
+
+// TestAuditOfACallAtTheEnd checks that a call which the end of the server cuts has its line when Close returns.
+func TestAuditOfACallAtTheEnd(t *testing.T) {
+	var log bytes.Buffer
+	port := New(Options{Ready: func() error { return nil }, Metrics: http.NotFoundHandler(),
+		Audit: slog.New(slog.NewTextHandler(&log, nil))})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	served, ended := make(chan error, 1), make(chan error, 1)
+	go func() { served <- port.Serve(ln) }()
+	go func() { // a profile of a minute
+		response, err := http.Get("http://" + ln.Addr().String() + "/debug/pprof/goroutine?seconds=60")
+		if err == nil {
+			_, err = io.ReadAll(response.Body)
+			_ = response.Body.Close()
+		}
+		ended <- err
+	}()
+	require.Eventually(t, func() bool { return port.calls.Load() == 1 }, time.Minute, time.Millisecond)
+	require.NoError(t, port.Close())
+	require.Contains(t, log.String(), "key=anonymous role=admin method=GET path=/debug/pprof/goroutine ")
+	require.ErrorIs(t, <-served, http.ErrServerClosed)
+	require.Error(t, <-ended)
 }

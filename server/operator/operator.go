@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/seathold/seathold/engine"
@@ -54,9 +55,28 @@ type Options struct {
 	Audit *slog.Logger
 }
 
+// Port is the operator's port, a server that Close ends.
+type Port struct {
+	*http.Server
+	calls *atomic.Int64 // in progress, of those that are audited
+}
+
+// closePatience is how long Close waits for the calls that it ends.
+const closePatience = time.Second
+
+// Close closes the listener and all connections. It returns when the calls that were in progress have their lines in
+// the audit log, but waits for at most a second.
+func (p *Port) Close() error {
+	err := p.Server.Close()
+	for began := time.Now(); p.calls.Load() > 0 && time.Since(began) < closePatience; {
+		time.Sleep(time.Millisecond)
+	}
+	return err
+}
+
 // New makes the server of /healthz, /readyz, /metrics, /debug/pprof/ and /admin/draws/. The caller gives it a listener
-// and shuts it down.
-func New(o Options) *http.Server {
+// and closes it.
+func New(o Options) *Port {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -76,8 +96,9 @@ func New(o Options) *http.Server {
 	if o.Engine != nil {
 		paths.Handle("/admin/", (&calls{engine: o.Engine, log: o.Log}).handler())
 	}
-	return &http.Server{
-		Handler:           o.identified(o.audited(o.certified(o.ownMachine(paths)))),
+	calls := new(atomic.Int64)
+	return &Port{calls: calls, Server: &http.Server{
+		Handler:           o.identified(o.audited(calls, o.certified(o.ownMachine(paths)))),
 		ReadHeaderTimeout: 5 * time.Second, // also of a TLS handshake
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      2 * time.Minute, // a profile takes as long as its caller requests
@@ -85,7 +106,7 @@ func New(o Options) *http.Server {
 		MaxHeaderBytes:    server.MaxHeader,
 		ConnState:         (&connections{limit: maxConnections, idle: map[net.Conn]time.Time{}}).note,
 		ErrorLog:          log.New(connectionLog{o.Log}, "", 0),
-	}
+	}}
 }
 
 // connectionLog logs the messages of net/http. Most are about clients that failed a TLS handshake, such as probes that

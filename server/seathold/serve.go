@@ -79,7 +79,7 @@ type service struct {
 	secure    *certificates.Store // nil without TLS
 	api       net.Listener
 	admin     net.Listener
-	operator  *http.Server
+	operator  *operator.Port
 	server    atomic.Pointer[server.Server] // nil until the journal is replayed
 	engine    *engine.Engine                // replaced when it is deposed
 	next      *engine.Engine                // follows the journal, and replaces engine once it has caught up
