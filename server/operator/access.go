@@ -120,7 +120,8 @@ func (o *Options) logCall(r *http.Request, done *outcome, complete bool, took ti
 	caller := callerOf(r)
 	facts := []slog.Attr{
 		slog.String("key", caller.Name), slog.String("role", caller.Role.String()),
-		slog.String("method", shortened(r.Method)), slog.String("path", shortened(r.URL.Path)), slog.Int("status", done.status),
+		slog.String("method", shortened(r.Method)), slog.String("path", shortened(r.URL.Path)),
+		slog.Int("status", done.status),
 	}
 	if !complete {
 		facts = append(facts, slog.Bool("cut", true)) // the response did not end, or did not begin if the status is 0

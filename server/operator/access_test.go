@@ -122,12 +122,13 @@ func TestAudit(t *testing.T) {
 func TestAuditOfACutResponse(t *testing.T) {
 	var log bytes.Buffer
 	o := Options{Audit: slog.New(slog.NewTextHandler(&log, nil))}
-	port := httptest.NewServer(o.identified(o.audited(new(atomic.Int64), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	cut := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusProcessing)
 		_, _ = fmt.Fprint(w, "begun")
 		require.NoError(t, http.NewResponseController(w).Flush())
 		panic(http.ErrAbortHandler)
-	}))))
+	})
+	port := httptest.NewServer(o.identified(o.audited(new(atomic.Int64), cut)))
 	response, err := http.Get(port.URL + "/admin/backup")
 	require.NoError(t, err)
 	_, err = io.ReadAll(response.Body)
