@@ -112,7 +112,7 @@ func TestRefusedConnectionsAreCounted(t *testing.T) {
 func TestAnswersWithoutTLSAreCounted(t *testing.T) {
 	f := start(t, nil).overTLS()
 	c := must(net.Dial("tcp", f.address))(t)
-	defer c.Close() //nolint:errcheck // the server has closed it
+	defer c.Close() // the server has closed it
 	_, err := io.WriteString(c, "GET /v1/phases HTTP/1.1\r\nHost: x\r\n\r\n")
 	require.NoError(t, err)
 	a := f.readAnswer(bufio.NewReader(c))

@@ -86,7 +86,7 @@ func TestStalledLogAndSecondSignal(t *testing.T) {
 	r, _ := stallLog(t)
 	c, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
 	require.NoError(t, err)
-	defer c.Close() //nolint:errcheck // the server has ended
+	defer c.Close() // the server has ended
 	_, err = io.WriteString(c, "GET /v1/phases HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	require.NoError(t, err)
 	_, err = c.Read(make([]byte, 1)) // the server has accepted the connection
