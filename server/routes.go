@@ -12,8 +12,8 @@ import (
 	"github.com/seathold/seathold/server/internal/origin"
 )
 
-// exchange is one request and its response. Exchanges are pooled, so that a warm server does not allocate. Nothing in one
-// outlives the request.
+// exchange is one request and its response. Exchanges are pooled, so that a warm server does not allocate. Nothing in
+// one outlives the request.
 type exchange struct {
 	server *Server
 	engine *engine.Engine // the current one when the request arrived
@@ -27,8 +27,8 @@ type exchange struct {
 	*workspace // while it has its turn
 }
 
-// workspace is the memory that decoding and encoding need. There are as many as turns, and not as requests that wait for
-// one, so they stay in the processors' caches under overload.
+// workspace is the memory that decoding and encoding need. There are as many as turns, and not as requests that wait
+// for one, so they stay in the processors' caches under overload.
 type workspace struct {
 	decoder     decoder
 	request     engine.Request

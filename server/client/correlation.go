@@ -15,9 +15,9 @@ func identifiersOf(ctx context.Context) identifiers {
 	return known
 }
 
-// WithRequestID returns a context whose calls have the id as Request-Id. The server gives it back and logs it. An id has
-// 1 to 128 letters, digits and - _ . : + / = @ ~ #; another one has no effect. A call whose context has none makes one.
-// All attempts of a call have the same id, and an [Error] has it too.
+// WithRequestID returns a context whose calls have the id as Request-Id. The server gives it back and logs it. An id
+// has 1 to 128 letters, digits and - _ . : + / = @ ~ #; another one has no effect. A call whose context has none makes
+// one. All attempts of a call have the same id, and an [Error] has it too.
 func WithRequestID(ctx context.Context, id string) context.Context {
 	known := identifiersOf(ctx)
 	known.request = id

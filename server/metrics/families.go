@@ -47,7 +47,8 @@ var families = []struct {
 	{"tls_handshake_failures_total",
 		"TLS handshakes of the API that failed, by reason: timeout, overloaded (it waited too long for a slot), " +
 			"abandoned (by its client while it waited for a slot), closed (by this server), disconnected (by the client " +
-			"at another moment), refused_by_client (by its alert), client_certificate (missing or not accepted), not_tls, protocol.",
+			"at another moment), refused_by_client (by its alert), client_certificate (missing or not accepted), " +
+			"not_tls, protocol.",
 		[]string{"reason"}},
 	{"tls_handshake_seconds",
 		"Time that a TLS handshake of the API took, waiting included, of those that were completed.", nil},
