@@ -42,16 +42,22 @@ func (x *exchange) inTurn(u urgency, answer func(*exchange)) {
 }
 
 // urgencyOf returns how urgent a request with a resource's method is. A batch without new holds completes what was
-// begun; the search for the word may be wrong about one with odd spellings, which then only waits for longer.
+// begun. An escape can spell the word in another way, so a batch that has one counts as new holds; one of confirms then
+// only waits for longer.
 func (x *exchange) urgencyOf(r *resource) urgency {
 	switch {
 	case r.finishes:
 		return finishing
 	case !x.ctx.IsPost():
 		return browsing
-	case r.route == routeBatch && !bytes.Contains(x.ctx.Request.Body(), []byte(`reserve"`)):
+	case r.route == routeBatch && completes(x.ctx.Request.Body()):
 		return finishing
 	default:
 		return buying
 	}
+}
+
+// completes reports whether the body of a batch can have no new hold.
+func completes(batch []byte) bool {
+	return !bytes.Contains(batch, []byte(`reserve"`)) && bytes.IndexByte(batch, '\\') < 0
 }

@@ -61,6 +61,7 @@ func TestConfirmIsNeverRefusedForLoad(t *testing.T) {
 		for _, r := range []struct{ method, path, body string }{
 			{"POST", "/v1/reservations", validBody},
 			{"POST", "/v1/batch", `{"operations":[{"op":"reserve",` + validBody[1:] + `]}`},
+			{"POST", "/v1/batch", `{"operations":[{"op":"reserv\u0065",` + validBody[1:] + `]}`},
 			{"GET", "/v1/sessions", ""}, {"GET", "/v1/sessions/SWM01", ""}, {"GET", "/v1/phases", ""},
 		} {
 			a := f.call(r.method, r.path, r.body)
@@ -75,7 +76,7 @@ func TestConfirmIsNeverRefusedForLoad(t *testing.T) {
 		require.NoError(t, c.Close())
 	}
 	stats := f.server.Stats().Overload
-	require.EqualValues(t, 15, stats.Refused["waited"])
+	require.EqualValues(t, 18, stats.Refused["waited"])
 	require.EqualValues(t, len(finishing), stats.Waits.Count)
 	require.Zero(t, stats.InTurn)
 }
