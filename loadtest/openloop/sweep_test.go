@@ -37,6 +37,7 @@ func TestSweep(t *testing.T) {
 		require.NoError(t, table.Run())
 		text, err := os.ReadFile(page)
 		require.NoError(t, err)
+		require.Contains(t, string(text), "](sweep.svg)\n")
 		require.Regexp(t, `(?s)^before\n`+beginMarker+`\n- a machine\n.*`+endMarker+`\nafter\n$`, string(text))
 		for _, name := range clientNames {
 			require.Equal(t, 2, strings.Count(string(text), "| "+name+" |"), name)

@@ -19,7 +19,7 @@ import (
 type tableCommand struct {
 	Reports string   `arg:"" help:"The directory with the reports of scripts/load; some may be missing."`
 	Into    string   `required:"" placeholder:"FILE" help:"Write into this Markdown file, between its markers."`
-	Picture string   `placeholder:"FILE" help:"Also draw the sweep into this file, SVG."`
+	Picture string   `placeholder:"FILE" help:"Also draw the sweep into this file, SVG, and show it below the table."`
 	About   []string `sep:"none" help:"A line above the table. Several are allowed."`
 }
 
@@ -46,6 +46,11 @@ func (c *tableCommand) Run() error {
 			if err := os.WriteFile(c.Picture, []byte(sweep.picture()), 0o644); err != nil {
 				return err
 			}
+			from, err := filepath.Rel(filepath.Dir(c.Into), c.Picture)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(&b, "\n![Goodput and latency of each client over the offered load](%s)\n", filepath.ToSlash(from))
 		}
 	}
 	others, err := partRows(c.Reports)
