@@ -63,6 +63,9 @@ func (o *Options) ownMachine(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !isProbe(r) && (o.Keys == nil || callerOf(r).Role == 0) {
 			detail := origin.Fault([]byte(r.Host), []byte(r.Header.Get("Origin")), []byte(r.Header.Get("Sec-Fetch-Site")))
+			if detail != "" && o.Keys != nil {
+				detail = noKeyRule // the server has keys, so --keys is no way out
+			}
 			if detail != "" {
 				(&calls{}).fail(w, r, &refusal{&encode.Forbidden, detail})
 				return
@@ -71,6 +74,10 @@ func (o *Options) ownMachine(next http.Handler) http.Handler {
 		next.ServeHTTP(w, r)
 	})
 }
+
+// noKeyRule is the detail of such a refusal where there are keys.
+const noKeyRule = "without a key, this port accepts only requests for localhost or a loopback address, and none of web " +
+	"pages of other origins; " + encode.KeyRule
 
 // readers requires a key of any role, except on loopback: a Prometheus on the same machine needs none.
 func (o *Options) readers(next http.Handler) http.Handler {

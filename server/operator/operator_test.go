@@ -91,6 +91,7 @@ func TestWebPages(t *testing.T) {
 				w := get(o, path, header...)
 				require.Equal(t, 403, w.Code, "%s %v", path, header)
 				require.Contains(t, w.Body.String(), `"code":"forbidden"`)
+				require.Equal(t, o.Keys == nil, strings.Contains(w.Body.String(), "--keys"), w.Body)
 			}
 			require.Equal(t, 200, get(o, "/healthz", header...).Code)
 		}
