@@ -15,7 +15,6 @@ func (x *exchange) inTurn(u urgency, answer func(*exchange)) {
 		x.fail(&engine.Refusal{Code: engine.Overloaded})
 		return
 	}
-	defer s.keyLimit.leave(x.caller.Index)
 	w := &x.waiter
 	w.urgency, w.rounds = u, 1
 	w.caller = callerID{key: x.caller.Index}
@@ -30,10 +29,14 @@ func (x *exchange) inTurn(u urgency, answer func(*exchange)) {
 	if !w.arrived.IsZero() {
 		x.seen.waited = time.Since(w.arrived)
 	}
-	if !taken {
+	if !taken { // from now on it takes its connection only
+		s.keyLimit.leave(x.caller.Index)
+		s.discard(x.ctx, x.conn())
+		s.turns.holdBack(w)
 		x.fail(&engine.Refusal{Code: engine.Overloaded})
 		return
 	}
+	defer s.keyLimit.leave(x.caller.Index)
 	defer s.turns.leave()
 	x.workspace = s.workspaces.Get().(*workspace)
 	answer(x)

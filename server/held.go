@@ -16,12 +16,13 @@ const exempt = maxBody
 // or copied what is left of it, when it calls the handler for the next request, reads from the connection, or closes
 // it. All of this is in the connection's goroutine, so only cutOff is shared.
 type held struct {
-	server *Server
-	body   charge     // of a large body
-	answer charge     // of a large answer
-	room   *[]byte    // the buffer of that answer
-	shared *rendering // the answer, if it is one that others share
-	cutOff atomic.Bool
+	server   *Server
+	received *body      // the body of the request that is answered; nil without one
+	body     charge     // of a large body
+	answer   charge     // of a large answer
+	room     *[]byte    // the buffer of that answer
+	shared   *rendering // the answer, if it is one that others share
+	cutOff   atomic.Bool
 
 	ended bool // the client has ended the connection
 }

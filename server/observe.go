@@ -245,14 +245,12 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 		if body != nil && body.size > 0 { // it may have arrived while it was received
 			began = s.observer.now()
 		}
+		c.held.received = body
 		seen := c.seen.begin(&ctx.Request.Header, began)
 		s.answer(ctx, seen)
 		c.seen.count(ctx, seen)
 	}
-	s.bodies.put(body)
-	if c.held.body.element != nil {
-		s.budget.release(&c.held.body)
-	}
+	s.discard(ctx, c)
 	if s.draining.Load() {
 		ctx.SetConnectionClose()
 		closeGracefully(ctx.Conn()) // the client may have sent more

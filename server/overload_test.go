@@ -109,6 +109,29 @@ func TestRefusalIsHeldBack(t *testing.T) {
 	require.NoError(t, <-down)
 }
 
+// While a refusal is held back, the request takes no bytes of the budget and none of its key's requests in flight.
+func TestHeldBackRequestTakesNothing(t *testing.T) {
+	noLeaks(t)
+	f := start(t, func(o *Options) {
+		o.MaxInFlight, o.MaxInFlightPerKey = 1, 1
+		o.Keys = must(ParseKeys(strings.NewReader("sell " + sellKey)))(t)
+	})
+	leave := f.takeAllTurns()
+	f.server.turns.hold = time.Hour
+	c := f.dial()
+	body := `{"operations":[` + strings.Repeat(" ", 400<<10) + `{"op":"reserve",` + validBody[1:] + `]}`
+	_, err := fmt.Fprintf(c, "POST /v1/batch HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n"+
+		"Content-Length: %d\r\n\r\n%s", sellKey, len(body), body)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return f.server.Stats().Overload.Waiting["refused"] == 1 }, patience,
+		time.Millisecond)
+	f.used(0)
+	leave()
+	require.Equal(t, 200, f.call("GET", "/v1/phases", "", "Authorization", "Bearer "+sellKey).status, "its key has room")
+	require.NoError(t, f.server.Shutdown(context.WithoutCancel(t.Context())))
+	require.NoError(t, c.Close())
+}
+
 // A shutdown answers the requests that wait for their turn: they were read.
 func TestShutdownAnswersWhoWaits(t *testing.T) {
 	onEachListener(t, func(t *testing.T, f *fixture, _ *stallingJournal) {

@@ -74,6 +74,18 @@ func (s *Server) receive(ctx *fasthttp.RequestCtx, c *conn) (*body, error) {
 	return b, nil
 }
 
+// discard gives back what the body of a request takes. Nothing reads the body any more.
+func (s *Server) discard(ctx *fasthttp.RequestCtx, c *conn) {
+	if c.held.received != nil {
+		ctx.Request.SetBodyRaw(nil)
+		s.bodies.put(c.held.received)
+		c.held.received = nil
+	}
+	if c.held.body.element != nil {
+		s.budget.release(&c.held.body)
+	}
+}
+
 // fill reads a body of at most limit bytes into a buffer, and replaces that by larger ones.
 func (s *Server) fill(b **body, stream io.Reader, limit int, c *conn) (n int, err error) {
 	for {

@@ -126,7 +126,8 @@ func newTurns(most int) *turns {
 func (t *turns) taken() int { return int(t.limit.Load() + t.opened.Load() - t.free.Load()) }
 
 // take waits until w has its turn, and reports whether it has; then the caller calls leave afterwards. Otherwise the
-// request is refused. The caller sets the fields of w that turnQueue describes.
+// request is refused; then the caller gives back what the request takes, and calls holdBack. The caller sets the fields
+// of w that turnQueue describes.
 func (t *turns) take(w *waiter) bool {
 	if t.waiting.Load() == 0 && t.tryTake() {
 		if int64(t.taken()) > t.pace.fewest {
@@ -148,7 +149,6 @@ func (t *turns) take(w *waiter) bool {
 		return true
 	}
 	t.refused[refusedWaited].Add(1)
-	t.holdBack(w)
 	return false
 }
 
