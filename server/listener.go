@@ -255,6 +255,9 @@ func (c *conn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	c.seen.wrote()
 	c.inFlight.Store(false)
+	if err != nil {
+		c.written() // no more of it will be, and with TLS it takes 5 s to close a connection whose client does not read
+	}
 	return n, err
 }
 
