@@ -46,8 +46,12 @@ func (x *exchange) batch() {
 		*room = appendResults((*room)[:0], ops)
 		x.respond(fasthttp.StatusOK, nil)
 		x.holdAnswer(room)
+	} else if body := appendResults(roomOf(x.ctx), ops); len(body) > exempt {
+		x.respond(fasthttp.StatusOK, nil) // its operations have been executed, so it is never refused
+		large := body                     // escapes
+		x.holdAnswer(&large)
 	} else {
-		x.respond(fasthttp.StatusOK, appendResults(roomOf(x.ctx), ops))
+		x.respond(fasthttp.StatusOK, body)
 	}
 	s.batches.Put(b) // not after a panic, which may leave it in any state
 }
