@@ -106,9 +106,13 @@ func (b *board) due(s *snapshot, now time.Time) bool {
 	return (!known || version != s.version.Load()) && b.allowed.Load() > 0
 }
 
-// refill adds the time that lists may take to what is left. No more than maxLag is saved for a burst.
+// refill adds the time that lists may take to what is left. No more than maxLag is saved for a burst. Readers have
+// waited for different times, so now may be earlier than that of the reader before.
 func (b *board) refill(now time.Time) {
-	more := max(0, int64(now.Sub(b.refilled))/renderingShare)
+	if !now.After(b.refilled) {
+		return
+	}
+	more := int64(now.Sub(b.refilled)) / renderingShare
 	b.allowed.Add(min(more, int64(maxLag)-b.allowed.Load()))
 	b.refilled = now
 }
