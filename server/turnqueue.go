@@ -147,7 +147,8 @@ func (q *turnQueue) next() *waiter {
 
 // lane returns the lane whose turn is next, nil if all are empty.
 func (q *turnQueue) lane() *lane {
-	if q.picks%browsingShare == browsingShare-1 && q.lanes[browsing].count > 0 {
+	// It is not one of the turns for buying.
+	if q.picks%browsingShare == browsingShare-2 && q.lanes[browsing].count > 0 {
 		return &q.lanes[browsing]
 	}
 	if q.picks%buyingShare == buyingShare-1 && q.lanes[buying].count > 0 {

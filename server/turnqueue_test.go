@@ -19,7 +19,7 @@ func (m *modelQueue) remove(w *waiter) {
 
 // expected returns the urgency whose turn is next, after so many picks.
 func (m *modelQueue) expected(picks uint64) (urgency, bool) {
-	if picks%browsingShare == browsingShare-1 && len(m.lanes[browsing]) > 0 {
+	if picks%browsingShare == browsingShare-2 && len(m.lanes[browsing]) > 0 {
 		return browsing, true
 	}
 	if picks%buyingShare == buyingShare-1 && len(m.lanes[buying]) > 0 {
@@ -159,8 +159,8 @@ func TestTurnShares(t *testing.T) {
 			q.push(&waiter{urgency: u, rounds: 1, caller: callerID{key: int(u)}})
 		}
 	}
-	require.Equal(t, map[int]int{int(finishing): 48, int(buying): 12, int(browsing): 4}, served(q, 64))
-	require.Equal(t, map[int]int{int(finishing): 16, int(buying): 52, int(browsing): 60}, served(q, 2*64))
+	require.Equal(t, map[int]int{int(finishing): 44, int(buying): 16, int(browsing): 4}, served(q, 64))
+	require.Equal(t, map[int]int{int(finishing): 20, int(buying): 48, int(browsing): 60}, served(q, 2*64))
 	require.Nil(t, q.next())
 }
 
