@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,9 +18,10 @@ import (
 func TestDetailsDescribeWhichPhaseWouldBeRight(t *testing.T) {
 	sale, err := catalog.Load("spec/testdata/sale")
 	require.NoError(t, err)
-	now := time.Time{}
+	var now atomic.Pointer[time.Time] // also read by the engine's sweep
+	now.Store(&time.Time{})
 	e, err := engine.Open(t.Context(), engine.Options{Sale: sale, Durability: engine.None,
-		Clock: saleclock.Virtual(func() time.Time { return now })})
+		Clock: saleclock.Virtual(func() time.Time { return *now.Load() })})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, e.Close()) }()
 	lines := func(sessions ...string) (all []engine.Line) {
@@ -99,11 +101,12 @@ func TestDetailsDescribeWhichPhaseWouldBeRight(t *testing.T) {
 		{at: "2024-05-10", lines: []engine.Line{{Session: "SWIM", Category: "Z", Quantity: 1}}, code: engine.UnknownCategory,
 			detail: `session SWIM has no price category "Z"; it has A, B`},
 	} {
-		now, err = time.Parse("2006-01-02", c.at)
+		at, err := time.Parse("2006-01-02", c.at)
 		require.NoError(t, err)
+		now.Store(&at)
 		var r engine.Reservation
 		var refusal *engine.Refusal
-		err := e.Reserve(t.Context(), &engine.Request{Account: "ann", Phase: c.phase, Lines: c.lines}, &r)
+		err = e.Reserve(t.Context(), &engine.Request{Account: "ann", Phase: c.phase, Lines: c.lines}, &r)
 		require.True(t, errors.As(err, &refusal), "%+v: %v", c, err)
 		require.Equal(t, c.code, refusal.Code, refusal.Detail())
 		require.Equal(t, c.detail, refusal.Detail())
