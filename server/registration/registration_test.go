@@ -213,7 +213,8 @@ func TestStoppedRunsAreContinued(t *testing.T) {
 
 	f.answerWith(func(n int64, w http.ResponseWriter) bool { return n > 400 && forbidden(w) })
 	stopped, err := Run(t.Context(), o)
-	require.ErrorContains(t, err, "forbidden: enough; run it again to continue")
+	require.ErrorContains(t, err, "forbidden: enough (request ")
+	require.ErrorContains(t, err, "; run it again to continue")
 	require.Zero(t, resumed)
 	first := note()
 
