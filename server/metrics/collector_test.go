@@ -44,8 +44,8 @@ func openOn(t testing.TB, b journal.Backend) *opened {
 	require.True(t, ok)
 	opening, began := sale.Phases[phase].OpensAt, time.Now()
 	e, err := engine.Open(t.Context(), engine.Options{Sale: sale, Journal: b, Timed: true,
-		JournalTimeout: 500 * time.Millisecond, CheckEvery: 200 * time.Millisecond,
-		Clock: saleclock.Virtual(func() time.Time { return opening.Add(time.Since(began)) })})
+		CheckEvery: 200 * time.Millisecond,
+		Clock:      saleclock.Virtual(func() time.Time { return opening.Add(time.Since(began)) })})
 	require.NoError(t, err)
 	s, err := server.New(t.Context(), server.Options{Engine: e})
 	require.NoError(t, err)
