@@ -77,7 +77,7 @@ func TestConfirmIsNeverRefusedForLoad(t *testing.T) {
 	}
 	stats := f.server.Stats().Overload
 	require.EqualValues(t, 18, stats.Refused["waited"])
-	require.EqualValues(t, len(finishing), stats.Waits.Count)
+	require.EqualValues(t, len(finishing), stats.Waits.Count())
 	require.Zero(t, stats.InTurn)
 }
 

@@ -22,7 +22,7 @@ type Overload struct {
 	Turns    int               // most requests that are served at a time; a batch may count as several
 	InTurn   int               // requests that are served
 	Waiting  map[string]int    // requests that wait for their turn, by urgency, and those whose refusal is held back
-	Waits    TurnWaits         // how long they waited
+	Waits    *latency.Counts   // how long those waited that were served
 	Refused  map[string]uint64 // requests and connections refused as overloaded so far, by reason
 	MaxConns int               // most connections of each listener
 }
@@ -30,13 +30,13 @@ type Overload struct {
 func (s *Server) overload() Overload {
 	t := s.turns
 	o := Overload{Turns: int(t.limit.Load()), MaxConns: s.maxConnections, InTurn: t.taken(),
-		Waiting: make(map[string]int, urgencies), Refused: make(map[string]uint64, refusalReasons)}
+		Waiting: make(map[string]int, urgencies), Waits: &latency.Counts{}, Refused: make(map[string]uint64, refusalReasons)}
 	for reason, name := range refusalNames {
 		o.Refused[name] = t.refused[reason].Load()
 	}
+	t.waits.AddTo(o.Waits)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	o.Waits = t.waits
 	for u, name := range urgencyNames {
 		o.Waiting[name] = t.queue.lanes[u].count
 	}

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/seathold/seathold/server/internal/latency"
 )
 
 // turns bounds the requests that are served at a time (I10), and decides whose turn is next.
@@ -40,10 +42,10 @@ type turns struct {
 	mu      sync.Mutex
 	queue   turnQueue
 	pace    pace
-	paced   atomic.Bool // adapt will be called
-	expiry  *time.Timer // calls expire; made with the first waiter
-	expires time.Time   // when expiry fires; zero while it is stopped
-	waits   TurnWaits
+	paced   atomic.Bool       // adapt will be called
+	expiry  *time.Timer       // calls expire; made with the first waiter
+	expires time.Time         // when expiry fires; zero while it is stopped
+	waits   latency.Histogram // of those that had to wait and were served
 }
 
 const (
@@ -77,40 +79,6 @@ const (
 
 // refusalNames are the reasons in metrics.
 var refusalNames = [refusalReasons]string{"waited", "key", "connections", "address"}
-
-// waitBounds are the upper bounds of the buckets of waiting times.
-var waitBounds = [...]time.Duration{time.Millisecond, 2 * time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond,
-	20 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond, 200 * time.Millisecond,
-	500 * time.Millisecond, time.Second}
-
-// TurnWaits are the times that requests waited for their turn, of those that had to wait and were not refused.
-type TurnWaits struct {
-	Count   uint64
-	Sum     time.Duration
-	buckets [len(waitBounds)]uint64 // not cumulative
-}
-
-// Buckets returns how many waits were not longer than each bound, in seconds.
-func (w *TurnWaits) Buckets() map[float64]uint64 {
-	all := make(map[float64]uint64, len(waitBounds))
-	sum := uint64(0)
-	for i, bound := range waitBounds {
-		sum += w.buckets[i]
-		all[bound.Seconds()] = sum
-	}
-	return all
-}
-
-func (w *TurnWaits) add(d time.Duration) {
-	w.Count++
-	w.Sum += d
-	for i, bound := range waitBounds {
-		if d <= bound {
-			w.buckets[i]++
-			return
-		}
-	}
-}
 
 // newTurns makes turns, at most so many.
 func newTurns(most int) *turns {
@@ -229,7 +197,7 @@ func (t *turns) dispatch() {
 	for w := t.queue.next(); w != nil && t.tryTake(); w = t.queue.next() {
 		t.queue.pick(w)
 		t.waiting.Add(-1)
-		t.waits.add(time.Since(w.arrived))
+		t.waits.Observe(time.Since(w.arrived))
 		w.served <- true
 	}
 	t.armExpiry()

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/server/internal/latency"
 )
 
 func newWaiter(u urgency, key int) *waiter {
@@ -95,8 +97,10 @@ func TestTurnsRefuse(t *testing.T) {
 		require.Equal(t, []string{"hold refused"}, s.after(longestWait))
 		s.give(4)
 		require.Equal(t, []string{"confirm served"}, s.after(0))
-		require.Equal(t, uint64(1), s.waits.Count)
-		require.Equal(t, time.Hour+2*longestWait+longestWait/2, s.waits.Sum)
+		var waits latency.Counts
+		s.waits.AddTo(&waits)
+		require.Equal(t, uint64(1), waits.Count())
+		require.Equal(t, (time.Hour + 2*longestWait + longestWait/2).Seconds(), waits.Sum())
 		s.leave()
 		require.Zero(t, s.taken())
 		require.Zero(t, s.waiting.Load())
@@ -262,8 +266,10 @@ func TestTurnsAreConserved(t *testing.T) {
 	require.Nil(t, turns.queue.newest)
 	require.EqualValues(t, callers*rounds, served.Load()+refused.Load())
 	require.EqualValues(t, refused.Load(), turns.refused[refusedWaited].Load())
-	t.Logf("%d served, %d after a wait; %d refused", served.Load(), turns.waits.Count, refused.Load())
-	require.NotZero(t, turns.waits.Count)
+	var waits latency.Counts
+	turns.waits.AddTo(&waits)
+	t.Logf("%d served, %d after a wait; %d refused", served.Load(), waits.Count(), refused.Load())
+	require.NotZero(t, waits.Count())
 }
 
 // Neither a turn without a queue nor a wait for one allocates.

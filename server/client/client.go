@@ -82,28 +82,27 @@ func (c *Client) Batch(ctx context.Context, operations []Operation) (results []R
 // sale definition. known is an earlier answer to the same filter, or nil. While nothing has changed, Sessions returns
 // known itself, and the server sends no list.
 func (c *Client) Sessions(ctx context.Context, f Filter, known *SessionList) (*SessionList, error) {
-	answer := &SessionList{}
-	if known != nil {
-		answer.tag = known.tag
-	}
-	changed, err := c.list(ctx, "/v1/sessions"+f.query(), &answer.tag, answer)
-	switch {
-	case err != nil:
-		return nil, err
-	case !changed:
-		return known, nil
-	}
-	return answer, nil
+	return list(ctx, c, "/v1/sessions"+f.query(), known, func(l *SessionList) *string { return &l.tag })
 }
 
 // Stock returns what is available of the selected sessions: a tenth of what Sessions returns, for frequent calls. known
 // is an earlier answer to the same filter, or nil. While nothing has changed, Stock returns known itself.
 func (c *Client) Stock(ctx context.Context, f Filter, known *Stock) (*Stock, error) {
-	answer := &Stock{}
+	return list(ctx, c, "/v1/stock"+f.query(), known, func(s *Stock) *string { return &s.tag })
+}
+
+// list reads a list, unless known is what the server would send; known may be nil. tag returns where a list has its
+// entity tag.
+func list[T any](ctx context.Context, c *Client, path string, known *T, tag func(*T) *string) (*T, error) {
+	answer, before := new(T), ""
 	if known != nil {
-		answer.tag = known.tag
+		before = *tag(known)
 	}
-	changed, err := c.list(ctx, "/v1/stock"+f.query(), &answer.tag, answer)
+	changed := false
+	_, err := c.c.retry(ctx, func(ctx context.Context) (_ int, err error) {
+		*tag(answer), changed, err = c.c.list(ctx, path, before, answer)
+		return 0, err
+	})
 	switch {
 	case err != nil:
 		return nil, err
@@ -111,18 +110,6 @@ func (c *Client) Stock(ctx context.Context, f Filter, known *Stock) (*Stock, err
 		return known, nil
 	}
 	return answer, nil
-}
-
-// list reads a list, unless it has the entity tag, and replaces the tag.
-func (c *Client) list(ctx context.Context, path string, tag *string, answer any) (changed bool, err error) {
-	_, err = c.c.retry(ctx, func(ctx context.Context) (_ int, err error) {
-		var now string
-		if now, changed, err = c.c.list(ctx, path, *tag, answer); err == nil {
-			*tag = now
-		}
-		return 0, err
-	})
-	return changed, err
 }
 
 // Session returns a session with its stock.

@@ -12,6 +12,7 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/server"
 	"github.com/seathold/seathold/server/internal/handshake"
+	"github.com/seathold/seathold/server/internal/latency"
 )
 
 // collector collects the metrics of a sale. It keeps no counts: every scrape reads those of the engine and the server,
@@ -78,6 +79,11 @@ func (p page) durations(name string, all *engine.Durations, labels ...string) {
 	p.to <- prometheus.MustNewConstHistogram(p.descs[name], all.Count(), all.Sum.Seconds(), buckets, labels...)
 }
 
+// latency adds a histogram with classic buckets only.
+func (p page) latency(name string, c *latency.Counts) {
+	p.to <- prometheus.MustNewConstHistogram(p.descs[name], c.Count(), c.Sum(), maps.Collect(c.Classic()))
+}
+
 func truth(is bool) float64 {
 	if is {
 		return 1
@@ -135,8 +141,7 @@ func (p page) handshakes(h *handshake.Stats) {
 	for reason, n := range h.Failed {
 		p.counter("tls_handshake_failures_total", n, reason)
 	}
-	p.to <- prometheus.MustNewConstHistogram(p.descs["tls_handshake_seconds"], h.Took.Count(), h.Took.Sum(),
-		maps.Collect(h.Took.Classic()))
+	p.latency("tls_handshake_seconds", h.Took)
 }
 
 func (p page) overload(o *server.Overload) {
@@ -149,8 +154,7 @@ func (p page) overload(o *server.Overload) {
 	for reason, n := range o.Refused {
 		p.counter("overload_refusals_total", n, reason)
 	}
-	p.to <- prometheus.MustNewConstHistogram(p.descs["turn_wait_seconds"], o.Waits.Count, o.Waits.Sum.Seconds(),
-		o.Waits.Buckets())
+	p.latency("turn_wait_seconds", o.Waits)
 }
 
 func (p page) sold(e *engine.Engine, stats *engine.Stats) {
