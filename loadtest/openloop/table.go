@@ -1,11 +1,7 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -13,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/dustin/go-humanize"
+
+	"github.com/seathold/seathold/loadtest/internal/page"
 )
 
 // tableCommand writes the reports of the other commands as Markdown.
@@ -23,11 +21,8 @@ type tableCommand struct {
 	About   []string `sep:"none" help:"A line above the table. Several are allowed."`
 }
 
-// The markers around the table in a file.
-const (
-	beginMarker = "<!-- load -->"
-	endMarker   = "<!-- /load -->"
-)
+// tableName is the name of the table in the page.
+const tableName = "load"
 
 // Run writes the table and the picture.
 func (c *tableCommand) Run() error {
@@ -36,7 +31,7 @@ func (c *tableCommand) Run() error {
 		fmt.Fprintf(&b, "- %s\n", line)
 	}
 	sweep := &sweepReport{}
-	found, err := readJSON(filepath.Join(c.Reports, "sweep.json"), sweep)
+	found, err := page.ReadJSON(filepath.Join(c.Reports, "sweep.json"), sweep)
 	if err != nil {
 		return err
 	}
@@ -65,7 +60,7 @@ func (c *tableCommand) Run() error {
 	if err != nil {
 		return err
 	}
-	after, err := insert(before, b.String())
+	after, err := page.Insert(before, tableName, b.String())
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.Into, err)
 	}
@@ -76,7 +71,7 @@ func (c *tableCommand) Run() error {
 func partRows(reports string) (rows []string, err error) {
 	for _, name := range []string{"storm", "greedy", "senders", "readers", "poll"} {
 		var r partReport
-		if _, err := readJSON(filepath.Join(reports, name+".json"), &r); err != nil {
+		if _, err := page.ReadJSON(filepath.Join(reports, name+".json"), &r); err != nil {
 			return nil, err
 		}
 		for _, row := range r.Rows {
@@ -84,31 +79,6 @@ func partRows(reports string) (rows []string, err error) {
 		}
 	}
 	return rows, nil
-}
-
-// insert returns the file with the table between its markers.
-func insert(file []byte, table string) ([]byte, error) {
-	begin, end := bytes.Index(file, []byte(beginMarker)), bytes.Index(file, []byte(endMarker))
-	if begin < 0 || end < begin || bytes.Count(file, []byte(beginMarker)) > 1 {
-		return nil, fmt.Errorf("need the markers %s and %s once, in this order", beginMarker, endMarker)
-	}
-	block := beginMarker + "\n" + table
-	return append(append(append([]byte(nil), file[:begin]...), block...), file[end:]...), nil
-}
-
-// readJSON reads a file, and reports whether there is one.
-func readJSON(path string, to any) (found bool, err error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	if err := json.Unmarshal(text, to); err != nil {
-		return false, fmt.Errorf("%s: %w", path, err)
-	}
-	return true, nil
 }
 
 // rows returns the sweep as a Markdown table, one row for each client and loop.

@@ -3,20 +3,18 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io/fs"
 	"os"
 	"strings"
+
+	"github.com/seathold/seathold/loadtest/internal/page"
 )
 
-// The markers around the table in a file.
-const (
-	beginMarker = "<!-- bench -->"
-	endMarker   = "<!-- /bench -->"
-)
+// tableName is the name of the table in the page.
+const tableName = "bench"
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -30,7 +28,7 @@ func run(args []string) error {
 	benchmarks := flags.String("benchmarks", "", "the output of go test -bench")
 	rehearsal := flags.String("rehearsal", "", "the report of seathold rehearse --json; the file may be missing")
 	about := flags.String("about", "", "a file with facts about machine and versions, one a line")
-	into := flags.String("into", "", "the file to write the table into, between "+beginMarker+" and "+endMarker)
+	into := flags.String("into", "", "the file to write the table into, between the markers of the table "+tableName)
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -65,20 +63,17 @@ func run(args []string) error {
 	return os.WriteFile(*into, after, 0o644)
 }
 
-// insert returns the file with the table between its markers, or appended with markers if it has none.
+// insert returns the file with the table between its markers, which are appended if it has none.
 func insert(file []byte, table string) ([]byte, error) {
-	block := beginMarker + "\n" + table + endMarker
-	begin, end := bytes.Index(file, []byte(beginMarker)), bytes.Index(file, []byte(endMarker))
-	switch {
-	case begin < 0 && end < 0:
+	begin, end := page.Markers(tableName)
+	if !bytes.Contains(file, []byte(begin)) && !bytes.Contains(file, []byte(end)) {
+		block := begin + "\n" + end + "\n"
 		if len(file) > 0 {
 			block = "\n" + block
 		}
-		return append(file, block+"\n"...), nil
-	case begin < 0 || end < begin || bytes.Count(file, []byte(beginMarker)) > 1:
-		return nil, errors.New("the markers of the table are not one pair in order")
+		file = append(file, block...)
 	}
-	return append(append(append([]byte(nil), file[:begin]...), block...), file[end+len(endMarker):]...), nil
+	return page.Insert(file, tableName, table)
 }
 
 // readRehearsal adds the results of a rehearsal of the whole sale.
@@ -90,7 +85,7 @@ func (r results) readRehearsal(path string) error {
 			PeakBytes float64 `json:"peak_bytes"`
 		}
 	}
-	if found, err := readJSON(path, &report); !found || err != nil {
+	if found, err := page.ReadJSON(path, &report); !found || err != nil {
 		return err
 	}
 	if report.Scale != 1 {
@@ -98,22 +93,4 @@ func (r results) readRehearsal(path string) error {
 	}
 	r["Rehearsal"] = metrics{"s": report.Measured.Seconds, "GiB": report.Measured.PeakBytes / (1 << 30)}
 	return nil
-}
-
-// readJSON reads a file, and reports whether there is one.
-func readJSON(path string, to any) (found bool, err error) {
-	if path == "" {
-		return false, nil
-	}
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	if err := json.Unmarshal(text, to); err != nil {
-		return false, fmt.Errorf("%s: %w", path, err)
-	}
-	return true, nil
 }
