@@ -76,8 +76,8 @@ func (o *Options) ownMachine(next http.Handler) http.Handler {
 }
 
 // noKeyRule is the detail of such a refusal where there are keys.
-const noKeyRule = "without a key, this port accepts only requests for localhost or a loopback address, and none of web " +
-	"pages of other origins; " + encode.KeyRule
+const noKeyRule = "without a key, this port accepts only requests for localhost or a loopback address, and none " +
+	"of web pages of other origins; " + encode.KeyRule
 
 // readers requires a key of any role, except on loopback: a Prometheus on the same machine needs none.
 func (o *Options) readers(next http.Handler) http.Handler {
