@@ -65,8 +65,7 @@ func (c *besideCommand) buy(ctx context.Context, report *besideReport) error {
 	}
 	const longEnough = time.Hour
 	l := f.begin(0, longEnough)
-	l.think, l.spread = c.Crowd.Think, c.Crowd.Think
-	l.serveAll()
+	l.serveAll(steady(c.Crowd.Think))
 	for again := time.NewTicker(tick); !f.answered(); <-again.C {
 		if ctx.Err() != nil {
 			break

@@ -13,10 +13,8 @@ import (
 type load struct {
 	*fleet
 	window window
-	number uint64        // of the load
-	think  time.Duration // the mean of a closed loop's pauses
-	spread time.Duration // over which the first buyers of a closed loop come
-	own    *counts       // of the dispatcher of an open loop
+	number uint64  // of the load
+	own    *counts // of the dispatcher of an open loop
 	ended  chan struct{}
 	buyers sync.WaitGroup
 }
@@ -38,22 +36,21 @@ func (l *load) random(connection int) *rand.Rand {
 }
 
 // closedLoop makes load in which each connection has a buyer as long as the load lasts: the next one comes when the
-// last one is served, after a pause with the mean think.
+// last one is served, after a pause with the mean think. Its rate is steady from the beginning.
 func (f *fleet) closedLoop(ctx context.Context, think, warmup, duration time.Duration) (*measurement, error) {
 	l := f.begin(warmup, duration)
-	l.think, l.spread = think, think // so that the load begins evenly
-	l.serveAll()
+	l.serveAll(steady(think))
 	return l.finish(ctx)
 }
 
 // serveAll starts the buyers of a closed loop.
-func (l *load) serveAll() {
+func (l *load) serveAll(p pauses) {
 	for i, c := range l.connections {
 		l.buyers.Go(func() {
 			if l.crowd.Pipeline > 1 {
 				l.pipeline(c)
 			} else {
-				l.serve(c, l.random(i))
+				l.serve(c, p, l.random(i))
 			}
 		})
 	}
@@ -125,11 +122,10 @@ func (l *load) sleep(timer *time.Timer, at time.Duration) bool {
 }
 
 // serve is the buyers of one connection, one after the other.
-func (l *load) serve(c *connection, random *rand.Rand) {
+func (l *load) serve(c *connection, p pauses, random *rand.Rand) {
 	timer := time.NewTimer(0)
 	<-timer.C
-	pause := func() time.Duration { return time.Duration(random.ExpFloat64() * float64(l.think)) }
-	due := l.now() + time.Duration(random.Float64()*float64(l.spread))
+	due := l.now() + p.first(random)
 	for {
 		b := buyer{n: l.next.Add(1), arrived: due, due: due}
 		if !l.sleep(timer, due) {
@@ -145,7 +141,7 @@ func (l *load) serve(c *connection, random *rand.Rand) {
 				return
 			}
 		}
-		due = l.now() + pause()
+		due = l.now() + p.next(random)
 	}
 }
 

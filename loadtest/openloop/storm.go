@@ -44,8 +44,7 @@ func (c stormCommand) Run(ctx context.Context) error {
 	}
 	defer f.close()
 	l := f.begin(0, time.Duration(c.Seconds)*time.Second)
-	l.spread = c.Within
-	l.serveAll()
+	l.serveAll(rush(c.Within))
 	m, err := l.finish(ctx)
 	if err != nil {
 		return err

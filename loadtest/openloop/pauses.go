@@ -1,0 +1,33 @@
+package main
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// pauses are the times between the buyers of one connection in a closed loop.
+type pauses struct {
+	first pause // from the beginning of the load to the first buyer
+	next  pause // from a buyer that is served to the next one
+}
+
+// pause draws the length of a pause.
+type pause func(*rand.Rand) time.Duration
+
+// steady returns pauses with the mean think and an exponential distribution. The first one is no different: such pauses
+// have no memory, so the load is the same from its first moment on. If the first buyers came uniformly within think, the
+// second buyers of some connections would come on top of them, and the first think would have one and a half times the
+// load.
+func steady(think time.Duration) pauses {
+	p := func(random *rand.Rand) time.Duration { return time.Duration(random.ExpFloat64() * float64(think)) }
+	return pauses{first: p, next: p}
+}
+
+// rush returns pauses for first buyers that come uniformly within a time, each followed by the next one as soon as it is
+// served.
+func rush(within time.Duration) pauses {
+	return pauses{
+		first: func(random *rand.Rand) time.Duration { return time.Duration(random.Float64() * float64(within)) },
+		next:  func(*rand.Rand) time.Duration { return 0 },
+	}
+}
