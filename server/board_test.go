@@ -135,6 +135,7 @@ func TestReadersOfBusyList(t *testing.T) {
 	}
 	all.Wait()
 	require.EqualValues(t, readers, refused.Load())
+	require.EqualValues(t, readers, b.board.renderings.refused.Load())
 	require.Less(t, time.Since(began), readers*renderingWait/2)
 }
 

@@ -72,11 +72,12 @@ type shelf struct {
 
 // renderings are the shelves of the variants that were asked for most recently.
 type renderings struct {
-	limit  int64   // bytes of all
-	budget *budget // counts what is no longer on a shelf, and still read
-	slots  place   // for the renderings that are being made: half of the processors make them
-	made   atomic.Uint64
-	rooms  sync.Pool // of *[]byte, to encode in
+	limit   int64   // bytes of all
+	budget  *budget // counts what is no longer on a shelf, and still read
+	slots   place   // for the renderings that are being made: half of the processors make them
+	made    atomic.Uint64
+	refused atomic.Uint64 // requests that have waited renderingWait
+	rooms   sync.Pool     // of *[]byte, to encode in
 
 	mu      sync.Mutex
 	bytes   int64
@@ -106,6 +107,7 @@ func (b *board) rendering(e *engine.Engine, v variant, c coding, now time.Time) 
 			return r, nil
 		}
 		if !shelf.rendering.enter(until) {
+			b.renderings.refused.Add(1)
 			return nil, &engine.Refusal{Code: engine.Overloaded}
 		}
 	}
@@ -151,7 +153,11 @@ func (f *shelf) find(s *snapshot, c coding, now time.Time) (r *rendering, curren
 
 // render makes the rendering of the snapshot in the coding. The caller is the one who renders for the shelf.
 func (b *board) render(f *shelf, s *snapshot, c coding, until time.Time) (*rendering, error) {
-	if !b.renderings.budget.roomy() || !b.renderings.slots.enter(until) {
+	if !b.renderings.budget.roomy() { // which counts the refusal
+		return nil, &engine.Refusal{Code: engine.Overloaded}
+	}
+	if !b.renderings.slots.enter(until) {
+		b.renderings.refused.Add(1)
 		return nil, &engine.Refusal{Code: engine.Overloaded}
 	}
 	defer b.renderings.slots.leave()

@@ -34,6 +34,7 @@ func (s *Server) overload() Overload {
 	for reason, name := range refusalNames {
 		o.Refused[name] = t.refused[reason].Load()
 	}
+	o.Refused["list"] = s.board.renderings.refused.Load()
 	t.waits.AddTo(o.Waits)
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -35,8 +35,8 @@ var families = []struct {
 		[]string{"urgency"}},
 	{"turn_wait_seconds", "Time that a request waited for its turn, of those that had to wait and were served.", nil},
 	{"overload_refusals_total", "Requests and connections refused as overloaded, by reason: waited (too long for a " +
-		"turn), key (too many requests of the key in flight), " +
-		"connections or address (too many connections, of all or from one address).", []string{"reason"}},
+		"turn), list (too long for a list of stock), key (too many requests of the key in flight), connections or address " +
+		"(too many connections, of all or from one address).", []string{"reason"}},
 	{"tls_certificate_not_after_timestamp_seconds",
 		"Time at which a certificate ends, in seconds since 1970: the server's with its chain, or the first of the " +
 			"authorities of clients. Missing without TLS.", []string{"certificate"}},
