@@ -17,7 +17,8 @@ import (
 type AccessLog struct {
 	// Log receives the lines, at level info. It must not wait for a reader, since requests would wait with it.
 	Log *slog.Logger
-	// PerSecond is the most lines a second of each kind: those of failed requests, slow ones, and others. Default 100.
+	// PerSecond is the most lines a second of each kind: those of requests that were refused because of load, that failed
+	// otherwise, slow ones, and others. Default 100.
 	PerSecond int
 	// Slow is the time from which on a request is slow. Default 500 ms.
 	Slow time.Duration
@@ -25,6 +26,7 @@ type AccessLog struct {
 
 // accessLog logs failed requests, slow ones, and a sample of the others. The rate of lines of each kind is limited, so
 // what it costs is bounded however many requests fail; what it leaves out is counted, and summarised each second.
+// Refusals because of load are a kind of their own: there may be many, and must not use up the lines of failures.
 type accessLog struct {
 	log      *slog.Logger
 	slow     time.Duration
@@ -37,13 +39,14 @@ type accessLog struct {
 type kind int
 
 const (
-	kindFailed  kind = iota // its status is 5xx
-	kindSlow                // its client waited for long
-	kindSampled             // any other
+	kindFailed     kind = iota // its status is 5xx
+	kindOverloaded             // the same, because of load
+	kindSlow                   // its client waited for long
+	kindSampled                // any other
 	kinds
 )
 
-var kindNames = [kinds]string{"failed", "slow", "sampled"}
+var kindNames = [kinds]string{"failed", "overloaded", "slow", "sampled"}
 
 func newAccessLog(o AccessLog) *accessLog {
 	a := &accessLog{log: o.Log, slow: o.Slow}
@@ -73,6 +76,8 @@ func (l *limiter) admit(now int64) bool {
 func (a *accessLog) note(c *conn, seen *observation, took time.Duration, now int64) {
 	why := kindSampled
 	switch {
+	case seen.overloaded:
+		why = kindOverloaded
 	case seen.status >= fasthttp.StatusInternalServerError:
 		why = kindFailed
 	case took >= a.slow:
@@ -90,10 +95,12 @@ func (a *accessLog) note(c *conn, seen *observation, took time.Duration, now int
 
 // summarise logs how many failed and slow requests had no line. That most others have none is no news.
 func (a *accessLog) summarise() {
-	failed, slow, others := a.left[kindFailed].Swap(0), a.left[kindSlow].Swap(0), a.left[kindSampled].Swap(0)
-	if failed+slow > 0 {
+	failed, overloaded := a.left[kindFailed].Swap(0), a.left[kindOverloaded].Swap(0)
+	slow, others := a.left[kindSlow].Swap(0), a.left[kindSampled].Swap(0)
+	if failed+overloaded+slow > 0 {
 		a.log.LogAttrs(context.Background(), slog.LevelInfo, "requests left out of the access log",
-			slog.Uint64("failed", failed), slog.Uint64("slow", slow), slog.Uint64("others", others))
+			slog.Uint64("failed", failed), slog.Uint64("overloaded", overloaded), slog.Uint64("slow", slow),
+			slog.Uint64("others", others))
 	}
 }
 

@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unicode"
@@ -81,6 +83,9 @@ func TestAccessLogIsBounded(t *testing.T) {
 	note(200, time.Millisecond, 1000)
 	note(503, time.Millisecond, 1000)
 	note(200, time.Second, 1000)
+	for range 1000 {
+		a.note(c, &observation{status: 503, overloaded: true, line: &line{}}, time.Second, now)
+	}
 	kinds := func() map[any]int {
 		n := map[any]int{}
 		for _, l := range logged(t, log) {
@@ -88,21 +93,61 @@ func TestAccessLogIsBounded(t *testing.T) {
 		}
 		return n
 	}
-	require.Equal(t, map[any]int{"sampled": 1, "failed": 11, "slow": 11}, kinds())
+	require.Equal(t, map[any]int{"sampled": 1, "failed": 11, "overloaded": 11, "slow": 11}, kinds())
 	for range 100 { // ten seconds
 		now += int64(time.Second) / 10
 		note(200, time.Millisecond, 10)
 	}
 	require.Equal(t, 101, kinds()["sampled"], "ten a second, evenly")
-	var failed, slow, others float64
+	var failed, overloaded, slow, others float64
 	for _, l := range logged(t, log) {
 		if l["msg"] == "requests left out of the access log" {
-			failed, slow, others = failed+l["failed"].(float64), slow+l["slow"].(float64), others+l["others"].(float64)
+			failed, overloaded = failed+l["failed"].(float64), overloaded+l["overloaded"].(float64)
+			slow, others = slow+l["slow"].(float64), others+l["others"].(float64)
 		}
 	}
-	require.Equal(t, []float64{989, 989}, []float64{failed, slow})
+	require.Equal(t, []float64{989, 989, 989}, []float64{failed, overloaded, slow})
 	require.GreaterOrEqual(t, others, 999.0)
 	require.Less(t, strings.Count(log.String(), "left out"), 3, "only when something important was left out")
+}
+
+// A failure is logged although refusals because of load have just used up their lines. They have a kind of their own,
+// wherever they are made.
+func TestAccessLogKeepsFailuresInOverload(t *testing.T) {
+	f, log := startLogged(t, AccessLog{PerSecond: 1}, func(o *Options) { o.MaxBuffered = LeastBuffered })
+	var taken charge
+	f.server.budget.hold(&taken, f.server.budget.limit+1, nil)
+	list := "GET /v1/sessions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+	body := `{"operations":[` + strings.Repeat(" ", 2*exempt) + `]}`
+	batch := fmt.Sprintf("POST /v1/batch HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	var all sync.WaitGroup
+	for i := range 10 {
+		all.Go(func() {
+			request := list
+			if i%2 == 0 {
+				request = batch
+			}
+			if a := f.raw(request); a.code() != "overloaded" {
+				t.Errorf("the code is %q", a.code())
+			}
+		})
+	}
+	all.Wait()
+	f.server.budget.release(&taken)
+	e := f.server.current.Swap(nil) // so the handler panics
+	require.Equal(t, 500, f.raw(list).status)
+	f.server.current.Store(e)
+	until(t, func() bool { return strings.Contains(log.String(), `"status":500`) }, "the failure is logged")
+	kinds := map[any]map[any]bool{}
+	for _, l := range logged(t, log) {
+		if l["msg"] == "request" {
+			if kinds[l["why"]] == nil {
+				kinds[l["why"]] = map[any]bool{}
+			}
+			kinds[l["why"]][l["status"]] = true
+		}
+	}
+	require.Equal(t, map[any]map[any]bool{"overloaded": {503.0: true}, "failed": {500.0: true}}, kinds)
 }
 
 // Whatever a client sends, a line of the log is one line, is valid, and has only the fields that the server writes.

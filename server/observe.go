@@ -51,6 +51,8 @@ type observation struct {
 	id      []byte
 	made    [correlation.NewSize]byte // the id, if the client sent none
 	line    *line                     // what the access log needs; nil while there is none
+
+	overloaded bool // refused because of load
 }
 
 // observer counts every answer that leaves the server, by caller, route and status, and how long its client waited for
@@ -260,26 +262,26 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 // refuseUnread answers a request that could not be read completely.
 func (s *Server) refuseUnread(ctx *fasthttp.RequestCtx, err error) {
 	s.unreadable(ctx, err)
-	s.countUnread(ctx)
+	s.countUnread(ctx, false)
 }
 
 // expectOrRefuse answers an Expect field.
 func (s *Server) expectOrRefuse(ctx *fasthttp.RequestCtx) (status int) {
 	if status = s.expect(ctx); status != fasthttp.StatusContinue {
 		ctx.SetStatusCode(status)
-		s.countUnread(ctx)
+		s.countUnread(ctx, false)
 	}
 	return status
 }
 
 // countUnread counts a refusal that the handler has not made. A client that has sent nothing gets no answer.
-func (s *Server) countUnread(ctx *fasthttp.RequestCtx) {
+func (s *Server) countUnread(ctx *fasthttp.RequestCtx, overloaded bool) {
 	c := ctx.Conn().(*conn)
 	if !c.received.Load() {
 		return
 	}
 	seen := c.seen.begin(&ctx.Request.Header, s.observer.now())
-	seen.caller = s.callerOf(&ctx.Request.Header)
+	seen.caller, seen.overloaded = s.callerOf(&ctx.Request.Header), overloaded
 	c.seen.count(ctx, seen)
 }
 

@@ -12,9 +12,8 @@ import (
 	"github.com/seathold/seathold/server/internal/encode"
 )
 
-// refuse responds with the error that a call to the engine returned.
-func refuse(ctx *fasthttp.RequestCtx, err error) {
-	refusal := refusalOf(err)
+// refuse responds with a refusal.
+func refuse(ctx *fasthttp.RequestCtx, refusal *engine.Refusal) {
 	setProblem(ctx, refusal.Rule().Status, encode.Refusal(roomOf(ctx), refusal))
 }
 

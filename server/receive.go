@@ -118,12 +118,13 @@ func (s *Server) fill(b **body, stream io.Reader, limit int, c *conn) (n int, er
 
 // refuseBody answers a request whose body was not received.
 func (s *Server) refuseBody(ctx *fasthttp.RequestCtx, err error) {
-	if errors.Is(err, errNoRoom) {
+	overloaded := errors.Is(err, errNoRoom)
+	if overloaded {
 		refuse(ctx, &engine.Refusal{Code: engine.Overloaded})
 		closeGracefully(ctx.Conn())
 	} else {
 		s.unreadable(ctx, err)
 	}
 	ctx.SetConnectionClose()
-	s.countUnread(ctx)
+	s.countUnread(ctx, overloaded)
 }

@@ -313,7 +313,9 @@ func (x *exchange) respond(status int, body []byte) {
 
 // fail responds with the error that a call to the engine or the decoder returned.
 func (x *exchange) fail(err error) {
-	refuse(x.ctx, err)
+	refusal := refusalOf(err)
+	x.seen.overloaded = refusal.Code == engine.Overloaded
+	refuse(x.ctx, refusal)
 	x.markStandby()
 }
 

@@ -277,6 +277,7 @@ func (s *Server) recoverPanic(ctx *fasthttp.RequestCtx, seen *observation) {
 	}
 	s.log.LogAttrs(context.Background(), slog.LevelError, "a request panicked", append(
 		seen.attributes(&ctx.Request.Header), slog.Any("panic", cause), slog.String("stack", string(debug.Stack())))...)
+	seen.overloaded = false
 	ctx.Response.Reset()
 	ctx.SetConnectionClose()
 	reject(ctx, &encode.Internal, "the server failed; retry with the same id to learn whether the call took effect")
