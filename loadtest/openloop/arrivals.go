@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
@@ -10,10 +11,14 @@ import (
 // arrivals is an open loop: buyers arrive at random times, and each takes a connection that is free.
 type arrivals struct {
 	*load
-	rate    float64
-	random  *rand.Rand
-	free    chan *seat // connections without a buyer, the longest free first
-	waiting wheel      // buyers that come again; the dispatcher's
+	rate   float64
+	random *rand.Rand
+	free   chan *seat // connections without a buyer, the longest free first
+
+	// The dispatcher's.
+	due      time.Duration   // when the next buyer arrives
+	arriving []time.Duration // those of a tick
+	waiting  wheel           // those that come again
 
 	mu       sync.Mutex
 	returned []buyer // refused since the last tick, to come again
@@ -34,7 +39,7 @@ const tick = time.Millisecond
 // comes again as after a refusal.
 func (f *fleet) openLoop(ctx context.Context, rate float64, warmup, duration time.Duration) (*measurement, error) {
 	l := f.begin(warmup, duration)
-	a := &arrivals{load: l, rate: rate, random: l.random(-1), free: make(chan *seat, len(f.connections))}
+	a := newArrivals(l, rate)
 	for i, c := range f.connections {
 		s := &seat{c, make(chan buyer, 1)}
 		a.free <- s
@@ -44,6 +49,12 @@ func (f *fleet) openLoop(ctx context.Context, rate float64, warmup, duration tim
 	m, err := l.finish(ctx)
 	m.Open, m.Rate = true, rate
 	return m, err
+}
+
+func newArrivals(l *load, rate float64) *arrivals {
+	perTick := int(rate * tick.Seconds())
+	return &arrivals{load: l, rate: rate, random: l.random(-1), free: make(chan *seat, len(l.connections)),
+		waiting: wheel{room: 2 * perTick}}
 }
 
 // serve makes the attempts of the buyers that are assigned to a connection.
@@ -67,47 +78,97 @@ func (a *arrivals) serve(s *seat, random *rand.Rand) {
 func (a *arrivals) dispatch() {
 	clock := time.NewTicker(tick)
 	defer clock.Stop()
-	due := a.now()
-	a.waiting.at = due
+	a.due = a.now()
+	a.waiting.at = a.due
 	for {
 		select {
 		case <-a.ended:
 			return
 		case <-clock.C:
-		}
-		now := a.now()
-		a.mu.Lock()
-		for _, b := range a.returned {
-			a.waiting.add(b)
-		}
-		a.returned = a.returned[:0]
-		a.mu.Unlock()
-		for b := range a.waiting.until(now) {
-			a.send(b, now)
-		}
-		for due <= now && due < a.window.to {
-			if a.window.has(due) {
-				a.own.arrived++
-			}
-			a.send(buyer{n: a.next.Add(1), arrived: due, due: due}, now)
-			due += time.Duration(a.random.ExpFloat64() / a.rate * float64(time.Second))
+			a.turn(a.now())
 		}
 	}
 }
 
-// send gives a buyer a free connection, or has it come again.
-func (a *arrivals) send(b buyer, now time.Duration) {
+// turn dispatches the buyers that are due by now: those that come again, and then those that arrive.
+//
+// At many times the capacity, nearly none of them finds a free connection, and the processors are the server's too. So
+// those that have had none yet are a number each, and all of a tick for which there is none are refused together.
+func (a *arrivals) turn(now time.Duration) {
+	a.mu.Lock()
+	for _, b := range a.returned {
+		a.waiting.add(b)
+	}
+	a.returned = a.returned[:0]
+	a.mu.Unlock()
+	for s := range a.waiting.until(now) {
+		for _, b := range s.buyers {
+			if !a.send(b, now) {
+				a.refuse(b, now)
+			}
+		}
+		a.comeAgain(s.newcomers, a.waiting.at, now)
+	}
+	a.arrive(now)
+}
+
+// comeAgain dispatches newcomers that were all due at one time.
+func (a *arrivals) comeAgain(newcomers []time.Duration, due, now time.Duration) {
+	for len(newcomers) > 0 && a.send(buyer{arrived: newcomers[0], due: due}, now) {
+		newcomers = newcomers[1:]
+	}
+	left := a.refuseNewcomers(newcomers, now)
+	if a.window.has(due) {
+		recordTimes(a.own.lags, now-due, len(newcomers))
+		a.own.noFree += len(newcomers)
+		a.own.left += left
+	}
+}
+
+// arrive dispatches the buyers that arrive until now.
+func (a *arrivals) arrive(now time.Duration) {
+	a.arriving = a.arriving[:0]
+	for a.due <= now && a.due < a.window.to {
+		a.arriving = append(a.arriving, a.due)
+		a.due += time.Duration(a.random.ExpFloat64() * float64(time.Second) / a.rate)
+	}
+	counted, _ := slices.BinarySearch(a.arriving, a.window.from) // the first in the measured time
+	a.own.arrived += len(a.arriving) - counted
+	sent := 0
+	for sent < len(a.arriving) && a.send(buyer{arrived: a.arriving[sent], due: a.arriving[sent]}, now) {
+		sent++
+	}
+	counted = max(counted, sent)
+	a.refuseNewcomers(a.arriving[sent:counted], now)
+	a.own.left += a.refuseNewcomers(a.arriving[counted:], now)
+	a.own.noFree += len(a.arriving) - counted
+	for _, at := range a.arriving[counted:] {
+		record(a.own.lags, now-at)
+	}
+}
+
+// send gives a buyer a free connection. It returns false if there is none.
+func (a *arrivals) send(b buyer, now time.Duration) bool {
+	select {
+	case s := <-a.free:
+		if a.window.has(b.due) {
+			record(a.own.lags, now-b.due)
+		}
+		if b.n == 0 {
+			b.n = a.next.Add(1)
+		}
+		s.next <- b
+		return true
+	default:
+		return false
+	}
+}
+
+// refuse has a buyer come again that found no free connection.
+func (a *arrivals) refuse(b buyer, now time.Duration) {
 	counted := a.window.has(b.due)
 	if counted {
 		record(a.own.lags, now-b.due)
-	}
-	select {
-	case s := <-a.free:
-		s.next <- b
-		return
-	default:
-	}
-	if counted {
 		a.own.noFree++
 	}
 	wait := retryWait + time.Duration(float64(retryWait)/2*a.random.Float64())
@@ -121,36 +182,19 @@ func (a *arrivals) send(b buyer, now time.Duration) {
 	a.waiting.add(b)
 }
 
-// wheel holds buyers by the tick in which they are due. It is much cheaper than a heap where hundreds of thousands
-// wait.
-type wheel struct {
-	at    time.Duration // everything due before is out
-	slots [][]buyer
-}
-
-// add adds a buyer. One that is due already comes out next.
-func (w *wheel) add(b buyer) {
-	i := int(max(b.due-w.at, 0) / tick)
-	for len(w.slots) <= i {
-		w.slots = append(w.slots, nil)
-	}
-	w.slots[i] = append(w.slots[i], b)
-}
-
-// until yields the buyers whose tick is over. Buyers may be added meanwhile.
-func (w *wheel) until(now time.Duration) func(yield func(buyer) bool) {
-	return func(yield func(buyer) bool) {
-		for w.at+tick <= now {
-			var out []buyer
-			if len(w.slots) > 0 {
-				out, w.slots = w.slots[0], w.slots[1:]
-			}
-			w.at += tick
-			for _, b := range out {
-				if !yield(b) {
-					return
-				}
-			}
+// refuseNewcomers has newcomers come again that found no free connection, after waits of whole ticks. It returns how
+// many leave instead.
+func (a *arrivals) refuseNewcomers(newcomers []time.Duration, now time.Duration) (left int) {
+	const ticks = retryWait / 2 / tick
+	slots := a.waiting.from(now+retryWait, int(ticks))
+	soonest := now + retryWait + tick
+	for _, arrived := range newcomers {
+		i := a.random.Uint32N(uint32(ticks))
+		if soonest+time.Duration(i)*tick > arrived+a.crowd.Patience {
+			left++
+			continue
 		}
+		slots[i].newcomers = append(slots[i].newcomers, arrived)
 	}
+	return left
 }

@@ -170,7 +170,7 @@ func (f *fleet) close() {
 
 // buyer is one who comes for a reservation and its confirmation.
 type buyer struct {
-	n       uint64
+	n       uint64        // its number; 0 before the first request of an open loop's buyer
 	arrived time.Duration // when the first attempt was due
 	due     time.Duration // when the next request is due
 	held    bool          // the reservation was accepted

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
 )
 
 func containsPipelined(label string) bool { return strings.Contains(label, "PIPELINED") }
@@ -185,38 +184,6 @@ func TestBrokenConnections(t *testing.T) {
 		m := made(t, tt, crowd{Connections: 2, New: true}, 0, d)
 		require.Equal(t, m.Results["reserve"]["connection lost"], m.broken())
 		return m.broken() > 0 && m.Results["reserve"]["ok"] > 0
-	})
-}
-
-// The wheel yields every buyer once, never before it is due and at the first turn after its tick.
-func TestWheel(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		start := time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "start"))
-		w := wheel{at: start}
-		due := map[uint64]time.Duration{}
-		now, n := start, uint64(0)
-		for range rapid.IntRange(1, 50).Draw(t, "turns") {
-			for range rapid.IntRange(0, 5).Draw(t, "added") {
-				n++
-				b := buyer{n: n, due: now + time.Duration(rapid.Int64Range(-int64(tick), int64(20*tick)).Draw(t, "wait"))}
-				w.add(b)
-				due[n] = b.due
-			}
-			now += time.Duration(rapid.Int64Range(0, int64(5*tick)).Draw(t, "step"))
-			for b := range w.until(now) {
-				at, ok := due[b.n]
-				require.True(t, ok, "once")
-				require.LessOrEqual(t, at, now)
-				delete(due, b.n)
-			}
-			for _, at := range due {
-				require.Greater(t, at, now-2*tick, "late")
-			}
-		}
-		for b := range w.until(now + 30*tick) {
-			delete(due, b.n)
-		}
-		require.Empty(t, due)
 	})
 }
 

@@ -20,8 +20,8 @@ func comingIn(connections int, p pauses, whole time.Duration, parts int) []int {
 	return coming
 }
 
-// A closed loop has its rate from the beginning: each half of the first think time has as many buyers as each half of the
-// fifth.
+// A closed loop has its rate from the beginning: each half of the first think time has as many buyers as each half of
+// the fifth.
 func TestClosedLoopIsSteadyFromTheBeginning(t *testing.T) {
 	const connections, think = 10_000, 5 * time.Second
 	for half, n := range comingIn(connections, steady(think), 5*think, 10) {

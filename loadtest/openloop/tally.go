@@ -14,8 +14,11 @@ const longest = 120_000_000
 // newHistogram makes a histogram of latencies from a microsecond to longest, with three significant digits.
 func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(1, longest, 3) }
 
-func record(h *hdrhistogram.Histogram, d time.Duration) {
-	_ = h.RecordValue(min(max(d.Microseconds(), 1), longest)) // in range, so there is no error
+func record(h *hdrhistogram.Histogram, d time.Duration) { recordTimes(h, d, 1) }
+
+// recordTimes records a duration n times.
+func recordTimes(h *hdrhistogram.Histogram, d time.Duration, n int) {
+	_ = h.RecordValues(min(max(d.Microseconds(), 1), longest), int64(n)) // in range, so there is no error
 }
 
 // tallies is how many tallies the connections of a load share: few, since histograms are large, and more than there are
