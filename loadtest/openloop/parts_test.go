@@ -62,7 +62,7 @@ func TestStorm(t *testing.T) {
 	require.Equal(t, 20, r.Loads["storm"][0].Handshakes)
 }
 
-// A storm is compared with the peak from its second second on, and with the goal for its first sale.
+// A storm is compared with the capacity from its second second on, and with the goal for its first sale.
 func TestStormGoals(t *testing.T) {
 	c := stormCommand{Connections: 10, Within: time.Second}
 	for _, is := range []struct {

@@ -25,7 +25,7 @@ type stormCommand struct {
 // The goals of a storm.
 const (
 	firstSaleGoal = 200 * time.Millisecond
-	stormShare    = 0.5 // of the peak, from the second second on
+	stormShare    = 0.5 // of the capacity, from the second second on
 )
 
 // Run lets the storm come.
@@ -34,7 +34,7 @@ func (c stormCommand) Run(ctx context.Context) error {
 		c.Connections, c.Seconds = max(1, c.Connections/10), 2
 	}
 	who := crowd{Connections: c.Connections, Patience: time.Minute, Pipeline: 1, Seed: c.Seed}
-	peak, err := capacityOf(ctx, &c.Target, who, time.Duration(c.Seconds)*time.Second/4)
+	capacity, err := capacityOf(ctx, &c.Target, who, time.Duration(c.Seconds)*time.Second/4)
 	if err != nil {
 		return err
 	}
@@ -51,16 +51,16 @@ func (c stormCommand) Run(ctx context.Context) error {
 	}
 	m.print(os.Stdout)
 	total := l.total()
-	return c.report(m, total, total.firstSale-l.window.from, peak).conclude(c.Report, c.Quick)
+	return c.report(m, total, total.firstSale-l.window.from, capacity).conclude(c.Report, c.Quick)
 }
 
 // report compares the storm with its goals.
-func (c stormCommand) report(m *measurement, total *counts, first time.Duration, peak float64) *partReport {
+func (c stormCommand) report(m *measurement, total *counts, first time.Duration, capacity float64) *partReport {
 	var seconds []string
 	half := true
 	for i, n := range total.sales {
 		seconds = append(seconds, rounded(float64(n)))
-		half = half && (i == 0 || float64(n) >= stormShare*peak)
+		half = half && (i == 0 || float64(n) >= stormShare*capacity)
 	}
 	what := fmt.Sprintf("%s connections that come in %s and buy (%s)", humanize.Comma(int64(c.Connections)), c.Within,
 		cmp.Or(m.Protocol, "plain"))
@@ -72,7 +72,7 @@ func (c stormCommand) report(m *measurement, total *counts, first time.Duration,
 		{What: what + ": the first sale", Figure: figure, Goal: fmt.Sprintf("below %d ms", firstSaleGoal.Milliseconds()),
 			Met: total.sold > 0 && first < firstSaleGoal},
 		{What: "the same: sales in each second", Figure: strings.Join(seconds, ", "),
-			Beside: fmt.Sprintf("the peak, with %d connections: %s", capacityConnections, rounded(peak)),
-			Goal:   "half of the peak from the second second on", Met: half},
+			Beside: fmt.Sprintf("the capacity, with %d connections: %s", capacityConnections, rounded(capacity)),
+			Goal:   "half of the capacity from the second second on", Met: half},
 	}}
 }

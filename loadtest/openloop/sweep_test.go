@@ -59,7 +59,8 @@ func TestSweep(t *testing.T) {
 	require.NotContains(t, string(picture), "NaN")
 }
 
-// A series is judged by its load of ten times the capacity against its peak, and by the confirmations of all loads.
+// A series is judged by its load of ten times the capacity against the larger of its peak and its capacity, and by the
+// confirmations of all loads.
 func TestGoals(t *testing.T) {
 	load := func(goodput, p99 float64, confirms int) *measurement {
 		return &measurement{Goodput: goodput, ConfirmsRefused: confirms,
@@ -73,6 +74,26 @@ func TestGoals(t *testing.T) {
 	} {
 		require.Contains(t, verdict(s.goals()), want)
 	}
+}
+
+// The table has the share of the peak of a row's own loads and that of the capacity.
+func TestSharesInTheTable(t *testing.T) {
+	of := func(capacity float64, goodputs ...float64) string {
+		s := &series{Name: "kept", Capacity: capacity}
+		for _, goodput := range goodputs {
+			s.Loads = append(s.Loads, &measurement{Goodput: goodput})
+		}
+		rows := (&sweepReport{Connections: 80, Series: []*series{s}}).rows()
+		require.Equal(t, strings.Count(rows[0], "|"), strings.Count(rows[1], "|"))
+		require.Equal(t, strings.Count(rows[0], "|"), strings.Count(rows[2], "|"))
+		cells := strings.Split(rows[2], " | ")
+		return strings.Join(cells[2:6], "; ") + "; " + cells[len(cells)-1]
+	}
+	const missed = "not reached: goodput at 10 times the capacity is at least 0.9 of the larger of peak and capacity |"
+	require.Equal(t, "1,000; 800; 760; 0.95 / 0.76; "+missed, of(1000, 100, 800, 760))
+	require.Equal(t, "800; 1,000; 760; 0.76 / 0.95; "+missed, of(800, 100, 1000, 760))
+	require.Equal(t, "800; 810; 800; 0.99 / 1.00; reached |", of(800, 100, 810, 800))
+	require.Equal(t, "800; 0; 0; 0.00 / 0.00; "+missed, of(800, 0))
 }
 
 func TestRounded(t *testing.T) {

@@ -84,19 +84,28 @@ func partRows(reports string) (rows []string, err error) {
 // rows returns the sweep as a Markdown table, one row for each client and loop.
 func (r *sweepReport) rows() []string {
 	rows := []string{fmt.Sprintf("| %s connections, one request at a time | loop | capacity, sales/s | peak | at %d × "+
-		"| ratio | reserve at %d ×, p50 / p99 ms | confirm, p50 / p99 ms | refused/s | confirmations refused "+
-		"| client's processors | handshakes delayed by the client itself, p50 ms | goals |",
+		"| of peak / of capacity | reserve at %d ×, p50 / p99 ms | confirm, p50 / p99 ms | refused/s "+
+		"| confirmations refused | client's processors | handshakes delayed by the client itself, p50 ms | goals |",
 		humanize.Comma(int64(r.Connections)), overload, overload),
 		"| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"}
 	for _, s := range r.Series {
 		m := s.most()
 		res, con := m.Accepted[reserving.String()], m.Accepted[confirming.String()]
-		rows = append(rows, fmt.Sprintf("| %s | %s | %s | %s | %s | %.2f | %s / %s | %s / %s | %s | %d | %.2f | %s | %s |",
-			clientNames[s.Name], loopName(s.Open)[:len(loopName(s.Open))-len(" loop")], rounded(s.Capacity), rounded(s.peak()),
-			rounded(m.Goodput), m.Goodput/s.peak(), rounded(res.P50), rounded(res.P99), rounded(con.P50), rounded(con.P99),
-			rounded(m.Overloads), s.confirmsRefused(), m.GeneratorCPU, rounded(m.Queued.P50), verdict(s.goals())))
+		rows = append(rows, fmt.Sprintf("| %s | %s | %s | %s | %s | %.2f / %.2f | %s / %s | %s / %s | %s | %d | %.2f | %s "+
+			"| %s |", clientNames[s.Name], strings.TrimSuffix(loopName(s.Open), " loop"), rounded(s.Capacity),
+			rounded(s.peak()), rounded(m.Goodput), share(m.Goodput, s.peak()), share(m.Goodput, s.Capacity),
+			rounded(res.P50), rounded(res.P99), rounded(con.P50), rounded(con.P99), rounded(m.Overloads),
+			s.confirmsRefused(), m.GeneratorCPU, rounded(m.Queued.P50), verdict(s.goals())))
 	}
 	return rows
+}
+
+// share returns a part of a whole; 0 if there is none.
+func share(part, whole float64) float64 {
+	if whole == 0 {
+		return 0
+	}
+	return part / whole
 }
 
 // clientNames are the clients of a sweep as the table shows them.
