@@ -73,7 +73,7 @@ func (l *limiter) admit(now int64) bool {
 }
 
 // note logs a request, or counts that it was left out.
-func (a *accessLog) note(c *conn, seen *observation, took time.Duration, now int64) {
+func (a *accessLog) note(c *conn, seen *observation, took time.Duration, now int64, cut bool) {
 	why := kindSampled
 	switch {
 	case seen.overloaded:
@@ -84,7 +84,7 @@ func (a *accessLog) note(c *conn, seen *observation, took time.Duration, now int
 		why = kindSlow
 	}
 	if a.kinds[why].admit(now) {
-		a.write(c, seen, took, why)
+		a.write(c, seen, took, why, cut)
 	} else {
 		a.left[why].Add(1)
 	}
@@ -134,7 +134,7 @@ var traceParentHeader = []byte(correlation.TraceParent)
 const maxParent = 128
 
 // write writes a line.
-func (a *accessLog) write(c *conn, seen *observation, took time.Duration, why kind) {
+func (a *accessLog) write(c *conn, seen *observation, took time.Duration, why kind, cut bool) {
 	l := seen.line
 	attributes := []slog.Attr{
 		slog.String("why", kindNames[why]),
@@ -149,6 +149,9 @@ func (a *accessLog) write(c *conn, seen *observation, took time.Duration, why ki
 		slog.String("key", seen.caller.Name),
 		slog.String("remote", c.RemoteAddr().String()),
 		slog.String("request_id", string(l.text[l.path:l.id])),
+	}
+	if cut {
+		attributes = append(attributes, slog.Bool("cut", true))
 	}
 	a.log.LogAttrs(context.Background(), slog.LevelInfo, "request", append(attributes, traceOf(l.text[l.id:l.end])...)...)
 }

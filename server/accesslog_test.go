@@ -77,14 +77,14 @@ func TestAccessLogIsBounded(t *testing.T) {
 	now := int64(1)
 	note := func(status int, took time.Duration, times int) {
 		for range times {
-			a.note(c, &observation{status: status, line: &line{}}, took, now)
+			a.note(c, &observation{status: status, line: &line{}}, took, now, false)
 		}
 	}
 	note(200, time.Millisecond, 1000)
 	note(503, time.Millisecond, 1000)
 	note(200, time.Second, 1000)
 	for range 1000 {
-		a.note(c, &observation{status: 503, overloaded: true, line: &line{}}, time.Second, now)
+		a.note(c, &observation{status: 503, overloaded: true, line: &line{}}, time.Second, now, false)
 	}
 	kinds := func() map[any]int {
 		n := map[any]int{}
@@ -170,7 +170,7 @@ func FuzzAccessLog(f *testing.F) {
 			c := &conn{Conn: silent{}, seen: o.timeline()}
 			c.seen.read()
 			c.seen.count(ctx, c.seen.begin(&ctx.Request.Header, c.seen.last))
-			c.seen.wrote()
+			c.seen.wrote(nil)
 			c.seen.end(c)
 		}
 		var got map[string]any
@@ -207,13 +207,13 @@ func TestAccessLogOfPipelinedRequests(t *testing.T) {
 	var paths []any
 	for round := range 5 {
 		answer("/first")
-		c.seen.wrote() // it did not fit the buffer
+		c.seen.wrote(nil) // it did not fit the buffer
 		for range round {
 			answer("/second")
 		}
 		c.seen.end(c) // reads the rest of the third
 		answer("/third")
-		c.seen.wrote()
+		c.seen.wrote(nil)
 		c.seen.end(c)
 		require.Empty(t, c.seen.answered)
 	}

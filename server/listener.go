@@ -253,7 +253,7 @@ func (c *conn) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	n, err := c.Conn.Write(p)
-	c.seen.wrote()
+	c.seen.wrote(err)
 	c.inFlight.Store(false)
 	if err != nil {
 		c.written() // no more of it will be, and with TLS it takes 5 s to close a connection whose client does not read
@@ -267,7 +267,7 @@ func (c *conn) Write(p []byte) (int, error) {
 func (c *conn) Close() error {
 	err := net.ErrClosed
 	c.once.Do(func() {
-		c.seen.end(c)
+		c.seen.close(c)
 		if c.graceful.Load() {
 			c.linger()
 		}

@@ -61,7 +61,7 @@ type observation struct {
 // A client's wait begins when the first byte of its request is read, so it includes the request's body and the wait for
 // a turn. It ends when the answer's last byte was passed to the system, or to TLS. It does not include a handshake. Of
 // pipelined requests, one whose first byte arrived together with its predecessor's counts from that read; and answers
-// that are written together end together.
+// that are written together end together. The wait for an answer that was cut ends when its write failed.
 type observer struct {
 	began   time.Time
 	stripes []stripe
@@ -99,13 +99,16 @@ const (
 	resultOK      result = iota // a status below 400
 	resultRefused               // 4xx: by a rule
 	resultFailed                // 5xx
+	resultCut                   // any, but it was not written whole: the client has hung up, or read too slowly
 	results
 )
 
-var resultNames = [results]string{"ok", "refused", "failed"}
+var resultNames = [results]string{"ok", "refused", "failed", "cut"}
 
-func resultOf(status int) result {
+func resultOf(status int, cut bool) result {
 	switch {
+	case cut:
+		return resultCut
 	case status >= fasthttp.StatusInternalServerError:
 		return resultFailed
 	case status >= fasthttp.StatusBadRequest:
@@ -138,7 +141,8 @@ type timeline struct {
 
 	first   int64 // when the first byte of the request that is being read arrived; 0 between requests
 	last    int64 // the end of the last read
-	written int64 // the end of the last write
+	written int64 // the end of the last write that succeeded
+	failed  int64 // the end of the write that failed, the connection's last; 0 before
 
 	owed     atomic.Bool   // answered is not empty: whoever resets this uses it
 	answered []observation // not known to be written
@@ -160,8 +164,14 @@ func (t *timeline) read() {
 	}
 }
 
-// wrote notes that bytes were written.
-func (t *timeline) wrote() { t.written = t.observer.now() }
+// wrote notes that bytes were written, or could not be.
+func (t *timeline) wrote(err error) {
+	if now := t.observer.now(); err == nil {
+		t.written = now
+	} else {
+		t.failed = now
+	}
+}
 
 // begin returns the observation of the next request.
 func (t *timeline) begin(h *fasthttp.RequestHeader, began int64) *observation {
@@ -206,21 +216,14 @@ func (t *timeline) count(ctx *fasthttp.RequestCtx, seen *observation) {
 	t.owed.Store(true)
 }
 
-// end ends the requests whose answers were written. The worker calls it when it reads again, and whoever closes the
-// connection.
+// end ends the requests whose answers were written. The worker calls it when it reads again.
 func (t *timeline) end(c *conn) {
 	if !t.owed.CompareAndSwap(true, false) {
 		return
 	}
-	ended := 0
-	for ended < len(t.answered) && t.answered[ended].began < t.written {
-		seen := &t.answered[ended]
-		took := time.Duration(t.written - seen.arrived)
-		orMake(&t.stripe.latencies[seen.route][resultOf(seen.status)]).Observe(took)
-		if t.observer.access != nil {
-			t.observer.access.note(c, seen, took, t.written)
-		}
-		ended++
+	ended := t.sent()
+	for i := range ended {
+		t.observe(c, &t.answered[i], t.written, false)
 	}
 	left := len(t.answered) - ended // pipelined, while the body of the next request is read
 	for i := range left {
@@ -231,6 +234,42 @@ func (t *timeline) end(c *conn) {
 	} else if cap(t.answered) > mostKept {
 		t.answered = nil
 	}
+}
+
+// sent returns how many of the answered requests have their answer. A write has all that was answered before it, or the
+// first part of the last. If a later write has failed, that part may be all that was written of it.
+func (t *timeline) sent() (n int) {
+	for n < len(t.answered) && t.answered[n].began < t.written {
+		n++
+	}
+	if t.failed != 0 && n > 0 {
+		n--
+	}
+	return n
+}
+
+// observe observes one wait.
+func (t *timeline) observe(c *conn, seen *observation, ended int64, cut bool) {
+	took := time.Duration(ended - seen.arrived)
+	orMake(&t.stripe.latencies[seen.route][resultOf(seen.status, cut)]).Observe(took)
+	if t.observer.access != nil {
+		t.observer.access.note(c, seen, took, ended, cut)
+	}
+}
+
+// close ends the requests of a connection that is closed: answers that are not written now never will be. Whoever
+// closes the connection calls it.
+func (t *timeline) close(c *conn) {
+	if t.end(c); !t.owed.CompareAndSwap(true, false) {
+		return
+	}
+	if t.failed == 0 {
+		t.failed = t.observer.now()
+	}
+	for i := range t.answered {
+		t.observe(c, &t.answered[i], t.failed, true)
+	}
+	t.answered = nil
 }
 
 // serve answers one request. During a shutdown it is the last of its connection.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -193,14 +194,103 @@ func TestTimelineForgetsWhatWasWritten(t *testing.T) {
 	}
 	c.seen.end(c)
 	require.Len(t, c.seen.answered, 10*mostKept, "nothing was written")
-	c.seen.wrote()
+	c.seen.wrote(nil)
 	answer()
 	c.seen.end(c)
 	require.Len(t, c.seen.answered, 1, "the last was answered after the write")
-	c.seen.wrote()
+	c.seen.wrote(nil)
 	c.seen.end(c)
 	require.Empty(t, c.seen.answered)
 	require.LessOrEqual(t, cap(c.seen.answered), mostKept)
+}
+
+// hangingUp is a listener of connections that take so many bytes, and fail to take more.
+type hangingUp struct {
+	net.Listener
+	takes int
+}
+
+func (l hangingUp) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &hungUp{c, l.takes}, nil
+}
+
+type hungUp struct {
+	net.Conn
+	takes int
+}
+
+func (c *hungUp) Write(p []byte) (int, error) {
+	n := min(len(p), c.takes)
+	c.takes -= n
+	n, err := c.Conn.Write(p[:n])
+	if err == nil && n < len(p) {
+		err = errors.New("the client has hung up")
+	}
+	return n, err
+}
+
+// sendTo sends requests on a connection that takes so many bytes of the answers, and returns what arrived.
+func (f *fixture) sendTo(takes int, requests string) []byte {
+	ln := must(net.Listen("tcp", "127.0.0.1:0"))(f.t)
+	served := make(chan error, 1)
+	go func() { served <- f.server.Serve(hangingUp{ln, takes}) }()
+	f.t.Cleanup(func() {
+		f.stop()
+		require.NoError(f.t, <-served)
+	})
+	c := must(net.Dial("tcp", ln.Addr().String()))(f.t)
+	defer c.Close()
+	_, err := io.WriteString(c, requests)
+	require.NoError(f.t, err)
+	require.NoError(f.t, c.(*net.TCPConn).CloseWrite())
+	arrived, _ := io.ReadAll(c) // a reset is an end too
+	return arrived
+}
+
+// An answer that could not be written whole is counted by its status, but its client's wait is that of one that was cut
+// off. That is so whether a part of it was written or nothing.
+func TestCutAnswersAreNotCountedAsSent(t *testing.T) {
+	const (
+		small = "GET /v1/phases HTTP/1.1\r\nHost: x\r\n\r\n"
+		large = "GET /openapi.yaml HTTP/1.1\r\nHost: x\r\n\r\n"
+		block = 4096 // fasthttp's buffer: answers to pipelined requests are written when it is full
+		many  = 100
+	)
+	size := len(start(t, nil).sendTo(1<<20, small))
+	require.NotZero(t, block%size, "an answer would end with a block")
+	for _, c := range []struct {
+		name     string
+		takes    int
+		requests string
+		sent     int
+		cut      int // some for those that were answered before the write failed
+	}{
+		{"nothing of one", 0, small, 0, 1},
+		{"a part of one", size - 1, small, 0, 1},
+		{"the first block of one", block, large, 0, 1},
+		{"all of two", 1 << 20, small + large, 2, 0},
+		{"nothing of many", 0, strings.Repeat(small, many), 0, block/size + 1},
+		{"the first block of many", block, strings.Repeat(small, many), block / size, 2*block/size + 1 - block/size},
+		{"the second of two", block, small + large, 1, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f, log := startLogged(t, AccessLog{PerSecond: 1_000_000, Slow: 1}, nil)
+			f.sendTo(c.takes, c.requests)
+			until(t, func() bool { return f.server.Stats().Connections == 0 }, "the connection is closed")
+			sum := map[string]int{}
+			for _, l := range f.server.Stats().Latencies {
+				sum[l.Result] += int(l.Count())
+			}
+			require.Equal(t, map[string]int{"ok": c.sent, "cut": c.cut}, map[string]int{"ok": sum["ok"], "cut": sum["cut"]})
+			require.EqualValues(t, c.sent+c.cut, f.server.Stats().Answers[200], "by status")
+			require.Len(t, logged(t, log), c.sent+c.cut)
+			require.Equal(t, c.cut, strings.Count(log.String(), `"cut":true`))
+		})
+	}
 }
 
 // Every answer has a Request-Id: the client's if it is good, or else a new one. So have refusals before the handler.
@@ -257,7 +347,7 @@ func benchmarkObserve(b *testing.B, access bool) {
 		seen := c.seen.begin(&ctx.Request.Header, c.seen.last)
 		seen.route = routeReserve
 		c.seen.count(ctx, seen)
-		c.seen.wrote()
+		c.seen.wrote(nil)
 		c.seen.end(c)
 	}
 }

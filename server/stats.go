@@ -9,7 +9,7 @@ import (
 type Stats struct {
 	Answers     map[int]uint64 // responses so far, by HTTP status
 	ByKey       []KeyAnswers   // the same, by the caller's key and the route as well
-	Latencies   []Latencies    // of the responses that were written
+	Latencies   []Latencies    // of the responses that were written, or could not be
 	Connections int            // open, on all listeners
 	Buffered    Buffered
 	ListsMade   uint64 // lists of sessions or stock that were encoded so far
@@ -125,8 +125,9 @@ func (c *statusCounts) addTo(sum *[len(statuses)]uint64) {
 	}
 }
 
-// Latencies are how long clients waited on one route, with one result: ok (a status below 400), refused (4xx) or failed
-// (5xx). A wait begins when the first byte of the request is read and ends when the response is written.
+// Latencies are how long clients waited on one route, with one result: ok (a status below 400), refused (4xx), failed
+// (5xx), or cut if the response could not be written whole. A wait begins when the first byte of the request is read.
+// It ends when the response is written, or its write has failed.
 type Latencies struct {
 	Route, Result string
 	latency.Counts
