@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"time"
 
 	"github.com/seathold/seathold/engine"
 )
@@ -24,11 +23,8 @@ func (x *exchange) inTurn(u urgency, answer func(*exchange)) {
 	if x.seen.route == routeBatch {
 		w.rounds = 1 + len(x.ctx.Request.Body())/bytesPerRound
 	}
-	w.arrived = time.Time{}
 	taken := s.turns.take(w)
-	if !w.arrived.IsZero() {
-		x.seen.waited = time.Since(w.arrived)
-	}
+	x.seen.waited = w.waited
 	if !taken { // from now on it takes its connection only
 		s.keyLimit.leave(x.caller.Index)
 		s.discard(x.ctx, x.conn())
@@ -37,7 +33,7 @@ func (x *exchange) inTurn(u urgency, answer func(*exchange)) {
 		return
 	}
 	defer s.keyLimit.leave(x.caller.Index)
-	defer s.turns.leave()
+	defer s.turns.leave(u)
 	x.workspace = s.workspaces.Get().(*workspace)
 	answer(x)
 	s.workspaces.Put(x.workspace) // not after a panic, which may leave it in any state

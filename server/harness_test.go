@@ -111,8 +111,14 @@ func startWith(t testing.TB, clock *handClock, e *engine.Engine, change func(*Op
 // takeAllTurns takes all turns, and makes others wait for no more than a moment, each time. The result leaves them.
 func (f *fixture) takeAllTurns() (leave func()) {
 	f.server.turns.longest, f.server.turns.hold = time.Millisecond, 0
+	// So that their number stays.
+	require.Eventually(f.t, func() bool { return f.server.turns.paced.CompareAndSwap(false, true) }, patience,
+		time.Millisecond)
 	all := f.server.turns.free.Swap(0)
-	return func() { f.server.turns.give(all) }
+	return func() {
+		f.server.turns.paced.Store(false)
+		f.server.turns.give(all)
+	}
 }
 
 // overTLS adds a listener with TLS, and returns the fixture of its clients.

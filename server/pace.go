@@ -1,8 +1,8 @@
 package server
 
 import (
+	"runtime"
 	"runtime/metrics"
-	"time"
 )
 
 // pace adapts the number of turns to what the processors can do.
@@ -10,58 +10,76 @@ import (
 // With too many turns requests wait in Go's scheduler, which knows neither their urgency nor their caller, and whatever
 // else happens waits there with them: a read, a response, the journal's writer. With too few the processors are idle
 // while requests wait for the journal. The right number depends on the processors, the journal and the requests. So it
-// follows what is to be kept short: how long a goroutine that can run waits until it does. While that is longer than
-// longestDelay, turns are taken away; while it is shorter and requests wait for turns, turns are added. CockroachDB's
-// admission control uses the same signal.
+// follows what is to be kept short, the queue of the scheduler: the goroutines that could run and wait for a processor.
+// While there are more than longest, turns are taken away; while there are clearly fewer and requests wait for turns,
+// turns are added. Their number, unlike the time for which they wait, does not depend on what else the machine does:
+// fewer turns would not shorten a wait for other programs. CockroachDB's admission control uses the same signal.
+//
+// The queue has two lengths. A long one is cheap: the processors never run dry between two groups of the journal, and
+// what they do for one goroutine is little beside what they do for many. But whatever happens passes the queue several
+// times. So while a caller with a crowd competes with others, the queue is short, at the cost of the crowd.
 type pace struct {
 	fewest, most int64
-	delay        func() time.Duration // what goroutines waited to run since the last call
+	runnable     func() float64 // goroutines that wait for a processor
+
+	processors float64
+	queue      float64 // moving average of runnable
+	beside     uint64  // turnQueue.beside at the last call of next
+	short      int     // calls of next for which the queue is still short
 }
 
 const (
-	// paceEvery is how often the number of turns is adapted.
-	paceEvery = 20 * time.Millisecond
-	// longestDelay is what goroutines may wait to run under overload.
-	longestDelay = time.Millisecond
-	// delayed is the share of goroutines whose wait delay leaves out.
-	delayed = 0.1
+	// longQueue is how many goroutines may wait for each processor. A request takes about 25 µs of a processor, so they
+	// wait for less than 2 ms.
+	longQueue = 64
+	// shortQueue is the same while a crowd competes with others.
+	shortQueue = 16
+	// stayShort is for how many calls of next, a second, the queue stays short.
+	stayShort = 500
+	// paceSamples is how many samples the average follows.
+	paceSamples = 8
 )
 
-// next returns how many turns there should be, after so many. wanted is whether requests wait for more.
-func (p *pace) next(limit int64, wanted bool) int64 {
-	switch delay := p.delay(); {
-	case delay > longestDelay:
-		return max(p.fewest, limit-max(1, limit/8))
-	case wanted:
-		return min(p.most, limit+max(1, limit/16))
+// newPace makes the pace of at most so many turns.
+func newPace(most int64) pace {
+	processors := int64(runtime.GOMAXPROCS(0))
+	return pace{most: most, fewest: min(most, fewestPerCPU*processors), processors: float64(processors),
+		runnable: runnableGoroutines()}
+}
+
+// next returns how many turns there should be, after so many, when so many goroutines can run. wanted is whether
+// requests wait for more; beside is turnQueue.beside.
+func (p *pace) next(limit int64, runnable float64, wanted bool, beside uint64) int64 {
+	if p.short > 0 {
+		p.short--
+	}
+	if beside != p.beside {
+		p.beside, p.short = beside, stayShort
+	}
+	p.queue += (runnable - p.queue) / paceSamples
+	longest := longQueue * p.processors
+	if p.short > 0 {
+		longest = shortQueue * p.processors
+	}
+	switch {
+	case p.queue > longest:
+		return max(p.fewest, limit-max(1, limit/32))
+	case !wanted:
+		return limit
+	case p.queue < p.processors/2: // they are idle: all wait for the journal
+		return min(p.most, limit+max(1, limit/8))
+	case p.queue < longest*3/4:
+		return min(p.most, limit+max(1, limit/32))
 	}
 	return limit
 }
 
-// schedulerDelay returns a function that reports the time within which all but the delayed share of the goroutines ran
-// that became runnable since its last call; 0 if there were none.
-func schedulerDelay() func() time.Duration {
-	sample := []metrics.Sample{{Name: "/sched/latencies:seconds"}}
-	var before []uint64
-	return func() time.Duration {
+// runnableGoroutines returns a function that reports how many goroutines could run and wait for a processor. One
+// goroutine at a time may call it.
+func runnableGoroutines() func() float64 {
+	sample := []metrics.Sample{{Name: "/sched/goroutines/runnable:goroutines"}}
+	return func() float64 {
 		metrics.Read(sample)
-		h := sample[0].Value.Float64Histogram()
-		if before == nil {
-			before = make([]uint64, len(h.Counts))
-		}
-		total := uint64(0)
-		for i, n := range h.Counts {
-			before[i], total = n-before[i], total+n-before[i]
-		}
-		above, bound := uint64(float64(total)*delayed), len(before)
-		for sum := uint64(0); bound > 0 && sum <= above; {
-			bound--
-			sum += before[bound]
-		}
-		copy(before, h.Counts)
-		if total == 0 {
-			return 0
-		}
-		return time.Duration(h.Buckets[bound] * float64(time.Second))
+		return float64(sample[0].Value.Uint64())
 	}
 }

@@ -41,7 +41,7 @@ func (s *Server) overload() Overload {
 	for u, name := range urgencyNames {
 		o.Waiting[name] = t.queue.lanes[u].count
 	}
-	o.Waiting["refused"] = int(t.held.Load())
+	o.Waiting["refused"] = t.held.count
 	return o
 }
 

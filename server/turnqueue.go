@@ -48,25 +48,74 @@ type waiter struct {
 	urgency urgency
 	rounds  int // its cost: how many requests of others are served in return
 
-	arrived  time.Time   // when it began to wait; zero if it did not
-	deadline time.Time   // when it gives up; zero for never
-	held     *time.Timer // of turns.holdBack; nil until it is used
+	arrived  time.Time     // when it began to wait
+	waited   time.Duration // how long it waited until it was served or refused; 0 if it did not wait
+	deadline time.Time     // when it gives up; zero for never
+	held     *time.Timer   // of turns.holdBack; nil until it is used
 
-	line         *waitLine
-	prev, next   *waiter // in its line
-	older, newer *waiter // of those with a deadline
+	line  *waitLine
+	links [orders]struct{ before, after *waiter } // in the lists that it is in
+}
+
+// order is one of the lists that a waiter may be in.
+type order int
+
+const (
+	ofCaller order = iota // its line
+	ofAll                 // those with a deadline, or whose refusal is held back
+	orders
+)
+
+// waiters is a list, the first to come first. A waiter is in one list of each order.
+type waiters struct {
+	order       order
+	first, last *waiter
+	count       int
+}
+
+// push adds a waiter at the end.
+func (l *waiters) push(w *waiter) {
+	own := &w.links[l.order]
+	if own.before = l.last; own.before == nil {
+		l.first = w
+	} else {
+		own.before.links[l.order].after = w
+	}
+	l.last = w
+	l.count++
+}
+
+// remove removes a waiter that is in the list.
+func (l *waiters) remove(w *waiter) {
+	own := &w.links[l.order]
+	if own.before == nil {
+		l.first = own.after
+	} else {
+		own.before.links[l.order].after = own.after
+	}
+	if own.after == nil {
+		l.last = own.before
+	} else {
+		own.after.links[l.order].before = own.before
+	}
+	own.before, own.after = nil, nil
+	l.count--
 }
 
 // turnQueue orders the requests that wait for a turn: by urgency, then round robin between the callers, then first come
 // first served. It is bounded by the number of connections, since each waits with one request at most. turns guards it.
 type turnQueue struct {
-	lanes          [urgencies]lane
-	picks          uint64
-	oldest, newest *waiter   // of those with a deadline, in the order in which they came
-	spare          *waitLine // unused lines, by their next
+	lanes  [urgencies]lane
+	picks  uint64
+	beside uint64    // picks of callers without a crowd while another had one
+	aging  waiters   // those with a deadline, in the order in which they came
+	crowds int       // lines with a crowd
+	spare  *waitLine // unused lines, by their next
 }
 
-// lane has the requests of one urgency. Callers who wait are in a ring; those who do not have no memory.
+func newTurnQueue() turnQueue { return turnQueue{aging: waiters{order: ofAll}} }
+
+// lane has the requests of one urgency. Callers who wait are in a ring, and so are those who still owe rounds.
 type lane struct {
 	at    *waitLine // whose request is next
 	lines map[callerID]*waitLine
@@ -75,11 +124,10 @@ type lane struct {
 
 // waitLine has the requests of one caller and urgency.
 type waitLine struct {
-	caller      callerID
-	first, last *waiter
-	count       int
-	owed        int // rounds that others are served before this one is again
-	prev, next  *waitLine
+	waiters
+	caller     callerID
+	owed       int // rounds that others are served before this one is again
+	prev, next *waitLine
 }
 
 // push adds a request. If it has a deadline, that is no earlier than those of the requests before it.
@@ -89,24 +137,15 @@ func (q *turnQueue) push(w *waiter) {
 	if own == nil {
 		own = q.join(l, w.caller)
 	}
-	w.line, w.prev, w.next = own, own.last, nil
-	if own.last == nil {
-		own.first = w
-	} else {
-		own.last.next = w
+	w.line = own
+	own.push(w)
+	if own.count == crowd+1 {
+		q.crowds++
 	}
-	own.last = w
-	own.count++
 	l.count++
-	if w.deadline.IsZero() {
-		return
+	if !w.deadline.IsZero() {
+		q.aging.push(w)
 	}
-	if w.older = q.newest; w.older == nil {
-		q.oldest = w
-	} else {
-		w.older.newer = w
-	}
-	q.newest = w
 }
 
 // join adds a line as the last of the ring.
@@ -131,30 +170,42 @@ func (q *turnQueue) join(l *lane, caller callerID) *waitLine {
 	return own
 }
 
-// next returns whose turn is next, nil if nobody waits. It stays the same until something is pushed, picked or removed.
-func (q *turnQueue) next() *waiter {
-	l := q.lane()
+// next returns whose turn is next, nil if nobody waits; all: of all who wait, or of those who finish only. It stays the
+// same until something is pushed, picked or removed.
+func (q *turnQueue) next(all bool) *waiter {
+	l := q.lane(all)
 	if l == nil {
 		return nil
 	}
-	// Those who owe are passed over. Each step pays one round, so all steps together are no more than what was owed.
-	for l.at.owed > 0 && l.at.next != l.at {
-		l.at.owed--
-		l.at = l.at.next
+	// Those who owe are passed over. Each step pays one round or ends with a line, so all steps together are no more than
+	// what was owed and the lines that there were.
+	for {
+		at := l.at
+		switch {
+		case at.count > 0 && (at.owed == 0 || at.next == at):
+			return at.first
+		case at.owed > 0:
+			at.owed--
+			l.at = at.next
+		default:
+			q.leaveRing(l, at)
+		}
 	}
-	return l.at.first
 }
 
-// lane returns the lane whose turn is next, nil if all are empty.
-func (q *turnQueue) lane() *lane {
+// lane returns the lane whose turn is next, nil if all are empty; all: of all lanes, or of those who finish only.
+func (q *turnQueue) lane(all bool) *lane {
+	last := urgencies
+	switch {
+	case !all:
+		last = finishing + 1
 	// It is not one of the turns for buying.
-	if q.picks%browsingShare == browsingShare-2 && q.lanes[browsing].count > 0 {
+	case q.picks%browsingShare == browsingShare-2 && q.lanes[browsing].count > 0:
 		return &q.lanes[browsing]
-	}
-	if q.picks%buyingShare == buyingShare-1 && q.lanes[buying].count > 0 {
+	case q.picks%buyingShare == buyingShare-1 && q.lanes[buying].count > 0:
 		return &q.lanes[buying]
 	}
-	for u := range q.lanes {
+	for u := range last {
 		if q.lanes[u].count > 0 {
 			return &q.lanes[u]
 		}
@@ -167,49 +218,37 @@ func (q *turnQueue) pick(w *waiter) {
 	q.picks++
 	own := w.line
 	own.owed = w.rounds - 1
-	if own.count > crowd {
+	switch {
+	case own.count > crowd:
 		own.owed += crowdRounds
+	case q.crowds > 0:
+		q.beside++
 	}
 	q.lanes[w.urgency].at = own.next
 	q.remove(w)
 }
 
-// remove removes a request.
+// remove removes a request. Its line stays in the ring while it owes and others wait: who comes again with one request
+// at a time pays for it too.
 func (q *turnQueue) remove(w *waiter) {
 	own, l := w.line, &q.lanes[w.urgency]
-	if w.prev == nil {
-		own.first = w.next
-	} else {
-		w.prev.next = w.next
+	w.line = nil
+	own.remove(w)
+	if own.count == crowd {
+		q.crowds--
 	}
-	if w.next == nil {
-		own.last = w.prev
-	} else {
-		w.next.prev = w.prev
-	}
-	w.line, w.prev, w.next = nil, nil, nil
-	own.count--
 	l.count--
-	if own.count == 0 {
+	switch {
+	case l.count == 0:
+		for l.at != nil {
+			q.leaveRing(l, l.at)
+		}
+	case own.count == 0 && own.owed == 0:
 		q.leaveRing(l, own)
 	}
 	if !w.deadline.IsZero() {
-		q.removeDeadline(w)
+		q.aging.remove(w)
 	}
-}
-
-func (q *turnQueue) removeDeadline(w *waiter) {
-	if w.older == nil {
-		q.oldest = w.newer
-	} else {
-		w.older.newer = w.newer
-	}
-	if w.newer == nil {
-		q.newest = w.older
-	} else {
-		w.newer.older = w.older
-	}
-	w.older, w.newer = nil, nil
 }
 
 // leaveRing removes an empty line.

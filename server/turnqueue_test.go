@@ -9,6 +9,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+func newQueue() *turnQueue {
+	q := newTurnQueue()
+	return &q
+}
+
 // modelQueue is turnQueue as plain lists.
 type modelQueue struct{ lanes [urgencies][]*waiter }
 
@@ -44,7 +49,7 @@ func TestTurnQueue(t *testing.T) {
 	t.Log("seed", seed)
 	dice := rand.New(rand.NewPCG(seed, 0))
 	for range 40 {
-		q, m := &turnQueue{}, &modelQueue{}
+		q, m := newQueue(), &modelQueue{}
 		passed := [urgencies]passedOver{{}, {}, {}}
 		callers := 1 + dice.IntN(6)
 		start := time.Now()
@@ -70,8 +75,13 @@ func TestTurnQueue(t *testing.T) {
 					m.remove(w)
 				}
 			default:
-				w := q.next()
-				require.Same(t, w, q.next())
+				if f := q.next(false); f != nil {
+					require.Equal(t, finishing, f.urgency)
+				} else {
+					require.Empty(t, m.lanes[finishing])
+				}
+				w := q.next(true)
+				require.Same(t, w, q.next(true))
 				u, some := m.expected(q.picks)
 				require.Equal(t, some, w != nil)
 				if !some {
@@ -130,21 +140,22 @@ func checkTurnQueue(t *testing.T, q *turnQueue, m *modelQueue) {
 	}
 	slices.SortStableFunc(deadlines, func(a, b *waiter) int { return a.deadline.Compare(b.deadline) })
 	var before *waiter
-	for i, w := 0, q.oldest; i < len(deadlines) || w != nil; i, w = i+1, w.newer {
+	for i, w := 0, q.aging.first; i < len(deadlines) || w != nil; i, w = i+1, w.links[ofAll].after {
 		require.Less(t, i, len(deadlines))
 		require.NotNil(t, w)
 		require.Equal(t, deadlines[i].deadline, w.deadline)
-		require.Same(t, before, w.older)
+		require.Same(t, before, w.links[ofAll].before)
 		before = w
 	}
-	require.Same(t, before, q.newest)
+	require.Same(t, before, q.aging.last)
+	require.Len(t, deadlines, q.aging.count)
 }
 
 // served picks n requests and returns how many of them each caller had, by key.
 func served(q *turnQueue, n int) map[int]int {
 	by := map[int]int{}
 	for range n {
-		w := q.next()
+		w := q.next(true)
 		q.pick(w)
 		by[w.caller.key]++
 	}
@@ -153,7 +164,7 @@ func served(q *turnQueue, n int) map[int]int {
 
 // Of each urgency some are served while all wait.
 func TestTurnShares(t *testing.T) {
-	q := &turnQueue{}
+	q := newQueue()
 	for u := range urgencies {
 		for range 64 {
 			q.push(&waiter{urgency: u, rounds: 1, caller: callerID{key: int(u)}})
@@ -161,7 +172,7 @@ func TestTurnShares(t *testing.T) {
 	}
 	require.Equal(t, map[int]int{int(finishing): 44, int(buying): 16, int(browsing): 4}, served(q, 64))
 	require.Equal(t, map[int]int{int(finishing): 20, int(buying): 48, int(browsing): 60}, served(q, 2*64))
-	require.Nil(t, q.next())
+	require.Nil(t, q.next(true))
 }
 
 // Callers share the turns, however many requests each of them has waiting. A caller whose requests cost more, or who
@@ -172,24 +183,51 @@ func TestTurnsAreShared(t *testing.T) {
 			q.push(&waiter{urgency: buying, rounds: rounds, caller: callerID{key: key}})
 		}
 	}
-	q := &turnQueue{}
+	q := newQueue()
 	push(q, 1, 200, 1)
 	push(q, 2, 20, 1)
 	require.Equal(t, map[int]int{1: 20, 2: 20}, served(q, 40))
 	require.Equal(t, map[int]int{1: 180}, served(q, 180))
 
-	q = &turnQueue{}
+	q = newQueue()
 	push(q, 1, 10, 10) // as batches of ten
 	push(q, 2, 30, 1)
 	require.Equal(t, map[int]int{1: 3, 2: 30}, served(q, 33))
 	require.Equal(t, map[int]int{1: 7}, served(q, 7))
 
-	q = &turnQueue{}
+	q = newQueue()
 	push(q, 1, 5000, 1)
 	push(q, 2, 200, 1)
 	push(q, 3, 200, 1)
 	by := served(q, 430)
 	require.Equal(t, map[int]int{1: 48, 2: 191, 3: 191}, by)
 	require.Equal(t, 5000-48+9+9, served(q, 5000-48+9+9)[1]+18)
-	require.Nil(t, q.next())
+	require.Nil(t, q.next(true))
+}
+
+// A caller whose expensive requests come one at a time, each when the last was served, is not served more often than
+// one who has them waiting. What it owes is forgotten when nobody waits.
+func TestTurnsAreSharedWithWhoComesAgain(t *testing.T) {
+	q := newQueue()
+	batch := &waiter{urgency: buying, rounds: 10, caller: callerID{key: 1}}
+	q.push(batch)
+	by := map[int]int{}
+	for range 40 { // each of 40 others comes again at once, too
+		q.push(&waiter{urgency: buying, rounds: 1, caller: callerID{key: 2}})
+	}
+	for range 33 {
+		w := q.next(true)
+		q.pick(w)
+		by[w.caller.key]++
+		if w == batch {
+			q.push(batch)
+		}
+	}
+	require.Equal(t, map[int]int{1: 3, 2: 30}, by)
+	for w := q.next(true); w != nil; w = q.next(true) {
+		q.pick(w)
+	}
+	require.Empty(t, q.lanes[buying].lines)
+	q.push(batch)
+	require.Same(t, batch, q.next(true))
 }

@@ -29,8 +29,8 @@ type turnstile struct {
 func newTurnstile(t *testing.T, limit int) *turnstile {
 	s := &turnstile{turns: newTurns(limit), t: t}
 	s.hold = 0
-	s.pace.fewest = s.pace.most
-	s.free.Add(int64(limit) - s.limit.Swap(int64(limit)))
+	s.paced.Store(true) // their number stays
+	s.setLimit(int64(limit))
 	require.EqualValues(t, limit, s.free.Swap(0))
 	return s
 }
@@ -61,6 +61,13 @@ func (s *turnstile) after(d time.Duration) []string {
 	return order
 }
 
+// heldBack returns how many refusals are held back.
+func (s *turnstile) heldBack() int {
+	s.turns.mu.Lock()
+	defer s.turns.mu.Unlock()
+	return s.held.count
+}
+
 // Turns are given by urgency, then in rotation of the callers, then first come first served.
 func TestTurnsInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -70,12 +77,17 @@ func TestTurnsInOrder(t *testing.T) {
 		s.wait("hold 2", newWaiter(buying, 1))
 		s.wait("other's hold", newWaiter(buying, 2))
 		s.wait("confirm", newWaiter(finishing, 1))
-		for _, name := range []string{"confirm", "hold 1", "other's hold", "hold 2", "list"} {
+		before := finishing
+		for _, next := range []struct {
+			name    string
+			urgency urgency
+		}{{"confirm", finishing}, {"hold 1", buying}, {"other's hold", buying}, {"hold 2", buying}, {"list", browsing}} {
 			require.Empty(t, s.after(0))
-			s.leave()
-			require.Equal(t, []string{name + " served"}, s.after(0))
+			s.leave(before)
+			require.Equal(t, []string{next.name + " served"}, s.after(0))
+			before = next.urgency
 		}
-		s.leave()
+		s.leave(before)
 		require.Zero(t, s.taken())
 	})
 }
@@ -101,7 +113,7 @@ func TestTurnsRefuse(t *testing.T) {
 		s.waits.AddTo(&waits)
 		require.Equal(t, uint64(1), waits.Count())
 		require.Equal(t, (time.Hour + 2*longestWait + longestWait/2).Seconds(), waits.Sum())
-		s.leave()
+		s.leave(finishing)
 		require.Zero(t, s.taken())
 		require.Zero(t, s.waiting.Load())
 	})
@@ -117,32 +129,90 @@ func TestRefusalsAreHeldBack(t *testing.T) {
 			s.wait("hold", newWaiter(buying, 1))
 		}
 		require.Empty(t, s.after(longestWait+holdRefused/2-1))
-		require.EqualValues(t, 50, s.held.Load())
+		require.Equal(t, 50, s.heldBack())
 		require.Zero(t, s.waiting.Load())
-		s.leave()
+		s.give(1)
 		early := len(s.after(holdRefused / 2))
 		require.Greater(t, early, 5)
 		require.Less(t, early, 45)
 		require.Len(t, s.after(holdRefused/2), 50-early)
-		require.Zero(t, s.held.Load())
+		require.Zero(t, s.heldBack())
 
 		require.True(t, s.take(newWaiter(buying, 1)))
 		s.wait("hold", newWaiter(buying, 1))
 		require.Empty(t, s.after(longestWait))
 		s.end()
 		require.Equal(t, []string{"hold refused"}, s.after(0))
-		s.leave()
+		s.leave(buying)
 		require.Zero(t, s.taken())
+		require.Zero(t, s.heldBack())
 	})
 }
 
-// The number of turns falls while goroutines wait for a processor, and rises while they do not and requests wait for a
+// When nobody waits any more, the refusals that are held back are sent, a few at a time.
+func TestRefusalsAreLetGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTurnstile(t, 2000)
+		s.hold = time.Hour
+		few := int(s.pace.fewest)
+		for range 10 * few {
+			s.wait("hold", newWaiter(buying, 1))
+		}
+		require.Empty(t, s.after(longestWait))
+		s.paced.Store(false)
+		s.keepPace()
+		require.Empty(t, s.after(time.Second), "all turns are taken")
+		s.give(2000)
+		require.Len(t, s.after(paceEvery), few/4)
+		require.Len(t, s.after(39*paceEvery), 10*few-few/4)
+		require.Zero(t, s.heldBack())
+		s.after(time.Second)
+		require.False(t, s.paced.Load())
+	})
+}
+
+// Requests that begin something have half of the turns at most, and wait for no others. Who finishes passes them.
+func TestTurnsOfWhoFinishes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTurnstile(t, 5)
+		s.give(5)
+		for _, name := range []string{"hold 1", "hold 2", "list", "hold 3", "hold 4"} {
+			u := buying
+			if name == "list" {
+				u = browsing
+			}
+			s.wait(name, newWaiter(u, 1))
+		}
+		require.Equal(t, []string{"hold 1 served", "hold 2 served", "list served"}, s.after(0))
+		s.wait("confirm 1", newWaiter(finishing, 1))
+		s.wait("confirm 2", newWaiter(finishing, 1))
+		require.Equal(t, []string{"confirm 1 served", "confirm 2 served"}, s.after(0))
+		s.wait("confirm 3", newWaiter(finishing, 1))
+		require.Empty(t, s.after(0))
+		s.leave(finishing)
+		require.Equal(t, []string{"confirm 3 served"}, s.after(0))
+		s.leave(finishing)
+		require.Empty(t, s.after(0), "a turn is free for who finishes")
+		s.leave(browsing)
+		require.Equal(t, []string{"hold 3 served"}, s.after(0))
+		require.Equal(t, 4, s.taken())
+		require.Equal(t, []string{"hold 4 refused"}, s.after(longestWait))
+		for range 3 {
+			s.leave(buying)
+		}
+		s.leave(finishing)
+		require.Zero(t, s.taken())
+		require.EqualValues(t, 3, s.fresh.Load())
+	})
+}
+
+// The number of turns falls while many goroutines wait for a processor, and rises while few do and requests wait for a
 // turn, between its bounds. Nothing is adapted while few turns are taken.
 func TestTurnsKeepPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTurns(1000)
-		var delay, asked atomic.Int64
-		s.pace.delay = func() time.Duration { asked.Add(1); return time.Duration(delay.Load()) }
+		var runnable, asked atomic.Int64
+		s.pace.runnable = func() float64 { asked.Add(1); return float64(runnable.Load()) }
 		s.hold = 0
 		few := int(s.pace.fewest)
 		first := int(s.limit.Load())
@@ -159,7 +229,7 @@ func TestTurnsKeepPace(t *testing.T) {
 		require.NotZero(t, asked.Load())
 		require.Equal(t, first, int(s.limit.Load()), "no request waits")
 
-		delay.Store(int64(2 * longestDelay))
+		runnable.Store(int64(2 * longQueue * s.pace.processors))
 		time.Sleep(time.Second)
 		synctest.Wait()
 		require.Equal(t, few, int(s.limit.Load()))
@@ -168,44 +238,73 @@ func TestTurnsKeepPace(t *testing.T) {
 		go func() { done <- s.take(newWaiter(finishing, 1)) }()
 		time.Sleep(time.Second)
 		for range first - few {
-			s.leave()
+			s.leave(finishing)
 		}
 		synctest.Wait()
 		require.Equal(t, few, s.taken(), "there are fewer turns")
-		s.leave()
+		s.leave(finishing)
 		require.True(t, <-done)
 
-		delay.Store(0)
+		runnable.Store(0)
 		for range 2000 {
 			go s.take(newWaiter(finishing, 1))
 		}
-		time.Sleep(2 * time.Second)
+		time.Sleep(150 * time.Millisecond)
 		synctest.Wait()
 		require.EqualValues(t, 1000, s.limit.Load())
 		require.Equal(t, 1000, s.taken())
 		for range 2000 + few {
-			s.leave()
+			s.leave(finishing)
 			synctest.Wait()
 		}
 		require.Zero(t, s.taken())
+		require.Equal(t, mayBegin(1000), s.fresh.Load())
 		time.Sleep(time.Second)
 		require.False(t, s.paced.Load())
 	})
 }
 
-// schedulerDelay sees goroutines that wait for a processor.
-func TestSchedulerDelay(t *testing.T) {
-	delay := schedulerDelay()
-	delay()
+// While a caller with a crowd competes with others, the scheduler's queue is kept shorter, and for a while afterwards.
+func TestPaceIsShorterBesideACrowd(t *testing.T) {
+	p := newPace(1 << 20)
+	between := (shortQueue + longQueue) / 2 * p.processors
+	limit := p.fewest * 100
+	steady := func(beside uint64) (rises, falls bool) {
+		next := limit
+		for range 50 {
+			next = p.next(next, between, true, beside)
+		}
+		return next > limit, next < limit
+	}
+	rises, falls := steady(0)
+	require.True(t, rises && !falls)
+	rises, falls = steady(1)
+	require.True(t, falls && !rises)
+	for range stayShort {
+		p.next(limit, between, true, 1)
+	}
+	rises, falls = steady(1)
+	require.True(t, rises && !falls)
+}
+
+// The goroutines that wait for a processor are seen.
+func TestRunnableGoroutines(t *testing.T) {
+	runnable := runnableGoroutines()
+	const many = 500
 	var all sync.WaitGroup
-	for range 64 * runtime.GOMAXPROCS(0) {
+	var begun atomic.Bool
+	most := 0.
+	for range many {
 		all.Go(func() {
-			for began := time.Now(); time.Since(began) < 200*time.Microsecond; {
+			if begun.Swap(true) { // the first runs while the others wait
+				return
 			}
+			most = runnable()
 		})
 	}
 	all.Wait()
-	require.Greater(t, delay(), time.Millisecond)
+	require.Greater(t, most, 0.)
+	require.LessOrEqual(t, most, many+100.)
 }
 
 // After open nobody waits.
@@ -232,8 +331,7 @@ func TestTurnsAreConserved(t *testing.T) {
 	turns := newTurns(limit)
 	turns.longest, turns.hold = 100*time.Microsecond, 0 // so that some are refused
 	var all sync.WaitGroup
-	var taken atomic.Int64
-	var served, refused atomic.Int64
+	var taken, begun, served, refused atomic.Int64
 	for i := range callers {
 		all.Go(func() {
 			dice := rand.New(rand.NewPCG(seed, uint64(i)))
@@ -249,21 +347,32 @@ func TestTurnsAreConserved(t *testing.T) {
 				if n := taken.Add(1); n > limit {
 					t.Errorf("%d turns are taken", n)
 				}
+				if w.urgency != finishing {
+					if n := begun.Add(1); n > mayBegin(limit) {
+						t.Errorf("%d turns are taken by requests that begin something", n)
+					}
+				}
 				served.Add(1)
 				for range dice.IntN(4) {
 					runtime.Gosched()
 				}
+				if w.urgency != finishing {
+					begun.Add(-1)
+				}
 				taken.Add(-1)
-				turns.leave()
+				turns.leave(w.urgency)
 			}
 		})
 	}
 	all.Wait()
 	require.Zero(t, turns.taken())
 	require.Zero(t, turns.waiting.Load())
-	require.Nil(t, turns.queue.next())
-	require.Nil(t, turns.queue.oldest)
-	require.Nil(t, turns.queue.newest)
+	require.Zero(t, turns.finishers.Load())
+	require.Equal(t, mayBegin(limit), turns.fresh.Load())
+	require.Nil(t, turns.queue.next(true))
+	require.Equal(t, waiters{order: ofAll}, turns.queue.aging)
+	require.Zero(t, turns.queue.crowds)
+	require.Equal(t, waiters{order: ofAll}, turns.held)
 	require.EqualValues(t, callers*rounds, served.Load()+refused.Load())
 	require.EqualValues(t, refused.Load(), turns.refused[refusedWaited].Load())
 	var waits latency.Counts
@@ -278,7 +387,7 @@ func TestTurnsDoNotAllocate(t *testing.T) {
 	w := newWaiter(buying, 1)
 	require.Zero(t, testing.AllocsPerRun(100, func() {
 		turns.take(w)
-		turns.leave()
+		turns.leave(w.urgency)
 	}))
 	turns.free.Store(0)
 	turns.longest, turns.hold = 0, 0
@@ -295,6 +404,6 @@ func BenchmarkTurns(b *testing.B) {
 	w := newWaiter(buying, 1)
 	for b.Loop() {
 		turns.take(w)
-		turns.leave()
+		turns.leave(w.urgency)
 	}
 }
