@@ -118,7 +118,7 @@ func (l *line) of(ctx *fasthttp.RequestCtx, seen *observation) *line {
 	h := &ctx.Request.Header
 	l.text = append(l.text[:0], loggedMethod(h.Method())...)
 	l.method = len(l.text)
-	l.text = append(l.text, loggedPath(h.RequestURI())...)
+	l.text = append(l.text, loggedPath(h.RequestURI(), seen.route)...)
 	l.path = len(l.text)
 	l.text = append(l.text, seen.id...)
 	l.id = len(l.text)
@@ -178,8 +178,9 @@ const maxMethod = 20
 const maxPath = 200
 
 // loggedPath returns a request's path as logs have it: without its query, without what precedes it in an absolute URL,
-// which may have a password, and without accounts, which may be the names and addresses of persons.
-func loggedPath(uri []byte) []byte {
+// which may have a password, and without accounts, which may be the names and addresses of persons. Of a path that is
+// unknown or was not looked up it returns the beginning only, since nothing shows what the rest is.
+func loggedPath(uri []byte, of route) []byte {
 	if scheme := bytes.Index(uri, []byte("://")); scheme >= 0 && uri[0] != '/' {
 		uri = uri[scheme+len("://"):]
 		host := bytes.IndexAny(uri, "/?#")
@@ -196,7 +197,30 @@ func loggedPath(uri []byte) []byte {
 			uri = uri[:at+len(before)]
 		}
 	}
+	if of == routeUnknown || of == routeUnread {
+		uri = beginning(uri)
+	}
 	return uri[:min(len(uri), maxPath)]
+}
+
+// beginning returns the beginning of a path that shows what its client meant to call: the first segment, or the second
+// after /v1/. It ends at a character that names of calls and files do not have, since an account may follow it, as in
+// accounts%2Falice.
+func beginning(path []byte) []byte {
+	n := len("/")
+	if bytes.HasPrefix(path, []byte("/v1/")) {
+		n = len("/v1/")
+	} else if !bytes.HasPrefix(path, []byte("/")) {
+		return nil
+	}
+	for n < len(path) && (path[n]|0x20 >= 'a' && path[n]|0x20 <= 'z' || path[n] >= '0' && path[n] <= '9' ||
+		path[n] == '.' || path[n] == '-' || path[n] == '_') {
+		n++
+	}
+	if n < len(path) && path[n] == '/' {
+		n++
+	}
+	return path[:n]
 }
 
 var accountsBefore, entriesBefore = []byte("/accounts/"), []byte("/entries/")

@@ -231,6 +231,58 @@ func TestAccessLogOfPipelinedRequests(t *testing.T) {
 	require.Equal(t, want, paths)
 }
 
+// A path that does not exist may be a misspelt one with an account or an id. Neither is logged. The same goes for
+// requests that were not read.
+func TestAccessLogOfUnknownPaths(t *testing.T) {
+	f, log := startLogged(t, AccessLog{PerSecond: 1_000_000, Slow: 1}, nil)
+	var want []any
+	for _, c := range []struct{ path, logged string }{
+		{"/v1/accountz/SECRET", "/v1/accountz/"},
+		{"/v1/accountz/SECRET/more", "/v1/accountz/"},
+		{"/v1/accounts/SECRET/more", "/v1/accounts/"},
+		{"/v1/accounts%2FSECRET", "/v1/accounts"},
+		{"/v1/accounts;SECRET", "/v1/accounts"},
+		{"/v1/accounts@SECRET", "/v1/accounts"},
+		{"/v1//accounts/SECRET", "/v1//"},
+		{"//v1/accountz/SECRET", "//"},
+		{"/v1%2Faccounts%2FSECRET", "/v1"},
+		{"/V1/accountz/SECRET", "/V1/"},
+		{"/v2/accountz/SECRET", "/v2/"},
+		{"/accountz/SECRET", "/accountz/"},
+		{"/api/v1/accountz/SECRET", "/api/"},
+		{"/v1/reservationz/SECRET/confirm", "/v1/reservationz/"},
+		{"/v1/reservations/SECRET/confirmed", "/v1/reservations/"},
+		{"/v1/draws/ballot/entriez/SECRET", "/v1/draws/"},
+		{"/v1", "/v1"},
+		{"/v1/", "/v1/"},
+		{"/", "/"},
+		{"/wp-login.php", "/wp-login.php"},
+		{"http://SECRET@x/v1/accountz/SECRET?SECRET", "/v1/accountz/"},
+	} {
+		require.Equal(t, 404, f.raw("GET "+c.path+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").status, c.path)
+		want = append(want, c.logged)
+	}
+	for _, c := range []struct {
+		path, logged string
+		status       int
+	}{
+		{"/v1/accountz/SECRET", "/v1/accountz/", 413},
+		{"/v1/reservations/SECRET/confirm", "/v1/reservations/", 413},
+		{"SECRET", "/", 400},
+	} {
+		request := "POST " + c.path + " HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
+		require.Equal(t, c.status, f.raw(request).status, c.path)
+		want = append(want, c.logged)
+	}
+	until(t, func() bool { return len(logged(t, log)) == len(want) }, "every request is logged")
+	var got []any
+	for _, line := range logged(t, log) {
+		got = append(got, line["path"])
+	}
+	require.ElementsMatch(t, want, got) // the lines of two connections may change places
+	require.NotContains(t, log.String(), "SECRET")
+}
+
 // Whatever a client sends, its line is short, and has no password of an absolute URL.
 func TestAccessLogOfHostileRequests(t *testing.T) {
 	f, log := startLogged(t, AccessLog{PerSecond: 1_000_000}, nil)

@@ -332,7 +332,7 @@ func (o *observer) countUnseen(status int) {
 // attributes are what every line of the log about a request has.
 func (seen *observation) attributes(h *fasthttp.RequestHeader) []slog.Attr {
 	attributes := []slog.Attr{slog.String("method", string(loggedMethod(h.Method()))),
-		slog.String("path", string(loggedPath(h.RequestURI()))), slog.String("key", seen.caller.Name),
+		slog.String("path", string(loggedPath(h.RequestURI(), seen.route))), slog.String("key", seen.caller.Name),
 		slog.String("request_id", string(seen.id))}
 	return append(attributes, traceOf(h.PeekCanonical(traceParentHeader))...)
 }
