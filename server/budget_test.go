@@ -127,7 +127,7 @@ func TestLargeAnswerWithoutRoom(t *testing.T) {
 	f := small(t)
 	ctx, c := &fasthttp.RequestCtx{}, &conn{held: held{server: f.server}}
 	ctx.Init2(c, nil, false)
-	x := &exchange{server: f.server, engine: f.engine, ctx: ctx, workspace: &workspace{}}
+	x := &exchange{server: f.server, engine: f.engine, ctx: ctx, seen: &observation{}, workspace: &workspace{}}
 	large := make([]byte, exempt+1)
 	var taken charge
 	require.True(t, f.server.budget.take(&taken, f.server.budget.limit, nil))
