@@ -30,8 +30,8 @@ type pace struct {
 
 const (
 	// longQueue is how many goroutines may wait for each processor. A request takes about 25 µs of a processor, so they
-	// wait for less than 2 ms.
-	longQueue = 64
+	// wait for little more than a millisecond.
+	longQueue = 48
 	// shortQueue is the same while a crowd competes with others.
 	shortQueue = 16
 	// stayShort is for how many calls of next, a second, the queue stays short.
