@@ -112,7 +112,7 @@ func TestSlow(t *testing.T) {
 			_, url := realServer(t, nil)
 			report := filepath.Join(t.TempDir(), kind+".json")
 			c := slowCommand{Kind: kind, Target: target{URL: url, Sources: 4, Quantity: 1, ServerPID: os.Getpid()},
-				Connections: 200, Buyers: 2, Count: 1500 * time.Millisecond, Budget: 1, Seed: 1, Quick: true, Report: report}
+				Connections: 200, Buyers: 2, Count: 1500 * time.Millisecond, MaxBuffered: 1, Seed: 1, Quick: true, Report: report}
 			var r partReport
 			growing(t, c.Count, func(d time.Duration) bool {
 				c.Count = d

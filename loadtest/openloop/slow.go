@@ -16,7 +16,7 @@ type slowCommand struct {
 	Buyers      int           `default:"20" help:"Buyers meanwhile, whose connections were made before."`
 	Think       time.Duration `default:"100ms" help:"How long a buyer waits on average before its next reservation."`
 	Count       time.Duration `default:"12s" help:"Count for this long: longer than the server's timeouts, so that slow clients come again."`
-	Budget      int           `default:"1024" placeholder:"MIB" help:"What the server's memory may grow by."`
+	MaxBuffered int           `default:"256" placeholder:"MIB" help:"The server's --max-buffered. Its memory may grow by that and 48 KiB for each connection."`
 	Seed        uint64        `default:"1" help:"Seed of pauses."`
 	Quick       bool          `help:"A tenth of the connections, for a short time. A missed goal is no failure."`
 	Report      string        `required:"" placeholder:"FILE" help:"Write the figures to this file, JSON."`
@@ -24,6 +24,9 @@ type slowCommand struct {
 
 // buyerGoal is the 99th percentile of a buyer's requests beside slow clients, in ms.
 const buyerGoal = 50
+
+// perConnection is how much memory a connection may take beside --max-buffered, in KiB (server/README.md, Memory).
+const perConnection = 48
 
 // slowKinds are the kinds of slow clients: as startBeside has them, and in words.
 var slowKinds = map[string][2]string{
@@ -51,12 +54,13 @@ func (c slowCommand) Run(ctx context.Context) error {
 		return err
 	}
 	alone, beside, _ := p.figures()
-	growth := (peak - before) >> 20
+	growth, budget := (peak-before)>>20, c.MaxBuffered+c.Connections*perConnection>>10
 	r := &partReport{Loads: map[string][]*measurement{"alone": p.alone, "beside": p.beside},
 		Beside: map[string]besideReport{c.Kind: p.other}, Rows: []row{
 			{What: fmt.Sprintf("%s clients %s: the server's memory grows by", humanize.Comma(int64(c.Connections)), kind[1]),
 				Figure: fmt.Sprintf("%d MiB", growth), Beside: fmt.Sprintf("before: %d MiB", before>>20),
-				Goal: fmt.Sprintf("at most %d MiB", c.Budget), Met: growth <= c.Budget},
+				Goal: fmt.Sprintf("at most %s MiB: `--max-buffered`, %d MiB, and %d KiB for each connection",
+					humanize.Comma(int64(budget)), c.MaxBuffered, perConnection), Met: growth <= budget},
 			{What: "the same: 99th percentile of a buyer", Figure: rounded(beside) + " ms",
 				Beside: "alone: " + rounded(alone) + " ms", Goal: fmt.Sprintf("below %d ms", buyerGoal), Met: beside < buyerGoal}}}
 	return r.conclude(c.Report, c.Quick)
