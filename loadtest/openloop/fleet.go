@@ -107,6 +107,17 @@ func (f *fleet) total() *counts {
 	return sum
 }
 
+// handshakes returns how many handshakes the load has made so far.
+func (f *fleet) handshakes() (n int) {
+	for i := range f.tallies {
+		t := &f.tallies[i]
+		t.mu.Lock()
+		n += t.counts.handshakes
+		t.mu.Unlock()
+	}
+	return n
+}
+
 // answered reports whether any request of the load was answered.
 func (f *fleet) answered() bool {
 	for i := range f.tallies {
@@ -159,6 +170,17 @@ func (f *fleet) connect(ctx context.Context) error {
 	default:
 		return ctx.Err()
 	}
+}
+
+// prepare computes the ClientHellos of all connections that are not made yet.
+func (f *fleet) prepare(ctx context.Context) error {
+	for _, c := range f.connections {
+		if ctx.Err() != nil {
+			break
+		}
+		c.prepare()
+	}
+	return ctx.Err()
 }
 
 // close closes all connections. No goroutine uses them any more.

@@ -51,6 +51,10 @@ type measurement struct {
 	Resumed    int    // of Handshakes
 	Protocol   string // version, cipher suite and key exchange
 
+	Prepared bool // the ClientHellos were computed before the load, as on the buyers' own machines
+
+	Course []second `json:",omitempty"` // of a storm
+
 	Queued spread // how long this process delayed a handshake, since it computes for all clients
 
 	Lag          spread  // how late an open loop dispatched its buyers
@@ -162,6 +166,13 @@ func (m *measurement) print(to io.Writer) {
 	if m.Protocol != "" {
 		out("TLS       %s; %d handshakes, %d resumed; delayed by this client %.1f ms in the median, %.1f p99", m.Protocol,
 			m.Handshakes, m.Resumed, m.Queued.P50, m.Queued.P99)
+	}
+	if m.Prepared {
+		out("          ClientHellos computed beforehand, as on the buyers' own machines")
+	}
+	for i, s := range m.Course {
+		out("second %-3d%6d sales,%5d handshakes, processor: server %.2f, generator %.2f s", i+1, s.Sales, s.Handshakes,
+			s.ServerCPU, s.GeneratorCPU)
 	}
 	if m.ServerCPU > 0 {
 		out("processor server %.2f, generator %.2f cores", m.ServerCPU, m.GeneratorCPU)

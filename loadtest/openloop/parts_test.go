@@ -59,7 +59,11 @@ func TestStorm(t *testing.T) {
 	require.Regexp(t, `^20 connections that come in 200ms and buy \(TLS 1.3, .*\): the first sale$`, r.Rows[0].What)
 	require.Regexp(t, `^\d+ ms$`, r.Rows[0].Figure)
 	require.Regexp(t, `^[\d,]+, [\d,]+$`, r.Rows[1].Figure)
-	require.Equal(t, 20, r.Loads["storm"][0].Handshakes)
+	m := r.Loads["storm"][0]
+	require.Equal(t, 20, m.Handshakes)
+	require.True(t, m.Prepared)
+	require.Len(t, m.Course, 2)
+	require.Positive(t, m.Course[0].Handshakes+m.Course[1].Handshakes)
 }
 
 // A storm is compared with the capacity from its second second on, and with the goal for its first sale.

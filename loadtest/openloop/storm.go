@@ -11,7 +11,9 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// stormCommand is the opening of a sale: many connections come in one second, each with a handshake, and buy.
+// stormCommand is the opening of a sale: many connections come in one second, each with a handshake, and buy. Their
+// ClientHellos are computed before, as on the buyers' own machines. Otherwise this process would take most of the
+// first seconds for them.
 type stormCommand struct {
 	Target      target        `embed:""`
 	Connections int           `default:"8000" help:"Connections that come."`
@@ -43,14 +45,19 @@ func (c stormCommand) Run(ctx context.Context) error {
 		return err
 	}
 	defer f.close()
+	if err = f.prepare(ctx); err != nil {
+		return err
+	}
 	l := f.begin(0, time.Duration(c.Seconds)*time.Second)
+	course := l.watch()
 	l.serveAll(rush(c.Within))
 	m, err := l.finish(ctx)
 	if err != nil {
 		return err
 	}
-	m.print(os.Stdout)
 	total := l.total()
+	m.Prepared, m.Course = f.to.tls != nil, course(total.sales)
+	m.print(os.Stdout)
 	return c.report(m, total, total.firstSale-l.window.from, capacity).conclude(c.Report, c.Quick)
 }
 
@@ -75,4 +82,38 @@ func (c stormCommand) report(m *measurement, total *counts, first time.Duration,
 			Beside: fmt.Sprintf("the capacity, with %d connections: %s", capacityConnections, rounded(capacity)),
 			Goal:   "half of the capacity from the second second on", Met: half},
 	}}
+}
+
+// second is one second of a storm.
+type second struct {
+	Sales, Handshakes       int
+	ServerCPU, GeneratorCPU float64 // processor seconds
+}
+
+// watch counts handshakes and processor time second by second. The function that it returns is called after the end of
+// the load, with the sales.
+func (l *load) watch() func(sales []int) []second {
+	course := make([]second, len(l.own.sales))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		times, made := l.processorTimes(), 0
+		for i := range course {
+			select {
+			case <-time.After(l.window.from + time.Duration(i+1)*time.Second - l.now()):
+			case <-l.ended:
+			}
+			now, sum := l.processorTimes(), l.handshakes()
+			course[i] = second{Handshakes: sum - made, ServerCPU: now.server - times.server,
+				GeneratorCPU: now.generator - times.generator}
+			times, made = now, sum
+		}
+	}()
+	return func(sales []int) []second {
+		<-done
+		for i, n := range sales {
+			course[i].Sales = n
+		}
+		return course
+	}
 }
