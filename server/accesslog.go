@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"math"
@@ -17,8 +16,8 @@ import (
 type AccessLog struct {
 	// Log receives the lines, at level info. It must not wait for a reader, since requests would wait with it.
 	Log *slog.Logger
-	// PerSecond is the most lines a second of each kind: those of requests that were refused because of load, that failed
-	// otherwise, slow ones, and others. Default 100.
+	// PerSecond is the most lines a second of each kind of request: refused because of load, failed otherwise, slow, and
+	// any other. Default 100.
 	PerSecond int
 	// Slow is the time from which on a request is slow. Default 500 ms.
 	Slow time.Duration
@@ -93,7 +92,8 @@ func (a *accessLog) note(c *conn, seen *observation, took time.Duration, now int
 	}
 }
 
-// summarise logs how many failed and slow requests had no line. That most others have none is no news.
+// summarise logs how many requests had no line, if one of them was refused because of load, failed or was slow. That
+// most others have none is no news.
 func (a *accessLog) summarise() {
 	failed, overloaded := a.left[kindFailed].Swap(0), a.left[kindOverloaded].Swap(0)
 	slow, others := a.left[kindSlow].Swap(0), a.left[kindSampled].Swap(0)
@@ -118,7 +118,7 @@ func (l *line) of(ctx *fasthttp.RequestCtx, seen *observation) *line {
 	h := &ctx.Request.Header
 	l.text = append(l.text[:0], loggedMethod(h.Method())...)
 	l.method = len(l.text)
-	l.text = append(l.text, loggedPath(h.RequestURI(), seen.route)...)
+	l.text = appendPath(l.text, ctx, seen.route)
 	l.path = len(l.text)
 	l.text = append(l.text, seen.id...)
 	l.id = len(l.text)
@@ -173,54 +173,3 @@ func loggedMethod(method []byte) []byte { return method[:min(len(method), maxMet
 
 // maxMethod is the most bytes of a method in the log: longer ones than those of WebDAV are not registered.
 const maxMethod = 20
-
-// maxPath is the most bytes of a path in the log.
-const maxPath = 200
-
-// loggedPath returns a request's path as logs have it: without its query, without what precedes it in an absolute URL,
-// which may have a password, and without accounts, which may be the names and addresses of persons. Of a path that is
-// unknown or was not looked up it returns the beginning only, since nothing shows what the rest is.
-func loggedPath(uri []byte, of route) []byte {
-	if scheme := bytes.Index(uri, []byte("://")); scheme >= 0 && uri[0] != '/' {
-		uri = uri[scheme+len("://"):]
-		host := bytes.IndexAny(uri, "/?#")
-		if host < 0 {
-			return nil
-		}
-		uri = uri[host:]
-	}
-	if end := bytes.IndexAny(uri, "?#"); end >= 0 {
-		uri = uri[:end]
-	}
-	for _, before := range [][]byte{accountsBefore, entriesBefore} {
-		if at := bytes.Index(uri, before); at >= 0 {
-			uri = uri[:at+len(before)]
-		}
-	}
-	if of == routeUnknown || of == routeUnread {
-		uri = beginning(uri)
-	}
-	return uri[:min(len(uri), maxPath)]
-}
-
-// beginning returns the beginning of a path that shows what its client meant to call: the first segment, or the second
-// after /v1/. It ends at a character that names of calls and files do not have, since an account may follow it, as in
-// accounts%2Falice.
-func beginning(path []byte) []byte {
-	n := len("/")
-	if bytes.HasPrefix(path, []byte("/v1/")) {
-		n = len("/v1/")
-	} else if !bytes.HasPrefix(path, []byte("/")) {
-		return nil
-	}
-	for n < len(path) && (path[n]|0x20 >= 'a' && path[n]|0x20 <= 'z' || path[n] >= '0' && path[n] <= '9' ||
-		path[n] == '.' || path[n] == '-' || path[n] == '_') {
-		n++
-	}
-	if n < len(path) && path[n] == '/' {
-		n++
-	}
-	return path[:n]
-}
-
-var accountsBefore, entriesBefore = []byte("/accounts/"), []byte("/entries/")

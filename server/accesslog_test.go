@@ -53,14 +53,14 @@ func TestAccessLog(t *testing.T) {
 	require.Len(t, lines, 3)
 	first := lines[0]
 	for field, want := range map[string]any{"msg": "request", "level": "INFO", "why": "sampled", "method": "GET",
-		"path": "/v1/accounts/", "route": "account", "status": 200.0, "key": "shop", "request_id": "r-1",
+		"path": "/v1/accounts/{account}", "route": "account", "status": 200.0, "key": "shop", "request_id": "r-1",
 		"trace_id": trace, "span_id": span} {
 		require.Equal(t, want, first[field], field)
 	}
 	require.NotZero(t, first["bytes"])
 	require.NotZero(t, first["seconds"])
 	require.Contains(t, first["remote"], "127.0.0.1:")
-	require.Equal(t, "/v1/draws/ballot/entries/", lines[1]["path"])
+	require.Equal(t, "/v1/draws/ballot/entries/{account}", lines[1]["path"])
 	require.NotContains(t, lines[1], "trace_id", "the header is not valid")
 	require.Equal(t, "reserve", lines[2]["route"])
 	require.Equal(t, 201.0, lines[2]["status"])

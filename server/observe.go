@@ -39,6 +39,23 @@ const (
 var routeNames = [routes]string{"unread", "unknown", "reserve", "confirm", "release", "reservation", "sessions",
 	"session", "stock", "account", "phases", "draw", "enter", "entry", "batch", "document"}
 
+// routeTemplates are the paths of routes as the OpenAPI document has them; "" for a route without one path.
+var routeTemplates = [routes]string{
+	routeReserve:     "/v1/reservations",
+	routeConfirm:     "/v1/reservations/{id}/confirm",
+	routeRelease:     "/v1/reservations/{id}/release",
+	routeReservation: "/v1/reservations/{id}",
+	routeSessions:    "/v1/sessions",
+	routeSession:     "/v1/sessions/{session}",
+	routeStock:       "/v1/stock",
+	routeAccount:     "/v1/accounts/{account}",
+	routePhases:      "/v1/phases",
+	routeDraw:        "/v1/draws/{draw}",
+	routeEnter:       "/v1/draws/{draw}/entries",
+	routeEntry:       "/v1/draws/{draw}/entries/{account}",
+	routeBatch:       "/v1/batch",
+}
+
 // observation is one answer: what is counted and logged of it.
 type observation struct {
 	route   route
@@ -134,7 +151,7 @@ func orMake[T any](p *atomic.Pointer[T]) *T {
 	return p.Load()
 }
 
-// timeline is what a connection keeps of the requests on it. Its worker alone uses it, except for end.
+// timeline is what a connection keeps of the requests on it. Its worker alone uses it, except for close.
 type timeline struct {
 	observer *observer
 	stripe   *stripe
@@ -330,9 +347,10 @@ func (o *observer) countUnseen(status int) {
 }
 
 // attributes are what every line of the log about a request has.
-func (seen *observation) attributes(h *fasthttp.RequestHeader) []slog.Attr {
+func (seen *observation) attributes(ctx *fasthttp.RequestCtx) []slog.Attr {
+	h := &ctx.Request.Header
 	attributes := []slog.Attr{slog.String("method", string(loggedMethod(h.Method()))),
-		slog.String("path", string(loggedPath(h.RequestURI(), seen.route))), slog.String("key", seen.caller.Name),
+		slog.String("path", string(appendPath(nil, ctx, seen.route))), slog.String("key", seen.caller.Name),
 		slog.String("request_id", string(seen.id))}
 	return append(attributes, traceOf(h.PeekCanonical(traceParentHeader))...)
 }

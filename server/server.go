@@ -276,7 +276,7 @@ func (s *Server) recoverPanic(ctx *fasthttp.RequestCtx, seen *observation) {
 		return
 	}
 	s.log.LogAttrs(context.Background(), slog.LevelError, "a request panicked", append(
-		seen.attributes(&ctx.Request.Header), slog.Any("panic", cause), slog.String("stack", string(debug.Stack())))...)
+		seen.attributes(ctx), slog.Any("panic", cause), slog.String("stack", string(debug.Stack())))...)
 	seen.overloaded = false
 	ctx.Response.Reset()
 	ctx.SetConnectionClose()
