@@ -116,7 +116,7 @@ const (
 	resultOK      result = iota // a status below 400
 	resultRefused               // 4xx: by a rule
 	resultFailed                // 5xx
-	resultCut                   // any, but it was not written whole: the client has hung up, or read too slowly
+	resultCut                   // below 500, but not written whole: the client has hung up, or read too slowly
 	results
 )
 
@@ -124,10 +124,10 @@ var resultNames = [results]string{"ok", "refused", "failed", "cut"}
 
 func resultOf(status int, cut bool) result {
 	switch {
+	case status >= fasthttp.StatusInternalServerError:
+		return resultFailed // even if it was cut: a refusal because of load is held back, and is no answer to wait for
 	case cut:
 		return resultCut
-	case status >= fasthttp.StatusInternalServerError:
-		return resultFailed
 	case status >= fasthttp.StatusBadRequest:
 		return resultRefused
 	}

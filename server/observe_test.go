@@ -293,6 +293,24 @@ func TestCutAnswersAreNotCountedAsSent(t *testing.T) {
 	}
 }
 
+// The wait for a refusal is none for an answer, even if the client has hung up meanwhile: refusals are held back.
+func TestCutRefusalsCountAsFailed(t *testing.T) {
+	f, log := startLogged(t, AccessLog{PerSecond: 1}, func(o *Options) { o.MaxBuffered = LeastBuffered })
+	var taken charge
+	f.server.budget.hold(&taken, f.server.budget.limit+1, nil)
+	f.sendTo(0, "GET /v1/sessions HTTP/1.1\r\nHost: x\r\n\r\n")
+	until(t, func() bool { return f.server.Stats().Connections == 0 }, "the connection is closed")
+	f.server.budget.release(&taken)
+	waits := map[string]uint64{}
+	for _, l := range f.server.Stats().Latencies {
+		if l.Route == "sessions" {
+			waits[l.Result] = l.Count()
+		}
+	}
+	require.Equal(t, map[string]uint64{"failed": 1}, waits)
+	require.Contains(t, log.String(), `"cut":true`)
+}
+
 // Every answer has a Request-Id: the client's if it is good, or else a new one. So have refusals before the handler.
 func TestRequestIDs(t *testing.T) {
 	f := start(t, nil)

@@ -126,8 +126,8 @@ func (c *statusCounts) addTo(sum *[len(statuses)]uint64) {
 }
 
 // Latencies are how long clients waited on one route, with one result: ok (a status below 400), refused (4xx), failed
-// (5xx), or cut if the response could not be written whole. A wait begins when the first byte of the request is read.
-// It ends when the response is written, or its write has failed.
+// (5xx), or cut: below 500, but the response could not be written whole. A wait begins when the first byte of the
+// request is read. It ends when the response is written, or its write has failed.
 type Latencies struct {
 	Route, Result string
 	latency.Counts

@@ -18,8 +18,8 @@ var families = []struct {
 		"Route unknown is a path that does not exist, unread a request that could not be read.",
 		[]string{"key", "route", "status"}},
 	{"http_wait_seconds", "Time that clients waited for a response, from the first byte of the request to the last of " +
-		"the response, by route and result: ok (a status below 400), refused (4xx), failed (5xx), or cut (not " +
-		"written whole: the client has hung up, or read too slowly).",
+		"the response, by route and result: ok (a status below 400), refused (4xx), failed (5xx), or cut (below " +
+		"500, but not written whole: the client has hung up, or read too slowly).",
 		[]string{"route", "result"}},
 	{"http_connections", "Open connections of the API.", nil},
 	{"http_lists_made_total",
