@@ -122,7 +122,6 @@ func (t *turns) take(w *waiter) bool {
 		}
 		return true
 	}
-	t.keepPace()
 	t.mu.Lock()
 	w.arrived = time.Now()
 	if w.deadline = (time.Time{}); w.urgency != finishing {
@@ -132,6 +131,7 @@ func (t *turns) take(w *waiter) bool {
 	t.count(w, 1)
 	t.dispatch()
 	t.mu.Unlock()
+	t.keepPace()
 	if <-w.served {
 		return true
 	}
@@ -236,7 +236,8 @@ func (t *turns) give(n int64) {
 	}
 }
 
-// keepPace has the number of turns adapted from now on, until few turns are taken.
+// keepPace has the number of turns adapted from now on, until few turns are taken. It is called after what needs it is
+// counted, and adapt clears paced before it looks at what is counted. So at least one of the two starts the timer.
 func (t *turns) keepPace() {
 	if !t.paced.Load() && t.paced.CompareAndSwap(false, true) {
 		t.pacer.Reset(paceEvery)
@@ -247,15 +248,14 @@ func (t *turns) keepPace() {
 func (t *turns) adapt() {
 	runnable := t.pace.runnable() // it may wait for another reader of metrics
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.setLimit(t.pace.next(t.limit.Load(), runnable, t.waiting.Load() > 0, t.queue.beside))
 	t.dispatch()
 	if t.waiting.Load() == 0 && int64(t.taken()) < t.pace.fewest {
 		t.letGo()
 	}
-	held := t.held.count
-	t.mu.Unlock()
 	t.paced.Store(false)
-	if int64(t.taken()) > t.pace.fewest || t.waiting.Load() > 0 || held > 0 {
+	if int64(t.taken()) > t.pace.fewest || t.waiting.Load() > 0 || t.held.count > 0 {
 		t.keepPace()
 	}
 }

@@ -322,6 +322,85 @@ func TestTurnsOpen(t *testing.T) {
 	})
 }
 
+// Whatever comes together at one moment, at the end of it no request waits beside a turn that it may have, no turn was
+// lost or made, and the timers that those need who still wait are started. Who is served is in time, and so is who is
+// refused. When all have gone, nothing is kept and no timer is left.
+func TestTurnsAtRest(t *testing.T) {
+	seed := rand.Uint64()
+	t.Log("seed", seed)
+	dice := rand.New(rand.NewPCG(seed, 0))
+	synctest.Test(t, func(t *testing.T) {
+		s := newTurns(4)
+		s.pace.fewest = 1 // so that their number changes
+		s.pace.runnable = func() float64 { return 2 * longQueue * s.pace.processors * float64(rand.N(2)) }
+		s.pace.queue, s.longest, s.hold = 0, 2*paceEvery, time.Hour
+		for range 300 {
+			var all sync.WaitGroup
+			var taken, begun, waiting atomic.Int64
+			for range 2 + dice.IntN(8) {
+				w := newWaiter(urgency(dice.IntN(3)), dice.IntN(3))
+				w.rounds = 1 + dice.IntN(3)
+				arrives, stays := time.Duration(dice.IntN(3))*paceEvery, time.Duration(dice.IntN(4))*paceEvery/2
+				waiting.Add(1)
+				all.Go(func() {
+					defer waiting.Add(-1)
+					time.Sleep(arrives)
+					if !s.take(w) {
+						s.holdBack(w)
+						return
+					}
+					begins := int64(min(w.urgency, 1))
+					taken.Add(1)
+					begun.Add(begins)
+					time.Sleep(stays)
+					begun.Add(-begins)
+					taken.Add(-1)
+					s.leave(w.urgency)
+				})
+			}
+			for start := time.Now(); waiting.Load() > 0; time.Sleep(paceEvery / 2) {
+				synctest.Wait()
+				checkAtRest(t, s, taken.Load(), begun.Load())
+				require.Less(t, time.Since(start), 20*paceEvery, "a request has waited for too long")
+			}
+			all.Wait()
+		}
+		time.Sleep(paceEvery)
+		synctest.Wait()
+		checkAtRest(t, s, 0, 0)
+		require.False(t, s.paced.Load())
+		require.Zero(t, s.held.count)
+		for _, l := range s.queue.lanes {
+			require.Nil(t, l.at)
+			require.Empty(t, l.lines)
+		}
+	})
+}
+
+// checkAtRest checks turns while no goroutine runs.
+func checkAtRest(t *testing.T, s *turns, taken, begun int64) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	require.EqualValues(t, taken, s.taken())
+	require.Equal(t, mayBegin(s.limit.Load())-begun, s.fresh.Load())
+	counts := 0
+	for _, l := range s.queue.lanes {
+		counts += l.count
+	}
+	require.EqualValues(t, counts, s.waiting.Load())
+	require.EqualValues(t, s.queue.lanes[finishing].count, s.finishers.Load())
+	if s.free.Load() > 0 {
+		require.Nil(t, s.queue.next(s.fresh.Load() > 0), "a request waits beside a turn that it may have")
+	}
+	if first := s.queue.aging.first; first != nil {
+		require.False(t, s.expires.IsZero() || s.expires.After(first.deadline))
+	}
+	if counts > 0 || s.held.count > 0 || taken > s.pace.fewest {
+		require.True(t, s.paced.Load(), "%d wait, %d are held back: adapt will not be called", counts, s.held.count)
+	}
+}
+
 // Under a crowd of callers no turn is lost or made, no waiter is forgotten, and never more turns are taken than there
 // are.
 func TestTurnsAreConserved(t *testing.T) {
