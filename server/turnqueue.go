@@ -18,7 +18,7 @@ const (
 // urgencyNames are the urgencies in metrics.
 var urgencyNames = [urgencies]string{"finishing", "buying", "browsing"}
 
-// Of the turns that are given while requests of all kinds wait, one in buyingShare is for buying and one in
+// While requests of all kinds wait, one in buyingShare of the turns that any of them may have is for buying and one in
 // browsingShare for browsing, so that neither starves.
 const (
 	buyingShare   = 4
@@ -106,7 +106,7 @@ func (l *waiters) remove(w *waiter) {
 // first served. It is bounded by the number of connections, since each waits with one request at most. turns guards it.
 type turnQueue struct {
 	lanes  [urgencies]lane
-	picks  uint64
+	picks  uint64    // of those for which all lanes could be next
 	beside uint64    // picks of callers without a crowd while another had one
 	aging  waiters   // those with a deadline, in the order in which they came
 	crowds int       // lines with a crowd
@@ -213,9 +213,11 @@ func (q *turnQueue) lane(all bool) *lane {
 	return nil
 }
 
-// pick removes the request that next returned, and moves on to the next caller.
-func (q *turnQueue) pick(w *waiter) {
-	q.picks++
+// pick removes the request that next(all) returned, and moves on to the next caller.
+func (q *turnQueue) pick(w *waiter, all bool) {
+	if all { // in a steady rhythm, the turn for browsing would be one that only finishing may have, each time
+		q.picks++
+	}
 	own := w.line
 	own.owed = w.rounds - 1
 	switch {

@@ -89,7 +89,7 @@ func TestTurnQueue(t *testing.T) {
 				}
 				require.Equal(t, u, w.urgency)
 				checkTurnOf(t, m, passed[u], w)
-				q.pick(w)
+				q.pick(w, true)
 				m.remove(w)
 			}
 			checkTurnQueue(t, q, m)
@@ -156,7 +156,7 @@ func served(q *turnQueue, n int) map[int]int {
 	by := map[int]int{}
 	for range n {
 		w := q.next(true)
-		q.pick(w)
+		q.pick(w, true)
 		by[w.caller.key]++
 	}
 	return by
@@ -173,6 +173,28 @@ func TestTurnShares(t *testing.T) {
 	require.Equal(t, map[int]int{int(finishing): 44, int(buying): 16, int(browsing): 4}, served(q, 64))
 	require.Equal(t, map[int]int{int(finishing): 20, int(buying): 48, int(browsing): 60}, served(q, 2*64))
 	require.Nil(t, q.next(true))
+}
+
+// While those who begin something have all turns that they may have, the turns of others do not count, so nobody
+// starves however long each turn takes.
+func TestTurnSharesWithoutTurnsForAll(t *testing.T) {
+	for takes := range 20 {
+		q := newQueue()
+		for u := range urgencies {
+			for range 1000 {
+				q.push(&waiter{urgency: u, rounds: 1})
+			}
+		}
+		var by [urgencies]int
+		for busy := 0; by[buying]+by[browsing] < 20; busy-- {
+			w := q.next(busy <= 0)
+			q.pick(w, busy <= 0)
+			if by[w.urgency]++; w.urgency != finishing {
+				busy = takes
+			}
+		}
+		require.Equal(t, 4, by[browsing], "each takes %d turns of others", takes)
+	}
 }
 
 // Callers share the turns, however many requests each of them has waiting. A caller whose requests cost more, or who
@@ -217,7 +239,7 @@ func TestTurnsAreSharedWithWhoComesAgain(t *testing.T) {
 	}
 	for range 33 {
 		w := q.next(true)
-		q.pick(w)
+		q.pick(w, true)
 		by[w.caller.key]++
 		if w == batch {
 			q.push(batch)
@@ -225,7 +247,7 @@ func TestTurnsAreSharedWithWhoComesAgain(t *testing.T) {
 	}
 	require.Equal(t, map[int]int{1: 3, 2: 30}, by)
 	for w := q.next(true); w != nil; w = q.next(true) {
-		q.pick(w)
+		q.pick(w, true)
 	}
 	require.Empty(t, q.lanes[buying].lines)
 	q.push(batch)

@@ -272,7 +272,8 @@ func (t *turns) open() {
 func (t *turns) dispatch() {
 	now := time.Time{}
 	for t.free.Load() > 0 {
-		w := t.queue.next(t.fresh.Load() > 0)
+		all := t.fresh.Load() > 0
+		w := t.queue.next(all)
 		if w == nil {
 			break
 		}
@@ -282,7 +283,7 @@ func (t *turns) dispatch() {
 		if now.IsZero() {
 			now = time.Now()
 		}
-		t.queue.pick(w)
+		t.queue.pick(w, all)
 		t.count(w, -1)
 		w.waited = now.Sub(w.arrived)
 		t.waits.Observe(w.waited)
