@@ -107,9 +107,8 @@ func (l *waiters) remove(w *waiter) {
 type turnQueue struct {
 	lanes  [urgencies]lane
 	picks  uint64    // of those for which all lanes could be next
-	beside uint64    // picks of callers without a crowd while another had one
+	beside uint64    // picks of callers without a crowd while another had one, of the same urgency
 	aging  waiters   // those with a deadline, in the order in which they came
-	crowds int       // lines with a crowd
 	spare  *waitLine // unused lines, by their next
 }
 
@@ -117,9 +116,10 @@ func newTurnQueue() turnQueue { return turnQueue{aging: waiters{order: ofAll}} }
 
 // lane has the requests of one urgency. Callers who wait are in a ring, and so are those who still owe rounds.
 type lane struct {
-	at    *waitLine // whose request is next
-	lines map[callerID]*waitLine
-	count int
+	at     *waitLine // whose request is next
+	lines  map[callerID]*waitLine
+	count  int
+	crowds int // lines with a crowd
 }
 
 // waitLine has the requests of one caller and urgency.
@@ -140,7 +140,7 @@ func (q *turnQueue) push(w *waiter) {
 	w.line = own
 	own.push(w)
 	if own.count == crowd+1 {
-		q.crowds++
+		l.crowds++
 	}
 	l.count++
 	if !w.deadline.IsZero() {
@@ -218,15 +218,15 @@ func (q *turnQueue) pick(w *waiter, all bool) {
 	if all { // in a steady rhythm, the turn for browsing would be one that only finishing may have, each time
 		q.picks++
 	}
-	own := w.line
+	own, l := w.line, &q.lanes[w.urgency]
 	own.owed = w.rounds - 1
 	switch {
 	case own.count > crowd:
 		own.owed += crowdRounds
-	case q.crowds > 0:
+	case l.crowds > 0:
 		q.beside++
 	}
-	q.lanes[w.urgency].at = own.next
+	l.at = own.next
 	q.remove(w)
 }
 
@@ -237,7 +237,7 @@ func (q *turnQueue) remove(w *waiter) {
 	w.line = nil
 	own.remove(w)
 	if own.count == crowd {
-		q.crowds--
+		l.crowds--
 	}
 	l.count--
 	switch {

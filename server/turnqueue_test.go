@@ -227,6 +227,28 @@ func TestTurnsAreShared(t *testing.T) {
 	require.Nil(t, q.next(true))
 }
 
+// A crowd competes with the requests of other callers, not with its own caller's.
+func TestTurnsBesideACrowd(t *testing.T) {
+	q := newQueue()
+	push := func(u urgency, key, n int) {
+		for range n {
+			q.push(&waiter{urgency: u, rounds: 1, caller: callerID{key: key}})
+		}
+	}
+	push(buying, 1, crowd+100)
+	push(finishing, 1, 20)
+	push(browsing, 1, 20)
+	served(q, 60)
+	require.Zero(t, q.beside)
+	push(buying, 2, 10)
+	served(q, 60)
+	require.EqualValues(t, 10, q.beside)
+	served(q, 100)
+	push(buying, 2, 10)
+	served(q, 20)
+	require.EqualValues(t, 10, q.beside, "the crowd is none any more")
+}
+
 // A caller whose expensive requests come one at a time, each when the last was served, is not served more often than
 // one who has them waiting. What it owes is forgotten when nobody waits.
 func TestTurnsAreSharedWithWhoComesAgain(t *testing.T) {

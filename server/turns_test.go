@@ -450,7 +450,9 @@ func TestTurnsAreConserved(t *testing.T) {
 	require.Equal(t, mayBegin(limit), turns.fresh.Load())
 	require.Nil(t, turns.queue.next(true))
 	require.Equal(t, waiters{order: ofAll}, turns.queue.aging)
-	require.Zero(t, turns.queue.crowds)
+	for _, l := range turns.queue.lanes {
+		require.Zero(t, l.crowds)
+	}
 	require.Equal(t, waiters{order: ofAll}, turns.held)
 	require.EqualValues(t, callers*rounds, served.Load()+refused.Load())
 	require.EqualValues(t, refused.Load(), turns.refused[refusedWaited].Load())
