@@ -227,6 +227,22 @@ func TestTurnsAreShared(t *testing.T) {
 	require.Nil(t, q.next(true))
 }
 
+// However much all who wait owe, the next one is found at once: the one who owes least.
+func TestTurnsOfWhoOwesMost(t *testing.T) {
+	const most = 1 << 40 // too many for single steps
+	q := newQueue()
+	for key, rounds := range []int{most, most - 5, most + 5} {
+		q.push(&waiter{urgency: buying, rounds: rounds, caller: callerID{key: key}})
+		for range 20 {
+			q.push(&waiter{urgency: buying, rounds: 1, caller: callerID{key: key}})
+		}
+	}
+	require.Equal(t, map[int]int{0: 1, 1: 1, 2: 1}, served(q, 3))
+	require.Equal(t, map[int]int{1: 5}, served(q, 5))
+	require.Equal(t, map[int]int{0: 5, 1: 5}, served(q, 10))
+	require.Equal(t, map[int]int{0: 5, 1: 5, 2: 5}, served(q, 15))
+}
+
 // A crowd competes with the requests of other callers, not with its own caller's.
 func TestTurnsBesideACrowd(t *testing.T) {
 	q := newQueue()
