@@ -171,15 +171,12 @@ func (a *arrivals) refuse(b buyer, now time.Duration) {
 		record(a.own.lags, now-b.due)
 		a.own.noFree++
 	}
-	wait := retryWait + time.Duration(float64(retryWait)/2*a.random.Float64())
-	if !b.held && b.due+wait > b.arrived+a.crowd.Patience {
-		if counted {
-			a.own.left++
-		}
-		return
+	b.due = now + retryWait + time.Duration(float64(retryWait)/2*a.random.Float64())
+	if b.held || b.due <= b.arrived+a.crowd.Patience {
+		a.waiting.add(b)
+	} else if counted {
+		a.own.left++
 	}
-	b.due = now + wait
-	a.waiting.add(b)
 }
 
 // refuseNewcomers has newcomers come again that found no free connection, after waits of whole ticks. It returns how

@@ -89,11 +89,26 @@ func TestFreeConnectionsOfAnOpenLoop(t *testing.T) {
 		require.Greater(t, b.due, tick+retryWait)
 		require.LessOrEqual(t, b.due, now)
 	}
-	a.returned = []buyer{{n: 1, held: true, due: now}}
-	a.turn(now + tick)
-	free(1)
-	a.turnsUntil(now+tick, now+3*retryWait)
-	require.NotEmpty(t, seats[0].next)
+}
+
+// A buyer that the server refused, and that finds no free connection when it comes again, keeps its number and its hold.
+func TestReturnedBuyersOfAnOpenLoop(t *testing.T) {
+	a := openArrivals(1, time.Minute, window{0, time.Minute})
+	a.due = time.Hour // no arrivals
+	a.returned = []buyer{{n: 7, held: true, due: tick / 2}}
+	a.turn(tick)
+	require.Equal(t, 1, a.own.noFree)
+	require.Empty(t, a.returned)
+	s := &seat{next: make(chan buyer, 1)}
+	a.free <- s
+	a.turnsUntil(tick, 2*retryWait)
+	require.Len(t, s.next, 1)
+	b := <-s.next
+	require.Equal(t, buyer{n: 7, held: true, due: b.due}, b)
+	require.Greater(t, b.due, retryWait)
+	require.Zero(t, a.waitingNow())
+	require.Equal(t, 1, a.own.noFree)
+	require.EqualValues(t, 2, a.own.lags.TotalCount(), "one of each attempt")
 }
 
 // Newcomers come again evenly between retryWait and half as long again, each once.
@@ -118,6 +133,29 @@ func TestNewcomersComeAgainEvenly(t *testing.T) {
 	require.Equal(t, many, sum)
 	a.crowd.Patience = now + retryWait*5/4
 	require.InEpsilon(t, many/2, a.refuseNewcomers(make([]time.Duration, many), now), 0.05, "half of them leave")
+}
+
+// A buyer comes again only within its patience, though the dispatcher was late. One with a hold always comes again.
+func TestBuyersThatComeAgainHavePatience(t *testing.T) {
+	const many, late, patience = 1000, 2 * time.Second, 2*time.Second + retryWait*5/4
+	a := openArrivals(1, patience, window{0, time.Minute})
+	a.waiting.at = late
+	for range many {
+		a.refuse(buyer{n: 1}, late)
+	}
+	require.Equal(t, many, a.waitingNow()+a.own.left)
+	require.InEpsilon(t, many/2, a.own.left, 0.2, "half of them leave") // 16 of 500
+	for _, s := range a.waiting.slots {
+		for _, b := range s.buyers {
+			require.LessOrEqual(t, b.due, patience)
+			require.Greater(t, b.due, late+retryWait-tick)
+		}
+	}
+	before := a.waitingNow()
+	for range many {
+		a.refuse(buyer{n: 1, held: true}, late)
+	}
+	require.Equal(t, before+many, a.waitingNow())
 }
 
 // An open loop reuses its memory: once its waiting buyers are steady, a turn allocates nothing.
