@@ -91,7 +91,7 @@ func TestFreeConnectionsOfAnOpenLoop(t *testing.T) {
 	}
 }
 
-// A buyer that the server refused, and that finds no free connection when it comes again, keeps its number and its hold.
+// A buyer that the server refused and that finds no free connection when it comes again keeps its number and its hold.
 func TestReturnedBuyersOfAnOpenLoop(t *testing.T) {
 	a := openArrivals(1, time.Minute, window{0, time.Minute})
 	a.due = time.Hour // no arrivals

@@ -15,7 +15,7 @@ type logFlags struct {
 	Format     string        `name:"log-format" default:"text" enum:"text,json" env:"SEATHOLD_LOG_FORMAT" placeholder:"text|json" help:"Form of the log's lines: text (default) or json."`
 	Level      slog.Level    `name:"log-level" default:"info" env:"SEATHOLD_LOG_LEVEL" placeholder:"LEVEL" help:"Least level of the log's lines: debug, info (default), warn or error."`
 	Access     bool          `name:"access-log" env:"SEATHOLD_ACCESS_LOG" help:"Log failed requests (5xx), slow ones, and a sample of the others, whatever --log-level is."`
-	AccessRate int           `name:"access-log-rate" default:"100" env:"SEATHOLD_ACCESS_LOG_RATE" placeholder:"LINES" help:"Most lines a second of the access log, for requests refused because of load, failed, slow and other ones each (default: ${default}). The rest is counted."`
+	AccessRate int           `name:"access-log-rate" default:"100" env:"SEATHOLD_ACCESS_LOG_RATE" placeholder:"LINES" help:"Most lines a second of the access log for each kind of request: refused because of load, failed otherwise, slow, and any other (default: ${default}). The rest is counted."`
 	AccessSlow time.Duration `name:"access-log-slow" default:"500ms" env:"SEATHOLD_ACCESS_LOG_SLOW" placeholder:"DURATION" help:"How long a client waits for an answer that the access log calls slow (default: ${default})."`
 }
 
