@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -189,8 +188,6 @@ func FuzzAccessLog(f *testing.F) {
 
 // withoutQuoted returns a text without its quoted parts.
 func withoutQuoted(text string) string { return quotedPart.ReplaceAllString(text, "") }
-
-var quotedPart = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
 
 // Answers that wait to be written keep their own line while those before them are logged and others follow.
 func TestAccessLogOfPipelinedRequests(t *testing.T) {

@@ -282,12 +282,3 @@ func (s *Server) recoverPanic(ctx *fasthttp.RequestCtx, seen *observation) {
 	ctx.SetConnectionClose()
 	reject(ctx, &encode.Internal, "the server failed; retry with the same id to learn whether the call took effect")
 }
-
-// connectionLog logs fasthttp's messages, all of which are about faults of clients.
-type connectionLog struct{ log *slog.Logger }
-
-func (l connectionLog) Printf(format string, facts ...any) {
-	if l.log.Enabled(context.TODO(), slog.LevelDebug) {
-		l.log.Debug("connection", "fault", fmt.Sprintf(format, facts...))
-	}
-}
