@@ -333,13 +333,24 @@ func TestTurnsAtRest(t *testing.T) {
 		s := newTurns(4)
 		s.pace.fewest = 1 // so that their number changes
 		s.pace.runnable = func() float64 { return 2 * longQueue * s.pace.processors * float64(rand.N(2)) }
-		s.pace.queue, s.longest, s.hold = 0, 2*paceEvery, time.Hour
-		for range 300 {
+		s.longest = 2 * paceEvery
+		waiters := make([]*waiter, 10) // they are used again, as those of exchanges
+		for i := range waiters {
+			waiters[i] = newWaiter(finishing, 0)
+		}
+		for round := range 2000 {
 			var all sync.WaitGroup
 			var taken, begun, waiting atomic.Int64
-			for range 2 + dice.IntN(8) {
-				w := newWaiter(urgency(dice.IntN(3)), dice.IntN(3))
-				w.rounds = 1 + dice.IntN(3)
+			s.hold = time.Duration(dice.IntN(2)) * time.Hour
+			switch round {
+			case 1800:
+				time.AfterFunc(2*paceEvery, s.end)
+			case 1900:
+				time.AfterFunc(2*paceEvery, s.open)
+			}
+			for _, w := range waiters[:2+dice.IntN(8)] {
+				require.Empty(t, w.served)
+				w.urgency, w.caller.key, w.rounds = urgency(dice.IntN(3)), dice.IntN(3), 1+dice.IntN(3)
 				arrives, stays := time.Duration(dice.IntN(3))*paceEvery, time.Duration(dice.IntN(4))*paceEvery/2
 				waiting.Add(1)
 				all.Go(func() {
@@ -377,13 +388,46 @@ func TestTurnsAtRest(t *testing.T) {
 	})
 }
 
+// A refusal that is held back ends once, whether its time is over, others are let go, or the server shuts down.
+func TestHeldBackEndsOnce(t *testing.T) {
+	waiters := make([]*waiter, 8)
+	for i := range waiters {
+		waiters[i] = newWaiter(buying, 0)
+	}
+	for range 500 {
+		s := newTurns(1)
+		s.hold = 20 * time.Microsecond
+		s.paced.Store(true)
+		var all sync.WaitGroup
+		for i, w := range waiters {
+			all.Go(func() {
+				s.holdBack(w)
+				if i == 0 {
+					s.end()
+				}
+			})
+		}
+		for range 2 * len(waiters) {
+			s.mu.Lock()
+			s.letGo()
+			s.mu.Unlock()
+			runtime.Gosched()
+		}
+		all.Wait()
+		require.Zero(t, s.held.count)
+		for _, w := range waiters {
+			require.Empty(t, w.served)
+		}
+	}
+}
+
 // checkAtRest checks turns while no goroutine runs.
 func checkAtRest(t *testing.T, s *turns, taken, begun int64) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	require.EqualValues(t, taken, s.taken())
-	require.Equal(t, mayBegin(s.limit.Load())-begun, s.fresh.Load())
+	require.Equal(t, mayBegin(s.limit.Load())+s.opened.Load()-begun, s.fresh.Load())
 	counts := 0
 	for _, l := range s.queue.lanes {
 		counts += l.count
