@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -252,3 +254,26 @@ type remote struct {
 }
 
 func (r *remote) RemoteAddr() net.Addr { return r.address }
+
+// While the number of turns changes, those that are taken are counted exactly.
+func TestTurnsTakenInStats(t *testing.T) {
+	f := start(t, nil)
+	s := f.server.turns
+	var changes sync.WaitGroup
+	var over atomic.Bool
+	changes.Go(func() {
+		for limit := int64(1); !over.Load(); limit = limit%100 + 10 {
+			s.mu.Lock()
+			s.setLimit(limit)
+			s.mu.Unlock()
+		}
+	})
+	for range 5000 {
+		if n := f.server.overload().InTurn; n != 0 {
+			t.Errorf("%d turns are taken", n)
+			break
+		}
+	}
+	over.Store(true)
+	changes.Wait()
+}

@@ -29,8 +29,8 @@ type Overload struct {
 
 func (s *Server) overload() Overload {
 	t := s.turns
-	o := Overload{Turns: int(t.limit.Load()), MaxConns: s.maxConnections, InTurn: t.taken(),
-		Waiting: make(map[string]int, urgencies), Waits: &latency.Counts{}, Refused: make(map[string]uint64, refusalReasons)}
+	o := Overload{MaxConns: s.maxConnections, Waiting: make(map[string]int, urgencies), Waits: &latency.Counts{},
+		Refused: make(map[string]uint64, refusalReasons)}
 	for reason, name := range refusalNames {
 		o.Refused[name] = t.refused[reason].Load()
 	}
@@ -38,6 +38,7 @@ func (s *Server) overload() Overload {
 	t.waits.AddTo(o.Waits)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	o.Turns, o.InTurn = int(t.limit.Load()), t.taken()
 	for u, name := range urgencyNames {
 		o.Waiting[name] = t.queue.lanes[u].count
 	}

@@ -107,7 +107,7 @@ func (t *turns) setLimit(limit int64) {
 	t.free.Add(limit - before)
 }
 
-// taken returns how many turns are taken.
+// taken returns how many turns are taken. Without mu it may be wrong while their number is set.
 func (t *turns) taken() int { return int(t.limit.Load() + t.opened.Load() - t.free.Load()) }
 
 // take waits until w has its turn, and reports whether it has; then the caller calls leave afterwards. Otherwise the
