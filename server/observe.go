@@ -161,7 +161,7 @@ type timeline struct {
 	written int64 // the end of the last write that succeeded
 	failed  int64 // the end of the write that failed, the connection's last; 0 before
 
-	owed     atomic.Bool   // answered is not empty: whoever resets this uses it
+	owed     atomic.Bool   // answered is not empty: the goroutine that resets this uses it
 	answered []observation // not known to be written
 	room     [1]observation
 }
@@ -274,8 +274,8 @@ func (t *timeline) observe(c *conn, seen *observation, ended int64, cut bool) {
 	}
 }
 
-// close ends the requests of a connection that is closed: answers that are not written now never will be. Whoever
-// closes the connection calls it.
+// close ends the requests of a connection that is closed: answers that are not written now never will be. The goroutine
+// that closes the connection calls it.
 func (t *timeline) close(c *conn) {
 	if t.end(c); !t.owed.CompareAndSwap(true, false) {
 		return

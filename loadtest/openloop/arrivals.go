@@ -85,16 +85,17 @@ func (a *arrivals) dispatch() {
 		case <-a.ended:
 			return
 		case <-clock.C:
-			a.turn(a.now())
+			a.dispatchDue(a.now())
 		}
 	}
 }
 
-// turn dispatches the buyers that are due by now: those that come again, and then those that arrive.
+// dispatchDue dispatches the buyers that are due by now: those that come again, and then those that arrive.
 //
-// At many times the capacity, nearly none of them finds a free connection, and the processors are the server's too. So
-// those that have had none yet are a number each, and all of a tick for which there is none are refused together.
-func (a *arrivals) turn(now time.Duration) {
+// At many times the capacity, nearly none of them finds a free connection, and the processors are the server's too. So a
+// buyer that has had no connection yet is stored as its time of arrival only, and all buyers of a tick that find none are
+// refused together.
+func (a *arrivals) dispatchDue(now time.Duration) {
 	a.mu.Lock()
 	for _, b := range a.returned {
 		a.waiting.add(b)

@@ -7,16 +7,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// openArrivals returns an open loop without any connection. Its time is that of its turns.
+// openArrivals returns an open loop without any connection. Its time is that of its dispatches.
 func openArrivals(rate float64, patience time.Duration, w window) *arrivals {
 	f := &fleet{crowd: crowd{Patience: patience, Seed: 1}, connections: make([]*connection, 8)}
 	return newArrivals(&load{fleet: f, window: w, own: newCounts(w)}, rate)
 }
 
-// turnsUntil makes the turns of each tick after one time and until another.
-func (a *arrivals) turnsUntil(from, to time.Duration) {
+// dispatchUntil dispatches at each tick after one time and until another.
+func (a *arrivals) dispatchUntil(from, to time.Duration) {
 	for now := from + tick; now <= to; now += tick {
-		a.turn(now)
+		a.dispatchDue(now)
 	}
 }
 
@@ -34,11 +34,11 @@ func TestArrivalsWithoutAConnection(t *testing.T) {
 	const rate, patience = 10_000, 3 * time.Second
 	w := window{3500*time.Millisecond + tick/2, 8500*time.Millisecond + tick/3}
 	a := openArrivals(rate, patience, w)
-	a.turnsUntil(0, w.from-tick/2)
+	a.dispatchUntil(0, w.from-tick/2)
 	require.Zero(t, a.own.arrived+a.own.noFree+a.own.left)
 	require.InEpsilon(t, rate*2.5, a.waitingNow(), 0.05, "those of the last 2 s, and half of the second before")
 
-	a.turnsUntil(w.from-tick/2, w.to+tick)
+	a.dispatchUntil(w.from-tick/2, w.to+tick)
 	seconds := (w.to - w.from).Seconds()
 	require.InEpsilon(t, rate*seconds, a.own.arrived, 0.02) // Poisson, 224 of 50,000
 	// Attempts are made at once, after 1 to 1.5 s and after 2 to 3 s, and the next one would be too late.
@@ -46,7 +46,7 @@ func TestArrivalsWithoutAConnection(t *testing.T) {
 	require.EqualValues(t, a.own.noFree, a.own.lags.TotalCount())
 	require.Less(t, time.Duration(a.own.lags.Max())*time.Microsecond, 2*tick)
 
-	a.turnsUntil(w.to+tick, w.to+patience)
+	a.dispatchUntil(w.to+tick, w.to+patience)
 	require.Zero(t, a.waitingNow(), "all have left")
 	require.InEpsilon(t, a.own.arrived, a.own.left, 0.02, "as many leave as arrive")
 }
@@ -63,7 +63,7 @@ func TestFreeConnectionsOfAnOpenLoop(t *testing.T) {
 		}
 	}
 	free(3)
-	a.turn(tick)
+	a.dispatchDue(tick)
 	arrived := append([]time.Duration(nil), a.arriving...)
 	require.Greater(t, len(arrived), 10)
 	for i := range 3 {
@@ -74,13 +74,13 @@ func TestFreeConnectionsOfAnOpenLoop(t *testing.T) {
 	require.EqualValues(t, len(arrived), a.own.lags.TotalCount())
 
 	a.due = time.Hour // no more arrivals
-	a.turnsUntil(tick, retryWait)
+	a.dispatchUntil(tick, retryWait)
 	require.Equal(t, len(arrived)-3, a.waitingNow(), "all wait for so long at least")
 	free(5)
 	now := retryWait
 	for len(a.free) > 0 {
 		now += tick
-		a.turn(now)
+		a.dispatchDue(now)
 	}
 	for i := range 5 {
 		b := <-seats[i].next
@@ -96,12 +96,12 @@ func TestReturnedBuyersOfAnOpenLoop(t *testing.T) {
 	a := openArrivals(1, time.Minute, window{0, time.Minute})
 	a.due = time.Hour // no arrivals
 	a.returned = []buyer{{n: 7, held: true, due: tick / 2}}
-	a.turn(tick)
+	a.dispatchDue(tick)
 	require.Equal(t, 1, a.own.noFree)
 	require.Empty(t, a.returned)
 	s := &seat{next: make(chan buyer, 1)}
 	a.free <- s
-	a.turnsUntil(tick, 2*retryWait)
+	a.dispatchUntil(tick, 2*retryWait)
 	require.Len(t, s.next, 1)
 	b := <-s.next
 	require.Equal(t, buyer{n: 7, held: true, due: b.due}, b)
@@ -158,14 +158,14 @@ func TestBuyersThatComeAgainHavePatience(t *testing.T) {
 	require.Equal(t, before+many, a.waitingNow())
 }
 
-// An open loop reuses its memory: once its waiting buyers are steady, a turn allocates nothing.
+// An open loop reuses its memory: once its waiting buyers are steady, dispatching allocates nothing.
 func TestArrivalsDoNotAllocate(t *testing.T) {
 	a := openArrivals(200_000, 2*time.Second, window{0, time.Minute})
 	now := 4 * time.Second
-	a.turnsUntil(0, now)
+	a.dispatchUntil(0, now)
 	require.Zero(t, testing.AllocsPerRun(1000, func() {
 		now += tick
-		a.turn(now)
+		a.dispatchDue(now)
 	}))
 }
 
@@ -177,7 +177,7 @@ func BenchmarkArrivalsWithoutAConnection(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		a := openArrivals(200_000, 10*time.Second, window{0, duration})
-		a.turnsUntil(0, duration)
+		a.dispatchUntil(0, duration)
 		attempts += a.own.noFree
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(attempts), "ns/attempt")

@@ -8,14 +8,14 @@ import (
 	"pgregory.net/rapid"
 )
 
-// The wheel yields every buyer once, never before it is due and at the first turn after its tick.
+// The wheel yields every buyer once, never before it is due and at the first call after its tick.
 func TestWheel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		start := time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "start"))
 		w := wheel{at: start}
 		due := map[uint64]time.Duration{}
 		now, n := start, uint64(0)
-		for range rapid.IntRange(1, 50).Draw(t, "turns") {
+		for range rapid.IntRange(1, 50).Draw(t, "calls") {
 			for range rapid.IntRange(0, 5).Draw(t, "added") {
 				n++
 				b := buyer{n: n, due: now + time.Duration(rapid.Int64Range(-int64(tick), int64(20*tick)).Draw(t, "wait"))}
