@@ -92,9 +92,9 @@ func (a *arrivals) dispatch() {
 
 // dispatchDue dispatches the buyers that are due by now: those that come again, and then those that arrive.
 //
-// At many times the capacity, nearly none of them finds a free connection, and the processors are the server's too. So a
-// buyer that has had no connection yet is stored as its time of arrival only, and all buyers of a tick that find none are
-// refused together.
+// At many times the capacity, nearly none of them finds a free connection, and the processors are the server's too. So
+// a buyer that has had no connection yet is stored as its time of arrival only, and all buyers of a tick that find none
+// are refused together.
 func (a *arrivals) dispatchDue(now time.Duration) {
 	a.mu.Lock()
 	for _, b := range a.returned {
