@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -276,4 +277,38 @@ func TestTurnsTakenInStats(t *testing.T) {
 	}
 	over.Store(true)
 	changes.Wait()
+}
+
+// Handshakes rest for requests that need the processors, not for a few that wait for the journal: those leave the
+// processors idle.
+func TestPressed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turnstile := newTurnstile(t, 2000)
+		turnstile.paced.Store(false)
+		turnstile.give(2000)
+		s := &Server{turns: turnstile.turns}
+		w := newWaiter(finishing, 1)
+		for range s.turns.pace.fewest {
+			require.True(t, s.turns.take(w))
+			require.False(t, s.pressed())
+		}
+		require.True(t, s.turns.take(w))
+		require.True(t, s.pressed())
+		time.Sleep(time.Second)
+		require.True(t, s.pressed(), "they still have their turns")
+		s.turns.leave(finishing)
+		require.True(t, s.pressed(), "for a moment")
+		time.Sleep(2 * paceEvery)
+		require.False(t, s.pressed())
+
+		full := newTurnstile(t, 1)
+		full.paced.Store(false)
+		s.turns = full.turns
+		require.False(t, s.pressed())
+		full.wait("confirm", newWaiter(finishing, 1))
+		require.True(t, s.pressed(), "a request waits")
+		full.give(1)
+		require.Equal(t, []string{"confirm served"}, full.after(2*paceEvery))
+		require.False(t, s.pressed())
+	})
 }

@@ -152,7 +152,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	s.handshakes = handshake.New(handshake.Options{Timeout: o.ReadTimeout, Plain: plainAnswer,
 		Answered: func() { s.observer.countUnseen(fasthttp.StatusBadRequest) },
-		Busy:     func() bool { return s.turns.taken() > 0 }})
+		Busy:     s.pressed})
 	s.current.Store(o.Engine)
 	// Lists on shelves take a quarter, and everything that a client can delay the rest.
 	s.budget = newBudget(o.MaxBuffered - o.MaxBuffered/4)
@@ -282,3 +282,9 @@ func (s *Server) recoverPanic(ctx *fasthttp.RequestCtx, seen *observation) {
 	ctx.SetConnectionClose()
 	reject(ctx, &encode.Internal, "the server failed; retry with the same id to learn whether the call took effect")
 }
+
+// pressed reports whether the requests need all the time of the processors: some wait for a turn, more have one than
+// fewestPerCPU, or refusals are held back. With fewer, requests mostly wait for the journal, and the processors have
+// time for handshakes. Under pressure the number of turns is adapted every paceEvery, so a pause between two groups of
+// the journal ends it only if it lasts.
+func (s *Server) pressed() bool { return s.turns.paced.Load() }

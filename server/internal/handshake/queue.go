@@ -9,8 +9,9 @@
 // client, or one that sends nothing, delays nobody. When the client has sent more, the handshake takes a slot again by
 // the number of its arrival, so one that has begun is completed before later ones begin.
 //
-// While requests are served, handshakes take at most a quarter of what their slots could compute. Otherwise thousands
-// of handshakes leave little to those who are connected.
+// While requests need all the time of the processors, handshakes take at most a quarter of what their slots could
+// compute. Otherwise thousands of handshakes leave little to those who are connected. With a larger share, clients
+// connect sooner and fewer tickets are sold meanwhile: a handshake costs as much as several sales.
 //
 // A handshake is bounded twice: Options.Wait bounds its waiting for slots, and Options.Timeout everything else, also
 // against a client that sends a byte a second, or does not read. Such a connection is closed and counted. A client that
@@ -37,8 +38,9 @@ type Options struct {
 	Plain    func() []byte
 	Answered func()
 
-	// Busy reports whether the server has requests to serve. They come before handshakes: each slot then rests for three
-	// times as long as it was held. It is called from many goroutines and must not block. Nil: never.
+	// Busy reports whether requests need all the time of the processors. They come before handshakes: each slot then rests
+	// for three times as long as it was held. While requests only wait for something else, such as a disk, it reports
+	// false: a rest would leave the processors idle. It is called from many goroutines and must not block. Nil: never.
 	Busy func() bool
 }
 
@@ -47,7 +49,7 @@ type Queue struct {
 	o        Options
 	slots    slots
 	arrivals atomic.Uint64
-	owed     atomic.Int64 // ns that were computed while the server was busy, and are to be rested
+	owed     atomic.Int64 // ns that were computed while Busy, and are to be rested
 	counts   counts
 }
 

@@ -138,8 +138,8 @@ const (
 	maxRest = 15 * time.Millisecond
 )
 
-// release releases the slot, if this holds one. While the server has requests to serve, the slots rest for three times
-// as long as they were held, so handshakes take a quarter of what the slots could compute.
+// release releases the slot, if this holds one. While the server is busy, the slots rest for three times as long as
+// they were held, so handshakes take a quarter of what the slots could compute.
 func (s *socket) release() {
 	if !s.holds {
 		return
