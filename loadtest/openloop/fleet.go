@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -172,7 +173,8 @@ func (f *fleet) connect(ctx context.Context) error {
 	}
 }
 
-// prepare computes the ClientHellos of all connections that are not made yet.
+// prepare computes the ClientHellos of all connections that are not made yet. It also collects the garbage of that, or
+// this process would collect it in the first seconds of the load, with the stacks of all handshakes.
 func (f *fleet) prepare(ctx context.Context) error {
 	for _, c := range f.connections {
 		if ctx.Err() != nil {
@@ -180,6 +182,7 @@ func (f *fleet) prepare(ctx context.Context) error {
 		}
 		c.prepare()
 	}
+	runtime.GC()
 	return ctx.Err()
 }
 
