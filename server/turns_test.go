@@ -388,6 +388,45 @@ func TestTurnsAtRest(t *testing.T) {
 	})
 }
 
+// A request that comes in the moment in which another leaves does not wait beside its turn.
+func TestTurnsInOneMoment(t *testing.T) {
+	seed := rand.Uint64()
+	t.Log("seed", seed)
+	dice := rand.New(rand.NewPCG(seed, 0))
+	synctest.Test(t, func(t *testing.T) {
+		s := newTurns(1)
+		s.paced.Store(true) // or adapt would dispatch for who was missed
+		leaves, comes := newWaiter(finishing, 1), newWaiter(finishing, 2)
+		for range 10_000 {
+			leaves.urgency, comes.urgency = urgency(dice.IntN(2)), urgency(dice.IntN(2))
+			require.True(t, s.take(leaves))
+			var ready atomic.Int32
+			together := func(after int) {
+				ready.Add(1)
+				for spins := 0; ready.Load() < 2 || spins < after; spins++ {
+					if spins > 1000 {
+						runtime.Gosched()
+					}
+				}
+			}
+			var all sync.WaitGroup
+			after := dice.IntN(50)
+			all.Go(func() {
+				together(after)
+				if s.take(comes) {
+					s.leave(comes.urgency)
+				} else {
+					t.Error("a request has waited although the turn was free")
+				}
+			})
+			together(dice.IntN(50))
+			s.leave(leaves.urgency)
+			all.Wait()
+		}
+		checkAtRest(t, s, 0, 0)
+	})
+}
+
 // A refusal that is held back ends once, whether its time is over, others are let go, or the server shuts down.
 func TestHeldBackEndsOnce(t *testing.T) {
 	waiters := make([]*waiter, 8)
