@@ -234,7 +234,7 @@ type goal struct {
 
 // The goals of a sweep.
 const (
-	goodputShare = 0.9 // of the peak or the capacity, whichever is larger, under overload, where connections are kept
+	goodputShare = 0.9 // of the peak with as many connections, under overload, where connections are kept
 	latencyGoal  = 300 // ms, the 99th percentile of what is accepted under overload
 )
 
@@ -243,8 +243,8 @@ func (s *series) goals() []goal {
 	goals := []goal{{"no confirmation is refused because of load", s.confirmsRefused() == 0}}
 	if s.Name == "kept" || s.Name == "tls-kept" {
 		worst := max(s.most().Accepted[reserving.String()].P99, s.most().Accepted[confirming.String()].P99)
-		goals = append(goals, goal{fmt.Sprintf("goodput at %d times the capacity is at least %g of the larger of peak and "+
-			"capacity", overload, goodputShare), s.most().Goodput >= goodputShare*max(s.peak(), s.Capacity)},
+		goals = append(goals, goal{fmt.Sprintf("goodput at %d times the capacity is at least %g of the peak", overload,
+			goodputShare), s.most().Goodput > 0 && s.most().Goodput >= goodputShare*s.peak()},
 			goal{fmt.Sprintf("the 99th percentile of what is accepted then is below %d ms", latencyGoal), worst < latencyGoal})
 	}
 	return goals
