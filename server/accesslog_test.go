@@ -26,6 +26,18 @@ func logged(t testing.TB, log *safeBuffer) (lines []map[string]any) {
 	return lines
 }
 
+// requireLoggedPaths requires that requests were logged with these paths, and nothing secret.
+func requireLoggedPaths(t *testing.T, log *safeBuffer, want []any) {
+	t.Helper()
+	until(t, func() bool { return len(logged(t, log)) == len(want) }, "every request is logged")
+	var got []any
+	for _, line := range logged(t, log) {
+		got = append(got, line["path"])
+	}
+	require.ElementsMatch(t, want, got) // the lines of two connections may change places
+	require.NotContains(t, log.String(), "SECRET")
+}
+
 // startLogged starts a server with an access log.
 func startLogged(t testing.TB, o AccessLog, change func(*Options)) (*fixture, *safeBuffer) {
 	log := &safeBuffer{}
@@ -271,13 +283,7 @@ func TestAccessLogOfUnknownPaths(t *testing.T) {
 		require.Equal(t, c.status, f.raw(request).status, c.path)
 		want = append(want, c.logged)
 	}
-	until(t, func() bool { return len(logged(t, log)) == len(want) }, "every request is logged")
-	var got []any
-	for _, line := range logged(t, log) {
-		got = append(got, line["path"])
-	}
-	require.ElementsMatch(t, want, got) // the lines of two connections may change places
-	require.NotContains(t, log.String(), "SECRET")
+	requireLoggedPaths(t, log, want)
 }
 
 // Whatever a client sends, its line is short, and has no password of an absolute URL.

@@ -89,48 +89,36 @@ func (f *fleet) now() time.Duration { return time.Since(f.start) }
 
 // clear begins new counts.
 func (f *fleet) clear(w window) {
+	f.eachTally(func(t *tally) { t.counts = newCounts(w) })
+}
+
+// eachTally calls visit with each tally locked.
+func (f *fleet) eachTally(visit func(*tally)) {
 	for i := range f.tallies {
-		f.tallies[i].mu.Lock()
-		f.tallies[i].counts = newCounts(w)
-		f.tallies[i].mu.Unlock()
+		t := &f.tallies[i]
+		t.mu.Lock()
+		visit(t)
+		t.mu.Unlock()
 	}
 }
 
 // total adds up all counts.
 func (f *fleet) total() *counts {
 	sum := newCounts(f.tallies[0].window)
-	for i := range f.tallies {
-		t := &f.tallies[i]
-		t.mu.Lock()
-		sum.add(t.counts)
-		t.mu.Unlock()
-	}
+	f.eachTally(func(t *tally) { sum.add(t.counts) })
 	return sum
 }
 
 // handshakes returns how many handshakes the load has made so far.
 func (f *fleet) handshakes() (n int) {
-	for i := range f.tallies {
-		t := &f.tallies[i]
-		t.mu.Lock()
-		n += t.counts.handshakes
-		t.mu.Unlock()
-	}
+	f.eachTally(func(t *tally) { n += t.counts.handshakes })
 	return n
 }
 
 // answered reports whether any request of the load was answered.
-func (f *fleet) answered() bool {
-	for i := range f.tallies {
-		t := &f.tallies[i]
-		t.mu.Lock()
-		some := len(t.results[reserving]) > 0
-		t.mu.Unlock()
-		if some {
-			return true
-		}
-	}
-	return false
+func (f *fleet) answered() (some bool) {
+	f.eachTally(func(t *tally) { some = some || len(t.results[reserving]) > 0 })
+	return some
 }
 
 // fail ends the load with a fault of the server.
