@@ -16,9 +16,14 @@ const (
 	OpReserve OpKind = iota // Engine.Reserve of Request
 	OpConfirm               // Engine.Confirm of ID with Reference
 	OpRelease               // Engine.Release of ID
+	OpExtend                // Engine.Extend of ID to ExpiresAt
+	OpReduce                // Engine.Reduce of ID to Lines
+	OpReturn                // Engine.Return of ID with Reference
 )
 
-func (k OpKind) call() call { return [...]call{callReserve, callConfirm, callRelease}[k] }
+func (k OpKind) call() call {
+	return [...]call{callReserve, callConfirm, callRelease, callExtend, callReduce, callReturn}[k]
+}
 
 // Op is one operation of a batch and its answer. A caller that reuses its operations allocates nothing.
 type Op struct {
@@ -26,6 +31,9 @@ type Op struct {
 	Request   Request
 	ID        ID
 	Reference string
+	Again     bool      // OpConfirm: Engine.ConfirmAgain
+	ExpiresAt time.Time // OpExtend
+	Lines     []Line    // OpReduce: what the reservation keeps
 
 	// The answer, exactly as the single call returns it: Err is nil, a *Refusal that is part of Result, or the context's
 	// error.

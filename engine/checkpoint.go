@@ -6,9 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/seathold/seathold/engine/inventory"
-	"github.com/seathold/seathold/engine/journal"
-	"github.com/seathold/seathold/engine/record"
+	"github.com/seathold/seathold/engine/outcomes"
 )
 
 // CheckpointReport describes a finished checkpoint.
@@ -36,9 +34,6 @@ func (c *checkpointCounts) note(r *CheckpointReport) {
 	c.complete.Add(1)
 	c.last.Store(r)
 }
-
-// chunkBytes is how much of a checkpoint is written at once: large enough for the disk, small enough to pause after.
-const chunkBytes = 32 << 10
 
 // Checkpoint writes a checkpoint while the sale runs, and returns when it is durable. Calls are not stopped for it.
 //
@@ -74,9 +69,10 @@ func (e *Engine) writeCheckpoint(ctx context.Context, t *term, report *Checkpoin
 		return err
 	}
 	defer c.Abort()
-	s := state{last: report.Start, definition: t.definition, since: t.since}
+	s := outcomes.State{Last: report.Start, Definition: t.definition, Since: t.since}
 	pause := func(took time.Duration) error { return e.yieldAfter(ctx, took) }
-	if err := e.writeState(c, &s, report, pause); err != nil {
+	report.Reservations, report.Bytes, err = e.memory.Write(c, &s, pause)
+	if err != nil {
 		return err
 	}
 	// The last drained outcome would be too early an end: while a drain is in progress, its outcomes are already logged
@@ -86,85 +82,6 @@ func (e *Engine) writeCheckpoint(ctx context.Context, t *term, report *Checkpoin
 		return err
 	}
 	return c.Commit(end)
-}
-
-// state is what the memory has: the outcomes of every record up to last, and perhaps later ones.
-type state struct {
-	last       uint64
-	definition record.Definition // in force
-	since      record.Stamp      // when it came into force, and its record
-}
-
-// writeState writes the definition, the clock, the draws and the reservations, as far as their outcomes are logged. It
-// calls pause after each piece with the time that the piece took.
-func (e *Engine) writeState(to journal.Checkpoint, s *state, report *CheckpointReport,
-	pause func(took time.Duration) error) error {
-	w := checkpointWriter{e: e, to: to, report: report, pause: pause, began: time.Now()}
-	w.run = s.definition.AppendRow(w.run, s.since)
-	w.run = record.AppendClock(w.run, e.nowMs(), s.last)
-	for _, b := range e.ballots {
-		if err := b.Write(w.draw); err != nil {
-			return err
-		}
-	}
-	if err := w.reservations(); err != nil {
-		return err
-	}
-	return w.flush(1)
-}
-
-// checkpointWriter writes a checkpoint piece by piece.
-type checkpointWriter struct {
-	e      *Engine
-	to     journal.Checkpoint
-	report *CheckpointReport
-	pause  func(took time.Duration) error
-	run    []byte
-	began  time.Time // of the present piece
-}
-
-func (w *checkpointWriter) draw(kind record.Kind, s record.Stamp, f *record.Draw) error {
-	w.run = f.AppendRow(w.run, kind, s)
-	return w.flush(chunkBytes)
-}
-
-func (w *checkpointWriter) reservations() error {
-	now := w.e.nowMs()
-	var s inventory.Snapshot
-	// Read once, or a checkpoint would chase the rows that callers keep adding. Every outcome before its start has been
-	// drained already, so its row is below this end.
-	end := w.e.inventory.Rows()
-	for row := uint32(1); row < end; row++ {
-		if !w.e.inventory.ReadLogged(row, &s) ||
-			s.State != Held && s.State != Confirmed && w.e.o.forgets(s.ExpiresMs, now) {
-			continue
-		}
-		w.run = record.AppendReservation(w.run, &s)
-		w.report.Reservations++
-		if err := w.flush(chunkBytes); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// flush writes the run if it has at least so many bytes, and then pauses.
-func (w *checkpointWriter) flush(least int) error {
-	if len(w.run) < least {
-		return nil
-	}
-	took := time.Since(w.began)
-	if err := w.to.Write(w.run); err != nil {
-		return err
-	}
-	if p, ok := w.to.(journal.Pacer); !ok || !p.PacesItself() {
-		took = time.Since(w.began)
-	}
-	w.report.Bytes += int64(len(w.run))
-	w.run = w.run[:0]
-	err := w.pause(took)
-	w.began = time.Now()
-	return err
 }
 
 // yieldAfter leaves processors, disk and journal to the callers for fourteen times as long as a piece of background

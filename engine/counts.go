@@ -18,6 +18,9 @@ const (
 	callReserve call = iota
 	callConfirm
 	callRelease
+	callExtend
+	callReduce
+	callReturn
 	callReservation
 	callAccount
 	callEnter
@@ -27,7 +30,7 @@ const (
 
 // String returns the call's name in Stats.
 func (c call) String() string {
-	return [calls]string{"reserve", "confirm", "release", "reservation", "account", "enter", "entry"}[c]
+	return [calls]string{"reserve", "confirm", "release", "extend", "reduce", "return", "reservation", "account", "enter", "entry"}[c]
 }
 
 // The results of calls that are not refusals.

@@ -53,6 +53,7 @@
 //   - engine/record: the encoding of every record of the journal.
 //   - engine/draw: entries, ranks, access slots and their proofs, as pure functions.
 //   - engine/ballot: draws while they run.
+//   - engine/outcomes: encodes outcomes as records and replays them.
 //   - engine/audit: verifies and prints a journal, checks a live sale.
 //   - engine/saleclock: the clock that a sale runs on, which never goes back.
 //   - engine/rehearsal: a whole sale in virtual time.

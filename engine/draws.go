@@ -10,6 +10,7 @@ import (
 	"github.com/seathold/seathold/engine/ballot"
 	"github.com/seathold/seathold/engine/draw"
 	"github.com/seathold/seathold/engine/inventory"
+	"github.com/seathold/seathold/engine/outcomes"
 	"github.com/seathold/seathold/engine/record"
 )
 
@@ -54,7 +55,7 @@ func (e *Engine) newBallots() []*ballot.Ballot {
 		Sync: e.o.Durability == Sync,
 		Now:  e.Now, Machine: e.o.MachineClock, Random: e.o.Random, Visible: e.visible, Pause: e.waits.pause,
 		Place: func(kind record.Kind, draw int, accountRow uint32, at time.Time) (seq uint64, ok bool) {
-			return e.inventory.Note(noteOf(kind, draw, accountRow, at.UnixMilli()))
+			return e.inventory.Note(outcomes.NoteOf(kind, draw, accountRow, at.UnixMilli()))
 		}})
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/outcomes"
 	"github.com/seathold/seathold/engine/record"
 )
 
@@ -26,6 +27,7 @@ type Engine struct {
 	idle     atomic.Pointer[idleness] // until then: why it accepts no calls
 	deposed  chan struct{}            // closed by term.watch, or, if there was no term, by follow
 	ballots  []*ballot.Ballot         // by draw
+	memory   outcomes.Memory          // the inventory and the ballots, as the journal makes them durable
 	recovery Recovery
 
 	counts       *counts
@@ -72,6 +74,8 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	e.conservation.census = v.NewCensus()
 	e.counts = newCounts(o.Timed)
 	e.ballots = e.newBallots()
+	e.memory = outcomes.Memory{Sale: e.sale, Inventory: v, Ballots: e.ballots, Forget: o.Forget, Now: e.nowMs,
+		Above: e.allowAbove}
 	e.standsBy(errFollowing, "")
 	switch {
 	case o.Durability == None:

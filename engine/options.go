@@ -36,6 +36,9 @@ type Options struct {
 	// TTL is how long a hold lasts if the request has no TTL, and the most that a request may have; in whole seconds,
 	// default 17 minutes.
 	TTL time.Duration
+	// MaxHold is how long after its creation a hold can end at the latest, however often it is extended; in whole seconds,
+	// at least TTL, default an hour or TTL, whichever is longer.
+	MaxHold time.Duration
 	// Clock is the sale clock. The engine sets it forward to the latest instant in the journal before it leads. Engines of
 	// one process that follow each other share one clock. Default: saleclock.Real.
 	Clock *saleclock.Clock
@@ -112,6 +115,13 @@ func (o *Options) setDefaults() error {
 		return fmt.Errorf("a hold of %v: use whole seconds up to %v", o.TTL, maxTTL)
 	}
 	o.TTL = cmp.Or(o.TTL, 17*time.Minute)
+	if o.MaxHold == 0 {
+		o.MaxHold = max(time.Hour, o.TTL)
+	}
+	if o.MaxHold < o.TTL || o.MaxHold%time.Second != 0 || o.MaxHold > maxTTL {
+		return fmt.Errorf("a hold of %v at most: use whole seconds from %v, the time of every hold, to %v", o.MaxHold, o.TTL,
+			maxTTL)
+	}
 	o.SweepEvery = cmp.Or(o.SweepEvery, 100*time.Millisecond)
 	o.JournalTimeout = cmp.Or(o.JournalTimeout, 5*time.Second)
 	o.Forget = cmp.Or(o.Forget, 24*time.Hour)

@@ -137,8 +137,8 @@ func (e *Engine) ledger(row uint32, w *inventory.Wait) (ledger []inventory.Ledge
 func (e *Engine) Stock(pool int) Stock {
 	p := &e.sale.Pools[pool]
 	s := Stock{Capacity: p.Capacity, Withheld: p.Withheld}
-	if t := e.term.Load(); t != nil && t.outcomes != nil && e.o.Durability == Sync {
-		s.Held, s.Sold = t.outcomes.stock(pool)
+	if t := e.term.Load(); t != nil && t.drain != nil && e.o.Durability == Sync {
+		s.Held, s.Sold = t.drain.Stock(pool)
 	} else {
 		now := e.inventory.Stock(pool)
 		s.Held, s.Sold = now.Held, now.Sold
@@ -156,8 +156,8 @@ func (e *Engine) StockVersion() (version uint64, known bool) {
 	switch {
 	case e.o.Durability == None:
 		return 0, false
-	case t != nil && t.outcomes != nil && e.o.Durability == Sync:
-		return t.outcomes.version.Load(), true
+	case t != nil && t.drain != nil && e.o.Durability == Sync:
+		return t.drain.Version(), true
 	}
 	return e.inventory.Placed(), true
 }

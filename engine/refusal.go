@@ -27,6 +27,10 @@ const (
 	ReservationConfirmed Code = "reservation_confirmed"
 	ReservationReleased  Code = "reservation_released"
 	ReservationExpired   Code = "reservation_expired"
+	ReservationReturned  Code = "reservation_returned"
+	ReservationHeld      Code = "reservation_held"
+	HoldLimitExceeded    Code = "hold_limit_exceeded"
+	NotAReduction        Code = "not_a_reduction"
 )
 
 // Phase and access.
@@ -99,10 +103,27 @@ var refusals = [...]Rule{
 		}},
 	{ReservationReleased, 409, "Reservation released", nil,
 		always("the reservation was released; use a new id for a new reservation")},
-	// No call takes the lines of an expired reservation again.
 	{ReservationExpired, 409, "Reservation expired",
-		[]Fact{flagFact("can_take_again", func(*Refusal) bool { return false })},
-		always("the reservation has expired; use a new id for a new reservation")},
+		[]Fact{flagFact("can_take_again", func(r *Refusal) bool { return r.CanTakeAgain })}, func(r *Refusal) string {
+			if r.CanTakeAgain {
+				return "the reservation has expired; its tickets are still there, and a confirmation with again takes them"
+			}
+			return "the reservation has expired, and its tickets cannot be taken again now"
+		}},
+	{ReservationReturned, 409, "Reservation returned", nil,
+		always("the reservation was returned; use a new id for a new reservation")},
+	{ReservationHeld, 409, "Reservation held", nil,
+		always("the reservation is held, not sold; release gives a hold back")},
+	{HoldLimitExceeded, 409, "Hold limit exceeded",
+		[]Fact{timeFact("max_expires_at", func(r *Refusal) time.Time { return r.MaxExpiresAt })}, func(r *Refusal) string {
+			return "the hold can be extended until " + stamp(r.MaxExpiresAt) + " at most"
+		}},
+	{NotAReduction, 409, "Not a reduction", []Fact{
+		factSession, factCategory, numberFact("has", func(r *Refusal) int { return r.Held }), factRequested,
+	}, func(r *Refusal) string {
+		return fmt.Sprintf("the reservation has %d tickets of session %s, category %s; it cannot keep %d",
+			r.Held, r.Session, r.Category, r.Requested)
+	}},
 
 	{UnknownPhase, 422, "Unknown phase", []Fact{factPhase}, func(r *Refusal) string {
 		return fmt.Sprintf("the sale has no phase %q", r.Phase) + r.offer.elsewhere(r)
@@ -262,6 +283,9 @@ type Refusal struct {
 	Available int
 	OpensAt   time.Time
 	ClosesAt  time.Time
+
+	MaxExpiresAt time.Time // of HoldLimitExceeded
+	CanTakeAgain bool      // of ReservationExpired
 
 	offer offer // for the detail
 }

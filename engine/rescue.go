@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/outcomes"
 )
 
 // ErrJournalWorks is why Rescue refuses: what the journal holds needs no rescue.
@@ -29,25 +30,27 @@ func (e *Engine) Rescue(ctx context.Context,
 	e.checkpointLock.Lock()
 	defer e.checkpointLock.Unlock()
 	began := time.Now()
-	report.Start = s.last
-	to, err := begin(s.last)
+	report.Start = s.Last
+	to, err := begin(s.Last)
 	if err != nil {
 		return report, err
 	}
 	defer to.Abort()
 	// It does not pause: nothing is sold meanwhile, and this is the only copy.
-	if err := e.writeState(to, s, &report, func(time.Duration) error { return ctx.Err() }); err != nil {
+	pause := func(time.Duration) error { return ctx.Err() }
+	report.Reservations, report.Bytes, err = e.memory.Write(to, s, pause)
+	if err != nil {
 		return report, err
 	}
 	report.Took, report.At = time.Since(began), time.Now()
-	return report, to.Commit(s.last)
+	return report, to.Commit(s.Last)
 }
 
 // Rescuable reports whether Rescue has a state to write that no journal has.
 func (e *Engine) Rescuable() bool { return e.rescuable() != nil }
 
 // rescuable returns the state that no journal has; nil if there is none.
-func (e *Engine) rescuable() *state {
+func (e *Engine) rescuable() *outcomes.State {
 	t := e.term.Load()
 	if t == nil {
 		return e.idle.Load().copy
@@ -56,5 +59,5 @@ func (e *Engine) rescuable() *state {
 		return nil
 	}
 	// Nothing is drained any more, so the state does not change.
-	return &state{last: e.inventory.Placed(), definition: t.definition, since: t.since}
+	return &outcomes.State{Last: e.inventory.Placed(), Definition: t.definition, Since: t.since}
 }

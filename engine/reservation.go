@@ -35,6 +35,9 @@ type Request struct {
 	Phase   string        // empty: the only open phase that matches the lines
 	TTL     time.Duration // how long the hold lasts, in whole seconds, at most Options.TTL; 0: Options.TTL
 	Lines   []Line        // 1 to MaxLines, of different session and category
+
+	// Replaces names a held reservation of the account that is released in the same step; zero: none.
+	Replaces ID
 }
 
 // State is the state of a reservation.
@@ -46,6 +49,7 @@ const (
 	Confirmed = inventory.Confirmed
 	Released  = inventory.Released
 	Expired   = inventory.Expired
+	Returned  = inventory.Returned
 )
 
 // Reservation is the claim of one account on tickets of one or more pools, as read at one instant.

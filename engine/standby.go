@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/seathold/seathold/engine/journal"
-	"github.com/seathold/seathold/engine/record"
+	"github.com/seathold/seathold/engine/outcomes"
 )
 
 // A standby replays what the leader makes durable, a moment later, and serves reads from that. When the leader is
@@ -25,9 +25,9 @@ var (
 // idleness describes an engine without a term.
 type idleness struct {
 	why    error
-	leader string // address of the server that leads, if known
-	fault  bool   // the engine has stopped following
-	copy   *state // of a journal that is gone; nil if it is not gone, or if there is no consistent copy
+	leader string          // address of the server that leads, if known
+	fault  bool            // the engine has stopped following
+	copy   *outcomes.State // of a journal that is gone; nil if it is not gone, or if there is no consistent copy
 }
 
 // standsBy notes why an engine without a term accepts no calls, and who leads.
@@ -97,7 +97,7 @@ func (e *Engine) follow() {
 		case <-ctx.Done():
 		}
 	}()
-	p := newReplay(e)
+	p := e.memory.NewReplay()
 	alive := func(leader string) error { return e.caughtUp(p, leader) }
 	found, err := e.followUntilSilent(ctx, cancel, p, alive)
 	for err == nil {
@@ -113,9 +113,9 @@ func (e *Engine) follow() {
 
 // followUntilSilent follows the leader until it is silent for too long, or until alive, which is called for each of its
 // signs of life, returns an error. cancel is ctx's.
-func (e *Engine) followUntilSilent(ctx context.Context, cancel context.CancelCauseFunc, p *replay,
+func (e *Engine) followUntilSilent(ctx context.Context, cancel context.CancelCauseFunc, p *outcomes.Replay,
 	alive func(leader string) error) (journal.Recovered, error) {
-	found, err := e.o.shared().Follow(ctx, p.into(ctx), e.o.TakeoverAfter, func(leader string) {
+	found, err := e.o.shared().Follow(ctx, p.Into(ctx), e.o.TakeoverAfter, func(leader string) {
 		if err := alive(leader); err != nil {
 			cancel(err)
 		}
@@ -128,9 +128,9 @@ func (e *Engine) followUntilSilent(ctx context.Context, cancel context.CancelCau
 
 // caughtUp notes that the leader is alive and that all it had made durable is replayed here. The stock is counted as
 // soon as the replay is past its checkpoint.
-func (e *Engine) caughtUp(p *replay, leader string) error {
-	if p.seq >= p.end {
-		if err := p.finish(); err != nil {
+func (e *Engine) caughtUp(p *outcomes.Replay, leader string) error {
+	if p.PastCheckpoint() {
+		if err := p.Finish(); err != nil {
 			return err
 		}
 	}
@@ -142,7 +142,7 @@ func (e *Engine) caughtUp(p *replay, leader string) error {
 }
 
 // takeOver makes a standby the leader.
-func (e *Engine) takeOver(ctx context.Context, p *replay, found journal.Recovered) error {
+func (e *Engine) takeOver(ctx context.Context, p *outcomes.Replay, found journal.Recovered) error {
 	t, err := e.claim(ctx, p, found)
 	if err != nil {
 		return err
@@ -153,17 +153,16 @@ func (e *Engine) takeOver(ctx context.Context, p *replay, found journal.Recovere
 }
 
 // stopFollowing notes why this engine neither leads nor follows.
-func (e *Engine) stopFollowing(err error, leader string, p *replay) {
-	if differs, ok := errors.AsType[*definitionError](err); ok {
+func (e *Engine) stopFollowing(err error, leader string, p *outcomes.Replay) {
+	if differs, ok := errors.AsType[*outcomes.DefinitionError](err); ok {
 		err = fmt.Errorf("this standby cannot take over: its sale definition does not fit the journal: %w; "+
 			"start it with the leader's definition", differs)
 	} else {
 		err = fmt.Errorf("this standby no longer follows: %w", err)
 	}
 	idle := &idleness{why: err, leader: leader, fault: true}
-	if errors.Is(err, journal.ErrGone) && p.counted && p.seq > 0 && p.restorePast() == nil {
-		idle.copy = &state{last: p.seq}
-		idle.copy.definition, idle.copy.since, _ = p.definition(record.Stamp{AtMs: max(e.nowMs(), p.latest), Seq: p.seq})
+	if errors.Is(err, journal.ErrGone) {
+		idle.copy = p.State()
 	}
 	e.idle.Store(idle)
 	close(e.deposed)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/outcomes"
 	"github.com/seathold/seathold/engine/record"
 )
 
@@ -27,9 +28,9 @@ import (
 // An ended term stays published. Outcomes that were placed in it and did not become durable are in memory, and the
 // failed writer is what keeps them from being shown (I5, I8).
 type term struct {
-	e        *Engine
-	writer   *journal.Writer // nil without a journal
-	outcomes *outcomes       // the writer's source; nil without a journal
+	e      *Engine
+	writer *journal.Writer // nil without a journal
+	drain  *outcomes.Drain // the writer's source; nil without a journal
 
 	definition record.Definition // in force
 	since      record.Stamp      // when it came into force, and its record
@@ -39,12 +40,11 @@ type term struct {
 // claims the next epoch, which fences every older leader (I8). It returns journal.ErrNotSilent, and the replay may be
 // continued, if another server has written to the journal meanwhile. A sale that does not fit the journal is refused
 // before the claim, so it deposes nobody.
-func (e *Engine) claim(ctx context.Context, p *replay, found journal.Recovered) (*term, error) {
-	if err := p.finish(); err != nil {
+func (e *Engine) claim(ctx context.Context, p *outcomes.Replay, found journal.Recovered) (*term, error) {
+	if err := p.Finish(); err != nil {
 		return nil, err
 	}
-	was, _ := p.decoder.InForce()
-	if err := e.checkRevivals(was, max(e.nowMs(), p.latest)); err != nil {
+	if err := e.checkRevivals(p.InForce(), max(e.nowMs(), p.Latest())); err != nil {
 		return nil, err
 	}
 	if shared := e.o.shared(); shared != nil {
@@ -53,11 +53,11 @@ func (e *Engine) claim(ctx context.Context, p *replay, found journal.Recovered) 
 		}
 		e.standsBy(errTakingOver, "")
 	}
-	e.o.Clock.NotBefore(p.latest) // an older leader has acknowledged outcomes of that instant
+	e.o.Clock.NotBefore(p.Latest()) // an older leader has acknowledged outcomes of that instant
 	t := &term{e: e}
 	opening := journal.Group{First: found.Last + 1}
 	var known bool
-	if t.definition, t.since, known = p.definition(record.Stamp{AtMs: e.nowMs(), Seq: opening.First}); !known {
+	if t.definition, t.since, known = p.Definition(record.Stamp{AtMs: e.nowMs(), Seq: opening.First}); !known {
 		opening.Records, opening.Count = t.definition.Append(nil, t.since.AtMs), 1
 	}
 	last, err := e.storeOpening(ctx, opening)
@@ -67,9 +67,8 @@ func (e *Engine) claim(ctx context.Context, p *replay, found journal.Recovered) 
 	e.inventory.Resume(last)
 	e.checkpointedAt.Store(found.Checkpoint.Start)
 	e.checkpointedFills = e.inventory.Fills()
-	t.outcomes = newOutcomes(e.inventory, e.ballots, len(e.sale.Pools))
-	t.outcomes.restore()
-	t.writer = journal.NewWriter(e.o.Journal, journal.Feed{Fill: t.outcomes.fill, Durable: t.outcomes.madeDurable}, last,
+	t.drain = e.memory.NewDrain()
+	t.writer = journal.NewWriter(e.o.Journal, journal.Feed{Fill: t.drain.Fill, Durable: t.drain.Durable}, last,
 		e.o.JournalTimeout)
 	return t, nil
 }

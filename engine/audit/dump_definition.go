@@ -17,6 +17,7 @@ type dumpedContent struct {
 type dumpedProgramme struct {
 	Programme  string `json:"programme"`
 	AccountCap int    `json:"account_cap"`
+	Returned   string `json:"returned_tickets,omitempty"` // `withheld`, or empty for on sale again
 	Most       int    `json:"most,omitempty"`
 }
 
@@ -60,7 +61,11 @@ func content(d *record.Definition) *dumpedContent {
 	sale, to := d.Rules, &dumpedContent{}
 	for i := range sale.Programmes {
 		p := &sale.Programmes[i]
-		to.Programmes = append(to.Programmes, dumpedProgramme{Programme: p.ID, AccountCap: p.AccountCap})
+		dumped := dumpedProgramme{Programme: p.ID, AccountCap: p.AccountCap}
+		if p.WithholdReturned {
+			dumped.Returned = "withheld"
+		}
+		to.Programmes = append(to.Programmes, dumped)
 	}
 	for _, m := range d.Above.Programmes {
 		to.Programmes[m.Of].Most = m.Tickets

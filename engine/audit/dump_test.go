@@ -3,6 +3,7 @@ package audit
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,6 +56,11 @@ func TestDump(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(lines[0]), &dumped))
 	c := dumped.Content
 	require.Equal(t, dumpedProgramme{Programme: "olympic", AccountCap: 30}, c.Programmes[0])
+	withholds := *s.sale
+	withholds.Programmes = slices.Clone(withholds.Programmes)
+	withholds.Programmes[1].WithholdReturned = true
+	programmes := content(&record.Definition{Rules: &withholds}).Programmes
+	require.Equal(t, []string{"", "withheld"}, []string{programmes[0].Returned, programmes[1].Returned})
 	require.Len(t, c.Sessions, len(s.sale.Sessions))
 	first := s.sale.Pools[0]
 	require.Equal(t, dumpedPool{first.Category, first.Capacity, first.Withheld}, c.Sessions[first.Session].Pools[0])

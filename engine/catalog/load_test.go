@@ -116,6 +116,32 @@ func TestStatedPlaces(t *testing.T) {
 	}, sale.Pools)
 }
 
+// TestReturnedTickets checks both choices and the default, for each programme by itself.
+func TestReturnedTickets(t *testing.T) {
+	twoProgrammes := func(first, second string) *Sale {
+		files := smallSale(t)
+		edit(t, files, saleFile, "    session_limit: 6\n", "    session_limit: 6\n"+first)
+		edit(t, files, saleFile, "venues:\n",
+			"  winter:\n    title: Winter\n    account_cap: 9\n    session_limit: 3\n"+second+"venues:\n")
+		sale, err := LoadFS(files)
+		require.NoError(t, err)
+		return sale
+	}
+	const onSale, withheld = "    returned_tickets: on_sale\n", "    returned_tickets: withheld\n"
+	for _, test := range []struct {
+		first, second string
+		want          [2]bool
+	}{
+		{"", "", [2]bool{}},
+		{onSale, onSale, [2]bool{}},
+		{withheld, "", [2]bool{true, false}},
+		{onSale, withheld, [2]bool{false, true}},
+	} {
+		sale := twoProgrammes(test.first, test.second)
+		require.Equal(t, test.want, [2]bool{sale.Programmes[0].WithholdReturned, sale.Programmes[1].WithholdReturned})
+	}
+}
+
 // TestSpellings checks that the changes that editors and spreadsheets make to files have no effect.
 func TestSpellings(t *testing.T) {
 	want, err := LoadFS(smallSale(t))

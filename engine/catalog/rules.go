@@ -33,11 +33,13 @@ func (l *loader) index(f field, most int, do func(e entry)) map[string]int {
 
 func (l *loader) readProgrammes(f field) {
 	l.programmeIndex = l.index(f, maxProgrammes, func(e entry) {
-		keys := e.at.object("title", "account_cap", "session_limit", "session_limit_by_discipline?")
+		keys := e.at.object("title", "account_cap", "session_limit", "session_limit_by_discipline?", "returned_tickets?")
 		programme := Programme{
 			ID:         e.key,
 			Title:      keys["title"].text(),
 			AccountCap: keys["account_cap"].number(1, maxAccountCap),
+
+			WithholdReturned: keys["returned_tickets"].oneOf("on_sale", "withheld") == "withheld",
 		}
 		rules := programmeRules{
 			limit:        keys["session_limit"].number(1, programme.AccountCap),

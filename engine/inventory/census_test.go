@@ -14,7 +14,7 @@ import (
 
 // counted returns an inventory of several pools a session, with caps that are reached.
 func counted(t *testing.T) *Inventory {
-	c := Config{Caps: []int{12, 8}, Pause: yielding(1000)}
+	c := Config{Caps: []int{12, 8}, Pause: yieldingPause(1000)}
 	for s := range 4 {
 		c.Sessions = append(c.Sessions, SessionConfig{Programme: uint8(s / 2), Limit: 6})
 		for range 3 {

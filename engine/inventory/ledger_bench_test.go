@@ -11,7 +11,7 @@ import (
 // longLedger returns an inventory with an account of so many live reservations of one ticket in 1,000 sessions, whose
 // rows are spread over those of other accounts, and its cap.
 func longLedger(tb testing.TB, live, accountCap int) (v *Inventory, rows []uint32) {
-	c := Config{Caps: []int{accountCap}, MaxReservations: 1 << 24, MaxAccounts: 1 << 21, Pause: yielding(1 << 20)}
+	c := Config{Caps: []int{accountCap}, MaxReservations: 1 << 24, MaxAccounts: 1 << 21, Pause: yieldingPause(1 << 20)}
 	for i := range 1000 {
 		c.Sessions = append(c.Sessions, SessionConfig{Limit: accountCap})
 		c.Pools = append(c.Pools, PoolConfig{Session: uint32(i), Units: 1 << 30})

@@ -25,7 +25,7 @@ func TestSummaries(t *testing.T) {
 		long := longLedgers{look: 1 + random.IntN(3), most: 1 + random.IntN(8), gain: 1 + random.IntN(4)}
 		long.skip = long.look + random.IntN(3)
 		sales := ledgerSales{T: t, random: random, limit: 4 + random.IntN(8), cap: 20 + random.IntN(40)}
-		c := Config{Caps: []int{sales.cap, sales.cap}, Pause: yielding(0), MaxReservations: 1 << 12, MaxAccounts: 10}
+		c := Config{Caps: []int{sales.cap, sales.cap}, Pause: yieldingPause(0), MaxReservations: 1 << 12, MaxAccounts: 10}
 		for s := range 8 {
 			c.Sessions = append(c.Sessions, SessionConfig{Programme: uint8(s % 2), Limit: sales.limit})
 			c.Pools = append(c.Pools, PoolConfig{Session: uint32(s), Units: 1 << 20})

@@ -29,12 +29,14 @@ func unpackLine(w uint32) Line { return Line{Pool: w >> 12, Quantity: w & MaxQua
 // there.
 //
 //	free → pending → held → confirming → confirmed
-//	          ↓        ↓→ releasing → released
-//	        void       ↓→ expiring  → expired
+//	          ↓        ↓→ releasing → released  ↓
+//	        void       ↓→ expiring  → expired   ↓
+//	                   ↓→ yielding ←────────────
+//	                         ↓→ superseded, released
 //
 // States only move forward. Two steps are decisions: the step out of pending, made by the caller that reserves, and
-// the step out of held, made by the compare-and-swap that wins (I3). The winner alone makes the next step, once the
-// outcome has its place in the journal.
+// the step out of held or confirmed, made by the compare-and-swap that wins (I3). The winner alone makes the next step,
+// once the outcome has its place in the journal. A row that is made by a return goes from pending to returned.
 type State uint32
 
 const (
@@ -45,21 +47,45 @@ const (
 	Confirmed               // sold
 	releasing               // released; its record is about to be placed, then its units come back
 	expiring                // expired, likewise
+	yielding                // changed; the record of the row that follows it is about to be placed
 	Released                // given back by a caller
+	Returned                // given back after it was sold
 	Expired                 // given back because its time was over
 	void                    // failed; to every reader as if it had never been made
+	superseded              // changed: another row has the id now
 )
 
 // counts reports whether the reservation's tickets count against the caps. They do until the record of its end has
 // its place in the journal (I6).
-func (s State) counts() bool { return s >= pending && s <= expiring }
+func (s State) counts() bool { return s >= pending && s <= yielding }
 
 // undecided reports whether the reservation may cease to count by the next step of its own caller. No refusal may
 // rest on it (I7).
-func (s State) undecided() bool { return s == pending || s == releasing || s == expiring }
+func (s State) undecided() bool { return s == pending || s >= releasing && s <= yielding }
 
-// dead reports whether the reservation will never count again.
-func (s State) dead() bool { return s == Released || s == Expired || s == void }
+// dead reports whether the row will never count again.
+func (s State) dead() bool { return s >= Released }
+
+// Flags of a reservation, beside those of its caller, which has the first two.
+const (
+	FlagReplaces = 1 << (iota + 2) // it took the place of another one
+	FlagExtended                   // its time was moved
+	FlagReduced                    // it keeps less than was reserved
+	FlagWithheld                   // it was returned, and its tickets are not for sale again
+)
+
+// Origin is the outcome that made a row.
+type Origin uint8
+
+const (
+	OriginReserve    Origin = iota
+	OriginExtend            // another time, the same lines
+	OriginReduce            // fewer tickets of a held reservation
+	OriginReduceSold        // fewer tickets of a confirmed one
+	OriginReplace           // in the place of a held reservation with another id
+	OriginAgain             // an expired reservation, taken again and confirmed
+	OriginReturn            // a confirmed reservation, given back
+)
 
 // reservation is the part of a reservation that every operation reads, one cache line. Its caller writes all of it
 // before the row is published: first the content, then the state pending, then the index. Only state and next change
@@ -149,9 +175,13 @@ type Snapshot struct {
 	Lines     []Line
 	CreatedMs int64
 	ExpiresMs int64
-	AtMs      int64  // of the last outcome: CreatedMs while it is held, then when it ended; 0 if that is not known
+	AtMs      int64  // of the last outcome; 0 if that is not known
 	Reference string // shares the inventory's memory
 	Seq       uint64 // of the last outcome: the snapshot may be visible once that is durable (I5)
+
+	Origin      Origin
+	ConfirmedMs int64 // of a confirmed or returned one
+	Replaces    ID    // with FlagReplaces: the reservation whose place it took; zero once that is forgotten
 }
 
 // Read fills the snapshot and reuses its Lines; false if the reservation failed or is between two states. It must not

@@ -198,6 +198,8 @@ func (s State) String() string {
 		return "confirmed"
 	case Released:
 		return "released"
+	case Returned:
+		return "returned"
 	case Expired:
 		return "expired"
 	}

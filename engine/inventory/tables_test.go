@@ -25,7 +25,7 @@ func each(n int, do func(i int)) {
 func testInventory(t testing.TB, pools int, units uint32, journalled bool) *Inventory {
 	c := Config{Caps: []int{1 << 20}, Journalled: journalled,
 		MaxReservations: 1 << 21, MaxAccounts: 1 << 21, MaxNotes: 1 << 16,
-		Pause: yielding(1 << 20)}
+		Pause: yieldingPause(1 << 20)}
 	for i := range pools {
 		c.Sessions = append(c.Sessions, SessionConfig{Limit: 1 << 20})
 		c.Pools = append(c.Pools, PoolConfig{Session: uint32(i), Units: units})
@@ -35,8 +35,8 @@ func testInventory(t testing.TB, pools int, units uint32, journalled bool) *Inve
 	return v
 }
 
-// yielding returns a Pause that yields so many times.
-func yielding(most int) func(Wait) (Wait, bool) {
+// yieldingPause returns a Pause that yields so many times.
+func yieldingPause(most int) func(Wait) (Wait, bool) {
 	return func(w Wait) (Wait, bool) {
 		runtime.Gosched()
 		w.Attempts++
@@ -198,7 +198,7 @@ func TestTextsHaveRoom(t *testing.T) {
 	text := func(n int) string { return fmt.Sprintf("%064d", n) }
 	for _, restored := range []bool{false, true} {
 		c := Config{Pools: []PoolConfig{{Units: rows}}, Sessions: []SessionConfig{{Limit: 1}}, Caps: []int{1},
-			MaxReservations: rows, MaxAccounts: rows, Pause: yielding(0)}
+			MaxReservations: rows, MaxAccounts: rows, Pause: yieldingPause(0)}
 		v, err := New(c)
 		require.NoError(t, err)
 		for n := range rows {
@@ -278,7 +278,7 @@ func TestAccounts(t *testing.T) {
 // TestFullTables (I10): with a full table the answer is Full, nothing changes, and what is there can still be used.
 func TestFullTables(t *testing.T) {
 	c := Config{Pools: []PoolConfig{{Units: 1000}}, Sessions: []SessionConfig{{Limit: 1000}}, Caps: []int{1000},
-		MaxReservations: 3, MaxAccounts: 2, MaxNotes: 1, Pause: yielding(0)}
+		MaxReservations: 3, MaxAccounts: 2, MaxNotes: 1, Pause: yieldingPause(0)}
 	v, err := New(c)
 	require.NoError(t, err)
 	reserve := func(n int, account string) Result {
@@ -304,7 +304,7 @@ func TestFullTables(t *testing.T) {
 
 // TestConfigFaults: New rejects each faulty configuration.
 func TestConfigFaults(t *testing.T) {
-	pause := yielding(0)
+	pause := yieldingPause(0)
 	for want, c := range map[string]Config{
 		"no Pause":      {},
 		"2^31":          {Pools: []PoolConfig{{Units: 1 << 31}}, Sessions: []SessionConfig{{}}, Caps: []int{1}, Pause: pause},

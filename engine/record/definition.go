@@ -15,7 +15,7 @@ import (
 // the sale changed between two starts. Its content is, in version 2:
 //
 //	sale string
-//	programmes   count | (id string, account cap)…
+//	programmes   count | (id string, account cap, plus 65,536 if the places of returned reservations are withheld)…
 //	sessions     count | (id string, programme, limit)…
 //	pools        count | (session, category string, capacity, withheld)…
 //	groups       count | id string…
@@ -99,7 +99,11 @@ func appendContent(run []byte, s *catalog.Sale) []byte {
 	run = appendCount(appendText(run, s.Name), len(s.Programmes))
 	for i := range s.Programmes {
 		p := &s.Programmes[i]
-		run = appendCount(appendText(run, p.ID), p.AccountCap)
+		rule := p.AccountCap
+		if p.WithholdReturned {
+			rule += withholdReturned
+		}
+		run = appendCount(appendText(run, p.ID), rule)
 	}
 	run = appendCount(run, len(s.Sessions))
 	for i := range s.Sessions {
@@ -176,6 +180,10 @@ const (
 	maxUnits = 1<<31 - 1
 )
 
+// withholdReturned is added to the account cap of a programme that withholds the places of returned reservations. A cap
+// is lower.
+const withholdReturned = 1 << 16
+
 func (f *fields) definition(first bool) Definition {
 	if first {
 		return f.names()
@@ -224,7 +232,9 @@ func (f *fields) names() Definition {
 func (f *fields) content() *catalog.Sale {
 	s := catalog.Sale{Name: string(f.text(maxName))}
 	for n := f.count(); n > 0 && !f.bad; n-- {
-		s.Programmes = append(s.Programmes, catalog.Programme{ID: string(f.text(maxName)), AccountCap: f.int(maxUnits)})
+		id, rule := string(f.text(maxName)), f.int(2*withholdReturned-1)
+		s.Programmes = append(s.Programmes, catalog.Programme{ID: id, AccountCap: rule % withholdReturned,
+			WithholdReturned: rule >= withholdReturned})
 	}
 	for n := f.count(); n > 0 && !f.bad; n-- {
 		s.Sessions = append(s.Sessions,

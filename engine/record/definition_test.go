@@ -151,6 +151,8 @@ func TestDigest(t *testing.T) {
 	seen := map[string]bool{is: true}
 	for i, change := range []func(s *catalog.Sale){
 		func(s *catalog.Sale) { s.Programmes[0].AccountCap-- },
+		func(s *catalog.Sale) { s.Programmes[0].WithholdReturned = true },
+		func(s *catalog.Sale) { s.Programmes[1].WithholdReturned = true },
 		func(s *catalog.Sale) { s.Sessions[1].Limit++ },
 		func(s *catalog.Sale) { s.Sessions[0].Programme = 1 },
 		func(s *catalog.Sale) { s.Pools[0].Capacity-- },
@@ -172,6 +174,19 @@ func TestDigest(t *testing.T) {
 	require.Equal(t, is, digest(func(s *catalog.Sale) {
 		s.Title, s.Sessions[0].Venue, s.Pools[0].PriceCents, s.Groups[0].Title = "Games", "Stade", 2400, "Club"
 	}), "what only people read")
+}
+
+// A definition keeps which programmes withhold the places of returned reservations, beside the largest cap.
+func TestDefinitionKeepsReturnedTickets(t *testing.T) {
+	s := goldenSale(t)
+	s.Programmes[0].AccountCap, s.Programmes[1].AccountCap = 4095, 1
+	s.Programmes[0].WithholdReturned = true
+	d := DefinitionOf(s)
+	b, _, err := journal.Next(d.Append(nil, goldenAt))
+	require.NoError(t, err)
+	var r Record
+	require.NoError(t, r.Decode(b))
+	require.Equal(t, s.Programmes, r.Definition.Rules.Programmes)
 }
 
 // A definition whose digest is not that of its content is no record.

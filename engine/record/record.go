@@ -197,7 +197,7 @@ func AppendReservation(run []byte, s *inventory.Snapshot) []byte {
 	start := len(run)
 	run = append(beginRow(run, KindReservation, Stamp{AtMs: s.AtMs, Seq: s.Seq}), s.ID[:]...)
 	run = binary.AppendVarint(run, s.AtMs-s.CreatedMs) // small: an absolute instant takes six bytes
-	run = append(appendLines(appendBody(run, s), s.Lines), byte(s.State))
+	run = append(appendLines(appendBody(run, s), s.Lines), stateByte(s.State))
 	if s.State == inventory.Confirmed {
 		run = appendText(run, s.Reference)
 	}
@@ -208,6 +208,27 @@ func AppendReservation(run []byte, s *inventory.Snapshot) []byte {
 func AppendClock(run []byte, atMs int64, seq uint64) []byte {
 	start := len(run)
 	return seal(beginRow(run, KindClock, Stamp{AtMs: atMs, Seq: seq}), start)
+}
+
+// states are the states of a reservation by their numbers in records; 0 where a number means none.
+var states = [...]inventory.State{2: inventory.Held, 4: inventory.Confirmed, 7: inventory.Released,
+	8: inventory.Expired, 9: inventory.Returned}
+
+func stateByte(of inventory.State) byte {
+	for number, s := range states {
+		if number > 0 && s == of {
+			return byte(number)
+		}
+	}
+	panic("BUG: a record of a reservation that is undecided")
+}
+
+// state reads a state's number; 0, which is none, for one that is unknown.
+func (f *fields) state() inventory.State {
+	if n := int(f.byte()); n < len(states) {
+		return states[n]
+	}
+	return 0
 }
 
 // begin reserves one byte for the record's length, which is enough for most, and appends the head of a record of the
@@ -314,7 +335,7 @@ func (f *fields) outcome(r *Record) {
 		f.body(r)
 	case KindReservation:
 		f.body(r)
-		r.State = inventory.State(f.byte())
+		r.State = f.state()
 	case KindConfirmed:
 		r.State = inventory.Confirmed
 	case KindReleased:

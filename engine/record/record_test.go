@@ -54,6 +54,9 @@ func golden(t testing.TB) []named {
 	sale := goldenSale(t)
 	d, empty := DefinitionOf(sale), DefinitionOf(&catalog.Sale{Name: "s"})
 	d.Above = Above{Programmes: []Most{{1, 31}}, Sessions: []Most{{0, 7}, {2, 4095}}}
+	withholds := goldenSale(t)
+	withholds.Programmes[1].WithholdReturned = true
+	withheld := DefinitionOf(withholds)
 	entry := Draw{Index: 1, Account: "ann"}
 	grouped := Draw{Index: 0, Group: 1, Account: "bob"}
 	ranked := Draw{Index: 1, Group: 2, Account: "cat", Rank: 3_834_000, Slot: 639}
@@ -74,6 +77,7 @@ func golden(t testing.TB) []named {
 		{"definition", d.Append(nil, goldenAt)},
 		{"definition-empty", empty.Append(nil, goldenAt)},
 		{"definition-row", d.AppendRow(nil, row)},
+		{"definition-withheld", withheld.Append(nil, goldenAt)},
 		{"clock", AppendClock(nil, goldenAt, goldenSeq)},
 		{"taken", AppendTaken(nil, &s)},
 		{"taken-long", AppendTaken(nil, &long)},

@@ -22,6 +22,8 @@ type DefinedProgramme struct {
 	ID           string
 	AccountCap   int
 	SessionLimit int
+	// WithholdReturned makes the places of returned reservations withheld, instead of on sale again.
+	WithholdReturned bool
 }
 
 // DefinedSession is a session with its pools. The categories are A, B, C and so on.
@@ -73,7 +75,12 @@ func (d *Definition) yaml() string {
 	b := &strings.Builder{}
 	b.WriteString("name: defined\ntitle: Defined\ntimezone: UTC\nprogrammes:\n")
 	for _, p := range d.Programmes {
-		fmt.Fprintf(b, "  %s: {title: %s, account_cap: %d, session_limit: %d}\n", p.ID, p.ID, p.AccountCap, p.SessionLimit)
+		returned := ""
+		if p.WithholdReturned {
+			returned = ", returned_tickets: withheld"
+		}
+		fmt.Fprintf(b, "  %s: {title: %s, account_cap: %d, session_limit: %d%s}\n", p.ID, p.ID, p.AccountCap, p.SessionLimit,
+			returned)
 	}
 	var excluded []string
 	for _, s := range d.Sessions {

@@ -1,4 +1,4 @@
-package engine
+package outcomes
 
 import (
 	"cmp"
@@ -9,23 +9,23 @@ import (
 	"github.com/seathold/seathold/engine/record"
 )
 
-// What ended is forgotten Options.Forget after its time was over, by two means: a checkpoint leaves it out, and a
-// replay does not restore it, whether or not there is a checkpoint. Held and confirmed reservations are never
-// forgotten. Rows are not used again while an engine runs, so memory comes back with a start. A standby forgets when it
-// starts, too. If its tables fill up over several terms of its leaders, it stops following, see Deposed, and the engine
-// that is opened in its place forgets again.
+// What ended is forgotten Memory.Forget after its time was over, by two means: a checkpoint leaves it out, and a replay
+// does not restore it, whether or not there is a checkpoint. Held and confirmed reservations are never forgotten. Rows
+// are not used again while an engine runs, so memory comes back with a start. A standby forgets when it starts, too. If
+// its tables fill up over several terms of its leaders, it stops following, and the engine that is opened in its place
+// forgets again.
 
 // forgets reports whether a reservation that has ended, and whose time was over at this instant (ms), is forgotten now.
-func (o *Options) forgets(expiresMs, now int64) bool { return expiresMs < now-o.Forget.Milliseconds() }
+func (m *Memory) forgets(expiresMs, now int64) bool { return expiresMs < now-m.Forget.Milliseconds() }
 
 // past holds, during a replay, the reservations that are forgotten if they have ended: those whose time was over
-// Options.Forget before the replay. Such a reservation gets a row only when the journal shows that it was confirmed, or
+// Memory.Forget before the replay. Such a reservation gets a row only when the journal shows that it was confirmed, or
 // at the end of the replay if it is still held. So a replay needs room for what is remembered, not for all that the
 // journal has.
 //
 // The instant that judges is the sale clock's when the replay began, or the latest in the journal so far if that is
 // later. Once the engine leads, the sale clock is never before either, so nothing is forgotten earlier than
-// Options.Forget after its time. Outcomes do not depend on the instant; only what is remembered of ended ones does.
+// Memory.Forget after its time. Outcomes do not depend on the instant; only what is remembered of ended ones does.
 //
 //   - Stock and ledgers do not depend on it (I6): they are those of the held and confirmed reservations, and these are
 //     all restored. An ended one counts nowhere.
@@ -39,13 +39,13 @@ type past struct {
 }
 
 // passes reports whether the reservation of the record gets no row, or not yet.
-func (p *replay) passes(r *record.Record) bool {
+func (p *Replay) passes(r *record.Record) bool {
 	// A row that the checkpoint has already takes its end like any other.
-	if r.State == Confirmed || !p.e.o.forgets(r.Request.Expires, max(p.past.began, p.latest)) ||
-		p.e.inventory.Find(r.Request.ID) != 0 {
+	if r.State == inventory.Confirmed || !p.m.forgets(r.Request.Expires, max(p.past.began, p.latest)) ||
+		p.m.Inventory.Find(r.Request.ID) != 0 {
 		return false
 	}
-	if r.State == Held {
+	if r.State == inventory.Held {
 		request := r.Request // the decoder uses r again
 		request.Lines = slices.Clone(request.Lines)
 		held := restored(r)
@@ -57,25 +57,25 @@ func (p *replay) passes(r *record.Record) bool {
 
 // ends reports whether the record ends a reservation of the past that thereby is forgotten. One that was confirmed is
 // restored as held, and the record applies to it as to any other.
-func (p *replay) ends(r *record.Record) (forgotten bool, err error) {
+func (p *Replay) ends(r *record.Record) (forgotten bool, err error) {
 	held, ok := p.past.held[r.Request.ID]
 	if !ok {
 		return false, nil
 	}
 	delete(p.past.held, r.Request.ID)
-	if r.State != Confirmed {
+	if r.State != inventory.Confirmed {
 		return true, nil
 	}
-	return false, p.named(p.e.inventory.RestoreTaken(held))
+	return false, p.named(p.m.Inventory.RestoreTaken(held))
 }
 
 // restorePast restores the reservations of the past that are still held. They are due.
-func (p *replay) restorePast() error {
+func (p *Replay) restorePast() error {
 	byCreation := slices.SortedFunc(maps.Values(p.past.held), func(a, b inventory.Restored) int {
 		return cmp.Or(cmp.Compare(a.Request.Created, b.Request.Created), slices.Compare(a.Request.ID[:], b.Request.ID[:]))
 	})
 	for _, held := range byCreation {
-		if err := p.named(p.e.inventory.RestoreTaken(held)); err != nil {
+		if err := p.named(p.m.Inventory.RestoreTaken(held)); err != nil {
 			return err
 		}
 	}

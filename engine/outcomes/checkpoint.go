@@ -1,0 +1,90 @@
+package outcomes
+
+import (
+	"time"
+
+	"github.com/seathold/seathold/engine/inventory"
+	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/record"
+)
+
+// chunkBytes is how much of a checkpoint is written at once: large enough for the disk, small enough to pause after.
+const chunkBytes = 32 << 10
+
+// Write writes the definition, the clock, the draws and the reservations, as far as their outcomes are logged. It calls
+// pause after each piece with the time that the piece took, and stops at its first error. The sale may run meanwhile.
+// It returns how many reservations and bytes were written, also after an error.
+func (m *Memory) Write(to journal.Checkpoint, s *State,
+	pause func(took time.Duration) error) (reservations int, bytes int64, err error) {
+	w := checkpointWriter{to: to, pause: pause, began: time.Now()}
+	err = w.write(m, s)
+	return w.rows, w.bytes, err
+}
+
+// checkpointWriter writes a checkpoint piece by piece.
+type checkpointWriter struct {
+	to    journal.Checkpoint
+	pause func(took time.Duration) error
+	run   []byte
+	began time.Time // of the present piece
+	rows  int       // reservations so far
+	bytes int64
+}
+
+func (w *checkpointWriter) write(m *Memory, s *State) error {
+	w.run = s.Definition.AppendRow(w.run, s.Since)
+	w.run = record.AppendClock(w.run, m.Now(), s.Last)
+	for _, b := range m.Ballots {
+		if err := b.Write(w.draw); err != nil {
+			return err
+		}
+	}
+	if err := w.reservations(m); err != nil {
+		return err
+	}
+	return w.flush(1)
+}
+
+func (w *checkpointWriter) draw(kind record.Kind, s record.Stamp, f *record.Draw) error {
+	w.run = f.AppendRow(w.run, kind, s)
+	return w.flush(chunkBytes)
+}
+
+func (w *checkpointWriter) reservations(m *Memory) error {
+	now := m.Now()
+	var s inventory.Snapshot
+	// Read once, or a checkpoint would chase the rows that callers keep adding. Every outcome before its start has been
+	// drained already, so its row is below this end.
+	end := m.Inventory.Rows()
+	for row := uint32(1); row < end; row++ {
+		if !m.Inventory.ReadLogged(row, &s) ||
+			s.State != inventory.Held && s.State != inventory.Confirmed && m.forgets(s.ExpiresMs, now) {
+			continue
+		}
+		w.run = record.AppendReservation(w.run, &s)
+		w.rows++
+		if err := w.flush(chunkBytes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flush writes the run if it has at least so many bytes, and then pauses.
+func (w *checkpointWriter) flush(least int) error {
+	if len(w.run) < least {
+		return nil
+	}
+	took := time.Since(w.began)
+	if err := w.to.Write(w.run); err != nil {
+		return err
+	}
+	if p, ok := w.to.(journal.Pacer); !ok || !p.PacesItself() {
+		took = time.Since(w.began)
+	}
+	w.bytes += int64(len(w.run))
+	w.run = w.run[:0]
+	err := w.pause(took)
+	w.began = time.Now()
+	return err
+}

@@ -1,0 +1,35 @@
+// Package outcomes translates between the memory of a running sale and the records of its journal: Drain encodes
+// outcomes in the order in which they were placed and keeps the durable stock, Replay restores the memory from records,
+// and Memory.Write writes a checkpoint.
+package outcomes
+
+import (
+	"time"
+
+	"github.com/seathold/seathold/engine/ballot"
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/inventory"
+	"github.com/seathold/seathold/engine/record"
+)
+
+// Memory is the state of a running sale that its journal makes durable. Its fields do not change while the sale runs.
+type Memory struct {
+	Sale      *catalog.Sale
+	Inventory *inventory.Inventory
+	Ballots   []*ballot.Ballot // by draw
+
+	// Forget is how long after its time was over a reservation that has ended is remembered.
+	Forget time.Duration
+	// Now is the instant on the sale clock, in ms since 1970.
+	Now func() int64
+	// Above accepts and returns what accounts have beyond the caps and limits of the sale.
+	Above func() record.Above
+}
+
+// State is the definition in force and a point in the journal. The memory has the outcomes of every record up to that
+// point, and perhaps later ones.
+type State struct {
+	Last       uint64 // sequence of the record
+	Definition record.Definition
+	Since      record.Stamp // when the definition came into force, and its record
+}
