@@ -84,7 +84,7 @@ func TestLinearizable(t *testing.T) {
 			// With more threads than processors, the system preempts a caller at any instruction.
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4 * runtime.NumCPU()))
 			h := &histories{TB: t, random: seeded(t), sale: cellSale(t, cells), next: cells}
-			h.start = spec.New(&spec.Rules{Sale: h.sale, TTL: spec.ScenarioTTL})
+			h.start = spec.New(&spec.Rules{Sale: h.sale, TTL: spec.ScenarioTTL, MaxHold: spec.ScenarioMaxHold})
 			n := rounds(t, c.n)
 			for range n {
 				if h.next == cells {

@@ -112,7 +112,7 @@ func (e *Engine) readAccount(ctx context.Context, account string, refused *Reser
 
 // ledger returns the account's reservations that count, without expired holds, or the code of the refusal. It ends
 // expired holds that no sweep has ended yet, and then reads the ledger again.
-func (e *Engine) ledger(row uint32, w *inventory.Wait) (ledger []inventory.LedgerRow, why Code) {
+func (e *Engine) ledger(row uint32, w *inventory.Wait) (ledger []inventory.Decided, why Code) {
 	now := e.nowMs() // one instant for all holds, so that none is shown as held after one that expires later has expired
 	for over := true; over; {
 		var ok bool
@@ -121,7 +121,7 @@ func (e *Engine) ledger(row uint32, w *inventory.Wait) (ledger []inventory.Ledge
 		}
 		over = false
 		for _, l := range ledger {
-			if l.State() != Held || e.inventory.Expires(l.Row) > now || e.term.Load() == nil {
+			if l.State != Held || e.inventory.Expires(l.Row) > now || e.term.Load() == nil {
 				continue
 			}
 			if over = true; !e.expireNow(l.Row, now) {

@@ -121,9 +121,19 @@ func (s *seller) call(op spec.Operation, r *engine.Reservation) spec.Answer {
 		q := request(op)
 		err = s.e.Reserve(ctx, &q, r)
 	case spec.Confirm:
-		err = s.e.Confirm(ctx, uuid.MustParse(op.ID), op.Reference, r)
+		if op.Again {
+			err = s.e.ConfirmAgain(ctx, uuid.MustParse(op.ID), op.Reference, r)
+		} else {
+			err = s.e.Confirm(ctx, uuid.MustParse(op.ID), op.Reference, r)
+		}
 	case spec.Release:
 		err = s.e.Release(ctx, uuid.MustParse(op.ID), r)
+	case spec.Extend:
+		err = s.e.Extend(ctx, uuid.MustParse(op.ID), op.ExpiresAt, r)
+	case spec.Reduce:
+		err = s.e.Reduce(ctx, uuid.MustParse(op.ID), linesOf(op), r)
+	case spec.Return:
+		err = s.e.Return(ctx, uuid.MustParse(op.ID), op.Reference, r)
 	case spec.ReadReservation:
 		err = s.e.Reservation(ctx, uuid.MustParse(op.ID), r)
 	case spec.ReadAccount:
@@ -145,11 +155,19 @@ func (s *seller) call(op spec.Operation, r *engine.Reservation) spec.Answer {
 }
 
 func request(op spec.Operation) engine.Request {
-	q := engine.Request{ID: uuid.MustParse(op.ID), Account: op.Account, Phase: op.Phase, TTL: op.TTL}
-	for _, l := range op.Lines {
-		q.Lines = append(q.Lines, engine.Line(l))
+	q := engine.Request{ID: uuid.MustParse(op.ID), Account: op.Account, Phase: op.Phase, TTL: op.TTL,
+		Lines: linesOf(op)}
+	if op.Replaces != "" {
+		q.Replaces = uuid.MustParse(op.Replaces)
 	}
 	return q
+}
+
+func linesOf(op spec.Operation) (lines []engine.Line) {
+	for _, l := range op.Lines {
+		lines = append(lines, engine.Line(l))
+	}
+	return lines
 }
 
 // answer returns the answer of a call about a reservation.
@@ -171,7 +189,7 @@ func refusal(err error) spec.Refusal {
 	return spec.Refusal{Code: string(r.Code), Phase: r.Phase, Session: r.Session, Category: r.Category,
 		Programme: r.Programme, Reference: r.Reference,
 		Limit: r.Limit, Held: r.Held, Confirmed: r.Confirmed, Requested: r.Requested, Available: r.Available,
-		OpensAt: r.OpensAt, ClosesAt: r.ClosesAt}
+		OpensAt: r.OpensAt, ClosesAt: r.ClosesAt, MaxExpiresAt: r.MaxExpiresAt}
 }
 
 func reservation(r *engine.Reservation) spec.Reservation {

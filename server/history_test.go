@@ -58,7 +58,7 @@ type stage struct {
 func newStage(t testing.TB, random *rand.Rand, cells int) *stage {
 	now := instantOf(t, early)
 	s := &stage{fixture: &fixture{t: t, clock: clockAt(now)}, random: random}
-	s.rules = &spec.Rules{Sale: must(historytest.SaleOf(cells, now).Load())(t), TTL: spec.ScenarioTTL}
+	s.rules = &spec.Rules{Sale: must(historytest.SaleOf(cells, now).Load())(t), TTL: spec.ScenarioTTL, MaxHold: spec.ScenarioMaxHold}
 	return s
 }
 

@@ -20,6 +20,13 @@ import (
 //
 // "at" is the instant on the sale clock; a release, an expiry and a draw's record of version 1 have none. A record of a
 // checkpoint has the sequence of the outcome that it stands for as "last_seq".
+//
+// The records of changes, "extended", "reduced", "replaced", "taken_again" and "returned", have the whole reservation
+// as the change leaves it; so has "changed", its record in a checkpoint. "state" is there where the kind does not imply
+// it: a reduced one is held or confirmed. "confirmed_at" and "reference" are those of a confirmed or returned
+// reservation; a return may have given it another reference. "replaces" is the id whose place the reservation took,
+// also after later changes, until that one is forgotten. "withheld" is true for returned tickets that are not on sale
+// again.
 func Dump(b journal.Reader, w io.Writer) error {
 	out := bufio.NewWriter(w)
 	d := dumper{out: json.NewEncoder(out)}
@@ -51,6 +58,8 @@ type dumpedRecord struct {
 	ExpiresAt   string       `json:"expires_at,omitempty"`
 	ConfirmedAt string       `json:"confirmed_at,omitempty"`
 	Reference   string       `json:"reference,omitempty"`
+	Replaces    string       `json:"replaces,omitempty"`
+	Withheld    bool         `json:"withheld,omitempty"`
 	Sale        string       `json:"sale,omitempty"`
 	Digest      string       `json:"digest,omitempty"`
 
@@ -94,10 +103,10 @@ func (d *dumper) line(seq uint64, b []byte) error {
 			to.Digest, to.Content = d.names.Digest.String(), content(&d.names)
 		}
 	case r.Kind == record.KindClock:
-	case r.Kind >= record.KindEntry:
-		err = d.draw(&to, r)
-	default:
+	case r.Kind.OfReservation():
 		err = d.reservation(&to, r)
+	default:
+		err = d.draw(&to, r)
 	}
 	if err != nil {
 		return err
@@ -108,7 +117,7 @@ func (d *dumper) line(seq uint64, b []byte) error {
 func (d *dumper) reservation(to *dumpedRecord, r *record.Record) error {
 	q := &r.Request
 	to.ID = uuid.UUID(q.ID).String()
-	if r.Kind == record.KindTaken || r.Kind == record.KindReservation {
+	if r.Kind.Complete() {
 		if int(q.Phase) >= len(d.names.Phases) {
 			return fmt.Errorf("%w: phase %d of %d", record.ErrInvalid, q.Phase, len(d.names.Phases))
 		}
@@ -122,12 +131,17 @@ func (d *dumper) reservation(to *dumpedRecord, r *record.Record) error {
 			to.Lines = append(to.Lines, dumpedLine{Session: p.Session, Category: p.Category, Quantity: l.Quantity})
 		}
 	}
-	if r.Kind == record.KindReservation {
+	// The kinds of other records determine the state.
+	if r.Kind == record.KindReservation || r.Kind == record.KindChanged || r.Kind == record.KindReduced {
 		to.State = r.State.String()
 	}
-	if r.State == inventory.Confirmed {
-		to.ConfirmedAt, to.Reference = to.At, r.Reference
+	if r.State == inventory.Confirmed || r.State == inventory.Returned {
+		to.ConfirmedAt, to.Reference = precise(r.ConfirmedMs), r.Reference
 	}
+	if r.Replaces != (inventory.ID{}) {
+		to.Replaces = uuid.UUID(r.Replaces).String()
+	}
+	to.Withheld = q.Flags&inventory.FlagWithheld != 0
 	return nil
 }
 

@@ -171,7 +171,7 @@ func (a *auditor) apply(seq uint64, b []byte) error {
 	}
 	switch r.Kind {
 	case record.KindClock:
-	case record.KindTaken, record.KindReservation:
+	case record.KindTaken, record.KindReservation, record.KindChanged:
 		a.take(r)
 	case record.KindConfirmed, record.KindReleased, record.KindExpired:
 		a.finish(r)

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"os"
 	"strings"
@@ -418,7 +419,11 @@ func TestVerifyJudgesRows(t *testing.T) {
 		}
 		d := record.DefinitionOf(s.sale)
 		s.checkpoint = d.AppendRow(nil, record.Stamp{AtMs: s.at, Seq: 1})
-		s.checkpoint = record.AppendReservation(s.checkpoint, &r)
+		if late := r.State == inventory.Confirmed && r.AtMs >= r.ExpiresMs; late {
+			s.checkpoint = journal.AppendRecord(s.checkpoint, rowOfVersion1(&r))
+		} else {
+			s.checkpoint = record.AppendReservation(s.checkpoint, &r)
+		}
 		s.info.End = 2
 		found := s.verify()
 		if c.want == "" {
@@ -428,6 +433,18 @@ func TestVerifyJudgesRows(t *testing.T) {
 		require.Len(t, found.Problems, 1)
 		require.Contains(t, found.Problems[0], "I3: reservation 01000000-0000-0000-0000-000000000000 "+c.want)
 	}
+}
+
+// rowOfVersion1 returns the row of a confirmed reservation of one line. In version 2, one that was confirmed when its
+// time was over must have been taken again.
+func rowOfVersion1(s *inventory.Snapshot) []byte {
+	b := append([]byte{byte(record.KindReservation)}, s.ID[:]...)
+	b = append(binary.AppendUvarint(b, uint64(s.Phase)), 0, byte(len(s.Account)))
+	b = binary.AppendUvarint(append(b, s.Account...), uint64(s.CreatedMs))
+	b = append(binary.AppendUvarint(b, uint64(s.ExpiresMs-s.CreatedMs)), 1)
+	b = binary.AppendUvarint(b, uint64(s.Lines[0].Pool))
+	b = append(binary.AppendUvarint(b, uint64(s.Lines[0].Quantity)), 4)
+	return append(binary.AppendUvarint(b, uint64(s.AtMs)), 0)
 }
 
 // An entry is made while registration is open, and the entries are frozen after it.

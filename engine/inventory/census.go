@@ -12,7 +12,7 @@ type Census struct {
 	v     *Inventory
 	seen  []uint8 // by row: its state at the first look
 	pools []poolSums
-	rows  []LedgerRow
+	rows  []Decided
 
 	programmes []int                  // tickets of the present ledger, by programme
 	sessions   []sessionCount         // likewise, of the sessions that it has
@@ -27,9 +27,9 @@ type sessionCount struct{ session, tickets int }
 // poolSums are the units of one pool by the states of their reservations at the two looks.
 type poolSums struct {
 	taken, takenAtMost int64 // held or confirmed
-	sold, soldAtMost   int64
+	gone, goneAtMost   int64
 	wordTaken          int64
-	wordSold           int64
+	wordGone           int64
 }
 
 // NewCensus returns a census of the inventory.
@@ -64,7 +64,8 @@ func (c *Census) Pools(rest func() bool) (found PoolCensus, ok bool) {
 	// The words.
 	for i := range c.pools {
 		p := &c.v.stock[i]
-		c.pools[i].wordSold = int64(p.sold.Load())
+		returned := p.returned.Load() // first: units are sold before they are returned
+		c.pools[i].wordGone = int64(p.sold.Load() - returned)
 		available, _ := unpackPool(p.word.Load())
 		// Signed, so that a word that went below 0 is found.
 		c.pools[i].wordTaken = int64(c.v.pools[i].units) - int64(int32(available))
@@ -102,11 +103,15 @@ func (c *Census) eachRow(end uint32, rest func() bool, visit func(row uint32, st
 
 // add adds one reservation to the sums of its pools, by its states before and after the words were read.
 func (c *Census) add(row uint32, before, now State) {
-	if before.dead() || now == free {
+	if now == free {
 		return
 	}
 	r := c.v.reservations.at(row)
-	sure := takes(before) && takes(now)
+	withheld := r.flags&FlagWithheld != 0
+	if before.dead() && !(before == Returned && withheld) {
+		return
+	}
+	sure := takes(before, withheld) && takes(now, withheld)
 	for i := range int(r.count) {
 		l := c.v.lineAt(r, i)
 		p, q := &c.pools[l.Pool], int64(l.Quantity)
@@ -114,26 +119,36 @@ func (c *Census) add(row uint32, before, now State) {
 		if sure {
 			p.taken += q
 		}
-		if before == Confirmed {
-			p.sold += q
+		if goes(before, withheld) && goes(now, withheld) {
+			p.gone += q
 		}
-		if now == confirming || now == Confirmed {
-			p.soldAtMost += q
+		if mayBeGone(now, withheld) {
+			p.goneAtMost += q
 		}
 	}
 }
 
 // takes reports whether a reservation in the state has taken all of its units and given none back.
-func takes(s State) bool { return s == Held || s == confirming || s == Confirmed }
+func takes(s State, withheld bool) bool {
+	return s == Held || s == confirming || goes(s, withheld)
+}
+
+// mayBeGone reports whether the units of a reservation that is in the state now may have been gone a moment ago.
+func mayBeGone(now State, withheld bool) bool {
+	return now == confirming || now == yielding || now == superseded || goes(now, withheld)
+}
+
+// goes reports whether the units of a reservation in the state are sold, or withheld after their return.
+func goes(s State, withheld bool) bool { return s == Confirmed || s == Returned && withheld }
 
 // compare adds up by how much the words are outside what the sums allow.
 func (c *Census) compare(found *PoolCensus) {
 	for i := range c.pools {
 		p := &c.pools[i]
-		if p.taken == p.takenAtMost && p.sold == p.soldAtMost {
+		if p.taken == p.takenAtMost && p.gone == p.goneAtMost {
 			found.Exact++
 		}
-		wrong := outside(p.wordTaken, p.taken, p.takenAtMost) + outside(p.wordSold, p.sold, p.soldAtMost) +
+		wrong := outside(p.wordTaken, p.taken, p.takenAtMost) + outside(p.wordGone, p.gone, p.goneAtMost) +
 			max(p.wordTaken, p.taken, int64(c.v.pools[i].units)) - int64(c.v.pools[i].units)
 		if wrong != 0 && found.Difference == 0 {
 			found.Pool = i
@@ -288,14 +303,11 @@ func (v *Inventory) States() map[State]uint64 {
 			continue
 		}
 		switch state := State(r.state.Load()); state {
-		case confirming, releasing, expiring:
+		case confirming, releasing, expiring, yielding:
 			found[Held]++
-		case Held, Confirmed, Released, Expired:
+		case Held, Confirmed, Released, Returned, Expired:
 			found[state]++
 		}
 	}
 	return found
 }
-
-// Expired returns how many reservations ended because their time was over, not counting restored ones.
-func (v *Inventory) Expired() uint64 { return v.expired.Load() }

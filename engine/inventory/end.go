@@ -7,52 +7,77 @@ func (v *Inventory) Confirm(row uint32, now int64, reference string, w *Wait) Re
 	if w == nil {
 		w = &Wait{}
 	}
-	r := v.reservations.at(row)
 	for {
-		if state := v.decided(r, row, now, w); state != Held {
-			res := v.tooLate(row, state, Confirmed)
-			if res.Verdict == AlreadyDone && reference != "" && reference != v.Reference(row) {
+		found := v.decided(row, now, w)
+		if found.State != Held {
+			res := v.tooLate(found, Confirmed)
+			if res.Verdict == AlreadyDone && reference != "" && reference != v.Reference(found.Row) {
 				res.Verdict = WasConfirmed
 			}
 			return res
 		}
+		r := v.reservations.at(found.Row)
 		// From here on this is the one outcome of the reservation (I3).
 		if r.state.CompareAndSwap(uint32(Held), uint32(confirming)) {
-			return v.confirm(r, row, now, reference)
+			return v.confirm(r, found.Row, now, reference)
 		}
 	}
 }
 
-// decided returns the reservation's state once it is decided: Held only while its time is not over at now. It returns
-// pending when another caller's step stays undecided too long.
-func (v *Inventory) decided(r *reservation, row uint32, now int64, w *Wait) State {
+// decided returns the row that has the reservation now, once its state is decided: Held only while its time is not over
+// at now. The state is pending when another caller's step stays undecided too long, and void when nothing has the id.
+func (v *Inventory) decided(row uint32, now int64, w *Wait) Decided {
 	for {
+		if row = v.current(row); row == 0 {
+			return Decided{0, void}
+		}
+		r := v.reservations.at(row)
 		switch state := State(r.state.Load()); state {
 		case Held:
 			if now < r.expires {
-				return Held
+				return Decided{row, Held}
 			}
 			v.expire(r, row, now)
-		case Confirmed, Released, Expired, void, free:
-			return state
+		case Confirmed, Released, Returned:
+			return Decided{row, state}
+		case Expired:
+			if found := (Decided{row, Expired}); v.stands(found) {
+				return found
+			}
+		case void, superseded: // since current has looked
 		default:
 			if !v.backOff(w) {
-				return pending
+				return Decided{row, pending}
 			}
 		}
 	}
 }
 
+// Decide returns the row that has a reservation now, and its state. One whose time is over at now (ms) expires first.
+// The verdict is Done, NotFound or Overloaded. The caller has waited as w says.
+func (v *Inventory) Decide(row uint32, now int64, w *Wait) (Decided, Verdict) {
+	found := v.decided(row, now, w)
+	switch found.State {
+	case void:
+		return found, NotFound
+	case pending:
+		return found, Overloaded
+	}
+	return found, Done
+}
+
 // tooLate is the answer to a caller that wanted to end a reservation that is not held.
-func (v *Inventory) tooLate(row uint32, state, wanted State) Result {
+func (v *Inventory) tooLate(found Decided, wanted State) Result {
 	var verdict Verdict
-	switch state {
+	switch found.State {
 	case wanted:
 		verdict = AlreadyDone
 	case Confirmed:
 		verdict = WasConfirmed
 	case Released:
 		verdict = WasReleased
+	case Returned:
+		verdict = WasReturned
 	case Expired:
 		verdict = WasExpired
 	case pending:
@@ -60,8 +85,11 @@ func (v *Inventory) tooLate(row uint32, state, wanted State) Result {
 	default:
 		return Result{Verdict: NotFound}
 	}
-	return Result{Verdict: verdict, Row: row, Seq: v.details.at(row).seq.Load()}
+	return Result{Verdict: verdict, Row: found.Row, Seq: v.Awaited(found)}
 }
+
+// Awaited returns the outcome that must be durable before the reservation may be shown in that state (I5).
+func (v *Inventory) Awaited(found Decided) (seq uint64) { return v.details.at(found.Row).seq.Load() }
 
 // confirm completes a confirmation that is decided. The reference is stored only now, so a caller that lost the race
 // has stored nothing, and the texts have room for one reference of each reservation (see New).
@@ -88,14 +116,15 @@ func (v *Inventory) Release(row uint32, now int64, w *Wait) Result {
 	if w == nil {
 		w = &Wait{}
 	}
-	r := v.reservations.at(row)
 	for {
-		if state := v.decided(r, row, now, w); state != Held {
-			return v.tooLate(row, state, Released)
+		found := v.decided(row, now, w)
+		if found.State != Held {
+			return v.tooLate(found, Released)
 		}
+		r := v.reservations.at(found.Row)
 		// From here on this is the one outcome of the reservation (I3).
 		if r.state.CompareAndSwap(uint32(Held), uint32(releasing)) {
-			return Result{Verdict: Done, Row: row, Seq: v.giveAllBack(r, row, now, Released)}
+			return Result{Verdict: Done, Row: found.Row, Seq: v.giveAllBack(r, found.Row, now, Released)}
 		}
 	}
 }
@@ -112,7 +141,7 @@ func (v *Inventory) expire(r *reservation, row uint32, now int64) bool {
 		return false
 	}
 	v.giveAllBack(r, row, now, Expired)
-	v.expired.Add(1)
+	v.ended.expired.Add(1)
 	return true
 }
 

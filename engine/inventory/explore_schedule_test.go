@@ -195,7 +195,8 @@ func (e *explorer) access(word unsafe.Pointer, writes bool) {
 // uncounted reports whether the word is the counter of a slab or a statistic.
 func (e *explorer) uncounted(word unsafe.Pointer) bool {
 	switch (*word64)(word) {
-	case &e.v.reservations.used, &e.v.details.used, &e.v.overflows.used, &e.v.accounts.used, &e.v.texts.used, &e.v.expired:
+	case &e.v.reservations.used, &e.v.details.used, &e.v.overflows.used, &e.v.accounts.used, &e.v.texts.used, &e.v.ended.expired,
+		&e.v.ended.replaced, &e.v.ended.again:
 		return true
 	}
 	return false

@@ -24,7 +24,7 @@ type Config struct {
 	Sessions []SessionConfig
 	Caps     []int // by programme: tickets an account may hold or have confirmed
 
-	MaxReservations int // default 1<<25; each takes 120 bytes once it is used, and its reference once it is confirmed
+	MaxReservations int // default 1<<25; each takes 128 bytes once it is used, and its reference once it is confirmed
 	MaxAccounts     int // default 1<<24; each takes 64 bytes, and as many again if its name is longer than 55
 	MaxNotes        int // default 1<<24; each takes 16 bytes
 	ExpectAccounts  int // initial size of the indexes, which grow by themselves
@@ -74,7 +74,7 @@ type Inventory struct {
 	drained word64   // sequence of the last outcome drained; only the drainer writes it
 	order   []uint32 // the drainer's scratch
 	counted bool     // the stock has been counted after a restore; set by CountStock
-	expired word64   // reservations that Expire, Confirm or Release ended because their time was over
+	ended   endCounts
 }
 
 // New returns an inventory with all units available.
@@ -107,8 +107,8 @@ func New(c Config) (*Inventory, error) {
 	v.overflows.init(c.MaxReservations)
 	v.accounts.init(c.MaxAccounts)
 	v.notes.init(c.MaxNotes)
-	// Each account has one name, and only a name of more than inlineName bytes is a text. Each reservation is confirmed at
-	// most once, and only the caller that confirms it stores its reference. So the texts never run out of room.
+	// Each account has one name, and only a name of more than inlineName bytes is a text. Each row gets a reference at most
+	// once: from the caller that made it, or from the one that confirms it. So the texts never run out of room.
 	v.texts.init(MaxAccount*c.MaxAccounts + MaxReference*c.MaxReservations)
 	v.byID.init(c.ExpectAccounts)
 	v.accountIndex.init(c.ExpectAccounts)
@@ -145,13 +145,22 @@ func (v *Inventory) programmeOf(pool uint32) uint8 {
 	return v.sessions[v.pools[pool].session].Programme
 }
 
-// Stock is the state of a pool. Available, Held and Sold add up to its units.
-type Stock struct{ Available, Held, Sold int }
+// Stock is the state of a pool. Available, Held, Sold and Withheld add up to its units.
+type Stock struct {
+	Available, Held, Sold int
+	Withheld              int // returned, and not for sale again
+}
 
-// Stock reads a pool. Units of a reservation that is being confirmed may still count as held.
+// Stock reads a pool. Units whose reservation is being confirmed or returned may still count as held or as sold.
 func (v *Inventory) Stock(poolIndex int) Stock {
 	p := &v.stock[poolIndex]
-	sold := int(p.sold.Load()) // first: units leave available before they are sold, so held is never negative
+	// In this order, nothing comes out negative. Units leave available before they are sold, and are returned before they
+	// are available again. So sold − returned is at most what was gone when the word was read. It may lag so far behind
+	// that less is gone than was withheld before.
+	withheld := int(p.withheld.Load())
+	sold := int(p.sold.Load())
 	available, _ := unpackPool(p.word.Load())
-	return Stock{Available: int(available), Held: int(v.pools[poolIndex].units) - int(available) - sold, Sold: sold}
+	gone := max(sold-int(p.returned.Load()), withheld)
+	return Stock{Available: int(available), Held: int(v.pools[poolIndex].units) - int(available) - gone,
+		Sold: gone - withheld, Withheld: withheld}
 }

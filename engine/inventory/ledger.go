@@ -13,7 +13,8 @@ import "math"
 // sums is what one walk of a ledger finds for one request. It is on the caller's stack; those of thousands of callers
 // do not fit a cache, so it takes no more room than the request needs.
 type sums struct {
-	wait *Wait // of the call
+	wait *Wait   // of the call
+	old  Decided // the row that the request is to follow; see change.go
 
 	held, confirmed int // tickets in the programme that are certain to count
 	doubtful        int // tickets that count now and may cease to
@@ -152,6 +153,17 @@ func (v *Inventory) count(r *reservation, row uint32, tickets int32, state State
 // in several now. Each line counts in the present programme of its session.
 const severalProgrammes = 0xff
 
+// programmeOfAll returns the programme of the lines.
+func (v *Inventory) programmeOfAll(lines []Line) uint8 {
+	first := v.programmeOf(lines[0].Pool)
+	for _, l := range lines[1:] {
+		if v.programmeOf(l.Pool) != first {
+			return severalProgrammes
+		}
+	}
+	return first
+}
+
 // ticketsIn returns the tickets of a reservation of several programmes in one of them. It is not inlined, since nearly
 // all reservations are of one.
 //
@@ -226,7 +238,7 @@ func (v *Inventory) checkSums(s *sums, programme uint8, tickets int, res *Result
 // false when the call, which has waited as w says, found no such instant in time. w may be nil. It waits for a
 // reservation between two states: its units may already be taken, or sold again, and a caller that observed the pool
 // must see a consistent ledger (I7).
-func (v *Inventory) Ledger(accountRow uint32, rows []LedgerRow, w *Wait) ([]LedgerRow, bool) {
+func (v *Inventory) Ledger(accountRow uint32, rows []Decided, w *Wait) ([]Decided, bool) {
 	if w == nil {
 		w = &Wait{}
 	}
@@ -238,7 +250,7 @@ func (v *Inventory) Ledger(accountRow uint32, rows []LedgerRow, w *Wait) ([]Ledg
 		for row := uint32(head); row != 0; {
 			r := v.reservations.at(row)
 			if state := State(r.state.Load()); state.counts() {
-				rows = append(rows, LedgerRow{Row: row, state: state})
+				rows = append(rows, Decided{row, state})
 				decided = decided && (state == Held || state == Confirmed)
 			}
 			row = r.next.Load()
@@ -254,19 +266,10 @@ func (v *Inventory) Ledger(accountRow uint32, rows []LedgerRow, w *Wait) ([]Ledg
 	}
 }
 
-// LedgerRow is a reservation in a ledger.
-type LedgerRow struct {
-	Row   uint32
-	state State
-}
-
-// State returns Held or Confirmed: the state at the instant that Ledger read.
-func (l LedgerRow) State() State { return l.state }
-
 // unmoved reports whether every reservation is still in its state.
-func (v *Inventory) unmoved(rows []LedgerRow) bool {
+func (v *Inventory) unmoved(rows []Decided) bool {
 	for _, l := range rows {
-		if State(v.reservations.at(l.Row).state.Load()) != l.state {
+		if State(v.reservations.at(l.Row).state.Load()) != l.State {
 			return false
 		}
 	}

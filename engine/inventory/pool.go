@@ -13,10 +13,15 @@ package inventory
 //
 // Neither half is ever negative (I1). Units leave available only by take, which checks. Units leave unsettled only by
 // settle and giveBack, each called by the caller that marked them before.
+//
+// Three counters say what became of units that are not available. They only grow, each after the record of the outcome
+// has its place, and returned before the units are available again. What is neither available nor gone is held.
 type pool struct {
-	word word64
-	sold word64   // confirmed units. What is neither available nor sold is held
-	_    [48]byte // one pool a cache line, so that neighbours do not contend
+	word     word64
+	sold     word64   // units that were ever confirmed
+	returned word64   // those of them that came back. sold − returned are gone
+	withheld word64   // those of the gone ones that were given back and are not for sale again
+	_        [32]byte // one pool a cache line, so that neighbours do not contend
 }
 
 func packPool(available, unsettled uint32) uint64 { return uint64(available)<<32 | uint64(unsettled) }

@@ -89,7 +89,7 @@ const (
 
 // reservation is the part of a reservation that every operation reads, one cache line. Its caller writes all of it
 // before the row is published: first the content, then the state pending, then the index. Only state and next change
-// after that.
+// after that. A reservation that changes gets another row (see change.go).
 type reservation struct {
 	id        ID
 	expires   int64  // ms since 1970 on the sale clock
@@ -101,23 +101,25 @@ type reservation struct {
 	phase     uint16
 	tickets   uint16
 	count     uint8 // lines
-	flags     uint8 // the caller's
+	flags     uint8 // the caller's, and those named Flag…
 	programme uint8
-	_         uint8
+	origin    Origin
 }
 
 // overflow holds the lines that do not fit in the reservation. It is written before the row is published.
 type overflow [MaxLines - inlineLines]uint32
 
-// detail is the part of a reservation that is accessed once or twice in its life.
+// detail is the part of a reservation that is accessed once or twice in its life, one cache line.
 type detail struct {
-	created   int64     // ms since 1970; written before the row is published
-	ended     int64     // ms since 1970; written by the caller that won the end, before the outcome is placed
-	reference textRef   // of a confirmation, likewise
+	created   int64     // ms since 1970; of the reservation. Written before the row is published
+	began     int64     // ms since 1970: the instant of the outcome that made the row. Likewise
+	ended     int64     // ms since 1970; written by the caller that won the end, before the outcome is placed. See ending
+	reference textRef   // of a confirmation or return, likewise
 	seq       word64    // of the outcome placed last; its caller sets it before the state that shows the outcome
 	logged    word64    // what was drained last; only the drainer writes it. See packLogged
 	below     [2]uint32 // links of the stack for Took and Ended; written by the caller that places it, until the push
-	successor word32    // of a void one: the row that took over its id; set once, by that row's caller
+	successor word32    // the row that has the id after it; see current
+	old       uint32    // the row that this one follows; 0 for none. Written before the row is published
 }
 
 // The word logged packs the sequence of the last outcome drained and the state that it led to. 0 is none. The drainer
@@ -126,7 +128,7 @@ type detail struct {
 //
 //	63                     4 3      0
 //	+-----------------------+--------+
-//	|       sequence        | state  |   Held, Confirmed, Released or Expired
+//	|       sequence        | state  |   Held, Confirmed, Released, Returned, Expired or superseded
 //	+-----------------------+--------+
 func packLogged(seq uint64, s State) uint64 { return seq<<4 | uint64(s) }
 
@@ -143,18 +145,20 @@ func (v *Inventory) lineAt(r *reservation, i int) Line {
 func (v *Inventory) fill(row, account uint32, q *Request) {
 	r, d := v.reservations.at(row), v.details.at(row)
 	r.id, r.expires, r.account, r.phase, r.flags = q.ID, q.Expires, account, q.Phase, q.Flags
-	r.count = uint8(len(q.Lines))
-	r.programme = v.programmeOf(q.Lines[0].Pool)
-	d.created = q.Created
-	if len(q.Lines) > inlineLines {
-		more, ok := v.overflows.claim()
-		if !ok {
-			panic("BUG: there are more overflows than reservations")
-		}
-		r.more = more
+	r.origin = q.origin
+	d.created, d.began, d.old = q.Created, q.Created, q.old
+	v.fillLines(r, q.Lines)
+}
+
+// fillLines writes the lines of a row that is not yet published.
+func (v *Inventory) fillLines(r *reservation, lines []Line) {
+	r.count = uint8(len(lines))
+	r.programme = v.programmeOf(lines[0].Pool)
+	if len(lines) > inlineLines {
+		r.more = v.claimOverflow()
 	}
 	tickets := uint32(0)
-	for i, l := range q.Lines {
+	for i, l := range lines {
 		tickets += l.Quantity
 		if i < inlineLines {
 			r.lines[i] = packLine(l)
@@ -165,11 +169,28 @@ func (v *Inventory) fill(row, account uint32, q *Request) {
 	r.tickets = uint16(tickets)
 }
 
+// copyLines is fillLines from another row.
+func (v *Inventory) copyLines(r, from *reservation) {
+	r.lines, r.count, r.tickets, r.programme = from.lines, from.count, from.tickets, from.programme
+	if from.more != 0 {
+		r.more = v.claimOverflow()
+		*v.overflows.at(r.more) = *v.overflows.at(from.more)
+	}
+}
+
+func (v *Inventory) claimOverflow() uint32 {
+	more, ok := v.overflows.claim()
+	if !ok {
+		panic("BUG: there are more overflows than reservations")
+	}
+	return more
+}
+
 // Snapshot is a reservation at one instant.
 type Snapshot struct {
 	ID        ID
 	Account   string // shares the inventory's memory, which never changes
-	State     State  // Held, Confirmed, Released or Expired
+	State     State  // Held, Confirmed, Released, Returned or Expired
 	Phase     uint16
 	Flags     uint8
 	Lines     []Line
@@ -188,34 +209,40 @@ type Snapshot struct {
 // be visible then (I7): the units of a released one may already be taken again, and one that is being confirmed may
 // be past its time.
 func (v *Inventory) Read(row uint32, to *Snapshot) bool {
-	r, d := v.reservations.at(row), v.details.at(row)
-	state := State(r.state.Load())
+	state := State(v.reservations.at(row).state.Load())
 	switch state {
-	case free, pending, confirming, releasing, expiring, void:
+	case free, pending, confirming, releasing, expiring, yielding, void, superseded:
 		return false
 	}
-	v.content(r, d, to)
-	v.ending(d, state, to)
-	to.Seq = d.seq.Load()
+	v.ReadAs(Decided{row, state}, to)
 	return true
 }
 
-// ending fills in how the reservation ended, if it has.
-func (v *Inventory) ending(d *detail, state State, to *Snapshot) {
-	to.State, to.AtMs, to.Reference = state, to.CreatedMs, ""
-	if state != Held {
-		to.AtMs = d.ended
+// ending fills in when the reservation came to its state, and how.
+func (v *Inventory) ending(r *reservation, d *detail, state State, to *Snapshot) {
+	to.State, to.AtMs, to.ConfirmedMs, to.Reference = state, d.began, 0, ""
+	switch state {
+	case Held:
+		return
+	case Confirmed, Returned: // of a returned one, ended and reference are the confirmation's, but for a new reference
+		to.ConfirmedMs, to.Reference = d.ended, v.texts.text(d.reference)
 	}
-	if state == Confirmed {
-		to.Reference = v.texts.text(d.reference)
+	if r.origin != OriginReduceSold && r.origin != OriginReturn {
+		to.AtMs = d.ended
 	}
 }
 
-// ReadAs fills the snapshot with a reservation in the state that Ledger read, whatever has happened since.
-func (v *Inventory) ReadAs(l LedgerRow, to *Snapshot) {
-	r, d := v.reservations.at(l.Row), v.details.at(l.Row)
+// Decided is a reservation's row with the decided state that it had at one instant.
+type Decided struct {
+	Row   uint32
+	State State
+}
+
+// ReadAs fills the snapshot with a reservation in the state in which it was found, whatever has happened since.
+func (v *Inventory) ReadAs(found Decided, to *Snapshot) {
+	r, d := v.reservations.at(found.Row), v.details.at(found.Row)
 	v.content(r, d, to)
-	v.ending(d, l.State(), to)
+	v.ending(r, d, found.State, to)
 	to.Seq = d.seq.Load()
 }
 
@@ -225,7 +252,7 @@ func (v *Inventory) Expires(row uint32) int64 { return v.reservations.at(row).ex
 // content fills in what never changes.
 func (v *Inventory) content(r *reservation, d *detail, to *Snapshot) {
 	to.ID, to.Account, to.Phase, to.Flags = r.id, v.accountName(r.account), r.phase, r.flags
-	to.CreatedMs, to.ExpiresMs = d.created, r.expires
+	to.CreatedMs, to.ExpiresMs, to.Origin, to.Replaces = d.created, r.expires, r.origin, ID{}
 	to.Lines = to.Lines[:0]
 	for i := range int(r.count) {
 		to.Lines = append(to.Lines, v.lineAt(r, i))
@@ -233,39 +260,86 @@ func (v *Inventory) content(r *reservation, d *detail, to *Snapshot) {
 }
 
 // ReadLogged fills the snapshot with the outcomes that have been drained, whatever has happened since: records and
-// checkpoints may contain only these. False when none has been drained.
+// checkpoints may contain only these. False when none has been drained, or when another row has the reservation now.
 func (v *Inventory) ReadLogged(row uint32, to *Snapshot) bool {
 	d := v.details.find(row)
 	if d == nil {
 		return false
 	}
 	logged := d.logged.Load()
-	if logged == 0 {
+	seq, state := unpackLogged(logged)
+	if logged == 0 || state == superseded {
 		return false
 	}
 	r := v.reservations.at(row)
 	v.content(r, d, to)
-	seq, state := unpackLogged(logged)
-	v.ending(d, state, to)
+	v.ending(r, d, state, to)
 	to.Seq = seq
+	if r.flags&FlagReplaces != 0 {
+		to.Replaces = v.Replaced(row)
+	}
 	return true
 }
 
+// ReadPrevious fills the snapshot with the row that a row follows, in the state that it had then; false if it follows
+// none.
+func (v *Inventory) ReadPrevious(row uint32, to *Snapshot) bool {
+	old := v.details.at(row).old
+	if old == 0 {
+		return false
+	}
+	v.ReadAs(Decided{old, v.reservations.at(row).origin.from()}, to)
+	return true
+}
+
+// Replaced returns the id of the reservation whose place the one in the row took; zero if it is not known any more. The
+// row has FlagReplaces.
+func (v *Inventory) Replaced(row uint32) ID {
+	id := v.reservations.at(row).id
+	for {
+		if row = v.details.at(row).old; row == 0 {
+			return ID{}
+		}
+		if other := v.reservations.at(row).id; other != id {
+			return other
+		}
+	}
+}
+
 // stateAfter returns the state that a drained outcome of the reservation led to. Once its end is placed, its state has
-// left held and shows which end it is.
+// left held and shows which end it is. A confirmed one may have changed since.
 func (r *reservation) stateAfter(k Kind) State {
 	if k == Took {
-		return Held
+		return r.origin.to()
 	}
 	switch State(r.state.Load()) {
-	case confirming, Confirmed:
-		return Confirmed
 	case releasing, Released:
 		return Released
 	case expiring, Expired:
 		return Expired
 	}
-	panic("BUG: a reservation whose end is placed has not ended")
+	return Confirmed
+}
+
+// from returns the state of the row that such a row follows, and to the state in which it begins.
+func (o Origin) from() State {
+	switch o {
+	case OriginReduceSold, OriginReturn:
+		return Confirmed
+	case OriginAgain:
+		return Expired
+	}
+	return Held
+}
+
+func (o Origin) to() State {
+	switch o {
+	case OriginReduceSold, OriginAgain:
+		return Confirmed
+	case OriginReturn:
+		return Returned
+	}
+	return Held
 }
 
 // Rows returns the row after the last reservation: rows 1 to Rows()-1 may hold one.

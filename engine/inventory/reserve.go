@@ -13,6 +13,9 @@ type Request struct {
 	Created int64  // ms since 1970
 	Expires int64  // ms since 1970: from then on it cannot be confirmed
 	Wait    *Wait  // how long the call has waited for others; nil if it has not
+
+	origin Origin // of the row; set by the calls of the inventory
+	old    uint32 // the row that it follows
 }
 
 // Verdict is the answer to an operation.
@@ -28,9 +31,11 @@ const (
 	SoldOut                             // a pool has too few units
 	WasConfirmed                        // a release, or a confirmation with another reference, came after the confirmation
 	WasReleased                         // a confirmation came after the release
+	WasReturned                         // a confirmation or release came after the return
 	WasExpired                          // the time of the reservation was over
+	Moved                               // another call changed the reservation first; nothing was done: look at it again
 	Overloaded                          // another caller's step stayed undecided too long; nothing was done
-	Full                                // a table is full; nothing was done. Only Reserve answers so
+	Full                                // a table is full; nothing was done. Calls that need a row answer so
 )
 
 // Table is a table of limited size (I10).
@@ -86,10 +91,44 @@ func (v *Inventory) find(hash uint32, id *ID) uint32 {
 	return v.current(row)
 }
 
-// current follows void reservations to the one that took over their id.
+// current returns the row that has the id of this one now; 0 for none.
 func (v *Inventory) current(row uint32) uint32 {
-	for row != 0 && State(v.reservations.at(row).state.Load()) == void {
-		row = v.details.at(row).successor.Load()
+	if row == 0 || State(v.reservations.at(row).state.Load()) < Expired {
+		return row
+	}
+	return v.follow(row)
+}
+
+// manyRows is after how many rows that have passed their id on a look-up shortens the way for those that come later.
+const manyRows = 8
+
+// follow leads from a row that has passed its id on to the one that has it now. Three kinds of rows do: one that failed,
+// one that changed, and one that expired and was taken again. It is not inlined: most look-ups do not need it.
+//
+//go:noinline
+func (v *Inventory) follow(first uint32) uint32 {
+	row, rows, second := first, 0, uint32(0)
+	for {
+		state := State(v.reservations.at(row).state.Load())
+		if state < Expired {
+			break
+		}
+		next := v.details.at(row).successor.Load()
+		if next == 0 && state == void {
+			return 0
+		}
+		if next == 0 {
+			break
+		}
+		if row == first {
+			second = next
+		}
+		row = next
+		rows++
+	}
+	if rows > manyRows {
+		// Every row in between has passed the id on for good. So the word may lead past them, to this row or a later one.
+		v.details.at(first).successor.CompareAndSwap(second, row)
 	}
 	return row
 }
@@ -157,7 +196,7 @@ func (v *Inventory) reserve(q *Request, room []sessionSum) Result {
 	s.bySession, tickets = v.requested(q.Lines, room)
 	programme := v.programmeOf(q.Lines[0].Pool)
 	accountRow := v.FindAccount(q.Account)
-	head, res, foreseen := v.foresee(q, &s, accountRow, programme, tickets, hash) // step 1
+	head, res, foreseen := v.foresee(q, q.Lines, &s, accountRow, programme, tickets, hash) // step 1
 	if foreseen {
 		return res
 	}
@@ -196,22 +235,26 @@ func (v *Inventory) reserve(q *Request, room []sessionSum) Result {
 
 // foresee refuses what cannot succeed now, without a trace. Otherwise it returns the head of the ledger from which
 // the sums were found within the caps. A refusal was true at one instant at which the id was free: an id in use stays
-// in use, so an id that is free afterwards was free then (I7).
-func (v *Inventory) foresee(q *Request, s *sums, accountRow uint32, programme uint8, tickets int, hash uint32) (
-	head uint64, res Result, foreseen bool) {
+// in use, so an id that is free afterwards was free then (I7). A change takes other lines than those of the request, and
+// its refusal was true only if the row that it follows had not changed yet.
+func (v *Inventory) foresee(q *Request, lines []Line, s *sums, accountRow uint32, programme uint8, tickets int,
+	hash uint32) (head uint64, res Result, foreseen bool) {
 	for {
 		if accountRow != 0 {
 			head = v.accounts.at(accountRow).head.Load()
 		}
 		check := v.checkCaps(s, head, programme, tickets, &res)
 		if check == granted {
-			check = v.checkStock(q.Lines, &res)
+			check = v.checkStock(lines, &res)
 		}
 		if check == granted {
 			return head, res, false
 		}
+		if !v.stands(s.old) {
+			return head, Result{Verdict: Moved}, true
+		}
 		if check == refused && v.unchanged(q.Account, accountRow, head) {
-			if row := v.find(hash, &q.ID); row != 0 {
+			if row := v.find(hash, &q.ID); row != 0 && row != s.old.Row {
 				return head, Result{Verdict: Known, Row: row}, true
 			}
 			return head, res, true
@@ -311,7 +354,7 @@ func (v *Inventory) enter(r *reservation, row uint32, head uint64, s *sums, prog
 func (v *Inventory) takeAll(lines []Line, w *Wait) (res Result, took bool) {
 	if len(lines) <= inlineLines {
 		var room [inlineLines]Line
-		return v.takeSorted(sortByPool(room[:], lines), w)
+		return v.takeSorted(sortByPool(room[:], lines), len(lines) > 1, w)
 	}
 	return v.takeLong(lines, w)
 }
@@ -321,7 +364,7 @@ func (v *Inventory) takeAll(lines []Line, w *Wait) (res Result, took bool) {
 //go:noinline
 func (v *Inventory) takeLong(lines []Line, w *Wait) (res Result, took bool) {
 	var room [MaxLines]Line
-	return v.takeSorted(sortByPool(room[:], lines), w)
+	return v.takeSorted(sortByPool(room[:], lines), true, w)
 }
 
 // sortByPool copies the lines into the room and sorts them by pool.
@@ -335,13 +378,12 @@ func sortByPool(room, lines []Line) (sorted []Line) {
 	return sorted
 }
 
-// takeSorted takes every line or gives back what it took. Units are unsettled unless the line is the only one, since
-// that one cannot fail after its take.
-func (v *Inventory) takeSorted(sorted []Line, w *Wait) (res Result, took bool) {
-	several := len(sorted) > 1
+// takeSorted takes every line or gives back what it took. Units are unsettled unless the take cannot fail any more: that
+// of the only line of a new reservation.
+func (v *Inventory) takeSorted(sorted []Line, unsettled bool, w *Wait) (res Result, took bool) {
 	for i := 0; i < len(sorted); {
 		l := sorted[i]
-		check, available := v.stock[l.Pool].take(l.Quantity, several)
+		check, available := v.stock[l.Pool].take(l.Quantity, unsettled)
 		if check == granted {
 			i++
 			continue

@@ -20,14 +20,18 @@ type Restored struct {
 	AtMs      int64
 	Reference string
 	Seq       uint64 // 0 if it is not known
+
+	// Of RestoreChanged.
+	Origin      Origin
+	ConfirmedMs int64
+	Replaces    ID // zero if it is not known
 }
 
 // RestoreTaken restores a reservation that was taken, or the row of a checkpoint in whatever state it has. One whose
 // row has this outcome or a later one already stays as it is.
 func (v *Inventory) RestoreTaken(o Restored) error {
 	q := o.Request
-	hash := v.hashID(&q.ID)
-	if row := v.find(hash, &q.ID); row != 0 {
+	if row := v.Find(q.ID); row != 0 {
 		again, err := v.takenAgain(row, &o)
 		if !again || err != nil {
 			return err
@@ -36,36 +40,13 @@ func (v *Inventory) RestoreTaken(o Restored) error {
 		v.details.at(row).logged.Store(0)
 		v.reservations.at(row).state.Store(uint32(void))
 	}
-	accountRow, ok := v.EnsureAccount(q.Account)
-	if !ok {
-		return fmt.Errorf("no room for more than %d accounts", v.accounts.limit-1)
+	row, err := v.restoreRow(&o, 0)
+	if err != nil {
+		return err
 	}
-	row, other, ok := v.publish(q, hash, accountRow)
-	if !ok || other != 0 {
-		return fmt.Errorf("no room for more than %d reservations", v.reservations.limit-1)
-	}
-	// It enters the ledger, without a check of the caps: the journal's prefixes are legal (I6), and what was taken before
-	// a cap was lowered stays (I2).
-	r := v.reservations.at(row)
-	for _, l := range q.Lines[1:] {
-		if v.programmeOf(l.Pool) != r.programme {
-			r.programme = severalProgrammes
-			break
-		}
-	}
-	head := &v.accounts.at(accountRow).head
-	v.unlinkDead(head)
-	r.next.Store(uint32(head.Load()))
-	head.Store((head.Load()>>32+1)<<32 | uint64(row))
 	if v.counted {
-		if res, took := v.takeAll(q.Lines, &Wait{}); !took {
-			units := int(v.pools[res.Pool].units)
-			return &OversoldError{Pool: int(res.Pool), Units: units, Taken: units - res.Available + res.Requested}
-		}
-		for _, l := range q.Lines {
-			if len(q.Lines) > 1 {
-				v.stock[l.Pool].settle(l.Quantity)
-			}
+		if err := v.retake(nil, v.reservations.at(row)); err != nil {
+			return err
 		}
 	}
 	if o.State == Held {
@@ -74,6 +55,130 @@ func (v *Inventory) RestoreTaken(o Restored) error {
 	}
 	v.restored(row, 0, Held)
 	return v.restoreEnd(row, &o)
+}
+
+// RestoreChanged restores a reservation as a change left it: with all of its content, so nothing needs to be known before
+// it. One whose row has this outcome or a later one already stays as it is. The error states what an outcome of the
+// journal cannot change. With OriginReserve it is a row of a checkpoint, which is right whatever is known.
+func (v *Inventory) RestoreChanged(o Restored) error {
+	old := v.Find(o.Request.ID)
+	if old != 0 {
+		state, seq := State(v.reservations.at(old).state.Load()), v.details.at(old).seq.Load()
+		if seq != 0 && o.Seq <= seq {
+			return nil
+		}
+		if o.Origin != OriginReserve && seq != 0 && state != o.Origin.from() {
+			return fmt.Errorf("reservation %x is %s, and changes as if it were %s", o.Request.ID, state, o.Origin.from())
+		}
+	}
+	row, err := v.restoreRow(&o, old)
+	if err != nil {
+		return err
+	}
+	r, d := v.reservations.at(row), v.details.at(row)
+	r.origin = o.Origin
+	if o.Origin == OriginReserve && o.State == Confirmed && o.AtMs != o.ConfirmedMs {
+		r.origin = OriginReduceSold // see ending
+	}
+	if o.State == Returned {
+		r.origin = OriginReturn
+	}
+	d.began, d.ended = o.AtMs, o.AtMs
+	if o.State == Confirmed || o.State == Returned {
+		d.ended, d.reference = o.ConfirmedMs, v.texts.put(o.Reference)
+	}
+	var from *reservation
+	if old != 0 {
+		from = v.reservations.at(old)
+	}
+	if v.counted {
+		r.state.Store(uint32(o.State)) // whoever looks for the id finds the old row still
+		if err := v.retake(from, r); err != nil {
+			return err
+		}
+	}
+	v.restored(row, o.Seq, o.State)
+	if old != 0 {
+		v.details.at(old).successor.Store(row)
+		v.details.at(old).logged.Store(0)
+		from.state.Store(uint32(superseded))
+	}
+	return nil
+}
+
+// restoreRow makes the pending row of an outcome: under its id, or for one that follows an old row, ready to follow it.
+func (v *Inventory) restoreRow(o *Restored, old uint32) (row uint32, err error) {
+	q := o.Request
+	account, ok := v.EnsureAccount(q.Account)
+	if !ok {
+		return 0, fmt.Errorf("no room for more than %d accounts", v.accounts.limit-1)
+	}
+	if old == 0 {
+		var other uint32
+		row, other, ok = v.publish(q, v.hashID(&q.ID), account)
+		ok = ok && other == 0
+	} else if row, ok = v.reservations.claim(); ok {
+		v.details.grow(row)
+		v.fill(row, account, q)
+		v.reservations.at(row).state.Store(uint32(pending))
+	}
+	if !ok {
+		return 0, fmt.Errorf("no room for more than %d reservations", v.reservations.limit-1)
+	}
+	r := v.reservations.at(row)
+	r.programme = v.programmeOfAll(q.Lines)
+	if q.Flags&FlagReplaces != 0 {
+		v.details.at(row).old = v.Find(o.Replaces)
+	}
+	// It enters the ledger, without a check of the caps: the journal's prefixes are legal (I6), and what was taken before
+	// a cap was lowered stays (I2).
+	head := &v.accounts.at(account).head
+	v.unlinkDead(head)
+	r.next.Store(uint32(head.Load()))
+	head.Store((head.Load()>>32+1)<<32 | uint64(row))
+	return row, nil
+}
+
+// retake moves the units of the old row, nil for none, to the new one, in the states that they have.
+func (v *Inventory) retake(old, now *reservation) error {
+	if old != nil {
+		v.countRow(old, -1)
+	}
+	v.countRow(now, 1)
+	for i := range int(now.count) {
+		pool := v.lineAt(now, i).Pool
+		if available, _ := unpackPool(v.stock[pool].word.Load()); int32(available) < 0 {
+			units := int(v.pools[pool].units)
+			return &OversoldError{Pool: int(pool), Units: units, Taken: units - int(int32(available))}
+		}
+	}
+	return nil
+}
+
+// countRow adds what a row takes to the stock, times sign.
+func (v *Inventory) countRow(r *reservation, sign int64) {
+	state := State(r.state.Load())
+	taken, gone, withheld := r.takes(state)
+	for i := range int(r.count) {
+		l := v.lineAt(r, i)
+		p, q := &v.stock[l.Pool], uint64(sign*int64(l.Quantity))
+		if withheld {
+			p.withheld.Add(q)
+		}
+		if gone {
+			p.sold.Add(q)
+		}
+		if taken {
+			p.word.Add(-q << 32)
+		}
+	}
+}
+
+// takes reports whether a row in a decided state, or pending in a replay, has units: at all, as gone, as withheld.
+func (r *reservation) takes(s State) (taken, gone, withheld bool) {
+	withheld = s == Returned && r.flags&FlagWithheld != 0
+	gone = s == Confirmed || withheld
+	return gone || s == Held || s == pending, gone, withheld
 }
 
 // restored sets the state of a row, and the sequence of the outcome that led to it.
@@ -89,7 +194,7 @@ func (v *Inventory) restored(row uint32, seq uint64, s State) {
 func (v *Inventory) takenAgain(row uint32, o *Restored) (bool, error) {
 	r, d := v.reservations.at(row), v.details.at(row)
 	state, seq := State(r.state.Load()), d.seq.Load()
-	ended := state == Released || state == Expired
+	ended := state == Released || state == Returned || state == Expired
 	switch {
 	case seq == 0 || o.Seq == 0:
 		return ended && o.Request.Created > r.expires, nil
@@ -155,28 +260,34 @@ func (v *Inventory) restoreEnd(row uint32, o *Restored) error {
 
 // CountStock counts the stock from the restored reservations and checks that no pool is oversold (I1).
 func (v *Inventory) CountStock() error {
-	taken, sold := make([]uint64, len(v.pools)), make([]uint64, len(v.pools))
+	counts := make([]struct{ taken, gone, withheld uint64 }, len(v.pools))
 	for row := uint32(1); row < v.reservations.end(); row++ {
 		r := v.reservations.at(row)
-		state := State(r.state.Load())
-		if state != Held && state != Confirmed {
-			continue
-		}
+		taken, gone, withheld := r.takes(State(r.state.Load()))
 		for i := range int(r.count) {
 			l := v.lineAt(r, i)
-			taken[l.Pool] += uint64(l.Quantity)
-			if state == Confirmed {
-				sold[l.Pool] += uint64(l.Quantity)
+			c, q := &counts[l.Pool], uint64(l.Quantity)
+			if taken {
+				c.taken += q
+			}
+			if gone {
+				c.gone += q
+			}
+			if withheld {
+				c.withheld += q
 			}
 		}
 	}
-	for i := range v.pools {
+	for i, c := range counts {
 		units := uint64(v.pools[i].units)
-		if taken[i] > units {
-			return &OversoldError{Pool: i, Units: int(units), Taken: int(taken[i])}
+		if c.taken > units {
+			return &OversoldError{Pool: i, Units: int(units), Taken: int(c.taken)}
 		}
-		v.stock[i].word.Store(packPool(uint32(units-taken[i]), 0))
-		v.stock[i].sold.Store(sold[i])
+		p := &v.stock[i]
+		p.word.Store(packPool(uint32(units-c.taken), 0))
+		p.sold.Store(c.gone)
+		p.returned.Store(0)
+		p.withheld.Store(c.withheld)
 	}
 	v.counted = true
 	return nil

@@ -24,7 +24,7 @@ type stack struct {
 type Kind uint8
 
 const (
-	Took  Kind = iota // a reservation was taken; Index is its row
+	Took  Kind = iota // a row was made: a reservation was taken, or changed; Index is the row
 	Ended             // a reservation was confirmed, released or expired; Index is its row
 	Noted             // a Note; Index names it for NoteAt
 )
@@ -127,13 +127,27 @@ func (v *Inventory) Drain(visit func(Outcome)) uint64 {
 		}
 		o := unpackOutcome(order[i])
 		if o.Kind != Noted {
-			seq := last - uint64(i)
-			v.details.at(o.Index).logged.Store(packLogged(seq, v.reservations.at(o.Index).stateAfter(o.Kind)))
+			v.log(o, last-uint64(i))
 		}
 		visit(o)
 	}
 	v.drained.Store(last)
 	return last
+}
+
+// log notes that an outcome about a reservation is drained. A change is about the row that it made and the one before
+// it, which comes second: a checkpoint visits that one first, and must not miss both.
+func (v *Inventory) log(o Outcome, seq uint64) {
+	r, d := v.reservations.at(o.Index), v.details.at(o.Index)
+	d.logged.Store(packLogged(seq, r.stateAfter(o.Kind)))
+	if o.Kind != Took || d.old == 0 {
+		return
+	}
+	state := superseded
+	if r.origin == OriginReplace {
+		state = Released
+	}
+	v.details.at(d.old).logged.Store(packLogged(seq, state))
 }
 
 // aheadOutcomes is how many outcomes before its own an account is prefetched.

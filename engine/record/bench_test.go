@@ -53,14 +53,22 @@ func benchmarks() []benchmark {
 	sold, released := pack, pack
 	sold.State, sold.AtMs, sold.Reference = inventory.Confirmed, pack.AtMs+30_000, "PAY-4711"
 	released.State, released.AtMs = inventory.Released, pack.AtMs+30_000
+	reduced, returned := sold, sold
+	reduced.Origin, reduced.Flags, reduced.ConfirmedMs = inventory.OriginReduceSold, inventory.FlagReduced, sold.AtMs
+	reduced.AtMs, reduced.Lines = sold.AtMs+3_600_000, pack.Lines[:2]
+	returned.Origin, returned.State, returned.ConfirmedMs = inventory.OriginReturn, inventory.Returned, sold.AtMs
+	returned.AtMs += 3_600_000
 	entry := Draw{Index: 1, Group: 1, Account: "buyer-1234567"}
 	paris := DefinitionOf(catalog.Paris2024())
 	return []benchmark{
 		{"taken", func(run []byte) []byte { return AppendTaken(run, &pack) }},
 		{"confirmed", func(run []byte) []byte { return AppendEnd(run, &sold) }},
 		{"released", func(run []byte) []byte { return AppendEnd(run, &released) }},
+		{"reduced", func(run []byte) []byte { return AppendChange(run, &reduced) }},
+		{"returned", func(run []byte) []byte { return AppendChange(run, &returned) }},
 		{"row-held", func(run []byte) []byte { return AppendReservation(run, &pack) }},
 		{"row-confirmed", func(run []byte) []byte { return AppendReservation(run, &sold) }},
+		{"row-returned", func(run []byte) []byte { return AppendReservation(run, &returned) }},
 		{"entry", func(run []byte) []byte { return entry.Append(run, KindEntry, pack.AtMs) }},
 		{"definition", func(run []byte) []byte { return paris.Append(run, pack.AtMs) }},
 	}

@@ -37,7 +37,7 @@ func (d *Decoder) Decode(seq uint64, b []byte) (*Record, error) {
 		d.now, err = translate(r.Definition, d.sale)
 	case d.now == nil:
 		err = fmt.Errorf("%w: it comes before any definition", ErrInvalid)
-	case r.Kind == KindTaken || r.Kind == KindReservation:
+	case r.Kind.Complete():
 		err = d.now.request(&r.Request)
 	case r.Kind.ofDraw():
 		err = d.now.draw(r.Kind, &r.Draw)

@@ -35,9 +35,27 @@
 //	kind 11 clock        nothing: the clock had reached at                            checkpoint
 //	kind 12 announced    draw | secret 32 bytes                                       both
 //	kind 13 postponed    draw | round | ms on the machine's clock                     both
+//	kind 14 extended     whole; held                                                  journal
+//	kind 15 reduced      whole; held or confirmed                                     journal
+//	kind 16 replaced     whole; held, created at is at                                journal
+//	kind 17 taken again  whole; confirmed, confirmed at is at                         journal
+//	kind 18 returned     whole; returned                                              journal
+//	kind 19 changed      whole; any state                                             checkpoint
 //
 //	body         phase | flags 1 byte | account string | time to live in ms
 //	lines        count 1 byte | (pool, quantity)…
+//	whole        id 16 bytes | age: at − created at, zigzag | body | lines | state 1 byte |
+//	             at − confirmed at, zigzag; reference string, both if confirmed or returned |
+//	             id 16 bytes of the reservation that it replaces, if flag 4 is set
+//
+// The states are held 2, confirmed 4, released 7, expired 8, returned 9; kind 6 has no returned ones. The flags are 1
+// for a phase and 2 for a time to live in the request, and, in a whole one only, 4 for one that replaces another, 8 for
+// one that was extended, 16 for one that was reduced, and 32 for a returned one whose tickets are withheld. at is the
+// instant of the last outcome. The replaced id is zero in a checkpoint once that reservation is forgotten. The time to
+// live is from the creation to the present end, so that an extension changes it.
+//
+// A checkpoint has kind 19 for what kind 6 cannot express: flags from 4 on, the state returned, a held reservation
+// whose last outcome is not its taking, and one that was confirmed when its time was over, as it was taken again.
 //
 // Phases, pools, draws and groups are numbers of the last definition before the record. A checkpoint begins with the
 // definition in force and the clock. Group 0 means no group and groups count from 1; the same holds for slots. The file
@@ -90,6 +108,12 @@ const (
 	KindClock       Kind = 11
 	KindAnnounced   Kind = 12
 	KindPostponed   Kind = 13
+	KindExtended    Kind = 14
+	KindReduced     Kind = 15
+	KindReplaced    Kind = 16
+	KindTakenAgain  Kind = 17
+	KindReturned    Kind = 18
+	KindChanged     Kind = 19
 )
 
 // The fields of the first byte.
@@ -103,7 +127,8 @@ const (
 // String returns the kind's name, as `journal dump` prints it.
 func (k Kind) String() string {
 	names := [...]string{"", "definition", "taken", "confirmed", "released", "expired", "reservation",
-		"entry", "frozen", "drawn", "ranked", "clock", "announced", "postponed"}
+		"entry", "frozen", "drawn", "ranked", "clock", "announced", "postponed", "extended", "reduced", "replaced",
+		"taken_again", "returned", "changed"}
 	if k == 0 || int(k) >= len(names) {
 		return fmt.Sprintf("kind %d", byte(k))
 	}
@@ -121,21 +146,23 @@ func KindOf(b []byte) Kind {
 // ofDraw reports whether the record has the fields of Draw.
 func (k Kind) ofDraw() bool { return k >= KindEntry && k <= KindPostponed && k != KindClock }
 
+// ofChange reports whether the record has the body of a change.
+func (k Kind) ofChange() bool { return k >= KindExtended && k <= KindChanged }
+
+// OfReservation reports whether a record of the kind is about a reservation, and has the fields of one.
+func (k Kind) OfReservation() bool { return k >= KindTaken && k <= KindReservation || k.ofChange() }
+
+// Complete reports whether a record of the kind has all of a reservation, and not only its id and how it ended.
+func (k Kind) Complete() bool { return k == KindTaken || k == KindReservation || k.ofChange() }
+
 // inJournal and inCheckpoint report where records of the kind occur.
 func (k Kind) inJournal() bool {
-	return k != KindReservation && k != KindRanked && k != KindClock
+	return k != KindReservation && k != KindRanked && k != KindClock && k != KindChanged
 }
 
-func (k Kind) inCheckpoint() bool { return k < KindTaken || k > KindExpired }
-
-// MaxReference is the longest reference of a confirmation, in bytes.
-const MaxReference = inventory.MaxReference
-
-// Flags of a reservation record which fields the request itself contained. A repeat is compared with them (I9).
-const (
-	FlagPhaseGiven = 1 << iota
-	FlagTTLGiven
-)
+func (k Kind) inCheckpoint() bool {
+	return k < KindTaken || k > KindExpired && !k.ofChange() || k == KindChanged
+}
 
 // ErrInvalid is the error of bytes that are not a record.
 var ErrInvalid = errors.New("not a record of this program")
@@ -151,10 +178,13 @@ type Record struct {
 	Kind Kind
 	Stamp
 
-	// Of KindTaken to KindReservation. The end of a reservation has only the request's ID.
-	Request   inventory.Request
-	State     inventory.State // after this record
-	Reference string          // of a confirmed one
+	// Of KindTaken to KindReservation, and of KindExtended to KindChanged. The end of a reservation has only the
+	// request's ID.
+	Request     inventory.Request
+	State       inventory.State // after this record
+	ConfirmedMs int64           // ms since 1970 on the sale clock; of a confirmed or returned one
+	Reference   string          // of a confirmed or returned one
+	Replaces    inventory.ID    // with inventory.FlagReplaces; zero in a checkpoint once that one is forgotten
 
 	Definition Definition // of KindDefinition
 	Draw       Draw       // of KindEntry to KindRanked, KindAnnounced and KindPostponed
@@ -162,73 +192,10 @@ type Record struct {
 	head byte
 }
 
-// AppendTaken appends the record of a new hold to a run of records.
-func AppendTaken(run []byte, s *inventory.Snapshot) []byte {
-	start := len(run)
-	run = append(begin(run, KindTaken, s.CreatedMs), s.ID[:]...)
-	return seal(appendLines(appendBody(run, s), s.Lines), start)
-}
-
-// AppendEnd appends the record of a reservation whose state is confirmed, released or expired.
-func AppendEnd(run []byte, s *inventory.Snapshot) []byte {
-	start := len(run)
-	run = append(begin(run, endKind(s.State), s.AtMs), s.ID[:]...)
-	if s.State == inventory.Confirmed {
-		run = appendText(run, s.Reference)
-	}
-	return seal(run, start)
-}
-
-func endKind(of inventory.State) Kind {
-	switch of {
-	case inventory.Confirmed:
-		return KindConfirmed
-	case inventory.Released:
-		return KindReleased
-	case inventory.Expired:
-		return KindExpired
-	}
-	panic("BUG: the record of an end, but the reservation has not ended")
-}
-
-// AppendReservation appends the record of a reservation in its present state, for a checkpoint. s.Seq is the sequence
-// of its last outcome.
-func AppendReservation(run []byte, s *inventory.Snapshot) []byte {
-	start := len(run)
-	run = append(beginRow(run, KindReservation, Stamp{AtMs: s.AtMs, Seq: s.Seq}), s.ID[:]...)
-	run = binary.AppendVarint(run, s.AtMs-s.CreatedMs) // small: an absolute instant takes six bytes
-	run = append(appendLines(appendBody(run, s), s.Lines), stateByte(s.State))
-	if s.State == inventory.Confirmed {
-		run = appendText(run, s.Reference)
-	}
-	return seal(run, start)
-}
-
 // AppendClock appends the record of a checkpoint that the sale clock had reached an instant (ms).
 func AppendClock(run []byte, atMs int64, seq uint64) []byte {
 	start := len(run)
 	return seal(beginRow(run, KindClock, Stamp{AtMs: atMs, Seq: seq}), start)
-}
-
-// states are the states of a reservation by their numbers in records; 0 where a number means none.
-var states = [...]inventory.State{2: inventory.Held, 4: inventory.Confirmed, 7: inventory.Released,
-	8: inventory.Expired, 9: inventory.Returned}
-
-func stateByte(of inventory.State) byte {
-	for number, s := range states {
-		if number > 0 && s == of {
-			return byte(number)
-		}
-	}
-	panic("BUG: a record of a reservation that is undecided")
-}
-
-// state reads a state's number; 0, which is none, for one that is unknown.
-func (f *fields) state() inventory.State {
-	if n := int(f.byte()); n < len(states) {
-		return states[n]
-	}
-	return 0
 }
 
 // begin reserves one byte for the record's length, which is enough for most, and appends the head of a record of the
@@ -257,22 +224,6 @@ func seal(run []byte, start int) []byte {
 	run = append(run, length[:n-1]...)
 	copy(run[start+n:], run[start+1:start+1+size])
 	copy(run[start:], length[:n])
-	return run
-}
-
-func appendBody(run []byte, s *inventory.Snapshot) []byte {
-	run = binary.AppendUvarint(run, uint64(s.Phase))
-	run = append(run, s.Flags)
-	run = appendText(run, s.Account)
-	return binary.AppendUvarint(run, uint64(s.ExpiresMs-s.CreatedMs))
-}
-
-func appendLines(run []byte, lines []inventory.Line) []byte {
-	run = append(run, byte(len(lines)))
-	for _, l := range lines {
-		run = binary.AppendUvarint(run, uint64(l.Pool))
-		run = binary.AppendUvarint(run, uint64(l.Quantity))
-	}
 	return run
 }
 
@@ -324,64 +275,6 @@ func (f *fields) head(r *Record) {
 	} else {
 		f.bad = f.bad || !r.Kind.inJournal()
 	}
-}
-
-func (f *fields) outcome(r *Record) {
-	copy(r.Request.ID[:], f.take(16))
-	r.Request.Lines = r.Request.Lines[:0]
-	switch r.Kind {
-	case KindTaken:
-		r.State = inventory.Held
-		f.body(r)
-	case KindReservation:
-		f.body(r)
-		r.State = f.state()
-	case KindConfirmed:
-		r.State = inventory.Confirmed
-	case KindReleased:
-		r.State = inventory.Released
-	case KindExpired:
-		r.State = inventory.Expired
-	default:
-		f.bad = true
-	}
-	r.Reference = ""
-	switch r.State {
-	case inventory.Confirmed:
-		if r.first() {
-			r.AtMs = f.time()
-		}
-		r.Reference = string(f.text(MaxReference))
-	case inventory.Held:
-		if r.first() {
-			r.AtMs = r.Request.Created
-		}
-	case inventory.Released, inventory.Expired:
-	default:
-		f.bad = true
-	}
-}
-
-// body reads the content of a reservation.
-func (f *fields) body(r *Record) {
-	q := &r.Request
-	switch {
-	case r.first():
-	case r.Kind == KindTaken:
-		q.Created = r.AtMs
-	default:
-		q.Created = r.AtMs - f.signed()
-		f.bad = f.bad || q.Created < 0 || q.Created > maxTimeMs
-	}
-	q.Phase = uint16(f.number(1<<16 - 1))
-	q.Flags = f.byte()
-	q.Account = string(f.text(inventory.MaxAccount))
-	f.bad = f.bad || q.Account == ""
-	if r.first() {
-		q.Created = f.time()
-	}
-	q.Expires = q.Created + int64(f.number(maxTimeMs))
-	f.lines(q)
 }
 
 // Replay returns the callbacks for journal.Reader that pass every record to apply, with its sequence; 0 for the records

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,7 +74,7 @@ func golden(t testing.TB) []named {
 	unsealed := frozen
 	unsealed.MachineMs = 0
 	row := Stamp{AtMs: goldenAt, Seq: goldenSeq}
-	return []named{
+	all := []named{
 		{"definition", d.Append(nil, goldenAt)},
 		{"definition-empty", empty.Append(nil, goldenAt)},
 		{"definition-row", d.AppendRow(nil, row)},
@@ -104,6 +105,7 @@ func golden(t testing.TB) []named {
 		{"frozen-unsealed-row", unsealed.AppendRow(nil, KindFrozen, row)},
 		{"ranked", ranked.AppendRow(nil, KindRanked, Stamp{})},
 	}
+	return append(all, goldenChanges(&s)...)
 }
 
 // goldenSale is a sale that uses everything that a definition keeps.
@@ -245,11 +247,16 @@ func encode(r *Record) []byte {
 	s := inventory.Snapshot{ID: r.Request.ID, Account: r.Request.Account, State: r.State, Phase: r.Request.Phase,
 		Flags: r.Request.Flags, Lines: r.Request.Lines, CreatedMs: r.Request.Created, ExpiresMs: r.Request.Expires,
 		AtMs: r.AtMs, Reference: r.Reference, Seq: r.Seq}
-	switch r.Kind {
-	case KindTaken:
+	s.ConfirmedMs, s.Replaces, s.Origin = r.ConfirmedMs, r.Replaces, originOf(r)
+	switch {
+	case r.Kind == KindTaken:
 		return AppendTaken(nil, &s)
-	case KindReservation:
-		return AppendReservation(nil, &s)
+	case r.Kind == KindReservation:
+		return appendPlain(nil, &s)
+	case r.Kind == KindChanged:
+		return appendChanged(nil, &s)
+	case r.Kind.ofChange():
+		return AppendChange(nil, &s)
 	}
 	return AppendEnd(nil, &s)
 }
@@ -295,9 +302,12 @@ func TestHeads(t *testing.T) {
 		const second = (version - 1) << versionShift
 		kind := byte(r.Kind)
 		inJournal := r.Decode(record(second|kind, stamp)) == nil
-		require.Equal(t, r.Kind != KindReservation && r.Kind != KindRanked && r.Kind != KindClock, inJournal, g.name)
+		rows := []Kind{KindReservation, KindRanked, KindClock, KindChanged}
+		require.Equal(t, !slices.Contains(rows, Kind(kind)), inJournal, g.name)
 		inCheckpoint := r.Decode(record(second|checkpointBit|kind, stamp, 7)) == nil
-		require.Equal(t, r.Kind < KindTaken || r.Kind > KindExpired, inCheckpoint, g.name)
+		outcomes := []Kind{KindTaken, KindConfirmed, KindReleased, KindExpired, KindExtended, KindReduced, KindReplaced,
+			KindTakenAgain, KindReturned}
+		require.Equal(t, !slices.Contains(outcomes, Kind(kind)), inCheckpoint, g.name)
 		require.Error(t, r.Decode(record(checkpointBit|kind, stamp, 7)), "version 1 has no place")
 		for _, later := range []byte{2, 3} {
 			require.Error(t, r.Decode(record(later<<versionShift|kind, stamp)))

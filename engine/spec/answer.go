@@ -11,10 +11,12 @@ import (
 type Answer struct {
 	Refusal
 	Repeated    bool        // the call changed nothing, because an earlier one with this id had the same effect
-	Reservation Reservation // of Reserve, Confirm, Release, ReadReservation
+	Reservation Reservation // of all calls but those below
 	Account     Account     // of ReadAccount
 	Stock       []Stock     // of ReadStock, in the order of the sale's pools
 	Ended       int         // of Sweep: number of holds it expired
+
+	short []Refusal // with sold_out, in the model's answers: one for each line with too few tickets
 }
 
 // Refusal is a violated rule and its facts. An empty code means no refusal.
@@ -26,12 +28,15 @@ type Refusal struct {
 	Programme string
 	Reference string
 	Limit     int
-	Held      int // tickets
+	Held      int // tickets; of not_a_reduction: those that the reservation has
 	Confirmed int
 	Requested int
 	Available int
 	OpensAt   time.Time
 	ClosesAt  time.Time
+
+	MaxExpiresAt time.Time // of hold_limit_exceeded
+	CanTakeAgain bool      // of reservation_expired
 }
 
 // Codes that do not follow from the rules. Concurrent calls may get them.
@@ -45,11 +50,11 @@ type Reservation struct {
 	ID          string
 	Account     string
 	Phase       string
-	State       string // held, confirmed, released, expired
+	State       string // held, confirmed, released, returned, expired
 	Lines       []Line // in the order of the request
 	CreatedAt   time.Time
 	ExpiresAt   time.Time
-	ConfirmedAt time.Time // zero unless confirmed
+	ConfirmedAt time.Time // zero unless confirmed or returned
 	Reference   string
 }
 
@@ -125,12 +130,17 @@ func (a Answer) String() string {
 func (r *Refusal) write(b *strings.Builder) {
 	b.WriteString(r.Code)
 	writeFacts(b, "phase", r.Phase, "session", r.Session, "category", r.Category, "programme", r.Programme,
-		"reference", r.Reference, "opens_at", stamp(r.OpensAt), "closes_at", stamp(r.ClosesAt))
+		"reference", r.Reference, "opens_at", stamp(r.OpensAt), "closes_at", stamp(r.ClosesAt),
+		"max_expires_at", stamp(r.MaxExpiresAt))
 	switch r.Code {
 	case "sold_out":
 		fmt.Fprintf(b, " requested=%d available=%d", r.Requested, r.Available)
 	case "session_limit_exceeded", "account_cap_exceeded":
 		fmt.Fprintf(b, " limit=%d held=%d confirmed=%d requested=%d", r.Limit, r.Held, r.Confirmed, r.Requested)
+	case "not_a_reduction":
+		fmt.Fprintf(b, " has=%d requested=%d", r.Held, r.Requested)
+	case "reservation_expired":
+		fmt.Fprintf(b, " can_take_again=%t", r.CanTakeAgain)
 	case "pack_shape", "too_many_lines":
 		fmt.Fprintf(b, " limit=%d requested=%d", r.Limit, r.Requested)
 	}

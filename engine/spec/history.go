@@ -23,12 +23,8 @@ type Call struct {
 type History struct {
 	Start *Model // the sale before the first call
 
-	// AnyTimes excludes created_at, expires_at and confirmed_at from the comparison, for histories whose sale clock is
-	// known only approximately.
-	AnyTimes bool
-
-	// EndsUnmarked is for answers that do not show whether a confirm or a release was a repeat, such as those over HTTP.
-	EndsUnmarked bool
+	// Unmarked is for answers that do not show whether a call other than a reserve was a repeat, such as those over HTTP.
+	Unmarked bool
 
 	// Crashed is for a history that continues after a crash. Refusals for lack of stock or cap room may be due to outcomes
 	// that the crash undid, since a refusal need not be durable (I5). They are therefore always accepted.
@@ -94,19 +90,9 @@ func (h History) step(m *Model, c Call, got Answer) []*Model {
 			after := before.Clone()
 			op := c.Operation
 			op.At = at
-			var want Answer
-			// sold_out may name any of the short pools: the model names the first.
-			if got.Code == "sold_out" && slices.Contains(after.shortIfOnlyShort(op), got.Refusal) {
-				want = got
-			} else {
-				want = after.Do(op)
-			}
-			if got.Code == Unknown {
-				after.loosen(c, h.AnyTimes)
-			} else if !h.matches(c, want, got) {
+			want := after.Do(op)
+			if got.Code != Unknown && !h.matches(c, want, got) {
 				continue
-			} else if h.AnyTimes && c.Kind == Reserve && !got.Repeated {
-				after.loosen(c, true)
 			}
 			next = append(next, after)
 		}
@@ -114,32 +100,12 @@ func (h History) step(m *Model, c Call, got Answer) []*Model {
 	return next
 }
 
-// loosen sets overAt of the hold that c made to its earliest possible end, if the time of c's effect is unknown.
-func (m *Model) loosen(c Call, unknownTimes bool) {
-	r := m.reservations[c.ID]
-	if c.Kind != Reserve || !unknownTimes || r == nil {
-		return
-	}
-	next := *r
-	next.overAt = c.At.Add(r.ExpiresAt.Sub(r.CreatedAt))
-	m.reservations[c.ID] = &next
-}
-
-// shortIfOnlyShort returns the refusals of the pools with too few tickets, if stock is the only rule the request
-// violates.
-func (m *Model) shortIfOnlyShort(op Operation) []Refusal {
-	if a := m.Clone().reserve(op); a.Code != "sold_out" {
-		return nil
-	}
-	return m.short(op)
-}
-
 // afterExpiries returns one model for every subset of the holds overdue at that instant, with that subset expired: a
 // sweep or a reading operation may have expired any of them.
 func (m *Model) afterExpiries(until time.Time) []*Model {
 	all := []*Model{m}
 	for _, id := range slices.Sorted(maps.Keys(m.reservations)) {
-		if r := m.reservations[id]; r.State != "held" || until.Before(r.overAt) {
+		if !m.reservations[id].overdue(until) {
 			continue
 		}
 		for _, before := range all {
@@ -167,8 +133,9 @@ func (m *Model) instants(c Call, seen []time.Time) []time.Time {
 	for _, t := range seen {
 		add(t)
 	}
+	add(Instant(c.ExpiresAt)) // from then on it is in the past
 	for _, r := range m.reservations {
-		add(r.overAt)
+		add(r.ExpiresAt)
 	}
 	for i := range m.rules.Sale.Phases {
 		add(m.rules.Sale.Phases[i].OpensAt)
@@ -183,35 +150,37 @@ func (h History) matches(c Call, want, got Answer) bool {
 		return false
 	}
 	if !want.OK() {
-		return want.Refusal == got.Refusal
+		want.CanTakeAgain = got.CanTakeAgain // it holds at one instant of the call, not necessarily at its effect
+		return want.Refusal == got.Refusal || slices.Contains(want.short, got.Refusal)
 	}
 	if c.Kind != ReadAccount {
-		unmarked := h.EndsUnmarked && (c.Kind == Confirm || c.Kind == Release)
-		return (unmarked || want.Repeated == got.Repeated) && want.Reservation.equal(&got.Reservation, h.AnyTimes)
+		unmarked := h.Unmarked && c.Kind != Reserve
+		return (unmarked || want.Repeated == got.Repeated) && want.Reservation.equal(&got.Reservation)
 	}
 	if want.Account.Account != got.Account.Account || !slices.Equal(want.Account.Programmes, got.Account.Programmes) ||
 		len(want.Account.Reservations) != len(got.Account.Reservations) {
 		return false
 	}
 	for _, w := range want.Account.Reservations {
-		if !slices.ContainsFunc(got.Account.Reservations, func(r Reservation) bool { return w.equal(&r, h.AnyTimes) }) {
+		if !slices.ContainsFunc(got.Account.Reservations, func(r Reservation) bool { return w.equal(&r) }) {
 			return false
 		}
 	}
 	return true
 }
 
-func (r *Reservation) equal(o *Reservation, anyTimes bool) bool {
-	times := r.CreatedAt.Equal(o.CreatedAt) && r.ExpiresAt.Equal(o.ExpiresAt) && r.ConfirmedAt.Equal(o.ConfirmedAt)
+func (r *Reservation) equal(o *Reservation) bool {
 	return r.ID == o.ID && r.Account == o.Account && r.Phase == o.Phase && r.State == o.State &&
-		r.Reference == o.Reference && (times || anyTimes) && slices.Equal(r.Lines, o.Lines)
+		r.Reference == o.Reference && slices.Equal(r.Lines, o.Lines) && r.CreatedAt.Equal(o.CreatedAt) &&
+		r.ExpiresAt.Equal(o.ExpiresAt) && r.ConfirmedAt.Equal(o.ConfirmedAt)
 }
 
-// equal compares everything that later answers can depend on.
+// equal compares everything that later answers can depend on. The order of an account's reservations is not compared.
 func (m *Model) equal(other *Model) bool {
 	return m == other || maps.EqualFunc(m.reservations, other.reservations, func(a, b *reservation) bool {
-		return a == b || a.overAt.Equal(b.overAt) && a.phaseGiven == b.phaseGiven && a.ttlGiven == b.ttlGiven &&
-			a.Reservation.equal(&b.Reservation, false)
+		return a == b || a.phaseGiven == b.phaseGiven && a.ttlGiven == b.ttlGiven && a.replaces == b.replaces &&
+			a.extended == b.extended && a.reduced == b.reduced && a.withheld == b.withheld &&
+			a.Reservation.equal(&b.Reservation)
 	})
 }
 
@@ -223,6 +192,7 @@ func (m *Model) hash() uint64 {
 		h.Reset()
 		h.Write([]byte(id))
 		h.Write([]byte(r.State))
+		fmt.Fprint(h, r.Tickets(), r.ExpiresAt.UnixMilli())
 		sum += h.Sum64()
 	}
 	return sum
@@ -234,6 +204,15 @@ func (m *Model) describe() string {
 		r := m.reservations[id]
 		fmt.Fprintf(b, "%.8s %s %s", id, r.Account, r.State)
 		writeLines(b, r.Lines)
+		writeFacts(b, "expires", stamp(r.ExpiresAt), "reference", r.Reference)
+		for _, f := range []struct {
+			is   bool
+			name string
+		}{{r.extended, "extended"}, {r.reduced, "reduced"}, {r.withheld, "withheld"}} {
+			if f.is {
+				b.WriteString(" " + f.name)
+			}
+		}
 		b.WriteString("\n")
 	}
 	return b.String()
@@ -279,6 +258,9 @@ func namesOf(op Operation) []string {
 		all := []string{"id " + op.ID, "account " + op.Account}
 		for _, l := range op.Lines {
 			all = append(all, "session "+l.Session)
+		}
+		if op.Replaces != "" {
+			all = append(all, "id "+op.Replaces)
 		}
 		return all
 	}

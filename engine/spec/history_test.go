@@ -21,7 +21,7 @@ var storyStart = time.Date(2024, 5, 2, 10, 0, 0, 0, time.UTC)
 func newStory(t *testing.T) *story {
 	sale, err := ScenarioSale()
 	require.NoError(t, err)
-	return &story{t: t, model: New(&Rules{Sale: sale, TTL: ScenarioTTL})}
+	return &story{t: t, model: New(&Rules{Sale: sale, TTL: ScenarioTTL, MaxHold: ScenarioMaxHold})}
 }
 
 // call adds a call that lasted from one tick to another and returned a, at the given second of the sale clock.
@@ -206,7 +206,7 @@ func TestUnansweredTimes(t *testing.T) {
 	}
 }
 
-// TestUnmarkedEnds requires that with EndsUnmarked a repeated confirm may have the same answer as the first one, but a
+// TestUnmarkedEnds requires that with Unmarked a repeated confirm may have the same answer as the first one, but a
 // repeated reserve may not.
 func TestUnmarkedEnds(t *testing.T) {
 	one := take("a", "ann", Line{"SWIM", "A", 1})
@@ -214,7 +214,7 @@ func TestUnmarkedEnds(t *testing.T) {
 	s := newStory(t).call(0, 1, 0, one, is(one, "held")).call(2, 3, 0, on(Confirm, "a"), sold).
 		call(4, 5, 0, on(Confirm, "a"), sold)
 	require.Equal(t, porcupine.Illegal, s.check())
-	s.history.EndsUnmarked = true
+	s.history.Unmarked = true
 	require.Equal(t, porcupine.Ok, s.check())
 	require.Equal(t, porcupine.Illegal, s.call(6, 7, 0, one, sold).check())
 }
@@ -235,4 +235,10 @@ func TestPartition(t *testing.T) {
 	require.ElementsMatch(t, []int{3, 1}, sizes())
 	s.call(0, 1, 0, take("d", "ann", Line{"JUDO", "A", 1}), Answer{})
 	require.ElementsMatch(t, []int{5}, sizes())
+	other := take("e", "eve", Line{"SKI", "A", 1})
+	s.call(0, 1, 0, other, Answer{}).call(0, 1, 0, on(Extend, "e"), Answer{})
+	require.ElementsMatch(t, []int{5, 2}, sizes())
+	other.ID, other.Replaces = IDOf("f"), IDOf("a")
+	s.call(0, 1, 0, other, Answer{})
+	require.ElementsMatch(t, []int{8}, sizes())
 }

@@ -15,6 +15,9 @@ type Rules struct {
 	Sale *catalog.Sale
 	TTL  time.Duration // the duration of a hold, unless the request has a shorter one
 
+	// MaxHold is how long after its creation a hold ends at the latest, however often it is extended.
+	MaxHold time.Duration
+
 	// Access refuses an account that may not buy at that instant in a phase with access by slots. If it is nil, no account
 	// has a slot.
 	Access func(account, phase string, at time.Time) Refusal
@@ -24,15 +27,18 @@ type Rules struct {
 type Model struct {
 	rules        *Rules
 	reservations map[string]*reservation // by id; replaced, never changed in place
-	byAccount    map[string][]string     // ids, oldest first
+	byAccount    map[string][]string     // ids, oldest first; replaced, never changed in place
 }
 
-// reservation is a reservation and the parameters of its request.
+// reservation is a reservation, the parameters of its request, and what has changed since.
 type reservation struct {
 	Reservation
 	phaseGiven string
 	ttlGiven   time.Duration
-	overAt     time.Time // ExpiresAt, or the earliest possible instant if that is not known
+	replaces   string // the id of the reservation whose place it took
+	extended   bool
+	reduced    bool
+	withheld   bool // its tickets were returned and are not on sale again
 }
 
 // New returns the model of a sale in which nothing is sold yet.
@@ -59,6 +65,12 @@ func (m *Model) Do(op Operation) Answer {
 		return m.confirm(op)
 	case Release:
 		return m.release(op)
+	case Extend:
+		return m.extend(op)
+	case Reduce:
+		return m.reduce(op)
+	case Return:
+		return m.giveBack(op)
 	case ReadReservation:
 		return m.read(op)
 	case ReadAccount:
@@ -76,55 +88,21 @@ func (m *Model) Restart() error { return nil }
 
 func refuse(code string) Answer { return Answer{Refusal: Refusal{Code: code}} }
 
-func (m *Model) confirm(op Operation) Answer {
-	if !validReference(op.Reference) {
-		return refuse("malformed_request")
-	}
-	r := m.current(op)
-	if r == nil {
-		return refuse("reservation_not_found")
-	}
-	switch r.State {
-	case "released":
-		return refuse("reservation_released")
-	case "expired":
-		return refuse("reservation_expired")
-	case "confirmed":
-		if op.Reference != "" && op.Reference != r.Reference {
-			return confirmed(r)
-		}
-		return Answer{Reservation: r.Reservation, Repeated: true}
-	}
-	next := *r
-	next.State, next.ConfirmedAt, next.Reference = "confirmed", op.At, op.Reference
-	m.reservations[op.ID] = &next
-	return Answer{Reservation: next.Reservation}
-}
-
-func (m *Model) release(op Operation) Answer {
-	r := m.current(op)
-	if r == nil {
-		return refuse("reservation_not_found")
-	}
+// refuseState refuses a call that the state of the reservation does not permit.
+func (m *Model) refuseState(r *reservation, at time.Time) Answer {
+	refusal := Refusal{Code: "reservation_" + r.State}
 	switch r.State {
 	case "confirmed":
-		return confirmed(r)
+		refusal.Reference = r.Reference
 	case "expired":
-		return refuse("reservation_expired")
-	case "released":
-		return Answer{Reservation: r.Reservation, Repeated: true}
+		_, refused := m.judgeAgain(r, at)
+		refusal.CanTakeAgain = len(refused) == 0
 	}
-	m.end(op.ID, "released")
-	return Answer{Reservation: m.reservations[op.ID].Reservation}
-}
-
-// confirmed refuses what a confirmation came before.
-func confirmed(r *reservation) Answer {
-	return Answer{Refusal: Refusal{Code: "reservation_confirmed", Reference: r.Reference}}
+	return Answer{Refusal: refusal}
 }
 
 func (m *Model) read(op Operation) Answer {
-	r := m.current(op)
+	r := m.current(op.ID, op.At)
 	if r == nil {
 		return refuse("reservation_not_found")
 	}
@@ -169,38 +147,56 @@ func (m *Model) sweep(at time.Time) int {
 	return ended
 }
 
-// current returns the reservation that the operation names, expired if it is overdue; nil if there is none.
-func (m *Model) current(op Operation) *reservation {
-	m.expireIfOver(op.ID, op.At)
-	return m.reservations[op.ID]
+// current returns the reservation with the id, expired if it is overdue; nil if there is none.
+func (m *Model) current(id string, at time.Time) *reservation {
+	m.expireIfOver(id, at)
+	return m.reservations[id]
 }
 
 // expireIfOver expires an overdue hold.
 func (m *Model) expireIfOver(id string, at time.Time) bool {
 	r := m.reservations[id]
-	if r == nil || r.State != "held" || at.Before(r.overAt) {
+	if r == nil || !r.overdue(at) {
 		return false
 	}
 	m.end(id, "expired")
 	return true
 }
 
+// overdue reports whether the reservation is a hold whose time is over.
+func (r *reservation) overdue(at time.Time) bool { return r.State == "held" && !at.Before(r.ExpiresAt) }
+
 // end moves a hold to its final state, which gives its tickets back.
 func (m *Model) end(id, state string) {
 	next := *m.reservations[id]
 	next.State = state
-	m.reservations[id] = &next
+	m.put(&next)
+}
+
+// put stores the reservation in the place of the one with its id.
+func (m *Model) put(r *reservation) { m.reservations[r.ID] = r }
+
+// putNewest is put. The reservation is the newest of its account now.
+func (m *Model) putNewest(r *reservation) {
+	others := slices.DeleteFunc(slices.Clone(m.byAccount[r.Account]), func(id string) bool { return id == r.ID })
+	m.byAccount[r.Account] = append(others, r.ID)
+	m.put(r)
 }
 
 // ofPool counts a pool's tickets. What is neither withheld, held nor sold is available (I1).
 func (m *Model) ofPool(pool int) Stock {
 	p := &m.rules.Sale.Pools[pool]
 	session := m.rules.Sale.Sessions[p.Session].ID
-	held, sold := m.count(maps.Keys(m.reservations), func(l Line) bool {
-		return l.Session == session && l.Category == p.Category
-	})
-	return Stock{Capacity: p.Capacity, Available: p.Capacity - p.Withheld - held - sold, Held: held, Sold: sold,
-		Withheld: p.Withheld}
+	ofIt := func(l Line) bool { return l.Session == session && l.Category == p.Category }
+	held, sold := m.count(maps.Keys(m.reservations), ofIt)
+	withheld := p.Withheld
+	for _, r := range m.reservations {
+		if r.withheld {
+			withheld += ticketsOf(r.Lines, ofIt)
+		}
+	}
+	return Stock{Capacity: p.Capacity, Available: p.Capacity - withheld - held - sold, Held: held, Sold: sold,
+		Withheld: withheld}
 }
 
 // ofSession counts the account's tickets for a session.
@@ -216,18 +212,25 @@ func (m *Model) ofProgramme(account string, programme int) (held, confirmed int)
 // count counts the tickets of the given reservations in the lines that satisfy the condition.
 func (m *Model) count(ids iter.Seq[string], condition func(Line) bool) (held, confirmed int) {
 	for id := range ids {
-		r := m.reservations[id]
-		for _, l := range r.Lines {
-			switch {
-			case !condition(l):
-			case r.State == "held":
-				held += l.Quantity
-			case r.State == "confirmed":
-				confirmed += l.Quantity
-			}
+		switch r := m.reservations[id]; r.State {
+		case "held":
+			held += ticketsOf(r.Lines, condition)
+		case "confirmed":
+			confirmed += ticketsOf(r.Lines, condition)
 		}
 	}
 	return held, confirmed
+}
+
+// ticketsOf counts the tickets in the lines that satisfy the condition.
+func ticketsOf(lines []Line, condition func(Line) bool) int {
+	n := 0
+	for _, l := range lines {
+		if condition(l) {
+			n += l.Quantity
+		}
+	}
+	return n
 }
 
 // programme returns the index of the programme of a line's session, which must exist.

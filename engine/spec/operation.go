@@ -15,6 +15,9 @@ const (
 	Reserve         Kind = iota
 	Confirm              //
 	Release              //
+	Extend               //
+	Reduce               //
+	Return               //
 	ReadReservation      //
 	ReadAccount          //
 	ReadStock            // of every pool of the sale
@@ -22,7 +25,7 @@ const (
 )
 
 // kindNames are the words for the kinds, as in scenarios.
-var kindNames = []string{"reserve", "confirm", "release", "read", "account", "stock", "sweep"}
+var kindNames = []string{"reserve", "confirm", "release", "extend", "reduce", "return", "read", "account", "stock", "sweep"}
 
 func (k Kind) String() string { return kindNames[k] }
 
@@ -41,8 +44,11 @@ type Operation struct {
 	Account   string
 	Phase     string        // empty for the only open phase that fits
 	TTL       time.Duration // 0 for the sale's
-	Lines     []Line
-	Reference string // for Confirm
+	Replaces  string        // the id of the reservation that Reserve replaces; empty for none
+	Lines     []Line        // of Reserve; for Reduce what the reservation keeps
+	Reference string        // of Confirm and Return
+	Again     bool          // Confirm takes an expired reservation once more
+	ExpiresAt time.Time     // of Extend
 }
 
 // IDOf derives a UUID from a short name, so that tests can name a reservation r1.
@@ -68,11 +74,21 @@ func (o Operation) String() string {
 		if o.TTL != 0 {
 			fmt.Fprintf(b, " ttl=%s", o.TTL)
 		}
-	case Confirm, Release, ReadReservation:
+		if o.Replaces != "" {
+			fmt.Fprintf(b, " replaces=%.8s", o.Replaces)
+		}
+	case Confirm, Release, Extend, Reduce, Return, ReadReservation:
 		fmt.Fprintf(b, " %.8s", o.ID)
+		if o.Again {
+			b.WriteString(" again")
+		}
 		if o.Reference != "" {
 			fmt.Fprintf(b, " reference=%q", o.Reference)
 		}
+		if !o.ExpiresAt.IsZero() {
+			fmt.Fprintf(b, " expires=%s", stamp(o.ExpiresAt))
+		}
+		writeLines(b, o.Lines)
 	case ReadAccount:
 		fmt.Fprintf(b, " %s", o.Account)
 	}

@@ -19,9 +19,8 @@ const (
 	maxTTL       = 366 * 24 * time.Hour
 )
 
-// reserve applies the rules in the order of the contract and reports the first violation: shape of the request, phase,
-// access, what is on sale, pack shape, limits and caps, stock. A repeated id is answered before any rule of the sale is
-// applied.
+// reserve applies the rules in the order of the contract and reports the first violation. A repeated id is answered
+// before any rule of the sale is applied. Of a replacement everything is judged as if the other one were already gone.
 func (m *Model) reserve(op Operation) Answer {
 	if r := shape(op); r.Code != "" {
 		return Answer{Refusal: r}
@@ -29,9 +28,42 @@ func (m *Model) reserve(op Operation) Answer {
 	if m.reservations[op.ID] != nil {
 		return m.repeat(op)
 	}
+	judges := m
+	if op.Replaces != "" {
+		old := m.current(op.Replaces, op.At)
+		if old == nil || old.Account != op.Account {
+			return refuse("reservation_not_found")
+		}
+		if old.State != "held" {
+			return m.refuseState(old, op.At)
+		}
+		judges = m.Clone()
+		judges.end(op.Replaces, "released")
+	}
 	if op.TTL > m.rules.TTL {
 		return refuse("malformed_request")
 	}
+	phase, refused := judges.judge(op)
+	if len(refused) > 0 {
+		return Answer{Refusal: refused[0], short: refused}
+	}
+	ttl := op.TTL
+	if ttl == 0 {
+		ttl = m.rules.TTL
+	}
+	now := &reservation{phaseGiven: op.Phase, ttlGiven: op.TTL, replaces: op.Replaces, Reservation: Reservation{
+		ID: op.ID, Account: op.Account, Phase: phase.ID, State: "held", Lines: slices.Clone(op.Lines),
+		CreatedAt: op.At, ExpiresAt: op.At.Add(ttl)}}
+	if op.Replaces != "" {
+		m.end(op.Replaces, "released")
+	}
+	m.putNewest(now)
+	return Answer{Reservation: now.Reservation}
+}
+
+// judge applies the rules of a new reservation: phase, access, what is on sale, pack shape, limits and caps, stock. It
+// returns the violation of the first violated rule; if that is stock, one for each line with too few tickets.
+func (m *Model) judge(op Operation) (*catalog.Phase, []Refusal) {
 	phase, r := m.choosePhase(op)
 	for _, rule := range []func() Refusal{
 		func() Refusal { return r },
@@ -40,55 +72,71 @@ func (m *Model) reserve(op Operation) Answer {
 		func() Refusal { return m.packShape(op, phase) },
 		func() Refusal { return m.sessionLimits(op) },
 		func() Refusal { return m.accountCap(op) },
-		func() Refusal { return first(m.short(op)) },
 	} {
 		if r := rule(); r.Code != "" {
-			return Answer{Refusal: r}
+			return nil, []Refusal{r}
 		}
 	}
-	ttl := op.TTL
-	if ttl == 0 {
-		ttl = m.rules.TTL
-	}
-	now := &reservation{phaseGiven: op.Phase, ttlGiven: op.TTL, overAt: op.At.Add(ttl), Reservation: Reservation{
-		ID: op.ID, Account: op.Account, Phase: phase.ID, State: "held", Lines: slices.Clone(op.Lines),
-		CreatedAt: op.At, ExpiresAt: op.At.Add(ttl)}}
-	m.reservations[op.ID] = now
-	m.byAccount[op.Account] = append(slices.Clip(m.byAccount[op.Account]), op.ID)
-	return Answer{Reservation: now.Reservation}
+	return phase, m.short(op)
 }
 
 // shape refuses what no sale could accept.
 func shape(op Operation) Refusal {
-	if !validAccount(op.Account) || op.TTL < 0 || op.TTL > maxTTL || op.TTL%time.Second != 0 || len(op.Lines) == 0 {
+	if !validAccount(op.Account) || op.TTL < 0 || op.TTL > maxTTL || op.TTL%time.Second != 0 ||
+		op.Replaces == op.ID {
 		return Refusal{Code: "malformed_request"}
 	}
-	if len(op.Lines) > maxLines {
-		return Refusal{Code: "too_many_lines", Limit: maxLines, Requested: len(op.Lines)}
+	return shapeOfLines(op.Lines)
+}
+
+// shapeOfLines refuses lines that no reservation could have.
+func shapeOfLines(lines []Line) Refusal {
+	if len(lines) == 0 {
+		return Refusal{Code: "malformed_request"}
 	}
-	for i, l := range op.Lines {
+	if len(lines) > maxLines {
+		return Refusal{Code: "too_many_lines", Limit: maxLines, Requested: len(lines)}
+	}
+	for i, l := range lines {
 		if l.Quantity < 1 || l.Quantity > maxQuantity {
 			return Refusal{Code: "invalid_quantity"}
 		}
 		same := func(before Line) bool { return before.Session == l.Session && before.Category == l.Category }
-		if slices.ContainsFunc(op.Lines[:i], same) {
+		if slices.ContainsFunc(lines[:i], same) {
 			return Refusal{Code: "duplicate_line", Session: l.Session, Category: l.Category}
 		}
 	}
 	return Refusal{}
 }
 
-// repeat answers a request whose id is in use: the same content gets the same answer while the reservation is held or
+// repeat answers a request whose id is in use: the same content gets the present reservation while it is held or
 // confirmed, and the refusal of its end afterwards. Other content is refused (I9).
 func (m *Model) repeat(op Operation) Answer {
-	r := m.current(op)
-	if r.Account != op.Account || r.phaseGiven != op.Phase || r.ttlGiven != op.TTL || !sameLines(r.Lines, op.Lines) {
+	r := m.current(op.ID, op.At)
+	if !m.sameContent(r, op) {
 		return refuse("id_reused")
 	}
-	if r.State == "released" || r.State == "expired" {
-		return refuse("reservation_" + r.State)
+	if r.State != "held" && r.State != "confirmed" {
+		return m.refuseState(r, op.At)
 	}
 	return Answer{Reservation: r.Reservation, Repeated: true}
+}
+
+// sameContent reports whether the request may be the one that made the reservation. What the present reservation no
+// longer tells of it is not compared: the duration of a hold that was extended, and what a reduction has removed.
+func (m *Model) sameContent(r *reservation, op Operation) bool {
+	if r.Account != op.Account || r.phaseGiven != op.Phase || r.replaces != op.Replaces {
+		return false
+	}
+	if r.ttlGiven != op.TTL && (!r.extended || r.ttlGiven == 0 || op.TTL == 0) {
+		return false
+	}
+	if !r.reduced {
+		return sameLines(r.Lines, op.Lines)
+	}
+	return len(m.knownLines(op)) == len(op.Lines) && !slices.ContainsFunc(r.Lines, func(l Line) bool {
+		return l.Quantity > quantityOf(op.Lines, l.Session, l.Category)
+	})
 }
 
 // access refuses an account that may not buy in the phase.
@@ -144,12 +192,7 @@ func (m *Model) sessionLimits(op Operation) Refusal {
 	for _, id := range sessionsOf(op.Lines) {
 		session, _ := m.rules.Sale.SessionByID(id)
 		held, confirmed := m.ofSession(op.Account, id)
-		requested := 0
-		for _, l := range op.Lines {
-			if l.Session == id {
-				requested += l.Quantity
-			}
-		}
+		requested := ticketsOf(op.Lines, func(l Line) bool { return l.Session == id })
 		if limit := m.rules.Sale.Sessions[session].Limit; held+confirmed+requested > limit {
 			return Refusal{Code: "session_limit_exceeded", Session: id, Limit: limit, Held: held, Confirmed: confirmed,
 				Requested: requested}
@@ -184,13 +227,6 @@ func (m *Model) short(op Operation) []Refusal {
 		}
 	}
 	return all
-}
-
-func first(all []Refusal) Refusal {
-	if len(all) == 0 {
-		return Refusal{}
-	}
-	return all[0]
 }
 
 func sessionsOf(lines []Line) []string {

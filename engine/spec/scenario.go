@@ -16,8 +16,11 @@ import (
 //go:embed testdata
 var testdata embed.FS
 
-// ScenarioTTL is the duration of a hold in the scenarios.
-const ScenarioTTL = 17 * time.Minute
+// The duration of a hold in the scenarios, and the most after extensions. They are the defaults of the engine.
+const (
+	ScenarioTTL     = 17 * time.Minute
+	ScenarioMaxHold = time.Hour
+)
 
 // System executes operations: the Model, the engine, a server.
 type System interface {
@@ -32,8 +35,12 @@ type System interface {
 //	scenario a pack takes all or nothing
 //	at 2024-02-10T09:00:00Z
 //	reserve r1 ann SWIM/A:2 JUDO/A:1 phase=packs ttl=60 -> held tickets=3
-//	confirm r1 reference=X1 -> confirmed
-//	release r1 -> reservation_confirmed
+//	reserve r2 ann SWIM/A:1 JUDO/A:1 phase=packs replaces=r1 -> held
+//	extend r2 2024-02-10T09:05:00Z -> held expires=2024-02-10T09:05:00Z
+//	confirm r2 again reference=X1 -> confirmed
+//	release r2 -> reservation_confirmed
+//	reduce r2 SWIM/A:1 -> pack_shape
+//	return r2 -> returned
 //	read r1 -> confirmed
 //	account ann -> account summer=0+3/12 ; confirmed
 //	stock SWIM/A -> available=3 held=0 sold=2
@@ -131,15 +138,22 @@ func (s *step) parse(word, rest string, at time.Time) error {
 		return errors.New("unknown operation")
 	}
 	s.op.Kind = Kind(kind)
-	names := map[Kind]int{Reserve: 2, Confirm: 1, Release: 1, ReadReservation: 1, ReadAccount: 1, ReadStock: 1}[s.op.Kind]
+	names := map[Kind]int{Reserve: 2, Confirm: 1, Release: 1, Extend: 2, Reduce: 1, Return: 1, ReadReservation: 1,
+		ReadAccount: 1, ReadStock: 1}[s.op.Kind]
 	if len(fields) < names {
 		return errors.New("too few words")
 	}
 	switch s.op.Kind {
 	case Reserve:
 		s.op.ID, s.op.Account = IDOf(fields[0]), fields[1]
-	case Confirm, Release, ReadReservation:
+	case Confirm, Release, Reduce, Return, ReadReservation:
 		s.op.ID = IDOf(fields[0])
+	case Extend:
+		s.op.ID = IDOf(fields[0])
+		var err error
+		if s.op.ExpiresAt, err = time.Parse(time.RFC3339Nano, fields[1]); err != nil {
+			return err
+		}
 	case ReadAccount:
 		s.op.Account = fields[0]
 	case ReadStock:
@@ -154,12 +168,18 @@ func (s *step) parse(word, rest string, at time.Time) error {
 }
 
 func (s *step) detail(field string) error {
+	if field == "again" {
+		s.op.Again = true
+		return nil
+	}
 	if name, value, ok := strings.Cut(field, "="); ok {
 		switch name {
 		case "phase":
 			s.op.Phase = value
 		case "reference":
 			s.op.Reference = value
+		case "replaces":
+			s.op.Replaces = IDOf(value)
 		case "ttl":
 			d, err := time.ParseDuration(value)
 			s.op.TTL = d

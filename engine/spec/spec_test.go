@@ -32,7 +32,7 @@ func TestScenarios(t *testing.T) {
 	require.NoError(t, err)
 	for i := range all {
 		t.Run(all[i].title, func(t *testing.T) {
-			m := New(&Rules{Sale: sale, TTL: ScenarioTTL})
+			m := New(&Rules{Sale: sale, TTL: ScenarioTTL, MaxHold: ScenarioMaxHold})
 			require.NoError(t, all[i].Play(sale, m))
 			require.NoError(t, m.Check())
 		})

@@ -46,7 +46,7 @@ func newHistories(t *testing.T, cells int, args ...string) *histories {
 	require.NoError(t, err)
 	dir := t.TempDir()
 	require.NoError(t, os.CopyFS(dir, definition.Files()))
-	return &histories{t: t, random: rand.New(rand.NewPCG(seed, 0)), rules: &spec.Rules{Sale: sale, TTL: spec.ScenarioTTL},
+	return &histories{t: t, random: rand.New(rand.NewPCG(seed, 0)), rules: &spec.Rules{Sale: sale, TTL: spec.ScenarioTTL, MaxHold: spec.ScenarioMaxHold},
 		args: append([]string{"--sale", dir}, args...)}
 }
 

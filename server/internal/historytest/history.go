@@ -232,7 +232,7 @@ func (h *History) Check(
 }
 
 func (h *History) by(crashed bool) spec.History {
-	return spec.History{Start: h.start, EndsUnmarked: true, Crashed: crashed}
+	return spec.History{Start: h.start, Unmarked: true, Crashed: crashed}
 }
 
 // Judge fails the test unless, for each history, some order of its calls explains all answers. It keeps a page that

@@ -1,0 +1,391 @@
+package inventory
+
+// A reservation that changes gets another row. The content of a row never changes, so whoever has read a row's state
+// knows its lines and its end. extend, reduce, return and confirm again make a row that has the id after the old one;
+// replace makes a row of another id. Each is one step to everyone else:
+//
+//  1. The new row is filled and pending. Nothing leads to it yet, except that the row of a replace has its id (I9).
+//  2. It enters the ledger. A replace and a confirm again check the caps, without what the old row has; extend and
+//     reduce need no check. The row of a return never counts, and enters no ledger.
+//  3. It takes what it needs beyond the old row, in ascending order of the pools. These units are unsettled even in a
+//     single line, since the next step may fail.
+//  4. One compare-and-swap of the old row decides (I3): its state leaves held or confirmed for yielding; or, for one that
+//     has expired, its successor becomes the new row. If another caller was first, what was taken goes back, the new row
+//     is void, and the verdict is Moved. Until here nobody can tell that there was an attempt.
+//  5. What the old row has beyond the new one becomes unsettled.
+//  6. One record gets its place in the journal. It is absolute and about both rows, so a crash finds the whole change or
+//     nothing of it (I6). Its sequence belongs to both, before either state shows it (I5).
+//  7. Units are settled and given back, the counters follow, and the new row has its state.
+//  8. The old row passes its id on, then it is superseded; one that was replaced is released.
+//
+// From step 4 to 8 both rows count against the caps and both are undecided. So nobody is accepted whom the order of the
+// records would make illegal, and nobody is refused over units on their way. A walk of the ledger cannot miss both rows:
+// the new one enters before the old one yields, so a walk without it began at an older head.
+//
+// A refusal was true only if the old row stood as it was found, so it is looked at once more afterwards (I7).
+//
+// Waiting stays acyclic: a change waits at its ledger, then at pools in ascending order, and at step 4 it wins or loses.
+// The caller whose row is yielding waits for nobody.
+
+// endCounts count reservations that ended or changed here, restored ones excluded.
+type endCounts struct {
+	expired  word64
+	replaced word64
+	again    word64
+}
+
+// Expired returns how many reservations ended because their time was over.
+func (v *Inventory) Expired() uint64 { return v.ended.expired.Load() }
+
+// Replacements returns how many reservations were released because another one took their place.
+func (v *Inventory) Replacements() uint64 { return v.ended.replaced.Load() }
+
+// TakenAgain returns how many reservations were confirmed after they had expired.
+func (v *Inventory) TakenAgain() uint64 { return v.ended.again.Load() }
+
+// stands reports whether the row is still in the state in which it was found, and has passed its id on to none.
+func (v *Inventory) stands(old Decided) bool {
+	return old.Row == 0 || State(v.reservations.at(old.Row).state.Load()) == old.State &&
+		(old.State != Expired || v.details.at(old.Row).successor.Load() == 0)
+}
+
+// Extend moves the end of a held reservation to expires (ms). The caller has found it held by Decide, at now (ms). The
+// verdict is Done, Moved or Full.
+func (v *Inventory) Extend(old Decided, now, expires int64) Result {
+	row, ok := v.another(old, OriginExtend, now)
+	if !ok {
+		return Result{Verdict: Full, Table: Reservations}
+	}
+	r := v.reservations.at(row)
+	r.expires, r.flags = expires, r.flags|FlagExtended
+	v.copyLines(r, v.reservations.at(old.Row))
+	r.state.Store(uint32(pending))
+	v.push(r, row)
+	return v.supersede(old, row, nil)
+}
+
+// Reduce makes a reservation keep only these lines: each of a pool that it has, with at most as many units. The caller
+// has found it held or confirmed by Decide, at now (ms). The verdict is Done, Moved or Full.
+func (v *Inventory) Reduce(old Decided, now int64, keep []Line) Result {
+	origin := OriginReduce
+	if old.State == Confirmed {
+		origin = OriginReduceSold
+	}
+	row, ok := v.another(old, origin, now)
+	if !ok {
+		return Result{Verdict: Full, Table: Reservations}
+	}
+	r := v.reservations.at(row)
+	r.flags |= FlagReduced
+	v.fillLines(r, keep)
+	r.programme = v.programmeOfAll(keep)
+	r.state.Store(uint32(pending))
+	v.push(r, row)
+	return v.supersede(old, row, nil)
+}
+
+// Return gives a confirmed reservation back. A reference that is not empty, of at most MaxReference bytes, replaces that
+// of the confirmation. withhold decides that its units are not for sale again. The caller has found it confirmed by
+// Decide, at now (ms). The verdict is Done, Moved or Full.
+func (v *Inventory) Return(old Decided, now int64, reference string, withhold bool) Result {
+	row, ok := v.another(old, OriginReturn, now)
+	if !ok {
+		return Result{Verdict: Full, Table: Reservations}
+	}
+	r := v.reservations.at(row)
+	v.copyLines(r, v.reservations.at(old.Row))
+	if withhold {
+		r.flags |= FlagWithheld
+	}
+	if reference != "" {
+		v.details.at(row).reference = v.texts.put(reference)
+	}
+	r.state.Store(uint32(pending))
+	return v.supersede(old, row, nil)
+}
+
+// another claims a row that follows the old one under its id, and fills in what every change keeps. The caller adds the
+// lines.
+func (v *Inventory) another(old Decided, origin Origin, now int64) (row uint32, ok bool) {
+	row, ok = v.reservations.claim()
+	if !ok {
+		return 0, false
+	}
+	v.details.grow(row)
+	from, r := v.reservations.at(old.Row), v.reservations.at(row)
+	r.id, r.account, r.expires, r.phase, r.flags, r.origin = from.id, from.account, from.expires, from.phase, from.flags,
+		origin
+	was, d := v.details.at(old.Row), v.details.at(row)
+	d.created, d.began, d.old = was.created, now, old.Row
+	if old.State == Confirmed { // before it was, another caller may write these
+		d.ended, d.reference = was.ended, was.reference
+	}
+	return row, true
+}
+
+// push puts the row at the head of its account's ledger.
+func (v *Inventory) push(r *reservation, row uint32) {
+	head := &v.accounts.at(r.account).head
+	for {
+		w := head.Load()
+		r.next.Store(uint32(w))
+		if head.CompareAndSwap(w, (w>>32+1)<<32|uint64(row)) {
+			return
+		}
+	}
+}
+
+// supersede makes the new row follow the old one, from step 4 on. beyond are the lines that it has taken.
+func (v *Inventory) supersede(old Decided, row uint32, beyond []Line) Result {
+	from, r := v.reservations.at(old.Row), v.reservations.at(row)
+	// From here on this is the one outcome of the old row (I3).
+	if !from.state.CompareAndSwap(uint32(old.State), uint32(yielding)) {
+		v.fail(r, beyond)
+		return Result{Verdict: Moved}
+	}
+	gives := r.flags&FlagWithheld == 0
+	for i := range int(from.count) {
+		if l := v.surplus(from, i, r); gives && l.Quantity > 0 {
+			v.stock[l.Pool].mark(l.Quantity)
+		}
+	}
+	if r.origin == OriginReplace {
+		v.details.at(old.Row).ended = v.details.at(row).began
+	}
+	seq := v.place(Outcome{Kind: Took, Index: row})
+	v.setSequence(row, seq)
+	v.setSequence(old.Row, seq)
+	v.settle(beyond)
+	for i := range int(from.count) {
+		l := v.surplus(from, i, r)
+		if l.Quantity == 0 {
+			continue
+		}
+		p := &v.stock[l.Pool]
+		if !gives {
+			p.withheld.Add(uint64(l.Quantity))
+			continue
+		}
+		if old.State == Confirmed {
+			p.returned.Add(uint64(l.Quantity)) // before the units are available: see Stock
+		}
+		p.giveBack(l.Quantity)
+	}
+	r.state.Store(uint32(r.origin.to()))
+	if r.origin == OriginReplace {
+		from.state.Store(uint32(Released))
+		v.ended.replaced.Add(1)
+	} else {
+		v.details.at(old.Row).successor.Store(row)
+		from.state.Store(uint32(superseded))
+	}
+	return Result{Verdict: Done, Row: row, Seq: seq}
+}
+
+// surplus returns the i-th line of the old row with the quantity that it has beyond the new one.
+func (v *Inventory) surplus(old *reservation, i int, now *reservation) Line {
+	l := v.lineAt(old, i)
+	if now.origin == OriginReturn {
+		return l
+	}
+	l.Quantity -= min(l.Quantity, v.unitsOf(now, l.Pool))
+	return l
+}
+
+// unitsOf returns how many units of a pool the row has.
+func (v *Inventory) unitsOf(r *reservation, pool uint32) uint32 {
+	for i := range int(r.count) {
+		if l := v.lineAt(r, i); l.Pool == pool {
+			return l.Quantity
+		}
+	}
+	return 0
+}
+
+// fail gives back what a change has taken. Its row is void.
+func (v *Inventory) fail(r *reservation, taken []Line) {
+	for _, l := range taken {
+		v.stock[l.Pool].giveBack(l.Quantity)
+	}
+	r.state.Store(uint32(void))
+}
+
+func (v *Inventory) settle(lines []Line) {
+	for _, l := range lines {
+		v.stock[l.Pool].settle(l.Quantity)
+	}
+}
+
+// Replace takes every line of the request or none, in the place of a held reservation of the same account, which is
+// released in the same step. Caps and stock are judged as if that one were already gone, and its units serve the new
+// one. The caller has found it held by Decide, at q.Created (ms), and q.Flags has FlagReplaces. Verdicts are those of
+// Reserve, and Moved. Unless it is Done, the old one is as it was.
+func (v *Inventory) Replace(q *Request, old Decided) Result {
+	own := *q
+	own.origin, own.old = OriginReplace, old.Row
+	return v.takeInPlace(&own, old, q.Created, "")
+}
+
+// ConfirmAgain takes the lines of an expired reservation once more and confirms it with the reference, in one step. The
+// request has its id, account and lines, with the phase and flags that it has from then on. The caller has found it
+// expired by Decide, at now (ms). Verdicts are those of Reserve, and Moved.
+func (v *Inventory) ConfirmAgain(q *Request, old Decided, now int64, reference string) Result {
+	own := *q
+	own.origin, own.old = OriginAgain, old.Row
+	return v.takeInPlace(&own, old, now, reference)
+}
+
+// takeInPlace makes a change that has to take units, at now.
+func (v *Inventory) takeInPlace(q *Request, old Decided, now int64, reference string) Result {
+	var sessions [MaxLines]sessionSum
+	var lines [MaxLines]Line
+	s := sums{wait: q.Wait, old: old}
+	if s.wait == nil {
+		s.wait = &Wait{}
+	}
+	hash, tickets, programme := v.hashID(&q.ID), 0, v.programmeOf(q.Lines[0].Pool)
+	s.bySession, tickets = v.requested(q.Lines, sessions[:])
+	// The sums will include the old row. So the request counts without what that has, and so do the facts of a refusal.
+	for i := range s.bySession {
+		s.bySession[i].requested -= int32(v.has(old, func(session uint32) bool { return session == s.bySession[i].session }))
+	}
+	tickets -= v.has(old, func(session uint32) bool { return v.sessions[session].Programme == programme })
+	beyond := v.beyond(lines[:0], q.Lines, old)
+	account := v.reservations.at(old.Row).account
+
+	head, res, foreseen := v.foresee(q, beyond, &s, account, programme, tickets, hash)
+	if foreseen {
+		return v.refusedInPlace(res, old)
+	}
+	row, res := v.rowInPlace(q, old, hash, now, reference)
+	if row == 0 {
+		return res
+	}
+	r := v.reservations.at(row)
+	if res, entered := v.enter(r, row, head, &s, programme, tickets); !entered {
+		r.state.Store(uint32(void))
+		return v.refusedInPlace(res, old)
+	}
+	var room [MaxLines]Line
+	sorted := sortByPool(room[:], beyond)
+	if res, took := v.takeSorted(sorted, true, s.wait); !took {
+		r.state.Store(uint32(void))
+		return v.refusedInPlace(res, old)
+	}
+	if q.origin == OriginReplace {
+		return v.supersede(old, row, sorted)
+	}
+	return v.confirmAgain(old, row, sorted)
+}
+
+// has returns how many tickets the row to be replaced has in the sessions; none if it has expired.
+func (v *Inventory) has(old Decided, in func(session uint32) bool) (tickets int) {
+	if old.State == Expired {
+		return 0
+	}
+	r := v.reservations.at(old.Row)
+	for i := range int(r.count) {
+		if l := v.lineAt(r, i); in(v.pools[l.Pool].session) {
+			tickets += int(l.Quantity)
+		}
+	}
+	return tickets
+}
+
+// units returns how many units of a pool the row to be replaced has; none if it has expired.
+func (v *Inventory) units(old Decided, pool uint32) uint32 {
+	if old.State == Expired {
+		return 0
+	}
+	return v.unitsOf(v.reservations.at(old.Row), pool)
+}
+
+// beyond appends what the lines need beyond the units of the old row, in their order.
+func (v *Inventory) beyond(to, lines []Line, old Decided) []Line {
+	for _, l := range lines {
+		if has := v.units(old, l.Pool); l.Quantity > has {
+			to = append(to, Line{l.Pool, l.Quantity - has})
+		}
+	}
+	return to
+}
+
+// refusedInPlace is the refusal of a change, with facts as if the old row were gone; or Moved, if that has changed.
+func (v *Inventory) refusedInPlace(res Result, old Decided) Result {
+	if !v.stands(old) {
+		return Result{Verdict: Moved}
+	}
+	had := 0
+	switch res.Verdict {
+	case SoldOut:
+		had = int(v.units(old, res.Pool))
+		res.Available += had
+	case SessionLimitExceeded:
+		had = v.has(old, func(session uint32) bool { return session == res.Session })
+		res.Held -= had
+	case AccountCapExceeded:
+		had = v.has(old, func(session uint32) bool { return v.sessions[session].Programme == res.Programme })
+		res.Held -= had
+	}
+	res.Requested += had
+	return res
+}
+
+// rowInPlace makes the pending row of a change that takes units. Without a row, the result is why.
+func (v *Inventory) rowInPlace(q *Request, old Decided, hash uint32, now int64, reference string) (uint32, Result) {
+	if q.origin == OriginReplace {
+		row, other, ok := v.publish(q, hash, v.reservations.at(old.Row).account)
+		switch {
+		case !ok:
+			return 0, Result{Verdict: Full, Table: Reservations}
+		case other != 0:
+			return 0, Result{Verdict: Known, Row: other}
+		}
+		return row, Result{}
+	}
+	row, ok := v.another(old, OriginAgain, now)
+	if !ok {
+		return 0, Result{Verdict: Full, Table: Reservations}
+	}
+	r, d := v.reservations.at(row), v.details.at(row)
+	r.phase, r.flags = q.Phase, q.Flags
+	v.fillLines(r, q.Lines)
+	r.programme = v.programmeOfAll(q.Lines)
+	d.ended, d.reference = now, v.texts.put(reference)
+	r.state.Store(uint32(pending))
+	return row, Result{}
+}
+
+// confirmAgain makes the new row follow one that has expired, and confirmed, from step 4 on.
+func (v *Inventory) confirmAgain(old Decided, row uint32, taken []Line) Result {
+	r := v.reservations.at(row)
+	// From here on the id is the new row's (I3).
+	if !v.details.at(old.Row).successor.CompareAndSwap(0, row) {
+		v.fail(r, taken)
+		return Result{Verdict: Moved}
+	}
+	seq := v.place(Outcome{Kind: Took, Index: row})
+	v.setSequence(row, seq)
+	v.setSequence(old.Row, seq)
+	v.settle(taken)
+	for _, l := range taken {
+		v.stock[l.Pool].sold.Add(uint64(l.Quantity))
+	}
+	v.ended.again.Add(1)
+	r.state.Store(uint32(Confirmed))
+	return Result{Verdict: Done, Row: row, Seq: seq}
+}
+
+// CanTake reports whether Reserve would take the request's lines now. Nothing waits for what is undecided, so the answer
+// is for people.
+func (v *Inventory) CanTake(q *Request) bool {
+	var room [MaxLines]sessionSum
+	var res Result
+	s, tickets, head := sums{}, 0, uint64(0)
+	s.bySession, tickets = v.requested(q.Lines, room[:])
+	if account := v.FindAccount(q.Account); account != 0 {
+		head = v.accounts.at(account).head.Load()
+	}
+	return v.checkCaps(&s, head, v.programmeOf(q.Lines[0].Pool), tickets, &res) == granted &&
+		v.checkStock(q.Lines, &res) == granted
+}
