@@ -100,15 +100,19 @@ func (e *Engine) decideOp(ctx context.Context, op *Op) {
 	case OpReserve:
 		op.seq, op.Err = e.reserve(ctx, &op.Request, &op.Result)
 	case OpConfirm:
-		if op.Err = checkReference(op.Reference, &op.Result); op.Err == nil {
-			op.seq, op.Err = e.decideEnd(ctx, op.ID, &op.Result, func(row uint32, now int64) inventory.Result {
-				return e.inventory.Confirm(row, now, op.Reference, &op.Result.wait)
-			})
+		if op.Again {
+			op.seq, op.Err = e.decideConfirmAgain(ctx, op.ID, op.Reference, &op.Result)
+		} else {
+			op.seq, op.Err = e.decideConfirm(ctx, op.ID, op.Reference, &op.Result)
 		}
 	case OpRelease:
-		op.seq, op.Err = e.decideEnd(ctx, op.ID, &op.Result, func(row uint32, now int64) inventory.Result {
-			return e.inventory.Release(row, now, &op.Result.wait)
-		})
+		op.seq, op.Err = e.decideRelease(ctx, op.ID, &op.Result)
+	case OpExtend:
+		op.seq, op.Err = e.decideExtend(ctx, op.ID, op.ExpiresAt, &op.Result)
+	case OpReduce:
+		op.seq, op.Err = e.decideReduce(ctx, op.ID, op.Lines, &op.Result)
+	case OpReturn:
+		op.seq, op.Err = e.decideReturn(ctx, op.ID, op.Reference, &op.Result)
 	default:
 		panic(fmt.Sprintf("BUG: a batch operation of kind %d", op.Kind))
 	}

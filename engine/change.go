@@ -3,24 +3,298 @@ package engine
 import (
 	"context"
 	"time"
+
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/inventory"
+	"github.com/seathold/seathold/engine/record"
 )
 
-// Extend moves the end of a held reservation to an instant, and fills r.
+// Extend moves the end of a held reservation to an instant, and fills r. The instant is rounded down to a millisecond.
+// It is after now on the sale clock, and at most Options.MaxHold after CreatedAt: otherwise the call is refused with
+// MalformedRequest or HoldLimitExceeded. It may be earlier than the present end. Extending to the present end changes
+// nothing and sets r.Repeated.
+//
+// From its ExpiresAt on, a reservation cannot be extended, whether or not a sweep has ended it. Errors are as for
+// Reserve.
 func (e *Engine) Extend(ctx context.Context, id ID, expiresAt time.Time, r *Reservation) error {
-	panic("BUG: not there yet")
+	began := e.counts.begin(r)
+	seq, err := e.decideExtend(ctx, id, expiresAt, r)
+	return e.counts.end(callExtend, began, r, e.answer(ctx, callExtend, seq, err, r))
 }
 
-// Reduce makes a reservation, held or confirmed, keep only the lines given, and fills r.
+func (e *Engine) decideExtend(ctx context.Context, id ID, expiresAt time.Time, r *Reservation) (seq uint64, err error) {
+	expires := expiresAt.UnixMilli()
+	return e.change(ctx, id, r, func(found inventory.Decided, now int64) (inventory.Result, error) {
+		latest := r.snapshot.CreatedMs + e.o.MaxHold.Milliseconds()
+		switch {
+		case found.State != Held:
+			return e.refuseState(found, now, r)
+		case expires == r.snapshot.ExpiresMs:
+			return repeated, nil
+		case expires <= now:
+			return refused(r, Refusal{Code: MalformedRequest, Where: endRule})
+		case expires > latest:
+			return refused(r, Refusal{Code: HoldLimitExceeded, MaxExpiresAt: instant(latest)})
+		}
+		return e.inventory.Extend(found, now, expires), nil
+	})
+}
+
+const endRule = "expires_at: an instant after now on the sale clock"
+
+// Reduce makes a reservation, held or confirmed, keep only the lines given, and fills r. Each has at most the quantity
+// that the reservation has, or the call is refused with NotAReduction. What it gives up is on sale again. Reducing to the
+// lines that it has changes nothing and sets r.Repeated. A pack keeps all its sessions, and if it had as many tickets of
+// each, it keeps as many of each: otherwise the call is refused with PackShape.
+//
+// r.Lines are then in the order given. Errors are as for Reserve.
 func (e *Engine) Reduce(ctx context.Context, id ID, keep []Line, r *Reservation) error {
-	panic("BUG: not there yet")
+	began := e.counts.begin(r)
+	seq, err := e.decideReduce(ctx, id, keep, r)
+	return e.counts.end(callReduce, began, r, e.answer(ctx, callReduce, seq, err, r))
 }
 
-// Return gives back a confirmed reservation, stores the reference with it, and fills r.
+func (e *Engine) decideReduce(ctx context.Context, id ID, keep []Line, r *Reservation) (seq uint64, err error) {
+	if err := e.checkLines(keep, r); err != nil {
+		return 0, err
+	}
+	return e.change(ctx, id, r, func(found inventory.Decided, now int64) (inventory.Result, error) {
+		if found.State != Held && found.State != Confirmed {
+			return e.refuseState(found, now, r)
+		}
+		if err := e.resolveKept(keep, r); err != nil {
+			return inventory.Result{}, err
+		}
+		has := r.snapshot.Lines
+		if sameLines(r.lines, has) {
+			return repeated, nil
+		}
+		if phase := &e.sale.Phases[r.snapshot.Phase]; phase.Kind == catalog.Pack {
+			had, keeps := e.sessionsOf(has), e.sessionsOf(r.lines)
+			if keeps.sessions != had.sessions || had.even && !keeps.even {
+				return refused(r, Refusal{Code: PackShape, Phase: phase.ID, Limit: had.sessions, Requested: keeps.sessions})
+			}
+		}
+		return e.inventory.Reduce(found, now, r.lines), nil
+	})
+}
+
+// resolveKept looks up the lines that a reservation is to keep, in r.lines. The snapshot has those that it has.
+func (e *Engine) resolveKept(keep []Line, r *Reservation) error {
+	r.lines = r.lines[:0]
+	for i := range keep {
+		l := &keep[i]
+		session, ok := e.sale.SessionByID(l.Session)
+		if !ok {
+			return r.refuse(Refusal{Code: UnknownSession, Session: l.Session})
+		}
+		pool, ok := e.sale.PoolOf(session, l.Category)
+		if !ok {
+			return r.refuse(Refusal{Code: UnknownCategory, Session: l.Session, Category: l.Category,
+				offer: offer{sale: e.sale}})
+		}
+		if has := quantityOf(r.snapshot.Lines, uint32(pool)); l.Quantity > has {
+			return r.refuse(Refusal{Code: NotAReduction, Session: l.Session, Category: l.Category, Held: has,
+				Requested: l.Quantity})
+		}
+		r.lines = append(r.lines, inventory.Line{Pool: uint32(pool), Quantity: uint32(l.Quantity)})
+	}
+	return nil
+}
+
+func quantityOf(lines []inventory.Line, pool uint32) int {
+	for _, l := range lines {
+		if l.Pool == pool {
+			return int(l.Quantity)
+		}
+	}
+	return 0
+}
+
+// packLines are the sessions of a pack: how many, and whether it has as many tickets of each.
+type packLines struct {
+	sessions int
+	even     bool
+}
+
+func (e *Engine) sessionsOf(lines []inventory.Line) packLines {
+	found, first := packLines{even: true}, uint32(0)
+	for i, l := range lines {
+		session, tickets, earlier := e.sale.Pools[l.Pool].Session, uint32(0), false
+		for j, other := range lines {
+			if e.sale.Pools[other.Pool].Session == session {
+				tickets += other.Quantity
+				earlier = earlier || j < i
+			}
+		}
+		if i == 0 {
+			first = tickets
+		}
+		if !earlier {
+			found.sessions++
+		}
+		found.even = found.even && tickets == first
+	}
+	return found
+}
+
+// sameLines reports whether both have the same lines, in any order. Each has a pool at most once.
+func sameLines(a, b []inventory.Line) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for _, l := range a {
+		if quantityOf(b, l.Pool) != int(l.Quantity) {
+			return false
+		}
+	}
+	return true
+}
+
+// Return gives back all tickets of a confirmed reservation, and fills r. Its room in the account is free at once. The
+// tickets are on sale again, or withheld where the programme says so. A reference, with the limits of Confirm's, takes
+// the place of that of the confirmation; with "" that one stays. Returning a returned reservation again changes nothing
+// and sets r.Repeated, whatever the reference. A held one is refused with ReservationHeld. Errors are as for Reserve.
 func (e *Engine) Return(ctx context.Context, id ID, reference string, r *Reservation) error {
-	panic("BUG: not there yet")
+	began := e.counts.begin(r)
+	seq, err := e.decideReturn(ctx, id, reference, r)
+	return e.counts.end(callReturn, began, r, e.answer(ctx, callReturn, seq, err, r))
 }
 
-// ConfirmAgain is Confirm, and takes the lines of an expired reservation once more.
+func (e *Engine) decideReturn(ctx context.Context, id ID, reference string, r *Reservation) (seq uint64, err error) {
+	if err := checkReference(reference, r); err != nil {
+		return 0, err
+	}
+	return e.change(ctx, id, r, func(found inventory.Decided, now int64) (inventory.Result, error) {
+		switch found.State {
+		case Returned:
+			return repeated, nil
+		case Confirmed:
+			session := e.sale.Pools[r.snapshot.Lines[0].Pool].Session
+			withhold := e.sale.Programmes[e.sale.Sessions[session].Programme].WithholdReturned
+			return e.inventory.Return(found, now, reference, withhold), nil
+		}
+		return e.refuseState(found, now, r)
+	})
+}
+
+// ConfirmAgain is Confirm for money that came late. A reservation that has expired is taken once more and confirmed in
+// one step, if its lines still can be taken: by the rules and limits of a new reservation, with the phase that its
+// request named, or else with one that fits now. Otherwise the call is refused as that reservation would be. CreatedAt
+// and ExpiresAt stay. Any other reservation is confirmed or refused as by Confirm.
 func (e *Engine) ConfirmAgain(ctx context.Context, id ID, reference string, r *Reservation) error {
-	panic("BUG: not there yet")
+	began := e.counts.begin(r)
+	seq, err := e.decideConfirmAgain(ctx, id, reference, r)
+	return e.counts.end(callConfirm, began, r, e.answer(ctx, callConfirm, seq, err, r))
+}
+
+func (e *Engine) decideConfirmAgain(ctx context.Context, id ID, reference string, r *Reservation) (
+	seq uint64, err error) {
+	seq, err = e.decideConfirm(ctx, id, reference, r)
+	if refusal, ok := err.(*Refusal); !ok || refusal.Code != ReservationExpired {
+		return seq, err
+	}
+	return e.change(ctx, id, r, func(found inventory.Decided, now int64) (inventory.Result, error) {
+		switch {
+		case found.State == Confirmed && (reference == "" || reference == r.snapshot.Reference):
+			return repeated, nil // another call has taken it again
+		case found.State != Expired:
+			return e.refuseState(found, now, r)
+		}
+		request, err := e.judgeAgain(now, r)
+		if err != nil {
+			return inventory.Result{}, err
+		}
+		return e.inventory.ConfirmAgain(&request, found, now, reference), nil
+	})
+}
+
+// judgeAgain applies the rules of a new reservation, but for limits, caps and stock, to an expired one whose content the
+// snapshot has. It returns the request that takes its lines again.
+func (e *Engine) judgeAgain(now int64, r *Reservation) (inventory.Request, error) {
+	s := &r.snapshot
+	e.fill(r)
+	q := Request{Account: s.Account, Lines: r.Lines}
+	if s.Flags&record.FlagPhaseGiven != 0 {
+		q.Phase = r.Phase
+	}
+	r.lines = append(r.lines[:0], s.Lines...)
+	lines := resolvedLines{sale: e.sale, lines: r.lines, sessions: e.sessionsOf(r.lines).sessions, listed: -1}
+	phase, err := e.checkRules(&q, lines, nil, now, r)
+	return inventory.Request{ID: s.ID, Account: s.Account, Lines: r.lines, Phase: uint16(phase), Flags: s.Flags,
+		Created: s.CreatedMs, Expires: s.ExpiresMs, Wait: &r.wait}, err
+}
+
+// The results of an attempt at a change that did not come to the inventory.
+var repeated = inventory.Result{Verdict: inventory.AlreadyDone}
+
+func refused(r *Reservation, refusal Refusal) (inventory.Result, error) {
+	return inventory.Result{}, r.refuse(refusal)
+}
+
+// change decides a change of a reservation without waiting for the journal, like reserve. attempt judges the reservation
+// as it was found, with its content in r.snapshot, and tries to change it; where another call was first, it is called
+// again. Everything that it refuses is true of the reservation as it was found.
+func (e *Engine) change(ctx context.Context, id ID, r *Reservation,
+	attempt func(found inventory.Decided, now int64) (inventory.Result, error)) (seq uint64, err error) {
+	if err := e.admit(ctx, r); err != nil {
+		return 0, err
+	}
+	row := e.inventory.Find(inventory.ID(id))
+	if row == 0 {
+		return 0, r.refuse(Refusal{Code: ReservationNotFound})
+	}
+	for now := e.nowMs(); ; {
+		found, verdict := e.inventory.Decide(row, now, &r.wait)
+		if verdict != inventory.Done {
+			return 0, e.refuseVerdict(verdict, r)
+		}
+		e.inventory.ReadAs(found, &r.snapshot)
+		seen := r.snapshot.Seq
+		res, err := attempt(found, now)
+		if err != nil {
+			return seen, err
+		}
+		switch res.Verdict {
+		case inventory.Done:
+			e.inventory.ReadNew(res.Row, &r.snapshot)
+			e.fill(r)
+			return res.Seq, nil
+		case inventory.AlreadyDone:
+			e.fill(r)
+			r.Repeated = true
+			return seen, nil
+		case inventory.Moved, inventory.Known:
+			if !e.waits.again(&r.wait) {
+				return 0, r.refuse(Refusal{Code: Overloaded})
+			}
+			row = found.Row
+		default:
+			return seen, e.verdict(&res, r)
+		}
+	}
+}
+
+// refuseVerdict refuses a call whose reservation could not be found in a decided state.
+func (e *Engine) refuseVerdict(verdict inventory.Verdict, r *Reservation) error {
+	if verdict == inventory.Overloaded {
+		return r.refuse(Refusal{Code: Overloaded})
+	}
+	return r.refuse(Refusal{Code: ReservationNotFound})
+}
+
+// refuseState refuses a call that the reservation's state does not permit. The snapshot has its content.
+func (e *Engine) refuseState(found inventory.Decided, now int64, r *Reservation) (inventory.Result, error) {
+	switch found.State {
+	case Held:
+		return refused(r, Refusal{Code: ReservationHeld})
+	case Confirmed:
+		return refused(r, Refusal{Code: ReservationConfirmed, Reference: r.snapshot.Reference})
+	case Released:
+		return refused(r, Refusal{Code: ReservationReleased})
+	case Returned:
+		return refused(r, Refusal{Code: ReservationReturned})
+	}
+	request, err := e.judgeAgain(now, r)
+	return refused(r, Refusal{Code: ReservationExpired, CanTakeAgain: err == nil && e.inventory.CanTake(&request)})
 }

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"unicode/utf8"
 
 	"github.com/seathold/seathold/engine/inventory"
@@ -17,13 +16,17 @@ import (
 // Reserve.
 func (e *Engine) Confirm(ctx context.Context, id ID, reference string, r *Reservation) error {
 	began := e.counts.begin(r)
-	err := checkReference(reference, r)
-	if err == nil {
-		err = e.end(ctx, callConfirm, id, r, func(row uint32, now int64) inventory.Result {
-			return e.inventory.Confirm(row, now, reference, &r.wait)
-		})
+	seq, err := e.decideConfirm(ctx, id, reference, r)
+	return e.counts.end(callConfirm, began, r, e.answer(ctx, callConfirm, seq, err, r))
+}
+
+func (e *Engine) decideConfirm(ctx context.Context, id ID, reference string, r *Reservation) (seq uint64, err error) {
+	if err := checkReference(reference, r); err != nil {
+		return 0, err
 	}
-	return e.counts.end(callConfirm, began, r, err)
+	return e.decideEnd(ctx, id, r, Confirmed, func(row uint32, now int64) inventory.Result {
+		return e.inventory.Confirm(row, now, reference, &r.wait)
+	})
 }
 
 func checkReference(reference string, r *Reservation) error {
@@ -50,20 +53,20 @@ func validReference(s string) bool {
 // nothing and sets r.Repeated. From its ExpiresAt on, a reservation is expired instead. Errors are as for Reserve.
 func (e *Engine) Release(ctx context.Context, id ID, r *Reservation) error {
 	began := e.counts.begin(r)
-	return e.counts.end(callRelease, began, r, e.end(ctx, callRelease, id, r,
-		func(row uint32, now int64) inventory.Result { return e.inventory.Release(row, now, &r.wait) }))
+	seq, err := e.decideRelease(ctx, id, r)
+	return e.counts.end(callRelease, began, r, e.answer(ctx, callRelease, seq, err, r))
 }
 
-// decide is the inventory's method that ends a reservation.
-type decide func(row uint32, now int64) inventory.Result
-
-func (e *Engine) end(ctx context.Context, of call, id ID, r *Reservation, d decide) error {
-	seq, refusal := e.decideEnd(ctx, id, r, d)
-	return e.answer(ctx, of, seq, refusal, r)
+func (e *Engine) decideRelease(ctx context.Context, id ID, r *Reservation) (seq uint64, err error) {
+	return e.decideEnd(ctx, id, r, Released, func(row uint32, now int64) inventory.Result {
+		return e.inventory.Release(row, now, &r.wait)
+	})
 }
 
-// decideEnd decides the end of a reservation without waiting for the journal, like reserve.
-func (e *Engine) decideEnd(ctx context.Context, id ID, r *Reservation, d decide) (seq uint64, err error) {
+// decideEnd decides the end of a reservation without waiting for the journal, like reserve. d is the inventory's method
+// that leads to the state.
+func (e *Engine) decideEnd(ctx context.Context, id ID, r *Reservation, to State,
+	d func(row uint32, now int64) inventory.Result) (seq uint64, err error) {
 	if err := e.admit(ctx, r); err != nil {
 		return 0, err
 	}
@@ -71,23 +74,30 @@ func (e *Engine) decideEnd(ctx context.Context, id ID, r *Reservation, d decide)
 	if row == 0 {
 		return 0, r.refuse(Refusal{Code: ReservationNotFound})
 	}
-	switch res := d(row, e.nowMs()); res.Verdict {
+	now := e.nowMs()
+	res := d(row, now)
+	found := inventory.Decided{Row: res.Row, State: to}
+	switch res.Verdict {
 	case inventory.Done, inventory.AlreadyDone:
-		e.fillEnded(row, &res, r) // an end is final, and the row is in the cache now
+		// The row is in the cache now. It may have changed again, so it is read as the call has found it.
+		e.inventory.ReadAs(found, &r.snapshot)
+		e.fill(r)
+		r.Repeated = res.Verdict == inventory.AlreadyDone
 		return res.Seq, nil
 	case inventory.WasConfirmed:
-		return res.Seq, r.refuse(Refusal{Code: ReservationConfirmed, Reference: e.inventory.Reference(row)})
+		found.State = Confirmed
 	case inventory.WasReleased:
-		return res.Seq, r.refuse(Refusal{Code: ReservationReleased})
+		found.State = Released
+	case inventory.WasReturned:
+		found.State = Returned
 	case inventory.WasExpired:
-		return res.Seq, r.refuse(Refusal{Code: ReservationExpired})
-	case inventory.NotFound:
-		return 0, r.refuse(Refusal{Code: ReservationNotFound})
-	case inventory.Overloaded:
-		return 0, r.refuse(Refusal{Code: Overloaded})
+		found.State = Expired
 	default:
-		panic(fmt.Sprintf("BUG: the end of a reservation has the verdict %d", res.Verdict))
+		return 0, e.refuseVerdict(res.Verdict, r)
 	}
+	e.inventory.ReadAs(found, &r.snapshot)
+	_, err = e.refuseState(found, now, r)
+	return res.Seq, err
 }
 
 // answer returns a decision once it may be shown: when the outcome with the sequence is durable, 0 for none. A refusal
@@ -103,12 +113,4 @@ func (e *Engine) answer(ctx context.Context, of call, seq uint64, refusal error,
 		return err
 	}
 	return refusal
-}
-
-func (e *Engine) fillEnded(row uint32, res *inventory.Result, r *Reservation) {
-	if !e.inventory.Read(row, &r.snapshot) {
-		panic("BUG: an ended reservation cannot be read")
-	}
-	e.fill(r)
-	r.Repeated = res.Verdict == inventory.AlreadyDone
 }

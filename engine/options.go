@@ -48,9 +48,9 @@ type Options struct {
 	// SweepEvery is the wall time between two sweeps for expired reservations; default 100 ms. If it is negative, only
 	// ExpireDue sweeps, and only FreezeDraw freezes draws.
 	SweepEvery time.Duration
-	// Forget is how long after its expiry a released or expired reservation can still be read; default 24 hours on the
-	// sale clock. It is forgotten at the first start after that, and its row is free. Confirmed reservations are kept for
-	// ever.
+	// Forget is how long a released or expired reservation can still be read after its expiry, and a returned one after
+	// its return; default 24 hours on the sale clock. It is forgotten at the first start after that, and its row is free.
+	// Confirmed reservations are kept for ever, and returned ones whose tickets are withheld.
 	Forget time.Duration
 
 	// The journal.

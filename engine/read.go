@@ -138,10 +138,13 @@ func (e *Engine) Stock(pool int) Stock {
 	p := &e.sale.Pools[pool]
 	s := Stock{Capacity: p.Capacity, Withheld: p.Withheld}
 	if t := e.term.Load(); t != nil && t.drain != nil && e.o.Durability == Sync {
-		s.Held, s.Sold = t.drain.Stock(pool)
+		var withheld int
+		s.Held, s.Sold, withheld = t.drain.Stock(pool)
+		s.Withheld += withheld
 	} else {
 		now := e.inventory.Stock(pool)
 		s.Held, s.Sold = now.Held, now.Sold
+		s.Withheld += now.Withheld
 	}
 	s.Available = s.Capacity - s.Withheld - s.Held - s.Sold
 	return s

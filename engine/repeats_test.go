@@ -48,7 +48,7 @@ func TestRepeats(t *testing.T) {
 			want engine.Refusal
 		}{
 			{engine.Op{Request: released}, engine.Refusal{Code: engine.ReservationReleased}},
-			{engine.Op{Request: expired}, engine.Refusal{Code: engine.ReservationExpired}},
+			{engine.Op{Request: expired}, engine.Refusal{Code: engine.ReservationExpired, CanTakeAgain: true}},
 			{engine.Op{Request: paid}, engine.Refusal{}},
 			{engine.Op{Request: free}, engine.Refusal{}},
 			{op(paid, "pay_1"), engine.Refusal{}},

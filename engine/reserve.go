@@ -37,7 +37,7 @@ func (e *Engine) reserve(ctx context.Context, q *Request, r *Reservation) (seq u
 	}
 	e.inventory.PrefetchIndex((*inventory.ID)(&q.ID), q.Account)
 	now := e.nowMs()
-	lines, unknown := e.resolve(q, r)
+	lines, unknown := e.resolve(q.Lines, r)
 	for {
 		// A known id decides alone: what became of the first request is the answer to its repeats, whatever the rules are
 		// now.
@@ -50,15 +50,51 @@ func (e *Engine) reserve(ctx context.Context, q *Request, r *Reservation) (seq u
 			}
 			continue
 		}
+		old, err := e.findReplaced(q, now, r)
+		if err != nil {
+			if e.findGiven(q.ID) != 0 {
+				continue // this very request, sent twice, may have released it
+			}
+			return r.snapshot.Seq, err
+		}
 		phase, err := e.checkRules(q, lines, unknown, now, r)
 		if err != nil {
 			return 0, err
 		}
-		res := e.take(q, r, phase, now)
-		if res.Verdict != inventory.Known { // otherwise another call has just used the id
+		switch res := e.take(q, r, phase, now, old); res.Verdict {
+		case inventory.Known: // another call has just used the id
+		case inventory.Moved: // another call has just changed the reservation that this one replaces
+			if !e.waits.again(&r.wait) {
+				return 0, r.refuse(Refusal{Code: Overloaded})
+			}
+		default:
 			return res.Seq, e.verdict(&res, r)
 		}
 	}
+}
+
+// findReplaced returns the held reservation that the request replaces, as it was found; the zero value if it replaces
+// none. The snapshot has its content after a refusal.
+func (e *Engine) findReplaced(q *Request, now int64, r *Reservation) (old inventory.Decided, err error) {
+	if q.Replaces == (ID{}) {
+		return old, nil
+	}
+	r.snapshot.Seq = 0
+	verdict := inventory.NotFound
+	if row := e.inventory.Find(inventory.ID(q.Replaces)); row != 0 {
+		old, verdict = e.inventory.Decide(row, now, &r.wait)
+	}
+	if verdict != inventory.Done {
+		return old, e.refuseVerdict(verdict, r)
+	}
+	e.inventory.ReadAs(old, &r.snapshot)
+	switch {
+	case r.snapshot.Account != q.Account:
+		return old, r.refuse(Refusal{Code: ReservationNotFound})
+	case old.State != Held:
+		_, err = e.refuseState(old, now, r)
+	}
+	return old, err
 }
 
 // findGiven returns the row of the reservation with an id that the client chose; 0 for none.
@@ -78,19 +114,27 @@ func (e *Engine) checkShape(q *Request, r *Reservation) error {
 	if q.TTL < 0 || q.TTL > maxTTL || q.TTL%time.Second != 0 {
 		return e.badTTL(r)
 	}
-	if len(q.Lines) == 0 {
-		return malformed("lines: at least one")
+	if q.Replaces != (ID{}) && q.Replaces == q.ID {
+		return malformed("replaces: another reservation than the one of the request")
 	}
-	if len(q.Lines) > MaxLines {
-		return r.refuse(Refusal{Code: TooManyLines, Limit: MaxLines, Requested: len(q.Lines)})
+	return e.checkLines(q.Lines, r)
+}
+
+// checkLines refuses lines that no sale accepts.
+func (e *Engine) checkLines(lines []Line, r *Reservation) error {
+	if len(lines) == 0 {
+		return r.refuse(Refusal{Code: MalformedRequest, Where: "lines: at least one"})
 	}
-	for i := range q.Lines {
-		l := &q.Lines[i]
+	if len(lines) > MaxLines {
+		return r.refuse(Refusal{Code: TooManyLines, Limit: MaxLines, Requested: len(lines)})
+	}
+	for i := range lines {
+		l := &lines[i]
 		if l.Quantity < 1 || l.Quantity > MaxQuantity {
 			return r.refuse(Refusal{Code: InvalidQuantity, Where: e.rules.quantity[i]})
 		}
-		for j := range q.Lines[:i] {
-			if q.Lines[j].Session == l.Session && q.Lines[j].Category == l.Category {
+		for j := range lines[:i] {
+			if lines[j].Session == l.Session && lines[j].Category == l.Category {
 				return r.refuse(Refusal{Code: DuplicateLine, Session: l.Session, Category: l.Category})
 			}
 		}
@@ -144,10 +188,10 @@ type resolvedLines struct {
 
 // resolve looks up the lines and stores them in r.lines. unknown is the refusal of the first unknown line. It is kept
 // in r and reported after those of the phase and access rules.
-func (e *Engine) resolve(q *Request, r *Reservation) (found resolvedLines, unknown error) {
+func (e *Engine) resolve(lines []Line, r *Reservation) (found resolvedLines, unknown error) {
 	found = resolvedLines{sale: e.sale, lines: r.lines[:0], listed: -1}
-	for i := range q.Lines {
-		l := &q.Lines[i]
+	for i := range lines {
+		l := &lines[i]
 		session, ok := e.sale.SessionByID(l.Session)
 		if !ok {
 			return found, r.refuse(Refusal{Code: UnknownSession, Session: l.Session})
@@ -228,8 +272,8 @@ func (e *Engine) checkRules(q *Request, lines resolvedLines, unknown error, now 
 	return phase, nil
 }
 
-// take reserves the stock, and fills r if it succeeds.
-func (e *Engine) take(q *Request, r *Reservation, phase int, now int64) inventory.Result {
+// take reserves the stock, in the place of the old reservation if there is one, and fills r if it succeeds.
+func (e *Engine) take(q *Request, r *Reservation, phase int, now int64, old inventory.Decided) inventory.Result {
 	id, ttl, flags := q.ID, q.TTL, uint8(0)
 	if id == (ID{}) {
 		id = newID(now)
@@ -242,10 +286,18 @@ func (e *Engine) take(q *Request, r *Reservation, phase int, now int64) inventor
 	} else {
 		ttl = e.o.TTL
 	}
+	if old.Row != 0 {
+		flags |= inventory.FlagReplaces
+	}
 	request := inventory.Request{ID: inventory.ID(id), Account: q.Account, Lines: r.lines, Phase: uint16(phase),
 		Flags:   flags,
 		Created: now, Expires: now + ttl.Milliseconds(), Wait: &r.wait}
-	res := e.inventory.Reserve(&request)
+	var res inventory.Result
+	if old.Row == 0 {
+		res = e.inventory.Reserve(&request)
+	} else {
+		res = e.inventory.Replace(&request, old)
+	}
 	if res.Verdict != inventory.Done {
 		return res
 	}
@@ -308,38 +360,43 @@ func (e *Engine) repeat(q *Request, row uint32, lines resolvedLines, known bool,
 		// Its time is over. It is ended after it was read: while it was pending, it could not have been ended.
 		e.inventory.Expire(row, now)
 	}
-	if !known || !e.same(q, lines, &r.snapshot) {
-		return r.snapshot.Seq, true, r.refuse(Refusal{Code: IDReused})
+	seq = r.snapshot.Seq
+	if !known || !e.same(q, lines, row, &r.snapshot) {
+		return seq, true, r.refuse(Refusal{Code: IDReused})
 	}
-	switch r.snapshot.State {
-	case Released:
-		return r.snapshot.Seq, true, r.refuse(Refusal{Code: ReservationReleased})
-	case Expired:
-		return r.snapshot.Seq, true, r.refuse(Refusal{Code: ReservationExpired})
+	if state := r.snapshot.State; state != Held && state != Confirmed {
+		_, err := e.refuseState(inventory.Decided{Row: row, State: state}, now, r)
+		return seq, true, err
 	}
 	e.fill(r)
 	r.Repeated = true
-	return r.snapshot.Seq, true, nil
+	return seq, true, nil
 }
 
-// same reports whether the request has the content of the reservation; its lines may be in any order (I9).
-func (e *Engine) same(q *Request, lines resolvedLines, s *inventory.Snapshot) bool {
-	if q.Account != s.Account || len(lines.lines) != len(s.Lines) {
+// same reports whether the request has the content of the reservation in the row; its lines may be in any order (I9). Of
+// what has changed since, only the present value is known. So after a change of its end, how long it was to last is not
+// compared; and of one that was reduced, the request has all lines, with at least as many tickets.
+func (e *Engine) same(q *Request, lines resolvedLines, row uint32, s *inventory.Snapshot) bool {
+	if q.Account != s.Account || (q.Replaces != (ID{})) != (s.Flags&inventory.FlagReplaces != 0) {
 		return false
+	}
+	if q.Replaces != (ID{}) {
+		if replaced := e.inventory.Replaced(row); replaced != inventory.ID(q.Replaces) && replaced != (inventory.ID{}) {
+			return false
+		}
 	}
 	if (q.Phase != "") != (s.Flags&record.FlagPhaseGiven != 0) || q.Phase != "" && q.Phase != e.sale.Phases[s.Phase].ID {
 		return false
 	}
-	ttl := s.ExpiresMs - s.CreatedMs
-	if (q.TTL != 0) != (s.Flags&record.FlagTTLGiven != 0) || q.TTL != 0 && q.TTL.Milliseconds() != ttl {
+	ttl, extended := s.ExpiresMs-s.CreatedMs, s.Flags&inventory.FlagExtended != 0
+	if (q.TTL != 0) != (s.Flags&record.FlagTTLGiven != 0) || q.TTL != 0 && q.TTL.Milliseconds() != ttl && !extended {
 		return false
 	}
-	for _, l := range lines.lines {
-		found := false
-		for _, other := range s.Lines {
-			found = found || l == other
-		}
-		if !found {
+	if s.Flags&inventory.FlagReduced == 0 {
+		return sameLines(lines.lines, s.Lines)
+	}
+	for _, l := range s.Lines {
+		if quantityOf(lines.lines, l.Pool) < int(l.Quantity) {
 			return false
 		}
 	}
@@ -358,8 +415,8 @@ func (e *Engine) fill(r *Reservation) {
 		r.Tickets += int(l.Quantity)
 	}
 	r.CreatedAt, r.ExpiresAt, r.ConfirmedAt, r.Reference = instant(s.CreatedMs), instant(s.ExpiresMs), time.Time{}, ""
-	if s.State == Confirmed {
-		r.ConfirmedAt, r.Reference = instant(s.AtMs), s.Reference
+	if s.State == Confirmed || s.State == Returned {
+		r.ConfirmedAt, r.Reference = instant(s.ConfirmedMs), s.Reference
 	}
 	r.Repeated = false
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seathold/seathold/engine"
@@ -169,55 +170,60 @@ func TestLargeBatchRequiresSellKey(t *testing.T) {
 	require.Equal(t, 200, f.call("POST", "/v1/batch", body, "Authorization", "Bearer "+sellKey).status)
 }
 
-// FuzzBatchDecoder compares the decoder of a batch with those of single calls: both accept the same operations.
+// FuzzBatchDecoder compares the decoder of a batch with those of single calls: both accept the same operations. Those
+// about one reservation have its id before the members of the single call's body.
 func FuzzBatchDecoder(f *testing.F) {
 	for _, members := range []string{
 		`"account":"a","lines":[{"session":"s","category":"c","quantity":1}]`,
 		`"id":"018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a77","account":"a","lines":[]`,
-		`"id":"018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a77","reference":"\u00e9"`,
-		`"id":"018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a77"`, ``, `"x":1`,
+		`"account":"a","replaces":"018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a77","lines":[]`,
+		`"reference":"\u00e9"`, `"again":true`, `"again":false,"reference":"r"`, `"again":1`, ``, `"x":1`,
+		`"expires_at":"2023-11-30T09:40:00Z"`, `"expires_at":"2023-11-30T10:40:00+01:00"`, `"expires_at":""`,
+		`"lines":[{"session":"s","category":"c","quantity":1}]`, `"lines":[]`,
 		`"account":"a","lines":[],"reference":"r"`, `"account":"a","phase":"p","ttl_seconds":1,"lines":[]`,
 		`"id":"018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a77","id":""`,
 	} {
-		for op := range 3 {
+		for op := range 1 + len(changeCalls) {
 			f.Add(members, uint8(op))
 		}
 	}
-	var d decoder
+	var d, alone decoder
 	var ops []engine.Op
-	f.Fuzz(func(t *testing.T, members string, op uint8) {
-		if strings.Contains(members, "op") || strings.Contains(members, `\`) && op%3 != 0 {
-			return // single calls have no op, and their id has no escapes
+	f.Fuzz(func(t *testing.T, members string, which uint8) {
+		if strings.Contains(members, "op") || strings.Contains(members, "id") && which%6 > 0 || strings.Contains(members, `\`) {
+			return // single calls have no op, and those about one reservation no id; an escape can spell both
 		}
-		name := []string{"reserve", "confirm", "release"}[op%3]
+		name, id, single := "reserve", "", engine.Op{}
+		var want error
+		if i := int(which) % (1 + len(changeCalls)); i == 0 {
+			want = alone.reservation([]byte(`{`+members+`}`), &single.Request)
+			single.ID = single.Request.ID
+		} else {
+			name, id = changeCalls[i-1].name, `,"id":"`+someID+`"`
+			want = alone.change([]byte(`{`+members+`}`), changeCalls[i-1].shape, &single)
+			single.ID = must(uuid.Parse(someID))(t)
+		}
 		separator := ","
 		if strings.TrimSpace(members) == "" {
 			separator = ""
 		}
 		var err error
-		ops, err = d.batch([]byte(`{"operations":[{"op":"`+name+`"`+separator+members+`}]}`), ops)
+		ops, err = d.batch([]byte(`{"operations":[{"op":"`+name+`"`+id+separator+members+`}]}`), ops)
+		require.Equal(t, want == nil, err == nil, "%s %s: alone %v, in a batch %v", name, members, want, err)
 		if err != nil {
 			refusal, ok := err.(*engine.Refusal)
 			require.True(t, ok)
 			contractSafe(t, refusal)
-			if name == "reserve" {
-				require.Error(t, (&decoder{}).reservation([]byte(`{`+members+`}`), &engine.Request{}), "%s", members)
-			}
 			return
 		}
 		require.Len(t, ops, 1)
-		if name == "reserve" {
-			var alone engine.Request
-			require.NoError(t, (&decoder{}).reservation([]byte(`{`+members+`}`), &alone), "%s", members)
-			require.Equal(t, alone.Lines, append([]engine.Line(nil), ops[0].Request.Lines...))
-			alone.Lines, ops[0].Request.Lines = nil, nil
-			require.Equal(t, alone, ops[0].Request)
-			return
-		}
-		require.NotZero(t, ops[0].ID)
-		if name == "release" {
-			require.NotContains(t, members, "reference")
-		}
+		got := &ops[0]
+		require.Equal(t, append([]engine.Line{}, single.Request.Lines...), append([]engine.Line{}, got.Request.Lines...))
+		require.Equal(t, append([]engine.Line{}, got.Request.Lines...), append([]engine.Line{}, got.Lines...))
+		require.True(t, single.ExpiresAt.Equal(got.ExpiresAt))
+		require.Equal(t, []any{single.ID, single.Reference, single.Again, single.Request.Account, single.Request.Phase,
+			single.Request.TTL, single.Request.Replaces}, []any{got.ID, got.Reference, got.Again, got.Request.Account,
+			got.Request.Phase, got.Request.TTL, got.Request.Replaces})
 	})
 }
 

@@ -1,7 +1,9 @@
 package server
 
 import (
+	"slices"
 	"strconv"
+	"time"
 
 	"github.com/seathold/seathold/engine"
 )
@@ -9,7 +11,7 @@ import (
 // This file decodes the body of each call. Every error is an *engine.Refusal.
 
 // memberSet is a set of the members that requests have, one bit each.
-type memberSet uint8
+type memberSet uint16
 
 const (
 	memberID memberSet = 1 << iota
@@ -17,20 +19,38 @@ const (
 	memberPhase
 	memberTTL
 	memberLines
+	memberReplaces
 	memberReference
+	memberAgain
+	memberExpiresAt
 )
 
 // memberNames are the names of the members, by the index of their bit.
-var memberNames = [...]string{"id", "account", "phase", "ttl_seconds", "lines", "reference"}
+var memberNames = [...]string{"id", "account", "phase", "ttl_seconds", "lines", "replaces", "reference", "again",
+	"expires_at"}
 
 // shape is which members a request may have, and which it must have.
 type shape struct{ may, must memberSet }
 
+// The shapes of the operations of a batch. A single call about one reservation has its id in the path instead.
 var (
-	reserveShape = shape{memberID | memberAccount | memberPhase | memberTTL | memberLines, memberAccount | memberLines}
-	confirmShape = shape{memberID | memberReference, memberID}
+	reserveShape = shape{memberID | memberAccount | memberPhase | memberTTL | memberLines | memberReplaces,
+		memberAccount | memberLines}
+	confirmShape = shape{memberID | memberReference | memberAgain, memberID}
 	releaseShape = shape{memberID, memberID}
+	extendShape  = shape{memberID | memberExpiresAt, memberID | memberExpiresAt}
+	reduceShape  = shape{memberID | memberLines, memberID | memberLines}
+	returnShape  = shape{memberID | memberReference, memberID}
 )
+
+// withoutID is the shape of the body of a single call.
+func (s shape) withoutID() shape { return shape{s.may &^ memberID, s.must &^ memberID} }
+
+// allows reports whether a request may have the member.
+func (s shape) allows(name string) bool {
+	bit := slices.Index(memberNames[:], name)
+	return bit >= 0 && s.may>>bit&1 != 0
+}
 
 // check compares the members of a request with its shape.
 func (d *decoder) check(given memberSet, s shape) error {
@@ -67,7 +87,7 @@ func (d *decoder) reservation(body []byte, q *engine.Request) error {
 func (d *decoder) requestMember(name string, q *engine.Request) (bit memberSet, err error) {
 	switch name {
 	case "id":
-		q.ID, err = d.id()
+		q.ID, err = d.id(name)
 		return memberID, err
 	case "account":
 		q.Account, err = d.string(name)
@@ -83,6 +103,9 @@ func (d *decoder) requestMember(name string, q *engine.Request) (bit memberSet, 
 	case "lines":
 		q.Lines, err = d.lines(q.Lines)
 		return memberLines, err
+	case "replaces":
+		q.Replaces, err = d.id(name)
+		return memberReplaces, err
 	}
 	return 0, d.unknown(name)
 }
@@ -134,27 +157,50 @@ func (d *decoder) oneLine() (line engine.Line, err error) {
 	return line, nil
 }
 
-// confirmation decodes the optional body of a confirm.
-func (d *decoder) confirmation(body []byte) (reference string, err error) {
-	if len(body) == 0 {
-		return "", nil
-	}
-	err = d.object(body, func(name string) (err error) {
-		if name != "reference" {
-			return d.unknown(name)
-		}
-		reference, err = d.string(name)
-		return err
-	})
-	return reference, err
-}
-
-// nothing decodes the body of a call without members: no body, or an empty object.
-func (d *decoder) nothing(body []byte) error {
-	if len(body) == 0 {
+// change decodes the body of a call about one reservation into op. s is the shape of the operation; the call's id is in
+// its path. The body is optional if no member is required. It reuses the lines of op.Request.
+func (d *decoder) change(body []byte, s shape, op *engine.Op) error {
+	clearOperation(op)
+	s = s.withoutID()
+	if len(body) == 0 && s.must == 0 {
 		return nil
 	}
-	return d.object(body, d.unknown)
+	given := memberSet(0)
+	err := d.object(body, func(name string) error {
+		if !s.allows(name) {
+			return d.unknown(name)
+		}
+		bit, err := d.operationMember(name, op)
+		given |= bit
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	op.Lines = op.Request.Lines
+	return d.check(given, s)
+}
+
+// clearOperation removes what an earlier operation has left in op.
+func clearOperation(op *engine.Op) {
+	op.Request = engine.Request{Lines: op.Request.Lines[:0]}
+	op.ID, op.Reference, op.Again, op.ExpiresAt, op.Lines = engine.ID{}, "", false, time.Time{}, nil
+}
+
+// operationMember reads the value of a member of an operation, except op.
+func (d *decoder) operationMember(name string, op *engine.Op) (bit memberSet, err error) {
+	switch name {
+	case "reference":
+		op.Reference, err = d.string(name)
+		return memberReference, err
+	case "again":
+		op.Again, err = d.boolean(name)
+		return memberAgain, err
+	case "expires_at":
+		op.ExpiresAt, err = d.instant(name)
+		return memberExpiresAt, err
+	}
+	return d.requestMember(name, &op.Request)
 }
 
 // entry decodes the body of POST /v1/draws/{draw}/entries.
@@ -218,21 +264,15 @@ func (d *decoder) batch(body []byte, ops []engine.Op) ([]engine.Op, error) {
 
 // oneOperation reads an operation of a batch. Its members may be in any order, so they are checked at its end.
 func (d *decoder) oneOperation(op *engine.Op) error {
-	q := &op.Request
-	*q = engine.Request{Lines: q.Lines[:0]}
-	op.Reference = ""
+	clearOperation(op)
 	s, named, given := shape{}, false, memberSet(0)
 	err := d.members("", func(name string) (err error) {
 		bit := memberSet(0)
-		switch name {
-		case "op":
+		if name == "op" {
 			named = true
 			op.Kind, s, err = d.operationKind()
-		case "reference":
-			bit = memberReference
-			op.Reference, err = d.string(name)
-		default:
-			bit, err = d.requestMember(name, q)
+		} else {
+			bit, err = d.operationMember(name, op)
 		}
 		given |= bit
 		return err
@@ -243,7 +283,7 @@ func (d *decoder) oneOperation(op *engine.Op) error {
 	case !named:
 		return d.fault("op", missing)
 	}
-	op.ID = q.ID
+	op.ID, op.Lines = op.Request.ID, op.Request.Lines
 	return d.check(given, s)
 }
 
@@ -260,6 +300,12 @@ func (d *decoder) operationKind() (engine.OpKind, shape, error) {
 		return engine.OpConfirm, confirmShape, nil
 	case "release":
 		return engine.OpRelease, releaseShape, nil
+	case "extend":
+		return engine.OpExtend, extendShape, nil
+	case "reduce":
+		return engine.OpReduce, reduceShape, nil
+	case "return":
+		return engine.OpReturn, returnShape, nil
 	}
-	return 0, shape{}, d.fault("op", "must be reserve, confirm or release")
+	return 0, shape{}, d.fault("op", "must be reserve, confirm, release, extend, reduce or return")
 }

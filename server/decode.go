@@ -168,15 +168,44 @@ func (d *decoder) seconds(where string) (time.Duration, error) {
 	return time.Duration(min(n, math.MaxInt64/int64(time.Second))) * time.Second, err
 }
 
+// boolean reads true or false.
+func (d *decoder) boolean(where string) (value bool, err error) {
+	switch d.peek() {
+	case 't':
+		value, err = true, d.word("true")
+	case 'f':
+		err = d.word("false")
+	default:
+		return false, d.expect('t', where, "must be true or false")
+	}
+	if err != nil {
+		err = d.syntax(err)
+	}
+	return value, err
+}
+
+// instant reads a time.
+func (d *decoder) instant(where string) (at time.Time, err error) {
+	text, err := d.string(where)
+	if err != nil {
+		return at, err
+	}
+	at, ok := parseInstant(text)
+	if !ok {
+		return at, d.fault(where, "must be a time in RFC 3339, such as 2023-11-30T09:17:00Z")
+	}
+	return at, nil
+}
+
 // id reads a reservation's id.
-func (d *decoder) id() (engine.ID, error) {
-	text, err := d.string("id")
+func (d *decoder) id(where string) (engine.ID, error) {
+	text, err := d.string(where)
 	if err != nil {
 		return engine.ID{}, err
 	}
 	id, ok := parseID(unsafe.Slice(unsafe.StringData(text), len(text)))
 	if !ok {
-		return id, d.fault("id", idRule)
+		return id, d.fault(where, idRule)
 	}
 	return id, nil
 }

@@ -22,6 +22,7 @@ type naive struct {
 	Account jsontext.Value `json:"account"`
 	Phase   jsontext.Value `json:"phase"`
 	TTL     jsontext.Value `json:"ttl_seconds"`
+	Old     jsontext.Value `json:"replaces"`
 	Lines   []naiveLine    `json:"lines"`
 }
 
@@ -51,6 +52,12 @@ func decodeNaively(body []byte) (q engine.Request, ok bool) {
 			return q, false
 		}
 	}
+	if raw.Old != nil {
+		id, valid := parseID([]byte(unquoted(raw.Old)))
+		if q.Replaces = id; !isString(raw.Old) || !valid {
+			return q, false
+		}
+	}
 	if raw.Phase != nil {
 		if q.Phase = unquoted(raw.Phase); !isString(raw.Phase) || q.Phase == "" {
 			return q, false
@@ -62,20 +69,25 @@ func decodeNaively(body []byte) (q engine.Request, ok bool) {
 		}
 		q.TTL = time.Duration(min(clamped(raw.TTL), math.MaxInt64/int64(time.Second))) * time.Second
 	}
+	q.Lines, ok = decodeLinesNaively(raw.Lines)
+	return q, ok
+}
+
+func decodeLinesNaively(raw jsontext.Value) (lines []engine.Line, ok bool) {
 	var elements []jsontext.Value
-	if json.Unmarshal(raw.Lines, &elements) != nil {
-		return q, false
+	if json.Unmarshal(raw, &elements) != nil {
+		return nil, false
 	}
 	for _, element := range elements {
 		var l naiveLine
 		if element.Kind() != '{' || json.Unmarshal(element, &l, json.RejectUnknownMembers(true)) != nil ||
 			!isString(l.Session) || !isString(l.Category) || !integers.Match(l.Quantity) {
-			return q, false
+			return nil, false
 		}
-		q.Lines = append(q.Lines, engine.Line{Session: unquoted(l.Session), Category: unquoted(l.Category),
+		lines = append(lines, engine.Line{Session: unquoted(l.Session), Category: unquoted(l.Category),
 			Quantity: int(clamped(l.Quantity))})
 	}
-	return q, true
+	return lines, true
 }
 
 func isString(v jsontext.Value) bool { return v.Kind() == '"' }
@@ -112,6 +124,8 @@ func FuzzDecoder(f *testing.F) {
 		`{"account":"a","lines":[{"session":"s","category":"c","quantity":1e3}]}`, `{"account":"a","lines":[]}x`,
 		`{"account":"a","account":"b","lines":[]}`, `{"lines":[null],"account":"a"}`,
 		`{"account":"a","lines":[],"ttl_seconds":0}`,
+		`{"account":"a","lines":[],"replaces":"018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a77"}`,
+		`{"account":"a","lines":[],"replaces":"00000000-0000-0000-0000-000000000000"}`, `{"account":"a","lines":[],"replaces":""}`,
 		"{\"account\":\"\xff\",\"lines\":[]}", `{"account":"a","lines":[],"phase":""}`, strings.Repeat("[", 100),
 	} {
 		f.Add([]byte(body))
@@ -156,12 +170,19 @@ func TestNoAllocation(t *testing.T) {
 			panic(err)
 		}
 	}), "decoding a reservation")
-	reference := []byte(`{"reference":"pay_9f3c"}`)
-	require.Zero(t, testing.AllocsPerRun(100, func() {
-		if _, err := d.confirmation(reference); err != nil {
-			panic(err)
-		}
-	}), "decoding a confirmation")
+	op := &engine.Op{}
+	for body, s := range map[string]shape{
+		`{"reference":"pay_9f3c","again":true}`: confirmShape, `{"reference":"refund_5b1d"}`: returnShape,
+		`{"expires_at":"2023-11-30T09:40:00.123Z"}`: extendShape, `{"expires_at":"2023-11-30T15:10:00+05:30"}`: extendShape,
+		`{"lines":[{"session":"ATH10","category":"A","quantity":1}]}`: reduceShape, "": releaseShape,
+	} {
+		sent := []byte(body)
+		require.Zero(t, testing.AllocsPerRun(100, func() {
+			if err := d.change(sent, s, op); err != nil {
+				panic(err)
+			}
+		}), "decoding %s", body)
+	}
 	at := instantOf(t, early)
 	r := &engine.Reservation{ID: q.ID, Account: q.Account, Phase: q.Phase, State: engine.Confirmed, Lines: q.Lines,
 		Tickets: 6, CreatedAt: at, ExpiresAt: at, ConfirmedAt: at, Reference: "pay_9f3c"}

@@ -231,10 +231,14 @@ func refusalWith(t testing.TB, code engine.Code, facts map[string]any) *engine.R
 		"programme": &r.Programme, "leader": &r.Leader, "table": &r.Table, "reference": &r.Reference,
 		"draw": &r.Where, "where": &r.Where}
 	numbers := map[string]*int{"limit": &r.Limit, "cap": &r.Limit, "sessions_required": &r.Limit, "held": &r.Held,
+		"has":       &r.Held,
 		"confirmed": &r.Confirmed, "requested": &r.Requested, "sessions_given": &r.Requested, "available": &r.Available}
-	times := map[string]*time.Time{"opens_at": &r.OpensAt, "closes_at": &r.ClosesAt, "closed_at": &r.ClosesAt}
+	times := map[string]*time.Time{"opens_at": &r.OpensAt, "closes_at": &r.ClosesAt, "closed_at": &r.ClosesAt,
+		"max_expires_at": &r.MaxExpiresAt}
 	for name, fact := range facts {
 		switch fact := fact.(type) {
+		case bool:
+			r.CanTakeAgain = fact // the only one
 		case float64:
 			if number, known := numbers[name]; known {
 				*number = int(fact)

@@ -81,7 +81,8 @@ func (w *writer) smuggled() string {
 func (w *writer) request(last bool) request {
 	q := request{method: w.one("GET", "GET", "POST", "POST", "PUT", "HEAD", "DELETE", "OPTIONS"), target: w.account()}
 	if q.method == "POST" {
-		q.target = w.one("/v1/reservations", "/v1/batch", "/v1/reservations/x/confirm")
+		q.target = w.one("/v1/reservations", "/v1/batch", "/v1/reservations/x/confirm", "/v1/reservations/x/extend",
+			"/v1/reservations/x/reduce", "/v1/reservations/x/return")
 	}
 	w.out.WriteString(w.or("", "\r\n", "\n", "\r\n\r\n", "\r", " ", "\x00"))
 	w.out.WriteString(w.or(q.method, "get", "TRACE", "CONNECT", "G T", "", "GET\t", "PRI", "P\x7fST"))

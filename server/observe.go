@@ -19,9 +19,12 @@ type route uint8
 const (
 	routeUnread  route = iota // the request was refused before it was read completely
 	routeUnknown              // there is no such path
-	routeReserve
+	routeReserve              // the calls that change a reservation; until routeReturn, alerts watch them
 	routeConfirm
 	routeRelease
+	routeExtend
+	routeReduce
+	routeReturn
 	routeReservation
 	routeSessions
 	routeSession
@@ -36,14 +39,18 @@ const (
 	routes
 )
 
-var routeNames = [routes]string{"unread", "unknown", "reserve", "confirm", "release", "reservation", "sessions",
-	"session", "stock", "account", "phases", "draw", "enter", "entry", "batch", "document"}
+var routeNames = [routes]string{"unread", "unknown", "reserve", "confirm", "release", "extend", "reduce",
+	"return", "reservation", "sessions", "session", "stock", "account", "phases", "draw", "enter", "entry", "batch",
+	"document"}
 
 // routeTemplates are the paths of routes as the OpenAPI document has them; "" for a route without one path.
 var routeTemplates = [routes]string{
 	routeReserve:     "/v1/reservations",
 	routeConfirm:     "/v1/reservations/{id}/confirm",
 	routeRelease:     "/v1/reservations/{id}/release",
+	routeExtend:      "/v1/reservations/{id}/extend",
+	routeReduce:      "/v1/reservations/{id}/reduce",
+	routeReturn:      "/v1/reservations/{id}/return",
 	routeReservation: "/v1/reservations/{id}",
 	routeSessions:    "/v1/sessions",
 	routeSession:     "/v1/sessions/{session}",

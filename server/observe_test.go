@@ -66,6 +66,9 @@ func TestEveryAnswerIsCounted(t *testing.T) {
 		{f.call("POST", "/v1/reservations/"+id+"/confirm", "", shop...), "shop", "confirm", "ok", 200},
 		{f.call("POST", "/v1/reservations/"+id+"/release", "", shop...), "shop", "release", "refused", 409},
 		{f.call("PUT", "/v1/reservations/"+id+"/release", "", shop...), "shop", "release", "refused", 405},
+		{f.call("POST", "/v1/reservations/"+id+"/extend", "", shop...), "shop", "extend", "refused", 400},
+		{f.call("POST", "/v1/reservations/"+id+"/reduce", "", shop...), "shop", "reduce", "refused", 400},
+		{f.call("POST", "/v1/reservations/"+id+"/return", "[]", shop...), "shop", "return", "refused", 400},
 		{f.call("GET", "/v1/sessions", "", shop...), "shop", "sessions", "ok", 200},
 		{f.call("HEAD", "/v1/sessions/SWM01", "", shop...), "shop", "session", "ok", 200},
 		{f.call("GET", "/v1/accounts/alice", "", shop...), "shop", "account", "ok", 200},
@@ -89,12 +92,12 @@ func TestEveryAnswerIsCounted(t *testing.T) {
 	for _, n := range stats.Answers {
 		sum += n
 	}
-	require.EqualValues(t, 21, sum, "%+v", stats.ByKey)
+	require.EqualValues(t, 24, sum, "%+v", stats.ByKey)
 	require.EqualValues(t, 2, f.counted("shop", "unread", 413))
 	for _, l := range stats.Latencies {
 		observed += l.Count()
 	}
-	require.EqualValues(t, 21, observed)
+	require.EqualValues(t, 24, observed)
 }
 
 // A connection that is refused with an answer is counted too.

@@ -30,12 +30,11 @@ type exchange struct {
 // workspace is the memory that decoding and encoding need. There are as many as turns, and not as requests that wait
 // for one, so they stay in the processors' caches under overload.
 type workspace struct {
-	decoder     decoder
-	request     engine.Request
-	reservation engine.Reservation
-	location    []byte
-	stock       []engine.Stock // of one session
-	etag        []byte
+	decoder  decoder
+	op       engine.Op // the call's request and result
+	location []byte
+	stock    []engine.Stock // of one session
+	etag     []byte
 }
 
 // resource is what a path identifies. Methods without a function are not allowed.
@@ -72,10 +71,8 @@ func (x *exchange) find(path []byte) (r resource, found bool) {
 			r.post, r.route = (*exchange).reserve, routeReserve
 		case !acts:
 			r.get, r.route = (*exchange).readReservation, routeReservation
-		case string(action) == "confirm":
-			r.post, r.route = (*exchange).confirm, routeConfirm
-		case string(action) == "release":
-			r.post, r.route = (*exchange).release, routeRelease
+		default:
+			r.post, r.route = changeOf(action)
 		}
 	case "sessions":
 		switch {
@@ -106,6 +103,23 @@ func (x *exchange) find(path []byte) (r resource, found bool) {
 		}
 	}
 	return r, r.get != nil || r.post != nil
+}
+
+// changeOf returns the call that changes a reservation, by the last segment of its path.
+func changeOf(action []byte) (post func(*exchange), of route) {
+	switch string(action) {
+	case "confirm":
+		return (*exchange).confirm, routeConfirm
+	case "release":
+		return (*exchange).release, routeRelease
+	case "extend":
+		return (*exchange).extend, routeExtend
+	case "reduce":
+		return (*exchange).reduce, routeReduce
+	case "return":
+		return (*exchange).returnTickets, routeReturn
+	}
+	return nil, routeUnread
 }
 
 // answer executes a request. The key is checked before the path, so that a caller without a key learns nothing.
@@ -219,61 +233,6 @@ func (x *exchange) unescapeParam() (ok bool) {
 	return err == nil
 }
 
-func (x *exchange) reserve() {
-	if err := x.decoder.reservation(x.ctx.Request.Body(), &x.request); err != nil {
-		x.fail(err)
-		return
-	}
-	if err := x.engine.Reserve(x.server.calls, &x.request, &x.reservation); err != nil {
-		x.fail(err)
-		return
-	}
-	if x.reservation.Repeated {
-		x.respondReservation(fasthttp.StatusOK)
-		return
-	}
-	x.location = encode.ID(append(x.location[:0], "/v1/reservations/"...), x.reservation.ID)
-	x.ctx.Response.Header.SetBytesV(fasthttp.HeaderLocation, x.location)
-	x.respondReservation(fasthttp.StatusCreated)
-}
-
-func (x *exchange) confirm() {
-	x.callByID(func(id engine.ID) error {
-		reference, err := x.decoder.confirmation(x.ctx.Request.Body())
-		if err != nil {
-			return err
-		}
-		return x.engine.Confirm(x.server.calls, id, reference, &x.reservation)
-	})
-}
-
-func (x *exchange) release() {
-	x.callByID(func(id engine.ID) error {
-		if err := x.decoder.nothing(x.ctx.Request.Body()); err != nil {
-			return err
-		}
-		return x.engine.Release(x.server.calls, id, &x.reservation)
-	})
-}
-
-func (x *exchange) readReservation() {
-	x.callByID(func(id engine.ID) error { return x.engine.Reservation(x.server.calls, id, &x.reservation) })
-}
-
-// callByID makes a call about the reservation in the path, and responds with that reservation.
-func (x *exchange) callByID(call func(id engine.ID) error) {
-	id, ok := parseID(x.param)
-	if !ok {
-		rejectMalformed(x.ctx, "id", idRule)
-		return
-	}
-	if err := call(id); err != nil {
-		x.fail(err)
-		return
-	}
-	x.respondReservation(fasthttp.StatusOK)
-}
-
 func (x *exchange) readAccount() {
 	account, err := x.engine.Account(x.server.calls, string(x.param))
 	if err != nil {
@@ -285,11 +244,6 @@ func (x *exchange) readAccount() {
 
 func (x *exchange) listPhases() {
 	x.respond(fasthttp.StatusOK, encode.Phases(roomOf(x.ctx), x.engine))
-}
-
-// respondReservation sends the reservation that the engine returned.
-func (x *exchange) respondReservation(status int) {
-	x.respond(status, encode.Reservation(roomOf(x.ctx), &x.reservation))
 }
 
 // respond sends a JSON response. A large one for which the budget has no bytes is refused as overloaded.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"math/bits"
@@ -153,6 +154,15 @@ func (s *scanner) number() ([]byte, error) {
 		return nil, s.unexpected("a digit is required")
 	}
 	return s.body[from:s.at], nil
+}
+
+// word reads a word such as true, whose first byte is the next one.
+func (s *scanner) word(text string) error {
+	if !bytes.HasPrefix(s.body[s.at:], []byte(text)) {
+		return s.unexpected("'" + text + "' is required")
+	}
+	s.at += len(text)
+	return nil
 }
 
 // skip reads the byte c if it is next.

@@ -139,7 +139,7 @@ func (o *observer) latencies() (all []Latencies) {
 	for r := range routes {
 		for result := range results {
 			sum := Latencies{Route: routeNames[r], Result: resultNames[result]}
-			observed := (r == routeReserve || r == routeConfirm || r == routeRelease) && result == resultOK
+			observed := r >= routeReserve && r <= routeReturn && result == resultOK
 			for i := range o.stripes {
 				if h := o.stripes[i].latencies[r][result].Load(); h != nil {
 					observed = true

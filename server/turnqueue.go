@@ -10,7 +10,7 @@ import (
 type urgency int
 
 const (
-	finishing urgency = iota // confirms, releases, and reads of what one has: they complete what was begun
+	finishing urgency = iota // confirms, releases, changes, and reads of what one has: they complete what was begun
 	buying                   // new holds, batches with new holds, entries in draws
 	browsing                 // lists, and other reads that are polled
 	urgencies

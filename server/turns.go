@@ -21,8 +21,8 @@ import (
 // finishes rarely waits for a turn, and its request is not touched twice with thousands of others in between, which
 // would cost the processors a sixth more. The others wait in a queue, see turnQueue for the order. New holds and lists
 // that have waited longestWait are refused. Their buyers are about to give up, and the time that is not spent on them
-// keeps the others' wait short. Confirms, releases and reads of what one has are never refused, since they complete
-// what was begun.
+// keeps the others' wait short. Confirms, releases, changes of a reservation and reads of what one has are never
+// refused, since they complete what was begun.
 //
 // Without a queue a turn costs two compare-and-swaps, and as many additions when it ends. No turn is in transit for
 // longer than claim takes, and who does not get it there dispatches afterwards. A waiter is counted in waiting before

@@ -259,6 +259,11 @@ func (v *Inventory) content(r *reservation, d *detail, to *Snapshot) {
 	}
 }
 
+// ReadNew fills the snapshot with the row that a change has just made, whatever has happened since.
+func (v *Inventory) ReadNew(row uint32, to *Snapshot) {
+	v.ReadAs(Decided{row, v.reservations.at(row).origin.to()}, to)
+}
+
 // ReadLogged fills the snapshot with the outcomes that have been drained, whatever has happened since: records and
 // checkpoints may contain only these. False when none has been drained, or when another row has the reservation now.
 func (v *Inventory) ReadLogged(row uint32, to *Snapshot) bool {

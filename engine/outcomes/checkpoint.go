@@ -58,7 +58,7 @@ func (w *checkpointWriter) reservations(m *Memory) error {
 	end := m.Inventory.Rows()
 	for row := uint32(1); row < end; row++ {
 		if !m.Inventory.ReadLogged(row, &s) ||
-			s.State != inventory.Held && s.State != inventory.Confirmed && m.forgets(s.ExpiresMs, now) {
+			m.forgets(s.State, s.Flags, s.ExpiresMs, s.AtMs, now) {
 			continue
 		}
 		w.run = record.AppendReservation(w.run, &s)

@@ -15,20 +15,26 @@ type Drain struct {
 	inventory *inventory.Inventory
 	ballots   []*ballot.Ballot
 	snapshot  inventory.Snapshot
+	previous  inventory.Snapshot // of the row that a changed one follows
 	run       []byte
 	count     int
 	changes   []change // of the group that is being made durable
 	visit     func(inventory.Outcome)
 
-	// durable is each pool's held<<32 | sold, in one word so that a reader gets values that belong together.
-	durable []atomic.Uint64
-	version atomic.Uint64 // counts the groups that changed durable, after the change
+	durable []durableStock // by pool
+	version atomic.Uint64  // counts the groups that changed durable, after the change
 }
 
-// change is an outcome's addition to a pool's durable word.
+// durableStock is the stock of one pool by durable outcomes. No outcome changes both words.
+type durableStock struct {
+	word     atomic.Uint64 // held<<32 | gone: what is not available. Gone tickets are sold, or withheld after a return
+	withheld atomic.Uint64 // only grows
+}
+
+// change is what an outcome adds to the durable stock of a pool.
 type change struct {
-	pool uint32
-	add  uint64
+	pool           uint32
+	word, withheld uint64
 }
 
 // NoteOf packs an outcome that is not about a reservation: a record of a draw. The subject is the account's row. What
@@ -39,11 +45,12 @@ func NoteOf(kind record.Kind, draw int, accountRow uint32, atMs int64) inventory
 
 // NewDrain returns the drain of a memory in which every outcome is durable.
 func (m *Memory) NewDrain() *Drain {
-	d := &Drain{inventory: m.Inventory, ballots: m.Ballots, durable: make([]atomic.Uint64, len(m.Sale.Pools))}
+	d := &Drain{inventory: m.Inventory, ballots: m.Ballots, durable: make([]durableStock, len(m.Sale.Pools))}
 	d.visit = d.append
 	for i := range d.durable {
 		s := d.inventory.Stock(i)
-		d.durable[i].Store(uint64(s.Held)<<32 | uint64(s.Sold))
+		d.durable[i].word.Store(uint64(s.Held)<<32 | uint64(s.Sold+s.Withheld))
+		d.durable[i].withheld.Store(uint64(s.Withheld))
 	}
 	return d
 }
@@ -65,37 +72,63 @@ func (d *Drain) append(placed inventory.Outcome) {
 	if !d.inventory.ReadLogged(placed.Index, &d.snapshot) {
 		panic("BUG: a placed outcome has no reservation")
 	}
-	s := &d.snapshot
-	if placed.Kind == inventory.Took {
-		d.run = record.AppendTaken(d.run, s)
-	} else {
-		d.run = record.AppendEnd(d.run, s)
+	now, was := &d.snapshot, &d.previous
+	first := len(d.changes)
+	d.addStock(first, now, now.State, 1)
+	switch {
+	case placed.Kind == inventory.Ended:
+		d.run = record.AppendEnd(d.run, now)
+		d.addStock(first, now, inventory.Held, -1)
+	case d.inventory.ReadPrevious(placed.Index, was):
+		d.run = record.AppendChange(d.run, now)
+		d.addStock(first, was, was.State, -1)
+	default:
+		d.run = record.AppendTaken(d.run, now)
+	}
+}
+
+// addStock adds what a reservation counts in a state, times sign, to the changes from first on: those of one outcome.
+func (d *Drain) addStock(first int, s *inventory.Snapshot, state inventory.State, sign int64) {
+	var word, withheld int64 // of one ticket
+	switch {
+	case state == inventory.Held:
+		word = 1 << 32
+	case state == inventory.Confirmed:
+		word = 1
+	case state == inventory.Returned && s.Flags&inventory.FlagWithheld != 0:
+		word, withheld = 1, 1
 	}
 	for _, l := range s.Lines {
-		d.changes = append(d.changes, change{pool: l.Pool, add: stockChange(s.State, uint64(l.Quantity))})
+		c := d.changeOf(first, l.Pool)
+		c.word += uint64(sign * word * int64(l.Quantity))
+		c.withheld += uint64(sign * withheld * int64(l.Quantity))
 	}
+}
+
+// changeOf returns the change of a pool. An outcome has one for each of its pools, so that no reader sees what a
+// reservation gave back without what it kept.
+func (d *Drain) changeOf(first int, pool uint32) *change {
+	for i := first; i < len(d.changes); i++ {
+		if d.changes[i].pool == pool {
+			return &d.changes[i]
+		}
+	}
+	d.changes = append(d.changes, change{pool: pool})
+	return &d.changes[len(d.changes)-1]
 }
 
 func (d *Drain) appendNote(n inventory.Note) {
 	d.run = d.ballots[n.What>>8].Append(d.run, record.Kind(n.What&0xff), n.Subject, n.AtMs)
 }
 
-// stockChange returns what a reservation that entered this state adds to the durable word of a pool.
-func stockChange(to inventory.State, quantity uint64) uint64 {
-	const held, sold = 1 << 32, 1
-	switch to {
-	case inventory.Held:
-		return quantity * held
-	case inventory.Confirmed:
-		return quantity*sold - quantity*held
-	}
-	return -quantity * held
-}
-
 // Durable is called when the group is durable. From here on its outcomes are visible.
 func (d *Drain) Durable(journal.Group) {
 	for _, c := range d.changes {
-		d.durable[c.pool].Add(c.add)
+		p := &d.durable[c.pool]
+		p.word.Add(c.word)
+		if c.withheld != 0 {
+			p.withheld.Add(c.withheld)
+		}
 	}
 	if len(d.changes) > 0 {
 		d.version.Add(1)
@@ -106,10 +139,16 @@ func (d *Drain) Durable(journal.Group) {
 	}
 }
 
-// Stock returns how many tickets of a pool are held and sold by durable outcomes.
-func (d *Drain) Stock(pool int) (held, sold int) {
-	w := d.durable[pool].Load()
-	return int(w >> 32), int(uint32(w))
+// Stock returns how many tickets of a pool are held, sold, and withheld after a return, by durable outcomes: those of
+// one instant, since what is withheld only grows.
+func (d *Drain) Stock(pool int) (held, sold, withheld int) {
+	p := &d.durable[pool]
+	for {
+		before, word := p.withheld.Load(), p.word.Load()
+		if p.withheld.Load() == before {
+			return int(word >> 32), int(uint32(word)) - int(before), int(before)
+		}
+	}
 }
 
 // Version returns a number that changes after the durable stock has changed.

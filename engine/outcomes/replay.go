@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/journal"
@@ -19,12 +20,20 @@ type Replay struct {
 	counted bool   // the stock is counted
 	latest  int64  // instant (ms) of the journal
 	past    past
+	missing []missing
+}
+
+// missing is a reservation that was confirmed before the checkpoint's end and is not in the checkpoint. That is no
+// fault if the record of a change follows: see ended.
+type missing struct {
+	id    inventory.ID
+	fault error
 }
 
 // NewReplay returns a replay into an empty memory.
 func (m *Memory) NewReplay() *Replay {
 	return &Replay{m: m, decoder: record.NewDecoder(m.Sale),
-		past: past{began: m.Now(), held: map[inventory.ID]inventory.Restored{}}}
+		past: past{began: m.Now(), held: map[inventory.ID]hold{}}}
 }
 
 // Into returns the callbacks by which a backend delivers to this replay. They return ctx's error once it has ended.
@@ -55,6 +64,9 @@ func (p *Replay) countStock() error {
 
 // Finish ends the replay, or on a standby the part of it that is past the leader's records so far.
 func (p *Replay) Finish() error {
+	if len(p.missing) > 0 {
+		return p.missing[0].fault
+	}
 	if err := p.restorePast(); err != nil {
 		return err
 	}
@@ -130,13 +142,13 @@ func (p *Replay) apply(seq uint64, b []byte) error {
 	switch r.Kind {
 	case record.KindDefinition, record.KindClock:
 	case record.KindTaken, record.KindReservation:
-		p.latest = max(p.latest, r.Request.Created)
-		if p.passes(r) {
-			return nil
-		}
-		return p.named(p.m.Inventory.RestoreTaken(restored(r)))
+		return p.taken(r)
 	case record.KindConfirmed, record.KindReleased, record.KindExpired:
-		return p.ended(r)
+		return p.ended(restored(r))
+	case record.KindReplaced:
+		return p.replaced(r)
+	case record.KindExtended, record.KindReduced, record.KindTakenAgain, record.KindReturned, record.KindChanged:
+		return p.changed(r)
 	default:
 		return p.drawRecord(r)
 	}
@@ -144,26 +156,87 @@ func (p *Replay) apply(seq uint64, b []byte) error {
 }
 
 func restored(r *record.Record) inventory.Restored {
-	return inventory.Restored{Request: &r.Request, State: r.State, AtMs: r.AtMs, Reference: r.Reference, Seq: r.Seq}
+	return inventory.Restored{Request: &r.Request, State: r.State, AtMs: r.AtMs, Reference: r.Reference, Seq: r.Seq,
+		Origin: originOf(r), ConfirmedMs: r.ConfirmedMs, Replaces: r.Replaces}
+}
+
+// originOf returns the change that the record is of; inventory.OriginReserve for others.
+func originOf(r *record.Record) inventory.Origin {
+	switch r.Kind {
+	case record.KindExtended:
+		return inventory.OriginExtend
+	case record.KindReduced:
+		if r.State == inventory.Confirmed {
+			return inventory.OriginReduceSold
+		}
+		return inventory.OriginReduce
+	case record.KindReplaced:
+		return inventory.OriginReplace
+	case record.KindTakenAgain:
+		return inventory.OriginAgain
+	case record.KindReturned:
+		return inventory.OriginReturn
+	}
+	return inventory.OriginReserve
+}
+
+// taken restores a new reservation, or the row of a checkpoint.
+func (p *Replay) taken(r *record.Record) error {
+	p.latest = max(p.latest, r.Request.Created)
+	if passed, err := p.passes(r); passed || err != nil {
+		return err
+	}
+	return p.named(p.m.Inventory.RestoreTaken(restored(r)))
 }
 
 // ended restores the end of a reservation. A checkpoint leaves out what ended long ago, and replay starts before the
-// checkpoint's end: up to there the released or expired reservation of a record may be missing. A confirmed one is
-// never left out, and later every reservation that ends must have been taken.
-func (p *Replay) ended(r *record.Record) error {
-	if forgotten, err := p.ends(r); forgotten || err != nil {
+// checkpoint's end: up to there the reservation of a record may be missing. A confirmed one is never forgotten. The
+// checkpoint may still lack its row, since it leaves out a changed one whose next row was made after the checkpoint
+// had begun; then the record of that change follows. Later every reservation that ends must have been taken.
+func (p *Replay) ended(o inventory.Restored) error {
+	if forgotten, err := p.ends(o); forgotten || err != nil {
 		return err
 	}
-	if r.State == inventory.Expired && r.AtMs == 0 { // version 1
-		if row := p.m.Inventory.Find(r.Request.ID); row != 0 {
+	if o.State == inventory.Expired && o.AtMs == 0 { // version 1
+		if row := p.m.Inventory.Find(o.Request.ID); row != 0 {
 			p.latest = max(p.latest, p.m.Inventory.Expires(row))
 		}
 	}
-	err := p.m.Inventory.RestoreEnded(restored(r))
-	if errors.Is(err, inventory.ErrNeverTaken) && p.seq <= p.end && r.State != inventory.Confirmed {
-		return nil
+	err := p.m.Inventory.RestoreEnded(o)
+	if !errors.Is(err, inventory.ErrNeverTaken) || p.seq > p.end {
+		return err
 	}
-	return err
+	if o.State == inventory.Confirmed {
+		p.missing = append(p.missing, missing{o.Request.ID, fmt.Errorf("record %d: %w", p.seq, err)})
+	}
+	return nil
+}
+
+// replaced restores a new reservation and the end of the one whose place it took. Each is judged for itself: a
+// checkpoint may have the outcome of one of them only.
+func (p *Replay) replaced(r *record.Record) error {
+	old := inventory.Request{ID: r.Replaces}
+	err := p.ended(inventory.Restored{Request: &old, State: inventory.Released, AtMs: r.AtMs, Seq: r.Seq})
+	if err != nil {
+		return err
+	}
+	return p.taken(r)
+}
+
+// changed restores a reservation as a change left it, or the row of a checkpoint for a changed one. Up to the
+// checkpoint's end a reservation that is not known may have been changed. Later only one that was forgotten may come
+// back, taken again by a leader that still knew it.
+func (p *Replay) changed(r *record.Record) error {
+	id := r.Request.ID
+	p.missing = slices.DeleteFunc(p.missing, func(m missing) bool { return m.id == id })
+	if _, held := p.past.held[id]; !held && p.seq > p.end && r.Kind != record.KindTakenAgain &&
+		p.m.Inventory.Find(id) == 0 {
+		return fmt.Errorf("reservation %x is %s but %w", id, r.Kind, inventory.ErrNeverTaken)
+	}
+	if passed, err := p.passes(r); passed || err != nil {
+		return err
+	}
+	return p.named(p.m.Inventory.RestoreChanged(restored(r)))
 }
 
 func (p *Replay) drawRecord(r *record.Record) error {

@@ -31,7 +31,7 @@ var families = []struct {
 	{"http_connections_limit", "Most open connections of the API.", nil},
 	{"turns", "Turns that are taken: requests that are being served.", nil},
 	{"turns_limit", "Turns that there are now. Their number follows the load; further requests wait.", nil},
-	{"turns_waiting_requests", "Requests that wait for a turn, by urgency: finishing (confirms, releases and reads of " +
+	{"turns_waiting_requests", "Requests that wait for a turn, by urgency: finishing (confirms, releases, changes and reads of " +
 		"one's own), buying, browsing, or refused (their refusal is held back).",
 		[]string{"urgency"}},
 	{"turn_wait_seconds", "Time that a request waited for its turn, of those that had to wait and were served.", nil},
