@@ -10,7 +10,6 @@ package seathold_test
 import (
 	"context"
 	"fmt"
-	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -52,7 +51,7 @@ func spell() time.Duration { return sized(200*time.Millisecond, time.Second) }
 func crowdSize() int       { return sized(1_000_000, 4_000_000) }
 
 // BenchmarkCore makes cycles in the core alone. A cycle reserves one ticket of each of one or three pools and confirms
-// the reservation. -cpu sets the number of goroutines.
+// the reservation. Then it measures each call by itself, in rounds. -cpu sets the number of goroutines.
 func BenchmarkCore(b *testing.B) {
 	accounts := sized(100_000, 4_000_000)
 	names := peers.NewNames(accounts)
@@ -65,6 +64,9 @@ func BenchmarkCore(b *testing.B) {
 			})
 		}
 	}
+	calls := peers.NewCalls(newCore(b, names, accounts), names, accounts, sized(20_000, 200_000))
+	runtime.GC()
+	peers.Contest(b, rounds(), calls.Contestants()...)
 	debug.FreeOSMemory()
 }
 
@@ -78,14 +80,12 @@ func cycles(b *testing.B, plan *peers.Plan, fresh func() peers.Cycler) {
 		b.StartTimer()
 		cost, err := plan.Run(s)
 		require.NoError(b, err)
-		all.Took, all.Mallocs, all.Bytes = all.Took+cost.Took, all.Mallocs+cost.Mallocs, all.Bytes+cost.Bytes
+		all.Add(cost)
 	}
 	n := b.N * plan.Cycles()
-	b.ReportAllocs()
 	b.ReportMetric(float64(n)/all.Took.Seconds(), "cycles/s")
 	b.ReportMetric(float64(all.Took.Nanoseconds())/float64(n), "ns/op")
-	b.ReportMetric(math.Floor(float64(all.Mallocs)/float64(n)), "allocs/op")
-	b.ReportMetric(math.Floor(float64(all.Bytes)/float64(n)), "B/op") // growing tables do not count
+	all.Report(b, n)
 }
 
 func newCore(b *testing.B, names peers.Names, accounts int) *peers.Core {

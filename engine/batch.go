@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/seathold/seathold/engine/internal/waits"
 	"github.com/seathold/seathold/engine/inventory"
 )
 
@@ -55,13 +56,13 @@ type Op struct {
 // about a second (see the package documentation). When ctx ends, the operations that are not decided yet are not begun,
 // and return its error.
 func (e *Engine) Batch(ctx context.Context, ops []Op) {
-	now, mayWait := e.counts.instant(), batchWait
+	now, mayWait := e.counts.instant(), waits.Batch
 	for i := range ops {
 		e.prefetchAhead(ops, i)
 		ops[i].began = now
-		ops[i].Result.wait = inventory.Wait{Limit: min(callWait, mayWait)}
+		ops[i].Result.wait = inventory.Wait{Limit: min(waits.Call, mayWait)}
 		e.decideOp(ctx, &ops[i])
-		mayWait = max(mayWait-e.waits.spent(&ops[i].Result.wait), leastWait)
+		mayWait = max(mayWait-e.waits.Spent(&ops[i].Result.wait), waits.Least)
 		now = e.counts.instant()
 		ops[i].until = now
 	}

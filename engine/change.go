@@ -265,7 +265,7 @@ func (e *Engine) change(ctx context.Context, id ID, r *Reservation,
 			r.Repeated = true
 			return seen, nil
 		case inventory.Moved, inventory.Known:
-			if !e.waits.again(&r.wait) {
+			if !e.waits.Again(&r.wait) {
 				return 0, r.refuse(Refusal{Code: Overloaded})
 			}
 			row = found.Row

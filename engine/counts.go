@@ -30,7 +30,8 @@ const (
 
 // String returns the call's name in Stats.
 func (c call) String() string {
-	return [calls]string{"reserve", "confirm", "release", "extend", "reduce", "return", "reservation", "account", "enter", "entry"}[c]
+	return [calls]string{"reserve", "confirm", "release", "extend", "reduce", "return", "reservation", "account", "enter",
+		"entry"}[c]
 }
 
 // The results of calls that are not refusals.

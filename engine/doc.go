@@ -1,25 +1,41 @@
 // Package engine holds, sells and takes back tickets of a sale for any number of concurrent callers, and acknowledges
-// nothing that a crash could undo. A program opens an [Engine] over a sale definition and a journal and calls
-// [Engine.Reserve], [Engine.Confirm] and [Engine.Release] from any number of goroutines. The server of this module is
-// one such program.
+// nothing that a crash could undo. A program opens an [Engine] over a sale definition and a journal and calls it from
+// any number of goroutines. The server of this module is one such program.
 //
 // # Words
 //
 // A programme is a family of sessions with an account cap of its own. A session is what people attend. A pool is the
 // countable stock of one session and price category. A reservation is the claim of one account on tickets of one or
-// more pools, one line a pool; it is held, and then confirmed, released or expired. A pack is a reservation that must
-// take a fixed number of different sessions. A phase is a sale period with its rules. An access slot is the window in
-// which a drawn account may buy in a phase. An account's ledger is its reservations and their totals. The journal is
-// the durable log of outcomes.
+// more pools, one line a pool; it is held, and then confirmed, released or expired; a confirmed one may later be
+// returned. A pack is a reservation that must take a fixed number of different sessions. A phase is a sale period with
+// its rules. An access slot is the window in which a drawn account may buy in a phase. An account's ledger is its
+// reservations and their totals. The journal is the durable log of outcomes.
+//
+// # Calls
+//
+// These calls have outcomes, one record of the journal each:
+//
+//   - [Engine.Reserve] holds tickets. With Request.Replaces it swaps one hold for another in one step: a basket is
+//     edited, and what both have is never on sale in between.
+//   - [Engine.Confirm] sells what is held. [Engine.ConfirmAgain] also takes the tickets of an expired hold once more
+//     and sells them in one step, if they can still be taken.
+//   - [Engine.Release] gives a hold back.
+//   - [Engine.Extend] moves the end of a hold to an instant, within Options.MaxHold.
+//   - [Engine.Reduce] keeps fewer tickets of a reservation, held or confirmed.
+//   - [Engine.Return] gives back what was sold. The places are on sale again or withheld, as the programme says.
+//
+// A hold whose time is over expires by itself, which is an outcome too. Each call names a result and not a step to it
+// (an end, what is kept), so that repeating it changes nothing. [Engine.Batch] makes many calls and waits for the
+// journal once.
 //
 // # Invariants
 //
 //   - I1 conservation. In every pool, capacity = available + held + sold + withheld, and none is negative. Never
 //     oversold.
-//   - I2 caps. No reservation makes held + confirmed exceed the account cap or the session limit then in force, however
-//     many requests race. What was rightly taken before a limit was lowered stays.
-//   - I3 one outcome. A reservation leaves held exactly once. Confirm, release and expiry may race; one wins, the
-//     others get a definite answer.
+//   - I2 caps. No reservation or change of one makes held + confirmed exceed the account cap or the session limit then
+//     in force, however many requests race. What was rightly taken before a limit was lowered stays.
+//   - I3 one outcome. A reservation leaves held exactly once, and confirmed at most once. Confirm, release, expiry,
+//     extend, reduce, replace and return may race; one wins at a time, the others get a definite answer.
 //   - I4 all or nothing. A reservation takes every line or none, and sums its lines per pool and per session first.
 //   - I5 acknowledged is durable. With durability sync, no answer and no read reveals an outcome that a crash at that
 //     instant could undo. A refusal for lack of stock or room may be returned at once.

@@ -53,7 +53,7 @@ var (
 func (e *Engine) newBallots() []*ballot.Ballot {
 	return ballot.New(&ballot.Host{Sale: e.sale, Inventory: e.inventory, Accounts: e.o.MaxAccounts,
 		Sync: e.o.Durability == Sync,
-		Now:  e.Now, Machine: e.o.MachineClock, Random: e.o.Random, Visible: e.visible, Pause: e.waits.pause,
+		Now:  e.Now, Machine: e.o.MachineClock, Random: e.o.Random, Visible: e.visible, Pause: e.waits.Pause,
 		Place: func(kind record.Kind, draw int, accountRow uint32, at time.Time) (seq uint64, ok bool) {
 			return e.inventory.Note(outcomes.NoteOf(kind, draw, accountRow, at.UnixMilli()))
 		}})

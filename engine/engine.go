@@ -9,6 +9,7 @@ import (
 
 	"github.com/seathold/seathold/engine/ballot"
 	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/internal/waits"
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/outcomes"
@@ -31,7 +32,7 @@ type Engine struct {
 	recovery Recovery
 
 	counts       *counts
-	waits        waits
+	waits        *waits.Waits
 	caughtUpAt   atomic.Int64 // when a standby last had all that the leader had made durable, in ns since counts.began
 	conservation conservationCheck
 
@@ -62,7 +63,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{sale: o.Sale, o: o, stop: make(chan struct{}), deposed: make(chan struct{}),
-		waits: waits{began: time.Now()}}
+		waits: waits.New()}
 	e.calendar = newCalendar(o.Sale)
 	e.rules = newRuleTexts(o.TTL)
 	v, err := inventory.New(e.inventoryConfig())
@@ -101,7 +102,7 @@ func (e *Engine) inventoryConfig() inventory.Config {
 	s := e.sale
 	c := inventory.Config{
 		MaxReservations: e.o.MaxReservations, MaxAccounts: e.o.MaxAccounts, ExpectAccounts: e.o.ExpectAccounts,
-		Journalled: e.o.Durability != None, Pause: e.waits.pause,
+		Journalled: e.o.Durability != None, Pause: e.waits.Pause,
 		Wake: func() { e.term.Load().writer.Wake() },
 	}
 	c.MaxNotes = min(e.o.MaxAccounts*len(s.Draws)+1024, 1<<30-1) // every account may enter every draw

@@ -84,7 +84,9 @@ type Options struct {
 
 	// Limits of the tables (I10).
 
-	MaxReservations int // default 33,554,432; each takes 120 bytes plus its share of the index
+	// MaxReservations is the room for reservations; default 33,554,432. Each takes 128 bytes plus its share of the index.
+	// Until the next start so does each change of one: extend, reduce, return, confirm again.
+	MaxReservations int
 	MaxAccounts     int // default 16,777,216
 	ExpectAccounts  int // initial size of the tables; they grow when needed
 

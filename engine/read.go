@@ -39,7 +39,7 @@ func (e *Engine) readReservation(ctx context.Context, id ID, r *Reservation) err
 		if row = e.inventory.Find(inventory.ID(id)); row == 0 {
 			return r.refuse(Refusal{Code: ReservationNotFound})
 		}
-		if !e.waits.again(&r.wait) {
+		if !e.waits.Again(&r.wait) {
 			return r.refuse(Refusal{Code: Overloaded})
 		}
 	}

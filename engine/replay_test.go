@@ -297,7 +297,6 @@ func TestDefinitionIsWrittenOnChange(t *testing.T) {
 // reservation that the checkpoint left out; a confirmation may not.
 func TestReplayRefusesIllegalRecords(t *testing.T) {
 	sale := cellSale(t, 1)
-	definition := record.DefinitionOf(sale)
 	at := saleStart.UnixMilli()
 	hold := inventory.Snapshot{ID: inventory.ID(idOf("a")), Account: "ann", State: engine.Held,
 		Lines: []inventory.Line{{Pool: 0, Quantity: 1}}, CreatedMs: at, AtMs: at, ExpiresMs: at + 1000}
@@ -314,11 +313,7 @@ func TestReplayRefusesIllegalRecords(t *testing.T) {
 	}
 	const never, twice = " but was never taken", "is taken again while it is "
 	released, confirmed, expired := end(engine.Released), end(engine.Confirmed), end(engine.Expired)
-	for name, c := range map[string]struct {
-		checkpoint []byte // of records up to 2; it may hold effects of records up to 4
-		records    [][]byte
-		want       string // "" for none
-	}{
+	for name, c := range map[string]replayCase{
 		"released, never taken":  {nil, [][]byte{released}, "record 2: reservation "},
 		"confirmed, never taken": {nil, [][]byte{confirmed}, never},
 		"expired, never taken":   {nil, [][]byte{expired}, never},
@@ -342,29 +337,53 @@ func TestReplayRefusesIllegalRecords(t *testing.T) {
 			"is released and then released"},
 		"taken again under a forgotten id": {row(engine.Expired, 1), [][]byte{nil, taken, confirmed}, ""},
 	} {
-		kept := newStore()
-		kept.place(definition.Append(nil, at))
-		for _, r := range c.records {
-			if r == nil {
-				r = definition.Append(nil, at)
-			}
-			kept.place(r)
-		}
-		if c.checkpoint != nil {
-			kept.checkpoints = []storedCheckpoint{{info: journal.CheckpointInfo{Start: 2, End: 4},
-				chunks: [][]byte{append(definition.AppendRow(nil, record.Stamp{AtMs: at, Seq: 1}), c.checkpoint...)}}}
-		}
-		s := sellerOn(sale, kept)
+		s := sellerOn(sale, c.journal(sale))
 		s.clock.set(saleStart)
-		err := s.start()
-		if c.want == "" {
-			require.NoError(t, err, name)
+		if c.replay(t, name, s) != nil {
 			require.NoError(t, s.e.Close())
-			continue
 		}
+	}
+}
+
+// replayCase is a journal: the definition, records from 2 on, and perhaps a checkpoint of the records up to 2 that may
+// hold effects of records up to 4.
+type replayCase struct {
+	checkpoint []byte   // rows after the definition; nil for no checkpoint
+	records    [][]byte // nil stands for a record that is about no reservation
+	want       string   // in the error; "" for none
+}
+
+func (c *replayCase) journal(sale *catalog.Sale) *store {
+	definition := record.DefinitionOf(sale)
+	at := saleStart.UnixMilli()
+	kept := newStore()
+	kept.place(definition.Append(nil, at))
+	for _, r := range c.records {
+		if r == nil {
+			r = definition.Append(nil, at)
+		}
+		kept.place(r)
+	}
+	if c.checkpoint != nil {
+		kept.checkpoints = []storedCheckpoint{{info: journal.CheckpointInfo{Start: 2, End: 4},
+			chunks: [][]byte{append(definition.AppendRow(nil, record.Stamp{AtMs: at, Seq: 1}), c.checkpoint...)}}}
+	}
+	return kept
+}
+
+// replay requires that the journal is replayed, or refused with the number of a record. Then it returns nil.
+func (c *replayCase) replay(t *testing.T, name string, s *seller) *seller {
+	err := s.start()
+	if c.want != "" {
 		require.ErrorContains(t, err, c.want, name)
 		require.ErrorContains(t, err, "record ", name)
+		return nil
 	}
+	require.NoError(t, err, name)
+	checked, err := s.e.CheckConservation(t.Context())
+	require.NoError(t, err, name)
+	require.Empty(t, checked.Problem, name)
+	return s
 }
 
 // A sale with fewer places than the journal has taken is refused without the number of a record: no record is wrong.

@@ -45,7 +45,7 @@ func (e *Engine) reserve(ctx context.Context, q *Request, r *Reservation) (seq u
 			if seq, decided, err := e.repeat(q, row, lines, unknown == nil, now, r); decided {
 				return seq, err
 			}
-			if !e.waits.again(&r.wait) {
+			if !e.waits.Again(&r.wait) {
 				return 0, r.refuse(Refusal{Code: Overloaded})
 			}
 			continue
@@ -64,7 +64,7 @@ func (e *Engine) reserve(ctx context.Context, q *Request, r *Reservation) (seq u
 		switch res := e.take(q, r, phase, now, old); res.Verdict {
 		case inventory.Known: // another call has just used the id
 		case inventory.Moved: // another call has just changed the reservation that this one replaces
-			if !e.waits.again(&r.wait) {
+			if !e.waits.Again(&r.wait) {
 				return 0, r.refuse(Refusal{Code: Overloaded})
 			}
 		default:

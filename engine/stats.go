@@ -18,8 +18,8 @@ type Stats struct {
 	Leads        bool
 	Epoch        uint64           // this leader's term number; 0 if the journal is not shared
 	StandbyLag   time.Duration    // on a standby: time since it last had all that the leader had made durable
-	Reservations map[State]uint64 // by state; nil on a standby
-	Expired      uint64           // reservations that expired
+	Reservations map[State]uint64 // by state: held, confirmed, released, returned, expired; nil on a standby
+	Expired      uint64           // reservations that expired, also those that were taken again since
 	Waits        WaitStats        // of calls for other callers
 	Accounts     int              // named by any reservation or entry so far
 	Tables       [3]TableFill     // the tables of limited size (I10)
@@ -39,7 +39,9 @@ type TableFill = inventory.Fill
 
 // CallStats are the results of the calls of one method. An operation of a batch counts like a call.
 type CallStats struct {
-	Call    string // `reserve`, `confirm`, `release`, `reservation`, `account`, `enter`, `entry`
+	// Call is `reserve`, `confirm`, `release`, `extend`, `reduce`, `return`, `reservation`, `account`, `enter` or `entry`.
+	// A replace counts as reserve, and a confirm again as confirm.
+	Call    string
 	Results []ResultCount
 	Engine  Durations // from the call to its answer, without waiting for the journal; empty unless Options.Timed
 	Journal Durations // waiting for the journal, of calls that had to wait; likewise
@@ -81,7 +83,7 @@ type SlotStats struct {
 // Stats returns the counts.
 func (e *Engine) Stats() Stats {
 	s := Stats{ClockAhead: e.o.Clock.Difference(), Leads: e.Leads(), Epoch: e.Epoch(), Expired: e.inventory.Expired(),
-		Waits:        WaitStats{Begun: e.waits.begun.Load(), TimedOut: e.waits.timedOut.Load()},
+		Waits:        WaitStats{Begun: e.waits.Begun(), TimedOut: e.waits.TimedOut()},
 		Accounts:     int(e.inventory.Accounts()) - 1,
 		Tables:       e.inventory.Fills(),
 		Reservations: e.counts.reservations(e.inventory), Slots: e.openSlots()}
@@ -129,19 +131,22 @@ func (c *counts) countBase(v *inventory.Inventory) {
 }
 
 // reservations returns the number of reservations of each state. A call's change is counted when the call is answered.
-// So a reservation may be counted as ended before it is counted as held, and the subtraction is clamped to 0.
+// So a reservation may be counted as ended before it is counted as held, and subtractions are clamped to 0. A
+// confirmation takes a reservation from those that are held, or from those that have expired: again says how many.
 func (c *counts) reservations(v *inventory.Inventory) map[State]uint64 {
 	base := c.base.Load()
 	if base == nil {
 		return nil
 	}
-	confirmed, released, expired := c.changed(callConfirm), c.changed(callRelease), v.Expired()
-	held := (*base)[Held] + c.changed(callReserve)
+	confirmed, again, returned := c.changed(callConfirm), v.TakenAgain(), c.changed(callReturn)
+	released, expired := c.changed(callRelease)+v.Replacements(), v.Expired()
+	less := func(all, ended uint64) uint64 { return all - min(all, ended) }
 	return map[State]uint64{
-		Held:      held - min(held, confirmed+released+expired),
-		Confirmed: (*base)[Confirmed] + confirmed,
+		Held:      less((*base)[Held]+c.changed(callReserve)+again, confirmed+released+expired),
+		Confirmed: less((*base)[Confirmed]+confirmed, returned),
 		Released:  (*base)[Released] + released,
-		Expired:   (*base)[Expired] + expired,
+		Returned:  (*base)[Returned] + returned,
+		Expired:   less((*base)[Expired]+expired, again),
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seathold/seathold/engine/internal/waits"
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/saleclock"
 	"github.com/seathold/seathold/engine/spec"
@@ -19,13 +20,13 @@ import (
 // from the call that wakes the writer.
 type stopped struct {
 	*inventory.Inventory
-	waits   *waits
+	waits   *waits.Waits
 	resume  chan struct{}
 	stalled sync.WaitGroup
 }
 
 func stopCaller(t *testing.T, busy time.Duration) *stopped {
-	s := &stopped{waits: &waits{began: time.Now()}, resume: make(chan struct{})}
+	s := &stopped{waits: waits.New(), resume: make(chan struct{})}
 	block := sync.OnceFunc(func() { <-s.resume })
 	v, err := inventory.New(inventory.Config{
 		Pools:    []inventory.PoolConfig{{Units: 1}, {Session: 1, Units: 5}},
@@ -33,7 +34,7 @@ func stopCaller(t *testing.T, busy time.Duration) *stopped {
 		Journalled: true, Wake: block,
 		Pause: func(w inventory.Wait) (inventory.Wait, bool) {
 			time.Sleep(busy) // the machine has other work
-			return s.waits.pause(w)
+			return s.waits.Pause(w)
 		},
 	})
 	require.NoError(t, err)
@@ -76,10 +77,10 @@ func TestWaitingForAStoppedCaller(t *testing.T) {
 				} {
 					begun++
 					waited := took(func() { require.True(t, wait(), what) })
-					require.GreaterOrEqual(t, waited, callWait, what)
-					require.LessOrEqual(t, waited, callWait+2*busy, what)
-					require.Equal(t, begun, s.waits.begun.Load(), what)
-					require.Equal(t, begun, s.waits.timedOut.Load(), what)
+					require.GreaterOrEqual(t, waited, waits.Call, what)
+					require.LessOrEqual(t, waited, waits.Call+2*busy, what)
+					require.Equal(t, begun, s.waits.Begun(), what)
+					require.Equal(t, begun, s.waits.TimedOut(), what)
 				}
 				require.Equal(t, 3, s.Stock(1).Available, "a wait left a trace")
 
@@ -90,7 +91,7 @@ func TestWaitingForAStoppedCaller(t *testing.T) {
 				rows, ok := s.Ledger(row, nil, nil)
 				require.True(t, ok)
 				require.Len(t, rows, 1)
-				require.Equal(t, begun, s.waits.begun.Load())
+				require.Equal(t, begun, s.waits.Begun())
 			})
 		})
 	}
@@ -106,7 +107,7 @@ func TestWaitsOfACallAddUp(t *testing.T) {
 		for range 3 {
 			require.Equal(t, inventory.Overloaded, s.Reserve(&q).Verdict)
 		}
-		require.Equal(t, callWait, time.Since(began))
+		require.Equal(t, waits.Call, time.Since(began))
 		close(s.resume)
 		s.stalled.Wait()
 	})
@@ -139,8 +140,8 @@ func TestWaitsOfABatchAddUp(t *testing.T) {
 		}
 		began := time.Now()
 		e.Batch(t.Context(), ops)
-		require.LessOrEqual(t, time.Since(began), batchWait+time.Duration(len(ops))*leastWait)
-		require.GreaterOrEqual(t, time.Since(began), batchWait)
+		require.LessOrEqual(t, time.Since(began), waits.Batch+time.Duration(len(ops))*waits.Least)
+		require.GreaterOrEqual(t, time.Since(began), waits.Batch)
 		for i := range ops {
 			require.Equal(t, &Refusal{Code: Overloaded}, ops[i].Err)
 		}

@@ -19,19 +19,38 @@ import (
 // drawnOperation is an operation that can be sent in a single call and in a batch.
 type drawnOperation struct{ op, id, members string }
 
-func drawOperation(dice *rand.Rand) drawnOperation {
-	o := drawnOperation{id: otherID(1 + dice.IntN(60))}
-	switch dice.IntN(6) {
-	case 0:
+// drawOperation draws an operation of a round, which begins at the instant. Ids are drawn of a window that moves with
+// the rounds, so that most are known and few have ended long ago.
+func drawOperation(dice *rand.Rand, round int, now time.Time) drawnOperation {
+	n := 1 + 3*round + dice.IntN(9)
+	o := drawnOperation{id: otherID(n)}
+	lines := func(most int) string { // mostly of the session that is the id's
+		session := []string{"ATH01", "SWM01", "SKI01", "JUD01", "GYM01", "SRF01", "XYZ99"}[dice.IntN(7)]
+		if dice.IntN(4) > 0 {
+			session = []string{"ATH01", "SWM01", "SKI01", "JUD01", "GYM01"}[n%5]
+		}
+		return fmt.Sprintf(`,"lines":[{"session":"%s","category":"A","quantity":%d}]`, session, dice.IntN(most+1))
+	}
+	switch dice.IntN(12) {
+	case 0, 1:
 		o.op, o.members = "confirm", []string{"", `,"reference":"pay \u00e9"`, `,"reference":"a\u0007b"`}[dice.IntN(3)]
-	case 1:
+		o.members += []string{"", `,"again":true`, `,"again":false`}[dice.IntN(3)]
+	case 2:
 		o.op = "release"
+	case 3, 4:
+		at := now.Add(time.Duration(dice.IntN(80)-10) * time.Minute)
+		o.op, o.members = "extend", `,"expires_at":"`+at.Format(time.RFC3339)+`"`
+	case 5, 6:
+		o.op, o.members = "reduce", lines(3)
+	case 7, 8:
+		o.op, o.members = "return", []string{"", `,"reference":"refund"`, `,"reference":"a\u0007b"`}[dice.IntN(3)]
 	default:
-		sessions := []string{"ATH01", "SWM01", "SKI01", "SRF01", "XYZ99"}
 		o.op = "reserve"
-		o.members = fmt.Sprintf(`,"account":"a%d"%s,"lines":[{"session":"%s","category":"A","quantity":%d}]`, dice.IntN(9),
-			[]string{"", `,"ttl_seconds":60`, `,"phase":"early"`, `,"phase":"packs"`}[dice.IntN(4)],
-			sessions[dice.IntN(len(sessions))], dice.IntN(6))
+		o.members = fmt.Sprintf(`,"account":"a%d-%d"%s%s`, n/16, n%4,
+			[]string{"", "", "", "", `,"ttl_seconds":60`, `,"phase":"early"`, `,"phase":"packs"`}[dice.IntN(7)], lines(5))
+		if dice.IntN(4) == 0 {
+			o.members += `,"replaces":"` + otherID(max(1, n-4*dice.IntN(3))) + `"`
+		}
 	}
 	return o
 }
@@ -70,12 +89,12 @@ func TestBatchMatchesSingleCalls(t *testing.T) {
 		return startWith(t, clock, newEngine(t, clock, func(o *engine.Options) { o.SweepEvery = -1 }), nil)
 	}
 	one, many := begin(), begin()
-	seen := map[int]int{}
-	for range 30 {
-		drawn := make([]drawnOperation, 1+dice.IntN(40))
+	seen, done := map[int]int{}, map[string]int{}
+	for round := range 30 {
+		drawn := make([]drawnOperation, 1+dice.IntN(60))
 		texts := make([]string, len(drawn))
 		for i := range drawn {
-			drawn[i] = drawOperation(dice)
+			drawn[i] = drawOperation(dice, round, one.clock.read())
 			texts[i] = drawn[i].json()
 		}
 		var got batchAnswer
@@ -85,12 +104,18 @@ func TestBatchMatchesSingleCalls(t *testing.T) {
 			want, result := o.alone(one), got.Results[i]
 			require.Equal(t, want.status, result.Status, texts[i])
 			require.Equal(t, string(want.body), string(result.Reservation)+string(result.Problem), texts[i])
-			seen[want.status]++
+			if seen[want.status]++; want.status < 300 {
+				done[o.op]++
+			}
 		}
-		step := time.Duration(dice.IntN(600)) * time.Second
+		step := time.Duration(dice.IntN(200)) * time.Second
 		one.clock.advance(step)
 		many.clock.advance(step)
 		require.Equal(t, one.engine.ExpireDue(), many.engine.ExpireDue())
+	}
+	t.Log(done, seen)
+	for _, op := range []string{"reserve", "confirm", "release", "extend", "reduce", "return"} {
+		require.NotZero(t, done[op], op)
 	}
 	for _, status := range []int{200, 201, 400, 403, 404, 409, 422} {
 		require.NotZero(t, seen[status], status)
@@ -190,12 +215,13 @@ func FuzzBatchDecoder(f *testing.F) {
 	var d, alone decoder
 	var ops []engine.Op
 	f.Fuzz(func(t *testing.T, members string, which uint8) {
-		if strings.Contains(members, "op") || strings.Contains(members, "id") && which%6 > 0 || strings.Contains(members, `\`) {
+		i := int(which) % (1 + len(changeCalls))
+		if strings.Contains(members, "op") || strings.Contains(members, "id") && i > 0 || strings.Contains(members, `\`) {
 			return // single calls have no op, and those about one reservation no id; an escape can spell both
 		}
 		name, id, single := "reserve", "", engine.Op{}
 		var want error
-		if i := int(which) % (1 + len(changeCalls)); i == 0 {
+		if i == 0 {
 			want = alone.reservation([]byte(`{`+members+`}`), &single.Request)
 			single.ID = single.Request.ID
 		} else {

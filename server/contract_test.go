@@ -17,7 +17,8 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 )
 
-// operation is a call of the document, with a request that succeeds. <id> is that of a held reservation.
+// operation is a call of the document, with a request that succeeds. <id> is that of a held reservation, or of a
+// confirmed one for returnTickets.
 type operation struct{ name, method, path, body string }
 
 func operations() []operation {
@@ -26,6 +27,9 @@ func operations() []operation {
 		{"readReservation", "GET", "/v1/reservations/<id>", ""},
 		{"confirm", "POST", "/v1/reservations/<id>/confirm", `{}`},
 		{"release", "POST", "/v1/reservations/<id>/release", `{}`},
+		{"extend", "POST", "/v1/reservations/<id>/extend", `{"expires_at":"2024-01-10T09:30:00Z"}`},
+		{"reduce", "POST", "/v1/reservations/<id>/reduce", `{"lines":[{"session":"JUD01","category":"A","quantity":1}]}`},
+		{"returnTickets", "POST", "/v1/reservations/<id>/return", `{}`},
 		{"batch", "POST", "/v1/batch", `{"operations":[{"op":"reserve","account":"b","lines":[` +
 			`{"session":"SWM01","category":"A","quantity":1}]}]}`},
 		{"listSessions", "GET", "/v1/sessions", ""},
@@ -40,7 +44,7 @@ func operations() []operation {
 // finishes reports whether the operation completes or shows what was begun, so that it is never refused for load.
 func (o operation) finishes() bool {
 	switch o.name {
-	case "readReservation", "confirm", "release", "readAccount":
+	case "readReservation", "confirm", "release", "extend", "reduce", "returnTickets", "readAccount":
 		return true
 	}
 	return false
@@ -80,7 +84,10 @@ func TestDocument(t *testing.T) {
 
 	for i, o := range operations() {
 		id := fmt.Sprintf("00000000-0000-4000-8000-%012d", i+1)
-		require.Equal(t, 201, f.reserveOne(id, "for-"+o.name, "JUD01", "1").status)
+		require.Equal(t, 201, f.reserveOne(id, "for-"+o.name, "JUD01", "2").status)
+		if o.name == "returnTickets" {
+			require.Equal(t, 200, f.post("/v1/reservations/"+id+"/confirm", "").status)
+		}
 		unsure := o.on(someID).path
 		o = o.on(id)
 		require.Less(t, f.call(o.method, o.path, o.body).status, 300, o.name)
@@ -103,6 +110,7 @@ func TestDocument(t *testing.T) {
 	leave()
 	broken.server.current.Store(broken.engine)
 	t.Run("refusals", refusals)
+	t.Run("refusals of changes", refusalsOfChanges)
 	t.Run("draws", drawAnswers)
 	requireAllSeen(t)
 }
@@ -149,15 +157,40 @@ func refusals(t *testing.T) {
 	}
 	require.Equal(t, "unknown_phase", f.get("/v1/stock?phase=gala").code())
 	require.Equal(t, "session_not_found", f.get("/v1/sessions/SWM99").code())
-	for _, action := range []string{"/confirm", "/release"} {
-		require.Equal(t, "reservation_not_found", f.post("/v1/reservations/"+otherID(9)+action, "").code())
-	}
 	require.Equal(t, "reservation_not_found", f.get("/v1/reservations/"+otherID(9)).code())
 	many := strings.Repeat(`{"session":"SWM01","category":"A","quantity":1},`, 31)
 	require.Equal(t, "too_many_lines", f.post("/v1/reservations",
 		`{"account":"a","lines":[`+strings.TrimSuffix(many, ",")+`]}`).code())
 	f.clock.set(instantOf(t, "2023-01-01T00:00:00Z"))
 	require.Equal(t, "phase_not_open", f.reserveOne(otherID(4), "a", "SWM01", "1").code())
+}
+
+// refusalsOfChanges causes the responses of the calls about one reservation that are refusals of the sale.
+func refusalsOfChanges(t *testing.T) {
+	f := start(t, nil)
+	for _, o := range operations() {
+		if id := otherID(9); o.finishes() && o.method == "POST" {
+			require.Equal(t, "reservation_not_found", f.post(o.on(id).path, o.body).code(), o.name)
+		}
+	}
+	one := `"lines":[{"session":"SWM01","category":"A","quantity":1}]`
+	require.Equal(t, "reservation_not_found",
+		f.post("/v1/reservations", `{"account":"a","replaces":"`+someID+`",`+one+`}`).code())
+	require.Equal(t, 201, f.post("/v1/reservations", `{"id":"`+someID+`","account":"a","ttl_seconds":60,`+one+`}`).status)
+	on := "/v1/reservations/" + someID
+	require.Equal(t, "reservation_held", f.post(on+"/return", "").code())
+	require.Equal(t, "hold_limit_exceeded", f.post(on+"/extend", `{"expires_at":"2024-01-11T00:00:00Z"}`).code())
+	two := `{"lines":[{"session":"SWM01","category":"A","quantity":2}]}`
+	require.Equal(t, "not_a_reduction", f.post(on+"/reduce", two).code())
+	require.Equal(t, "unknown_session", f.post(on+"/reduce", strings.ReplaceAll(two, "SWM01", "SWM99")).code())
+	many := strings.Repeat(`{"session":"SWM01","category":"A","quantity":1},`, 31)
+	tooMany := f.post(on+"/reduce", `{"lines":[`+strings.TrimSuffix(many, ",")+`]}`)
+	require.Equal(t, "too_many_lines", tooMany.code())
+	require.Equal(t, []any{"30", "31"}, []any{fmt.Sprint(tooMany.json["limit"]), fmt.Sprint(tooMany.json["requested"])})
+	f.clock.set(instantOf(t, "2024-01-15T00:00:00Z"))
+	require.Equal(t, "phase_required", f.post(on+"/confirm", `{"again":true}`).code())
+	f.clock.set(instantOf(t, "2024-01-20T00:00:00Z"))
+	require.Equal(t, "no_access_slot", f.post(on+"/confirm", `{"again":true}`).code())
 }
 
 func otherID(n int) string { return fmt.Sprintf("00000000-0000-4000-8000-%012d", n) }

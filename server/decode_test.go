@@ -125,7 +125,8 @@ func FuzzDecoder(f *testing.F) {
 		`{"account":"a","account":"b","lines":[]}`, `{"lines":[null],"account":"a"}`,
 		`{"account":"a","lines":[],"ttl_seconds":0}`,
 		`{"account":"a","lines":[],"replaces":"018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a77"}`,
-		`{"account":"a","lines":[],"replaces":"00000000-0000-0000-0000-000000000000"}`, `{"account":"a","lines":[],"replaces":""}`,
+		`{"account":"a","lines":[],"replaces":"00000000-0000-0000-0000-000000000000"}`,
+		`{"account":"a","lines":[],"replaces":""}`,
 		"{\"account\":\"\xff\",\"lines\":[]}", `{"account":"a","lines":[],"phase":""}`, strings.Repeat("[", 100),
 	} {
 		f.Add([]byte(body))

@@ -27,6 +27,7 @@ func TestExamples(t *testing.T) {
 	p.hold()
 	p.read()
 	p.batch()
+	p.change()
 	require.Empty(t, p.unplayed(), "examples that the test did not compare")
 }
 
@@ -114,8 +115,10 @@ func (p *played) compare(call string, status int, response string, a *answer) {
 
 // These are the reservations of the examples.
 const (
-	exampleHold  = "018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a77"
-	exampleBatch = "018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a78"
+	exampleHold   = "018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a77"
+	exampleBatch  = "018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a78"
+	exampleOld    = "018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a79" // replaced by the next
+	exampleChange = "018c1f6e-9d2f-7cc1-b8f6-1f0e4d9b2a80"
 )
 
 // draw plays a draw from the registration to the pack that its winner buys.
@@ -187,6 +190,38 @@ func (p *played) batch() {
 	p.clock.set(instantOf(p.t, "2023-11-30T09:05:00Z"))
 	p.play("batch", "three", 200, "three")
 	p.play("release", "empty", 200, "released", exampleBatch)
+}
+
+// change plays the changes of reservations: some in a batch, and one reservation from its exchange for another to its
+// return.
+func (p *played) change() {
+	p.t.Helper()
+	p.clock.set(instantOf(p.t, "2023-11-30T09:09:00Z"))
+	old := `{"id":"` + exampleOld + `","account":"carol","lines":[{"session":"ATH10","category":"A","quantity":2}]}`
+	require.Equal(p.t, 201, p.post("/v1/reservations", old).status)
+	for _, result := range p.send("batch", "changes").json["results"].([]any) {
+		require.EqualValues(p.t, "200", result.(map[string]any)["status"], result)
+	}
+	p.clock.set(instantOf(p.t, "2023-11-30T09:10:00Z"))
+	require.Equal(p.t, 201, p.send("reserve", "replacing").status)
+	p.play("extend", "bank", 200, "extended", exampleChange)
+	p.clock.set(instantOf(p.t, "2023-11-30T09:30:00Z"))
+	require.Equal(p.t, 200, p.post("/v1/reservations/"+exampleChange+"/confirm", `{"reference":"pay_9f3f"}`).status)
+	p.play("reduce", "fewer", 200, "reduced", exampleChange)
+	p.play("returnTickets", "refund", 200, "returned", exampleChange)
+	late := otherID(1)
+	require.Equal(p.t, 201, p.reserveOne(late, "dave", "ATH10", "1").status)
+	p.clock.advance(time.Hour)
+	sold := p.call("POST", "/v1/reservations/"+late+"/confirm",
+		string(must(json.Marshal(p.example("confirm request late")))(p.t)))
+	require.Equal(p.t, "confirmed", sold.json["state"], "%s", sold.body)
+}
+
+// send sends the example request of a call without variable segments.
+func (p *played) send(call, request string) *answer {
+	p.t.Helper()
+	return p.call(p.methods[call], p.paths[call],
+		string(must(json.Marshal(p.example(call+" request "+request)))(p.t)))
 }
 
 // TestExamplesOfRefusals checks that the example of each code is what the encoder makes of the example's facts.

@@ -6,8 +6,8 @@ import "time"
 const instantForm = "0000-00-00T00:00:00"
 
 // parseInstant reads a time in RFC 3339, in capital letters and with any offset. Digits beyond the millisecond are
-// dropped. It accepts no leap second. time.Parse accepts more (an hour of one digit, a comma for the point, an offset of
-// 24 hours) and allocates a Location for some offsets.
+// dropped. It accepts no leap second. time.Parse accepts more (an hour of one digit, a comma for the point, an offset
+// of 24 hours) and allocates a Location for some offsets.
 func parseInstant(text string) (at time.Time, ok bool) {
 	if len(text) <= len(instantForm) || !hasForm(text[:len(instantForm)], instantForm) {
 		return at, false

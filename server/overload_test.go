@@ -38,19 +38,24 @@ func (f *fixture) awaitWaiting(n int64) {
 	require.Eventually(f.t, func() bool { return f.server.turns.waiting.Load() == n }, patience, time.Millisecond)
 }
 
-// While new holds and lists are refused for load, confirms, releases, batches of them, and reads of one's own wait for
-// their turn and are served.
+// While new holds and lists are refused for load, confirms, releases, changes, batches of them, and reads of one's own
+// wait for their turn and are served.
 func TestConfirmIsNeverRefusedForLoad(t *testing.T) {
 	noLeaks(t)
 	f := start(t, func(o *Options) { o.MaxInFlight = 2 })
-	for i := range 4 {
+	for i := range 5 {
 		require.Equal(t, 201, f.reserveOne(otherID(i+1), "a", "SWM01", "1").status)
 	}
+	require.Equal(t, 200, f.post("/v1/reservations/"+otherID(5)+"/confirm", "").status)
 	leave := f.takeAllTurns()
 	finishing := []struct{ method, path, body string }{
 		{"POST", "/v1/reservations/" + otherID(1) + "/confirm", `{}`},
 		{"POST", "/v1/reservations/" + otherID(2) + "/release", ``},
 		{"POST", "/v1/batch", `{"operations":[{"op":"confirm","id":"` + otherID(3) + `"}]}`},
+		{"POST", "/v1/reservations/" + otherID(4) + "/extend", `{"expires_at":"2024-01-10T09:30:00Z"}`},
+		{"POST", "/v1/reservations/" + otherID(4) + "/reduce",
+			`{"lines":[{"session":"SWM01","category":"A","quantity":1}]}`},
+		{"POST", "/v1/reservations/" + otherID(5) + "/return", `{}`},
 		{"GET", "/v1/reservations/" + otherID(4), ""},
 		{"GET", "/v1/accounts/a", ""},
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,7 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestScenarios plays the files of testdata/scenarios, each on a new server. The lines of a file are executed in order:
+// TestScenarios plays the files of testdata/scenarios, each on a new server, and then once more on another one, where
+// every call that changes a reservation is the only operation of a batch. The lines of a file are executed in order:
 //
 //	clock 2024-01-10T09:00:00Z          the sale clock; "clock +17m" moves it
 //	POST /v1/reservations {…}           a request; <1> is a UUID that ends in 1
@@ -26,15 +28,21 @@ func TestScenarios(t *testing.T) {
 	files := must(filepath.Glob("testdata/scenarios/*.txt"))(t)
 	require.NotEmpty(t, files)
 	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			noLeaks(t)
-			s := &scenario{fixture: start(t, nil), file: file}
-			for n, line := range strings.Split(string(must(os.ReadFile(file))(t)), "\n") {
-				s.line = n + 1
-				s.play(strings.TrimSpace(shortID.ReplaceAllStringFunc(line, longID)))
+		for _, batched := range []bool{false, true} {
+			name := strings.TrimSuffix(filepath.Base(file), ".txt")
+			if batched {
+				name += " in batches"
 			}
-			require.Nil(t, s.answer, "%s ends with a request whose response is not checked", file)
-		})
+			t.Run(name, func(t *testing.T) {
+				noLeaks(t)
+				s := &scenario{fixture: start(t, nil), file: file, batched: batched}
+				for n, line := range strings.Split(string(must(os.ReadFile(file))(t)), "\n") {
+					s.line = n + 1
+					s.play(strings.TrimSpace(shortID.ReplaceAllStringFunc(line, longID)))
+				}
+				require.Nil(t, s.answer, "%s ends with a request whose response is not checked", file)
+			})
+		}
 	}
 }
 
@@ -46,9 +54,10 @@ func longID(short string) string {
 
 type scenario struct {
 	*fixture
-	file   string
-	line   int
-	answer *answer // to the last request, until it is checked
+	file    string
+	line    int
+	batched bool
+	answer  *answer // to the last request, until it is checked
 }
 
 func (s *scenario) play(line string) {
@@ -65,8 +74,55 @@ func (s *scenario) play(line string) {
 	default:
 		require.Nil(s.t, s.answer, "%s: the previous response was not checked", s.position())
 		path, body, _ := strings.Cut(rest, " ")
-		s.answer = s.call(word, path, strings.TrimSpace(body))
+		body = strings.TrimSpace(body)
+		if operation, ok := operationOf(word, path, body); ok && s.batched {
+			s.answer = s.onlyResult(s.call(word, "/v1/batch", `{"operations":[`+operation+`]}`))
+			return
+		}
+		s.answer = s.call(word, path, body)
 	}
+}
+
+var changePath = regexp.MustCompile(`^/v1/reservations(?:/([0-9a-f-]{36})/([a-z]+))?$`)
+
+// operationOf returns the operation of a batch that is the same as a call. There is none for other calls, nor for a
+// body that is no object.
+func operationOf(method, path, body string) (operation string, ok bool) {
+	parts := changePath.FindStringSubmatch(path)
+	if body == "" && (strings.HasSuffix(path, "/confirm") || strings.HasSuffix(path, "/release") ||
+		strings.HasSuffix(path, "/return")) {
+		body = "{}"
+	}
+	if parts == nil || method != http.MethodPost || !strings.HasPrefix(body, "{") || !json.Valid([]byte(body)) {
+		return "", false
+	}
+	members := `{"op":"reserve"`
+	if parts[1] != "" {
+		members = `{"id":"` + parts[1] + `","op":"` + parts[2] + `"`
+	}
+	if rest := strings.TrimSpace(body[1:]); rest != "}" {
+		members += ","
+	}
+	return members + body[1:], true
+}
+
+// onlyResult returns the answer that a single call would have had, from that of a batch of one operation.
+func (s *scenario) onlyResult(a *answer) *answer {
+	if where, found := a.json["where"].(string); found { // the batch was refused as a whole
+		a.json["where"] = strings.TrimPrefix(strings.TrimPrefix(where, "operations[0]"), ".")
+		if a.json["where"] == "" {
+			a.json["where"] = "body"
+		}
+		return a
+	}
+	require.Equal(s.t, 200, a.status, s.position())
+	result := a.json["results"].([]any)[0].(map[string]any)
+	single := &answer{status: must(strconv.Atoi(result["status"].(json.Number).String()))(s.t), body: a.body}
+	single.json, _ = result["reservation"].(map[string]any)
+	if single.status >= 400 {
+		single.json = result["problem"].(map[string]any)
+	}
+	return single
 }
 
 func (s *scenario) position() string { return s.file + ":" + strconv.Itoa(s.line) }

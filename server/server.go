@@ -67,8 +67,8 @@ type Options struct {
 	// MaxConnectionsPerAddress is the most connections of a listener from one address; default no such limit. It is for
 	// servers that buyers reach directly: a gateway has one address.
 	MaxConnectionsPerAddress int
-	// MaxInFlightPerKey is the most requests of one key that are served or wait; default no such limit. Confirms, releases,
-	// changes of a reservation and reads of one's own are counted and never refused.
+	// MaxInFlightPerKey is the most requests of one key that are served or wait; default no such limit. Confirms,
+	// releases, changes of a reservation and reads of one's own are counted and never refused.
 	MaxInFlightPerKey int
 	// MaxBuffered is the most bytes of bodies and answers that exceed 16 KiB, and of lists: default 256 MiB, at least
 	// LeastBuffered. Each connection takes about 40 KiB besides.

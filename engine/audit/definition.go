@@ -31,7 +31,7 @@ type auditedPool struct {
 	session  int
 	category string
 	units    int // capacity less withheld; 0 once the sale does not have the pool any more
-	taken    int
+	taken    int // also of returned tickets that are not on sale again
 }
 
 type auditedSession struct {
@@ -152,9 +152,7 @@ func (a *auditor) recount() {
 		a.pools[row].taken = 0
 	}
 	for _, r := range a.reservations {
-		if r.counts() {
-			a.count(r, 1)
-		}
+		a.count(r, 1)
 	}
 }
 

@@ -207,7 +207,7 @@ func (a *auditor) checkDraws() error {
 	return nil
 }
 
-// checkAccess checks that a reservation was made within its account's access slot.
+// checkAccess checks that a reservation was taken within its account's access slot.
 func (a *auditor) checkAccess(r *record.Record) {
 	p, id := &a.rules.sale.Phases[r.Request.Phase], uuid.UUID(r.Request.ID)
 	if p.Access != catalog.Slots {
@@ -219,11 +219,10 @@ func (a *auditor) checkAccess(r *record.Record) {
 		a.problem("access: reservation %s of account %s in phase %s, in which it has no slot", id, r.Request.Account, p.ID)
 		return
 	}
-	made := time.UnixMilli(r.Request.Created)
-	if opens, closes := p.Slot(int(d.entries[at].slot) - 1); made.Before(opens) || !made.Before(closes) {
-		a.problem("access: reservation %s of account %s in phase %s was made at %s; its slot is from %s to %s", id,
-			r.Request.Account,
-			p.ID, stamp(made), stamp(opens), stamp(closes))
+	taken := time.UnixMilli(r.AtMs)
+	if opens, closes := p.Slot(int(d.entries[at].slot) - 1); taken.Before(opens) || !taken.Before(closes) {
+		a.problem("access: reservation %s of account %s in phase %s was taken at %s; its slot is from %s to %s", id,
+			r.Request.Account, p.ID, stamp(taken), stamp(opens), stamp(closes))
 	}
 }
 

@@ -9,18 +9,18 @@ import (
 	"github.com/seathold/seathold/engine/record"
 )
 
-// checkPhase checks that a reservation was made while its phase was open, of sessions that the phase sells, and with as
-// many sessions as a pack must have.
+// checkPhase checks that a reservation was taken while its phase was open, of sessions that the phase sells, and with
+// as many sessions as a pack must have.
 func (a *auditor) checkPhase(r *record.Record) {
 	if a.rules.names {
 		return // the phase may have been another one then
 	}
 	sale, id := a.rules.sale, uuid.UUID(r.Request.ID)
 	p := &sale.Phases[r.Request.Phase]
-	made := time.UnixMilli(r.Request.Created)
-	if made.Before(p.OpensAt) || !made.Before(p.ClosesAt) {
-		a.problem("phase: reservation %s in phase %s was made at %s; the phase is open from %s to %s", id, p.ID, stamp(made),
-			stamp(p.OpensAt), stamp(p.ClosesAt))
+	taken := time.UnixMilli(r.AtMs)
+	if taken.Before(p.OpensAt) || !taken.Before(p.ClosesAt) {
+		a.problem("phase: reservation %s in phase %s was taken at %s; the phase is open from %s to %s", id, p.ID,
+			stamp(taken), stamp(p.OpensAt), stamp(p.ClosesAt))
 	}
 	sessions := map[int]bool{}
 	for _, l := range r.Request.Lines {

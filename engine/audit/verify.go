@@ -29,6 +29,8 @@ type Findings struct {
 	ByState      map[inventory.State]int // reservations
 	Held         int                     // tickets
 	Confirmed    int                     // tickets
+	Returned     int                     // tickets
+	Withheld     int                     // returned tickets whose places are not on sale again
 	Problems     []string                // the first 20 broken invariants, each with its number and its record
 	Broken       int                     // how many there are in all
 	Entries      []int                   // by draw of the last definition
@@ -42,6 +44,10 @@ const maxProblems = 20
 // runs draws again from their entries and their beacon. Every reservation must have the shape that its phase sells, and
 // must have been made while the phase was open, and within its account's slot where the phase has access slots.
 //
+// A change must follow from what the reservation was before it, and must leave all else of it as it was. A reservation
+// that takes the place of another, or is taken again, is judged like a new one; the one whose place is taken does not
+// count then. How far a hold may be extended is an option of the server, which a journal does not have.
+//
 // All of it is judged by the definition that was in force at the record, which the journal has. What was rightly taken
 // before a limit was lowered, or before a session moved to another programme, stays. What a checkpoint contains is the
 // base of all that follows: it must not be oversold, nor have more than its limits, or more than accounts had when the
@@ -54,9 +60,10 @@ const maxProblems = 20
 // The error is for a journal that cannot be read. Broken invariants are in the findings.
 func Verify(b journal.Reader, sale *catalog.Sale) (Findings, error) {
 	a := &auditor{given: sale, found: Findings{ByState: map[inventory.State]int{}},
-		reservations: map[uuid.UUID]*reservation{}, accounts: map[string]uint32{}, draws: map[string]*auditedDraw{},
+		reservations: map[uuid.UUID]*reservation{}, missing: map[uuid.UUID]uint64{}, draws: map[string]*auditedDraw{},
 		programmeRows: map[string]int{}, sessionRows: map[string]int{}, poolRows: map[record.Pool]int{},
-		groupRows: map[string]int{}, tickets: [2]map[ticketKey]int{{}, {}}}
+		groupRows: map[string]int{}, accountRows: map[string]int{}, phaseRows: map[string]int{},
+		tickets: [2]map[ticketKey]int{{}, {}}}
 	begin := func(c journal.CheckpointInfo) error { a.end = c.End; return nil }
 	recovered, err := b.Recover(record.Replay(begin, a.apply))
 	if err != nil {
@@ -77,14 +84,19 @@ func Verify(b journal.Reader, sale *catalog.Sale) (Findings, error) {
 
 // sumUp counts the reservations.
 func (a *auditor) sumUp() {
-	a.found.Reservations, a.found.Accounts = len(a.reservations), len(a.accounts)
+	a.found.Reservations, a.found.Accounts = len(a.reservations), len(a.accountRows)
 	for _, r := range a.reservations {
 		a.found.ByState[r.state]++
 		switch r.state {
 		case inventory.Held:
-			a.found.Held += r.tickets
+			a.found.Held += int(r.tickets)
 		case inventory.Confirmed:
-			a.found.Confirmed += r.tickets
+			a.found.Confirmed += int(r.tickets)
+		case inventory.Returned:
+			a.found.Returned += int(r.tickets)
+			if r.withheld() {
+				a.found.Withheld += int(r.tickets)
+			}
 		}
 	}
 }
@@ -96,9 +108,9 @@ type auditor struct {
 	seq, end     uint64 // end is the last record that the checkpoint may contain
 	strict       bool   // after end: every step must be legal
 	based        bool   // the state at end was checked
+	latest       int64  // ms: up to there, what has ended may be missing from the state at end
 	reservations map[uuid.UUID]*reservation
-	accounts     map[string]uint32
-	names        []string // of the accounts
+	missing      map[uuid.UUID]uint64 // confirmed up to end, by the record with the sequence, but not in the checkpoint
 	draws        map[string]*auditedDraw
 
 	rules         *rules // in force; nil before the first definition
@@ -106,10 +118,14 @@ type auditor struct {
 	sessions      []auditedSession
 	pools         []auditedPool
 	groups        []string
+	accounts      []string
+	phases        []string
 	programmeRows map[string]int
 	sessionRows   map[string]int
 	poolRows      map[record.Pool]int
 	groupRows     map[string]int
+	accountRows   map[string]int
+	phaseRows     map[string]int
 	tickets       [2]map[ticketKey]int // held and confirmed, by programme and by session
 }
 
@@ -121,26 +137,12 @@ func keyOf(account uint32, row int) ticketKey { return ticketKey(account)<<32 | 
 func (k ticketKey) row() int        { return int(uint32(k)) }
 func (k ticketKey) account() uint32 { return uint32(k >> 32) }
 
-type reservation struct {
-	state   inventory.State
-	seq     uint64 // of its last outcome; 0 if it is not known
-	expires int64
-	account uint32
-	tickets int
-	lines   []inventory.Line // by row of the pool
-}
+func (a *auditor) problem(format string, args ...any) { a.problemAt(a.seq, format, args...) }
 
-func (r *reservation) counts() bool {
-	return r.state == inventory.Held || r.state == inventory.Confirmed
-}
-
-// has reports whether the reservation's row in a checkpoint shows the outcome with the sequence already.
-func (r *reservation) has(seq uint64) bool { return seq <= r.seq }
-
-func (a *auditor) problem(format string, args ...any) {
+func (a *auditor) problemAt(seq uint64, format string, args ...any) {
 	a.found.Broken++
 	if len(a.found.Problems) < maxProblems {
-		a.found.Problems = append(a.found.Problems, fmt.Sprintf("record %d: ", a.seq)+fmt.Sprintf(format, args...))
+		a.found.Problems = append(a.found.Problems, fmt.Sprintf("record %d: ", seq)+fmt.Sprintf(format, args...))
 	}
 }
 
@@ -169,89 +171,23 @@ func (a *auditor) apply(seq uint64, b []byte) error {
 	if seq > 0 {
 		r.Seq = seq
 	}
+	if !a.strict {
+		a.latest = max(a.latest, r.AtMs)
+	}
 	switch r.Kind {
 	case record.KindClock:
 	case record.KindTaken, record.KindReservation, record.KindChanged:
 		a.take(r)
 	case record.KindConfirmed, record.KindReleased, record.KindExpired:
 		a.finish(r)
+	case record.KindExtended, record.KindReduced, record.KindTakenAgain, record.KindReturned:
+		a.change(r)
+	case record.KindReplaced:
+		a.replace(r)
 	default:
 		return a.drawRecord(r)
 	}
 	return nil
-}
-
-func (a *auditor) take(r *record.Record) {
-	id := uuid.UUID(r.Request.ID)
-	// An id is free again once its ended reservation was forgotten, which is some time after its expiry.
-	if before := a.reservations[id]; before != nil && (before.counts() || r.Request.Created <= before.expires) {
-		if a.strict && !before.has(r.Seq) {
-			a.problem("I9: reservation %s is taken twice", id)
-		}
-		return
-	}
-	account, ok := a.accounts[r.Request.Account]
-	if !ok {
-		account = uint32(len(a.accounts))
-		a.accounts[r.Request.Account] = account
-		a.names = append(a.names, r.Request.Account)
-	}
-	now := &reservation{state: r.State, seq: r.Seq, expires: r.Request.Expires, account: account,
-		lines: a.rowsOf(r.Request.Lines)}
-	a.reservations[id] = now
-	for _, l := range now.lines {
-		now.tickets += int(l.Quantity)
-	}
-	if now.state != inventory.Held {
-		a.checkEnd(now, r) // a row of a checkpoint
-	}
-	if now.counts() {
-		a.count(now, 1)
-		if a.strict {
-			a.check(now)
-			a.checkPhase(r)
-			a.checkAccess(r)
-		}
-	}
-}
-
-func (a *auditor) finish(r *record.Record) {
-	id := uuid.UUID(r.Request.ID)
-	now := a.reservations[id]
-	switch {
-	case now == nil && (a.strict || r.State == inventory.Confirmed): // a checkpoint leaves no confirmed one out
-		a.problem("I6: reservation %s is %s but was never taken", id, r.State)
-	case now == nil || now.has(r.Seq):
-	case now.state != inventory.Held && a.strict:
-		a.problem("I3: reservation %s is %s and then %s", id, now.state, r.State)
-	case now.state == inventory.Held:
-		a.checkEnd(now, r)
-		now.state, now.seq = r.State, r.Seq
-		if !now.counts() {
-			a.count(now, -1)
-		}
-	}
-}
-
-// checkEnd checks that the reservation ends on the right side of its expiry. Ends of version 1 have no instant, but for
-// confirmations.
-func (a *auditor) checkEnd(now *reservation, r *record.Record) {
-	over := r.AtMs >= now.expires
-	if r.AtMs != 0 && over != (r.State == inventory.Expired) {
-		a.problem("I3: reservation %s is %s at %s; its time is over at %s", uuid.UUID(r.Request.ID), r.State,
-			precise(r.AtMs), precise(now.expires))
-	}
-}
-
-// count adds the reservation's tickets, or takes them off.
-func (a *auditor) count(r *reservation, sign int) {
-	for _, l := range r.lines {
-		pool := &a.pools[l.Pool]
-		q := sign * int(l.Quantity)
-		pool.taken += q
-		a.tickets[byProgramme][keyOf(r.account, a.sessions[pool.session].programme)] += q
-		a.tickets[bySession][keyOf(r.account, pool.session)] += q
-	}
 }
 
 // check checks I1 and I2 for the pools, the programmes and the sessions of a reservation that was just taken. No
@@ -281,7 +217,7 @@ func (a *auditor) checkPools() {
 func (a *auditor) checkTickets(of int, key ticketKey, allowed int) {
 	name, limit := a.limit(of, key.row())
 	if has := a.tickets[of][key]; has > max(limit, allowed) {
-		a.problem("I2: account %s has %d tickets of %s, the limit is %d", a.names[key.account()], has, name, limit)
+		a.problem("I2: account %s has %d tickets of %s, the limit is %d", a.accounts[key.account()], has, name, limit)
 	}
 }
 
@@ -292,6 +228,8 @@ func (a *auditor) checkBase() {
 	}
 	a.based = true
 	a.checkPools()
+	a.checkMissing()
+	a.checkReplaced()
 	if a.rules.names {
 		return // what accounts had beyond the limits is not known
 	}

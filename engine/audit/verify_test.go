@@ -401,15 +401,20 @@ func TestVerifyJudgesRows(t *testing.T) {
 		state inventory.State
 		at    int64 // ms after the hold, which ends after 1000
 		want  string
+		flags uint8 // of a changed one
 	}{
-		{inventory.Confirmed, 999, ""},
-		{inventory.Confirmed, 1000, "is confirmed at"},
-		{inventory.Released, 999, ""},
-		{inventory.Released, 1001, "is released at"},
-		{inventory.Expired, 1000, ""},
-		{inventory.Expired, 999, "is expired at"},
-		{inventory.Held, 0, ""},
-		{inventory.Expired, -1, ""},
+		{inventory.Confirmed, 999, "", 0},
+		{inventory.Confirmed, 1000, "is confirmed at", 0},
+		{inventory.Confirmed, 1000, "", inventory.FlagReduced},
+		{inventory.Returned, 1000, "", inventory.FlagWithheld},
+		{inventory.Released, 999, "", 0},
+		{inventory.Released, 1001, "is released at", 0},
+		{inventory.Released, 1001, "is released at", inventory.FlagExtended},
+		{inventory.Expired, 1000, "", 0},
+		{inventory.Expired, 999, "is expired at", 0},
+		{inventory.Expired, 999, "is expired at", inventory.FlagExtended},
+		{inventory.Held, 0, "", 0},
+		{inventory.Expired, -1, "", 0},
 	} {
 		s := newStory(t)
 		r := s.reservation(1, "ann", 1, 0)
@@ -419,7 +424,8 @@ func TestVerifyJudgesRows(t *testing.T) {
 		}
 		d := record.DefinitionOf(s.sale)
 		s.checkpoint = d.AppendRow(nil, record.Stamp{AtMs: s.at, Seq: 1})
-		if late := r.State == inventory.Confirmed && r.AtMs >= r.ExpiresMs; late {
+		r.Flags = c.flags
+		if late := r.State == inventory.Confirmed && r.AtMs >= r.ExpiresMs; late && c.flags == 0 {
 			s.checkpoint = journal.AppendRecord(s.checkpoint, rowOfVersion1(&r))
 		} else {
 			s.checkpoint = record.AppendReservation(s.checkpoint, &r)

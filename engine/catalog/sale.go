@@ -50,8 +50,8 @@ type Programme struct {
 	Title      string
 	AccountCap int // tickets that one account may hold or have confirmed over all phases of the programme: 1 to 4095
 
-	// WithholdReturned keeps the places of returned reservations withheld. Without it they are on sale again. Only a return
-	// withholds: the tickets that a reduced reservation no longer has are always on sale again.
+	// WithholdReturned keeps the places of returned reservations withheld. Without it they are on sale again. Only a
+	// return withholds: the tickets that a reduced reservation no longer has are always on sale again.
 	WithholdReturned bool
 }
 

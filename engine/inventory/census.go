@@ -108,6 +108,9 @@ func (c *Census) add(row uint32, before, now State) {
 	}
 	r := c.v.reservations.at(row)
 	withheld := r.flags&FlagWithheld != 0
+	if now == Returned && !withheld {
+		return // it has no units of its own
+	}
 	if before.dead() && !(before == Returned && withheld) {
 		return
 	}
@@ -122,7 +125,7 @@ func (c *Census) add(row uint32, before, now State) {
 		if goes(before, withheld) && goes(now, withheld) {
 			p.gone += q
 		}
-		if mayBeGone(now, withheld) {
+		if r.mayBeGone(now) {
 			p.goneAtMost += q
 		}
 	}
@@ -133,9 +136,16 @@ func takes(s State, withheld bool) bool {
 	return s == Held || s == confirming || goes(s, withheld)
 }
 
-// mayBeGone reports whether the units of a reservation that is in the state now may have been gone a moment ago.
-func mayBeGone(now State, withheld bool) bool {
-	return now == confirming || now == yielding || now == superseded || goes(now, withheld)
+// mayBeGone reports whether the units of a row that is in the state now may have been gone a moment ago. Those of one
+// that is taken again are sold while it is pending.
+func (r *reservation) mayBeGone(now State) bool {
+	switch now {
+	case confirming, Confirmed, yielding, superseded:
+		return true
+	case pending:
+		return r.origin == OriginAgain
+	}
+	return now == Returned && r.flags&FlagWithheld != 0
 }
 
 // goes reports whether the units of a reservation in the state are sold, or withheld after their return.
@@ -306,7 +316,9 @@ func (v *Inventory) States() map[State]uint64 {
 		case confirming, releasing, expiring, yielding:
 			found[Held]++
 		case Held, Confirmed, Released, Returned, Expired:
-			found[state]++
+			if v.stands(Decided{row, state}) { // otherwise it was taken again, in another row
+				found[state]++
+			}
 		}
 	}
 	return found

@@ -179,6 +179,7 @@ func (v *Inventory) supersede(old Decided, row uint32, beyond []Line) Result {
 		v.details.at(old.Row).successor.Store(row)
 		from.state.Store(uint32(superseded))
 	}
+	unlink(r, old.Row, from.next.Load()) // so that a hold that is extended often does not lengthen its ledger
 	return Result{Verdict: Done, Row: row, Seq: seq}
 }
 

@@ -4,9 +4,10 @@
 // It keeps these invariants, numbered as everywhere in Seathold:
 //
 //   - I1 conservation. In every pool, capacity = available + held + sold + withheld, and none is negative.
-//   - I2 caps. No reservation makes held + confirmed exceed the account cap or the session limit then in force, however
-//     many requests race. What was rightly taken before a limit was lowered stays.
-//   - I3 one outcome. A reservation leaves held exactly once.
+//   - I2 caps. No reservation or change of one makes held + confirmed exceed the account cap or the session limit then
+//     in force, however many requests race. What was rightly taken before a limit was lowered stays.
+//   - I3 one outcome. A reservation leaves held exactly once, and confirmed at most once. Confirm, release, expiry,
+//     extend, reduce, replace and return may race; one wins at a time.
 //   - I4 all or nothing. A reservation takes every line or none, and sums its lines per pool and per session first.
 //   - I6 every prefix is legal. Stock and ledger room are taken before the record is placed, and given back after.
 //   - I7 linearizable. No request is refused because of a reservation that itself fails a moment later.
@@ -19,7 +20,7 @@
 //
 //   - a pool's word decides who gets its units (I1);
 //   - an account's head decides which reservations enter its ledger (I2);
-//   - a reservation's state decides how it ends (I3);
+//   - a reservation's state decides how it ends or changes (I3); of one that has expired, its successor decides;
 //   - the top of the stack decides the order in which outcomes are logged (I6);
 //   - a slot of the index decides who has an id (I9).
 //
@@ -42,7 +43,8 @@
 //   - The id must have been free then. An id in use stays in use, so an id that is free afterwards was free at that
 //     instant.
 //
-// A row is never used twice, so no compare-and-swap can mistake a new reservation for an old one. A reservation that
-// fails after it was published leaves its row as void. Only a race causes that: what can be foreseen is refused
-// before. A reservation that ended stays readable under its id until the engine forgets it at a restart.
+// A row is never used twice, and its content never changes, so no compare-and-swap can mistake a new reservation for an
+// old one. A reservation that changes gets another row (see change.go). A reservation that fails after it was published
+// leaves its row as void. Only a race causes that: what can be foreseen is refused before. A reservation that ended
+// stays readable under its id until the engine forgets it at a restart.
 package inventory

@@ -30,35 +30,49 @@ type Restored struct {
 // RestoreTaken restores a reservation that was taken, or the row of a checkpoint in whatever state it has. One whose
 // row has this outcome or a later one already stays as it is.
 func (v *Inventory) RestoreTaken(o Restored) error {
-	q := o.Request
-	if row := v.Find(q.ID); row != 0 {
-		again, err := v.takenAgain(row, &o)
-		if !again || err != nil {
+	old := v.Find(o.Request.ID)
+	if old != 0 {
+		if again, err := v.takenAgain(old, &o); !again || err != nil {
 			return err
 		}
-		// A void row passes its id on to the one that follows.
-		v.details.at(row).logged.Store(0)
-		v.reservations.at(row).state.Store(uint32(void))
+	}
+	row, err := v.restoreRow(&o, old)
+	if err != nil {
+		return err
+	}
+	seq := o.Seq
+	if o.State != Held {
+		seq = 0
+	}
+	if err := v.appear(row, seq, Held, old, superseded); err != nil || o.State == Held {
+		return err
+	}
+	return v.restoreEnd(row, &o)
+}
+
+// RestoreReplaced restores a reservation that was taken in the place of another one, and the end of that one. Readers
+// of a standby see both or neither. What a row has already stays as it is. The error is ErrNeverTaken if the replaced
+// one has no row; then nothing was restored.
+func (v *Inventory) RestoreReplaced(o Restored) error {
+	replaced := Restored{Request: &Request{ID: o.Replaces}, State: Released, AtMs: o.AtMs, Seq: o.Seq}
+	old := v.Find(o.Replaces)
+	if old == 0 || v.Find(o.Request.ID) != 0 || v.details.at(old).seq.Load() >= o.Seq ||
+		State(v.reservations.at(old).state.Load()) != Held {
+		if err := v.RestoreEnded(replaced); err != nil {
+			return err
+		}
+		return v.RestoreTaken(o)
 	}
 	row, err := v.restoreRow(&o, 0)
 	if err != nil {
 		return err
 	}
-	if v.counted {
-		if err := v.retake(nil, v.reservations.at(row)); err != nil {
-			return err
-		}
-	}
-	if o.State == Held {
-		v.restored(row, o.Seq, Held)
-		return nil
-	}
-	v.restored(row, 0, Held)
-	return v.restoreEnd(row, &o)
+	v.details.at(old).ended = o.AtMs
+	return v.appear(row, o.Seq, Held, old, Released)
 }
 
-// RestoreChanged restores a reservation as a change left it: with all of its content, so nothing needs to be known before
-// it. One whose row has this outcome or a later one already stays as it is. The error states what an outcome of the
+// RestoreChanged restores a reservation as a change left it: with all of its content, so nothing needs to be known
+// before it. One whose row has this outcome or a later one already stays as it is. The error states what an outcome of the
 // journal cannot change. With OriginReserve it is a row of a checkpoint, which is right whatever is known.
 func (v *Inventory) RestoreChanged(o Restored) error {
 	old := v.Find(o.Request.ID)
@@ -87,21 +101,35 @@ func (v *Inventory) RestoreChanged(o Restored) error {
 	if o.State == Confirmed || o.State == Returned {
 		d.ended, d.reference = o.ConfirmedMs, v.texts.put(o.Reference)
 	}
-	var from *reservation
+	return v.appear(row, o.Seq, o.State, old, superseded)
+}
+
+// appear gives a pending row its state, with the sequence of the outcome that led to it. The old row that it follows, 0
+// for none, ends. To readers of a standby both happen at once: as during the change itself, they wait while the old row
+// is yielding.
+func (v *Inventory) appear(row uint32, seq uint64, state State, old uint32, oldEnds State) error {
+	r, was := v.reservations.at(row), free
 	if old != 0 {
-		from = v.reservations.at(old)
+		from := v.reservations.at(old)
+		if was = State(from.state.Load()); !was.dead() {
+			from.state.Store(uint32(yielding))
+		}
 	}
 	if v.counted {
-		r.state.Store(uint32(o.State)) // whoever looks for the id finds the old row still
-		if err := v.retake(from, r); err != nil {
+		if err := v.retake(old, was, r, state); err != nil {
 			return err
 		}
 	}
-	v.restored(row, o.Seq, o.State)
-	if old != 0 {
-		v.details.at(old).successor.Store(row)
-		v.details.at(old).logged.Store(0)
-		from.state.Store(uint32(superseded))
+	v.restored(row, seq, state)
+	switch {
+	case old == 0:
+	case oldEnds == superseded:
+		d := v.details.at(old)
+		d.successor.Store(row)
+		d.logged.Store(0)
+		v.reservations.at(old).state.Store(uint32(superseded))
+	default:
+		v.restored(old, seq, oldEnds)
 	}
 	return nil
 }
@@ -139,12 +167,13 @@ func (v *Inventory) restoreRow(o *Restored, old uint32) (row uint32, err error) 
 	return row, nil
 }
 
-// retake moves the units of the old row, nil for none, to the new one, in the states that they have.
-func (v *Inventory) retake(old, now *reservation) error {
-	if old != nil {
-		v.countRow(old, -1)
+// retake moves the units of the old row, 0 for none, to the new one, in the states that they have. For a moment readers
+// of a standby may find them available.
+func (v *Inventory) retake(old uint32, was State, now *reservation, state State) error {
+	if old != 0 {
+		v.countRow(v.reservations.at(old), was, -1)
 	}
-	v.countRow(now, 1)
+	v.countRow(now, state, 1)
 	for i := range int(now.count) {
 		pool := v.lineAt(now, i).Pool
 		if available, _ := unpackPool(v.stock[pool].word.Load()); int32(available) < 0 {
@@ -155,30 +184,32 @@ func (v *Inventory) retake(old, now *reservation) error {
 	return nil
 }
 
-// countRow adds what a row takes to the stock, times sign.
-func (v *Inventory) countRow(r *reservation, sign int64) {
-	state := State(r.state.Load())
+// countRow adds what a row takes in a state to the stock, times sign.
+func (v *Inventory) countRow(r *reservation, state State, sign int64) {
 	taken, gone, withheld := r.takes(state)
 	for i := range int(r.count) {
 		l := v.lineAt(r, i)
 		p, q := &v.stock[l.Pool], uint64(sign*int64(l.Quantity))
-		if withheld {
-			p.withheld.Add(q)
+		if taken && sign > 0 {
+			p.word.Add(-q << 32) // before it is gone, and a row that yields is gone no more before: see Stock
 		}
 		if gone {
 			p.sold.Add(q)
 		}
-		if taken {
+		if withheld {
+			p.withheld.Add(q)
+		}
+		if taken && sign < 0 {
 			p.word.Add(-q << 32)
 		}
 	}
 }
 
-// takes reports whether a row in a decided state, or pending in a replay, has units: at all, as gone, as withheld.
+// takes reports whether a row in a decided state has units: at all, as gone, as withheld.
 func (r *reservation) takes(s State) (taken, gone, withheld bool) {
 	withheld = s == Returned && r.flags&FlagWithheld != 0
 	gone = s == Confirmed || withheld
-	return gone || s == Held || s == pending, gone, withheld
+	return gone || s == Held, gone, withheld
 }
 
 // restored sets the state of a row, and the sequence of the outcome that led to it.

@@ -213,14 +213,26 @@ func (p *Replay) ended(o inventory.Restored) error {
 }
 
 // replaced restores a new reservation and the end of the one whose place it took. Each is judged for itself: a
-// checkpoint may have the outcome of one of them only.
+// checkpoint may have the outcome of one of them only, and one may be of the past.
 func (p *Replay) replaced(r *record.Record) error {
-	old := inventory.Request{ID: r.Replaces}
-	err := p.ended(inventory.Restored{Request: &old, State: inventory.Released, AtMs: r.AtMs, Seq: r.Seq})
+	p.latest = max(p.latest, r.Request.Created)
+	old := inventory.Restored{Request: &inventory.Request{ID: r.Replaces}, State: inventory.Released, AtMs: r.AtMs,
+		Seq: r.Seq}
+	forgotten, err := p.ends(old)
 	if err != nil {
 		return err
 	}
-	return p.taken(r)
+	gone := forgotten || p.seq <= p.end && p.m.Inventory.Find(r.Replaces) == 0
+	passed, err := p.passes(r)
+	switch {
+	case err != nil || passed && gone:
+		return err
+	case passed:
+		return p.m.Inventory.RestoreEnded(old)
+	case gone:
+		return p.named(p.m.Inventory.RestoreTaken(restored(r)))
+	}
+	return p.named(p.m.Inventory.RestoreReplaced(restored(r)))
 }
 
 // changed restores a reservation as a change left it, or the row of a checkpoint for a changed one. Up to the

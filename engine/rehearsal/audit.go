@@ -220,6 +220,7 @@ func (a *findings) compare(found *audit.Findings, r *Report) {
 		{"confirmed reservations", found.ByState[engine.Confirmed], sum.Confirmed},
 		{"released reservations", found.ByState[engine.Released], sum.Released},
 		{"expired reservations", found.ByState[engine.Expired], sum.Expired},
+		{"returned reservations", found.ByState[engine.Returned], 0},
 		{"reservations held", found.ByState[engine.Held], 0},
 		{"tickets confirmed", found.Confirmed, sum.Tickets},
 	} {

@@ -143,16 +143,19 @@ func TestJournalAuditFindsDamage(t *testing.T) { // I1, I3
 	report := run(t, journalled(t, mine, o))
 	o.Seed = 2
 	run(t, journalled(t, other, o))
-	check := func(dir string, sale *catalog.Sale) findings {
+	verify := func(dir string, sale *catalog.Sale) audit.Findings {
 		b, err := embedded.OpenReadOnly(dir)
 		require.NoError(t, err)
 		found, err := audit.Verify(redefined{b, record.DefinitionOf(sale)}, nil)
 		require.NoError(t, err)
 		require.NoError(t, b.Close())
-		var a findings
+		return found
+	}
+	compare := func(found audit.Findings) (a findings) {
 		a.compare(&found, report)
 		return a
 	}
+	check := func(dir string, sale *catalog.Sale) findings { return compare(verify(dir, sale)) }
 	require.Empty(t, check(mine, scaled(sale, MinScale)).Problems)
 	sold := check(mine, oversold(scaled(sale, MinScale)))
 	require.NotZero(t, sold.Broken)
@@ -160,4 +163,8 @@ func TestJournalAuditFindsDamage(t *testing.T) { // I1, I3
 	exchanged := check(other, scaled(sale, MinScale))
 	require.NotZero(t, exchanged.Broken)
 	require.Contains(t, exchanged.Problems[0], "I3: the journal has")
+	returned := verify(mine, scaled(sale, MinScale))
+	returned.ByState[engine.Returned] = 1
+	require.Equal(t, []string{"I3: the journal has 1 returned reservations, the buyers counted 0"},
+		compare(returned).Problems)
 }

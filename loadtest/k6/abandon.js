@@ -1,10 +1,12 @@
 // Abandoned baskets: most holds expire unpaid, and their tickets become available again. An expired hold cannot be
-// confirmed; the others can.
-import { check, sleep } from 'k6';
+// confirmed; the others can. Some buyers extend their hold while the bank thinks, and then pay, or abandon it after all.
+// Some banks answer too late, and the buyer takes the tickets again.
+import { check } from 'k6';
 import exec from 'k6/execution';
 import { account, afterwards, audit as auditSale, remember } from './audit.js';
+import { Hold } from './ends.js';
 import { summary } from './report.js';
-import { confirm, id, onSale, pick, read, reserve, short, thresholds, upTo } from './sale.js';
+import { confirm, confirmAgain, id, onSale, pick, read, reserve, short, thresholds, upTo } from './sale.js';
 
 const users = short ? 150 : 1500;
 const accounts = short ? 500 : 10000;
@@ -23,7 +25,11 @@ export const options = {
     'latency{call:reserve}': [short ? 'p(99)<2000' : 'p(99)<500'],
     'results{call:confirm,code:reservation_expired}': ['count>0'],
     'results{call:confirm,code:ok}': ['count>0'],
-  }),
+    'results{call:confirm_again,code:ok}': ['count>0'],
+    'results{call:extend,code:ok}': ['count>0'],
+    audit_ends: ['count>0'],
+    audit_wrong_ends: ['count==0'],
+  }, ['confirm_again', 'extend']),
 };
 
 export function setup() {
@@ -32,6 +38,7 @@ export function setup() {
 
 export default function (sessions) {
   const s = pick(sessions);
+  const sent = Date.now();
   const r = reserve({
     id: id(), account: account(exec.scenario.iterationInTest % accounts), ttl_seconds: 1,
     lines: [{ session: s.session, category: pick(s.categories), quantity: upTo(2) }],
@@ -40,16 +47,63 @@ export default function (sessions) {
     check(r, { 'a refusal names its rule': () => r.status >= 400 && r.code !== 'other' });
     return;
   }
-  if (Math.random() < 0.2) {
-    const c = confirm(r.body.id);
-    if (c.ok) {
-      remember(r.body.id);
-    }
+  const hold = new Hold(r.body, sent);
+  const fate = Math.random();
+  if (fate < 0.2) {
+    pay(hold);
+  } else if (fate < 0.6) {
+    awaitBank(hold);
+  } else {
+    abandon(hold, r.body);
+  }
+}
+
+// pay confirms the hold, whose time may be over on a slow machine.
+function pay(hold) {
+  const sent = Date.now();
+  const c = confirm(hold.id);
+  if (check(c, { 'a hold is confirmed or has expired': () => c.ok || c.code === 'reservation_expired' })) {
+    hold.saw(c.ok, sent);
+  }
+  if (c.ok) {
+    remember(c.body);
+  }
+}
+
+// awaitBank extends the hold. It must live beyond the end that it had first.
+function awaitBank(hold) {
+  const first = hold.end;
+  const e = hold.extend(1000 * upTo(2));
+  if (!e.ok) {
+    check(e, { 'only an expired hold cannot be extended': () => e.code === 'reservation_expired' });
     return;
   }
-  sleep(1.1);
-  const late = confirm(r.body.id);
-  check(late, { 'an expired hold cannot be confirmed': () => late.code === 'reservation_expired' });
+  check(e, { 'an extended hold has its new end': () => Date.parse(e.body.expires_at) === hold.end && e.body.state === 'held' });
+  hold.sleepBeyond(first);
+  const sent = Date.now();
+  hold.saw(read(`/v1/reservations/${hold.id}`).state === 'held', sent);
+  if (Math.random() < 0.5) {
+    pay(hold);
+    return;
+  }
+  abandon(hold, e.body);
+}
+
+// abandon does not confirm the hold until its time is over. Then some take its tickets again. held is the hold's
+// reservation.
+function abandon(hold, held) {
+  hold.sleepBeyond(hold.end);
+  const sent = Date.now();
+  const late = confirm(hold.id);
+  hold.saw(late.ok, sent);
+  if (!check(late, { 'an expired hold cannot be confirmed': () => late.code === 'reservation_expired' })) {
+    return;
+  }
+  const again = late.body.can_take_again && Math.random() < 0.2 ? confirmAgain(hold.id) : null;
+  if (again !== null) {
+    check(again, { 'what can be taken again is confirmed': () => again.ok && again.body.state === 'confirmed' });
+  }
+  remember(again !== null && again.ok ? again.body : { ...held, state: 'expired' });
 }
 
 export function teardown(sessions) {

@@ -1,25 +1,33 @@
 // The audit checks through the API, after the load, what must be true of every sale: no pool is oversold (I1), no cap
-// is exceeded (I2), and every acknowledged confirmation still exists (I5).
+// is exceeded (I2), and every acknowledged outcome still exists (I5).
 //
-// k6 shares no memory between its virtual users, so each user remembers its own acknowledged confirmations and checks
-// them itself. The audit is a scenario that runs once in each user after the load. k6 reuses the users of the load,
-// which never has more of them than the audit.
+// k6 shares no memory between its virtual users, so each user remembers what was acknowledged to it and checks that
+// itself. The audit is a scenario that runs once in each user after the load. k6 reuses the users of the load, which
+// never has more of them than the audit.
 import exec from 'k6/execution';
 import { Counter } from 'k6/metrics';
 import { read, readAll, run } from './sale.js';
 
 const pools = new Counter('audit_pools'); // checked
 const ledgers = new Counter('audit_ledgers'); // checked
-const confirms = new Counter('audit_confirms'); // checked
+const outcomes = new Counter('audit_outcomes'); // checked
+const shared = new Counter('audit_shared'); // pools checked
 const oversold = new Counter('audit_oversold'); // tickets
 const overCap = new Counter('audit_over_cap'); // tickets
-const lost = new Counter('audit_lost_confirms');
+const lost = new Counter('audit_lost'); // outcomes
+const unshared = new Counter('audit_unshared'); // tickets
 
 const sessionLimit = Number(__ENV.SESSION_LIMIT || 6);
-const acknowledged = []; // ids whose confirmation this user received
+const acknowledged = {}; // by id: what this user last learned of a reservation
 
-export function remember(id) {
-  acknowledged.push(id);
+// remember notes the reservation of an answer. Until the next remember of the same id nothing changes it any more.
+export function remember(reservation) {
+  acknowledged[reservation.id] = outcome(reservation);
+}
+
+// outcome is a text of what the audit compares.
+function outcome(r) {
+  return `${r.state}, until ${r.expires_at}: ${r.lines.map((l) => `${l.quantity} ${l.session} ${l.category}`).join(', ')}`;
 }
 
 // account returns the name of the n-th buyer of this run.
@@ -47,11 +55,36 @@ export function audit() {
   for (const r of readAll(mine)) {
     auditLedger(r.body);
   }
-  readAll(acknowledged.map((id) => `/v1/reservations/${id}`)).forEach((r, i) => {
-    confirms.add(1);
-    if (r.status !== 200 || r.body.state !== 'confirmed') {
+  const ids = Object.keys(acknowledged);
+  readAll(ids.map((id) => `/v1/reservations/${id}`)).forEach((r, i) => {
+    outcomes.add(1);
+    const now = r.status === 200 ? outcome(r.body) : r.status;
+    if (now !== acknowledged[ids[i]]) {
       lost.add(1);
-      console.error(`confirmed ${acknowledged[i]} is now ${r.status} ${r.body && r.body.state}`);
+      console.error(`I5: ${ids[i]} was ${acknowledged[ids[i]]}, and is now ${now}`);
+    }
+  });
+}
+
+// auditShares checks that every place of the session that is taken belongs to one reservation: the ledgers of this run
+// have as many tickets of each pool as were taken since before, which is the session as it was then. No others may buy.
+export function auditShares(before, accounts) {
+  const tickets = {}; // by category and state
+  const ledgers = Array.from({ length: accounts }, (_, n) => `/v1/accounts/${account(n)}`);
+  for (const r of readAll(ledgers)) {
+    for (const { state, lines } of r.body.reservations) {
+      for (const l of lines.filter((l) => l.session === before.session)) {
+        tickets[`${l.category} ${state}`] = (tickets[`${l.category} ${state}`] || 0) + l.quantity;
+      }
+    }
+  }
+  read(`/v1/sessions/${before.session}`).pools.forEach((p, i) => {
+    shared.add(1);
+    const held = p.held - before.pools[i].held - (tickets[`${p.category} held`] || 0);
+    const sold = p.sold - before.pools[i].sold - (tickets[`${p.category} confirmed`] || 0);
+    if (held !== 0 || sold !== 0) {
+      unshared.add(Math.abs(held) + Math.abs(sold));
+      console.error(`${before.session} ${p.category}: the ledgers lack ${held} held tickets and ${sold} sold ones`);
     }
   });
 }

@@ -38,7 +38,7 @@ export default function (hot) {
   if (r.ok && Math.random() < 0.8) {
     const c = confirm(r.body.id);
     if (check(c, { 'a held reservation can be confirmed': () => c.ok && c.body.state === 'confirmed' })) {
-      remember(r.body.id);
+      remember(c.body);
     }
   } else if (!r.ok) {
     check(r, { 'the refusal is sold_out or a limit': () => ['sold_out', 'session_limit_exceeded', 'account_cap_exceeded'].includes(r.code) });

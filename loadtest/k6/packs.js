@@ -50,7 +50,7 @@ export default function (sessions) {
       sleep(0.02 + Math.random() * 0.1);
       const c = confirm(r.body.id);
       if (check(c, { 'a held pack can be confirmed': () => c.ok && c.body.state === 'confirmed' })) {
-        remember(r.body.id);
+        remember(c.body);
       }
       return;
     }

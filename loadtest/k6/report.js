@@ -24,10 +24,10 @@ function resultsOf(data) {
 }
 
 function latenciesOf(data) {
-  return ['reserve', 'confirm', 'release']
-    .map((call) => [call, data.metrics[`latency{call:${call}}`]])
-    .filter(([, m]) => m && m.values.max > 0)
-    .map(([call, m]) => [call, ms(m.values.med), ms(m.values['p(95)']), ms(m.values['p(99)']), ms(m.values.max)]);
+  return Object.entries(data.metrics)
+    .map(([name, m]) => [name.match(/^latency\{call:(\w+)\}$/), m.values])
+    .filter(([name, of]) => name && of.max > 0)
+    .map(([name, of]) => [name[1], ms(of.med), ms(of['p(95)']), ms(of['p(99)']), ms(of.max)]);
 }
 
 function auditOf(data) {
@@ -36,10 +36,16 @@ function auditOf(data) {
   const audit = [
     row('no pool is oversold (I1)', 'audit_pools', 'pools', 'audit_oversold'),
     row('no cap is exceeded (I2)', 'audit_ledgers', 'ledgers', 'audit_over_cap'),
-    row('every acknowledged confirmation exists (I5)', 'audit_confirms', 'confirmations', 'audit_lost_confirms'),
+    row('every acknowledged outcome exists (I5)', 'audit_outcomes', 'reservations', 'audit_lost'),
   ];
-  if (value(data, 'audit_confirms', 'count') === 0 && value(data, 'results{call:confirm,code:ok}', 'count') === 0) {
-    audit[2][3] = 'yes'; // there was no confirmation to check
+  if (value(data, 'audit_outcomes', 'count') === 0 && value(data, 'results{call:confirm,code:ok}', 'count') === 0) {
+    audit[2][3] = 'yes'; // there was no outcome to check
+  }
+  if (data.metrics.audit_shared) {
+    audit.push(row('every place is available or of one reservation', 'audit_shared', 'pools', 'audit_unshared'));
+  }
+  if (data.metrics.audit_ends) {
+    audit.push(row('every extended hold ended at its end', 'audit_ends', 'holds', 'audit_wrong_ends'));
   }
   return audit;
 }

@@ -50,7 +50,7 @@ export default function (hot) {
   for (let i = upTo(3); i > 0; i--) {
     const c = confirm(request.id);
     if (check(c, { 'a confirmation can be repeated': () => c.ok && c.body.state === 'confirmed' }) && i === 1) {
-      remember(request.id);
+      remember(c.body);
     }
   }
 }

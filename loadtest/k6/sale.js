@@ -19,13 +19,14 @@ export const latency = new Trend('latency', true); // ms; tags: call, code
 export const failed = new Rate('failed'); // calls without a valid answer
 
 // All codes that the report shows. k6 keeps a count for each because of a threshold that always holds.
-const calls = ['reserve', 'confirm', 'release'];
 const codes = ['ok', 'repeated', 'sold_out', 'account_cap_exceeded', 'session_limit_exceeded', 'id_reused',
-  'reservation_expired', 'reservation_released', 'reservation_confirmed', 'reservation_not_found', 'overloaded',
-  'journal_unavailable', 'not_leader', 'unreachable', 'other'];
+  'reservation_held', 'reservation_expired', 'reservation_released', 'reservation_confirmed', 'reservation_returned',
+  'reservation_not_found', 'hold_limit_exceeded', 'not_a_reduction', 'overloaded', 'journal_unavailable', 'not_leader',
+  'unreachable', 'other'];
 
-// thresholds adds the thresholds of a scenario to the common ones.
-export function thresholds(own) {
+// thresholds adds the thresholds of a scenario to the common ones. The scenario makes the calls reserve, confirm,
+// release and those in changes.
+export function thresholds(own, changes = []) {
   const all = {
     failed: ['rate<0.001'],
     checks: ['rate==1'],
@@ -33,9 +34,9 @@ export function thresholds(own) {
     audit_ledgers: ['count>0'],
     audit_oversold: ['count==0'],
     audit_over_cap: ['count==0'],
-    audit_lost_confirms: ['count==0'],
+    audit_lost: ['count==0'],
   };
-  for (const call of calls) {
+  for (const call of ['reserve', 'confirm', 'release', ...changes]) {
     all[`latency{call:${call}}`] = ['p(99)>=0'];
     for (const code of codes) {
       all[`results{call:${call},code:${code}}`] = ['count>=0'];
@@ -53,7 +54,7 @@ function codeOf(r) {
     return 'ok';
   }
   if (r.status === 200) {
-    return 'repeated'; // of a reservation; confirm and release do not report repetitions
+    return 'repeated'; // of a reservation; the other calls do not report repetitions
   }
   const code = r.json('code');
   if (codes.includes(code)) {
@@ -66,7 +67,7 @@ function codeOf(r) {
 // answer counts the result of a call and returns it.
 function answer(call, r) {
   let code = codeOf(r);
-  if (code === 'repeated' && call !== 'reserve') {
+  if (code === 'repeated' && call !== 'reserve' && call !== 'replace') {
     code = 'ok';
   }
   results.add(1, { call, code });
@@ -80,7 +81,8 @@ export function id() {
 }
 
 export function reserve(request) {
-  return answer('reserve', http.post(`${api}/v1/reservations`, JSON.stringify(request), { headers, tags: { name: 'reserve' } }));
+  const call = request.replaces ? 'replace' : 'reserve';
+  return answer(call, http.post(`${api}/v1/reservations`, JSON.stringify(request), { headers, tags: { name: call } }));
 }
 
 // reserveAtOnce sends the same request several times, over several connections, and returns all answers.
@@ -93,12 +95,38 @@ export function reserveAtOnce(request, times) {
   return http.batch(all).map((r) => answer('reserve', r));
 }
 
+// change makes a call about the reservation with the id. The report shows it as name.
+function change(call, id, body, name = call) {
+  const text = body ? JSON.stringify(body) : '';
+  return answer(name, http.post(`${api}/v1/reservations/${id}/${call}`, text, { headers, tags: { name } }));
+}
+
 export function confirm(id) {
-  return answer('confirm', http.post(`${api}/v1/reservations/${id}/confirm`, '', { headers, tags: { name: 'confirm' } }));
+  return change('confirm', id);
+}
+
+// confirmAgain confirms the reservation even if it has expired, where its tickets are still available.
+export function confirmAgain(id) {
+  return change('confirm', id, { again: true }, 'confirm_again');
 }
 
 export function release(id) {
-  return answer('release', http.post(`${api}/v1/reservations/${id}/release`, '', { headers, tags: { name: 'release' } }));
+  return change('release', id);
+}
+
+// extend moves the end of a hold to an instant, in ms since 1970 on the sale clock.
+export function extend(id, end) {
+  return change('extend', id, { expires_at: new Date(end).toISOString() });
+}
+
+// reduce makes the reservation keep only the lines.
+export function reduce(id, lines) {
+  return change('reduce', id, { lines });
+}
+
+// giveBack returns the sold tickets of the reservation.
+export function giveBack(id) {
+  return change('return', id);
 }
 
 // read gets a resource that must exist.

@@ -45,7 +45,7 @@ export default function (sessions) {
     sleep(0.05);
     const c = confirm(r.body.id);
     if (check(c, { 'a held reservation can be confirmed': () => c.ok && c.body.state === 'confirmed' })) {
-      remember(r.body.id);
+      remember(c.body);
     }
   } else if (fate < 0.8) {
     const c = release(r.body.id);

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/seathold/seathold/engine/inventory"
@@ -55,10 +56,22 @@ func NewPlan(c *Crowd, names Names, first uint64, n, lines int) *Plan {
 // Cycles returns the number of cycles.
 func (p *Plan) Cycles() int { return len(p.cycles) }
 
-// Cost is the time and the allocations of a plan.
+// Cost is the time and the allocations of a number of operations.
 type Cost struct {
 	Took           time.Duration
 	Mallocs, Bytes uint64
+}
+
+// Report reports the allocations of each of a number of operations. Tables that grow do not count.
+func (c *Cost) Report(b *testing.B, operations int) {
+	b.ReportAllocs()
+	b.ReportMetric(float64(c.Mallocs/uint64(operations)), "allocs/op")
+	b.ReportMetric(float64(c.Bytes/uint64(operations)), "B/op")
+}
+
+// Add adds the cost of other operations.
+func (c *Cost) Add(other Cost) {
+	c.Took, c.Mallocs, c.Bytes = c.Took+other.Took, c.Mallocs+other.Mallocs, c.Bytes+other.Bytes
 }
 
 // Cycler makes cycles: a Core or a Baseline.
@@ -68,6 +81,12 @@ type Cycler interface {
 
 // Run makes all cycles, in one goroutine per processor.
 func (p *Plan) Run(c Cycler) (Cost, error) {
+	return together(len(p.cycles), func(from, to int) error { return c.run(p.cycles[from:to], p.lines) })
+}
+
+// together makes n operations and returns their cost. There is one goroutine per processor, and each gets a part of
+// them.
+func together(n int, part func(from, to int) error) (Cost, error) {
 	workers := runtime.GOMAXPROCS(0)
 	faults := make([]error, workers)
 	var before, after runtime.MemStats
@@ -75,8 +94,7 @@ func (p *Plan) Run(c Cycler) (Cost, error) {
 	began := time.Now()
 	var all sync.WaitGroup
 	for w := range workers {
-		part := p.cycles[w*len(p.cycles)/workers : (w+1)*len(p.cycles)/workers]
-		all.Go(func() { faults[w] = c.run(part, p.lines) })
+		all.Go(func() { faults[w] = part(w*n/workers, (w+1)*n/workers) })
 	}
 	all.Wait()
 	took := time.Since(began)
@@ -118,15 +136,20 @@ func NewCore(names Names, accounts, reservations int) (*Core, error) {
 // twice as early.
 const prefetchAhead = 8
 
+// prefetchFor prefetches for the cycles after the i-th.
+func prefetchFor(v *inventory.Inventory, cycles []cycle, i int) {
+	if ahead := i + 2*prefetchAhead; ahead < len(cycles) {
+		v.PrefetchIndex(&cycles[ahead].id, cycles[ahead].account)
+	}
+	if ahead := i + prefetchAhead; ahead < len(cycles) {
+		v.PrefetchRows(&cycles[ahead].id, cycles[ahead].account)
+	}
+}
+
 func (c *Core) run(part []cycle, lines int) error {
 	q := inventory.Request{Lines: make([]inventory.Line, lines), Created: cycleNow, Expires: cycleEnd}
 	for i := range part {
-		if ahead := i + 2*prefetchAhead; ahead < len(part) {
-			c.inventory.PrefetchIndex(&part[ahead].id, part[ahead].account)
-		}
-		if ahead := i + prefetchAhead; ahead < len(part) {
-			c.inventory.PrefetchRows(&part[ahead].id, part[ahead].account)
-		}
+		prefetchFor(c.inventory, part, i)
 		s := &part[i]
 		q.ID, q.Account = s.id, s.account
 		for line := range lines {

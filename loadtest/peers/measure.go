@@ -22,12 +22,13 @@ type Contestant struct {
 	Name    string // key=value pairs joined by slashes
 	Measure func() (operations int, took time.Duration, err error)
 	Spent   *Spent // if it is not nil, Measure adds to it
+	Cost    *Cost  // likewise
 }
 
 // Contest measures all contestants in turn for a number of rounds. For each it reports the median rate in operations a
-// second, the rate of each round, and the processor time of an operation over all rounds. Taking turns means that the
-// two sides of a ratio are measured under similar conditions even on a shared machine. On a system where a contestant
-// is not supported, the benchmark is skipped.
+// second, the rate of each round, and the processor time and the allocations of an operation over all rounds. Taking
+// turns means that the two sides of a ratio are measured under similar conditions even on a shared machine. On a system
+// where a contestant is not supported, the benchmark is skipped.
 func Contest(b *testing.B, rounds int, contestants ...Contestant) {
 	rates := make([][]float64, len(contestants))
 	done := make([]int, len(contestants))
@@ -58,6 +59,9 @@ func Contest(b *testing.B, rounds int, contestants ...Contestant) {
 				b.ReportMetric(each(c.Spent.Server), "server-µs/op")
 				b.ReportMetric(each(c.Spent.Client), "client-µs/op")
 				b.ReportMetric(each(c.Spent.Redis), "redis-µs/op")
+			}
+			if c.Cost != nil {
+				c.Cost.Report(b, done[i])
 			}
 		})
 	}

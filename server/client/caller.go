@@ -266,6 +266,12 @@ func (e *Error) Count(fact string) int {
 	return int(n)
 }
 
+// Flag returns a fact that is a boolean, such as can_take_again; false if there is none.
+func (e *Error) Flag(fact string) bool {
+	flag, _ := e.Facts[fact].(bool)
+	return flag
+}
+
 // Time returns a fact that is an instant, such as opens_at; the zero time if there is none.
 func (e *Error) Time(fact string) time.Time {
 	at, _ := time.Parse(time.RFC3339, e.Text(fact)) // zero if it is none

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"time"
 )
 
 // MaxBatch is the largest number of operations in one request. [Client.Batch] splits longer lists.
@@ -24,8 +25,9 @@ func (c *Client) Close() { c.c.http.CloseIdleConnections() }
 
 // Reserve holds tickets, all lines or none. It sets r.ID to a new UUIDv7 if that is empty; after an error, calling
 // again with the same r has one effect. Refused among others with sold_out, account_cap_exceeded and
-// session_limit_exceeded; with reservation_expired or reservation_released if an earlier call made the reservation and
-// it has ended since.
+// session_limit_exceeded; with reservation_expired, reservation_released or reservation_returned if an earlier call
+// made the reservation and it has ended since. Where r.Replaces names a hold, these and reservation_confirmed can also
+// be about that one, which then is as it was.
 func (c *Client) Reserve(ctx context.Context, r *Request) (held Reservation, err error) {
 	r.identify()
 	status, err := c.c.call(ctx, http.MethodPost, "/v1/reservations", r, &held)
@@ -34,16 +36,47 @@ func (c *Client) Reserve(ctx context.Context, r *Request) (held Reservation, err
 }
 
 // Confirm sells what a reservation holds. The reference, such as a payment's, is kept with it; "" for none. Another
-// reference for a confirmed reservation is refused with reservation_confirmed, whose fact reference is the one kept.
+// reference for a confirmed reservation is refused with reservation_confirmed, whose fact reference is the one kept. An
+// expired reservation is refused with reservation_expired, whose fact can_take_again says whether ConfirmAgain would
+// succeed at that moment.
 func (c *Client) Confirm(ctx context.Context, id, reference string) (sold Reservation, err error) {
-	_, err = c.c.call(ctx, http.MethodPost, pathOf("reservations", id, "confirm"), confirmation{reference}, &sold)
-	return sold, err
+	return c.change(ctx, id, "confirm", confirmation{reference, false})
+}
+
+// ConfirmAgain is Confirm for a payment that may have come too late: of an expired reservation it takes the tickets
+// once more and sells them, in one step. They can be refused as those of a new reservation, for example with sold_out.
+func (c *Client) ConfirmAgain(ctx context.Context, id, reference string) (sold Reservation, err error) {
+	return c.change(ctx, id, "confirm", confirmation{reference, true})
 }
 
 // Release gives back what a reservation holds.
 func (c *Client) Release(ctx context.Context, id string) (released Reservation, err error) {
-	_, err = c.c.call(ctx, http.MethodPost, pathOf("reservations", id, "release"), nil, &released)
-	return released, err
+	return c.change(ctx, id, "release", nil)
+}
+
+// Extend moves the end of a hold to an instant of the sale clock, which must be in the future. The server rounds it
+// down to the millisecond. One that is later than the server allows is refused with hold_limit_exceeded, whose fact
+// max_expires_at is the latest.
+func (c *Client) Extend(ctx context.Context, id string, expiresAt time.Time) (held Reservation, err error) {
+	return c.change(ctx, id, "extend", extension{expiresAt})
+}
+
+// Reduce makes a reservation, held or confirmed, keep only these lines. The other tickets are on sale again. More than
+// it has is refused with not_a_reduction, and what breaks a pack with pack_shape.
+func (c *Client) Reduce(ctx context.Context, id string, keep []Line) (reduced Reservation, err error) {
+	return c.change(ctx, id, "reduce", reduction{keep})
+}
+
+// Return gives back all tickets of a confirmed reservation. The reference, such as a refund's, replaces that of the
+// confirmation; "" keeps it. A hold is refused with reservation_held; Release gives it back.
+func (c *Client) Return(ctx context.Context, id, reference string) (returned Reservation, err error) {
+	return c.change(ctx, id, "return", confirmation{reference, false})
+}
+
+// change makes a call about one reservation, and returns that.
+func (c *Client) change(ctx context.Context, id, call string, content any) (r Reservation, err error) {
+	_, err = c.c.call(ctx, http.MethodPost, pathOf("reservations", id, call), content, &r)
+	return r, err
 }
 
 // Reservation returns a reservation.

@@ -51,6 +51,51 @@ func Example() {
 	// at most 6 tickets of ATH10
 }
 
+// Keep the tickets while the bank takes its time, sell them, and give them back, first one and then the others.
+func Example_changes() {
+	address, stop := serve()
+	defer stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	c, err := client.New(client.Options{URL: address})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+
+	request := &client.Request{Account: "alice", Lines: []client.Line{{Session: "ATH10", Category: "A", Quantity: 4}}}
+	held, err := c.Reserve(ctx, request)
+	if err != nil {
+		log.Fatal(err)
+	}
+	held, err = c.Extend(ctx, held.ID, held.CreatedAt.Add(30*time.Minute))
+	if err != nil {
+		log.Fatal(err) // refused as hold_limit_exceeded, it is held until its present end
+	}
+	fmt.Println(held.State, "for", held.ExpiresAt.Sub(held.CreatedAt))
+	// The payment may be late: if the hold has ended, its tickets are taken once more, if they can be.
+	sold, err := c.ConfirmAgain(ctx, held.ID, "payment-4711")
+	if err != nil {
+		log.Fatal(err) // refused, the payment is to be refunded
+	}
+	fmt.Println(sold.State, sold.Tickets)
+	sold, err = c.Reduce(ctx, sold.ID, []client.Line{{Session: "ATH10", Category: "A", Quantity: 3}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(sold.State, sold.Tickets)
+	returned, err := c.Return(ctx, sold.ID, "refund-4711")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(returned.State, returned.Reference)
+	// Output:
+	// held for 30m0s
+	// confirmed 4
+	// confirmed 3
+	// returned refund-4711
+}
+
 // serve runs a server without a journal in this process.
 func serve() (address string, stop func()) {
 	sale := catalog.Paris2024()

@@ -22,6 +22,7 @@ type Request struct {
 	Account    string `json:"account,omitempty"`
 	Phase      string `json:"phase,omitempty"`      // "": the only open phase that fits
 	TTLSeconds int    `json:"ttl_seconds,omitzero"` // how long to hold; 0: as long as the server does
+	Replaces   string `json:"replaces,omitempty"`   // a hold of the account that is released in the same step; "": none
 	Lines      []Line `json:"lines,omitempty"`
 }
 
@@ -33,6 +34,15 @@ func (r *Request) identify() {
 
 type confirmation struct {
 	Reference string `json:"reference,omitempty"`
+	Again     bool   `json:"again,omitzero"`
+}
+
+type extension struct {
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+type reduction struct {
+	Lines []Line `json:"lines"`
 }
 
 // Reservation is the claim of an account on tickets.
@@ -40,13 +50,13 @@ type Reservation struct {
 	ID          string    `json:"id"`
 	Account     string    `json:"account"`
 	Phase       string    `json:"phase"`
-	State       string    `json:"state"` // held, then confirmed, released or expired
+	State       string    `json:"state"` // held, then confirmed, released or expired; after confirmed, returned
 	Lines       []Line    `json:"lines"`
 	Tickets     int       `json:"tickets"` // sum of the lines
 	CreatedAt   time.Time `json:"created_at"`
 	ExpiresAt   time.Time `json:"expires_at"`
-	ConfirmedAt time.Time `json:"confirmed_at"` // zero unless confirmed
-	Reference   string    `json:"reference"`    // of the confirmation
+	ConfirmedAt time.Time `json:"confirmed_at"` // zero unless it is or was confirmed
+	Reference   string    `json:"reference"`    // of the return, or of the confirmation
 
 	Repeated bool `json:"-"` // Reserve found it: an earlier request, perhaps a retry, had made it
 }
@@ -54,15 +64,20 @@ type Reservation struct {
 // Kinds of operations in a batch.
 const (
 	Reserve = "reserve"
-	Confirm = "confirm" // takes ID and Reference
+	Confirm = "confirm" // takes ID, Reference and Again
 	Release = "release" // takes ID
+	Extend  = "extend"  // takes ID and ExpiresAt
+	Reduce  = "reduce"  // takes ID and Lines: what the reservation keeps
+	Return  = "return"  // takes ID and Reference
 )
 
 // Operation is one call in a batch.
 type Operation struct {
-	Op string `json:"op"` // Reserve, Confirm or Release
+	Op string `json:"op"` // Reserve, Confirm, Release, Extend, Reduce or Return
 	Request
-	Reference string `json:"reference,omitempty"`
+	Reference string    `json:"reference,omitempty"`
+	Again     bool      `json:"again,omitzero"` // the operation is like Client.ConfirmAgain
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
 }
 
 // Result is the outcome of an operation in a batch: a reservation or a refusal, and the status that a call of its own

@@ -16,17 +16,18 @@ type step struct {
 }
 
 const (
-	pairs        = 500       // of a reservation and its confirmation, in the batch
-	reservations = pairs + 2 // of the cycle, as many as there is room for
+	pairs        = 500           // of a reservation and its confirmation, in the batch
+	reservations = pairs + 2 + 5 // of the cycle, as many as there is room for; each step of changes takes the room of one
 	first        = "018c1f6e-0000-7000-8000-000000000001"
 	second       = "018c1f6e-0000-7000-8000-000000000002"
+	third        = "018c1f6e-0000-7000-8000-000000000003"
+	fourth       = "018c1f6e-0000-7000-8000-000000000004" // replaces the third
 )
 
 // cycle is every call of the API, and refusals of every kind.
 func cycle() []step {
 	hold := func(id, session string, quantity int) string {
-		return fmt.Sprintf(`{"id":"%s","account":"%s","lines":[{"session":"%s","category":"A","quantity":%d}]}`, id, id,
-			session, quantity)
+		return fmt.Sprintf(`{"id":"%s","account":"%s","lines":%s}`, id, id, lines(session, quantity))
 	}
 	steps := []step{
 		{get("/v1/sessions"), 200, map[string]string{"content-encoding": "gzip|br"}, `{"session":"ARC03"`},
@@ -39,6 +40,17 @@ func cycle() []step {
 		{post("/v1/reservations/"+first+"/confirm", `{"reference":"pay-1"}`), 200, nil, `"state":"confirmed"`},
 		{post("/v1/reservations/"+first+"/release", ""), 409, problem, `"code":"reservation_confirmed"`},
 		{get("/v1/accounts/" + first), 200, nil, `"confirmed":2`},
+		{post("/v1/reservations", hold(third, "ARC03", 3)), 201, nil, `"state":"held"`},
+		{post("/v1/reservations/"+third+"/extend", `{"expires_at":"2023-11-30T12:30:00Z"}`), 200, nil,
+			`"expires_at":"2023-11-30T12:30:00.000Z"`},
+		{post("/v1/reservations/"+third+"/extend", `{"expires_at":"2023-12-01T12:30:00Z"}`), 409, problem,
+			`"max_expires_at":"2023-11-30T13:00:00.000Z"`},
+		{post("/v1/reservations", `{"id":"`+fourth+`","replaces":"`+third+`","account":"`+third+`",`+
+			`"lines":`+lines("ARC03", 2)+`}`), 201, map[string]string{"location": "/v1/reservations/" + fourth}, `"state":"held"`},
+		{post("/v1/reservations/"+third+"/return", ""), 409, problem, `"code":"reservation_released"`},
+		{post("/v1/reservations/"+fourth+"/confirm", `{"again":true}`), 200, nil, `"state":"confirmed"`},
+		{post("/v1/reservations/"+fourth+"/reduce", `{"lines":`+lines("ARC03", 1)+`}`), 200, nil, `"tickets":1`},
+		{post("/v1/reservations/"+fourth+"/return", `{"reference":"refund-1"}`), 200, nil, `"state":"returned"`},
 		{post("/v1/reservations", hold(second, "ARC03", 1)), 201, nil, `"state":"held"`},
 		{batch(hold), 200, nil, `{"results":[{"status":201,`},
 		{post("/v1/reservations", hold(first[:35]+"9", "ARC03", 1)), 503, map[string]string{"retry-after": "1"},
@@ -60,6 +72,11 @@ func cycle() []step {
 		steps = append(steps, step{read, 200, nil, `"programmes"`})
 	}
 	return steps
+}
+
+// lines are tickets of one session, as JSON.
+func lines(session string, quantity int) string {
+	return fmt.Sprintf(`[{"session":"%s","category":"A","quantity":%d}]`, session, quantity)
 }
 
 var problem = map[string]string{"content-type": "application/problem+json"}

@@ -158,7 +158,8 @@ func (p page) overload(o *server.Overload) {
 }
 
 func (p page) sold(e *engine.Engine, stats *engine.Stats) {
-	for _, state := range []engine.State{engine.Held, engine.Confirmed, engine.Released, engine.Expired} {
+	for _, state := range []engine.State{engine.Held, engine.Confirmed, engine.Released, engine.Returned,
+		engine.Expired} {
 		if stats.Reservations != nil {
 			p.gauge("reservations", float64(stats.Reservations[state]), state.String())
 		}

@@ -131,6 +131,13 @@ func TestPageShowsWhatHappened(t *testing.T) {
 	require.Equal(t, 422, reserve(5, 5000), "a quantity above the maximum")
 	require.Equal(t, 200, call(t, http.MethodPost, api+"/v1/reservations/"+id(1)+"/confirm", ""))
 	require.Equal(t, 200, call(t, http.MethodPost, api+"/v1/reservations/"+id(2)+"/release", ""))
+	require.Equal(t, 201, reserve(6, 2))
+	require.Equal(t, 200, call(t, http.MethodPost, api+"/v1/reservations/"+id(6)+"/reduce",
+		`{"lines":[{"session":"ATH02","category":"A","quantity":1}]}`))
+	require.Equal(t, 200, call(t, http.MethodPost, api+"/v1/reservations/"+id(6)+"/confirm", ""))
+	require.Equal(t, 409, call(t, http.MethodPost, api+"/v1/reservations/"+id(6)+"/extend",
+		`{"expires_at":"2023-11-30T10:00:00Z"}`))
+	require.Equal(t, 200, call(t, http.MethodPost, api+"/v1/reservations/"+id(6)+"/return", ""))
 	require.Equal(t, 200, call(t, http.MethodGet, api+"/v1/accounts/anna", ""))
 	require.Equal(t, 404, call(t, http.MethodGet, api+"/v1/nothing", ""))
 	_, err := o.engine.Checkpoint(t.Context())
@@ -141,25 +148,33 @@ func TestPageShowsWhatHappened(t *testing.T) {
 	v := values(t, o.scrape(t))
 	pools := float64(len(o.engine.Sale().Pools))
 	for series, want := range map[string]float64{
-		`seathold_operations_total{call="reserve",code="ok"}`:                           3,
+		`seathold_operations_total{call="reserve",code="ok"}`:                           4,
 		`seathold_operations_total{call="reserve",code="repeated"}`:                     1,
 		`seathold_operations_total{call="reserve",code="session_limit_exceeded"}`:       1,
-		`seathold_operations_total{call="confirm",code="ok"}`:                           1,
+		`seathold_operations_total{call="confirm",code="ok"}`:                           2,
 		`seathold_operations_total{call="release",code="ok"}`:                           1,
+		`seathold_operations_total{call="extend",code="reservation_confirmed"}`:         1,
+		`seathold_operations_total{call="reduce",code="ok"}`:                            1,
+		`seathold_operations_total{call="return",code="ok"}`:                            1,
+		`seathold_operation_engine_seconds_count{call="extend"}`:                        1,
+		`seathold_operation_journal_seconds_count{call="return"}`:                       1,
+		`seathold_http_key_answers_total{key="anonymous",route="extend",status="409"}`:  1,
+		`seathold_http_key_answers_total{key="anonymous",route="return",status="200"}`:  1,
 		`seathold_operations_total{call="account",code="ok"}`:                           1,
-		`seathold_operation_journal_seconds_count{call="confirm"}`:                      1,
-		`seathold_operation_engine_seconds_count{call="confirm"}`:                       1,
-		`seathold_http_answers_total{status="201"}`:                                     3,
+		`seathold_operation_journal_seconds_count{call="confirm"}`:                      2,
+		`seathold_operation_engine_seconds_count{call="confirm"}`:                       2,
+		`seathold_http_answers_total{status="201"}`:                                     4,
 		`seathold_http_answers_total{status="404"}`:                                     1,
-		`seathold_http_key_answers_total{key="anonymous",route="reserve",status="201"}`: 3,
+		`seathold_http_key_answers_total{key="anonymous",route="reserve",status="201"}`: 4,
 		`seathold_http_key_answers_total{key="anonymous",route="unknown",status="404"}`: 1,
-		`seathold_http_wait_seconds_count{result="ok",route="confirm"}`:                 1,
-		`seathold_http_wait_seconds_bucket{result="ok",route="confirm",le="+Inf"}`:      1,
+		`seathold_http_wait_seconds_count{result="ok",route="confirm"}`:                 2,
+		`seathold_http_wait_seconds_bucket{result="ok",route="confirm",le="+Inf"}`:      2,
 		`seathold_http_wait_seconds_count{result="refused",route="reserve"}`:            2,
 		`seathold_log_lines_dropped_total`:                                              0,
 		`seathold_reservations{state="held"}`:                                           1,
 		`seathold_reservations{state="confirmed"}`:                                      1,
 		`seathold_reservations{state="released"}`:                                       1,
+		`seathold_reservations{state="returned"}`:                                       1,
 		`seathold_reservations{state="expired"}`:                                        0,
 		`seathold_waits_total{result="completed"}`:                                      0,
 		`seathold_waits_total{result="timed_out"}`:                                      0,

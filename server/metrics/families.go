@@ -31,8 +31,8 @@ var families = []struct {
 	{"http_connections_limit", "Most open connections of the API.", nil},
 	{"turns", "Turns that are taken: requests that are being served.", nil},
 	{"turns_limit", "Turns that there are now. Their number follows the load; further requests wait.", nil},
-	{"turns_waiting_requests", "Requests that wait for a turn, by urgency: finishing (confirms, releases, changes and reads of " +
-		"one's own), buying, browsing, or refused (their refusal is held back).",
+	{"turns_waiting_requests", "Requests that wait for a turn, by urgency: finishing (confirms, releases, changes and " +
+		"reads of one's own), buying, browsing, or refused (their refusal is held back).",
 		[]string{"urgency"}},
 	{"turn_wait_seconds", "Time that a request waited for its turn, of those that had to wait and were served.", nil},
 	{"overload_refusals_total", "Requests and connections refused as overloaded, by reason: waited (too long for a " +
@@ -53,7 +53,8 @@ var families = []struct {
 		[]string{"reason"}},
 	{"tls_handshake_seconds",
 		"Time that a TLS handshake of the API took, waiting included, of those that were completed.", nil},
-	{"reservations", "Reservations by state; absent on a standby.", []string{"state"}},
+	{"reservations", "Reservations by state: held, confirmed, released, returned or expired; absent on a standby.",
+		[]string{"state"}},
 	{"reservations_expired_total", "Reservations that expired.", nil},
 	{"waits_total", "Calls that waited for a step of another call, by result: completed, or timed_out after 100 ms.",
 		[]string{"result"}},

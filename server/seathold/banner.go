@@ -37,7 +37,8 @@ func (s *service) banner(w io.Writer) error {
 			out.printf("  note       %s", note)
 		}
 	}
-	out.printf("  holds      last %s unless the request asks for less", s.command.TTL)
+	out.printf("  holds      last %s unless the request asks for less, and %s at most when they are extended",
+		s.command.Holds.TTL, s.command.Holds.most())
 	out.printf("  callers    %s", s.describeCallers())
 	out.printf("  API        %s (documented at /docs)", s.url(s.api))
 	profiles := ""

@@ -179,8 +179,9 @@ func printAudit(w io.Writer, where *journalFlags, sale string, a *audit.Findings
 		out.printf("note          the last definition is not that of --sale %s; the journal is judged by its own", sale)
 	}
 	state := func(s engine.State) string { return count(a.ByState[s]) }
-	out.printf("reservations  %s of %s accounts: %s held, %s confirmed, %s released, %s expired", count(a.Reservations),
-		count(a.Accounts), state(engine.Held), state(engine.Confirmed), state(engine.Released), state(engine.Expired))
+	out.printf("reservations  %s of %s accounts: %s held, %s confirmed, %s released, %s returned, %s expired",
+		count(a.Reservations), count(a.Accounts), state(engine.Held), state(engine.Confirmed), state(engine.Released),
+		state(engine.Returned), state(engine.Expired))
 	out.printf("tickets       %s held, %s confirmed", count(a.Held), count(a.Confirmed))
 	for _, problem := range a.Problems {
 		out.printf("BROKEN        %s", problem)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -41,6 +42,13 @@ func TestWrongUsageAndFailures(t *testing.T) {
 		{exitUsage, "--ttl", []string{"--ttl", "soon"}},
 		{exitUsage, "--ttl 1.5s is not a whole number of seconds", []string{"--ttl", "1500ms"}},
 		{exitUsage, "--ttl -1s is not", []string{"--ttl=-1s"}},
+		{exitUsage, "--max-hold", []string{"--max-hold", "long"}},
+		{exitUsage, "--max-hold 1h0m0.5s is not a whole number of seconds", []string{"--max-hold", "60m500ms"}},
+		{exitUsage, "--max-hold 16m59s is shorter than --ttl 17m0s, the time of every hold", []string{"--max-hold", "1019s"}},
+		{exitUsage, "--max-hold 0s is shorter than --ttl 2h0m0s", []string{"--max-hold", "0s", "--ttl", "2h"}},
+		{exitUsage, "--max-hold -1s is shorter", []string{"--max-hold=-1s"}},
+		{exitFailed, "a hold of 8785h0m0s at most: use whole seconds from 17m0s, the time of every hold, to 8784h0m0s",
+			[]string{"--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--durability", "none", "--max-hold", "8785h"}},
 		{exitUsage, "--log-format must be one of", []string{"--log-format", "xml"}},
 		{exitUsage, `--log-level: slog: level string "loud"`, []string{"--log-level", "loud"}},
 		{exitUsage, "--access-log-rate 0 is not between", []string{"--access-log", "--access-log-rate", "0"}},
@@ -224,7 +232,7 @@ func TestFirstSale(t *testing.T) {
 
 	stdout.Reset()
 	require.Equal(t, exitDone, run([]string{"verify", "--data", journal}, &process{stdout: &stdout, stderr: &stderr}))
-	require.Contains(t, stdout.String(), "4 of 2 accounts: 3 held, 1 confirmed")
+	require.Contains(t, stdout.String(), "4 of 2 accounts: 3 held, 1 confirmed, 0 released, 0 returned, 0 expired")
 	stdout.Reset()
 	require.Equal(t, exitDone, run([]string{"journal", "dump", "--data", journal},
 		&process{stdout: &stdout, stderr: &stderr}))
@@ -248,13 +256,23 @@ func TestOtherSales(t *testing.T) {
 	t.Setenv("SEATHOLD_CLOCK", "2024-01-10T09:00:00Z")
 	t.Setenv("SEATHOLD_DURABILITY", "none")
 	t.Setenv("SEATHOLD_TTL", "1m")
+	t.Setenv("SEATHOLD_MAX_HOLD", "5m")
 	t.Setenv("SEATHOLD_MAX_RESERVATIONS", "1")
 	dir := t.TempDir()
 	r = serve(t, dir)
 	require.Contains(t, r.banner, "early (Early")
 	require.Contains(t, r.banner, "all outcomes are lost")
-	require.Contains(t, r.banner, "last 1m0s")
-	require.Equal(t, "held", shell(t, curlLine.FindStringSubmatch(r.banner)[1])["state"])
+	require.Contains(t, r.banner, "last 1m0s unless the request asks for less, and 5m0s at most when they are extended")
+	held := shell(t, curlLine.FindStringSubmatch(r.banner)[1])
+	require.Equal(t, "held", held["state"])
+	created, err := time.Parse(time.RFC3339Nano, held["created_at"].(string))
+	require.NoError(t, err)
+	late := shell(t, fmt.Sprintf(`curl -sS %s/v1/reservations/%s/extend -d '{"expires_at":"%s"}'`, r.url, held["id"],
+		created.Add(6*time.Minute).Format(time.RFC3339Nano)))
+	require.Equal(t, "hold_limit_exceeded", late["code"])
+	latest, err := time.Parse(time.RFC3339Nano, late["max_expires_at"].(string))
+	require.NoError(t, err)
+	require.Equal(t, created.Add(5*time.Minute), latest)
 	require.Equal(t, "full", shell(t, curlLine.FindStringSubmatch(r.banner)[1])["code"])
 	require.Equal(t, exitDone, r.end(syscall.SIGTERM))
 	require.Empty(t, entries(t, dir), "no journal, no directory")

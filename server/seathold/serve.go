@@ -27,20 +27,20 @@ import (
 const drainTime = 10 * time.Second
 
 type serveCommand struct {
-	Addr       string        `default:"127.0.0.1:8080" env:"SEATHOLD_ADDR" placeholder:"HOST:PORT" help:"Where the API listens (default: ${default})."`
-	AdminAddr  string        `default:"127.0.0.1:9090" env:"SEATHOLD_ADMIN_ADDR" placeholder:"HOST:PORT" help:"Where the operator's port listens (default: ${default})."`
-	Journal    journalFlags  `embed:""`
-	New        bool          `name:"new" env:"SEATHOLD_NEW" help:"Begin a new journal where there was one before and nothing is there now. Without it, such a place is refused: its disk may not be mounted."`
-	Durability string        `default:"sync" enum:"sync,async,none" env:"SEATHOLD_DURABILITY" help:"Answer after the outcome is on disk (sync, the default), before it (async), or keep no journal at all (none)."`
-	Sale       string        `default:"paris2024" env:"SEATHOLD_SALE" placeholder:"NAME|DIR" help:"The sale definition: the bundled paris2024 (default), or a directory of the same files."`
-	Clock      saleClock     `env:"SEATHOLD_CLOCK" placeholder:"real|RFC3339" help:"The sale clock: wall time, whose steps it follows slowly, or a clock that starts at that instant. Default: the opening of 30 November 2023 for paris2024, real for other sales."`
-	TTL        time.Duration `default:"17m" env:"SEATHOLD_TTL" help:"How long a hold lasts unless the request asks for less (default: ${default})."`
-	Checkpoint int           `name:"checkpoint-after" env:"SEATHOLD_CHECKPOINT_AFTER" placeholder:"RECORDS" help:"Write a checkpoint after so many records (default: a million, or twice the number of reservations if that is more)."`
-	Tables     tables        `embed:""`
-	Limits     limits        `embed:""`
-	Callers    callers       `embed:""`
-	Standby    standby       `embed:""`
-	Logs       logFlags      `embed:""`
+	Addr       string       `default:"127.0.0.1:8080" env:"SEATHOLD_ADDR" placeholder:"HOST:PORT" help:"Where the API listens (default: ${default})."`
+	AdminAddr  string       `default:"127.0.0.1:9090" env:"SEATHOLD_ADMIN_ADDR" placeholder:"HOST:PORT" help:"Where the operator's port listens (default: ${default})."`
+	Journal    journalFlags `embed:""`
+	New        bool         `name:"new" env:"SEATHOLD_NEW" help:"Begin a new journal where there was one before and nothing is there now. Without it, such a place is refused: its disk may not be mounted."`
+	Durability string       `default:"sync" enum:"sync,async,none" env:"SEATHOLD_DURABILITY" help:"Answer after the outcome is on disk (sync, the default), before it (async), or keep no journal at all (none)."`
+	Sale       string       `default:"paris2024" env:"SEATHOLD_SALE" placeholder:"NAME|DIR" help:"The sale definition: the bundled paris2024 (default), or a directory of the same files."`
+	Clock      saleClock    `env:"SEATHOLD_CLOCK" placeholder:"real|RFC3339" help:"The sale clock: wall time, whose steps it follows slowly, or a clock that starts at that instant. Default: the opening of 30 November 2023 for paris2024, real for other sales."`
+	Holds      holds        `embed:""`
+	Checkpoint int          `name:"checkpoint-after" env:"SEATHOLD_CHECKPOINT_AFTER" placeholder:"RECORDS" help:"Write a checkpoint after so many records (default: a million, or twice the number of reservations if that is more)."`
+	Tables     tables       `embed:""`
+	Limits     limits       `embed:""`
+	Callers    callers      `embed:""`
+	Standby    standby      `embed:""`
+	Logs       logFlags     `embed:""`
 }
 
 // leastProcs is the least GOMAXPROCS. While the journal's writer waits for the disk it occupies one of them. If that
@@ -94,13 +94,10 @@ type service struct {
 func (c *serveCommand) prepare(p *process, l *logs) (*service, error) {
 	s := &service{command: c, process: p, logs: l, log: l.process, ended: make(chan error, 2)}
 	s.reloads = newReloads(l.audit)
-	if c.TTL < time.Second || c.TTL%time.Second != 0 {
-		return nil, usagef("--ttl %s is not a whole number of seconds", c.TTL)
-	}
 	if c.Checkpoint < 0 {
 		return nil, usagef("--checkpoint-after %d is negative", c.Checkpoint)
 	}
-	err := errors.Join(c.Tables.check(), c.Limits.check())
+	err := errors.Join(c.Holds.check(), c.Tables.check(), c.Limits.check())
 	if err != nil {
 		return nil, err
 	}
@@ -274,7 +271,8 @@ func (s *service) open(standby bool) (e *engine.Engine, stopped bool, err error)
 
 // openEngine opens the sale, as the leader or as a standby.
 func (s *service) openEngine(ctx context.Context, standby bool) (*engine.Engine, error) {
-	o := engine.Options{Sale: s.sale, TTL: s.command.TTL, Clock: s.saleClock, Timed: true, Log: s.log,
+	o := engine.Options{Sale: s.sale, TTL: s.command.Holds.TTL, MaxHold: s.command.Holds.most(),
+		Clock: s.saleClock, Timed: true, Log: s.log,
 		Standby: standby, TakeoverAfter: s.command.Standby.TakeoverAfter, Address: s.advertised(),
 		Durability: durabilities[s.command.Durability], CheckpointAfter: s.command.Checkpoint,
 		Forget: s.command.Tables.Forget, MaxReservations: s.command.Tables.MaxReservations,

@@ -16,6 +16,7 @@ type row struct {
 	what    string
 	figure  figure
 	shown   string // unit as the table shows it
+	allocs  bool   // the allocations of an operation are shown too
 	beside  figure // the figure to compare with, of the same unit
 	against string // name of beside
 	atLeast float64
@@ -55,6 +56,9 @@ const (
 
 func ops(name string) figure  { return figure{name, "ops/s"} }
 func cost(name string) figure { return figure{name, "ns/op"} }
+
+// coreCall is the cost of a call of the core in one goroutine.
+func coreCall(name string) figure { return cost("Core/call=" + name + " procs=1") }
 
 // targets are the rows with a target.
 func targets() []row {
@@ -107,6 +111,12 @@ func others() []row {
 	rows := []row{
 		{what: "core: packs on hot pools", figure: ops(hot3), shown: "cycles/s", beside: ops(spread3),
 			against: "spread pools", ratio: true},
+	}
+	rows = append(rows, row{what: "core, one call at a time on six tickets in three pools, 4 million accounts: reserve",
+		figure: coreCall("reserve"), shown: "ns", allocs: true})
+	for _, call := range []string{"confirm", "extend", "reduce", "return", "replace", "confirm again"} {
+		rows = append(rows, row{what: "the same: " + call, figure: coreCall(strings.ReplaceAll(call, " ", "_")), shown: "ns",
+			allocs: true, beside: coreCall("reserve"), against: "reserve", ratio: true})
 	}
 	for _, p := range []string{"1", "2", "4"} {
 		rows = append(rows, row{what: "core: packs, goroutines: " + p,
@@ -217,6 +227,9 @@ func (w *row) render(r results) string {
 		return fmt.Sprintf("| %s | | | | %s | not measured |\n", w.what, w.target())
 	}
 	shown, ratio, judged := rounded(value)+" "+w.shown, "", value
+	if allocations, ok := r.of(w.figure.name, "allocs/op"); ok && w.allocs {
+		shown += ", " + rounded(allocations) + " allocations"
+	}
 	against := w.against
 	if other, ok := r.of(w.beside.name, w.beside.unit); ok && other > 0 {
 		judged = r.ratio(w.figure, w.beside)

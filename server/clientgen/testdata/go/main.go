@@ -8,6 +8,7 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -21,7 +22,7 @@ func main() {
 	fmt.Println("done")
 }
 
-// play reserves, confirms, releases and reads, and compares what the client returns.
+// play reserves, confirms, releases, changes and reads, and compares what the client returns.
 func play(ctx context.Context, url, key string) error {
 	client, err := seathold.NewClientWithResponses(url, seathold.WithRequestEditorFn(
 		func(_ context.Context, r *http.Request) error {
@@ -31,7 +32,7 @@ func play(ctx context.Context, url, key string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(sell(ctx, client), giveBack(ctx, client), refuse(ctx, client, url))
+	return errors.Join(sell(ctx, client), giveBack(ctx, client), change(ctx, client), refuse(ctx, client, url))
 }
 
 // request is a request for tickets of one session.
@@ -102,6 +103,72 @@ func giveBack(ctx context.Context, client *seathold.ClientWithResponses) error {
 	if held, back := batch.JSON200.Results[0], batch.JSON200.Results[1].Reservation; held.Status != 201 ||
 		held.Reservation.State != seathold.Held || back == nil || back.State != seathold.Released {
 		return fmt.Errorf("batch: %s", batch.Body)
+	}
+	return nil
+}
+
+// change replaces a hold, extends, sells, reduces and returns it.
+func change(ctx context.Context, client *seathold.ClientWithResponses) error {
+	old, id, reference, again := uuid.New(), uuid.New(), "refund_1", true
+	end := time.Date(2023, 11, 30, 10, 30, 0, 0, time.UTC)
+	if _, err := client.ReserveWithResponse(ctx, request(old, 1)); err != nil {
+		return err
+	}
+	next := request(id, 2)
+	next.Replaces = &old
+	held, err := client.ReserveWithResponse(ctx, next)
+	if err != nil {
+		return err
+	}
+	if held.JSON201 == nil {
+		return fmt.Errorf("replace: %s %s", held.Status(), held.Body)
+	}
+	extended, err := client.ExtendWithResponse(ctx, id, seathold.Extension{ExpiresAt: end})
+	if err != nil {
+		return err
+	}
+	if extended.JSON200 == nil || !extended.JSON200.ExpiresAt.Equal(end) {
+		return fmt.Errorf("extend: %s %s", extended.Status(), extended.Body)
+	}
+	if _, err := client.ConfirmWithResponse(ctx, id, seathold.Confirmation{Again: &again}); err != nil {
+		return err
+	}
+	reduced, err := client.ReduceWithResponse(ctx, id, seathold.Reduction{Lines: request(id, 1).Lines})
+	if err != nil {
+		return err
+	}
+	if reduced.JSON200 == nil || reduced.JSON200.State != seathold.Confirmed || reduced.JSON200.Tickets != 1 {
+		return fmt.Errorf("reduce: %s %s", reduced.Status(), reduced.Body)
+	}
+	returned, err := client.ReturnTicketsWithResponse(ctx, id, seathold.Refund{Reference: &reference})
+	if err != nil {
+		return err
+	}
+	if returned.JSON200 == nil || returned.JSON200.State != seathold.Returned {
+		return fmt.Errorf("return: %s %s", returned.Status(), returned.Body)
+	}
+	return changeInBatch(ctx, client, id)
+}
+
+// changeInBatch reduces a returned reservation, which is refused.
+func changeInBatch(ctx context.Context, client *seathold.ClientWithResponses, id uuid.UUID) error {
+	var more seathold.BatchOperation
+	if err := more.FromReduceOperation(seathold.ReduceOperation{Id: id, Lines: request(id, 1).Lines}); err != nil {
+		return err
+	}
+	batch, err := client.BatchWithResponse(ctx, seathold.OperationList{Operations: []seathold.BatchOperation{more}})
+	if err != nil {
+		return err
+	}
+	if batch.JSON200 == nil || batch.JSON200.Results[0].Problem == nil {
+		return fmt.Errorf("batch: %s %s", batch.Status(), batch.Body)
+	}
+	problem, err := batch.JSON200.Results[0].Problem.ValueByDiscriminator()
+	if err != nil {
+		return err
+	}
+	if _, returned := problem.(seathold.ReservationReturnedProblem); !returned {
+		return fmt.Errorf("batch: %+v", problem)
 	}
 	return nil
 }

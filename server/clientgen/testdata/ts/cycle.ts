@@ -5,14 +5,18 @@ export const url = process.env.SEATHOLD_URL!;
 export const key = process.env.SEATHOLD_KEY!;
 
 // Reservation and Refusal are what the test reads; the generated types have these members.
-type Reservation = { id: string; state: 'held' | 'confirmed' | 'released' | 'expired'; tickets: number; reference?: string };
-type Refusal = { code: string; limit?: number };
+type State = 'held' | 'confirmed' | 'released' | 'expired' | 'returned';
+type Reservation = { id: string; state: State; tickets: number; expires_at: string; reference?: string };
+type Refusal = { code: string; limit?: number; latest?: string };
 type Answer<T> = Promise<{ status: number; value?: T; refusal?: Refusal; retryAfter?: string | null }>;
 
 export interface Client {
   reserve(id: string, account: string, quantity: number): Answer<Reservation>;
   confirm(id: string, reference: string): Answer<Reservation>;
   release(id: string): Answer<Reservation>;
+  extend(id: string, expiresAt: string): Answer<Reservation>;
+  reduce(id: string, quantity: number): Answer<Reservation>;
+  giveBack(id: string, reference: string): Answer<Reservation>;
   read(id: string): Answer<Reservation>;
   available(session: string, category: string): Answer<number>;
   confirmedBy(account: string): Answer<number>;
@@ -47,6 +51,20 @@ export async function cycle(name: string, client: Client) {
   assert.equal(twice.refusal?.code, 'reservation_confirmed');
   assert.equal((await client.read(sold)).value?.state, 'confirmed');
   assert.equal((await client.confirmedBy(account)).value, 2);
+
+  const changed = crypto.randomUUID();
+  assert.equal((await client.reserve(changed, account, 3)).status, 201);
+  const extended = await client.extend(changed, '2023-11-30T10:30:00Z');
+  assert.equal(extended.value?.expires_at, '2023-11-30T10:30:00.000Z');
+  const late = await client.extend(changed, '2023-11-30T11:30:00Z');
+  assert.equal(late.status, 409);
+  assert.equal(late.refusal?.latest, '2023-11-30T11:00:00.000Z');
+  assert.equal((await client.reduce(changed, 2)).value?.tickets, 2);
+  assert.equal((await client.giveBack(changed, 'refund_1')).refusal?.code, 'reservation_held');
+  assert.equal((await client.confirm(changed, 'pay_3')).value?.state, 'confirmed');
+  const returned = await client.giveBack(changed, 'refund_1');
+  assert.equal(returned.value?.state, 'returned');
+  assert.equal(returned.value?.reference, 'refund_1');
 
   assert.equal((await client.reserve(given, account, 1)).status, 201);
   assert.equal((await client.release(given)).value?.state, 'released');

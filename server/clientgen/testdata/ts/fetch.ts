@@ -36,6 +36,28 @@ cycle('fetch', {
     const { data, error, response } = await client.POST('/v1/reservations/{id}/release', { params: { path: { id } } });
     return { status: response.status, value: data, refusal: error };
   },
+  async extend(id, expires_at) {
+    const { data, error, response } = await client.POST('/v1/reservations/{id}/extend', {
+      params: { path: { id } },
+      body: { expires_at },
+    });
+    const latest = error?.status === 409 && error.code === 'hold_limit_exceeded' ? error.max_expires_at : undefined;
+    return { status: response.status, value: data, refusal: error && { code: error.code, latest } };
+  },
+  async reduce(id, quantity) {
+    const { data, error, response } = await client.POST('/v1/reservations/{id}/reduce', {
+      params: { path: { id } },
+      body: { lines: [{ session: 'ATH10', category: 'B', quantity }] },
+    });
+    return { status: response.status, value: data, refusal: error };
+  },
+  async giveBack(id, reference) {
+    const { data, error, response } = await client.POST('/v1/reservations/{id}/return', {
+      params: { path: { id } },
+      body: { reference },
+    });
+    return { status: response.status, value: data, refusal: error };
+  },
   async read(id) {
     const { data, error, response } = await client.GET('/v1/reservations/{id}', { params: { path: { id } } });
     return { status: response.status, value: data, refusal: error };

@@ -25,6 +25,20 @@ cycle('heyapi', {
     const { data, error, response } = await seathold.release({ client, path: { id } });
     return { status: response!.status, value: data, refusal: error };
   },
+  async extend(id, expires_at) {
+    const { data, error, response } = await seathold.extend({ client, path: { id }, body: { expires_at } });
+    const latest = error?.status === 409 && error.code === 'hold_limit_exceeded' ? error.max_expires_at : undefined;
+    return { status: response!.status, value: data, refusal: error && { code: error.code, latest } };
+  },
+  async reduce(id, quantity) {
+    const lines = [{ session: 'ATH10', category: 'B', quantity }];
+    const { data, error, response } = await seathold.reduce({ client, path: { id }, body: { lines } });
+    return { status: response!.status, value: data, refusal: error };
+  },
+  async giveBack(id, reference) {
+    const { data, error, response } = await seathold.returnTickets({ client, path: { id }, body: { reference } });
+    return { status: response!.status, value: data, refusal: error };
+  },
   async read(id) {
     const { data, error, response } = await seathold.readReservation({ client, path: { id } });
     return { status: response!.status, value: data, refusal: error };
