@@ -258,7 +258,8 @@ func reportGroups(b *testing.B, s *peers.Seathold) {
 	}
 }
 
-// BenchmarkOperations measures the time and the allocations of each call of the engine, with one caller and no journal.
+// BenchmarkOperations measures the time and the allocations of each call of the engine, on packs, with one caller and
+// no journal.
 func BenchmarkOperations(b *testing.B) {
 	const few = 1000
 	names, ctx, none := peers.NewNames(crowdSize()), context.Background(), peers.Journal{Name: "none"}
@@ -272,13 +273,18 @@ func BenchmarkOperations(b *testing.B) {
 		})
 	}
 	operation("reserve", func(s *peers.Seathold, c *peers.Crowd, n int) func() error {
-		return func() error { return s.Reservations(ctx, c, names, 0, n, 1) }
+		return func() error { return s.Reservations(ctx, c, names, 0, n, 1, 3) }
 	})
-	for _, confirm := range []bool{true, false} {
-		call := map[bool]string{true: "confirm", false: "release"}[confirm]
+	for _, call := range []string{"confirm", "release", "extend", "reduce", "return", "replace", "confirm_again"} {
 		operation(call, func(s *peers.Seathold, c *peers.Crowd, n int) func() error {
-			require.NoError(b, s.Reservations(ctx, c, names, 0, n, 1))
-			return func() error { return s.Finish(ctx, c, 0, n, 1, confirm) }
+			require.NoError(b, s.Reservations(ctx, c, names, 0, n, 1, 3))
+			switch call {
+			case "return":
+				require.NoError(b, s.Change(ctx, c, names, 0, n, 1, "confirm"))
+			case "confirm_again":
+				require.NoError(b, s.Expire(ctx, c, 0, n, 1))
+			}
+			return func() error { return s.Change(ctx, c, names, 0, n, 1, call) }
 		})
 	}
 	for _, refused := range []struct {
@@ -464,7 +470,7 @@ func BenchmarkSize(b *testing.B) {
 		k = emptied(b, k)
 		s := reopened(b, k, accounts)
 		crowd := peers.NewCrowd(accounts, len(s.Pools), peers.Spread)
-		require.NoError(b, s.Reservations(b.Context(), crowd, names, 0, reservations, 1024))
+		require.NoError(b, s.Reservations(b.Context(), crowd, names, 0, reservations, 1024, 1))
 		name := fmt.Sprintf("journal=%s/reservations=%d/", k.Name, reservations)
 		impact, err := s.MeasureCheckpoint(b.Context(), crowd, names, uint64(reservations))
 		require.NoError(b, err)

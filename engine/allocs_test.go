@@ -41,6 +41,7 @@ func TestAllocations(t *testing.T) {
 			<-underWay
 		}
 		a.sales()
+		a.changes()
 		a.refusals()
 		close(open)
 		require.NoError(t, s.e.Close())

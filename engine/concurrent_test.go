@@ -1,7 +1,6 @@
 package engine_test
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -27,23 +26,34 @@ import (
 // engine serves hundreds of histories in turn.
 const cells = 500
 
+// idsOfCell is how many reservations a history has at most.
+const idsOfCell = 6
+
 func cellSession(cell, i int) string { return fmt.Sprintf("C%d-%c", cell, 'X'+i) }
 
 func cellAccount(cell, i int) string { return fmt.Sprintf("account-%d-%d", cell, i) }
 
+// cellPhases returns the phases of a cell. The programme of every other cell withholds what is returned.
+func cellPhases(cell int) (singles, packs string) {
+	return [2]string{"singles", "kept-singles"}[cell%2], [2]string{"packs", "kept-packs"}[cell%2]
+}
+
 // cellSale returns a sale of cells with packs of two sessions.
 func cellSale(t testing.TB, cells int) *catalog.Sale {
-	forever := saleStart.Add(1000 * 24 * time.Hour)
-	d := spec.Definition{
-		Programmes: []spec.DefinedProgramme{{ID: "games", AccountCap: 5, SessionLimit: 3}},
-		Phases: []spec.DefinedPhase{
-			{ID: "singles", Programme: "games", OpensAt: saleStart, ClosesAt: forever},
-			{ID: "packs", Programme: "games", PackSessions: 2, OpensAt: saleStart, ClosesAt: forever},
-		},
+	d := spec.Definition{}
+	programmes := []string{"games", "kept"}
+	for i, id := range programmes[:min(2, cells)] {
+		d.Programmes = append(d.Programmes,
+			spec.DefinedProgramme{ID: id, AccountCap: 5, SessionLimit: 3, WithholdReturned: i == 1})
+		singles, packs := cellPhases(i)
+		forever := saleStart.Add(1000 * 24 * time.Hour)
+		d.Phases = append(d.Phases,
+			spec.DefinedPhase{ID: singles, Programme: id, OpensAt: saleStart, ClosesAt: forever},
+			spec.DefinedPhase{ID: packs, Programme: id, PackSessions: 2, OpensAt: saleStart, ClosesAt: forever})
 	}
 	for cell := range cells {
 		for i := range 3 {
-			d.Sessions = append(d.Sessions, spec.DefinedSession{ID: cellSession(cell, i), Programme: "games",
+			d.Sessions = append(d.Sessions, spec.DefinedSession{ID: cellSession(cell, i), Programme: programmes[cell%2],
 				Places: []int{2 + i%2, 2}})
 		}
 	}
@@ -62,12 +72,13 @@ type histories struct {
 	next   int // cell
 
 	calls, overloaded, refused, raced int
+	answers                           spec.Tally
 	judging                           time.Duration
 }
 
 // I7, which includes I2, I3, I4 and I9: Thousands of short histories are linearizable. They mix packs that are short of
 // different sessions, single tickets, caps, one id sent by several callers at once, confirm against release against
-// expiry, and reads of reservations and accounts.
+// expiry, changes of reservations against all of these, and reads of reservations and accounts.
 func TestLinearizable(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -99,6 +110,7 @@ func TestLinearizable(t *testing.T) {
 				h.refused, h.overloaded, h.judging.Round(time.Millisecond))
 			require.LessOrEqual(t, h.overloaded, h.calls/1000, "only callers that wait for a preempted thread")
 			require.Greater(t, h.refused, h.calls/10)
+			requireChanges(t, &h.answers)
 		})
 	}
 }
@@ -197,6 +209,7 @@ func (h *histories) count(history []porcupine.Operation) {
 	h.calls += len(history)
 	for i := range history {
 		a := history[i].Output.(spec.Answer)
+		h.answers.Add(history[i].Input.(spec.Call).Operation, a)
 		if a.Code == spec.Overloaded {
 			h.overloaded++
 		} else if !a.OK() {
@@ -227,112 +240,4 @@ func (h *histories) judge(by spec.History, history []porcupine.Operation) {
 		h.Logf("%3d to %3d by %d: %s → %s", o.Call, o.Return, o.ClientId, o.Input.(spec.Call), o.Output.(spec.Answer))
 	}
 	require.Equal(h, porcupine.Ok, result, "see %s", page)
-}
-
-// caller is one goroutine of a history.
-type caller struct {
-	*histories
-	random *rand.Rand
-	number int
-	cell   int
-	r      engine.Reservation
-}
-
-// calls makes one random call, or several as a batch. Those of a batch are concurrent in the history.
-func (c *caller) calls(ticks *atomic.Int64) []porcupine.Operation {
-	if c.random.IntN(12) != 0 {
-		return []porcupine.Operation{c.call(ticks)}
-	}
-	kinds := map[spec.Kind]engine.OpKind{spec.Reserve: engine.OpReserve, spec.Confirm: engine.OpConfirm,
-		spec.Release: engine.OpRelease}
-	at, began := c.system.clock.now(), ticks.Add(1)
-	var ops []spec.Operation
-	var batch []engine.Op
-	for len(batch) < 2 {
-		op := c.draw()
-		if kind, ok := kinds[op.Kind]; ok {
-			op.At = at
-			ops = append(ops, op)
-			batch = append(batch, engine.Op{Kind: kind, Request: request(op), ID: uuid.MustParse(op.ID),
-				Reference: op.Reference})
-		}
-	}
-	c.system.e.Batch(context.Background(), batch)
-	ended, until := ticks.Add(1), c.system.clock.now()
-	var answered []porcupine.Operation
-	for i := range batch {
-		answered = append(answered, porcupine.Operation{ClientId: 10*c.number + i, Input: spec.Call{Operation: ops[i],
-			Until: until}, Call: began,
-			Output: answer(ops[i], &batch[i].Result, batch[i].Err), Return: ended})
-	}
-	return answered
-}
-
-// call makes one random call.
-func (c *caller) call(ticks *atomic.Int64) porcupine.Operation {
-	return c.record(c.draw(), ticks)
-}
-
-// record makes a call and returns it with its answer, its times, and the interval of the sale clock that it ran in.
-func (c *caller) record(op spec.Operation, ticks *atomic.Int64) porcupine.Operation {
-	op.At = c.system.clock.now()
-	began := ticks.Add(1)
-	a := c.system.call(op, &c.r)
-	ended := ticks.Add(1)
-	return porcupine.Operation{ClientId: c.number, Input: spec.Call{Operation: op, Until: c.system.clock.now()},
-		Call: began, Output: a, Return: ended}
-}
-
-func (c *caller) draw() spec.Operation {
-	// Six ids for all callers: most are used by several of them, some with other content.
-	id := c.random.IntN(6)
-	op := spec.Operation{ID: spec.IDOf(fmt.Sprintf("%d-%d", c.cell, id)), Account: cellAccount(c.cell, c.random.IntN(3))}
-	switch n := c.random.IntN(20); {
-	case n < 10:
-		op.Kind = spec.Reserve
-		if c.random.IntN(4) != 0 {
-			op.Account = cellAccount(c.cell, id%3) // so that an id mostly has the same content
-		}
-		c.drawLines(&op, id)
-		if c.random.IntN(3) == 0 {
-			op.TTL = time.Second
-		}
-	case n < 13:
-		op.Kind, op.Account = spec.Confirm, ""
-	case n < 16:
-		op.Kind, op.Account = spec.Release, ""
-	case n < 18:
-		op.Kind, op.Account = spec.ReadReservation, ""
-	default:
-		op.Kind, op.ID = spec.ReadAccount, ""
-	}
-	return op
-}
-
-func (c *caller) drawLines(op *spec.Operation, id int) {
-	first, quantity := id%3, 1+id%2
-	if c.random.IntN(4) == 0 {
-		first, quantity = c.random.IntN(3), 1+c.random.IntN(3)
-	}
-	line := func(i int, category string) spec.Line {
-		return spec.Line{Session: cellSession(c.cell, (first+i)%3), Category: category, Quantity: quantity}
-	}
-	switch id / 2 {
-	case 0:
-		op.Phase, op.Lines = "singles", []spec.Line{line(0, "A")}
-	case 1:
-		op.Phase, op.Lines = "packs", []spec.Line{line(0, "A"), line(1, "A")}
-	default:
-		op.Phase, op.Lines = "packs", []spec.Line{line(1, "A"), line(0, "A"), line(0, "B")}
-	}
-}
-
-// moveTime advances the sale clock, or ends expired holds. Neither is part of the history: a call has the interval of
-// time that it ran in, and an expiry may happen at any instant.
-func (c *caller) moveTime() {
-	if c.random.IntN(2) == 0 {
-		c.system.clock.ms.Add(int64(c.random.IntN(1200)))
-		return
-	}
-	c.system.e.ExpireDue()
 }

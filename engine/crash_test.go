@@ -23,6 +23,7 @@ import (
 // crashing is one history with a crash. The answers before the crash must agree with those after it.
 type crashing struct {
 	*histories
+	cell    int
 	kept    *store
 	next    *memory // the journal of the life after the crash
 	ticks   atomic.Int64
@@ -36,16 +37,17 @@ type crashing struct {
 // and after the crash. In that order an unanswered call took effect or did not. Only refusals for lack of stock or room
 // may depend on a lost outcome.
 func TestCrashKeepsAcknowledgedOutcomes(t *testing.T) {
-	h := &histories{TB: t, random: seeded(t), sale: cellSale(t, 1)}
+	h := &histories{TB: t, random: seeded(t), sale: cellSale(t, 2)}
 	h.start = spec.New(&spec.Rules{Sale: h.sale, TTL: spec.ScenarioTTL, MaxHold: spec.ScenarioMaxHold})
 	unanswered, n := 0, rounds(t, 400)
 	for range n {
-		c := &crashing{histories: h, kept: newStore()}
+		c := &crashing{histories: h, cell: h.random.IntN(2), kept: newStore()}
 		unanswered += c.run()
 	}
 	t.Logf("%d crashes, %d calls, %d of them concurrent, %d unanswered; judged in %v", n, h.calls, h.raced, unanswered,
 		h.judging)
 	require.Greater(t, unanswered, n/2)
+	requireChanges(t, &h.answers)
 }
 
 func (c *crashing) run() (unanswered int) {
@@ -80,11 +82,11 @@ func (c *crashing) run() (unanswered int) {
 // I5, I6: The journal fails for good during concurrent calls and its storage is gone. What Rescue writes out of memory
 // has every acknowledged outcome, replays as a journal, and nothing that was acknowledged contradicts it.
 func TestRescueKeepsAcknowledgedOutcomes(t *testing.T) {
-	h := &histories{TB: t, random: seeded(t), sale: cellSale(t, 1)}
+	h := &histories{TB: t, random: seeded(t), sale: cellSale(t, 2)}
 	h.start = spec.New(&spec.Rules{Sale: h.sale, TTL: spec.ScenarioTTL, MaxHold: spec.ScenarioMaxHold})
 	unanswered, rescued, n := 0, 0, rounds(t, 400)
 	for range n {
-		c := &crashing{histories: h, kept: newStore()}
+		c := &crashing{histories: h, cell: h.random.IntN(2), kept: newStore()}
 		c.rescue = func() { rescued += c.saveState() }
 		unanswered += c.run()
 	}
@@ -92,6 +94,7 @@ func TestRescueKeepsAcknowledgedOutcomes(t *testing.T) {
 		h.calls, h.raced, unanswered, h.judging)
 	require.Greater(t, rescued, n/5)
 	require.Greater(t, unanswered, n/2)
+	requireChanges(t, &h.answers)
 }
 
 // saveState puts the state out of memory in the place of the journal, if that has failed.
@@ -144,7 +147,8 @@ func (c *crashing) callers(n, calls int) {
 	var all sync.WaitGroup
 	answered := make([][]porcupine.Operation, n)
 	for i := range n {
-		caller := caller{histories: c.histories, random: rand.New(rand.NewPCG(c.random.Uint64(), 0)), number: i}
+		caller := caller{histories: c.histories, random: rand.New(rand.NewPCG(c.random.Uint64(), 0)), number: i,
+			cell: c.cell}
 		all.Go(func() {
 			for range calls {
 				if caller.random.IntN(12) == 0 {
@@ -191,7 +195,7 @@ func (c *crashing) readAll() {
 		}
 	}
 	for i := range 3 {
-		account := cellAccount(0, i)
+		account := cellAccount(c.cell, i)
 		ops[account] = spec.Operation{Kind: spec.ReadAccount, Account: account}
 	}
 	for _, op := range ops {
@@ -199,11 +203,23 @@ func (c *crashing) readAll() {
 	}
 }
 
-// I6: A journal that is cut after any group opens, and its reads return what they returned when that group was the
-// last: every acknowledged outcome, and no other.
+// I6: A journal that is cut after any group opens, with the checkpoints written before, and its reads return what they
+// returned when that group was the last: every acknowledged outcome, and no other.
 func TestEveryPrefixOpens(t *testing.T) {
-	sale := cellSale(t, 1)
 	random := seeded(t)
+	var answers spec.Tally
+	prefixes, n := 0, rounds(t, 2)
+	for range n {
+		prefixes += openEveryPrefix(t, random, &answers)
+	}
+	t.Logf("%d journals with %d prefixes", n, prefixes)
+	requireChanges(t, &answers)
+}
+
+// openEveryPrefix fills one journal and opens its prefixes. It returns how many they are.
+func openEveryPrefix(t *testing.T, random *rand.Rand, answers *spec.Tally) int {
+	const used, each = 30, 30 // cells, and calls in each
+	sale := cellSale(t, used)
 	kept := newStore()
 	s := sellerOn(sale, kept)
 	s.clock.set(saleStart)
@@ -211,37 +227,54 @@ func TestEveryPrefixOpens(t *testing.T) {
 	model := spec.New(&spec.Rules{Sale: sale, TTL: spec.ScenarioTTL, MaxHold: spec.ScenarioMaxHold})
 	after := map[int]*spec.Model{len(kept.groups): model.Clone()} // by groups that were durable
 	caller := caller{histories: &histories{TB: t, system: s}, random: random}
-	for range rounds(t, 400) {
-		if random.IntN(8) == 0 {
-			s.clock.ms.Add(600)
+	for i := range used * each {
+		caller.cell = i / each
+		if random.IntN(4) == 0 {
+			s.clock.ms.Add(900)
+		}
+		if random.IntN(60) == 0 {
+			_, err := s.e.Checkpoint(t.Context())
+			require.NoError(t, err)
 		}
 		op := caller.draw()
 		op.At = s.clock.now()
 		want := model.Do(op)
-		want.CanTakeAgain = false
+		answers.Add(op, want)
+		caller.learn(op, want)
 		require.Empty(t, want.Diff(s.call(op, &caller.r)), "%s", op)
 		after[len(kept.groups)] = model.Clone()
 	}
 	require.NoError(t, s.e.Close())
-	groups := slices.Clone(kept.groups)
-	require.Greater(t, len(after), 2, "too few groups for this test to be meaningful")
+	groups, checkpoints := slices.Clone(kept.groups), slices.Clone(kept.checkpoints)
 	for n, model := range after {
 		kept := newStore()
 		kept.groups = slices.Clone(groups[:n])
+		for _, c := range checkpoints {
+			if c.info.End <= groups[n-1].Last() {
+				kept.checkpoints = append(kept.checkpoints, c)
+			}
+		}
 		verify(t, kept.open(), sale)
 		again := sellerOn(sale, kept)
 		again.clock = s.clock
 		again.options.Clock = saleclock.Virtual(s.clock.now)
 		require.NoError(t, again.start())
 		at := s.clock.now()
-		for i := range 3 {
-			op := spec.Operation{Kind: spec.ReadAccount, Account: cellAccount(0, i), At: at}
-			require.Empty(t, model.Do(op).Diff(again.call(op, &caller.r)), "after group %d", n)
+		ops := []spec.Operation{{Kind: spec.ReadStock, At: at}}
+		for caller.cell = range used {
+			for i := range 3 {
+				ops = append(ops, spec.Operation{Kind: spec.ReadAccount, Account: cellAccount(caller.cell, i), At: at})
+			}
+			for i := range idsOfCell {
+				ops = append(ops, spec.Operation{Kind: spec.ReadReservation, ID: caller.idOf(i), At: at})
+			}
 		}
-		op := spec.Operation{Kind: spec.ReadStock, At: at}
-		require.Empty(t, model.Do(op).Diff(again.call(op, &caller.r)), "after group %d", n)
+		for _, op := range append(ops, ops[0]) {
+			require.Empty(t, model.Do(op).Diff(again.call(op, &caller.r)), "%s after group %d", op, n)
+		}
 		require.NoError(t, again.e.Close())
 	}
+	return len(after)
 }
 
 // Released and expired reservations are forgotten at the first start after their time, if there is a checkpoint.

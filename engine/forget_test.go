@@ -150,19 +150,26 @@ func TestFullTableRefusesEntries(t *testing.T) {
 func TestForgettingInRandomLives(t *testing.T) {
 	random := seeded(t)
 	for range rounds(t, 10) {
-		lives := randomLives{t: t, random: random, was: map[uuid.UUID]engine.Reservation{}}
+		lives := randomLives{t: t, random: random, was: map[uuid.UUID]engine.Reservation{},
+			changed: map[uuid.UUID]bool{}, returned: map[uuid.UUID]time.Time{}, counts: map[string]int{}}
 		lives.run()
+		for _, call := range []string{"extend", "reduce", "return", "again", "replace"} {
+			require.Positive(t, lives.counts[call], call)
+		}
 	}
 }
 
 type randomLives struct {
-	t      *testing.T
-	random *rand.Rand
-	s      *seller
-	kept   *store
-	ids    []uuid.UUID
-	was    map[uuid.UUID]engine.Reservation // as last read, by id
-	again  int                              // ids that were used again
+	t        *testing.T
+	random   *rand.Rand
+	s        *seller
+	kept     *store
+	ids      []uuid.UUID
+	was      map[uuid.UUID]engine.Reservation // as last read, by id
+	changed  map[uuid.UUID]bool               // ever, under this id
+	returned map[uuid.UUID]time.Time          // when
+	again    int                              // ids that were used again
+	counts   map[string]int                   // calls that changed something
 }
 
 func (l *randomLives) run() {
@@ -210,27 +217,69 @@ func (l *randomLives) run() {
 func (l *randomLives) calls(n int) {
 	var r engine.Reservation
 	for range n {
-		switch l.random.IntN(6) {
-		case 0, 1, 2:
-			id := uuid.Must(uuid.NewRandomFromReader(randomBytes{l.random}))
-			if len(l.ids) > 0 && l.random.IntN(2) == 0 {
-				id = l.ids[l.random.IntN(len(l.ids))]
-			}
-			q := engine.Request{ID: id, Account: fmt.Sprint("a", l.random.IntN(1000)),
-				Lines: lines("S0/A", 1+l.random.IntN(3))}
-			if err := l.s.e.Reserve(l.t.Context(), &q, &r); err == nil && !r.Repeated {
-				if slices.Contains(l.ids, id) {
-					l.again++
-				} else {
-					l.ids = append(l.ids, id)
-				}
-			}
-		case 3:
-			_ = codeOf(l.t, l.s.e.Confirm(l.t.Context(), l.anyID(), "paid", &r))
-		case 4:
-			_ = codeOf(l.t, l.s.e.Release(l.t.Context(), l.anyID(), &r))
+		switch l.random.IntN(12) {
+		case 0, 1, 2, 3, 4:
+			l.reserve(&r)
 		case 5:
+			_ = codeOf(l.t, l.s.e.Confirm(l.t.Context(), l.anyID(), "paid", &r))
+		case 6:
+			_ = codeOf(l.t, l.s.e.Release(l.t.Context(), l.anyID(), &r))
+		case 7:
 			l.s.e.ExpireDue()
+		default:
+			l.change(&r)
+		}
+	}
+}
+
+// reserve makes a new reservation, sometimes under an id that was used, or in the place of another one.
+func (l *randomLives) reserve(r *engine.Reservation) {
+	id := uuid.Must(uuid.NewRandomFromReader(randomBytes{l.random}))
+	if len(l.ids) > 0 && l.random.IntN(2) == 0 {
+		id = l.anyID()
+	}
+	account := fmt.Sprintf("a%063d", l.random.IntN(1000)) // long, so that checkpoints have many pieces
+	q := engine.Request{ID: id, Account: account, Lines: lines("S0/A", 1+l.random.IntN(3))}
+	if old := l.anyID(); old != id && l.random.IntN(3) == 0 && l.s.e.Reservation(l.t.Context(), old, r) == nil {
+		q.Account, q.Replaces = r.Account, old
+	}
+	if err := l.s.e.Reserve(l.t.Context(), &q, r); codeOf(l.t, err) != "" || r.Repeated {
+		return
+	}
+	if q.Replaces != uuid.Nil {
+		l.counts["replace"]++
+	}
+	delete(l.returned, id)
+	if slices.Contains(l.ids, id) {
+		l.again++
+	} else {
+		l.ids = append(l.ids, id)
+	}
+}
+
+// change makes a random change of a reservation.
+func (l *randomLives) change(r *engine.Reservation) {
+	id, now := l.anyID(), l.s.clock.now()
+	if l.s.e.Reservation(l.t.Context(), id, r) != nil {
+		return
+	}
+	var call string
+	var err error
+	switch l.random.IntN(4) {
+	case 0:
+		call, err = "extend", l.s.e.Extend(l.t.Context(), id, now.Add(time.Duration(1+l.random.IntN(20))*time.Minute), r)
+	case 1:
+		call, err = "reduce", l.s.e.Reduce(l.t.Context(), id, lines("S0/A", max(1, r.Tickets-1)), r)
+	case 2:
+		call, err = "return", l.s.e.Return(l.t.Context(), id, "", r)
+	case 3:
+		call, err = "again", l.s.e.ConfirmAgain(l.t.Context(), id, "paid late", r)
+	}
+	if codeOf(l.t, err) == "" && !r.Repeated {
+		l.counts[call]++
+		l.changed[id] = true
+		if call == "return" {
+			l.returned[id] = now
 		}
 	}
 }
@@ -253,7 +302,7 @@ func (l *randomLives) readAll() {
 }
 
 // compare requires that a restart has kept everything that it may not forget, and nothing else. A replay whose clock
-// was behind may know more.
+// was behind may know more, and any replay may know more of what was changed.
 func (l *randomLives) compare(behind bool) {
 	held, sold := 0, 0
 	for _, id := range l.ids {
@@ -269,12 +318,15 @@ func (l *randomLives) compare(behind bool) {
 	require.Equal(l.t, [2]int{held, sold}, [2]int{stock.Held, stock.Sold})
 	for _, id := range l.ids {
 		was, known := l.was[id]
-		ended := was.State == engine.Released || was.State == engine.Expired
+		over := l.returned[id]
+		if over.Before(was.ExpiresAt) {
+			over = was.ExpiresAt
+		}
 		var r engine.Reservation
 		err := l.s.e.Reservation(l.t.Context(), id, &r)
-		gone := !known || ended && was.ExpiresAt.Before(l.s.clock.now().Add(-time.Hour))
-		if gone && behind && err == nil {
-			require.Contains(l.t, []engine.State{engine.Released, engine.Expired}, r.State)
+		gone := !known || ended(was.State) && over.Before(l.s.clock.now().Add(-time.Hour))
+		if gone && (behind || l.changed[id]) && err == nil {
+			require.True(l.t, ended(r.State), r.State)
 			continue
 		}
 		if gone {
@@ -287,6 +339,10 @@ func (l *randomLives) compare(behind bool) {
 		}
 		require.Equal(l.t, shown(&was, nil), shown(&r, nil))
 	}
+}
+
+func ended(s engine.State) bool {
+	return s == engine.Released || s == engine.Expired || s == engine.Returned
 }
 
 type randomBytes struct{ *rand.Rand }

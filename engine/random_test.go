@@ -25,18 +25,29 @@ var saleStart = time.Date(2024, 5, 2, 10, 0, 0, 0, time.UTC)
 // the engine and by the specification. After every step the answers are equal in every field and the stock is conserved
 // (I1 to I4, I9). At the end the journal verifies (I6).
 func TestRandomOperations(t *testing.T) {
+	var answers spec.Tally
 	for range rounds(t, 3) {
 		rapid.Check(t, func(rt *rapid.T) {
 			kept := newStore()
-			runRandomly(rt, 60, func() (journal.Backend, error) { return kept.open(), nil },
+			runRandomly(rt, &answers, func() (journal.Backend, error) { return kept.open(), nil },
 				func(sale *catalog.Sale) { verify(t, kept.open(), sale) })
 		})
 	}
+	requireChanges(t, &answers)
+}
+
+// requireChanges logs the tally of calls, and requires that about a third of them were to change a reservation, and
+// that each such call succeeded and was refused.
+func requireChanges(t testing.TB, answers *spec.Tally) {
+	t.Log(answers)
+	require.NoError(t, answers.Untried())
+	require.Greater(t, answers.Share(), 0.25)
 }
 
 // The same with the embedded journal.
 func TestRandomOperationsOnDisk(t *testing.T) {
 	parent := t.TempDir()
+	var answers spec.Tally
 	for range rounds(t, 1) {
 		rapid.Check(t, func(rt *rapid.T) {
 			if rapid.IntRange(0, 9).Draw(rt, "one in ten") != 0 {
@@ -44,7 +55,7 @@ func TestRandomOperationsOnDisk(t *testing.T) {
 			}
 			dir, err := os.MkdirTemp(parent, "")
 			require.NoError(rt, err)
-			runRandomly(rt, 60, func() (journal.Backend, error) {
+			runRandomly(rt, &answers, func() (journal.Backend, error) {
 				return embedded.Open(dir+"/journal", embedded.Options{SegmentBytes: 4 << 10})
 			}, func(sale *catalog.Sale) {
 				b, err := embedded.OpenReadOnly(dir + "/journal")
@@ -54,6 +65,7 @@ func TestRandomOperationsOnDisk(t *testing.T) {
 			})
 		})
 	}
+	t.Log(&answers)
 }
 
 // random is one run of random operations.
@@ -64,16 +76,18 @@ type random struct {
 	model  *spec.Model
 	system *seller
 	at     time.Time
+	tally  *spec.Tally
+	made   []spec.Operation // requests
 }
 
-func runRandomly(t *rapid.T, steps int, open func() (journal.Backend, error), verify func(*catalog.Sale)) {
-	r := &random{T: t, def: drawDefinition(t), at: saleStart}
+func runRandomly(t *rapid.T, answers *spec.Tally, open func() (journal.Backend, error), verify func(*catalog.Sale)) {
+	r := &random{T: t, def: drawDefinition(t), at: saleStart, tally: answers}
 	r.load()
 	r.model = spec.New(&spec.Rules{Sale: r.sale, TTL: spec.ScenarioTTL, MaxHold: spec.ScenarioMaxHold})
 	r.system = newSeller(r.sale, open)
 	require.NoError(t, r.system.start())
 	defer func() { require.NoError(t, r.system.e.Close()) }() // rapid may end a run early
-	for range steps {
+	for range 60 {
 		r.step()
 		r.same(spec.Operation{Kind: spec.ReadStock, At: r.at})
 		require.NoError(t, r.model.Check())
@@ -94,27 +108,30 @@ func (r *random) load() {
 // same executes the operation on both sides and compares the answers.
 func (r *random) same(op spec.Operation) {
 	want := r.model.Do(op)
-	want.CanTakeAgain = false
+	if op.Kind <= spec.Return {
+		r.tally.Add(op, want)
+	}
 	require.Empty(r, want.Diff(r.system.Do(op)), "%s at %s", op, op.At)
 }
 
 func (r *random) step() {
-	switch n := rapid.IntRange(0, 99).Draw(r.T, "what"); {
-	case n < 45:
+	switch n := below(r.T, 100, "what"); {
+	case n < 30:
 		r.same(r.drawReserve())
-	case n < 70:
-		kind := rapid.SampledFrom([]spec.Kind{spec.Confirm, spec.Confirm, spec.Release, spec.ReadReservation}).Draw(r.T,
-			"end")
-		op := spec.Operation{Kind: kind, At: r.at, ID: drawID(r.T)}
+	case n < 54:
+		r.same(r.drawChange())
+	case n < 72:
+		kind := oneOf(r.T, "end", spec.Confirm, spec.Confirm, spec.Release, spec.ReadReservation)
+		op := spec.Operation{Kind: kind, At: r.at, ID: r.drawIDIn("held")}
 		if kind == spec.Confirm {
-			op.Reference = rapid.SampledFrom([]string{"", "X1", "ünï", "a\x00b"}).Draw(r.T, "reference")
+			op.Reference = r.drawReference()
 		}
 		r.same(op)
 	case n < 78:
-		r.same(spec.Operation{Kind: spec.ReadAccount, At: r.at, Account: rapid.SampledFrom(accounts).Draw(r.T, "account")})
+		r.same(spec.Operation{Kind: spec.ReadAccount, At: r.at, Account: oneOf(r.T, "account", accounts...)})
 	case n < 88:
-		r.at = r.at.Add(time.Duration(rapid.SampledFrom([]int{1, 999, 30_000, 60_000, 1_019_000, 1_020_000}).Draw(r.T,
-			"ms")) * time.Millisecond)
+		ms := oneOf(r.T, "ms", 1, 999, 30_000, 60_000, 60_000, 299_999, 1_019_000, 1_020_000)
+		r.at = r.at.Add(time.Duration(ms) * time.Millisecond)
 	case n < 92:
 		r.same(spec.Operation{Kind: spec.Sweep, At: r.at})
 		// A sweep does not wait for the journal, and stock shows durable outcomes only. Reading the reservations waits.
@@ -134,12 +151,12 @@ func (r *random) step() {
 
 // grow restarts with a larger sale.
 func (r *random) grow() {
-	switch rapid.IntRange(0, 3).Draw(r.T, "grow") {
+	switch below(r.T, 4, "grow") {
 	case 0:
-		s := &r.def.Sessions[rapid.IntRange(0, len(r.def.Sessions)-1).Draw(r.T, "session")]
+		s := &r.def.Sessions[below(r.T, len(r.def.Sessions), "session")]
 		s.Places = append(slices.Clone(s.Places), 2) // a new category, perhaps of a session without any
 	case 1:
-		s := &r.def.Sessions[rapid.IntRange(0, len(r.def.Sessions)-1).Draw(r.T, "session")]
+		s := &r.def.Sessions[below(r.T, len(r.def.Sessions), "session")]
 		s.Places = slices.Clone(s.Places)
 		for i := range s.Places {
 			s.Places[i] += 2
@@ -162,12 +179,12 @@ func (r *random) grow() {
 var accounts = []string{"ann", "bob", "an-account-with-a-name-that-is-as-long-as-a-name-may-be-@0123456"}
 
 func drawDefinition(t *rapid.T) spec.Definition {
-	small := func(low, high int, label string) int { return rapid.IntRange(low, high).Draw(t, label) }
+	small := func(low, high int, label string) int { return low + below(t, high+1-low, label) }
 	d := spec.Definition{}
 	for i := range small(1, 2, "programmes") {
 		accountCap := small(2, 9, "cap")
 		d.Programmes = append(d.Programmes, spec.DefinedProgramme{ID: fmt.Sprintf("p%d", i), AccountCap: accountCap,
-			SessionLimit: small(1, accountCap, "limit")})
+			SessionLimit: small(1, accountCap, "limit"), WithholdReturned: small(0, 1, "withholds") == 1})
 	}
 	// The first session of each programme is on sale, so that the programme can have phases.
 	for i := range len(d.Programmes) + small(1, 3, "sessions") {
@@ -180,11 +197,11 @@ func drawDefinition(t *rapid.T) spec.Definition {
 		}
 		d.Sessions = append(d.Sessions, s)
 	}
-	for i := range small(1, 4, "phases") {
+	for i := range small(len(d.Programmes), 4, "phases") {
 		programme := i % len(d.Programmes)
-		opens := saleStart.Add(time.Duration(small(-2, 3, "opens")) * 10 * time.Minute)
+		opens := saleStart.Add(time.Duration(small(-4, 1, "opens")) * 10 * time.Minute)
 		p := spec.DefinedPhase{ID: fmt.Sprintf("f%d", i), Programme: d.Programmes[programme].ID, OpensAt: opens,
-			ClosesAt: opens.Add(time.Duration(small(1, 8, "lasts")) * 10 * time.Minute)}
+			ClosesAt: opens.Add(time.Duration(small(2, 16, "lasts")) * 10 * time.Minute)}
 		if d.Programmes[programme].AccountCap >= 2 && small(0, 2, "pack") == 0 {
 			p.PackSessions = 2
 		}
@@ -196,32 +213,71 @@ func drawDefinition(t *rapid.T) spec.Definition {
 	return d
 }
 
-func drawID(t *rapid.T) string {
-	return spec.IDOf(fmt.Sprintf("r%d", rapid.IntRange(0, 14).Draw(t, "id")))
-}
+// idsDrawn is how many ids the operations of one run use.
+const idsDrawn = 24
 
+func drawnID(i int) string { return spec.IDOf(fmt.Sprintf("r%d", i)) }
+
+func drawID(t *rapid.T) string { return drawnID(below(t, idsDrawn, "id")) }
+
+// drawReserve returns a request. Most fit the sale; one in eight repeats an earlier one.
 func (r *random) drawReserve() spec.Operation {
-	op := spec.Operation{Kind: spec.Reserve, At: r.at, ID: drawID(r.T), Account: rapid.SampledFrom(accounts).Draw(r.T,
-		"account")}
-	sessions := []string{"GONE"}
+	if len(r.made) > 0 && below(r.T, 8, "repeats") == 0 {
+		op := oneOf(r.T, "earlier", r.made...)
+		op.At = r.at
+		return op
+	}
+	op := spec.Operation{Kind: spec.Reserve, At: r.at, ID: drawID(r.T), Account: oneOf(r.T, "account", accounts...)}
+	var pools []spec.Line
+	programme := oneOf(r.T, "programme", r.def.Programmes...).ID
 	for _, s := range r.def.Sessions {
-		sessions = append(sessions, s.ID, s.ID, s.ID)
-	}
-	for range rapid.SampledFrom([]int{1, 1, 2, 2, 3, 6}).Draw(r.T, "lines") {
-		quantity := rapid.SampledFrom([]int{1, 1, 1, 2, 2, 3, 5, 9}).Draw(r.T, "quantity")
-		if rapid.IntRange(0, 60).Draw(r.T, "absurd") == 0 {
-			quantity = rapid.SampledFrom([]int{0, -1, 4095, 4096, 1 << 40}).Draw(r.T, "quantity")
+		for i := range s.Places {
+			if s.Programme == programme && !s.Excluded {
+				pools = append(pools, spec.Line{Session: s.ID, Category: spec.Category(i)})
+			}
 		}
-		op.Lines = append(op.Lines, spec.Line{Session: rapid.SampledFrom(sessions).Draw(r.T, "session"),
-			Category: spec.Category(rapid.SampledFrom([]int{0, 0, 0, 1, 1, 2}).Draw(r.T, "category")), Quantity: quantity})
 	}
-	if rapid.IntRange(0, 3).Draw(r.T, "names a phase") == 0 {
-		op.Phase = rapid.SampledFrom([]string{"f0", "f1", "f2", "f3", "new2", "gone"}).Draw(r.T, "phase")
+	if len(pools) == 0 || below(r.T, 8, "anything") == 0 {
+		pools = append(pools, spec.Line{Session: "GONE", Category: "A"})
+		for _, s := range r.def.Sessions {
+			pools = append(pools, spec.Line{Session: s.ID, Category: "A"}, spec.Line{Session: s.ID, Category: "C"})
+		}
 	}
-	if rapid.IntRange(0, 3).Draw(r.T, "has a ttl") == 0 {
-		op.TTL = rapid.SampledFrom([]time.Duration{time.Second, 30 * time.Second, time.Minute, 17 * time.Minute,
-			18 * time.Minute,
-			-time.Second, time.Millisecond}).Draw(r.T, "ttl")
+	for range oneOf(r.T, "lines", 1, 1, 2, 2, 3, 6) {
+		l := oneOf(r.T, "pool", pools...)
+		l.Quantity = oneOf(r.T, "quantity", 1, 1, 1, 1, 2, 2, 3, 5)
+		if below(r.T, 60, "absurd") == 0 {
+			l.Quantity = oneOf(r.T, "quantity", 0, -1, 4095, 4096, 1<<40)
+		}
+		same := func(o spec.Line) bool { return o.Session == l.Session && o.Category == l.Category }
+		if !slices.ContainsFunc(op.Lines, same) || below(r.T, 20, "twice") == 0 {
+			op.Lines = append(op.Lines, l)
+		}
 	}
+	if n := below(r.T, 16, "names a phase"); n == 0 {
+		op.Phase = oneOf(r.T, "phase", "f0", "f1", "f2", "f3", "new2", "gone")
+	} else if n < 8 {
+		of := func(p spec.DefinedPhase) bool { return p.Programme != programme }
+		op.Phase = oneOf(r.T, "phase", slices.DeleteFunc(slices.Clone(r.def.Phases), of)...).ID
+	}
+	if below(r.T, 4, "has a ttl") == 0 {
+		op.TTL = oneOf(r.T, "ttl", time.Second, 30*time.Second, time.Minute, time.Minute, 2*time.Minute, 5*time.Minute,
+			10*time.Minute, 17*time.Minute, 18*time.Minute, -time.Second, time.Millisecond)
+	}
+	r.made = append(r.made, op)
 	return op
 }
+
+// below returns a number from 0 to n-1, each with the same probability. Rapid's own numbers are mostly small ones, so
+// that most operations would be the first in a list.
+func below(t *rapid.T, n int, label string) int { return evenBits.Draw(t, label) * n >> 12 }
+
+var evenBits = rapid.Custom(func(t *rapid.T) (bits int) {
+	for range 12 {
+		bits = 2*bits + rapid.IntRange(0, 1).Draw(t, "bit")
+	}
+	return bits
+})
+
+// oneOf returns one of the values, each with the same probability.
+func oneOf[T any](t *rapid.T, label string, from ...T) T { return from[below(t, len(from), label)] }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/inventory"
+	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/record"
 )
 
@@ -238,6 +239,7 @@ func TestForgettingChanges(t *testing.T) {
 			"a returned 2"},
 
 		"the row is newer":     {replayed("a expired 1", nil, c.taken, c.reduced).after(c.reducedRow), ""},
+		"newer, and released":  {replayed("", nil, c.taken, c.reduced, c.released).after(c.reducedRow), ""},
 		"the next row expired": {replayed("", nil, c.extended, c.expired).after(held, c.expiredRow), ""},
 		"returned, left out":   {replayed("", nil, c.confirmed, c.returned).after(), ""},
 		"withheld, left out":   {replayed("a returned 2", nil, c.confirmed, c.withheld).after().withholds(2), "a returned 2"},
@@ -252,6 +254,21 @@ func TestForgettingChanges(t *testing.T) {
 	} {
 		require.Nil(t, x.replay(t, name, threeHoursLater(t, &x)))
 	}
+}
+
+// A held reservation of the past keeps the instant and the sequence of its change.
+func TestPastChangeKeepsItsInstant(t *testing.T) {
+	c := newChangeRecords()
+	x := replayed("", c.taken, c.extended)
+	kept := x.journal(cellSale(t, 1))
+	s := threeHoursLater(t, &x)
+	s.open = func() (journal.Backend, error) { return kept.open(), nil }
+	require.NoError(t, s.start())
+	_, err := s.e.Checkpoint(t.Context())
+	require.NoError(t, err)
+	rows, _ := kept.records(t)
+	require.Equal(t, record.Stamp{AtMs: c.hold.CreatedMs + 4, Seq: 3}, rows[len(rows)-1].Stamp)
+	require.NoError(t, s.e.Close())
 }
 
 // forgottenCase has what is found after a further checkpoint and start, too.

@@ -163,6 +163,15 @@ func request(op spec.Operation) engine.Request {
 	return q
 }
 
+// batchOp returns the operation as one of a batch.
+func batchOp(op spec.Operation) engine.Op {
+	kind := map[spec.Kind]engine.OpKind{spec.Reserve: engine.OpReserve, spec.Confirm: engine.OpConfirm,
+		spec.Release: engine.OpRelease, spec.Extend: engine.OpExtend, spec.Reduce: engine.OpReduce,
+		spec.Return: engine.OpReturn}[op.Kind]
+	return engine.Op{Kind: kind, Request: request(op), ID: uuid.MustParse(op.ID), Reference: op.Reference, Again: op.Again,
+		ExpiresAt: op.ExpiresAt, Lines: linesOf(op)}
+}
+
 func linesOf(op spec.Operation) (lines []engine.Line) {
 	for _, l := range op.Lines {
 		lines = append(lines, engine.Line(l))
@@ -189,7 +198,8 @@ func refusal(err error) spec.Refusal {
 	return spec.Refusal{Code: string(r.Code), Phase: r.Phase, Session: r.Session, Category: r.Category,
 		Programme: r.Programme, Reference: r.Reference,
 		Limit: r.Limit, Held: r.Held, Confirmed: r.Confirmed, Requested: r.Requested, Available: r.Available,
-		OpensAt: r.OpensAt, ClosesAt: r.ClosesAt, MaxExpiresAt: r.MaxExpiresAt}
+		OpensAt: r.OpensAt, ClosesAt: r.ClosesAt, MaxExpiresAt: r.MaxExpiresAt,
+		CanTakeAgain: r.CanTakeAgain}
 }
 
 func reservation(r *engine.Reservation) spec.Reservation {

@@ -17,6 +17,7 @@ import (
 	"github.com/seathold/seathold/engine/internal/journaltest"
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/saleclock"
+	"github.com/seathold/seathold/engine/spec"
 )
 
 // TestTakeovers (I1, I5, I8, I9) plays random histories of three servers that share a journal, in virtual time. They
@@ -30,7 +31,7 @@ func TestTakeovers(t *testing.T) {
 	for range n {
 		seed := random.Uint64()
 		inCluster(t, func(c *cluster) {
-			h := &takeovers{cluster: c, seed: seed, random: rand.New(rand.NewPCG(seed, 0)), promises: map[uuid.UUID]*outcome{}}
+			h := &takeovers{cluster: c, seed: seed, random: rand.New(rand.NewPCG(seed, 0)), promises: map[uuid.UUID]*promise{}}
 			h.play()
 			all.add(&h.counts)
 		})
@@ -41,7 +42,9 @@ func TestTakeovers(t *testing.T) {
 	t.Logf("%d histories: %d terms, %d definitions stored, %d starts refused beside a leader; %d crashes, %d closes, "+
 		"%d cuts, %d stalls, %d checkpoints; %d calls, %d without an answer, %d reads", n, all.terms, all.definitions,
 		all.refused, all.crashes, all.closes, all.cuts, all.stalls, all.checkpoints, all.calls, all.unknown, all.reads)
+	t.Log(&all.answers)
 	if n >= 100 {
+		require.NoError(t, all.answers.Untried())
 		require.Greater(t, all.terms, n)
 		require.Greater(t, all.definitions, n+n/10)
 		require.Greater(t, all.unknown, n/2)
@@ -52,6 +55,8 @@ func TestTakeovers(t *testing.T) {
 // takeoverCounts are the events of histories.
 type takeoverCounts struct {
 	terms, definitions, refused, crashes, closes, cuts, stalls, checkpoints, calls, unknown, reads int
+
+	answers spec.Tally
 }
 
 func (a *takeoverCounts) add(b *takeoverCounts) {
@@ -66,13 +71,7 @@ func (a *takeoverCounts) add(b *takeoverCounts) {
 	a.calls += b.calls
 	a.unknown += b.unknown
 	a.reads += b.reads
-}
-
-// outcome is what callers and readers know of a reservation.
-type outcome struct {
-	possible map[string]bool // states in which it may be; "" for absent
-	final    string          // the end that somebody was shown; "" for none
-	exists   bool            // somebody was shown it
+	a.answers.Merge(&b.answers)
 }
 
 // takeovers is one random history.
@@ -88,7 +87,7 @@ type takeovers struct {
 	mu       sync.Mutex // guards the rest
 	nodes    [3]*node   // nil while the server is down
 	ids      []uuid.UUID
-	promises map[uuid.UUID]*outcome
+	promises map[uuid.UUID]*promise
 	counts   takeoverCounts
 }
 
@@ -151,7 +150,7 @@ func (h *takeovers) serve(i int, random *rand.Rand) {
 			o.Sale = h.reordered
 		}
 		o.Clock = saleclock.From(h.options(n).Clock.Now().Add(skew))
-		o.SweepEvery, o.CheckEvery, o.TTL = time.Second, -1, 10*time.Second
+		o.SweepEvery, o.CheckEvery, o.TTL, o.MaxHold = time.Second, -1, 3*time.Second, 10*time.Second
 		e, err := engine.Open(h.ctx, o)
 		if err != nil {
 			h.notOpened(err)
@@ -247,137 +246,4 @@ func (h *takeovers) pick(random *rand.Rand) *node {
 		}
 	}
 	return n
-}
-
-// call makes the calls of one caller.
-func (h *takeovers) call(i int, random *rand.Rand) {
-	for serial := 0; h.ctx.Err() == nil; {
-		h.rest(random, 250*time.Millisecond)
-		n := h.pick(random)
-		if n == nil {
-			continue
-		}
-		switch what := random.IntN(10); {
-		case what < 4:
-			serial++
-			h.reserve(n, random, fmt.Sprintf("%d-%d-%d", h.seed, i, serial), fmt.Sprintf("caller-%d-%d", i, serial/5))
-		case what < 8:
-			h.finish(n, random)
-		default:
-			h.read(n, random)
-		}
-	}
-}
-
-// some returns a reservation that was named, and what is known of it; nil for none yet.
-func (h *takeovers) some(random *rand.Rand) (uuid.UUID, *outcome) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.ids) == 0 {
-		return uuid.UUID{}, nil
-	}
-	id := h.ids[max(0, len(h.ids)-1-random.IntN(12))]
-	return id, h.promises[id]
-}
-
-func (h *takeovers) reserve(n *node, random *rand.Rand, name, account string) {
-	id := uuid.NewSHA1(uuid.Nil, []byte(name))
-	p := &outcome{possible: map[string]bool{"": true}}
-	h.mu.Lock()
-	h.ids, h.promises[id] = append(h.ids, id), p
-	h.mu.Unlock()
-	q := engine.Request{ID: id, Account: account, Phase: "singles",
-		Lines: []engine.Line{{Session: fmt.Sprintf("S%d", random.IntN(4)), Category: "A", Quantity: 1 + random.IntN(2)}}}
-	var r engine.Reservation
-	h.answered(p, &r, n.Reserve(h.ctx, &q, &r), "held")
-}
-
-func (h *takeovers) finish(n *node, random *rand.Rand) {
-	id, p := h.some(random)
-	if p == nil {
-		return
-	}
-	var r engine.Reservation
-	if random.IntN(2) == 0 {
-		h.answered(p, &r, n.Confirm(h.ctx, id, "paid", &r), "confirmed")
-	} else {
-		h.answered(p, &r, n.Release(h.ctx, id, &r), "released")
-	}
-}
-
-// answered notes the answer of a call that leads to the state.
-func (h *takeovers) answered(p *outcome, r *engine.Reservation, err error, state string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.counts.calls++
-	code := engine.Code("")
-	if refusal, ok := errors.AsType[*engine.Refusal](err); ok {
-		code = refusal.Code
-	} else if err != nil {
-		code = engine.JournalUnavailable // the caller has gone
-	}
-	switch code {
-	case "":
-		h.shown(p, r.State.String())
-		p.possible[state] = true
-	case engine.JournalUnavailable:
-		h.counts.unknown++
-		p.possible[state] = true
-	case engine.ReservationConfirmed:
-		h.shown(p, "confirmed")
-	case engine.ReservationReleased:
-		h.shown(p, "released")
-	case engine.ReservationExpired:
-		h.shown(p, "expired")
-	}
-}
-
-// shown notes that somebody was shown the reservation in a state. h.mu is held.
-func (h *takeovers) shown(p *outcome, state string) {
-	p.exists = true
-	if state == "held" {
-		return
-	}
-	if p.final != "" && p.final != state {
-		h.Errorf("a reservation was shown as %s and as %s", p.final, state)
-	}
-	p.final = state
-}
-
-func (h *takeovers) read(n *node, random *rand.Rand) {
-	id, p := h.some(random)
-	if p == nil {
-		return
-	}
-	var r engine.Reservation
-	err := n.Reservation(h.ctx, id, &r)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if err == nil {
-		h.counts.reads++
-		h.shown(p, r.State.String())
-	}
-}
-
-// judge replays the journal and compares it with everything that was shown.
-func (h *takeovers) judge() {
-	h.verify()
-	n := h.leader("judge")
-	for id, p := range h.promises {
-		state := n.state(id)
-		if state == string(engine.ReservationNotFound) {
-			state = ""
-		}
-		switch {
-		case p.exists && state == "":
-			h.Errorf("an acknowledged reservation is lost")
-		case p.final != "" && state != p.final:
-			h.Errorf("a reservation was shown as %s and is %q", p.final, state)
-		case !p.possible[state] && state != "expired":
-			h.Errorf("a reservation is %q without a call that made it so", state)
-		}
-	}
-	h.counts.terms += int(h.stream.Epoch()) - 1
-	n.close()
-	h.counts.definitions += h.requireDefinitionsFirst()
 }

@@ -58,7 +58,8 @@ type stage struct {
 func newStage(t testing.TB, random *rand.Rand, cells int) *stage {
 	now := instantOf(t, early)
 	s := &stage{fixture: &fixture{t: t, clock: clockAt(now)}, random: random}
-	s.rules = &spec.Rules{Sale: must(historytest.SaleOf(cells, now).Load())(t), TTL: spec.ScenarioTTL, MaxHold: spec.ScenarioMaxHold}
+	s.rules = &spec.Rules{Sale: must(historytest.SaleOf(cells, now).Load())(t), TTL: spec.ScenarioTTL,
+		MaxHold: spec.ScenarioMaxHold}
 	return s
 }
 
@@ -168,8 +169,8 @@ func requireConsistent(t testing.TB, r journal.Reader, sale *catalog.Sale) {
 }
 
 // TestHistories (I7) checks histories over a real socket and the embedded journal: packs with opposite scarcity, single
-// tickets, caps, one id sent by several callers at once, confirm against release against expiry, single calls and
-// batches, and reads. A restarted server reports how they ended.
+// tickets, caps, one id sent by several callers at once, confirm against release against expiry, changes of reservations
+// against all of these, single calls and batches, and reads. A restarted server reports how they ended.
 func TestHistories(t *testing.T) {
 	noLeaks(t)
 	const life, atOnce = 500, 50
@@ -195,6 +196,8 @@ func TestHistories(t *testing.T) {
 	require.Greater(t, total.Expired, total.Calls/100)
 	require.Greater(t, total.Beside, total.Calls/4)
 	require.InDelta(t, 1./3, float64(total.Batched)/float64(total.Writes), 0.05)
+	require.NoError(t, total.Answers.Untried())
+	require.Greater(t, total.Answers.Share(), 0.2, "a third of the calls, beside the reads at the end")
 }
 
 // TestHistoriesDetectWrongAnswers changes one answer in each of many correct histories: the check must detect it.
@@ -238,6 +241,33 @@ func TestHistoriesDetectWrongAnswers(t *testing.T) {
 			if found {
 				a.Account.Reservations = a.Account.Reservations[1:]
 			}
+			return found
+		},
+		"another end": func(c spec.Call, a *spec.Answer) bool {
+			found := c.Kind == spec.ReadReservation && a.OK()
+			a.Reservation.ExpiresAt = a.Reservation.ExpiresAt.Add(time.Millisecond)
+			return found
+		},
+		"a longer hold than may be": func(_ spec.Call, a *spec.Answer) bool {
+			a.MaxExpiresAt = a.MaxExpiresAt.Add(time.Second)
+			return a.Code == "hold_limit_exceeded"
+		},
+		"a reduction to what it never had": func(c spec.Call, a *spec.Answer) bool {
+			found := c.Kind == spec.Reduce && a.OK()
+			if found {
+				a.Reservation.Lines = slices.Clone(a.Reservation.Lines)
+				a.Reservation.Lines[0].Quantity += 5
+			}
+			return found
+		},
+		"a replaced hold that remains": func(c spec.Call, a *spec.Answer) bool {
+			found := c.Kind == spec.Reserve && c.Replaces != "" && a.OK() && !a.Repeated
+			*a = spec.Answer{Refusal: spec.Refusal{Code: spec.Overloaded}}
+			return found
+		},
+		"sold after the end without again": func(c spec.Call, a *spec.Answer) bool {
+			found := c.Kind == spec.Confirm && a.OK() && a.Reservation.ConfirmedAt.Before(a.Reservation.ExpiresAt)
+			a.Reservation.ConfirmedAt = a.Reservation.ExpiresAt
 			return found
 		},
 		"a cap one ticket too low": func(_ spec.Call, a *spec.Answer) bool {

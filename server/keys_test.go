@@ -32,8 +32,7 @@ func TestKeys(t *testing.T) {
 		for c, caller := range callers {
 			o := o.on(otherID(100*i + c))
 			if strings.Contains(o.path, otherID(100*i+c)) {
-				f.call("POST", "/v1/reservations", `{"id":"`+otherID(100*i+c)+`","account":"`+o.name+callersName(c)+
-					`","lines":[{"session":"SWM01","category":"A","quantity":1}]}`, "Authorization", "Bearer "+sellKey)
+				f.prepare(o, otherID(100*i+c), o.name+callersName(c), "1", "Authorization", "Bearer "+sellKey)
 			}
 			var header []string
 			if caller != "" {

@@ -3,6 +3,7 @@ package audit
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 	"testing"
 	"time"
 
@@ -129,14 +130,22 @@ func (d *drawnJournal) problems(order ...string) []string {
 			w.records = f.Append(w.records, d.kinds[name], d.at(name).UnixMilli())
 			continue
 		}
-		account := name[len("reserve "):]
+		account, late := strings.CutPrefix(name, "take again ")
+		account = strings.TrimPrefix(account, "reserve ")
 		s := inventory.Snapshot{ID: inventory.ID{byte(i + 1)}, Account: account, State: inventory.Held,
 			CreatedMs: d.made[account].UnixMilli(),
 			Lines:     d.pack()}
 		s.ExpiresMs = s.CreatedMs + 1000
 		w.records = record.AppendTaken(w.records, &s)
+		if late { // it expires, and is taken again two days after it was taken
+			s.State, s.AtMs = inventory.Expired, s.ExpiresMs
+			w.records = record.AppendEnd(w.records, &s)
+			s.State, s.Origin, s.AtMs = inventory.Confirmed, inventory.OriginAgain, s.CreatedMs+(48*time.Hour).Milliseconds()
+			s.ConfirmedMs = s.AtMs
+			w.records, w.count = record.AppendChange(w.records, &s), w.count+2
+		}
 	}
-	w.count = len(order) + 1
+	w.count += len(order) + 1
 	found, err := Verify(w, d.sale)
 	require.NoError(d.t, err)
 	return found.Problems
@@ -160,6 +169,7 @@ func TestAuditFindsWrongDraws(t *testing.T) {
 		"1 entries have the root":               {"alice", "frozen"},
 		"published were 2 and":                  {"alice", "frozen", "drawn"},
 		"alice in phase packs, in which it has": {"alice", "bob", "frozen", "reserve alice", "drawn"},
+		"alice in phase packs was taken at":     {"alice", "bob", "frozen", "drawn", "take again alice"},
 	} {
 		problems := newDrawnJournal(t).problems(append([]string{"announced"}, order...)...)
 		require.NotEmpty(t, problems, text)

@@ -71,3 +71,46 @@ func TestDump(t *testing.T) {
 	broken := &writtenJournal{records: record.AppendTaken(nil, &held), count: 1}
 	require.ErrorIs(t, Dump(broken, &out), record.ErrInvalid, "no definition comes before the record")
 }
+
+// The line of a change has the whole reservation, and what only changes have.
+func TestDumpOfChanges(t *testing.T) {
+	s := newStory(t)
+	sold := func(r *inventory.Snapshot) { r.Reference = "PAY-1" }
+	chained := func(r *inventory.Snapshot) { r.Flags, r.Replaces = r.Flags|inventory.FlagReplaces, inventory.ID{1} }
+	s.take(1, "ann", 3).change(extend, 300, s.of(3)).change(reduce, 400, s.of(2))
+	s.change(replace, 500, s.reservation(2, "ann", 2, 0)).change(reduceSold, 600, s.of(1), sold, chained)
+	s.change(again, 2000, s.of(2), sold).change(giveBack, 3000, s.of(2), sold, withheld)
+	row := s.of(2)
+	row.State, row.Flags, row.AtMs, row.ConfirmedMs, row.Seq = inventory.Returned, inventory.FlagWithheld|
+		inventory.FlagReplaces, s.at+3000, s.at+2000, 8
+	definition := record.DefinitionOf(s.sale)
+	s.checkpoint = record.AppendReservation(definition.AppendRow(nil, record.Stamp{AtMs: s.at, Seq: 1}), &row)
+	var out bytes.Buffer
+	require.NoError(t, Dump(s, &out))
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	require.Len(t, lines, 2+s.count)
+	pool := definition.Pools[0]
+	line := func(seq, kind string, at string, state string, quantity, created, expires string, more string) string {
+		return `{` + seq + `,"kind":"` + kind + `","at":"2023-11-30T09:00:0` + at + `00Z",` +
+			`"id":"01000000-0000-0000-0000-000000000000","account":"ann","phase":"` + definition.Phases[s.phase] + `",` +
+			state + `"lines":[{"session":"` + pool.Session + `","category":"` + pool.Category + `","quantity":` + quantity +
+			`}],"created_at":"2023-11-30T09:00:0` + created + `00Z","expires_at":"2023-11-30T09:00:0` + expires + `00Z"` +
+			more + `}`
+	}
+	confirmed := func(at string) string { return `,"confirmed_at":"2023-11-30T09:00:0` + at + `00Z"` }
+	const replaces = `,"replaces":"01000000-0000-0000-0000-000000000000"`
+	for i, want := range map[int]string{
+		1: line(`"last_seq":8`, "changed", "3.0", `"state":"returned",`, "2", "0.0", "1.0",
+			confirmed("2.0")+`,"withheld":true`),
+		4: line(`"seq":3`, "extended", "0.3", "", "3", "0.0", "2.0", ""),
+		5: line(`"seq":4`, "reduced", "0.4", `"state":"held",`, "2", "0.0", "1.0", ""),
+		6: strings.Replace(line(`"seq":5`, "replaced", "0.5", "", "2", "0.5", "1.5", replaces), `"id":"01`, `"id":"02`, 1),
+		7: line(`"seq":6`, "reduced", "0.6", `"state":"confirmed",`, "1", "0.0", "1.0",
+			confirmed("0.5")+`,"reference":"PAY-1"`+replaces),
+		8: line(`"seq":7`, "taken_again", "2.0", "", "2", "0.0", "1.0", confirmed("2.0")+`,"reference":"PAY-1"`),
+		9: line(`"seq":8`, "returned", "3.0", "", "2", "0.0", "1.0",
+			confirmed("0.5")+`,"reference":"PAY-1","withheld":true`),
+	} {
+		require.Equal(t, want, lines[i])
+	}
+}

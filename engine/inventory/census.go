@@ -52,7 +52,7 @@ const restRows = 16 << 10
 // Pools counts all pools. It calls rest every fraction of a millisecond, so that the owner can yield the processor.
 // When rest returns false the count ends without a result.
 func (c *Census) Pools(rest func() bool) (found PoolCensus, ok bool) {
-	first := c.v.reservations.end()
+	first := c.v.reservations.End()
 	if int(first) > len(c.seen) {
 		c.seen = make([]uint8, int(first)+int(first)/4)
 	}
@@ -71,7 +71,7 @@ func (c *Census) Pools(rest func() bool) (found PoolCensus, ok bool) {
 		c.pools[i].wordTaken = int64(c.v.pools[i].units) - int64(int32(available))
 	}
 	// The second look, also at the rows that were claimed since the first.
-	second := c.v.reservations.end()
+	second := c.v.reservations.End()
 	if !c.eachRow(second, rest, func(row uint32, state State) {
 		before := free
 		if row < first {
@@ -90,7 +90,7 @@ func (c *Census) Pools(rest func() bool) (found PoolCensus, ok bool) {
 func (c *Census) eachRow(end uint32, rest func() bool, visit func(row uint32, state State)) bool {
 	for row := uint32(1); row < end; row++ {
 		state := free
-		if r := c.v.reservations.find(row); r != nil {
+		if r := c.v.reservations.Find(row); r != nil {
 			state = State(r.state.Load())
 		}
 		visit(row, state)
@@ -106,7 +106,7 @@ func (c *Census) add(row uint32, before, now State) {
 	if now == free {
 		return
 	}
-	r := c.v.reservations.at(row)
+	r := c.v.reservations.At(row)
 	withheld := r.flags&FlagWithheld != 0
 	if now == Returned && !withheld {
 		return // it has no units of its own
@@ -183,7 +183,7 @@ type LedgerCensus struct {
 // account row. rest is as for Pools.
 func (c *Census) Ledgers(rest func() bool, visit func(accountRow uint32)) (found LedgerCensus, ok bool) {
 	found.AtCap = make([]int, len(c.v.caps))
-	end := c.v.accounts.end()
+	end := c.v.accounts.End()
 	for row := uint32(1); row < end; row++ {
 		if row%(restRows/16) == 0 && !rest() {
 			return found, false
@@ -191,7 +191,7 @@ func (c *Census) Ledgers(rest func() bool, visit func(accountRow uint32)) (found
 		if visit != nil {
 			visit(row)
 		}
-		if a := c.v.accounts.find(row); a == nil || uint32(a.head.Load()) == 0 {
+		if a := c.v.accounts.Find(row); a == nil || uint32(a.head.Load()) == 0 {
 			delete(c.allowed, row)
 			continue
 		}
@@ -220,7 +220,7 @@ func (c *Census) countLedger() {
 	clear(c.programmes)
 	c.sessions = c.sessions[:0]
 	for _, l := range c.rows {
-		r := c.v.reservations.at(l.Row)
+		r := c.v.reservations.At(l.Row)
 		for i := range int(r.count) {
 			line := c.v.lineAt(r, i)
 			session, at := int(c.v.pools[line.Pool].session), 0
@@ -285,7 +285,7 @@ type Most struct {
 func (c *Census) Allow() Most {
 	most := Most{Programmes: make([]int, len(c.v.caps)), Sessions: make([]int, len(c.v.sessions))}
 	clear(c.allowed)
-	end := c.v.accounts.end()
+	end := c.v.accounts.End()
 	for row := uint32(1); row < end; row++ {
 		if c.rows, _ = c.v.Ledger(row, c.rows[:0], nil); len(c.rows) == 0 {
 			continue
@@ -306,9 +306,9 @@ func (c *Census) Allow() Most {
 // States counts the reservations by state. One whose end is decided but not yet visible counts as held.
 func (v *Inventory) States() map[State]uint64 {
 	found := map[State]uint64{}
-	end := v.reservations.end()
+	end := v.reservations.End()
 	for row := uint32(1); row < end; row++ {
-		r := v.reservations.find(row)
+		r := v.reservations.Find(row)
 		if r == nil {
 			continue
 		}

@@ -114,7 +114,7 @@ func TestCensusFindsFaults(t *testing.T) {
 		"a unit is lost":           {func(v *Inventory) { v.stock[5].word.Add(-packPool(1, 0)) }, 1, 0},
 		"a unit appears":           {func(v *Inventory) { v.stock[5].word.Add(packPool(1, 0)) }, 1, 0},
 		"sold without reservation": {func(v *Inventory) { v.stock[5].sold.Add(3) }, 3, 0},
-		"a reservation is undone":  {func(v *Inventory) { v.reservations.at(1).state.Store(uint32(Released)) }, 2, 0},
+		"a reservation is undone":  {func(v *Inventory) { v.reservations.At(1).state.Store(uint32(Released)) }, 2, 0},
 		"oversold, words and all": {func(v *Inventory) {
 			v.pools[5].units -= 19
 			v.stock[5].word.Add(-packPool(19, 0))

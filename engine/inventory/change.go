@@ -1,5 +1,7 @@
 package inventory
 
+import "github.com/seathold/seathold/engine/inventory/internal/table"
+
 // A reservation that changes gets another row. The content of a row never changes, so whoever has read a row's state
 // knows its lines and its end. extend, reduce, return and confirm again make a row that has the id after the old one;
 // replace makes a row of another id. Each is one step to everyone else:
@@ -29,9 +31,9 @@ package inventory
 
 // endCounts count reservations that ended or changed here, restored ones excluded.
 type endCounts struct {
-	expired  word64
-	replaced word64
-	again    word64
+	expired  table.Word64
+	replaced table.Word64
+	again    table.Word64
 }
 
 // Expired returns how many reservations ended because their time was over.
@@ -45,8 +47,8 @@ func (v *Inventory) TakenAgain() uint64 { return v.ended.again.Load() }
 
 // stands reports whether the row is still in the state in which it was found, and has passed its id on to none.
 func (v *Inventory) stands(old Decided) bool {
-	return old.Row == 0 || State(v.reservations.at(old.Row).state.Load()) == old.State &&
-		(old.State != Expired || v.details.at(old.Row).successor.Load() == 0)
+	return old.Row == 0 || State(v.reservations.At(old.Row).state.Load()) == old.State &&
+		(old.State != Expired || v.details.At(old.Row).successor.Load() == 0)
 }
 
 // Extend moves the end of a held reservation to expires (ms). The caller has found it held by Decide, at now (ms). The
@@ -56,9 +58,9 @@ func (v *Inventory) Extend(old Decided, now, expires int64) Result {
 	if !ok {
 		return Result{Verdict: Full, Table: Reservations}
 	}
-	r := v.reservations.at(row)
+	r := v.reservations.At(row)
 	r.expires, r.flags = expires, r.flags|FlagExtended
-	v.copyLines(r, v.reservations.at(old.Row))
+	v.copyLines(r, v.reservations.At(old.Row))
 	r.state.Store(uint32(pending))
 	v.push(r, row)
 	return v.supersede(old, row, nil)
@@ -75,7 +77,7 @@ func (v *Inventory) Reduce(old Decided, now int64, keep []Line) Result {
 	if !ok {
 		return Result{Verdict: Full, Table: Reservations}
 	}
-	r := v.reservations.at(row)
+	r := v.reservations.At(row)
 	r.flags |= FlagReduced
 	v.fillLines(r, keep)
 	r.programme = v.programmeOfAll(keep)
@@ -92,13 +94,13 @@ func (v *Inventory) Return(old Decided, now int64, reference string, withhold bo
 	if !ok {
 		return Result{Verdict: Full, Table: Reservations}
 	}
-	r := v.reservations.at(row)
-	v.copyLines(r, v.reservations.at(old.Row))
+	r := v.reservations.At(row)
+	v.copyLines(r, v.reservations.At(old.Row))
 	if withhold {
 		r.flags |= FlagWithheld
 	}
 	if reference != "" {
-		v.details.at(row).reference = v.texts.put(reference)
+		v.details.At(row).reference = v.texts.Put(reference)
 	}
 	r.state.Store(uint32(pending))
 	return v.supersede(old, row, nil)
@@ -107,15 +109,15 @@ func (v *Inventory) Return(old Decided, now int64, reference string, withhold bo
 // another claims a row that follows the old one under its id, and fills in what every change keeps. The caller adds the
 // lines.
 func (v *Inventory) another(old Decided, origin Origin, now int64) (row uint32, ok bool) {
-	row, ok = v.reservations.claim()
+	row, ok = v.reservations.Claim()
 	if !ok {
 		return 0, false
 	}
-	v.details.grow(row)
-	from, r := v.reservations.at(old.Row), v.reservations.at(row)
+	v.details.Grow(row)
+	from, r := v.reservations.At(old.Row), v.reservations.At(row)
 	r.id, r.account, r.expires, r.phase, r.flags, r.origin = from.id, from.account, from.expires, from.phase, from.flags,
 		origin
-	was, d := v.details.at(old.Row), v.details.at(row)
+	was, d := v.details.At(old.Row), v.details.At(row)
 	d.created, d.began, d.old = was.created, now, old.Row
 	if old.State == Confirmed { // before it was, another caller may write these
 		d.ended, d.reference = was.ended, was.reference
@@ -125,7 +127,7 @@ func (v *Inventory) another(old Decided, origin Origin, now int64) (row uint32, 
 
 // push puts the row at the head of its account's ledger.
 func (v *Inventory) push(r *reservation, row uint32) {
-	head := &v.accounts.at(r.account).head
+	head := &v.accounts.At(r.account).head
 	for {
 		w := head.Load()
 		r.next.Store(uint32(w))
@@ -137,7 +139,7 @@ func (v *Inventory) push(r *reservation, row uint32) {
 
 // supersede makes the new row follow the old one, from step 4 on. beyond are the lines that it has taken.
 func (v *Inventory) supersede(old Decided, row uint32, beyond []Line) Result {
-	from, r := v.reservations.at(old.Row), v.reservations.at(row)
+	from, r := v.reservations.At(old.Row), v.reservations.At(row)
 	// From here on this is the one outcome of the old row (I3).
 	if !from.state.CompareAndSwap(uint32(old.State), uint32(yielding)) {
 		v.fail(r, beyond)
@@ -150,7 +152,7 @@ func (v *Inventory) supersede(old Decided, row uint32, beyond []Line) Result {
 		}
 	}
 	if r.origin == OriginReplace {
-		v.details.at(old.Row).ended = v.details.at(row).began
+		v.details.At(old.Row).ended = v.details.At(row).began
 	}
 	seq := v.place(Outcome{Kind: Took, Index: row})
 	v.setSequence(row, seq)
@@ -176,7 +178,7 @@ func (v *Inventory) supersede(old Decided, row uint32, beyond []Line) Result {
 		from.state.Store(uint32(Released))
 		v.ended.replaced.Add(1)
 	} else {
-		v.details.at(old.Row).successor.Store(row)
+		v.details.At(old.Row).successor.Store(row)
 		from.state.Store(uint32(superseded))
 	}
 	unlink(r, old.Row, from.next.Load()) // so that a hold that is extended often does not lengthen its ledger
@@ -252,7 +254,7 @@ func (v *Inventory) takeInPlace(q *Request, old Decided, now int64, reference st
 	}
 	tickets -= v.has(old, func(session uint32) bool { return v.sessions[session].Programme == programme })
 	beyond := v.beyond(lines[:0], q.Lines, old)
-	account := v.reservations.at(old.Row).account
+	account := v.reservations.At(old.Row).account
 
 	head, res, foreseen := v.foresee(q, beyond, &s, account, programme, tickets, hash)
 	if foreseen {
@@ -262,7 +264,7 @@ func (v *Inventory) takeInPlace(q *Request, old Decided, now int64, reference st
 	if row == 0 {
 		return res
 	}
-	r := v.reservations.at(row)
+	r := v.reservations.At(row)
 	if res, entered := v.enter(r, row, head, &s, programme, tickets); !entered {
 		r.state.Store(uint32(void))
 		return v.refusedInPlace(res, old)
@@ -284,7 +286,7 @@ func (v *Inventory) has(old Decided, in func(session uint32) bool) (tickets int)
 	if old.State == Expired {
 		return 0
 	}
-	r := v.reservations.at(old.Row)
+	r := v.reservations.At(old.Row)
 	for i := range int(r.count) {
 		if l := v.lineAt(r, i); in(v.pools[l.Pool].session) {
 			tickets += int(l.Quantity)
@@ -298,7 +300,7 @@ func (v *Inventory) units(old Decided, pool uint32) uint32 {
 	if old.State == Expired {
 		return 0
 	}
-	return v.unitsOf(v.reservations.at(old.Row), pool)
+	return v.unitsOf(v.reservations.At(old.Row), pool)
 }
 
 // beyond appends what the lines need beyond the units of the old row, in their order.
@@ -335,7 +337,7 @@ func (v *Inventory) refusedInPlace(res Result, old Decided) Result {
 // rowInPlace makes the pending row of a change that takes units. Without a row, the result is why.
 func (v *Inventory) rowInPlace(q *Request, old Decided, hash uint32, now int64, reference string) (uint32, Result) {
 	if q.origin == OriginReplace {
-		row, other, ok := v.publish(q, hash, v.reservations.at(old.Row).account)
+		row, other, ok := v.publish(q, hash, v.reservations.At(old.Row).account)
 		switch {
 		case !ok:
 			return 0, Result{Verdict: Full, Table: Reservations}
@@ -348,20 +350,20 @@ func (v *Inventory) rowInPlace(q *Request, old Decided, hash uint32, now int64, 
 	if !ok {
 		return 0, Result{Verdict: Full, Table: Reservations}
 	}
-	r, d := v.reservations.at(row), v.details.at(row)
+	r, d := v.reservations.At(row), v.details.At(row)
 	r.phase, r.flags = q.Phase, q.Flags
 	v.fillLines(r, q.Lines)
 	r.programme = v.programmeOfAll(q.Lines)
-	d.ended, d.reference = now, v.texts.put(reference)
+	d.ended, d.reference = now, v.texts.Put(reference)
 	r.state.Store(uint32(pending))
 	return row, Result{}
 }
 
 // confirmAgain makes the new row follow one that has expired, and confirmed, from step 4 on.
 func (v *Inventory) confirmAgain(old Decided, row uint32, taken []Line) Result {
-	r := v.reservations.at(row)
+	r := v.reservations.At(row)
 	// From here on the id is the new row's (I3).
-	if !v.details.at(old.Row).successor.CompareAndSwap(0, row) {
+	if !v.details.At(old.Row).successor.CompareAndSwap(0, row) {
 		v.fail(r, taken)
 		return Result{Verdict: Moved}
 	}
@@ -385,7 +387,7 @@ func (v *Inventory) CanTake(q *Request) bool {
 	s, tickets, head := sums{}, 0, uint64(0)
 	s.bySession, tickets = v.requested(q.Lines, room[:])
 	if account := v.FindAccount(q.Account); account != 0 {
-		head = v.accounts.at(account).head.Load()
+		head = v.accounts.At(account).head.Load()
 	}
 	return v.checkCaps(&s, head, v.programmeOf(q.Lines[0].Pool), tickets, &res) == granted &&
 		v.checkStock(q.Lines, &res) == granted

@@ -16,7 +16,7 @@ func (v *Inventory) Confirm(row uint32, now int64, reference string, w *Wait) Re
 			}
 			return res
 		}
-		r := v.reservations.at(found.Row)
+		r := v.reservations.At(found.Row)
 		// From here on this is the one outcome of the reservation (I3).
 		if r.state.CompareAndSwap(uint32(Held), uint32(confirming)) {
 			return v.confirm(r, found.Row, now, reference)
@@ -31,7 +31,7 @@ func (v *Inventory) decided(row uint32, now int64, w *Wait) Decided {
 		if row = v.current(row); row == 0 {
 			return Decided{0, void}
 		}
-		r := v.reservations.at(row)
+		r := v.reservations.At(row)
 		switch state := State(r.state.Load()); state {
 		case Held:
 			if now < r.expires {
@@ -89,13 +89,13 @@ func (v *Inventory) tooLate(found Decided, wanted State) Result {
 }
 
 // Awaited returns the outcome that must be durable before the reservation may be shown in that state (I5).
-func (v *Inventory) Awaited(found Decided) (seq uint64) { return v.details.at(found.Row).seq.Load() }
+func (v *Inventory) Awaited(found Decided) (seq uint64) { return v.details.At(found.Row).seq.Load() }
 
 // confirm completes a confirmation that is decided. The reference is stored only now, so a caller that lost the race
 // has stored nothing, and the texts have room for one reference of each reservation (see New).
 func (v *Inventory) confirm(r *reservation, row uint32, now int64, reference string) Result {
-	d := v.details.at(row)
-	d.ended, d.reference = now, v.texts.put(reference)
+	d := v.details.At(row)
+	d.ended, d.reference = now, v.texts.Put(reference)
 	seq := v.place(Outcome{Kind: Ended, Index: row})
 	v.setSequence(row, seq)
 	for i := range int(r.count) {
@@ -108,7 +108,7 @@ func (v *Inventory) confirm(r *reservation, row uint32, now int64, reference str
 
 // Reference returns the reference with which a reservation was confirmed; "" for none. The caller has seen it
 // confirmed. It shares the inventory's memory, which never changes.
-func (v *Inventory) Reference(row uint32) string { return v.texts.text(v.details.at(row).reference) }
+func (v *Inventory) Reference(row uint32) string { return v.texts.Text(v.details.At(row).reference) }
 
 // Release gives a held reservation's tickets back. One whose time is over at now (ms) expires instead. The caller has
 // waited as w says; w may be nil.
@@ -121,7 +121,7 @@ func (v *Inventory) Release(row uint32, now int64, w *Wait) Result {
 		if found.State != Held {
 			return v.tooLate(found, Released)
 		}
-		r := v.reservations.at(found.Row)
+		r := v.reservations.At(found.Row)
 		// From here on this is the one outcome of the reservation (I3).
 		if r.state.CompareAndSwap(uint32(Held), uint32(releasing)) {
 			return Result{Verdict: Done, Row: found.Row, Seq: v.giveAllBack(r, found.Row, now, Released)}
@@ -131,7 +131,7 @@ func (v *Inventory) Release(row uint32, now int64, w *Wait) Result {
 
 // Expire ends a held reservation whose time is over at now (ms) and reports whether it did.
 func (v *Inventory) Expire(row uint32, now int64) bool {
-	r := v.reservations.at(row)
+	r := v.reservations.At(row)
 	return State(r.state.Load()) == Held && now >= r.expires && v.expire(r, row, now)
 }
 
@@ -149,7 +149,7 @@ func (v *Inventory) expire(r *reservation, row uint32, now int64) bool {
 // record is placed (I7: no request is refused over them meanwhile), and available only after it (I6: give back after
 // logging). now is the instant of the end.
 func (v *Inventory) giveAllBack(r *reservation, row uint32, now int64, to State) uint64 {
-	v.details.at(row).ended = now
+	v.details.At(row).ended = now
 	for i := range int(r.count) {
 		l := v.lineAt(r, i)
 		v.stock[l.Pool].mark(l.Quantity)
@@ -168,6 +168,6 @@ func (v *Inventory) giveAllBack(r *reservation, row uint32, now int64, to State)
 // reader of that state knows what it must await.
 func (v *Inventory) setSequence(row uint32, seq uint64) {
 	if v.journalled {
-		v.details.at(row).seq.Store(seq)
+		v.details.At(row).seq.Store(seq)
 	}
 }

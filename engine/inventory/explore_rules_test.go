@@ -33,7 +33,7 @@ func (e *explorer) legalPrefixes() {
 	byAccount, bySession := map[uint32]int{}, map[uint64]int{}
 	open := map[uint32]bool{}
 	for n, o := range e.order {
-		r := e.v.reservations.at(o.Index)
+		r := e.v.reservations.At(o.Index)
 		sign := 1
 		if o.Kind == Ended {
 			e.must(open[o.Index], "I6, I3: record %d of %v ends what is not open", n, e.order)

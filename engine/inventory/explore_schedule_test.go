@@ -10,6 +10,8 @@ import (
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine/inventory/internal/table"
 )
 
 // explorer visits the schedules of one plan.
@@ -102,7 +104,7 @@ func (c *coroutine) saw(what, of uint64) {
 // explore visits every schedule.
 func (e *explorer) explore() {
 	e.start()
-	yield = e.access
+	table.Yield = e.access
 	for {
 		e.schedule()
 		e.schedules++
@@ -142,27 +144,20 @@ func (e *explorer) reset() {
 		e.v.stock[i].word.Store(packPool(units, 0))
 		e.v.stock[i].sold.Store(0)
 	}
-	empty(&e.v.reservations)
-	empty(&e.v.details)
-	empty(&e.v.overflows)
-	empty(&e.v.accounts)
-	e.v.texts.used.Store(0)
+	e.v.reservations.Reset(exploredRows)
+	e.v.details.Reset(exploredRows)
+	e.v.overflows.Reset(exploredRows)
+	e.v.accounts.Reset(exploredRows)
+	e.v.texts.Reset()
 	for i := range e.v.summaries {
 		e.v.summaries[i].Store(nil)
 	}
-	clear(e.v.byID.root.Load().slots)
-	clear(e.v.accountIndex.root.Load().slots)
+	e.v.byID.Reset()
+	e.v.accountIndex.Reset()
 	e.v.Resume(0)
 }
 
 const exploredRows = 100
-
-func empty[T any](s *slab[T]) {
-	if chunk := s.chunks[0].Load(); chunk != nil {
-		clear(chunk[:exploredRows])
-	}
-	s.used.Store(1)
-}
 
 // access is called before each access to a word.
 func (e *explorer) access(word unsafe.Pointer, writes bool) {
@@ -194,9 +189,9 @@ func (e *explorer) access(word unsafe.Pointer, writes bool) {
 
 // uncounted reports whether the word is the counter of a slab or a statistic.
 func (e *explorer) uncounted(word unsafe.Pointer) bool {
-	switch (*word64)(word) {
-	case &e.v.reservations.used, &e.v.details.used, &e.v.overflows.used, &e.v.accounts.used, &e.v.texts.used, &e.v.ended.expired,
-		&e.v.ended.replaced, &e.v.ended.again:
+	switch (*table.Word64)(word) {
+	case e.v.reservations.Counter(), e.v.details.Counter(), e.v.overflows.Counter(), e.v.accounts.Counter(),
+		e.v.texts.Counter(), &e.v.ended.expired, &e.v.ended.replaced, &e.v.ended.again:
 		return true
 	}
 	return false
@@ -355,7 +350,7 @@ func (e *explorer) step(c *coroutine) {
 			available, unsettled)
 	}
 	links := 0
-	for top := uint32(e.v.placed.top.plain.Load()); top != 0; top = *e.v.below(unpackOutcome(top)) {
+	for top := uint32(e.v.placed.top.Peek()); top != 0; top = *e.v.below(unpackOutcome(top)) {
 		links++
 		e.must(links < exploredRows, "I3: an outcome is placed twice")
 	}

@@ -11,6 +11,8 @@ import (
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine/inventory/internal/table"
 )
 
 // TestExplore (I1 to I7, I9) runs the real code in the interleavings of small cases. The sequential rules judge the
@@ -42,7 +44,7 @@ import (
 // walk may unlink by a plain Store and nothing fails: at worst that links a dead reservation again, for later walks to
 // unlink.
 func TestExplore(t *testing.T) {
-	defer func(random func(unsafe.Pointer, bool)) { yield = random }(yield)
+	defer func(random func(unsafe.Pointer, bool)) { table.Yield = random }(table.Yield)
 	more := 0
 	if text := os.Getenv("SEATHOLD_PREEMPTIONS"); text != "" {
 		var err error

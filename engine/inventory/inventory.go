@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+
+	"github.com/seathold/seathold/engine/inventory/internal/table"
 )
 
 // PoolConfig is one pool: its session and how many units may be sold.
@@ -59,21 +61,21 @@ type Inventory struct {
 	pause         func(Wait) (Wait, bool)
 	seed          maphash.Seed
 
-	reservations slab[reservation]
-	details      slab[detail]
-	overflows    slab[overflow]
-	accounts     slab[account]
-	notes        slab[note]
-	texts        arena
-	byID         index
-	accountIndex index
-	summaries    [summarySlots]sharedPointer[summary] // of long ledgers
+	reservations table.Slab[reservation]
+	details      table.Slab[detail]
+	overflows    table.Slab[overflow]
+	accounts     table.Slab[account]
+	notes        table.Slab[note]
+	texts        table.Arena
+	byID         table.Index
+	accountIndex table.Index
+	summaries    [summarySlots]table.Pointer[summary] // of long ledgers
 	long         longLedgers
 
 	placed  stack
-	drained word64   // sequence of the last outcome drained; only the drainer writes it
-	order   []uint32 // the drainer's scratch
-	counted bool     // the stock has been counted after a restore; set by CountStock
+	drained table.Word64 // sequence of the last outcome drained; only the drainer writes it
+	order   []uint32     // the drainer's scratch
+	counted bool         // the stock has been counted after a restore; set by CountStock
 	ended   endCounts
 }
 
@@ -102,16 +104,16 @@ func New(c Config) (*Inventory, error) {
 	for _, s := range c.Sessions {
 		v.sessionLimits = append(v.sessionLimits, s.Limit)
 	}
-	v.reservations.init(c.MaxReservations)
-	v.details.init(c.MaxReservations)
-	v.overflows.init(c.MaxReservations)
-	v.accounts.init(c.MaxAccounts)
-	v.notes.init(c.MaxNotes)
+	v.reservations.Init(c.MaxReservations)
+	v.details.Init(c.MaxReservations)
+	v.overflows.Init(c.MaxReservations)
+	v.accounts.Init(c.MaxAccounts)
+	v.notes.Init(c.MaxNotes)
 	// Each account has one name, and only a name of more than inlineName bytes is a text. Each row gets a reference at most
 	// once: from the caller that made it, or from the one that confirms it. So the texts never run out of room.
-	v.texts.init(MaxAccount*c.MaxAccounts + MaxReference*c.MaxReservations)
-	v.byID.init(c.ExpectAccounts)
-	v.accountIndex.init(c.ExpectAccounts)
+	v.texts.Init(MaxAccount*c.MaxAccounts + MaxReference*c.MaxReservations)
+	v.byID.Init(c.ExpectAccounts)
+	v.accountIndex.Init(c.ExpectAccounts)
 	return v, nil
 }
 

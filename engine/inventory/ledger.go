@@ -90,7 +90,7 @@ func (v *Inventory) pass(before *reservation, row, end uint32, most int, program
 	*reservation, uint32) {
 	left, live := most, s.live
 	for row != end && row != 0 && left > 0 {
-		r := v.reservations.at(row)
+		r := v.reservations.At(row)
 		next := r.next.Load()
 		state := State(r.state.Load())
 		if state.dead() {
@@ -242,13 +242,13 @@ func (v *Inventory) Ledger(accountRow uint32, rows []Decided, w *Wait) ([]Decide
 	if w == nil {
 		w = &Wait{}
 	}
-	word, start := &v.accounts.at(accountRow).head, len(rows)
+	word, start := &v.accounts.At(accountRow).head, len(rows)
 	for {
 		head := word.Load()
 		rows = rows[:start]
 		decided := true
 		for row := uint32(head); row != 0; {
-			r := v.reservations.at(row)
+			r := v.reservations.At(row)
 			if state := State(r.state.Load()); state.counts() {
 				rows = append(rows, Decided{row, state})
 				decided = decided && (state == Held || state == Confirmed)
@@ -269,7 +269,7 @@ func (v *Inventory) Ledger(accountRow uint32, rows []Decided, w *Wait) ([]Decide
 // unmoved reports whether every reservation is still in its state.
 func (v *Inventory) unmoved(rows []Decided) bool {
 	for _, l := range rows {
-		if State(v.reservations.at(l.Row).state.Load()) != l.State {
+		if State(v.reservations.At(l.Row).state.Load()) != l.State {
 			return false
 		}
 	}

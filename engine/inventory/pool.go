@@ -1,5 +1,7 @@
 package inventory
 
+import "github.com/seathold/seathold/engine/inventory/internal/table"
+
 // pool is the stock of one session and category: one word that packs what is available and what is unsettled.
 //
 //	63            32 31             0
@@ -17,11 +19,11 @@ package inventory
 // Three counters say what became of units that are not available. They only grow, each after the record of the outcome
 // has its place, and returned before the units are available again. What is neither available nor gone is held.
 type pool struct {
-	word     word64
-	sold     word64   // units that were ever confirmed
-	returned word64   // those of them that came back. sold − returned are gone
-	withheld word64   // those of the gone ones that were given back and are not for sale again
-	_        [32]byte // one pool a cache line, so that neighbours do not contend
+	word     table.Word64
+	sold     table.Word64 // units that were ever confirmed
+	returned table.Word64 // those of them that came back. sold − returned are gone
+	withheld table.Word64 // those of the gone ones that were given back and are not for sale again
+	_        [32]byte     // one pool a cache line, so that neighbours do not contend
 }
 
 func packPool(available, unsettled uint32) uint64 { return uint64(available)<<32 | uint64(unsettled) }

@@ -1,5 +1,7 @@
 package inventory
 
+import "github.com/seathold/seathold/engine/inventory/internal/table"
+
 // ID is a reservation's id, a UUID chosen by the client.
 type ID [16]byte
 
@@ -92,11 +94,11 @@ const (
 // after that. A reservation that changes gets another row (see change.go).
 type reservation struct {
 	id        ID
-	expires   int64  // ms since 1970 on the sale clock
-	state     word32 // a State, which says who writes it
-	account   uint32 // row
-	next      word32 // the account's previous reservation; its caller's until it enters the ledger, then walks move it on
-	more      uint32 // row in overflows of the lines beyond inlineLines; 0 for none
+	expires   int64        // ms since 1970 on the sale clock
+	state     table.Word32 // a State, which says who writes it
+	account   uint32       // row
+	next      table.Word32 // the account's previous reservation; its caller's until it enters the ledger, then walks move it on
+	more      uint32       // row in overflows of the lines beyond inlineLines; 0 for none
 	lines     [inlineLines]uint32
 	phase     uint16
 	tickets   uint16
@@ -111,15 +113,15 @@ type overflow [MaxLines - inlineLines]uint32
 
 // detail is the part of a reservation that is accessed once or twice in its life, one cache line.
 type detail struct {
-	created   int64     // ms since 1970; of the reservation. Written before the row is published
-	began     int64     // ms since 1970: the instant of the outcome that made the row. Likewise
-	ended     int64     // ms since 1970; written by the caller that won the end, before the outcome is placed. See ending
-	reference textRef   // of a confirmation or return, likewise
-	seq       word64    // of the outcome placed last; its caller sets it before the state that shows the outcome
-	logged    word64    // what was drained last; only the drainer writes it. See packLogged
-	below     [2]uint32 // links of the stack for Took and Ended; written by the caller that places it, until the push
-	successor word32    // the row that has the id after it; see current
-	old       uint32    // the row that this one follows; 0 for none. Written before the row is published
+	created   int64        // ms since 1970; of the reservation. Written before the row is published
+	began     int64        // ms since 1970: the instant of the outcome that made the row. Likewise
+	ended     int64        // ms since 1970; written by the caller that won the end, before the outcome is placed. See ending
+	reference table.Ref    // of a confirmation or return, likewise
+	seq       table.Word64 // of the outcome placed last; its caller sets it before the state that shows the outcome
+	logged    table.Word64 // what was drained last; only the drainer writes it. See packLogged
+	below     [2]uint32    // links of the stack for Took and Ended; written by the caller that places it, until the push
+	successor table.Word32 // the row that has the id after it; see current
+	old       uint32       // the row that this one follows; 0 for none. Written before the row is published
 }
 
 // The word logged packs the sequence of the last outcome drained and the state that it led to. 0 is none. The drainer
@@ -138,12 +140,12 @@ func (v *Inventory) lineAt(r *reservation, i int) Line {
 	if i < inlineLines {
 		return unpackLine(r.lines[i])
 	}
-	return unpackLine(v.overflows.at(r.more)[i-inlineLines])
+	return unpackLine(v.overflows.At(r.more)[i-inlineLines])
 }
 
 // fill writes the content of a row that is not yet published.
 func (v *Inventory) fill(row, account uint32, q *Request) {
-	r, d := v.reservations.at(row), v.details.at(row)
+	r, d := v.reservations.At(row), v.details.At(row)
 	r.id, r.expires, r.account, r.phase, r.flags = q.ID, q.Expires, account, q.Phase, q.Flags
 	r.origin = q.origin
 	d.created, d.began, d.old = q.Created, q.Created, q.old
@@ -163,7 +165,7 @@ func (v *Inventory) fillLines(r *reservation, lines []Line) {
 		if i < inlineLines {
 			r.lines[i] = packLine(l)
 		} else {
-			v.overflows.at(r.more)[i-inlineLines] = packLine(l)
+			v.overflows.At(r.more)[i-inlineLines] = packLine(l)
 		}
 	}
 	r.tickets = uint16(tickets)
@@ -174,12 +176,12 @@ func (v *Inventory) copyLines(r, from *reservation) {
 	r.lines, r.count, r.tickets, r.programme = from.lines, from.count, from.tickets, from.programme
 	if from.more != 0 {
 		r.more = v.claimOverflow()
-		*v.overflows.at(r.more) = *v.overflows.at(from.more)
+		*v.overflows.At(r.more) = *v.overflows.At(from.more)
 	}
 }
 
 func (v *Inventory) claimOverflow() uint32 {
-	more, ok := v.overflows.claim()
+	more, ok := v.overflows.Claim()
 	if !ok {
 		panic("BUG: there are more overflows than reservations")
 	}
@@ -209,7 +211,7 @@ type Snapshot struct {
 // be visible then (I7): the units of a released one may already be taken again, and one that is being confirmed may
 // be past its time.
 func (v *Inventory) Read(row uint32, to *Snapshot) bool {
-	state := State(v.reservations.at(row).state.Load())
+	state := State(v.reservations.At(row).state.Load())
 	switch state {
 	case free, pending, confirming, releasing, expiring, yielding, void, superseded:
 		return false
@@ -225,7 +227,7 @@ func (v *Inventory) ending(r *reservation, d *detail, state State, to *Snapshot)
 	case Held:
 		return
 	case Confirmed, Returned: // of a returned one, ended and reference are the confirmation's, but for a new reference
-		to.ConfirmedMs, to.Reference = d.ended, v.texts.text(d.reference)
+		to.ConfirmedMs, to.Reference = d.ended, v.texts.Text(d.reference)
 	}
 	if r.origin != OriginReduceSold && r.origin != OriginReturn {
 		to.AtMs = d.ended
@@ -240,14 +242,14 @@ type Decided struct {
 
 // ReadAs fills the snapshot with a reservation in the state in which it was found, whatever has happened since.
 func (v *Inventory) ReadAs(found Decided, to *Snapshot) {
-	r, d := v.reservations.at(found.Row), v.details.at(found.Row)
+	r, d := v.reservations.At(found.Row), v.details.At(found.Row)
 	v.content(r, d, to)
 	v.ending(r, d, found.State, to)
 	to.Seq = d.seq.Load()
 }
 
 // Expires returns the end of the reservation's time in ms since 1970.
-func (v *Inventory) Expires(row uint32) int64 { return v.reservations.at(row).expires }
+func (v *Inventory) Expires(row uint32) int64 { return v.reservations.At(row).expires }
 
 // content fills in what never changes.
 func (v *Inventory) content(r *reservation, d *detail, to *Snapshot) {
@@ -261,13 +263,13 @@ func (v *Inventory) content(r *reservation, d *detail, to *Snapshot) {
 
 // ReadNew fills the snapshot with the row that a change has just made, whatever has happened since.
 func (v *Inventory) ReadNew(row uint32, to *Snapshot) {
-	v.ReadAs(Decided{row, v.reservations.at(row).origin.to()}, to)
+	v.ReadAs(Decided{row, v.reservations.At(row).origin.to()}, to)
 }
 
 // ReadLogged fills the snapshot with the outcomes that have been drained, whatever has happened since: records and
 // checkpoints may contain only these. False when none has been drained, or when another row has the reservation now.
 func (v *Inventory) ReadLogged(row uint32, to *Snapshot) bool {
-	d := v.details.find(row)
+	d := v.details.Find(row)
 	if d == nil {
 		return false
 	}
@@ -276,7 +278,7 @@ func (v *Inventory) ReadLogged(row uint32, to *Snapshot) bool {
 	if logged == 0 || state == superseded {
 		return false
 	}
-	r := v.reservations.at(row)
+	r := v.reservations.At(row)
 	v.content(r, d, to)
 	v.ending(r, d, state, to)
 	to.Seq = seq
@@ -289,23 +291,23 @@ func (v *Inventory) ReadLogged(row uint32, to *Snapshot) bool {
 // ReadPrevious fills the snapshot with the row that a row follows, in the state that it had then; false if it follows
 // none.
 func (v *Inventory) ReadPrevious(row uint32, to *Snapshot) bool {
-	old := v.details.at(row).old
+	old := v.details.At(row).old
 	if old == 0 {
 		return false
 	}
-	v.ReadAs(Decided{old, v.reservations.at(row).origin.from()}, to)
+	v.ReadAs(Decided{old, v.reservations.At(row).origin.from()}, to)
 	return true
 }
 
 // Replaced returns the id of the reservation whose place the one in the row took; zero if it is not known any more. The
 // row has FlagReplaces.
 func (v *Inventory) Replaced(row uint32) ID {
-	id := v.reservations.at(row).id
+	id := v.reservations.At(row).id
 	for {
-		if row = v.details.at(row).old; row == 0 {
+		if row = v.details.At(row).old; row == 0 {
 			return ID{}
 		}
-		if other := v.reservations.at(row).id; other != id {
+		if other := v.reservations.At(row).id; other != id {
 			return other
 		}
 	}
@@ -348,4 +350,4 @@ func (o Origin) to() State {
 }
 
 // Rows returns the row after the last reservation: rows 1 to Rows()-1 may hold one.
-func (v *Inventory) Rows() uint32 { return v.reservations.end() }
+func (v *Inventory) Rows() uint32 { return v.reservations.End() }

@@ -1,6 +1,10 @@
 package inventory
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/seathold/seathold/engine/inventory/internal/table"
+)
 
 // Request describes a reservation to make. The caller has checked its shape: 1 to MaxLines lines of 1 to MaxQuantity
 // units, of different pools, all of one programme; an account name of 1 to MaxAccount bytes.
@@ -61,9 +65,9 @@ type Fill struct {
 // Fills returns how full each table is. Rows are not used again, so a table only fills up.
 func (v *Inventory) Fills() [3]Fill {
 	return [...]Fill{
-		{Reservations, int(v.reservations.end()) - 1, int(v.reservations.limit) - 1},
-		{Accounts, int(v.accounts.end()) - 1, int(v.accounts.limit) - 1},
-		{Notes, int(v.notes.end()) - 1, int(v.notes.limit) - 1},
+		{Reservations, int(v.reservations.End()) - 1, int(v.reservations.Limit())},
+		{Accounts, int(v.accounts.End()) - 1, int(v.accounts.Limit())},
+		{Notes, int(v.notes.End()) - 1, int(v.notes.Limit())},
 	}
 }
 
@@ -87,13 +91,13 @@ type Result struct {
 func (v *Inventory) Find(id ID) uint32 { return v.find(v.hashID(&id), &id) }
 
 func (v *Inventory) find(hash uint32, id *ID) uint32 {
-	row := v.byID.find(hash, func(row uint32) bool { return v.reservations.at(row).id == *id })
+	row := v.byID.Find(hash, func(row uint32) bool { return v.reservations.At(row).id == *id })
 	return v.current(row)
 }
 
 // current returns the row that has the id of this one now; 0 for none.
 func (v *Inventory) current(row uint32) uint32 {
-	if row == 0 || State(v.reservations.at(row).state.Load()) < Expired {
+	if row == 0 || State(v.reservations.At(row).state.Load()) < Expired {
 		return row
 	}
 	return v.follow(row)
@@ -109,11 +113,11 @@ const manyRows = 8
 func (v *Inventory) follow(first uint32) uint32 {
 	row, rows, second := first, 0, uint32(0)
 	for {
-		state := State(v.reservations.at(row).state.Load())
+		state := State(v.reservations.At(row).state.Load())
 		if state < Expired {
 			break
 		}
-		next := v.details.at(row).successor.Load()
+		next := v.details.At(row).successor.Load()
 		if next == 0 && state == void {
 			return 0
 		}
@@ -128,7 +132,7 @@ func (v *Inventory) follow(first uint32) uint32 {
 	}
 	if rows > manyRows {
 		// Every row in between has passed the id on for good. So the word may lead past them, to this row or a later one.
-		v.details.at(first).successor.CompareAndSwap(second, row)
+		v.details.At(first).successor.CompareAndSwap(second, row)
 	}
 	return row
 }
@@ -136,24 +140,24 @@ func (v *Inventory) follow(first uint32) uint32 {
 // PrefetchIndex prefetches the index slots of the id and of the account, unless the account is "". In a sale of
 // millions neither is in a processor's cache. A caller that knows its next operations calls it some operations ahead.
 func (v *Inventory) PrefetchIndex(id *ID, account string) {
-	v.byID.prefetch(v.hashID(id))
+	v.byID.Prefetch(v.hashID(id))
 	if account != "" {
-		v.accountIndex.prefetch(v.hashText(account))
+		v.accountIndex.Prefetch(v.hashText(account))
 	}
 }
 
 // PrefetchRows prefetches the rows that the index slots name. It is called some operations after PrefetchIndex, once
 // those slots have been loaded.
 func (v *Inventory) PrefetchRows(id *ID, account string) {
-	if row := v.byID.guess(v.hashID(id)); row != 0 {
-		prefetch(unsafe.Pointer(v.reservations.at(row)))
-		prefetch(unsafe.Pointer(v.details.find(row)))
+	if row := v.byID.Guess(v.hashID(id)); row != 0 {
+		table.Prefetch(unsafe.Pointer(v.reservations.At(row)))
+		table.Prefetch(unsafe.Pointer(v.details.Find(row)))
 	}
 	if account == "" {
 		return
 	}
-	if row := v.accountIndex.guess(v.hashText(account)); row != 0 {
-		prefetch(unsafe.Pointer(v.accounts.at(row)))
+	if row := v.accountIndex.Guess(v.hashText(account)); row != 0 {
+		table.Prefetch(unsafe.Pointer(v.accounts.At(row)))
 	}
 }
 
@@ -187,7 +191,7 @@ func (v *Inventory) reserveLong(q *Request) Result {
 
 func (v *Inventory) reserve(q *Request, room []sessionSum) Result {
 	hash := v.hashID(&q.ID)
-	v.byID.prefetch(hash)
+	v.byID.Prefetch(hash)
 	s := sums{wait: q.Wait}
 	if s.wait == nil {
 		s.wait = &Wait{}
@@ -213,7 +217,7 @@ func (v *Inventory) reserve(q *Request, room []sessionSum) Result {
 	if other != 0 {
 		return Result{Verdict: Known, Row: other}
 	}
-	r := v.reservations.at(row)
+	r := v.reservations.At(row)
 	if res, entered := v.enter(r, row, head, &s, programme, tickets); !entered { // step 3
 		r.state.Store(uint32(void))
 		return res
@@ -241,7 +245,7 @@ func (v *Inventory) foresee(q *Request, lines []Line, s *sums, accountRow uint32
 	hash uint32) (head uint64, res Result, foreseen bool) {
 	for {
 		if accountRow != 0 {
-			head = v.accounts.at(accountRow).head.Load()
+			head = v.accounts.At(accountRow).head.Load()
 		}
 		check := v.checkCaps(s, head, programme, tickets, &res)
 		if check == granted {
@@ -290,29 +294,29 @@ func (v *Inventory) unchanged(name string, accountRow uint32, head uint64) bool 
 	if accountRow == 0 {
 		return v.FindAccount(name) == 0
 	}
-	return v.accounts.at(accountRow).head.Load() == head
+	return v.accounts.At(accountRow).head.Load() == head
 }
 
 // publish makes a pending row under the request's id, unless another row has the id: then it returns that one. Not ok
 // means that the table of reservations is full.
 func (v *Inventory) publish(q *Request, hash, accountRow uint32) (row, other uint32, ok bool) {
-	row, ok = v.reservations.claim()
+	row, ok = v.reservations.Claim()
 	if !ok {
 		return 0, 0, false
 	}
-	v.details.grow(row)
-	r := v.reservations.at(row)
+	v.details.Grow(row)
+	r := v.reservations.At(row)
 	v.fill(row, accountRow, q)
 	r.state.Store(uint32(pending))
 	// The insertion decides who has the id (I9).
-	other = v.byID.insert(hash, row, v.reservations.used.Load(),
-		func(row uint32) bool { return v.reservations.at(row).id == q.ID })
+	other = v.byID.Insert(hash, row, v.reservations.Claimed(),
+		func(row uint32) bool { return v.reservations.At(row).id == q.ID })
 	for other != 0 {
-		if State(v.reservations.at(other).state.Load()) != void {
+		if State(v.reservations.At(other).state.Load()) != void {
 			r.state.Store(uint32(void))
 			return 0, other, true
 		}
-		successor := &v.details.at(other).successor
+		successor := &v.details.At(other).successor
 		// The reservation that had the id failed. From here on the id is this row's (I9).
 		if successor.CompareAndSwap(0, row) {
 			break
@@ -326,7 +330,7 @@ func (v *Inventory) publish(q *Request, hash, accountRow uint32) (row, other uin
 // caps from head on; they are made again only if the head has changed.
 func (v *Inventory) enter(r *reservation, row uint32, head uint64, s *sums, programme uint8, tickets int) (
 	res Result, entered bool) {
-	word := &v.accounts.at(r.account).head
+	word := &v.accounts.At(r.account).head
 	check := granted
 	for {
 		switch check {

@@ -3,6 +3,8 @@ package inventory
 import (
 	"errors"
 	"fmt"
+
+	"github.com/seathold/seathold/engine/inventory/internal/table"
 )
 
 // The Restore methods rebuild an inventory from a journal. A checkpoint that was written during the sale is not
@@ -56,8 +58,8 @@ func (v *Inventory) RestoreTaken(o Restored) error {
 func (v *Inventory) RestoreReplaced(o Restored) error {
 	replaced := Restored{Request: &Request{ID: o.Replaces}, State: Released, AtMs: o.AtMs, Seq: o.Seq}
 	old := v.Find(o.Replaces)
-	if old == 0 || v.Find(o.Request.ID) != 0 || v.details.at(old).seq.Load() >= o.Seq ||
-		State(v.reservations.at(old).state.Load()) != Held {
+	if old == 0 || v.Find(o.Request.ID) != 0 || v.details.At(old).seq.Load() >= o.Seq ||
+		State(v.reservations.At(old).state.Load()) != Held {
 		if err := v.RestoreEnded(replaced); err != nil {
 			return err
 		}
@@ -67,7 +69,7 @@ func (v *Inventory) RestoreReplaced(o Restored) error {
 	if err != nil {
 		return err
 	}
-	v.details.at(old).ended = o.AtMs
+	v.details.At(old).ended = o.AtMs
 	return v.appear(row, o.Seq, Held, old, Released)
 }
 
@@ -77,7 +79,7 @@ func (v *Inventory) RestoreReplaced(o Restored) error {
 func (v *Inventory) RestoreChanged(o Restored) error {
 	old := v.Find(o.Request.ID)
 	if old != 0 {
-		state, seq := State(v.reservations.at(old).state.Load()), v.details.at(old).seq.Load()
+		state, seq := State(v.reservations.At(old).state.Load()), v.details.At(old).seq.Load()
 		if seq != 0 && o.Seq <= seq {
 			return nil
 		}
@@ -89,7 +91,7 @@ func (v *Inventory) RestoreChanged(o Restored) error {
 	if err != nil {
 		return err
 	}
-	r, d := v.reservations.at(row), v.details.at(row)
+	r, d := v.reservations.At(row), v.details.At(row)
 	r.origin = o.Origin
 	if o.Origin == OriginReserve && o.State == Confirmed && o.AtMs != o.ConfirmedMs {
 		r.origin = OriginReduceSold // see ending
@@ -99,7 +101,7 @@ func (v *Inventory) RestoreChanged(o Restored) error {
 	}
 	d.began, d.ended = o.AtMs, o.AtMs
 	if o.State == Confirmed || o.State == Returned {
-		d.ended, d.reference = o.ConfirmedMs, v.texts.put(o.Reference)
+		d.ended, d.reference = o.ConfirmedMs, v.texts.Put(o.Reference)
 	}
 	return v.appear(row, o.Seq, o.State, old, superseded)
 }
@@ -108,9 +110,9 @@ func (v *Inventory) RestoreChanged(o Restored) error {
 // for none, ends. To readers of a standby both happen at once: as during the change itself, they wait while the old row
 // is yielding.
 func (v *Inventory) appear(row uint32, seq uint64, state State, old uint32, oldEnds State) error {
-	r, was := v.reservations.at(row), free
+	r, was := v.reservations.At(row), free
 	if old != 0 {
-		from := v.reservations.at(old)
+		from := v.reservations.At(old)
 		if was = State(from.state.Load()); !was.dead() {
 			from.state.Store(uint32(yielding))
 		}
@@ -124,10 +126,10 @@ func (v *Inventory) appear(row uint32, seq uint64, state State, old uint32, oldE
 	switch {
 	case old == 0:
 	case oldEnds == superseded:
-		d := v.details.at(old)
+		d := v.details.At(old)
 		d.successor.Store(row)
 		d.logged.Store(0)
-		v.reservations.at(old).state.Store(uint32(superseded))
+		v.reservations.At(old).state.Store(uint32(superseded))
 	default:
 		v.restored(old, seq, oldEnds)
 	}
@@ -139,28 +141,28 @@ func (v *Inventory) restoreRow(o *Restored, old uint32) (row uint32, err error) 
 	q := o.Request
 	account, ok := v.EnsureAccount(q.Account)
 	if !ok {
-		return 0, fmt.Errorf("no room for more than %d accounts", v.accounts.limit-1)
+		return 0, fmt.Errorf("no room for more than %d accounts", v.accounts.Limit())
 	}
 	if old == 0 {
 		var other uint32
 		row, other, ok = v.publish(q, v.hashID(&q.ID), account)
 		ok = ok && other == 0
-	} else if row, ok = v.reservations.claim(); ok {
-		v.details.grow(row)
+	} else if row, ok = v.reservations.Claim(); ok {
+		v.details.Grow(row)
 		v.fill(row, account, q)
-		v.reservations.at(row).state.Store(uint32(pending))
+		v.reservations.At(row).state.Store(uint32(pending))
 	}
 	if !ok {
-		return 0, fmt.Errorf("no room for more than %d reservations", v.reservations.limit-1)
+		return 0, fmt.Errorf("no room for more than %d reservations", v.reservations.Limit())
 	}
-	r := v.reservations.at(row)
+	r := v.reservations.At(row)
 	r.programme = v.programmeOfAll(q.Lines)
 	if q.Flags&FlagReplaces != 0 {
-		v.details.at(row).old = v.Find(o.Replaces)
+		v.details.At(row).old = v.Find(o.Replaces)
 	}
 	// It enters the ledger, without a check of the caps: the journal's prefixes are legal (I6), and what was taken before
 	// a cap was lowered stays (I2).
-	head := &v.accounts.at(account).head
+	head := &v.accounts.At(account).head
 	v.unlinkDead(head)
 	r.next.Store(uint32(head.Load()))
 	head.Store((head.Load()>>32+1)<<32 | uint64(row))
@@ -171,7 +173,7 @@ func (v *Inventory) restoreRow(o *Restored, old uint32) (row uint32, err error) 
 // of a standby may find them available.
 func (v *Inventory) retake(old uint32, was State, now *reservation, state State) error {
 	if old != 0 {
-		v.countRow(v.reservations.at(old), was, -1)
+		v.countRow(v.reservations.At(old), was, -1)
 	}
 	v.countRow(now, state, 1)
 	for i := range int(now.count) {
@@ -214,16 +216,16 @@ func (r *reservation) takes(s State) (taken, gone, withheld bool) {
 
 // restored sets the state of a row, and the sequence of the outcome that led to it.
 func (v *Inventory) restored(row uint32, seq uint64, s State) {
-	d := v.details.at(row)
+	d := v.details.At(row)
 	d.seq.Store(seq)
 	d.logged.Store(packLogged(seq, s))
-	v.reservations.at(row).state.Store(uint32(s))
+	v.reservations.At(row).state.Store(uint32(s))
 }
 
 // takenAgain reports whether the outcome is a new reservation under the id of the one in the row, which ended and was
 // forgotten. An older checkpoint that has to be used still contains that one.
 func (v *Inventory) takenAgain(row uint32, o *Restored) (bool, error) {
-	r, d := v.reservations.at(row), v.details.at(row)
+	r, d := v.reservations.At(row), v.details.At(row)
 	state, seq := State(r.state.Load()), d.seq.Load()
 	ended := state == Released || state == Returned || state == Expired
 	switch {
@@ -239,11 +241,11 @@ func (v *Inventory) takenAgain(row uint32, o *Restored) (bool, error) {
 
 // unlinkDead removes dead reservations from the head of a ledger, so that ended ones do not lengthen it. The plain
 // store is safe because restoring is one goroutine.
-func (v *Inventory) unlinkDead(head *word64) {
+func (v *Inventory) unlinkDead(head *table.Word64) {
 	w := head.Load()
 	row := uint32(w)
-	for row != 0 && State(v.reservations.at(row).state.Load()).dead() {
-		row = v.reservations.at(row).next.Load()
+	for row != 0 && State(v.reservations.At(row).state.Load()).dead() {
+		row = v.reservations.At(row).next.Load()
 	}
 	head.Store(w>>32<<32 | uint64(row))
 }
@@ -263,7 +265,7 @@ func (v *Inventory) RestoreEnded(o Restored) error {
 
 // restoreEnd is RestoreEnded for a row that was found.
 func (v *Inventory) restoreEnd(row uint32, o *Restored) error {
-	r, d := v.reservations.at(row), v.details.at(row)
+	r, d := v.reservations.At(row), v.details.At(row)
 	state, seq := State(r.state.Load()), d.seq.Load()
 	switch {
 	case seq != 0 && o.Seq != 0 && o.Seq <= seq:
@@ -275,7 +277,7 @@ func (v *Inventory) restoreEnd(row uint32, o *Restored) error {
 		return nil
 	}
 	if o.State == Confirmed {
-		d.reference = v.texts.put(o.Reference)
+		d.reference = v.texts.Put(o.Reference)
 	}
 	d.ended = o.AtMs
 	for i := range int(r.count) {
@@ -292,8 +294,8 @@ func (v *Inventory) restoreEnd(row uint32, o *Restored) error {
 // CountStock counts the stock from the restored reservations and checks that no pool is oversold (I1).
 func (v *Inventory) CountStock() error {
 	counts := make([]struct{ taken, gone, withheld uint64 }, len(v.pools))
-	for row := uint32(1); row < v.reservations.end(); row++ {
-		r := v.reservations.at(row)
+	for row := uint32(1); row < v.reservations.End(); row++ {
+		r := v.reservations.At(row)
 		taken, gone, withheld := r.takes(State(r.state.Load()))
 		for i := range int(r.count) {
 			l := v.lineAt(r, i)

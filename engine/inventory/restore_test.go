@@ -11,7 +11,7 @@ import (
 // A reader of a standby sees a change that is restored wholly or not at all: its account always has one reservation.
 func TestReadersOfRestoredChanges(t *testing.T) {
 	v, err := New(Config{Pools: []PoolConfig{{Units: 4}}, Sessions: []SessionConfig{{Limit: 4}}, Caps: []int{4},
-		MaxReservations: 1 << 15, MaxAccounts: 1, Pause: yieldingPause(0)})
+		MaxReservations: 1 << 17, MaxAccounts: 1, Pause: yieldingPause(0)})
 	require.NoError(t, err)
 	o := Restored{Request: &Request{Account: "ann", Lines: []Line{{0, 4}}, Expires: 1}, State: Held, Seq: 1}
 	require.NoError(t, v.RestoreTaken(o))
@@ -32,7 +32,7 @@ func TestReadersOfRestoredChanges(t *testing.T) {
 			}
 		}
 	})
-	for range 10_000 {
+	for range 30_000 {
 		o.Seq++
 		o.Origin, o.Request.Flags = OriginExtend, FlagExtended
 		require.NoError(t, v.RestoreChanged(o))

@@ -1,6 +1,10 @@
 package inventory
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/seathold/seathold/engine/inventory/internal/table"
+)
 
 // stack orders outcomes for the journal. A finished outcome is pushed by one compare-and-swap, and the drainer takes
 // the whole stack in one step. A push decides the order at once and leaves no gap: an outcome is on the stack,
@@ -16,7 +20,7 @@ import "unsafe"
 // the compare-and-swap of a push from confusing two states of the stack.
 type stack struct {
 	_   [56]byte
-	top word64
+	top table.Word64
 	_   [56]byte
 }
 
@@ -63,9 +67,9 @@ type note struct {
 // so its link needs no other memory and is never reused.
 func (v *Inventory) below(o Outcome) *uint32 {
 	if o.Kind == Noted {
-		return &v.notes.at(o.Index).below
+		return &v.notes.At(o.Index).below
 	}
-	return &v.details.at(o.Index).below[o.Kind]
+	return &v.details.At(o.Index).below[o.Kind]
 }
 
 // place puts the outcome on the stack and returns its sequence; 0 when the inventory keeps no journal.
@@ -114,7 +118,7 @@ func (v *Inventory) Drain(visit func(Outcome)) uint64 {
 	for top := uint32(w); top != 0; {
 		o := unpackOutcome(top)
 		if o.Kind != Noted {
-			prefetch(unsafe.Pointer(v.reservations.at(o.Index))) // most were written by other processors
+			table.Prefetch(unsafe.Pointer(v.reservations.At(o.Index))) // most were written by other processors
 		}
 		order = append(order, top)
 		top = *v.below(o)
@@ -138,7 +142,7 @@ func (v *Inventory) Drain(visit func(Outcome)) uint64 {
 // log notes that an outcome about a reservation is drained. A change is about the row that it made and the one before
 // it, which comes second: a checkpoint visits that one first, and must not miss both.
 func (v *Inventory) log(o Outcome, seq uint64) {
-	r, d := v.reservations.at(o.Index), v.details.at(o.Index)
+	r, d := v.reservations.At(o.Index), v.details.At(o.Index)
 	d.logged.Store(packLogged(seq, r.stateAfter(o.Kind)))
 	if o.Kind != Took || d.old == 0 {
 		return
@@ -147,7 +151,7 @@ func (v *Inventory) log(o Outcome, seq uint64) {
 	if r.origin == OriginReplace {
 		state = Released
 	}
-	v.details.at(d.old).logged.Store(packLogged(seq, state))
+	v.details.At(d.old).logged.Store(packLogged(seq, state))
 }
 
 // aheadOutcomes is how many outcomes before its own an account is prefetched.
@@ -155,23 +159,23 @@ const aheadOutcomes = 8
 
 func (v *Inventory) prefetchAccount(o Outcome) {
 	if o.Kind != Noted {
-		prefetch(unsafe.Pointer(v.accounts.at(v.reservations.at(o.Index).account)))
+		table.Prefetch(unsafe.Pointer(v.accounts.At(v.reservations.At(o.Index).account)))
 	}
 }
 
 // Note places a note among the outcomes and returns its sequence; false when the table is full.
 func (v *Inventory) Note(n Note) (uint64, bool) {
-	i, ok := v.notes.claim()
+	i, ok := v.notes.Claim()
 	if !ok {
 		return 0, false
 	}
-	at := v.notes.at(i)
+	at := v.notes.At(i)
 	at.subject, at.what, at.atLow, at.atHigh = n.Subject, n.What, uint32(n.AtMs), uint16(n.AtMs>>32)
 	return v.place(Outcome{Kind: Noted, Index: i}), true
 }
 
 // NoteAt returns the note with this index.
 func (v *Inventory) NoteAt(index uint32) Note {
-	n := v.notes.at(index)
+	n := v.notes.At(index)
 	return Note{Subject: n.subject, What: n.what, AtMs: int64(n.atHigh)<<32 | int64(n.atLow)}
 }

@@ -139,7 +139,7 @@ func TestLogged(t *testing.T) {
 	require.Equal(t, Done, v.Release(released, 9, nil).Verdict)
 	require.True(t, v.Expire(expired, 12))
 	require.Equal(t, WasExpired, v.Confirm(late, 13, "ref", nil).Verdict)
-	v.details.at(expired).seq.Store(0) // as if its caller were stalled between placing and setSequence
+	v.details.At(expired).seq.Store(0) // as if its caller were stalled between placing and setSequence
 	d.drain()
 	for i, want := range []Snapshot{{State: Released, AtMs: 9}, {State: Expired, AtMs: 12}, {State: Expired, AtMs: 13}} {
 		require.True(t, v.ReadLogged(released+uint32(i), &s))

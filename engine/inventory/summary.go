@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"unsafe"
+
+	"github.com/seathold/seathold/engine/inventory/internal/table"
 )
 
 // summary bounds from above what the rows of a long ledger count from one row on, so that most reservations in an
@@ -61,7 +63,7 @@ func (s *sums) addBound(of *summary, programme uint8) {
 func (v *Inventory) countRows(of *summary, programme uint8, s *sums) {
 	for i, row := range of.rows {
 		v.prefetchRow(of, i+aheadRows)
-		r := v.reservations.at(row)
+		r := v.reservations.At(row)
 		state := State(r.state.Load())
 		switch {
 		case state.dead():
@@ -78,7 +80,7 @@ const aheadRows = 8
 
 func (v *Inventory) prefetchRow(of *summary, at int) {
 	if at < len(of.rows) {
-		prefetch(unsafe.Pointer(v.reservations.at(of.rows[at])))
+		table.Prefetch(unsafe.Pointer(v.reservations.At(of.rows[at])))
 	}
 }
 
@@ -120,7 +122,7 @@ func (v *Inventory) summarize(head uint32, old *summary) {
 	}
 	made.rows = append(made.rows, kept...)
 	if len(made.rows) > 0 {
-		made.account = v.reservations.at(made.rows[0]).account
+		made.account = v.reservations.At(made.rows[0]).account
 		v.summaries[made.account%summarySlots].Store(made)
 	}
 }
@@ -130,7 +132,7 @@ func (v *Inventory) dropDead(made, old *summary) []uint32 {
 	kept := make([]uint32, 0, len(old.rows))
 	for i, row := range old.rows {
 		v.prefetchRow(old, i+aheadRows)
-		if r := v.reservations.at(row); State(r.state.Load()).dead() {
+		if r := v.reservations.At(row); State(r.state.Load()).dead() {
 			v.addLines(made, r, -1)
 		} else {
 			kept = append(kept, row)
@@ -154,7 +156,7 @@ func (v *Inventory) eachLive(head, end uint32, visit func(r *reservation, row ui
 	var before *reservation
 	row := head
 	for at := 0; row != end && row != 0; {
-		r := v.reservations.at(row)
+		r := v.reservations.At(row)
 		next := r.next.Load()
 		if State(r.state.Load()).dead() {
 			unlink(before, row, next)

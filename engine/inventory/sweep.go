@@ -1,6 +1,10 @@
 package inventory
 
-import "math"
+import (
+	"math"
+
+	"github.com/seathold/seathold/engine/inventory/internal/table"
+)
 
 // Sweep finds reservations whose time is over. It remembers the earliest expiry of each chunk of rows, so it visits
 // only chunks in which something is due or that still fill up. One goroutine uses it.
@@ -12,20 +16,20 @@ type Sweep struct {
 
 // NewSweep returns a sweep of the inventory.
 func (v *Inventory) NewSweep() *Sweep {
-	return &Sweep{v: v, earliest: make([]int64, len(v.reservations.chunks))}
+	return &Sweep{v: v, earliest: make([]int64, v.reservations.Chunks())}
 }
 
 // Expire ends held reservations whose time is over at now (ms), at most so many, and returns how many it ended. If that
 // is fewer than most, no other was due.
 func (s *Sweep) Expire(now int64, most int) (expired int) {
-	end := s.v.reservations.end()
-	chunks := int(end+chunkMask) >> chunkBits
+	end := s.v.reservations.End()
+	chunks := int(end+table.ChunkRows-1) >> table.ChunkBits
 	for range chunks {
 		s.at %= chunks
-		first := uint32(s.at) << chunkBits
+		first := uint32(s.at) << table.ChunkBits
 		if s.earliest[s.at] <= now {
-			n, earliest := s.chunk(max(first, 1), min(end, first+chunkRows), now, most-expired)
-			if end < first+chunkRows {
+			n, earliest := s.chunk(max(first, 1), min(end, first+table.ChunkRows), now, most-expired)
+			if end < first+table.ChunkRows {
 				earliest = 0 // more rows will follow in this chunk
 			}
 			s.earliest[s.at] = earliest
@@ -44,7 +48,7 @@ func (s *Sweep) chunk(from, to uint32, now int64, most int) (expired int, earlie
 		if expired == most {
 			return expired, 0
 		}
-		r := s.v.reservations.find(row)
+		r := s.v.reservations.Find(row)
 		if r == nil {
 			return expired, 0
 		}

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine/inventory/internal/table"
 )
 
 // TestSweep: every hold expires once, at its time and in whichever chunk its row is, and no sweep expires it earlier.
@@ -17,7 +19,7 @@ func TestSweep(t *testing.T) {
 
 func testSweep(t *testing.T, most int) {
 	v := testInventory(t, 1, 1<<20, false)
-	const holds = 2*chunkRows + 100
+	const holds = 2*table.ChunkRows + 100
 	for n := range uint64(holds) {
 		res := v.Reserve(&Request{ID: idOf(n), Account: fmt.Sprint(n), Lines: []Line{{0, 1}}, Expires: int64(10 + n%5*10)})
 		require.Equal(t, Done, res.Verdict)

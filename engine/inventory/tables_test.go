@@ -2,7 +2,6 @@ package inventory
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"runtime"
 	"strings"
 	"sync"
@@ -10,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine/inventory/internal/table"
 )
 
 func each(n int, do func(i int)) {
@@ -51,88 +52,6 @@ func idOf(n uint64) (id ID) {
 	return id
 }
 
-// TestIndexGrows (I9): callers insert the same keys at once while the table grows ten times over. Every key has one
-// winner, every insertion returns it, and each key is found from the moment of its insertion on.
-func TestIndexGrows(t *testing.T) {
-	const keys, callers = 60_000, 8
-	for _, bits := range []int{32, 6} { // with 6 bits nearly all keys collide
-		t.Run(fmt.Sprintf("hash=%dbits", bits), func(t *testing.T) {
-			n := uint64(keys)
-			if bits < 32 {
-				n = 2500
-			}
-			var x index
-			x.init(0)
-			hash := func(key uint64) uint32 { return uint32(key*0x9e3779b97f4a7c15>>32) >> (32 - bits) << (32 - bits) }
-			// There are n rows of each caller, one for each key.
-			keyOf := func(row uint32) uint64 { return uint64(row-1) % n }
-			var population atomic.Uint64
-			winners := make([]atomic.Uint32, n)
-			each(callers, func(i int) {
-				random := rand.New(rand.NewPCG(uint64(i), 1))
-				start := random.Uint64N(n)
-				if i%2 == 0 {
-					start = 0 // these callers insert in the same order
-				}
-				for k := range n {
-					key := (start + k) % n
-					row := uint32(uint64(i)*n+key) + 1
-					same := func(other uint32) bool { return keyOf(other) == key }
-					winner := x.insert(hash(key), row, population.Add(1)/callers, same)
-					if winner == 0 {
-						winner = row
-						if !winners[key].CompareAndSwap(0, row) {
-							t.Errorf("key %d has two winners, %d and %d", key, winners[key].Load(), row)
-						}
-					}
-					if found := x.find(hash(key), same); found != winner {
-						t.Errorf("key %d is found in row %d, its winner is %d", key, found, winner)
-					}
-				}
-			})
-			for key := range n {
-				same := func(other uint32) bool { return keyOf(other) == key }
-				require.Equal(t, winners[key].Load(), x.find(hash(key), same))
-				require.NotZero(t, winners[key].Load())
-			}
-			require.Zero(t, x.find(hash(n+1), func(uint32) bool { return false }))
-			require.Greater(t, len(x.root.Load().slots), minSlots, "the table did not grow")
-		})
-	}
-}
-
-// TestSlab: each row is handed out once, is zero, and keeps what is written. The slab has chunks and regions of
-// chunks, and the last region is not whole. Past the limit claims fail.
-func TestSlab(t *testing.T) {
-	const rows, callers = (2*regionChunks+3)*chunkRows + 5, 8
-	var s slab[uint64]
-	s.init(rows)
-	var claimed atomic.Int64
-	each(callers, func(i int) {
-		for {
-			row, ok := s.claim()
-			if !ok {
-				return
-			}
-			claimed.Add(1)
-			if *s.at(row) != 0 || row == 0 {
-				t.Errorf("row %d holds %d", row, *s.at(row))
-			}
-			*s.at(row) = uint64(i)<<32 | uint64(row)
-		}
-	})
-	require.EqualValues(t, rows, claimed.Load())
-	require.EqualValues(t, rows+1, s.end())
-	for row := uint32(1); row < s.end(); row++ {
-		if *s.at(row)<<32>>32 != uint64(row) {
-			require.Equal(t, row, uint32(*s.at(row)))
-		}
-	}
-	_, ok := s.claim()
-	require.False(t, ok)
-	require.EqualValues(t, rows+1, s.end())
-}
-
 // TestPrefetch: prefetching changes nothing, whether or not the id and the account exist.
 func TestPrefetch(t *testing.T) {
 	v := testInventory(t, 1, 1000, false)
@@ -152,49 +71,10 @@ func TestPrefetch(t *testing.T) {
 	require.Equal(t, Stock{Available: 900, Held: 100}, v.Stock(0))
 }
 
-// TestArena: texts stay as they were, across chunks, and there is room for as many bytes as were asked for. The empty
-// text takes no room.
-func TestArena(t *testing.T) {
-	var a arena
-	const room = 3*arenaChunk + 1
-	a.init(room)
-	var left atomic.Int64
-	left.Store(room)
-	type kept struct {
-		ref  textRef
-		text string
-	}
-	all := make([][]kept, 8)
-	each(len(all), func(i int) {
-		random := rand.New(rand.NewPCG(uint64(i), 2))
-		for {
-			text := strings.Repeat(string(rune('a'+i)), 1+random.IntN(longestText))
-			if left.Add(-int64(len(text))) < 0 {
-				return
-			}
-			all[i] = append(all[i], kept{a.put(text), text})
-		}
-	})
-	bytes := 0
-	for _, of := range all {
-		for _, k := range of {
-			require.Equal(t, k.text, a.text(k.ref))
-			bytes += len(k.text)
-		}
-	}
-	require.Greater(t, bytes, room-len(all)*longestText)
-	require.Empty(t, a.text(a.put("")))
-	require.Panics(t, func() {
-		for range arenaChunk {
-			a.put("more than there can be")
-		}
-	})
-}
-
 // TestTextsHaveRoom (I10): with every account under the longest name and every reservation confirmed under the longest
 // reference, no text is missing, whether it was sold or restored from a journal.
 func TestTextsHaveRoom(t *testing.T) {
-	const rows = 2 * arenaChunk / MaxReference // the references alone fill two chunks
+	const rows = 2 * table.ArenaChunk / MaxReference // the references alone fill two chunks
 	text := func(n int) string { return fmt.Sprintf("%064d", n) }
 	for _, restored := range []bool{false, true} {
 		c := Config{Pools: []PoolConfig{{Units: rows}}, Sessions: []SessionConfig{{Limit: 1}}, Caps: []int{1},
@@ -245,8 +125,8 @@ func TestLostConfirmLeavesNothing(t *testing.T) {
 		}
 	})
 	require.Equal(t, Stock{Sold: reservations}, v.Stock(0))
-	stored := v.texts.used.Load()
-	require.Less(t, stored, uint64(reservations*MaxReference+4*longestText), "losers of %d races stored their reference",
+	stored := v.texts.Used()
+	require.Less(t, stored, uint64(reservations*MaxReference+4*table.LongestText), "losers of %d races stored their reference",
 		(stored-reservations*MaxReference)/MaxReference)
 }
 

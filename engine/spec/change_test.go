@@ -75,7 +75,8 @@ func TestCheckerOfChanges(t *testing.T) {
 				call(4, 5, late, on(Confirm, "a"), changed(taken, func(r *Reservation) { r.ExpiresAt = end }))
 		}},
 		"I3: an extension revives what has expired": {porcupine.Illegal, func(s *story) {
-			s.call(0, 1, 0, a, held).call(2, 3, late, on(ReadReservation, "a"), is(a, "expired")).call(4, 5, late, extend, extended)
+			s.call(0, 1, 0, a, held).call(2, 3, late, on(ReadReservation, "a"), is(a, "expired")).
+				call(4, 5, late, extend, extended)
 		}},
 		"expiry: extended when overdue": {porcupine.Illegal, func(s *story) {
 			s.call(0, 1, 0, a, held).call(2, 3, late, extend, extended)
@@ -114,7 +115,8 @@ func TestCheckerOfChanges(t *testing.T) {
 		}},
 		"I2: a cap that counts neither": {porcupine.Illegal, func(s *story) {
 			more := take("m", "ann", Line{"ATHL", "A", 6}, Line{"SWIM", "A", 3})
-			s.call(0, 1, 0, twelve, is(twelve, "held")).call(2, 9, 0, edit, is(edit, "held")).call(3, 8, 0, more, is(more, "held"))
+			s.call(0, 1, 0, twelve, is(twelve, "held")).call(2, 9, 0, edit, is(edit, "held")).
+				call(3, 8, 0, more, is(more, "held"))
 		}},
 		"taken again": {porcupine.Ok, func(s *story) {
 			s.call(0, 1, 0, a, held).call(2, 3, late, on(Confirm, "a"), expired(true)).call(4, 5, late, again, taken).

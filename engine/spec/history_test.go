@@ -206,7 +206,7 @@ func TestUnansweredTimes(t *testing.T) {
 	}
 }
 
-// TestUnmarkedEnds requires that with Unmarked a repeated confirm may have the same answer as the first one, but a
+// TestUnmarkedEnds requires that with OverHTTP a repeated confirm may have the same answer as the first one, but a
 // repeated reserve may not.
 func TestUnmarkedEnds(t *testing.T) {
 	one := take("a", "ann", Line{"SWIM", "A", 1})
@@ -214,7 +214,7 @@ func TestUnmarkedEnds(t *testing.T) {
 	s := newStory(t).call(0, 1, 0, one, is(one, "held")).call(2, 3, 0, on(Confirm, "a"), sold).
 		call(4, 5, 0, on(Confirm, "a"), sold)
 	require.Equal(t, porcupine.Illegal, s.check())
-	s.history.Unmarked = true
+	s.history.OverHTTP = true
 	require.Equal(t, porcupine.Ok, s.check())
 	require.Equal(t, porcupine.Illegal, s.call(6, 7, 0, one, sold).check())
 }

@@ -56,6 +56,15 @@ func (m *Model) WithRules(rules *Rules) *Model {
 	return &Model{rules: rules, reservations: m.reservations, byAccount: m.byAccount}
 }
 
+// Find returns the reservation with the id, not expired even if it is overdue; the zero value if there is none. It is
+// for tests that draw operations which fit.
+func (m *Model) Find(id string) Reservation {
+	if r := m.reservations[id]; r != nil {
+		return r.Reservation
+	}
+	return Reservation{}
+}
+
 // Do executes one operation.
 func (m *Model) Do(op Operation) Answer {
 	switch op.Kind {

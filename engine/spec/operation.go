@@ -25,7 +25,8 @@ const (
 )
 
 // kindNames are the words for the kinds, as in scenarios.
-var kindNames = []string{"reserve", "confirm", "release", "extend", "reduce", "return", "read", "account", "stock", "sweep"}
+var kindNames = []string{"reserve", "confirm", "release", "extend", "reduce", "return", "read", "account", "stock",
+	"sweep"}
 
 func (k Kind) String() string { return kindNames[k] }
 

@@ -26,7 +26,7 @@ func load(t *testing.T, scenario string, env ...string) (string, error) {
 
 // Each scenario passes on a correct server, and its audit fails on one that oversells on purpose.
 func TestScenarios(t *testing.T) {
-	for _, scenario := range []string{"hot_session", "packs", "retry_storm"} {
+	for _, scenario := range []string{"hot_session", "packs", "refund", "retry_storm"} {
 		t.Run(scenario, func(t *testing.T) {
 			var both sync.WaitGroup
 			both.Go(func() {
@@ -45,6 +45,14 @@ func TestScenarios(t *testing.T) {
 			both.Wait()
 		})
 	}
+}
+
+// Holds that are extended live until their new end and no longer, and what is abandoned is available again.
+func TestAbandon(t *testing.T) {
+	out, err := load(t, "abandon")
+	require.NoError(t, err, out)
+	require.Regexp(t, `every extended hold ended at its end +\S+ holds +0 +yes`, out)
+	require.Regexp(t, `every acknowledged outcome exists \(I5\) +\S+ reservations +0 +yes`, out)
 }
 
 // The report is a self-contained page that ends with the audit.

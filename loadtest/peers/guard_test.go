@@ -76,10 +76,10 @@ func TestGroupsSaveSyncs(t *testing.T) {
 	crowd := NewCrowd(1<<16, len(s.Pools), Spread)
 	const many, few = 4096, 64
 	together := timed(many, func(first uint64) error {
-		return s.Reservations(context.Background(), crowd, names, first, many, 256)
+		return s.Reservations(context.Background(), crowd, names, first, many, 256, 1)
 	})
 	alone := timed(few, func(first uint64) error {
-		return s.Reservations(context.Background(), crowd, names, 1<<40+first, few, 1)
+		return s.Reservations(context.Background(), crowd, names, 1<<40+first, few, 1, 1)
 	})
 	faster(t, 3, together, alone)
 }

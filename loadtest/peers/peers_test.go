@@ -110,7 +110,7 @@ func TestJournalsAreEmptied(t *testing.T) {
 			s, err := k.Open(t.Context(), 1<<10)
 			require.NoError(t, err, k.Name)
 			crowd := NewCrowd(1<<10, len(s.Pools), Spread)
-			require.NoError(t, s.Reservations(t.Context(), crowd, names, 0, 64, 8), k.Name)
+			require.NoError(t, s.Reservations(t.Context(), crowd, names, 0, 64, 8, 1), k.Name)
 			require.NoError(t, s.Close())
 		}
 	}

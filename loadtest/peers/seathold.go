@@ -20,24 +20,27 @@ type Seathold struct {
 	*engine.Engine
 	Pools []Pool
 
+	open   time.Time    // where the sale clock starts
+	passed atomic.Int64 // how far it has moved since, in ns
 	server *server.Server
 	ended  chan error
 }
 
-// openSeathold opens an engine sized for a number of accounts; a nil journal means none. Its sale clock does not
-// advance.
+// openSeathold opens an engine sized for a number of accounts; a nil journal means none. Only Expire moves its sale
+// clock.
 func openSeathold(ctx context.Context, b journal.Backend, accounts int) (*Seathold, error) {
 	o := engine.Options{Sale: Sale(), Journal: b, ExpectAccounts: accounts}
 	if b == nil {
 		o.Durability = engine.None
 	}
-	_, open := openPhase(o.Sale)
-	o.Clock = saleclock.Virtual(func() time.Time { return open })
-	e, err := engine.Open(ctx, o)
-	if err != nil {
+	s := &Seathold{Pools: Pools(o.Sale)}
+	_, s.open = openPhase(o.Sale)
+	o.Clock = saleclock.Virtual(func() time.Time { return s.open.Add(time.Duration(s.passed.Load())) })
+	var err error
+	if s.Engine, err = engine.Open(ctx, o); err != nil {
 		return nil, err
 	}
-	return &Seathold{Engine: e, Pools: Pools(o.Sale)}, nil
+	return s, nil
 }
 
 // Listen serves the HTTP API on a free port of this machine until Close.
@@ -76,19 +79,47 @@ func (s *Seathold) Cycles(ctx context.Context, c *Crowd, names Names, first uint
 	})
 }
 
-// Reservations makes n reservations of one ticket; see Cycles.
-func (s *Seathold) Reservations(ctx context.Context, c *Crowd, names Names, first uint64, n, callers int) error {
-	return s.each(c, names, first, n, callers, func(caller *caller, at uint64) error { return caller.reserve(ctx, at, 1) })
+// Reservations makes n reservations of one ticket of each of 1 or 3 pools; see Cycles.
+func (s *Seathold) Reservations(ctx context.Context, c *Crowd, names Names, first uint64, n, callers, lines int) error {
+	return s.each(c, names, first, n, callers, func(caller *caller, at uint64) error {
+		return caller.reserve(ctx, at, lines)
+	})
 }
 
-// Finish confirms or releases n reservations that Reservations made.
-func (s *Seathold) Finish(ctx context.Context, c *Crowd, first uint64, n, callers int, confirm bool) error {
+// Expire moves the sale clock by an hour and ends n reservations that Reservations made.
+func (s *Seathold) Expire(ctx context.Context, c *Crowd, first uint64, n, callers int) error {
+	s.passed.Store(int64(time.Hour))
 	return s.each(c, Names{}, first, n, callers, func(caller *caller, at uint64) error {
-		id := engine.ID(c.id(at))
-		if confirm {
-			return caller.engine.Confirm(ctx, id, "", &caller.reservation)
+		err := s.Confirm(ctx, engine.ID(c.id(at)), "", &caller.reservation)
+		if refusal, refused := errors.AsType[*engine.Refusal](err); refused && refusal.Code == engine.ReservationExpired {
+			return nil
 		}
-		return caller.engine.Release(ctx, id, &caller.reservation)
+		return fmt.Errorf("expected an expired reservation, got: %v", err)
+	})
+}
+
+// Change makes one of the calls confirm, confirm_again, release, extend, reduce, return and replace for each of n
+// reservations that Reservations made, of 3 pools. A reduction keeps one of the tickets.
+func (s *Seathold) Change(ctx context.Context, c *Crowd, names Names, first uint64, n, callers int, call string) error {
+	end := s.open.Add(30 * time.Minute)
+	return s.each(c, names, first, n, callers, func(caller *caller, at uint64) error {
+		id, r := engine.ID(c.id(at)), &caller.reservation
+		switch call {
+		case "confirm":
+			return s.Confirm(ctx, id, "", r)
+		case "confirm_again":
+			return s.ConfirmAgain(ctx, id, "", r)
+		case "release":
+			return s.Release(ctx, id, r)
+		case "extend":
+			return s.Extend(ctx, id, end, r)
+		case "reduce":
+			return s.Reduce(ctx, id, caller.lines(at, 1), r)
+		case "return":
+			return s.Return(ctx, id, "", r)
+		}
+		caller.request.Replaces = id
+		return caller.reserve(ctx, at+uint64(c.accounts)<<20, 3) // of the same account
 	})
 }
 
@@ -139,16 +170,22 @@ type caller struct {
 	crowd       *Crowd
 	names       Names
 	request     engine.Request
+	room        []engine.Line
 	reservation engine.Reservation
 }
 
 func (c *caller) reserve(ctx context.Context, n uint64, lines int) error {
 	q := &c.request
-	q.ID, q.Account = engine.ID(c.crowd.id(n)), c.names.of(c.crowd.account(n))
-	q.Lines = q.Lines[:0]
-	for line := range lines {
-		p := &c.pools[c.crowd.pool(n, line)]
-		q.Lines = append(q.Lines, engine.Line{Session: p.Session, Category: p.Category, Quantity: 1})
-	}
+	q.ID, q.Account, q.Lines = engine.ID(c.crowd.id(n)), c.names.of(c.crowd.account(n)), c.lines(n, lines)
 	return c.engine.Reserve(ctx, q, &c.reservation)
+}
+
+// lines returns a ticket of each of the first pools of the n-th reservation, until the next call.
+func (c *caller) lines(n uint64, count int) []engine.Line {
+	c.room = c.room[:0]
+	for line := range count {
+		p := &c.pools[c.crowd.pool(n, line)]
+		c.room = append(c.room, engine.Line{Session: p.Session, Category: p.Category, Quantity: 1})
+	}
+	return c.room
 }

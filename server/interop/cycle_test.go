@@ -46,7 +46,8 @@ func cycle() []step {
 		{post("/v1/reservations/"+third+"/extend", `{"expires_at":"2023-12-01T12:30:00Z"}`), 409, problem,
 			`"max_expires_at":"2023-11-30T13:00:00.000Z"`},
 		{post("/v1/reservations", `{"id":"`+fourth+`","replaces":"`+third+`","account":"`+third+`",`+
-			`"lines":`+lines("ARC03", 2)+`}`), 201, map[string]string{"location": "/v1/reservations/" + fourth}, `"state":"held"`},
+			`"lines":`+lines("ARC03", 2)+`}`), 201, map[string]string{"location": "/v1/reservations/" + fourth},
+			`"state":"held"`},
 		{post("/v1/reservations/"+third+"/return", ""), 409, problem, `"code":"reservation_released"`},
 		{post("/v1/reservations/"+fourth+"/confirm", `{"again":true}`), 200, nil, `"state":"confirmed"`},
 		{post("/v1/reservations/"+fourth+"/reduce", `{"lines":`+lines("ARC03", 1)+`}`), 200, nil, `"tickets":1`},

@@ -46,8 +46,9 @@ func newHistories(t *testing.T, cells int, args ...string) *histories {
 	require.NoError(t, err)
 	dir := t.TempDir()
 	require.NoError(t, os.CopyFS(dir, definition.Files()))
-	return &histories{t: t, random: rand.New(rand.NewPCG(seed, 0)), rules: &spec.Rules{Sale: sale, TTL: spec.ScenarioTTL, MaxHold: spec.ScenarioMaxHold},
-		args: append([]string{"--sale", dir}, args...)}
+	return &histories{t: t, random: rand.New(rand.NewPCG(seed, 0)),
+		rules: &spec.Rules{Sale: sale, TTL: spec.ScenarioTTL, MaxHold: spec.ScenarioMaxHold},
+		args:  append([]string{"--sale", dir}, args...)}
 }
 
 // milestones returns channels that are closed when so many requests have begun from now on.
@@ -178,6 +179,7 @@ func TestHistoriesThroughCrashes(t *testing.T) {
 			t.Logf("%d sittings, kill -9 of the server %d times, of Redis under a living server %d, of both %d; %v", sittings,
 				h.kills[0], h.kills[1], h.kills[2], h.tally)
 			require.Positive(t, h.tally.Unknown)
+			require.NoError(t, h.tally.Answers.Untried())
 		})
 	}
 }
@@ -261,7 +263,7 @@ const (
 // resumes the deposed leader, which finds requests and callers waiting. A caller without an answer sends the same ids
 // to the other server, and some callers use the wrong server at any time.
 //
-// The verdict counts every reserve, confirm and release that either server acknowledged, and every other answer of a
+// The verdict counts every outcome that either server acknowledged, and every other answer of a
 // server that certainly led: from its takeover until it is stopped. A standby's reads, which are marked, lag behind the
 // leader by design. A resumed leader believes in its term until its next write to the journal. Until then its reads,
 // its refusals and its answers to repeats, which need no such write, may show the state at which it was stopped.
@@ -283,6 +285,7 @@ func TestHistoriesThroughTakeovers(t *testing.T) {
 			require.Positive(t, h.tally.Undone)
 			require.Positive(t, h.tally.Doubted)
 			require.Positive(t, h.tally.Expired)
+			require.NoError(t, h.tally.Answers.Untried())
 		})
 	}
 }

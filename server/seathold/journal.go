@@ -182,7 +182,8 @@ func printAudit(w io.Writer, where *journalFlags, sale string, a *audit.Findings
 	out.printf("reservations  %s of %s accounts: %s held, %s confirmed, %s released, %s returned, %s expired",
 		count(a.Reservations), count(a.Accounts), state(engine.Held), state(engine.Confirmed), state(engine.Released),
 		state(engine.Returned), state(engine.Expired))
-	out.printf("tickets       %s held, %s confirmed", count(a.Held), count(a.Confirmed))
+	out.printf("tickets       %s held, %s confirmed, %s returned (%s of them withheld)", count(a.Held), count(a.Confirmed),
+		count(a.Returned), count(a.Withheld))
 	for _, problem := range a.Problems {
 		out.printf("BROKEN        %s", problem)
 	}

@@ -233,6 +233,7 @@ func TestFirstSale(t *testing.T) {
 	stdout.Reset()
 	require.Equal(t, exitDone, run([]string{"verify", "--data", journal}, &process{stdout: &stdout, stderr: &stderr}))
 	require.Contains(t, stdout.String(), "4 of 2 accounts: 3 held, 1 confirmed, 0 released, 0 returned, 0 expired")
+	require.Contains(t, stdout.String(), "6 held, 2 confirmed, 0 returned (0 of them withheld)")
 	stdout.Reset()
 	require.Equal(t, exitDone, run([]string{"journal", "dump", "--data", journal},
 		&process{stdout: &stdout, stderr: &stderr}))

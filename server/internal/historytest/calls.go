@@ -2,6 +2,7 @@ package historytest
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/anishathalye/porcupine"
@@ -15,12 +16,13 @@ import (
 //
 //   - A call without an answer that did not take effect before the end is dropped, since no answer can show a later
 //     effect. A reservation is never removed: one that is missing at the end was not made, and one that is there was
-//     made by a call with the same content that was in progress at its creation time. Confirmations and releases are
-//     permanent too.
-//   - The time of the others is known from the final state. A release has no time; it is assumed at the earliest, which
-//     permits the most.
-//   - Of several calls that may have had the same effect only one had it. The one that began first can explain all that
-//     another could, since all of them last until the end.
+//     made by a call with the same content that was in progress at its creation time. Confirmations, releases and
+//     returns are permanent too, and no reservation grows after a reduction. An extension may have been followed by
+//     another one: it is kept.
+//   - The time of a reserve and of a confirm is known from the final state. The others have no time; it is assumed at
+//     the earliest, which permits the most.
+//   - Of several calls that may have had the same effect only one had it, unless it is an extension. The one that began
+//     first can explain all that another could, since all of them last until the end.
 //   - An effect precedes the return of every call that observed it, and follows the beginning of every call that did
 //     not. It also follows the return of every call that read an earlier time. This shortens the call that had it.
 func (h *History) Calls() []porcupine.Operation {
@@ -45,7 +47,7 @@ func (h *History) Calls() []porcupine.Operation {
 		effect := c.String()
 		c.At, c.Until = at, at
 		o.Input, o.Return = c, end
-		if i, known := unanswered[effect]; known {
+		if i, known := unanswered[effect]; known && c.Kind != spec.Extend {
 			calls[i] = earlier(calls[i], o)
 			continue
 		}
@@ -64,13 +66,29 @@ func effectTime(c spec.Call, found spec.Reservation, end time.Time) (at time.Tim
 	within := func(t time.Time) bool { return !t.Before(c.At) && !t.After(end) }
 	switch c.Kind {
 	case spec.Reserve:
-		same := found.ID != "" && found.Account == c.Account && slices.Equal(found.Lines, c.Lines) &&
-			(c.Phase == "" || c.Phase == found.Phase) && (c.TTL == 0 || c.TTL == found.ExpiresAt.Sub(found.CreatedAt))
+		same := found.ID != "" && found.Account == c.Account && amongst(found.Lines, c.Lines) &&
+			(c.Phase == "" || c.Phase == found.Phase)
 		return found.CreatedAt, same && within(found.CreatedAt)
 	case spec.Confirm:
-		return found.ConfirmedAt, found.State == "confirmed" && found.Reference == c.Reference && within(found.ConfirmedAt)
+		same := found.Reference == c.Reference || found.State == "returned" // which may have brought its own
+		return found.ConfirmedAt, !found.ConfirmedAt.IsZero() && same && within(found.ConfirmedAt)
+	case spec.Release:
+		return c.At, found.State == "released"
+	case spec.Return:
+		return c.At, found.State == "returned" && (c.Reference == "" || c.Reference == found.Reference)
+	case spec.Reduce:
+		return c.At, amongst(found.Lines, c.Lines)
 	}
-	return c.At, found.State == "released"
+	return c.At, found.ID != ""
+}
+
+// amongst reports whether the lines, of which there is one at least, can be what a reduction leaves of the others.
+func amongst(lines, of []spec.Line) bool {
+	return len(lines) > 0 && !slices.ContainsFunc(lines, func(l spec.Line) bool {
+		return !slices.ContainsFunc(of, func(o spec.Line) bool {
+			return o.Session == l.Session && o.Category == l.Category && o.Quantity >= l.Quantity
+		})
+	})
 }
 
 // earlier merges two calls without an answer that request the same.
@@ -96,23 +114,23 @@ func sightings(calls []porcupine.Operation) map[string][]sighting {
 	for _, o := range calls {
 		c, a := o.Input.(spec.Call), o.Output.(spec.Answer)
 		add := func(id, state string) { all[id] = append(all[id], sighting{o.Call, o.Return, state}) }
-		switch a.Code {
-		case "":
+		switch state, ofState := strings.CutPrefix(a.Code, "reservation_"); {
+		case a.OK():
 			if c.ID != "" {
 				add(c.ID, a.Reservation.State)
+			}
+			if c.Replaces != "" {
+				add(c.Replaces, "released")
 			}
 			for _, r := range a.Account.Reservations {
 				add(r.ID, r.State)
 			}
-		case "reservation_not_found":
+		case c.Replaces != "" && a.Code != "id_reused": // it may be about either of the two
+		case state == "not_found":
 			add(c.ID, "")
-		case "reservation_confirmed":
-			add(c.ID, "confirmed")
-		case "reservation_released":
-			add(c.ID, "released")
-		case "reservation_expired":
-			add(c.ID, "expired")
-		case "id_reused":
+		case ofState:
+			add(c.ID, state)
+		case a.Code == "id_reused" || a.Code == "hold_limit_exceeded" || a.Code == "not_a_reduction":
 			add(c.ID, exists)
 		}
 	}
@@ -125,7 +143,7 @@ func (h *History) shorten(o *porcupine.Operation, seen map[string][]sighting) {
 	c, a := o.Input.(spec.Call), o.Output.(spec.Answer)
 	var made time.Time
 	switch {
-	case a.Code == spec.Unknown && c.Kind != spec.Release:
+	case a.Code == spec.Unknown && (c.Kind == spec.Reserve || c.Kind == spec.Confirm):
 		made = c.At
 	case c.Kind == spec.Reserve && a.OK() && !a.Repeated:
 		made = a.Reservation.CreatedAt
@@ -134,7 +152,7 @@ func (h *History) shorten(o *porcupine.Operation, seen map[string][]sighting) {
 	}
 	from, to := o.Call, o.Return
 	for _, s := range seen[c.ID] {
-		if before, after := sides(c.Kind, s.state); before {
+		if before, after := sides(c.Operation, s.state); before {
 			from = max(from, s.began)
 		} else if after {
 			to = min(to, s.ended)
@@ -150,13 +168,21 @@ func (h *History) shorten(o *porcupine.Operation, seen map[string][]sighting) {
 	}
 }
 
-// sides returns whether a sighting of the state came before the effect of a call, or after it.
-func sides(k spec.Kind, state string) (before, after bool) {
-	switch k {
+// sides returns whether a sighting of the state came before the effect of a call, or after it. An expired reservation
+// may be confirmed again later, and is then like any confirmed one.
+func sides(op spec.Operation, state string) (before, after bool) {
+	ended := state == "released" || state == "returned"
+	switch op.Kind {
 	case spec.Reserve:
 		return state == "", state != ""
 	case spec.Confirm:
-		return state == "" || state == "held", state == "confirmed"
+		return state == "" || state == "held" || op.Again && state == "expired", state == "confirmed" || state == "returned"
+	case spec.Release:
+		return state == "" || state == "held", state == "released"
+	case spec.Extend:
+		return state == "", ended || state == "expired" || state == "confirmed"
+	case spec.Reduce:
+		return state == "", ended
 	}
-	return state == "" || state == "held", state == "released"
+	return state == "" || state == "held" || state == "confirmed" || state == "expired", state == "returned"
 }

@@ -1,8 +1,9 @@
 // Package historytest records histories of concurrent calls to the HTTP API, and checks them for linearizability (I7,
 // which includes I2, I3, I4, I5 and I9) by porcupine, with the sequential specification of engine/spec.
 //
-// A history is of one Cell. A few callers, with a connection each, reserve, confirm, release and read concurrently, in
-// single calls and in batches. At the end Finish reads everything. The outcome of a call is one of three:
+// A history is of one Cell. A few callers, with a connection each, reserve, confirm, release, change and read
+// reservations concurrently, in single calls and in batches. At the end Finish reads everything. The outcome of a call
+// is one of three:
 //
 //   - An answer, which must be consistent with the specification.
 //   - A refusal that nothing was done: overloaded, not_leader. The call is not part of the history.
@@ -20,6 +21,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -57,6 +59,7 @@ type Tally struct {
 	Unknown   int // calls without an answer
 	Undone    int // calls that were refused without effect
 	Doubted   int // answers that may be stale by design, and are not checked
+	Answers   spec.Tally
 	Judging   time.Duration
 }
 
@@ -72,14 +75,15 @@ func (t *Tally) Add(o Tally) {
 	t.Unknown += o.Unknown
 	t.Undone += o.Undone
 	t.Doubted += o.Doubted
+	t.Answers.Merge(&o.Answers)
 	t.Judging += o.Judging
 }
 
 func (t Tally) String() string {
 	return fmt.Sprintf("%d histories, %d calls (%d concurrent, %d refused, %d expired, %d of %d writes in batches), "+
-		"%d without an answer, %d without effect, %d not checked; checked in %v",
+		"%d without an answer, %d without effect, %d not checked; checked in %v; %v",
 		t.Histories, t.Calls, t.Beside, t.Refused, t.Expired, t.Batched, t.Writes,
-		t.Unknown, t.Undone, t.Doubted, t.Judging.Round(time.Millisecond))
+		t.Unknown, t.Undone, t.Doubted, t.Judging.Round(time.Millisecond), &t.Answers)
 }
 
 // New starts the history of a cell of the sale. clock is the server's sale clock.
@@ -93,11 +97,13 @@ type Caller struct {
 	Random  *rand.Rand
 	history *History
 	number  int
+	known   map[string]string // states of reservations that answers have shown, by id
 }
 
 // Caller returns a new caller. The number distinguishes callers.
 func (h *History) Caller(number int, r *rand.Rand, timeout time.Duration) *Caller {
-	return &Caller{Client: Client{Timeout: timeout}, Random: r, history: h, number: number}
+	return &Caller{Client: Client{Timeout: timeout}, Random: r, history: h, number: number,
+		known: map[string]string{}}
 }
 
 // Draw returns the operations of a random request. A third of the writes are in batches.
@@ -105,10 +111,11 @@ func (c *Caller) Draw() []spec.Operation {
 	if c.Random.IntN(5) == 0 {
 		return c.DrawRead()
 	}
-	ops := []spec.Operation{c.history.cell.drawWrite(c.Random)}
+	write := func() spec.Operation { return c.history.cell.drawWrite(c.Random, c.known, c.history.clock()) }
+	ops := []spec.Operation{write()}
 	if c.Random.IntN(6) == 0 { // 1.5 more on average, so five writes of fifteen are in a batch
 		for range 1 + c.Random.IntN(2) {
-			ops = append(ops, c.history.cell.drawWrite(c.Random))
+			ops = append(ops, write())
 		}
 	}
 	return ops
@@ -137,6 +144,7 @@ func (c *Caller) Call(address string, ops []spec.Operation, led func() bool) Rep
 	stale := reply.Standby || led != nil && !led()
 	for i, a := range reply.Answers {
 		op := ops[i]
+		c.learn(op, a)
 		op.At = at
 		if !reads(op) {
 			h.tally.Writes++
@@ -144,7 +152,7 @@ func (c *Caller) Call(address string, ops []spec.Operation, led func() bool) Rep
 				h.tally.Batched++
 			}
 		}
-		if h.recorded(op, a, stale) {
+		if a, recorded := h.recorded(op, a, stale); recorded {
 			h.calls = append(h.calls, porcupine.Operation{ClientId: c.number + 100*i,
 				Input: spec.Call{Operation: op, Until: until}, Call: began, Output: a, Return: ended})
 		}
@@ -152,38 +160,68 @@ func (c *Caller) Call(address string, ops []spec.Operation, led func() bool) Rep
 	return reply
 }
 
-// recorded reports whether a call with this answer is part of the history, and counts those that are not.
-func (h *History) recorded(op spec.Operation, a spec.Answer, stale bool) bool {
+// learn notes the states that an answer shows.
+func (c *Caller) learn(op spec.Operation, a spec.Answer) {
+	if c.known == nil {
+		return
+	}
+	for _, r := range append(slices.Clip(a.Account.Reservations), a.Reservation) {
+		c.known[r.ID] = r.State
+	}
+	if state, ok := strings.CutPrefix(a.Code, "reservation_"); ok && op.Replaces == "" {
+		c.known[op.ID] = state
+	}
+}
+
+// recorded returns the answer with which a call is part of the history, if it is, and counts those that are not.
+func (h *History) recorded(op spec.Operation, a spec.Answer, stale bool) (spec.Answer, bool) {
 	switch {
 	case a.Code == spec.Overloaded || a.Code == NotLeader:
 		h.tally.Undone++
+		return a, false
 	case a.Code == spec.Unknown:
 		h.tally.Unknown++
-		return !reads(op)
-	case stale && mayLag(op, a):
-		h.tally.Doubted++
-	default:
-		return true
+		return a, !reads(op)
+	case stale:
+		return h.trust(op, a)
 	}
-	return false
+	return a, true
 }
 
 func reads(op spec.Operation) bool {
 	return op.Kind == spec.ReadReservation || op.Kind == spec.ReadAccount
 }
 
-// mayLag reports whether a server that does not lead may give the answer, from a stale state.
-func mayLag(op spec.Operation, a spec.Answer) bool {
-	return a.Code != spec.Unknown && (reads(op) || !a.OK() || a.Repeated)
+// trust returns what is known from the answer of a server that perhaps did not lead, and whether it is anything. Only a
+// leader acknowledges an outcome, but a server that was deposed may answer from its last state, and answers a repeat
+// without the journal. So reads, refusals and repeats are not recorded. What was released or returned stays so with the
+// same body. Whether an extend or a reduce was a repeat cannot be seen: it counts as a call without an answer.
+func (h *History) trust(op spec.Operation, a spec.Answer) (spec.Answer, bool) {
+	switch {
+	case a.Code == spec.Unknown:
+		return a, true
+	case reads(op) || !a.OK() || a.Repeated:
+	case op.Kind == spec.Confirm && a.Reservation.ConfirmedAt.Before(op.At): // a repeat
+	case op.Kind == spec.Extend || op.Kind == spec.Reduce:
+		h.tally.Doubted++
+		return spec.Answer{Refusal: spec.Refusal{Code: spec.Unknown}}, true
+	default:
+		return a, true
+	}
+	h.tally.Doubted++
+	return a, false
 }
 
 // Distrust drops all answers that may be stale, for a history in which it is unknown who led.
 func (h *History) Distrust() {
-	known := len(h.calls)
-	h.calls = slices.DeleteFunc(h.calls, func(o porcupine.Operation) bool {
-		return mayLag(o.Input.(spec.Call).Operation, o.Output.(spec.Answer))
-	})
-	h.tally.Doubted += known - len(h.calls)
+	var trusted []porcupine.Operation
+	for _, o := range h.calls {
+		if a, ok := h.trust(o.Input.(spec.Call).Operation, o.Output.(spec.Answer)); ok {
+			o.Output = a
+			trusted = append(trusted, o)
+		}
+	}
+	h.calls = trusted
 }
 
 // Finish reads the final state of the histories from the server, which must be the leader. No call is in progress,
@@ -232,7 +270,7 @@ func (h *History) Check(
 }
 
 func (h *History) by(crashed bool) spec.History {
-	return spec.History{Start: h.start, Unmarked: true, Crashed: crashed}
+	return spec.History{Start: h.start, OverHTTP: true, Crashed: crashed}
 }
 
 // Judge fails the test unless, for each history, some order of its calls explains all answers. It keeps a page that
@@ -291,6 +329,7 @@ func (h *History) count(judged int) {
 	h.tally.Histories, h.tally.Calls = 1, judged
 	for _, one := range h.calls {
 		a := one.Output.(spec.Answer)
+		h.tally.Answers.Add(one.Input.(spec.Call).Operation, a)
 		if !a.OK() && a.Code != spec.Unknown {
 			h.tally.Refused++
 		}

@@ -19,28 +19,44 @@ const NotLeader = "not_leader"
 
 // problem is a refusal, with the facts that a history can contain. Any other member is an error.
 type problem struct {
-	Type      string `json:"type"`
-	Title     string `json:"title"`
-	Status    int    `json:"status"`
-	Detail    string `json:"detail"`
-	Code      string `json:"code"`
-	Session   string `json:"session"`
-	Category  string `json:"category"`
-	Programme string `json:"programme"`
-	Cap       int    `json:"cap"`   // of an account
-	Limit     int    `json:"limit"` // of a session
-	Held      int    `json:"held"`
-	Confirmed int    `json:"confirmed"`
-	Requested int    `json:"requested"`
-	Available int    `json:"available"`
-	Leader    string `json:"leader"`
-	Reference string `json:"reference"`
-	Again     *bool  `json:"can_take_again"`
+	Type       string    `json:"type"`
+	Title      string    `json:"title"`
+	Status     int       `json:"status"`
+	Detail     string    `json:"detail"`
+	Code       string    `json:"code"`
+	Where      string    `json:"where"`
+	Session    string    `json:"session"`
+	Category   string    `json:"category"`
+	Programme  string    `json:"programme"`
+	Cap        int       `json:"cap"`   // of an account
+	Limit      int       `json:"limit"` // of a session
+	Held       int       `json:"held"`
+	Has        int       `json:"has"` // of a reservation
+	Confirmed  int       `json:"confirmed"`
+	Requested  int       `json:"requested"`
+	Available  int       `json:"available"`
+	Required   int       `json:"sessions_required"`
+	Given      int       `json:"sessions_given"`
+	Leader     string    `json:"leader"`
+	Reference  string    `json:"reference"`
+	MaxExpires time.Time `json:"max_expires_at"`
+	Again      *bool     `json:"can_take_again"`
 }
 
-// confirmation is the body of a confirm.
+// confirmation is the body of a confirm or a return.
 type confirmation struct {
 	Reference string `json:"reference,omitempty"`
+	Again     bool   `json:"again,omitzero"`
+}
+
+// extension is the body of an extend.
+type extension struct {
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// reduction is the body of a reduce.
+type reduction struct {
+	Lines []client.Line `json:"lines"`
 }
 
 // results is the response to a batch.
@@ -57,34 +73,44 @@ func requestOf(op spec.Operation) (method, path string, body any) {
 	switch op.Kind {
 	case spec.Reserve:
 		return http.MethodPost, "/v1/reservations", contentOf(op)
-	case spec.Confirm:
-		return http.MethodPost, "/v1/reservations/" + op.ID + "/confirm", confirmation{op.Reference}
+	case spec.Confirm, spec.Return:
+		body = confirmation{op.Reference, op.Again}
+	case spec.Extend:
+		body = extension{op.ExpiresAt}
+	case spec.Reduce:
+		body = reduction{linesOf(op)}
 	case spec.Release:
-		return http.MethodPost, "/v1/reservations/" + op.ID + "/release", nil
 	case spec.ReadReservation:
 		return http.MethodGet, "/v1/reservations/" + op.ID, nil
 	case spec.ReadAccount:
 		return http.MethodGet, "/v1/accounts/" + op.Account, nil
+	default:
+		panic("BUG: no call for " + op.String())
 	}
-	panic("BUG: no call for " + op.String())
+	return http.MethodPost, "/v1/reservations/" + op.ID + "/" + op.Kind.String(), body
 }
 
 // batchOf returns the body of a batch.
 func batchOf(ops []spec.Operation) any {
 	operations := make([]client.Operation, len(ops))
 	for i, op := range ops {
-		operations[i] = client.Operation{Op: op.Kind.String(), Request: contentOf(op), Reference: op.Reference}
+		operations[i] = client.Operation{Op: op.Kind.String(), Request: contentOf(op), Reference: op.Reference,
+			Again: op.Again, ExpiresAt: op.ExpiresAt}
 	}
 	return map[string]any{"operations": operations}
 }
 
-// contentOf returns the members of a reservation's request; of a confirm or release only the id.
+// contentOf returns the members of a reservation's request. Those of other operations are a part of them.
 func contentOf(op spec.Operation) client.Request {
-	r := client.Request{ID: op.ID, Account: op.Account, Phase: op.Phase, TTLSeconds: int(op.TTL / time.Second)}
+	return client.Request{ID: op.ID, Account: op.Account, Phase: op.Phase, TTLSeconds: int(op.TTL / time.Second),
+		Replaces: op.Replaces, Lines: linesOf(op)}
+}
+
+func linesOf(op spec.Operation) (lines []client.Line) {
 	for _, l := range op.Lines {
-		r.Lines = append(r.Lines, client.Line(l))
+		lines = append(lines, client.Line(l))
 	}
-	return r
+	return lines
 }
 
 // answerOf returns the answer to an operation, from a single call or a batch. An error is an answer that violates the
@@ -160,23 +186,28 @@ func refusalOf(status int, body []byte) (spec.Refusal, error) {
 	if want := statusOf(p.Code); status != want || p.Status != want {
 		return spec.Refusal{}, fmt.Errorf("the status of %s is %d", p.Code, want)
 	}
-	if p.Leader != "" && p.Code != NotLeader || p.Detail == "" || (p.Again != nil) != (p.Code == "reservation_expired") {
-		return spec.Refusal{}, errors.New("an unexpected fact, or no detail")
+	if p.Leader != "" && p.Code != NotLeader || p.Detail == "" || (p.Again != nil) != (p.Code == "reservation_expired") ||
+		(p.Where != "") != (p.Code == "malformed_request") {
+		return spec.Refusal{}, errors.New("an unexpected fact, a missing one, or no detail")
 	}
 	return spec.Refusal{Code: p.Code, Session: p.Session, Category: p.Category, Programme: p.Programme,
-		Reference: p.Reference, Limit: p.Cap + p.Limit, Held: p.Held, Confirmed: p.Confirmed,
-		Requested: p.Requested, Available: p.Available}, nil
+		Reference: p.Reference, Limit: p.Cap + p.Limit + p.Required, Held: p.Held + p.Has, Confirmed: p.Confirmed,
+		Requested: p.Requested + p.Given, Available: p.Available, MaxExpiresAt: p.MaxExpires,
+		CanTakeAgain: p.Again != nil && *p.Again}, nil
 }
 
 // statusOf returns the status of the codes that a history can contain, by the contract; 0 for any other code.
 func statusOf(code string) int {
 	switch code {
+	case "malformed_request":
+		return http.StatusBadRequest
 	case "reservation_not_found":
 		return http.StatusNotFound
 	case "sold_out", "account_cap_exceeded", "session_limit_exceeded", "id_reused", "reservation_confirmed",
-		"reservation_released", "reservation_expired":
+		"reservation_released", "reservation_expired", "reservation_returned", "reservation_held", "hold_limit_exceeded",
+		"not_a_reduction":
 		return http.StatusConflict
-	case "phase_required":
+	case "phase_required", "pack_shape":
 		return http.StatusUnprocessableEntity
 	case spec.Overloaded, spec.Unknown, NotLeader:
 		return http.StatusServiceUnavailable

@@ -1,4 +1,4 @@
-package inventory
+package table
 
 import (
 	"os"

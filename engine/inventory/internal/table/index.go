@@ -1,4 +1,4 @@
-package inventory
+package table
 
 import (
 	"math/bits"
@@ -6,7 +6,7 @@ import (
 	"unsafe"
 )
 
-// index is a lock-free hash table from a key to the row that holds the key. It only grows: an entry, once there,
+// Index is a lock-free hash table from a key to the row that holds the key. It only grows: an entry, once there,
 // stays and never changes. Keys are in the rows, not in the table; a caller compares them by eq.
 //
 // A table is open-addressed with linear probing. A larger table follows it while the entries move, one stripe with
@@ -19,21 +19,21 @@ import (
 // continue in this table meanwhile. Should the elected caller stall, another one is elected each time that half of the
 // remaining room is used up. So at most log2(slots) tables are made for one, however many callers insert. A table that
 // is full to its last slot while all of those stall is enlarged by each caller that needs a slot: none is ever stopped.
-type index struct {
+type Index struct {
 	root atomic.Pointer[table] // the oldest table that is not all copied; only moves forward
 	make func(slots int) *table
 }
 
 type table struct {
-	slots []word64 // hash<<32 | row, with a row that is not 0; or emptySlot, or movedSlot
+	slots []Word64 // hash<<32 | row, with a row that is not 0; or emptySlot, or movedSlot
 	shift uint8    // a look-up begins at slot hash >> shift
 	next  atomic.Pointer[table]
 
-	elected word32 // callers elected to make the next table
+	elected Word32 // callers elected to make the next table
 
-	claimed word64   // stripes handed out for copying; continues in a circle until all are copied
-	copied  word64   // stripes copied
-	done    []word32 // by stripe: 1 once it is copied
+	claimed Word64   // stripes handed out for copying; continues in a circle until all are copied
+	copied  Word64   // stripes copied
+	done    []Word32 // by stripe: 1 once it is copied
 }
 
 const (
@@ -46,9 +46,9 @@ const (
 
 func newTable(slots int) *table {
 	t := &table{
-		slots: make([]word64, slots),
+		slots: make([]Word64, slots),
 		shift: uint8(32 - bits.TrailingZeros(uint(slots))),
-		done:  make([]word32, slots/stripe),
+		done:  make([]Word32, slots/stripe),
 	}
 	if slots >= hugeSlots {
 		inHugePages(t.slots)
@@ -56,8 +56,8 @@ func newTable(slots int) *table {
 	return t
 }
 
-// init makes room for the expected number of keys before the table has to grow.
-func (x *index) init(expected int) {
+// Init makes room for the expected number of keys before the table has to grow.
+func (x *Index) Init(expected int) {
 	slots := minSlots
 	for slots < 2*expected && slots < 1<<31 {
 		slots *= 2
@@ -66,14 +66,14 @@ func (x *index) init(expected int) {
 	x.root.Store(x.make(slots))
 }
 
-// prefetch prefetches the slot where a look-up of the hash begins.
-func (x *index) prefetch(hash uint32) {
+// Prefetch prefetches the slot where a look-up of the hash begins.
+func (x *Index) Prefetch(hash uint32) {
 	t := x.root.Load()
-	prefetch(unsafe.Pointer(&t.slots[hash>>t.shift]))
+	Prefetch(unsafe.Pointer(&t.slots[hash>>t.shift]))
 }
 
-// guess returns the row that a look-up of the hash would probably find, or 0. It reads only the first slot.
-func (x *index) guess(hash uint32) uint32 {
+// Guess returns the row that a look-up of the hash would probably find, or 0. It reads only the first slot.
+func (x *Index) Guess(hash uint32) uint32 {
 	t := x.root.Load()
 	if w := t.slots[hash>>t.shift].Load(); w != movedSlot && uint32(w>>32) == hash {
 		return uint32(w)
@@ -81,8 +81,8 @@ func (x *index) guess(hash uint32) uint32 {
 	return 0
 }
 
-// find returns the row of the key, or 0.
-func (x *index) find(hash uint32, eq func(row uint32) bool) uint32 {
+// Find returns the row of the key, or 0.
+func (x *Index) Find(hash uint32, eq func(row uint32) bool) uint32 {
 	for t := x.root.Load(); t != nil; t = t.next.Load() {
 		mask := uint32(len(t.slots) - 1)
 		i := hash >> t.shift
@@ -103,9 +103,9 @@ func (x *index) find(hash uint32, eq func(row uint32) bool) uint32 {
 	return 0
 }
 
-// insert enters the row under its key and returns 0, or returns the row that has the key already. population is the
+// Insert enters the row under its key and returns 0, or returns the row that has the key already. population is the
 // number of rows ever claimed. It bounds the number of entries, which saves a counter.
-func (x *index) insert(hash, row uint32, population uint64, eq func(row uint32) bool) uint32 {
+func (x *Index) Insert(hash, row uint32, population uint64, eq func(row uint32) bool) uint32 {
 	t := x.root.Load()
 	if t.next.Load() != nil {
 		x.move(t)
@@ -121,7 +121,7 @@ func (x *index) insert(hash, row uint32, population uint64, eq func(row uint32) 
 	}
 }
 
-// put enters the entry in this table and returns 0, or returns the row that has its key already. Not ok means that
+// Put enters the entry in this table and returns 0, or returns the row that has its key already. Not ok means that
 // the key belongs in the next table.
 func (t *table) put(entry uint64, eq func(row uint32) bool) (found uint32, ok bool) {
 	hash := uint32(entry >> 32)
@@ -157,7 +157,7 @@ func (t *table) elects(population uint64) bool {
 
 // enlarge returns the next table and makes it if there is none. It is for an elected caller, and for one that found no
 // slot in the table.
-func (x *index) enlarge(t *table) *table {
+func (x *Index) enlarge(t *table) *table {
 	if next := t.next.Load(); next != nil {
 		return next
 	}
@@ -167,7 +167,7 @@ func (x *index) enlarge(t *table) *table {
 
 // move copies one stripe of the table into the next table. Any number of callers may copy the same stripe. A stalled
 // one delays nothing, since stripes are handed out in a circle until each is copied.
-func (x *index) move(t *table) {
+func (x *Index) move(t *table) {
 	n := uint64(len(t.done))
 	if t.copied.Load() < n {
 		at := (t.claimed.Add(1) - 1) % n
@@ -184,7 +184,7 @@ func (x *index) move(t *table) {
 	}
 }
 
-func (x *index) copyStripe(t *table, from int) {
+func (x *Index) copyStripe(t *table, from int) {
 	for i := from; i < from+stripe; i++ {
 		// From here on the slot is not empty: a key that would have taken it is decided in the next table.
 		for t.slots[i].Load() == emptySlot && !t.slots[i].CompareAndSwap(emptySlot, movedSlot) {

@@ -1,4 +1,4 @@
-package inventory
+package table
 
 import (
 	"strings"
@@ -108,15 +108,15 @@ func TestOneCallerGrowsATable(t *testing.T) {
 }
 
 func growingIndex(t *testing.T) growing {
-	var x index
-	x.init(1 << 12)
+	var x Index
+	x.Init(1 << 12)
 	slots := len(x.root.Load().slots)
 	var population atomic.Uint64
 	hash := func(k uint64) uint32 { return uint32(k * 0x9e3779b97f4a7c15 >> 32) }
 	return growing{half: slots/2 + 1, room: slots/2 - 1,
 		fill: func() {
 			k := population.Add(1)
-			x.insert(hash(k), uint32(k), k, func(uint32) bool { return false })
+			x.Insert(hash(k), uint32(k), k, func(uint32) bool { return false })
 		},
 		make: func(before func()) {
 			x.make = func(slots int) *table { before(); return newTable(slots) }
@@ -124,60 +124,60 @@ func growingIndex(t *testing.T) growing {
 		more: func(n int) {
 			for k := range uint64(n) {
 				same := func(row uint32) bool { return row == uint32(k+1) }
-				require.EqualValues(t, k+1, x.find(hash(k+1), same))
+				require.EqualValues(t, k+1, x.Find(hash(k+1), same))
 			}
 		}}
 }
 
 func growingSlab(t *testing.T) growing {
-	var s slab[uint64]
-	s.init(1 << 20)
-	return growingRows(t, &s, chunkRows)
+	var s Slab[uint64]
+	s.Init(1 << 20)
+	return growingRows(t, &s, ChunkRows)
 }
 
 func growingRegions(t *testing.T) growing {
-	var s slab[uint64]
-	s.init(1 << 20)
-	g := growingRows(t, &s, regionChunks*chunkRows)
-	for range regionChunks * chunkRows {
+	var s Slab[uint64]
+	s.Init(1 << 20)
+	g := growingRows(t, &s, regionChunks*ChunkRows)
+	for range regionChunks * ChunkRows {
 		g.fill()
 	}
 	return g
 }
 
-func growingRows(t *testing.T, s *slab[uint64], piece int) growing {
+func growingRows(t *testing.T, s *Slab[uint64], piece int) growing {
 	return growing{half: piece / 2, room: piece / 2,
 		fill: func() {
-			row, ok := s.claim()
-			if !ok || *s.at(row) != 0 {
+			row, ok := s.Claim()
+			if !ok || *s.At(row) != 0 {
 				t.Error("no row, or one that is in use")
 			}
-			*s.at(row) = uint64(row)
+			*s.At(row) = uint64(row)
 		},
 		make: func(before func()) {
-			s.make = func(chunks int) [][chunkRows]uint64 { before(); return makeChunks[uint64](chunks) }
+			s.make = func(chunks int) [][ChunkRows]uint64 { before(); return makeChunks[uint64](chunks) }
 		},
 		more: func(int) {
-			for row := uint32(1); row < s.end(); row++ {
-				if *s.at(row) != uint64(row) {
-					require.EqualValues(t, row, *s.at(row))
+			for row := uint32(1); row < s.End(); row++ {
+				if *s.At(row) != uint64(row) {
+					require.EqualValues(t, row, *s.At(row))
 				}
 			}
 		}}
 }
 
 func growingArena(t *testing.T) growing {
-	var a arena
-	a.init(8 * arenaChunk)
+	var a Arena
+	a.Init(8 * ArenaChunk)
 	text := strings.Repeat("x", 64)
-	return growing{half: arenaChunk / 2 / len(text), room: arenaChunk / 2 / len(text),
+	return growing{half: ArenaChunk / 2 / len(text), room: ArenaChunk / 2 / len(text),
 		fill: func() {
-			if ref := a.put(text); a.text(ref) != text {
+			if ref := a.Put(text); a.Text(ref) != text {
 				t.Error("another text")
 			}
 		},
 		make: func(before func()) {
-			a.make = func() *[arenaChunk]byte { before(); return new([arenaChunk]byte) }
+			a.make = func() *[ArenaChunk]byte { before(); return new([ArenaChunk]byte) }
 		},
 		more: func(n int) { require.EqualValues(t, n*len(text), a.used.Load()) }}
 }

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package inventory
+package table
 
 // inHugePages is a no-op on systems without a request for large pages here.
 func inHugePages[T any]([]T) {}

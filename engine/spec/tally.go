@@ -1,0 +1,90 @@
+package spec
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Tally counts answers by the name of their call. A reserve that replaces is a replace; a confirm with Again is an
+// again, unless it confirmed a hold. The zero value is ready to use.
+type Tally struct{ calls map[string]answers }
+
+// answers are numbers of answers.
+type answers struct{ succeeded, repeated, refused int }
+
+// changes are the calls that change a reservation after it was made, and do not merely end a hold.
+var changes = []string{"extend", "reduce", "return", "replace", "again"}
+
+// Add counts an answer. Answers that do not tell what happened are not counted.
+func (t *Tally) Add(op Operation, a Answer) {
+	if a.Code == Overloaded || a.Code == Unknown {
+		return
+	}
+	name := op.Kind.String()
+	switch {
+	case op.Kind == Reserve && op.Replaces != "":
+		name = "replace"
+	case op.Kind == Confirm && op.Again && (!a.OK() || !a.Reservation.ConfirmedAt.Before(a.Reservation.ExpiresAt)):
+		name = "again"
+	}
+	if t.calls == nil {
+		t.calls = map[string]answers{}
+	}
+	n := t.calls[name]
+	switch {
+	case !a.OK():
+		n.refused++
+	case a.Repeated:
+		n.repeated++
+	default:
+		n.succeeded++
+	}
+	t.calls[name] = n
+}
+
+// Merge adds another tally.
+func (t *Tally) Merge(o *Tally) {
+	if t.calls == nil {
+		t.calls = map[string]answers{}
+	}
+	for name, n := range o.calls {
+		sum := t.calls[name]
+		t.calls[name] = answers{sum.succeeded + n.succeeded, sum.repeated + n.repeated, sum.refused + n.refused}
+	}
+}
+
+// Share returns the part of all calls that change a reservation: extend, reduce, return, replace and again.
+func (t *Tally) Share() float64 {
+	all, of := 0, 0
+	for name, n := range t.calls {
+		sum := n.succeeded + n.repeated + n.refused
+		all += sum
+		if slices.Contains(changes, name) {
+			of += sum
+		}
+	}
+	return float64(of) / float64(max(all, 1))
+}
+
+// Untried returns an error that names the calls among extend, reduce, return, replace and again that never succeeded or
+// were never refused.
+func (t *Tally) Untried() error {
+	for _, name := range changes {
+		if n := t.calls[name]; n.succeeded == 0 || n.refused == 0 {
+			return fmt.Errorf("%s: %d succeeded, %d were refused", name, n.succeeded, n.refused)
+		}
+	}
+	return nil
+}
+
+// String lists the calls as name=succeeded+repeated/refused.
+func (t *Tally) String() string {
+	b := &strings.Builder{}
+	for _, name := range slices.Sorted(maps.Keys(t.calls)) {
+		n := t.calls[name]
+		fmt.Fprintf(b, " %s=%d+%d/%d", name, n.succeeded, n.repeated, n.refused)
+	}
+	return "succeeded+repeated/refused:" + b.String()
+}
