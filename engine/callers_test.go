@@ -124,7 +124,8 @@ func (c *caller) drawChange(op *spec.Operation, id int) {
 		if n := len(op.Lines); n > 1 && c.random.IntN(3) == 0 {
 			op.Lines = op.Lines[:n-1]
 		} else if c.random.IntN(6) > 0 {
-			for i := range op.Lines {
+			kept := 1 + c.random.IntN(len(op.Lines)) // a pack must keep its equal quantities
+			for i := range op.Lines[:kept] {
 				op.Lines[i].Quantity = 1
 			}
 		}

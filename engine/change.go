@@ -31,7 +31,7 @@ func (e *Engine) decideExtend(ctx context.Context, id ID, expiresAt time.Time, r
 			return e.refuseState(found, now, r)
 		case expires == r.snapshot.ExpiresMs:
 			return repeated, nil
-		case expires <= now:
+		case expires <= max(now, r.snapshot.CreatedMs): // it may have been made since the clock was read
 			return refused(r, Refusal{Code: MalformedRequest, Where: endRule})
 		case expires > latest:
 			return refused(r, Refusal{Code: HoldLimitExceeded, MaxExpiresAt: instant(latest)})
@@ -43,9 +43,9 @@ func (e *Engine) decideExtend(ctx context.Context, id ID, expiresAt time.Time, r
 const endRule = "expires_at: an instant after now on the sale clock"
 
 // Reduce makes a reservation, held or confirmed, keep only the lines given, and fills r. Each has at most the quantity
-// that the reservation has, or the call is refused with NotAReduction. What it gives up is on sale again. Reducing to the
-// lines that it has changes nothing and sets r.Repeated. A pack keeps all its sessions, and if it had as many tickets of
-// each, it keeps as many of each: otherwise the call is refused with PackShape.
+// that the reservation has, or the call is refused with NotAReduction. What it gives up is on sale again. Reducing to
+// the lines that it has changes nothing and sets r.Repeated. A pack keeps all its sessions, and if it had as many
+// tickets of each, it keeps as many of each: otherwise the call is refused with PackShape.
 //
 // r.Lines are then in the order given. Errors are as for Reserve.
 func (e *Engine) Reduce(ctx context.Context, id ID, keep []Line, r *Reservation) error {
@@ -153,8 +153,9 @@ func sameLines(a, b []inventory.Line) bool {
 
 // Return gives back all tickets of a confirmed reservation, and fills r. Its room in the account is free at once. The
 // tickets are on sale again, or withheld where the programme says so. A reference, with the limits of Confirm's, takes
-// the place of that of the confirmation; with "" that one stays. Returning a returned reservation again changes nothing
-// and sets r.Repeated, whatever the reference. A held one is refused with ReservationHeld. Errors are as for Reserve.
+// the place of that of the confirmation; with "" that one stays. Returning a returned reservation again changes
+// nothing and sets r.Repeated, whatever the reference. A held one is refused with ReservationHeld. Errors are as for
+// Reserve.
 func (e *Engine) Return(ctx context.Context, id ID, reference string, r *Reservation) error {
 	began := e.counts.begin(r)
 	seq, err := e.decideReturn(ctx, id, reference, r)
@@ -209,8 +210,8 @@ func (e *Engine) decideConfirmAgain(ctx context.Context, id ID, reference string
 	})
 }
 
-// judgeAgain applies the rules of a new reservation, but for limits, caps and stock, to an expired one whose content the
-// snapshot has. It returns the request that takes its lines again.
+// judgeAgain applies the rules of a new reservation, but for limits, caps and stock, to an expired one whose content
+// the snapshot has. It returns the request that takes its lines again.
 func (e *Engine) judgeAgain(now int64, r *Reservation) (inventory.Request, error) {
 	s := &r.snapshot
 	e.fill(r)
@@ -232,9 +233,9 @@ func refused(r *Reservation, refusal Refusal) (inventory.Result, error) {
 	return inventory.Result{}, r.refuse(refusal)
 }
 
-// change decides a change of a reservation without waiting for the journal, like reserve. attempt judges the reservation
-// as it was found, with its content in r.snapshot, and tries to change it; where another call was first, it is called
-// again. Everything that it refuses is true of the reservation as it was found.
+// change decides a change of a reservation without waiting for the journal, like reserve. attempt judges the
+// reservation as it was found, with its content in r.snapshot, and tries to change it; where another call was first,
+// it is called again. Everything that it refuses is true of the reservation as it was found.
 func (e *Engine) change(ctx context.Context, id ID, r *Reservation,
 	attempt func(found inventory.Decided, now int64) (inventory.Result, error)) (seq uint64, err error) {
 	if err := e.admit(ctx, r); err != nil {

@@ -303,7 +303,7 @@ func (h *takeovers) judgeOne(id uuid.UUID, p *promise, found map[uuid.UUID]engin
 		h.Errorf("a reservation is %q without a call that made it so", state)
 	}
 	if r.Tickets > p.fewest || !p.quantity[r.Tickets] {
-		h.Errorf("a reservation has %d tickets; it was shown with %d, and calls asked for %v", r.Tickets, p.fewest, p.quantity)
+		h.Errorf("a reservation has %d tickets; it was shown with %d, calls asked for %v", r.Tickets, p.fewest, p.quantity)
 	}
 	if end := r.ExpiresAt.UnixMilli(); p.endKnown && !p.ends[end] {
 		h.Errorf("a reservation ends at %d, and calls asked for %v", end, p.ends)

@@ -149,6 +149,9 @@ var refusals = [...]Rule{
 		numberFact("sessions_required", func(r *Refusal) int { return r.Limit }),
 		numberFact("sessions_given", func(r *Refusal) int { return r.Requested }),
 	}, func(r *Refusal) string {
+		if r.Requested == r.Limit { // of a reduction
+			return fmt.Sprintf("the pack has as many tickets of each of its %d sessions; it must keep as many of each", r.Limit)
+		}
 		return fmt.Sprintf("%s takes packs of exactly %d different sessions; the request has %d", r.offer.chosen(r), r.Limit,
 			r.Requested) + r.offer.elsewhere(r)
 	}},

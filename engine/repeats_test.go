@@ -23,7 +23,8 @@ type repeated struct {
 	state engine.State
 }
 
-// playRepeats makes the calls of a story in which each reservation changes or ends. It returns calls that change nothing.
+// playRepeats makes the calls of a story in which each reservation changes or ends. It returns calls that change
+// nothing.
 func playRepeats(t *testing.T, s *seller) []repeated {
 	ctx := t.Context()
 	var r engine.Reservation

@@ -373,9 +373,9 @@ func (e *Engine) repeat(q *Request, row uint32, lines resolvedLines, known bool,
 	return seq, true, nil
 }
 
-// same reports whether the request has the content of the reservation in the row; its lines may be in any order (I9). Of
-// what has changed since, only the present value is known. So after a change of its end, how long it was to last is not
-// compared; and of one that was reduced, the request has all lines, with at least as many tickets.
+// same reports whether the request has the content of the reservation in the row; its lines may be in any order (I9).
+// Of what has changed since, only the present value is known. So after a change of its end, how long it was to last is
+// not compared; and of one that was reduced, the request has all lines, with at least as many tickets.
 func (e *Engine) same(q *Request, lines resolvedLines, row uint32, s *inventory.Snapshot) bool {
 	if q.Account != s.Account || (q.Replaces != (ID{})) != (s.Flags&inventory.FlagReplaces != 0) {
 		return false

@@ -133,3 +133,34 @@ func TestFaultsOfChanges(t *testing.T) {
 		require.Equal(t, c.where, refusal.Rule().Facts[0].Text(refusal), "%s: %s", c.body, refusal.Where)
 	}
 }
+
+// An operation that is decoded into the memory of another has nothing of it, alone and in a batch. A rest of `again`
+// would sell what has expired.
+func TestNothingRemainsOfAnOperation(t *testing.T) {
+	var d decoder
+	op := engine.Op{}
+	for body, s := range map[string]shape{
+		`{"reference":"pay","again":true}`: confirmShape, `{"expires_at":"2023-11-30T09:40:00Z"}`: extendShape,
+		`{"lines":[{"session":"s","category":"c","quantity":1}]}`: reduceShape,
+	} {
+		require.NoError(t, d.change([]byte(body), s, &op))
+		require.NoError(t, d.change(nil, confirmShape, &op))
+		require.Empty(t, op.Lines)
+		op.Lines, op.Request.Lines = nil, nil
+		require.Equal(t, engine.Op{}, op, body)
+	}
+	id := `"id":"` + someID + `"`
+	ops, err := d.batch([]byte(`{"operations":[{"op":"confirm",`+id+`,"again":true,"reference":"pay"},`+
+		`{"op":"extend",`+id+`,"expires_at":"2023-11-30T09:40:00Z"},`+
+		`{"op":"reserve","account":"a","phase":"p","ttl_seconds":1,"replaces":"`+someID+`","lines":[`+
+		`{"session":"s","category":"c","quantity":1}]}]}`), nil)
+	require.NoError(t, err)
+	one := `{"op":"confirm",` + id + `}`
+	ops, err = d.batch([]byte(`{"operations":[`+one+`,`+one+`,`+one+`]}`), ops)
+	require.NoError(t, err)
+	for i := range ops {
+		require.Equal(t, []any{engine.OpConfirm, "", false, true, 0, engine.ID{}, "", ""}, []any{ops[i].Kind,
+			ops[i].Reference, ops[i].Again, ops[i].ExpiresAt.IsZero(), len(ops[i].Lines), ops[i].Request.Replaces,
+			ops[i].Request.Account, ops[i].Request.Phase})
+	}
+}

@@ -1,12 +1,14 @@
 package server
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/valyala/fasthttp"
 
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/catalog"
@@ -51,4 +53,47 @@ func TestReturnedTicketsAreWithheld(t *testing.T) {
 	}
 	require.Equal(t, 201, f.reserveOne(otherID(2), "a", "SKI01", "4").status)
 	stock("83", "4", "0", "13")
+}
+
+// A change allocates nothing, from its body to its answer.
+func TestChangesDoNotAllocate(t *testing.T) {
+	noLeaks(t)
+	f := start(t, nil)
+	require.Equal(t, 201, f.reserveOne(otherID(1), "a", "SWM01", "2").status)
+	require.Equal(t, 201, f.reserveOne(otherID(2), "a", "SWM01", "2").status)
+	x := &exchange{server: f.server, engine: f.engine, ctx: &fasthttp.RequestCtx{}, seen: &observation{},
+		workspace: &workspace{}}
+	call := func(n int, answer func(*exchange), bodies ...string) {
+		t.Helper()
+		x.param = []byte(otherID(n))
+		sent := 0
+		require.Zero(t, testing.AllocsPerRun(100, func() {
+			x.ctx.Request.SetBodyString(bodies[sent%len(bodies)])
+			sent++
+			if answer(x); x.ctx.Response.StatusCode() != 200 {
+				panic(string(x.ctx.Response.Body()))
+			}
+		}), bodies[0])
+	}
+	call(1, (*exchange).extend, `{"expires_at":"2024-01-10T09:30:00Z"}`, `{"expires_at":"2024-01-10T15:01:00+05:30"}`)
+	call(1, (*exchange).reduce, `{"lines":[{"session":"SWM01","category":"A","quantity":1}]}`)
+	call(1, (*exchange).confirm, `{"reference":"pay","again":true}`)
+	call(1, (*exchange).returnTickets, `{"reference":"refund"}`)
+	call(2, (*exchange).release, ``)
+}
+
+// The detail of a pack that would become uneven says so: the number of its sessions is right.
+func TestUnevenPackIsExplained(t *testing.T) {
+	noLeaks(t)
+	f := start(t, nil)
+	f.clock.set(instantOf(t, "2024-01-02T00:00:00Z"))
+	lines := func(quantities ...any) string {
+		return fmt.Sprintf(`"lines":[{"session":"SWM01","category":"A","quantity":%d},`+
+			`{"session":"JUD01","category":"A","quantity":%d},{"session":"GYM01","category":"A","quantity":%d}]`, quantities...)
+	}
+	require.Equal(t, 201, f.post("/v1/reservations", `{"id":"`+someID+`","account":"p",`+lines(3, 3, 3)+`}`).status)
+	refused := f.post("/v1/reservations/"+someID+"/reduce", `{`+lines(3, 3, 2)+`}`)
+	require.Equal(t, "pack_shape", refused.code())
+	require.Equal(t, "the pack has as many tickets of each of its 3 sessions; it must keep as many of each",
+		refused.json["detail"])
 }

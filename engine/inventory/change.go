@@ -11,23 +11,23 @@ import "github.com/seathold/seathold/engine/inventory/internal/table"
 //     reduce need no check. The row of a return never counts, and enters no ledger.
 //  3. It takes what it needs beyond the old row, in ascending order of the pools. These units are unsettled even in a
 //     single line, since the next step may fail.
-//  4. One compare-and-swap of the old row decides (I3): its state leaves held or confirmed for yielding; or, for one that
-//     has expired, its successor becomes the new row. If another caller was first, what was taken goes back, the new row
-//     is void, and the verdict is Moved. Until here nobody can tell that there was an attempt.
+//  4. One compare-and-swap of the old row decides (I3): its state leaves held or confirmed for yielding; or, for one
+//     that has expired, its successor becomes the new row. If another caller was first, what was taken goes back, the
+//     new row is void, and the verdict is Moved. Until here nobody can tell that there was an attempt.
 //  5. What the old row has beyond the new one becomes unsettled.
-//  6. One record gets its place in the journal. It is absolute and about both rows, so a crash finds the whole change or
-//     nothing of it (I6). Its sequence belongs to both, before either state shows it (I5).
+//  6. One record gets its place in the journal. It is absolute and about both rows, so a crash finds the whole change
+//     or nothing of it (I6). Its sequence belongs to both, before either state shows it (I5).
 //  7. Units are settled and given back, the counters follow, and the new row has its state.
 //  8. The old row passes its id on, then it is superseded; one that was replaced is released.
 //
-// From step 4 to 8 both rows count against the caps and both are undecided. So nobody is accepted whom the order of the
-// records would make illegal, and nobody is refused over units on their way. A walk of the ledger cannot miss both rows:
-// the new one enters before the old one yields, so a walk without it began at an older head.
+// From step 4 to 8 both rows count against the caps and both are undecided. So nobody is accepted whom the order of
+// the records would make illegal, and nobody is refused over units on their way. A walk of the ledger cannot miss both
+// rows: the new one enters before the old one yields, so a walk without it began at an older head.
 //
 // A refusal was true only if the old row stood as it was found, so it is looked at once more afterwards (I7).
 //
-// Waiting stays acyclic: a change waits at its ledger, then at pools in ascending order, and at step 4 it wins or loses.
-// The caller whose row is yielding waits for nobody.
+// Waiting stays acyclic: a change waits at its ledger, then at pools in ascending order, and at step 4 it wins or
+// loses. The caller whose row is yielding waits for nobody.
 
 // endCounts count reservations that ended or changed here, restored ones excluded.
 type endCounts struct {
@@ -86,9 +86,9 @@ func (v *Inventory) Reduce(old Decided, now int64, keep []Line) Result {
 	return v.supersede(old, row, nil)
 }
 
-// Return gives a confirmed reservation back. A reference that is not empty, of at most MaxReference bytes, replaces that
-// of the confirmation. withhold decides that its units are not for sale again. The caller has found it confirmed by
-// Decide, at now (ms). The verdict is Done, Moved or Full.
+// Return gives a confirmed reservation back. A reference that is not empty, of at most MaxReference bytes, replaces
+// that of the confirmation. withhold decides that its units are not for sale again. The caller has found it confirmed
+// by Decide, at now (ms). The verdict is Done, Moved or Full.
 func (v *Inventory) Return(old Decided, now int64, reference string, withhold bool) Result {
 	row, ok := v.another(old, OriginReturn, now)
 	if !ok {
@@ -106,8 +106,8 @@ func (v *Inventory) Return(old Decided, now int64, reference string, withhold bo
 	return v.supersede(old, row, nil)
 }
 
-// another claims a row that follows the old one under its id, and fills in what every change keeps. The caller adds the
-// lines.
+// another claims a row that follows the old one under its id, and fills in what every change keeps. The caller adds
+// the lines.
 func (v *Inventory) another(old Decided, origin Origin, now int64) (row uint32, ok bool) {
 	row, ok = v.reservations.Claim()
 	if !ok {
@@ -118,7 +118,8 @@ func (v *Inventory) another(old Decided, origin Origin, now int64) (row uint32, 
 	r.id, r.account, r.expires, r.phase, r.flags, r.origin = from.id, from.account, from.expires, from.phase, from.flags,
 		origin
 	was, d := v.details.At(old.Row), v.details.At(row)
-	d.created, d.began, d.old = was.created, now, old.Row
+	d.created, d.began = was.created, now
+	d.old.Store(old.Row)
 	if old.State == Confirmed { // before it was, another caller may write these
 		d.ended, d.reference = was.ended, was.reference
 	}
@@ -229,9 +230,9 @@ func (v *Inventory) Replace(q *Request, old Decided) Result {
 	return v.takeInPlace(&own, old, q.Created, "")
 }
 
-// ConfirmAgain takes the lines of an expired reservation once more and confirms it with the reference, in one step. The
-// request has its id, account and lines, with the phase and flags that it has from then on. The caller has found it
-// expired by Decide, at now (ms). Verdicts are those of Reserve, and Moved.
+// ConfirmAgain takes the lines of an expired reservation once more and confirms it with the reference, in one step.
+// The request has its id, account and lines, with the phase and flags that it has from then on. The caller has found
+// it expired by Decide, at now (ms). Verdicts are those of Reserve, and Moved.
 func (v *Inventory) ConfirmAgain(q *Request, old Decided, now int64, reference string) Result {
 	own := *q
 	own.origin, own.old = OriginAgain, old.Row
@@ -379,8 +380,8 @@ func (v *Inventory) confirmAgain(old Decided, row uint32, taken []Line) Result {
 	return Result{Verdict: Done, Row: row, Seq: seq}
 }
 
-// CanTake reports whether Reserve would take the request's lines now. Nothing waits for what is undecided, so the answer
-// is for people.
+// CanTake reports whether Reserve would take the request's lines now. Nothing waits for what is undecided, so the
+// answer is for people.
 func (v *Inventory) CanTake(q *Request) bool {
 	var room [MaxLines]sessionSum
 	var res Result

@@ -13,57 +13,47 @@ func (e *explorer) judge() {
 	e.drain()
 	e.must(len(e.order) == int(e.v.Placed()), "I5: %d outcomes of %d are drained", len(e.order), e.v.Placed())
 	for _, a := range e.awaited {
-		at := uint64(slices.Index(e.order, a.Outcome) + 1)
-		e.must(0 < at && at <= a.seq, "I5: a caller saw %v but awaits only record %d of %v", a.Outcome, a.seq, e.order)
-		e.must(at == a.seq || !a.own, "I5: the caller of %v awaits record %d of %v", a.Outcome, a.seq, e.order)
+		at := e.ledTo(a.Decided)
+		e.must(0 < at && at <= a.seq, "I5: a caller saw %v but awaits only record %d of %v", a.Decided, a.seq, e.order)
+		e.must(at == a.seq || !a.own, "I5: the caller of %v awaits record %d of %v", a.Decided, a.seq, e.order)
 	}
-	e.legalPrefixes()
+	known := e.legalPrefixes()
+	e.finished(known)
+	for _, made := range e.checkpoints {
+		e.recovered(made, known)
+	}
 	slices.SortFunc(e.history, func(a, b answered) int { return a.call - b.call })
 	key := fmt.Sprint(e.history)
 	if !e.judged[key] {
-		e.must(e.linearizable(e.history, sequential{}), "I7: %s\nschedule %v", key, e.choices)
+		e.must(e.linearizable(e.history, sequential{}) || e.linearizable(e.withExpiries(), sequential{}),
+			"I7: %s\nschedule %v", key, e.choices)
 		e.judged[key] = true
 	}
 }
 
-// legalPrefixes checks I6: wherever the journal is cut, no pool is oversold, no account is over its cap or a session
-// limit, and nothing ends twice or without having been taken.
-func (e *explorer) legalPrefixes() {
-	taken := make([]int, len(e.pools))
-	byAccount, bySession := map[uint32]int{}, map[uint64]int{}
-	open := map[uint32]bool{}
-	for n, o := range e.order {
-		r := e.v.reservations.At(o.Index)
-		sign := 1
-		if o.Kind == Ended {
-			e.must(open[o.Index], "I6, I3: record %d of %v ends what is not open", n, e.order)
-			open[o.Index] = false
-			if State(r.state.Load()) == Confirmed {
-				continue
-			}
-			sign = -1
-		} else {
-			_, twice := open[o.Index]
-			e.must(!twice, "I9: record %d of %v takes again", n, e.order)
-			open[o.Index] = true
+// withExpiries is the history with what its calls may have done before their answer: a call that finds a reservation
+// whose time is over ends that first, as an outcome of its own.
+func (e *explorer) withExpiries() []answered {
+	all := slices.Clone(e.history)
+	for _, h := range e.history {
+		h.kind, h.answer = "expire", "looked"
+		if h.with != "" {
+			h.name, h.with = h.with, ""
 		}
-		for i := range int(r.count) {
-			l := e.v.lineAt(r, i)
-			pool := int(l.Pool)
-			taken[pool] += sign * int(l.Quantity)
-			byAccount[r.account] += sign * int(l.Quantity)
-			session := uint64(r.account)<<32 | uint64(pool)
-			bySession[session] += sign * int(l.Quantity)
-			if taken[pool] > int(e.pools[pool]) || byAccount[r.account] > exploredCap || bySession[session] > exploredLimit {
-				e.t.Fatalf("I6: after record %d of %v: %v taken, %v by account, %v by session", n, e.order, taken, byAccount,
-					bySession)
-			}
-		}
+		all = append(all, h)
 	}
+	return all
 }
 
-// sequential is the state of the sequential rules: what became of each wish.
-type sequential map[string]string
+// sequential is the state of the sequential rules: every reservation as its callers see it.
+type sequential map[ID]Snapshot
+
+// with is the state after a reservation has become something else.
+func (s sequential) with(now Snapshot) sequential {
+	next := maps.Clone(s)
+	next[now.ID] = now
+	return next
+}
 
 // linearizable searches for an order of the operations that agrees with their times and answers.
 func (e *explorer) linearizable(left []answered, s sequential) bool {
@@ -89,58 +79,66 @@ func (e *explorer) linearizable(left []answered, s sequential) bool {
 
 // apply returns the states that the operation with its answer can lead to.
 func (e *explorer) apply(s sequential, h answered) []sequential {
-	with := func(name, state string) sequential {
-		next := maps.Clone(s)
-		next[name] = state
-		return next
-	}
-	holder := "" // the wish that has the id
-	for name := range s {
-		if e.id(name) == e.id(h.name) {
-			holder = name
-		}
-	}
-	state := s[holder]
-	over := holder != "" && state == "held" && h.now >= e.reservations[holder].expires
 	switch h.kind {
 	case "ledger":
 		var all []string
-		for name, state := range s {
-			if e.reservations[name].account == h.name && (state == "held" || state == "confirmed") {
-				all = append(all, name+" "+state)
+		for _, r := range s {
+			if r.Account == h.name && (r.State == Held || r.State == Confirmed) {
+				all = append(all, content(&r))
 			}
 		}
 		slices.Sort(all)
 		return only(s, h.answer == fmt.Sprint(all))
 	case "reserve":
-		if holder != "" {
-			return only(s, h.answer == "known "+state)
-		}
-		if answers := e.refusals(s, e.reservations[h.name]); len(answers) > 0 {
-			return only(s, slices.Contains(answers, h.answer))
-		}
-		return only(with(h.name, "held"), h.answer == "done")
-	case "expire":
-		if over {
-			return []sequential{s, with(holder, "expired")}
-		}
-		return []sequential{s}
-	case "read":
-		return only(s, h.answer == state || holder == "" && h.answer == "none")
+		return e.applyReserve(s, h)
+	case "replace":
+		return e.applyReplace(s, h)
 	}
-	if holder == "" {
-		return only(s, h.answer == "none")
-	}
-	ends := map[string]string{"confirm": "confirmed", "release": "released"}[h.kind]
+	now, found := s[e.id(h.name)]
 	switch {
-	case over:
-		return only(with(holder, "expired"), h.answer == "expired")
-	case state == "held":
-		return only(with(holder, ends), h.answer == "done")
-	case state == ends:
-		return only(s, h.answer == "already")
+	case h.kind == "expire" && found && now.State == Held && h.now >= now.ExpiresMs:
+		return []sequential{s, s.with(now.ended(Expired, h.now))}
+	case h.kind == "expire":
+		return []sequential{s}
+	case !found:
+		return only(s, h.answer == "none")
+	case h.kind == "read":
+		return only(s, h.answer == content(&now))
 	}
-	return only(s, h.answer == state)
+	now, s = s.expired(now, h.now)
+	ends := map[string]State{"confirm": Confirmed, "release": Released}
+	wanted, reference := ends[h.kind], paid
+	if h.kind == "again" {
+		wanted, reference = Confirmed, paidLate
+	}
+	switch {
+	case wanted == free || h.kind == "again" && now.State == Expired:
+		return e.applyChange(s, h, now)
+	case now.State == Held:
+		now = now.ended(wanted, h.now)
+		if wanted == Confirmed {
+			now.ConfirmedMs, now.Reference = h.now, reference
+		}
+		return only(s.with(now), h.answer == "done "+content(&now))
+	case now.State == wanted && (wanted == Released || now.Reference == reference):
+		return only(s, h.answer == "already "+content(&now))
+	}
+	return only(s, h.answer == content(&now))
+}
+
+// ended is a reservation that came to another state.
+func (s Snapshot) ended(to State, at int64) Snapshot {
+	s.State, s.AtMs = to, at
+	return s
+}
+
+// expired is a reservation after its time, if a call finds it so, and the state in which it is.
+func (s sequential) expired(r Snapshot, now int64) (Snapshot, sequential) {
+	if r.State == Held && now >= r.ExpiresMs {
+		r = r.ended(Expired, now)
+		return r, s.with(r)
+	}
+	return r, s
 }
 
 func only(s sequential, ok bool) []sequential {
@@ -150,41 +148,115 @@ func only(s sequential, ok bool) []sequential {
 	return nil
 }
 
-// refusals lists the refusals that a wish may get; none when it is granted.
-func (e *explorer) refusals(s sequential, w wish) []string {
-	count := func(counts func(account string, l Line) bool) (held, confirmed int) {
-		for name, state := range s {
-			for _, l := range e.reservations[name].lines {
+func (e *explorer) applyReserve(s sequential, h answered) []sequential {
+	if known, found := s[e.id(h.name)]; found {
+		known, s = s.expired(known, h.now)
+		return only(s, h.answer == "known "+content(&known))
+	}
+	w := e.reservations[h.name]
+	if answers := e.refusals(s, w.account, w.lines); len(answers) > 0 {
+		return only(s, slices.Contains(answers, h.answer))
+	}
+	return only(s.with(e.taken(h, 0)), h.answer == "done")
+}
+
+// taken is a wish that was granted.
+func (e *explorer) taken(h answered, flags uint8) Snapshot {
+	w := e.reservations[h.name]
+	return Snapshot{ID: e.id(h.name), Account: w.account, State: Held, Flags: flags, Lines: w.lines, CreatedMs: h.now,
+		ExpiresMs: w.expires, AtMs: h.now}
+}
+
+// applyReplace judges the wish as if the reservation in whose place it is to be were already gone.
+func (e *explorer) applyReplace(s sequential, h answered) []sequential {
+	if _, found := s[e.id(h.name)]; found {
+		return e.applyReserve(s, h)
+	}
+	w := e.reservations[h.name]
+	old, found := s[e.id(h.with)]
+	if found {
+		old, s = s.expired(old, h.now)
+	}
+	switch {
+	case !found || old.Account != w.account:
+		return only(s, h.answer == "none")
+	case old.State != Held:
+		return only(s, h.answer == content(&old))
+	}
+	without := s.with(old.ended(Released, h.now))
+	if answers := e.refusals(without, w.account, w.lines); len(answers) > 0 {
+		return only(s, slices.Contains(answers, h.answer))
+	}
+	return only(without.with(e.taken(h, FlagReplaces)), h.answer == "done")
+}
+
+// applyChange judges a change of a reservation that is found as now.
+func (e *explorer) applyChange(s sequential, h answered, now Snapshot) []sequential {
+	switch e.judgeChange(h.do, now.State, &now) {
+	case "already":
+		return only(s, h.answer == "already "+content(&now))
+	case "state":
+		return only(s, h.answer == content(&now))
+	case "malformed":
+		return only(s, h.answer == "malformed")
+	}
+	to := e.reservations[h.with]
+	now.AtMs = h.now
+	switch h.kind {
+	case "extend":
+		now.ExpiresMs, now.Flags = to.expires, now.Flags|FlagExtended
+	case "reduce":
+		now.Lines, now.Flags = to.lines, now.Flags|FlagReduced
+	case "return":
+		now.State, now.Reference = Returned, broughtBack
+		if e.withhold {
+			now.Flags |= FlagWithheld
+		}
+	case "again":
+		if answers := e.refusals(s, now.Account, now.Lines); len(answers) > 0 {
+			return only(s, slices.Contains(answers, h.answer))
+		}
+		now.State, now.ConfirmedMs, now.Reference = Confirmed, h.now, paidLate
+	}
+	return only(s.with(now), h.answer == "done "+content(&now))
+}
+
+// refusals lists the refusals that an account may get for lines; none when they are granted.
+func (e *explorer) refusals(s sequential, account string, lines []Line) []string {
+	count := func(counts func(r *Snapshot, l Line) bool) (held, confirmed int) {
+		for _, r := range s {
+			for _, l := range r.Lines {
 				switch {
-				case !counts(e.reservations[name].account, l):
-				case state == "held":
+				case !counts(&r, l):
+				case r.State == Held:
 					held += int(l.Quantity)
-				case state == "confirmed":
+				case r.State == Confirmed:
 					confirmed += int(l.Quantity)
 				}
 			}
 		}
 		return held, confirmed
 	}
-	tickets := 0
-	for _, l := range w.lines {
-		tickets += int(l.Quantity)
-		held, confirmed := count(func(account string, other Line) bool {
-			return account == w.account && other.Pool == l.Pool
-		})
+	for _, l := range lines {
+		held, confirmed := count(func(r *Snapshot, other Line) bool { return r.Account == account && other.Pool == l.Pool })
 		if held+confirmed+int(l.Quantity) > exploredLimit {
-			return []string{fmt.Sprintf("limit %d %d %d", l.Pool, held, confirmed)}
+			return []string{fmt.Sprintf("limit %d: %d beside %d %d", l.Pool, l.Quantity, held, confirmed)}
 		}
 	}
-	held, confirmed := count(func(account string, _ Line) bool { return account == w.account })
-	if held+confirmed+tickets > exploredCap {
-		return []string{fmt.Sprintf("cap %d %d", held, confirmed)}
+	held, confirmed := count(func(r *Snapshot, _ Line) bool { return r.Account == account })
+	if tickets := ticketsOf(lines); held+confirmed+tickets > exploredCap {
+		return []string{fmt.Sprintf("cap: %d beside %d %d", tickets, held, confirmed)}
 	}
 	var all []string
-	for _, l := range w.lines {
-		held, sold := count(func(_ string, other Line) bool { return other.Pool == l.Pool })
-		if available := int(e.pools[l.Pool]) - held - sold; available < int(l.Quantity) {
-			all = append(all, fmt.Sprintf("sold out %d %d", l.Pool, available))
+	for _, l := range lines {
+		taken := 0
+		for _, r := range s {
+			if r.State == Held || r.State == Confirmed || r.State == Returned && r.Flags&FlagWithheld != 0 {
+				taken += quantity(r.Lines, l.Pool)
+			}
+		}
+		if available := int(e.pools[l.Pool]) - taken; available < int(l.Quantity) {
+			all = append(all, fmt.Sprintf("sold out %d: %d of %d", l.Pool, l.Quantity, available))
 		}
 	}
 	return all

@@ -53,7 +53,13 @@ type explorer struct {
 	history   []answered
 	completed uint64 // the operations that have returned, as the sum of their callers' pasts
 	order     []Outcome
+	journal   []logged
 	awaited   []awaited
+
+	checkpoints []checkpoint
+	census      *Census
+	known       entries   // room
+	rows        []Decided // room
 
 	schedules, steps int
 	judged           map[string]bool
@@ -81,6 +87,7 @@ type coroutine struct {
 	between bool // two operations: switching to another caller is no preemption
 	waiting bool // until another caller has made a step
 	backed  bool // it has backed off in this operation
+	counts  bool // it looks at all rows, so it sees how many there are
 }
 
 // abandoned ends a caller whose schedule is not continued.
@@ -136,13 +143,17 @@ func (e *explorer) start() {
 	if e.long {
 		e.v.long = shortest
 	}
+	e.census = e.v.NewCensus()
 }
 
 // reset empties the inventory. Every word keeps its address.
 func (e *explorer) reset() {
 	for i, units := range e.pools {
-		e.v.stock[i].word.Store(packPool(units, 0))
-		e.v.stock[i].sold.Store(0)
+		p := &e.v.stock[i]
+		p.word.Store(packPool(units, 0))
+		p.sold.Store(0)
+		p.returned.Store(0)
+		p.withheld.Store(0)
 	}
 	e.v.reservations.Reset(exploredRows)
 	e.v.details.Reset(exploredRows)
@@ -163,7 +174,11 @@ const exploredRows = 100
 func (e *explorer) access(word unsafe.Pointer, writes bool) {
 	c, address := e.running, uintptr(word)
 	switch {
-	case c == nil || e.uncounted(word):
+	case c == nil:
+	case e.uncounted(word):
+		if c.counts {
+			c.saw(e.v.reservations.Counter().Peek(), 3)
+		}
 	case e.shared[address]:
 		c.pass()
 		c.saw(uint64(address), e.writes[address])
@@ -236,6 +251,11 @@ func (e *explorer) schedule() {
 	clear(e.writes)
 	e.at, e.clock, e.completed, e.idle = 0, 0, 0, 0
 	e.history, e.order, e.awaited, e.callers, e.found = nil, nil, nil, nil, nil
+	e.journal, e.checkpoints = e.journal[:0], nil
+	for _, op := range e.before {
+		e.history = append(e.history, answered{op, e.clock + 1, e.clock + 2, e.do(op)})
+		e.clock += 2
+	}
 	for i := range e.programs {
 		e.callers = append(e.callers, e.caller(i))
 	}
@@ -382,13 +402,14 @@ func (e *explorer) caller(i int) *coroutine {
 			c.saw(uint64(n), e.completed)
 			e.clock++
 			h := answered{do: op, call: e.clock}
+			c.counts = op.kind == "census" || op.kind == "checkpoint"
 			h.answer = e.do(op)
 			c.backed = false
 			c.saw(uint64(n), 1)
 			e.completed += c.past
 			e.clock++
 			h.ret = e.clock
-			if op.kind != "drain" {
+			if h.answer != "" {
 				e.history = append(e.history, h)
 			}
 		}

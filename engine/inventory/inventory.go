@@ -109,8 +109,8 @@ func New(c Config) (*Inventory, error) {
 	v.overflows.Init(c.MaxReservations)
 	v.accounts.Init(c.MaxAccounts)
 	v.notes.Init(c.MaxNotes)
-	// Each account has one name, and only a name of more than inlineName bytes is a text. Each row gets a reference at most
-	// once: from the caller that made it, or from the one that confirms it. So the texts never run out of room.
+	// Each account has one name, and only a name of more than inlineName bytes is a text. Each row gets a reference at
+	// most once: from the caller that made it, or from the one that confirms it. So the texts never run out of room.
 	v.texts.Init(MaxAccount*c.MaxAccounts + MaxReference*c.MaxReservations)
 	v.byID.Init(c.ExpectAccounts)
 	v.accountIndex.Init(c.ExpectAccounts)

@@ -247,13 +247,18 @@ func (v *Inventory) Ledger(accountRow uint32, rows []Decided, w *Wait) ([]Decide
 		head := word.Load()
 		rows = rows[:start]
 		decided := true
+		var before *reservation
 		for row := uint32(head); row != 0; {
 			r := v.reservations.At(row)
+			next := r.next.Load()
 			if state := State(r.state.Load()); state.counts() {
 				rows = append(rows, Decided{row, state})
 				decided = decided && (state == Held || state == Confirmed)
+				before = r
+			} else {
+				unlink(before, row, next) // changes make dead rows without a walk of their own
 			}
-			row = r.next.Load()
+			row = next
 		}
 		// States only move forward. If the head is the same and a second look finds no state moved, then all of them were
 		// so, and no other reservation counted, at the instant between the looks.

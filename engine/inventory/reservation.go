@@ -37,8 +37,8 @@ func unpackLine(w uint32) Line { return Line{Pool: w >> 12, Quantity: w & MaxQua
 //	                         ↓→ superseded, released
 //
 // States only move forward. Two steps are decisions: the step out of pending, made by the caller that reserves, and
-// the step out of held or confirmed, made by the compare-and-swap that wins (I3). The winner alone makes the next step,
-// once the outcome has its place in the journal. A row that is made by a return goes from pending to returned.
+// the step out of held or confirmed, made by the compare-and-swap that wins (I3). The winner alone makes the next
+// step, once the outcome has its place in the journal. A row that is made by a return goes from pending to returned.
 type State uint32
 
 const (
@@ -97,7 +97,7 @@ type reservation struct {
 	expires   int64        // ms since 1970 on the sale clock
 	state     table.Word32 // a State, which says who writes it
 	account   uint32       // row
-	next      table.Word32 // the account's previous reservation; its caller's until it enters the ledger, then walks move it on
+	next      table.Word32 // the account's previous reservation; its caller's until it is in the ledger, then walks'
 	more      uint32       // row in overflows of the lines beyond inlineLines; 0 for none
 	lines     [inlineLines]uint32
 	phase     uint16
@@ -115,13 +115,13 @@ type overflow [MaxLines - inlineLines]uint32
 type detail struct {
 	created   int64        // ms since 1970; of the reservation. Written before the row is published
 	began     int64        // ms since 1970: the instant of the outcome that made the row. Likewise
-	ended     int64        // ms since 1970; written by the caller that won the end, before the outcome is placed. See ending
+	ended     int64        // ms since 1970; written by the caller that won the end, before the outcome is placed
 	reference table.Ref    // of a confirmation or return, likewise
 	seq       table.Word64 // of the outcome placed last; its caller sets it before the state that shows the outcome
 	logged    table.Word64 // what was drained last; only the drainer writes it. See packLogged
 	below     [2]uint32    // links of the stack for Took and Ended; written by the caller that places it, until the push
 	successor table.Word32 // the row that has the id after it; see current
-	old       uint32       // the row that this one follows; 0 for none. Written before the row is published
+	old       table.Word32 // the row that this one follows, 0 for none. Written before the row is published; see log
 }
 
 // The word logged packs the sequence of the last outcome drained and the state that it led to. 0 is none. The drainer
@@ -148,7 +148,8 @@ func (v *Inventory) fill(row, account uint32, q *Request) {
 	r, d := v.reservations.At(row), v.details.At(row)
 	r.id, r.expires, r.account, r.phase, r.flags = q.ID, q.Expires, account, q.Phase, q.Flags
 	r.origin = q.origin
-	d.created, d.began, d.old = q.Created, q.Created, q.old
+	d.created, d.began = q.Created, q.Created
+	d.old.Store(q.old)
 	v.fillLines(r, q.Lines)
 }
 
@@ -291,7 +292,7 @@ func (v *Inventory) ReadLogged(row uint32, to *Snapshot) bool {
 // ReadPrevious fills the snapshot with the row that a row follows, in the state that it had then; false if it follows
 // none.
 func (v *Inventory) ReadPrevious(row uint32, to *Snapshot) bool {
-	old := v.details.At(row).old
+	old := v.details.At(row).old.Load()
 	if old == 0 {
 		return false
 	}
@@ -299,12 +300,12 @@ func (v *Inventory) ReadPrevious(row uint32, to *Snapshot) bool {
 	return true
 }
 
-// Replaced returns the id of the reservation whose place the one in the row took; zero if it is not known any more. The
-// row has FlagReplaces.
+// Replaced returns the id of the reservation whose place the one in the row took; zero if it is not known any more.
+// The row has FlagReplaces.
 func (v *Inventory) Replaced(row uint32) ID {
 	id := v.reservations.At(row).id
 	for {
-		if row = v.details.At(row).old; row == 0 {
+		if row = v.details.At(row).old.Load(); row == 0 {
 			return ID{}
 		}
 		if other := v.reservations.At(row).id; other != id {

@@ -65,9 +65,9 @@ type Fill struct {
 // Fills returns how full each table is. Rows are not used again, so a table only fills up.
 func (v *Inventory) Fills() [3]Fill {
 	return [...]Fill{
-		{Reservations, int(v.reservations.End()) - 1, int(v.reservations.Limit())},
-		{Accounts, int(v.accounts.End()) - 1, int(v.accounts.Limit())},
-		{Notes, int(v.notes.End()) - 1, int(v.notes.Limit())},
+		{Reservations, int(v.reservations.End()) - 1, v.reservations.Limit()},
+		{Accounts, int(v.accounts.End()) - 1, v.accounts.Limit()},
+		{Notes, int(v.notes.End()) - 1, v.notes.Limit()},
 	}
 }
 
@@ -106,8 +106,8 @@ func (v *Inventory) current(row uint32) uint32 {
 // manyRows is after how many rows that have passed their id on a look-up shortens the way for those that come later.
 const manyRows = 8
 
-// follow leads from a row that has passed its id on to the one that has it now. Three kinds of rows do: one that failed,
-// one that changed, and one that expired and was taken again. It is not inlined: most look-ups do not need it.
+// follow leads from a row that has passed its id on to the one that has it now. Three kinds of rows do: one that
+// failed, one that changed, and one that expired and was taken again. It is not inlined: most look-ups do not need it.
 //
 //go:noinline
 func (v *Inventory) follow(first uint32) uint32 {
@@ -237,9 +237,9 @@ func (v *Inventory) reserve(q *Request, room []sessionSum) Result {
 	return Result{Verdict: Done, Row: row, Seq: seq}
 }
 
-// foresee refuses what cannot succeed now, without a trace. Otherwise it returns the head of the ledger from which
-// the sums were found within the caps. A refusal was true at one instant at which the id was free: an id in use stays
-// in use, so an id that is free afterwards was free then (I7). A change takes other lines than those of the request, and
+// foresee refuses what cannot succeed now, without a trace. Otherwise it returns the head of the ledger from which the
+// sums were found within the caps. A refusal was true at one instant at which the id was free: an id in use stays in
+// use, so an id that is free afterwards was free then (I7). A change takes other lines than those of the request, and
 // its refusal was true only if the row that it follows had not changed yet.
 func (v *Inventory) foresee(q *Request, lines []Line, s *sums, accountRow uint32, programme uint8, tickets int,
 	hash uint32) (head uint64, res Result, foreseen bool) {
@@ -382,8 +382,8 @@ func sortByPool(room, lines []Line) (sorted []Line) {
 	return sorted
 }
 
-// takeSorted takes every line or gives back what it took. Units are unsettled unless the take cannot fail any more: that
-// of the only line of a new reservation.
+// takeSorted takes every line or gives back what it took. Units are unsettled unless the take cannot fail any more:
+// that of the only line of a new reservation.
 func (v *Inventory) takeSorted(sorted []Line, unsettled bool, w *Wait) (res Result, took bool) {
 	for i := 0; i < len(sorted); {
 		l := sorted[i]

@@ -11,9 +11,9 @@ import (
 // consistent until the records after it are replayed too. So rows are restored first, and CountStock counts the stock
 // once it must be right. After that, restoring continues one legal step at a time, as on a standby.
 
-// A row keeps the sequence of its last outcome, so a record applies only if it is newer than what the row has, and then
-// it must be a legal step. A row that comes from a journal of version 1 has no sequence until a record applies to it.
-// It is judged by its state alone: an outcome that it has already changes nothing.
+// A row keeps the sequence of its last outcome, so a record applies only if it is newer than what the row has, and
+// then it must be a legal step. A row that comes from a journal of version 1 has no sequence until a record applies to
+// it. It is judged by its state alone: an outcome that it has already changes nothing.
 
 // Restored is an outcome as the journal has it. Of a reservation's end only the id of the request is used.
 type Restored struct {
@@ -74,8 +74,8 @@ func (v *Inventory) RestoreReplaced(o Restored) error {
 }
 
 // RestoreChanged restores a reservation as a change left it: with all of its content, so nothing needs to be known
-// before it. One whose row has this outcome or a later one already stays as it is. The error states what an outcome of the
-// journal cannot change. With OriginReserve it is a row of a checkpoint, which is right whatever is known.
+// before it. One whose row has this outcome or a later one already stays as it is. The error states what an outcome of
+// the journal cannot change. With OriginReserve it is a row of a checkpoint, which is right whatever is known.
 func (v *Inventory) RestoreChanged(o Restored) error {
 	old := v.Find(o.Request.ID)
 	if old != 0 {
@@ -106,9 +106,9 @@ func (v *Inventory) RestoreChanged(o Restored) error {
 	return v.appear(row, o.Seq, o.State, old, superseded)
 }
 
-// appear gives a pending row its state, with the sequence of the outcome that led to it. The old row that it follows, 0
-// for none, ends. To readers of a standby both happen at once: as during the change itself, they wait while the old row
-// is yielding.
+// appear gives a pending row its state, with the sequence of the outcome that led to it. The old row that it follows,
+// 0 for none, ends. To readers of a standby both happen at once: as during the change itself, they wait while the old
+// row is yielding.
 func (v *Inventory) appear(row uint32, seq uint64, state State, old uint32, oldEnds State) error {
 	r, was := v.reservations.At(row), free
 	if old != 0 {
@@ -136,7 +136,8 @@ func (v *Inventory) appear(row uint32, seq uint64, state State, old uint32, oldE
 	return nil
 }
 
-// restoreRow makes the pending row of an outcome: under its id, or for one that follows an old row, ready to follow it.
+// restoreRow makes the pending row of an outcome: under its id, or for one that follows an old row, ready to follow
+// it.
 func (v *Inventory) restoreRow(o *Restored, old uint32) (row uint32, err error) {
 	q := o.Request
 	account, ok := v.EnsureAccount(q.Account)
@@ -158,7 +159,7 @@ func (v *Inventory) restoreRow(o *Restored, old uint32) (row uint32, err error) 
 	r := v.reservations.At(row)
 	r.programme = v.programmeOfAll(q.Lines)
 	if q.Flags&FlagReplaces != 0 {
-		v.details.At(row).old = v.Find(o.Replaces)
+		v.details.At(row).old.Store(v.Find(o.Replaces))
 	}
 	// It enters the ledger, without a check of the caps: the journal's prefixes are legal (I6), and what was taken before
 	// a cap was lowered stays (I2).
@@ -169,8 +170,8 @@ func (v *Inventory) restoreRow(o *Restored, old uint32) (row uint32, err error) 
 	return row, nil
 }
 
-// retake moves the units of the old row, 0 for none, to the new one, in the states that they have. For a moment readers
-// of a standby may find them available.
+// retake moves the units of the old row, 0 for none, to the new one, in the states that they have. For a moment
+// readers of a standby may find them available.
 func (v *Inventory) retake(old uint32, was State, now *reservation, state State) error {
 	if old != 0 {
 		v.countRow(v.reservations.At(old), was, -1)
@@ -195,8 +196,11 @@ func (v *Inventory) countRow(r *reservation, state State, sign int64) {
 		if taken && sign > 0 {
 			p.word.Add(-q << 32) // before it is gone, and a row that yields is gone no more before: see Stock
 		}
-		if gone {
+		switch {
+		case gone && sign > 0:
 			p.sold.Add(q)
+		case gone:
+			p.returned.Add(-q)
 		}
 		if withheld {
 			p.withheld.Add(q)

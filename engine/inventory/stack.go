@@ -144,14 +144,21 @@ func (v *Inventory) Drain(visit func(Outcome)) uint64 {
 func (v *Inventory) log(o Outcome, seq uint64) {
 	r, d := v.reservations.At(o.Index), v.details.At(o.Index)
 	d.logged.Store(packLogged(seq, r.stateAfter(o.Kind)))
-	if o.Kind != Took || d.old == 0 {
+	old := d.old.Load()
+	if o.Kind != Took || old == 0 {
 		return
 	}
-	state := superseded
+	was := v.details.At(old)
 	if r.origin == OriginReplace {
-		state = Released
+		was.logged.Store(packLogged(seq, Released))
+		return
 	}
-	v.details.At(d.old).logged.Store(packLogged(seq, state))
+	was.logged.Store(packLogged(seq, superseded))
+	// The old row's record is drained, so only Replaced follows its link. It leads past the rows of the same id, or each
+	// record of a hold that is extended often would take longer than the one before.
+	if before := was.old.Load(); before != 0 && v.reservations.At(before).id == r.id {
+		was.old.Store(v.details.At(before).old.Load())
+	}
 }
 
 // aheadOutcomes is how many outcomes before its own an account is prefetched.

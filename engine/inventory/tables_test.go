@@ -126,7 +126,7 @@ func TestLostConfirmLeavesNothing(t *testing.T) {
 	})
 	require.Equal(t, Stock{Sold: reservations}, v.Stock(0))
 	stored := v.texts.Used()
-	require.Less(t, stored, uint64(reservations*MaxReference+4*table.LongestText), "losers of %d races stored their reference",
+	require.Less(t, stored, uint64(reservations*MaxReference+4*table.LongestText), "losers of %d races stored theirs",
 		(stored-reservations*MaxReference)/MaxReference)
 }
 

@@ -156,17 +156,19 @@ func TestCheckerOfChanges(t *testing.T) {
 }
 
 // TestExtendDuringAMove requires that an extension to an instant is refused from that instant on, and accepted before
-// it, if the sale clock passed it during the call.
+// it, if the sale clock passed it during the call. So it is if the hold has ended when the call returns.
 func TestExtendDuringAMove(t *testing.T) {
 	one := take("a", "ann", Line{"SWIM", "A", 1})
+	one.TTL = 8 * time.Second
+	held := changed(is(one, "held"), func(r *Reservation) { r.ExpiresAt = storyStart.Add(one.TTL) })
 	extend := on(Extend, "a")
 	extend.ExpiresAt = storyStart.Add(5 * time.Second)
-	extended := changed(is(one, "held"), func(r *Reservation) { r.ExpiresAt = extend.ExpiresAt })
+	extended := changed(held, func(r *Reservation) { r.ExpiresAt = extend.ExpiresAt })
 	tooLate := Answer{Refusal: Refusal{Code: "malformed_request"}}
 	for until, want := range map[int][2]porcupine.CheckResult{
 		4: {porcupine.Ok, porcupine.Illegal}, 5: {porcupine.Ok, porcupine.Ok}, 9: {porcupine.Ok, porcupine.Ok}} {
 		for i, got := range []Answer{extended, tooLate} {
-			s := newStory(t).call(0, 1, 0, one, is(one, "held")).call(2, 3, 0, extend, got)
+			s := newStory(t).call(0, 1, 0, one, held).call(2, 3, 0, extend, got)
 			s.calls[1].Input = Call{Operation: s.calls[1].Input.(Call).Operation,
 				Until: storyStart.Add(time.Duration(until) * time.Second)}
 			require.Equal(t, want[i], s.check(), "until second %d: %s", until, got)

@@ -4,7 +4,7 @@ import { sleep } from 'k6';
 import { Counter } from 'k6/metrics';
 import { extend } from './sale.js';
 
-const holds = new Counter('audit_ends'); // looks at holds
+const observations = new Counter('audit_ends'); // answers that show a hold alive or ended
 const wrong = new Counter('audit_wrong_ends');
 const slack = 50; // ms: rounding, and the drift of the two clocks during a hold
 
@@ -32,7 +32,7 @@ export class Hold {
 
   // saw judges an answer that has just come: the request, sent at the local time, found the hold alive, or ended by time.
   saw(alive, sent) {
-    holds.add(1);
+    observations.add(1);
     if (alive ? sent + this.least >= this.end : Date.now() + this.most < this.end) {
       wrong.add(1);
       console.error(`${this.id} ${alive ? 'lives beyond' : 'ended before'} ${new Date(this.end).toISOString()}`);

@@ -51,7 +51,7 @@ func TestScenarios(t *testing.T) {
 func TestAbandon(t *testing.T) {
 	out, err := load(t, "abandon")
 	require.NoError(t, err, out)
-	require.Regexp(t, `every extended hold ended at its end +\S+ holds +0 +yes`, out)
+	require.Regexp(t, `every extended hold ended at its end +\S+ observations +0 +yes`, out)
 	require.Regexp(t, `every acknowledged outcome exists \(I5\) +\S+ reservations +0 +yes`, out)
 }
 

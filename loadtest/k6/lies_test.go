@@ -160,7 +160,7 @@ func TestAuditsFindLies(t *testing.T) {
 		found []string
 	}{
 		"abandon": {alternately("extend", forgottenExtension, longExtension), []string{
-			`every extended hold ended at its end +\S+ holds +[1-9]\S* +NO`, "ended before", "lives beyond"}},
+			`every extended hold ended at its end +\S+ observations +[1-9]\S* +NO`, "ended before", "lives beyond"}},
 		"refund": {func(honest call) call { return soldTwice(inTwoSteps(instead("return", forgottenReturn)(honest))) },
 			[]string{
 				`every acknowledged outcome exists \(I5\) +\S+ reservations +[1-9]\S* +NO`, "was returned, .* is now confirmed",

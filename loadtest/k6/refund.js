@@ -7,10 +7,11 @@ import { account, afterwards, audit as auditSale, auditShares, remember } from '
 import { summary } from './report.js';
 import { confirm, giveBack, id, onSale, pick, read, reduce, release, reserve, short, thresholds, upTo } from './sale.js';
 
-const users = short ? 200 : 1000;
-const accounts = short ? 400 : 8000;
+const users = short ? 200 : 600;
+const accounts = short ? 400 : 3000;
 const seconds = short ? 8 : 45;
 const polls = 10; // of a buyer that waits for tickets to come back
+const pause = short ? 0.1 : 0.2; // seconds between them, on average
 
 const resold = new Counter('resold'); // tickets bought after they were sold out
 
@@ -18,7 +19,7 @@ export const options = {
   summaryTrendStats: ['med', 'p(95)', 'p(99)', 'max'],
   scenarios: {
     refund: {
-      executor: 'constant-arrival-rate', rate: short ? 100 : Number(__ENV.RATE || 400), timeUnit: '1s', duration: `${seconds}s`,
+      executor: 'constant-arrival-rate', rate: short ? 100 : Number(__ENV.RATE || 150), timeUnit: '1s', duration: `${seconds}s`,
       preAllocatedVUs: users, maxVUs: users, gracefulStop: '5s',
     },
     audit: afterwards(users, seconds + 3, accounts),
@@ -87,7 +88,7 @@ function shuffled(list) {
 function buy(hot, buyer) {
   let r = reserve(request(hot, buyer, shuffled(hot.pools), () => 3));
   for (let i = 0; i < polls && r.code === 'sold_out'; i++) {
-    sleep(0.05 + Math.random() * 0.1);
+    sleep(pause * (0.5 + Math.random()));
     const back = read(`/v1/sessions/${hot.session}`).pools.filter((p) => p.available > 0);
     if (back.length > 0) {
       r = reserve(request(hot, buyer, shuffled(back), (p) => Math.min(3, p.available)));

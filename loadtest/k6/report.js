@@ -45,7 +45,7 @@ function auditOf(data) {
     audit.push(row('every place is available or of one reservation', 'audit_shared', 'pools', 'audit_unshared'));
   }
   if (data.metrics.audit_ends) {
-    audit.push(row('every extended hold ended at its end', 'audit_ends', 'holds', 'audit_wrong_ends'));
+    audit.push(row('every extended hold ended at its end', 'audit_ends', 'observations', 'audit_wrong_ends'));
   }
   return audit;
 }

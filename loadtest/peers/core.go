@@ -136,20 +136,15 @@ func NewCore(names Names, accounts, reservations int) (*Core, error) {
 // twice as early.
 const prefetchAhead = 8
 
-// prefetchFor prefetches for the cycles after the i-th.
-func prefetchFor(v *inventory.Inventory, cycles []cycle, i int) {
-	if ahead := i + 2*prefetchAhead; ahead < len(cycles) {
-		v.PrefetchIndex(&cycles[ahead].id, cycles[ahead].account)
-	}
-	if ahead := i + prefetchAhead; ahead < len(cycles) {
-		v.PrefetchRows(&cycles[ahead].id, cycles[ahead].account)
-	}
-}
-
 func (c *Core) run(part []cycle, lines int) error {
 	q := inventory.Request{Lines: make([]inventory.Line, lines), Created: cycleNow, Expires: cycleEnd}
 	for i := range part {
-		prefetchFor(c.inventory, part, i)
+		if ahead := i + 2*prefetchAhead; ahead < len(part) {
+			c.inventory.PrefetchIndex(&part[ahead].id, part[ahead].account)
+		}
+		if ahead := i + prefetchAhead; ahead < len(part) {
+			c.inventory.PrefetchRows(&part[ahead].id, part[ahead].account)
+		}
 		s := &part[i]
 		q.ID, q.Account = s.id, s.account
 		for line := range lines {

@@ -1,5 +1,5 @@
-// Package waits decides how the calls of an engine wait for what other callers are about to decide. The documentation of
-// package engine states the bounds.
+// Package waits decides how the calls of an engine wait for what other callers are about to decide. The documentation
+// of package engine states the bounds.
 package waits
 
 import (

@@ -99,7 +99,8 @@ func (c Cell) drawChange(op *spec.Operation, r *rand.Rand, known map[string]stri
 		if n := len(op.Lines); n > 1 && r.IntN(3) == 0 {
 			op.Lines = op.Lines[:n-1]
 		} else if r.IntN(6) > 0 {
-			for i := range op.Lines {
+			kept := 1 + r.IntN(len(op.Lines)) // a pack must keep its equal quantities
+			for i := range op.Lines[:kept] {
 				op.Lines[i].Quantity = 1
 			}
 		}

@@ -1,0 +1,292 @@
+//go:build seathold_yield
+
+package inventory
+
+import "slices"
+
+// logged is a record of the journal: an outcome, with what was to be read of its row when it was drained.
+type logged struct {
+	Outcome
+	was    Snapshot
+	old    uint32   // the row that it follows; 0 for none
+	before Snapshot // of that one
+}
+
+// drain appends to the journal what was placed. The sequences count the outcomes.
+func (e *explorer) drain() {
+	last := e.v.Drain(func(o Outcome) {
+		e.order = append(e.order, o)
+		record := logged{Outcome: o}
+		e.must(e.v.ReadLogged(o.Index, &record.was), "I6: record %d of %v has no content", len(e.order), e.order)
+		if record.old = e.v.details.At(o.Index).old.Load(); record.old != 0 {
+			e.v.ReadPrevious(o.Index, &record.before)
+		}
+		e.journal = append(e.journal, record)
+	})
+	e.must(len(e.order) == int(last), "I5: the drain covers %d outcomes but visited %d", last, len(e.order))
+	e.must(last == e.v.drained.Load(), "drained %d, and the word has %d", last, e.v.drained.Load())
+}
+
+// ledTo returns the number of the record that led to a state of a row; 0 if there is none.
+func (e *explorer) ledTo(found Decided) uint64 {
+	for i, o := range e.order {
+		old, origin := e.journal[i].old, e.v.reservations.At(o.Index).origin
+		switch {
+		case o.Kind == Took && o.Index == found.Row && origin.to() == found.State,
+			o.Kind == Ended && o.Index == found.Row && found.State != Held,
+			o.Kind == Took && old == found.Row && origin == OriginReplace && found.State == Released:
+			return uint64(i + 1)
+		}
+	}
+	return 0
+}
+
+// entry is what the journal says about an id: the last record that is about it.
+type entry struct {
+	row uint32
+	seq uint64
+	Snapshot
+}
+
+// entries are what a journal says up to a record, by id.
+type entries []entry
+
+func (all entries) of(id ID) *entry {
+	for i := range all {
+		if all[i].ID == id {
+			return &all[i]
+		}
+	}
+	return nil
+}
+
+// put sets what is known of the entry's id, unless a later record is known.
+func (all entries) put(now entry) entries {
+	known := all.of(now.ID)
+	if known == nil {
+		return append(all, now)
+	}
+	if known.seq < now.seq {
+		*known = now
+	}
+	return all
+}
+
+// legalPrefixes checks I6: wherever the journal is cut, no pool is oversold, no account is over its cap or a session
+// limit, and every record follows from those before it. It returns what all of them say.
+func (e *explorer) legalPrefixes() (known entries) {
+	known = e.known[:0]
+	for i := range e.journal {
+		record := &e.journal[i]
+		e.must(e.follows(known, record), "I6, I3, I9: record %d of %v: %s after %v", i+1, e.order, content(&record.was), known)
+		known = known.apply(e.v, record, uint64(i+1))
+		for n := range known {
+			e.legal(known, &known[n], i+1)
+		}
+	}
+	e.known = known
+	return known
+}
+
+// apply adds a record. That of a replace is about two ids, each of which is judged for itself.
+func (all entries) apply(v *Inventory, record *logged, seq uint64) entries {
+	if record.Kind == Took && record.was.Origin == OriginReplace {
+		old := all.of(v.reservations.At(record.old).id)
+		if old != nil && old.seq < seq {
+			old.State, old.AtMs, old.seq = Released, record.was.AtMs, seq
+		}
+	}
+	return all.put(entry{record.Index, seq, record.was})
+}
+
+// follows reports whether a record is a legal step from what is known.
+func (e *explorer) follows(known entries, record *logged) bool {
+	now, was := &record.was, known.of(record.was.ID)
+	if record.Kind == Ended {
+		// Nothing ends twice, and what it was is what it is.
+		return was != nil && was.State == Held && was.row == record.Index && was.ExpiresMs == now.ExpiresMs &&
+			slices.Equal(was.Lines, now.Lines) && (now.State == Expired) == (now.AtMs >= was.ExpiresMs)
+	}
+	if now.Origin == OriginReserve {
+		return was == nil && now.State == Held
+	}
+	if now.Origin == OriginReplace {
+		if was != nil {
+			return false // the id is taken
+		}
+		was = known.of(e.v.reservations.At(record.old).id)
+	}
+	switch before := &record.before; {
+	case was == nil || record.old != was.row || now.State != now.Origin.to():
+		return false
+	case before.State != was.State || !slices.Equal(before.Lines, was.Lines):
+		return false // what the drainer takes for the row before it
+	case was.State != now.Origin.from() || was.State == Held && now.AtMs >= was.ExpiresMs:
+		return false
+	case now.Origin == OriginReplace:
+		return was.Account == now.Account
+	case now.Origin == OriginReduce || now.Origin == OriginReduceSold:
+		return was.ExpiresMs == now.ExpiresMs && ticketsOf(now.Lines) < ticketsOf(was.Lines)
+	}
+	return slices.Equal(was.Lines, now.Lines) && (now.Origin == OriginExtend || was.ExpiresMs == now.ExpiresMs)
+}
+
+// legal checks the limits of one entry's pools and account.
+func (e *explorer) legal(known entries, of *entry, n int) {
+	account := 0
+	for i := range known {
+		if other := &known[i]; other.Account == of.Account && (other.State == Held || other.State == Confirmed) {
+			account += ticketsOf(other.Lines)
+		}
+	}
+	e.must(account <= exploredCap, "I6, I2: after record %d of %v account %s has %d", n, e.order, of.Account, account)
+	for _, l := range of.Lines {
+		taken, _, _ := known.units(l.Pool)
+		session := 0
+		for i := range known {
+			if other := &known[i]; other.Account == of.Account && (other.State == Held || other.State == Confirmed) {
+				session += quantity(other.Lines, l.Pool)
+			}
+		}
+		e.must(taken <= int(e.pools[l.Pool]) && session <= exploredLimit,
+			"I6: after record %d of %v pool %d has %d taken, %d by account %s", n, e.order, l.Pool, taken, session, of.Account)
+	}
+}
+
+func quantity(lines []Line, pool uint32) int {
+	for _, l := range lines {
+		if l.Pool == pool {
+			return int(l.Quantity)
+		}
+	}
+	return 0
+}
+
+// units returns how many units of a pool are not available, how many of them are gone, and how many of those withheld.
+func (all entries) units(pool uint32) (taken, gone, withheld int) {
+	for i := range all {
+		q := quantity(all[i].Lines, pool)
+		kept := all[i].State == Returned && all[i].Flags&FlagWithheld != 0
+		if kept {
+			withheld += q
+		}
+		if kept || all[i].State == Confirmed {
+			gone += q
+		}
+		if kept || all[i].State == Confirmed || all[i].State == Held {
+			taken += q
+		}
+	}
+	return taken, gone, withheld
+}
+
+// finished checks that memory is what the journal says, once nobody is at work.
+func (e *explorer) finished(known entries) {
+	for i, units := range e.pools {
+		p := &e.v.stock[i]
+		available, unsettled := unpackPool(p.word.Load())
+		taken, gone, withheld := known.units(uint32(i))
+		e.must(unsettled == 0, "I7: %d units of pool %d stay unsettled", unsettled, i)
+		e.must(int(available) == int(units)-taken && int(p.sold.Load()-p.returned.Load()) == gone &&
+			int(p.withheld.Load()) == withheld, "I6: pool %d has %d available, %d sold, %d returned, %d withheld; the journal %v",
+			i, available, p.sold.Load(), p.returned.Load(), p.withheld.Load(), known)
+	}
+	e.stock()
+	exact := e.count().Exact
+	e.must(exact == len(e.pools), "I1: the census is exact for %d pools", exact)
+	e.finishedRows()
+	var s Snapshot
+	for name := range e.reservations {
+		id := e.id(name)
+		row, last := e.v.Find(id), known.of(id)
+		if last == nil {
+			e.must(row == 0, "I6: %s is in row %d, and not in the journal", name, row)
+			continue
+		}
+		e.must(row == last.row && e.v.Read(row, &s) && content(&s) == content(&last.Snapshot) && s.Seq == last.seq,
+			"I6: %s is in row %d as %s after record %d; the journal has %d: %s after %d", name, row, content(&s), s.Seq,
+			last.row, content(&last.Snapshot), last.seq)
+	}
+	for _, w := range e.reservations {
+		e.finishedLedger(w.account, known)
+	}
+}
+
+// finishedRows checks that every row is decided, and has the sequence and state of the last record about it.
+func (e *explorer) finishedRows() {
+	var last [exploredRows]uint64
+	for i, o := range e.order {
+		origin, old := e.v.reservations.At(o.Index).origin, e.journal[i].old
+		last[o.Index] = packLogged(uint64(i+1), e.journal[i].was.State)
+		switch {
+		case o.Kind == Took && origin == OriginReplace:
+			last[old] = packLogged(uint64(i+1), Released)
+		case o.Kind == Took && origin != OriginReserve:
+			last[old] = packLogged(uint64(i+1), superseded)
+		}
+	}
+	for row := uint32(1); row < e.v.Rows(); row++ {
+		state, d := State(e.v.reservations.At(row).state.Load()), e.v.details.At(row)
+		seq, _ := unpackLogged(last[row])
+		e.must(state == void && seq == 0 || state == Held || state == Confirmed || state == superseded || state.dead() && seq > 0,
+			"row %d stays in state %d", row, state)
+		e.must(d.logged.Load() == last[row] && d.seq.Load() == seq,
+			"I5: row %d in state %d has sequence %d, logged %#x; by the journal %d and %#x", row, state, d.seq.Load(),
+			d.logged.Load(), seq, last[row])
+	}
+}
+
+// finishedLedger checks that a ledger has what counts, each once.
+func (e *explorer) finishedLedger(account string, known entries) {
+	rows := e.rows[:0]
+	if row := e.v.FindAccount(account); row != 0 {
+		rows, _ = e.v.Ledger(row, rows, nil)
+	}
+	e.rows = rows
+	counting := 0
+	for i := range known {
+		if k := &known[i]; k.Account == account && (k.State == Held || k.State == Confirmed) {
+			counting++
+			at := slices.IndexFunc(rows, func(l Decided) bool { return l.Row == k.row })
+			e.must(at >= 0 && rows[at].State == k.State, "I2: the ledger %v misses row %d", rows, k.row)
+		}
+	}
+	e.must(counting == len(rows), "I2: the ledger has %v; the journal %v", rows, known)
+}
+
+// checkpoint is what a checkpoint reads while the sale runs, and from which record on the journal is replayed after it.
+type checkpoint struct {
+	after uint64
+	rows  entries
+}
+
+func (e *explorer) checkpoint() {
+	made := checkpoint{after: e.v.drained.Load()}
+	end := e.v.Rows()
+	for row := uint32(1); row < end; row++ {
+		read := entry{row: row}
+		if e.v.ReadLogged(row, &read.Snapshot) {
+			read.seq = read.Seq
+			made.rows = append(made.rows, read)
+		}
+	}
+	e.checkpoints = append(e.checkpoints, made)
+}
+
+// recovered checks that a checkpoint and the records after it say what the whole journal says. Of two rows of an id the
+// later one counts, and a record counts only if it is later than what is known.
+func (e *explorer) recovered(from checkpoint, known entries) {
+	var found entries
+	for _, read := range from.rows {
+		found = found.put(read)
+	}
+	for i := int(from.after); i < len(e.journal); i++ {
+		found = found.apply(e.v, &e.journal[i], uint64(i+1))
+	}
+	e.must(len(found) == len(known), "I6: a checkpoint from %d on recovers %v instead of %v", from.after, found, known)
+	for i := range known {
+		now := found.of(known[i].ID)
+		e.must(now != nil && now.seq == known[i].seq && content(&now.Snapshot) == content(&known[i].Snapshot),
+			"I6: a checkpoint from %d on recovers %v instead of %v", from.after, found, known)
+	}
+}
