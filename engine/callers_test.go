@@ -102,7 +102,7 @@ func (c *caller) drawReserve(op *spec.Operation, id int) {
 	}
 }
 
-// drawChange draws a call that changes a reservation, often one that the caller knows to be in a state that permits it.
+// drawChange draws a call that changes a reservation, often one whose last known state permits it.
 func (c *caller) drawChange(op *spec.Operation, id int) {
 	kind := c.random.IntN(5)
 	if c.random.IntN(3) > 0 {
@@ -143,8 +143,8 @@ func (c *caller) drawChange(op *spec.Operation, id int) {
 	}
 }
 
-// idIn returns an id whose state, as the caller knows it, is one of these; "" is that of an id it knows nothing of. If
-// there is none, it returns the other id.
+// idIn returns an id whose last known state is one of these; "" is that of an id without a known state. If there is
+// none, it returns the other id.
 func (c *caller) idIn(states []string, other int) int {
 	var ids []int
 	for i := range idsOfCell {

@@ -42,10 +42,10 @@ func (e *Engine) decideExtend(ctx context.Context, id ID, expiresAt time.Time, r
 
 const endRule = "expires_at: an instant after now on the sale clock"
 
-// Reduce makes a reservation, held or confirmed, keep only the lines given, and fills r. Each has at most the quantity
-// that the reservation has, or the call is refused with NotAReduction. What it gives up is on sale again. Reducing to
-// the lines that it has changes nothing and sets r.Repeated. A pack keeps all its sessions, and if it had as many
-// tickets of each, it keeps as many of each: otherwise the call is refused with PackShape.
+// Reduce makes a held or confirmed reservation keep only the given lines, and fills r. Each has at most the quantity
+// that the reservation has, or the call is refused with NotAReduction. The other tickets are on sale again. Reducing
+// to the present lines changes nothing and sets r.Repeated. A pack keeps all its sessions, and equal quantities of
+// them if they were equal: otherwise the call is refused with PackShape.
 //
 // r.Lines are then in the order given. Errors are as for Reserve.
 func (e *Engine) Reduce(ctx context.Context, id ID, keep []Line, r *Reservation) error {
@@ -70,7 +70,7 @@ func (e *Engine) decideReduce(ctx context.Context, id ID, keep []Line, r *Reserv
 			return repeated, nil
 		}
 		if phase := &e.sale.Phases[r.snapshot.Phase]; phase.Kind == catalog.Pack {
-			had, keeps := e.sessionsOf(has), e.sessionsOf(r.lines)
+			had, keeps := e.shapeOf(has), e.shapeOf(r.lines)
 			if keeps.sessions != had.sessions || had.even && !keeps.even {
 				return refused(r, Refusal{Code: PackShape, Phase: phase.ID, Limit: had.sessions, Requested: keeps.sessions})
 			}
@@ -79,7 +79,8 @@ func (e *Engine) decideReduce(ctx context.Context, id ID, keep []Line, r *Reserv
 	})
 }
 
-// resolveKept looks up the lines that a reservation is to keep, in r.lines. The snapshot has those that it has.
+// resolveKept looks up the lines that a reservation is to keep and stores them in r.lines. Its present lines are in
+// the snapshot.
 func (e *Engine) resolveKept(keep []Line, r *Reservation) error {
 	r.lines = r.lines[:0]
 	for i := range keep {
@@ -111,14 +112,14 @@ func quantityOf(lines []inventory.Line, pool uint32) int {
 	return 0
 }
 
-// packLines are the sessions of a pack: how many, and whether it has as many tickets of each.
-type packLines struct {
+// packShape is the number of sessions of a pack, and whether it has equally many tickets of each.
+type packShape struct {
 	sessions int
 	even     bool
 }
 
-func (e *Engine) sessionsOf(lines []inventory.Line) packLines {
-	found, first := packLines{even: true}, uint32(0)
+func (e *Engine) shapeOf(lines []inventory.Line) packShape {
+	found, first := packShape{even: true}, uint32(0)
 	for i, l := range lines {
 		session, tickets, earlier := e.sale.Pools[l.Pool].Session, uint32(0), false
 		for j, other := range lines {
@@ -152,8 +153,8 @@ func sameLines(a, b []inventory.Line) bool {
 }
 
 // Return gives back all tickets of a confirmed reservation, and fills r. Its room in the account is free at once. The
-// tickets are on sale again, or withheld where the programme says so. A reference, with the limits of Confirm's, takes
-// the place of that of the confirmation; with "" that one stays. Returning a returned reservation again changes
+// tickets are on sale again, or withheld if that is the rule of the programme. The reference has the limits of
+// Confirm's. It replaces that of the confirmation, unless it is "". Returning a returned reservation again changes
 // nothing and sets r.Repeated, whatever the reference. A held one is refused with ReservationHeld. Errors are as for
 // Reserve.
 func (e *Engine) Return(ctx context.Context, id ID, reference string, r *Reservation) error {
@@ -179,10 +180,11 @@ func (e *Engine) decideReturn(ctx context.Context, id ID, reference string, r *R
 	})
 }
 
-// ConfirmAgain is Confirm for money that came late. A reservation that has expired is taken once more and confirmed in
-// one step, if its lines still can be taken: by the rules and limits of a new reservation, with the phase that its
-// request named, or else with one that fits now. Otherwise the call is refused as that reservation would be. CreatedAt
-// and ExpiresAt stay. Any other reservation is confirmed or refused as by Confirm.
+// ConfirmAgain is Confirm for a payment that came late. The lines of an expired reservation are taken once more and
+// confirmed in one step, under the rules and limits of a new reservation: in its phase, or if that does not sell them
+// now and the request did not name it, in the only open phase that fits. If they cannot be taken, the call is refused
+// as a new reservation would be. CreatedAt and ExpiresAt stay. Any other reservation is confirmed or refused as by
+// Confirm. Errors are as for Reserve.
 func (e *Engine) ConfirmAgain(ctx context.Context, id ID, reference string, r *Reservation) error {
 	began := e.counts.begin(r)
 	seq, err := e.decideConfirmAgain(ctx, id, reference, r)
@@ -211,22 +213,25 @@ func (e *Engine) decideConfirmAgain(ctx context.Context, id ID, reference string
 }
 
 // judgeAgain applies the rules of a new reservation, but for limits, caps and stock, to an expired one whose content
-// the snapshot has. It returns the request that takes its lines again.
+// the snapshot has. It returns the request that takes its lines again: in its phase, or in another one if that does
+// not sell them any more and the first request did not name it.
 func (e *Engine) judgeAgain(now int64, r *Reservation) (inventory.Request, error) {
 	s := &r.snapshot
-	e.fill(r)
-	q := Request{Account: s.Account, Lines: r.Lines}
-	if s.Flags&record.FlagPhaseGiven != 0 {
-		q.Phase = r.Phase
-	}
-	r.lines = append(r.lines[:0], s.Lines...)
-	lines := resolvedLines{sale: e.sale, lines: r.lines, sessions: e.sessionsOf(r.lines).sessions, listed: -1}
+	q := Request{Account: s.Account, Phase: e.sale.Phases[s.Phase].ID}
+	lines := resolvedLines{sale: e.sale, lines: s.Lines, sessions: e.shapeOf(s.Lines).sessions, listed: -1}
 	phase, err := e.checkRules(&q, lines, nil, now, r)
-	return inventory.Request{ID: s.ID, Account: s.Account, Lines: r.lines, Phase: uint16(phase), Flags: s.Flags,
+	if err != nil && s.Flags&record.FlagPhaseGiven == 0 {
+		q.Phase = ""
+		phase, err = e.checkRules(&q, lines, nil, now, r)
+	}
+	if err != nil {
+		r.refusal.offer.again = true
+	}
+	return inventory.Request{ID: s.ID, Account: s.Account, Lines: s.Lines, Phase: uint16(phase), Flags: s.Flags,
 		Created: s.CreatedMs, Expires: s.ExpiresMs, Wait: &r.wait}, err
 }
 
-// The results of an attempt at a change that did not come to the inventory.
+// repeated is the result of an attempt that found nothing to change.
 var repeated = inventory.Result{Verdict: inventory.AlreadyDone}
 
 func refused(r *Reservation, refusal Refusal) (inventory.Result, error) {
@@ -234,8 +239,8 @@ func refused(r *Reservation, refusal Refusal) (inventory.Result, error) {
 }
 
 // change decides a change of a reservation without waiting for the journal, like reserve. attempt judges the
-// reservation as it was found, with its content in r.snapshot, and tries to change it; where another call was first,
-// it is called again. Everything that it refuses is true of the reservation as it was found.
+// reservation as it was found, with its content in r.snapshot, and tries to change it. It is called again if another
+// call changed the reservation first. Its refusals are true of the reservation as it was found.
 func (e *Engine) change(ctx context.Context, id ID, r *Reservation,
 	attempt func(found inventory.Decided, now int64) (inventory.Result, error)) (seq uint64, err error) {
 	if err := e.admit(ctx, r); err != nil {

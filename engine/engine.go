@@ -41,8 +41,8 @@ type Engine struct {
 	checkpointLock sync.Mutex
 	checkpointedAt atomic.Uint64 // record at which the last complete checkpoint starts
 	checkpoints    checkpointCounts
-	// checkpointedFills is how full the tables were when checkpointDue began the last checkpoint, or after the replay.
-	// Only checkpointDue uses it then.
+	// checkpointedFills is how full the tables were when checkpointDue began the last checkpoint; 0 before, since a replay
+	// may fill them with what a checkpoint leaves out. Only checkpointDue uses it.
 	checkpointedFills [3]inventory.Fill
 	// checkpointRetry is when a checkpoint may be tried after one has failed. Only checkpointDue uses it.
 	checkpointRetry time.Time

@@ -70,7 +70,7 @@ func Example_checkout() {
 	show(&r, e.Reduce(ctx, id, keep, &r))
 	fmt.Println(available-e.Stock(pool).Available, "tickets are taken")
 
-	// And then nobody can. The programme puts returned tickets on sale again.
+	// Then the others cannot come either. The programme puts returned tickets on sale again.
 	show(&r, e.Return(ctx, id, "refund 4712", &r))
 	fmt.Println(available-e.Stock(pool).Available, "tickets are taken")
 	show(&r, e.Confirm(ctx, id, "payment 4711", &r))

@@ -27,6 +27,7 @@ type offer struct {
 	sessions int           // different ones in the request; with an unknown one, its lines
 	selling  phaseSet      // sell all sessions of the request
 	fit      phaseSet      // of PhaseRequired: the candidates
+	again    bool          // of PhaseRequired: a confirmation is refused, which cannot name a phase
 }
 
 // offerOf returns the offer for a request at an instant (ms).
@@ -197,7 +198,11 @@ func phaseRequired(r *Refusal) string {
 	if r.offer.sale == nil {
 		return `several open phases fit; name one in "phase"`
 	}
-	return fmt.Sprintf(`phases %s are open and fit; name one of them in "phase"`, r.offer.names(r.offer.fit))
+	what := ""
+	if r.offer.again {
+		what = "reserve with a new id and "
+	}
+	return fmt.Sprintf(`phases %s are open and fit; %sname one of them in "phase"`, r.offer.names(r.offer.fit), what)
 }
 
 // noSlot is the detail of a refusal for the lack of an open access slot.

@@ -85,7 +85,8 @@ type Options struct {
 	// Limits of the tables (I10).
 
 	// MaxReservations is the room for reservations; default 33,554,432. Each takes 128 bytes plus its share of the index.
-	// Until the next start so does each change of one: extend, reduce, return, confirm again.
+	// So does each change of one: extend, reduce, return, confirm again. The first start from a later checkpoint gives
+	// that room back.
 	MaxReservations int
 	MaxAccounts     int // default 16,777,216
 	ExpectAccounts  int // initial size of the tables; they grow when needed

@@ -122,7 +122,7 @@ func (s *changeStory) again(name, reference string) {
 	s.done(s.e.ConfirmAgain(s.Context(), idOf(name), reference, &s.r))
 }
 
-func (s *changeStory) tell() {
+func (s *changeStory) play() {
 	s.reserve("late", "eve", "singles", ofEach(2, "S0"))
 	s.extend("late", 5*time.Minute)
 	s.expire("late")
@@ -177,8 +177,8 @@ func (s *changeStory) picture(e *engine.Engine) string {
 	return text.String()
 }
 
-// told is a story with what it showed after each of its records.
-type told struct {
+// playedStory is a story with what it showed after each of its records.
+type playedStory struct {
 	*changeStory
 	kept     *store
 	seller   *seller
@@ -188,14 +188,14 @@ type told struct {
 	last     uint64
 }
 
-// tell tells the story on a journal in memory, and writes a checkpoint after each outcome.
-func tell(t *testing.T) *told {
+// playChanges plays the story on a journal in memory, and writes a checkpoint after each outcome.
+func playChanges(t *testing.T) *playedStory {
 	kept := newStore()
 	s := sellerOn(changingSale(t), kept)
 	s.options.MaxReservations, s.options.MaxAccounts = 1<<8, 1<<8
 	s.clock.set(saleStart)
 	require.NoError(t, s.start())
-	x := &told{kept: kept, seller: s, pictures: map[uint64]string{}, at: map[uint64]time.Time{}, first: 2, last: 1}
+	x := &playedStory{kept: kept, seller: s, pictures: map[uint64]string{}, at: map[uint64]time.Time{}, first: 2, last: 1}
 	x.changeStory = &changeStory{TB: t, e: s.e, pass: func(d time.Duration) { s.clock.set(s.clock.now().Add(d)) },
 		after: func() {
 			x.last++
@@ -207,7 +207,7 @@ func tell(t *testing.T) *told {
 			require.NoError(t, err)
 			require.Empty(t, checked.Problem)
 		}}
-	x.changeStory.tell()
+	x.changeStory.play()
 	require.NoError(t, s.e.Close())
 	verify(t, kept.open(), s.options.Sale)
 	return x
@@ -215,7 +215,7 @@ func tell(t *testing.T) *told {
 
 // requireShows starts a seller on the records up to last, with a checkpoint or nil, and requires that it shows what was
 // shown after the last record. Rows of a checkpoint may come in another order than their outcomes, and so may ledgers.
-func (x *told) requireShows(last uint64, c *storedCheckpoint, ordered bool) {
+func (x *playedStory) requireShows(last uint64, c *storedCheckpoint, ordered bool) {
 	kept := newStore()
 	for _, g := range x.kept.groups {
 		if g.Last() <= last {
@@ -246,7 +246,7 @@ func (x *told) requireShows(last uint64, c *storedCheckpoint, ordered bool) {
 // A journal that is cut after any record replays to what was shown after that outcome (I6), from the beginning and from
 // any checkpoint, whose rows may all be newer than the record at which it starts.
 func TestEveryPrefixOfChanges(t *testing.T) {
-	x := tell(t)
+	x := playChanges(t)
 	for end := x.first; end <= x.last; end++ {
 		x.requireShows(end, nil, true)
 		for start := x.first - 1; start <= end; start++ {
@@ -262,7 +262,7 @@ func TestEveryPrefixOfChanges(t *testing.T) {
 // one row and as the row that followed it. It may have neither, if a row was made after it had begun. The replay of the
 // records after its start shows the same as without it.
 func TestCheckpointsDuringChanges(t *testing.T) {
-	x := tell(t)
+	x := playChanges(t)
 	random := seeded(t)
 	for range rounds(t, 300) {
 		start := x.first + uint64(random.IntN(int(x.last-x.first)))
@@ -288,7 +288,7 @@ func TestCheckpointsDuringChanges(t *testing.T) {
 }
 
 // rows returns the rows of the checkpoint that was written after this record, by reservation, and its other records.
-func (x *told) rows(end uint64) (rows map[inventory.ID][]byte, others []byte) {
+func (x *playedStory) rows(end uint64) (rows map[inventory.ID][]byte, others []byte) {
 	rows = map[inventory.ID][]byte{}
 	for _, chunk := range x.kept.checkpoints[end-x.first].chunks {
 		require.NoError(x, record.Replay(nil, func(_ uint64, b []byte) error {
@@ -309,7 +309,7 @@ func (x *told) rows(end uint64) (rows map[inventory.ID][]byte, others []byte) {
 }
 
 // rowsMade returns the reservations of which a row was made after record start and up to record end.
-func (x *told) rowsMade(start, end uint64) map[inventory.ID]bool {
+func (x *playedStory) rowsMade(start, end uint64) map[inventory.ID]bool {
 	made := map[inventory.ID]bool{}
 	for _, g := range x.kept.groups {
 		if g.First <= start || g.Last() > end {
@@ -338,7 +338,7 @@ func TestStandbyFollowsChanges(t *testing.T) {
 			synctest.Wait()
 			require.Equal(c, shown, s.picture(b.Engine))
 		}
-		s.tell()
+		s.play()
 		shown := s.picture(a.Engine)
 		a.crash()
 		time.Sleep(2 * silence)

@@ -16,9 +16,9 @@ import (
 type promise struct {
 	replaces uuid.UUID       // whose place it takes; zero for none
 	asked    map[string]bool // states that a call may have led to; "" for absent
-	shown    map[string]bool // states that somebody was shown
+	shown    map[string]bool // states that an answer has shown
 	quantity map[int]bool    // tickets that calls have asked for
-	fewest   int             // tickets that somebody was shown
+	fewest   int             // tickets that an answer has shown
 	ends     map[int64]bool  // ends that a call may have led to
 	endKnown bool            // ends has all of them
 	extends  int             // calls to extend it so far
@@ -215,13 +215,13 @@ func (h *takeovers) answered(op spec.Operation, r *engine.Reservation, err error
 	return engine.Code(a.Code)
 }
 
-// show notes that somebody was shown the reservation.
+// show notes that an answer has shown the reservation.
 func (p *promise) show(r *engine.Reservation) {
 	p.shown[r.State.String()] = true
 	p.fewest = min(p.fewest, r.Tickets)
 }
 
-// refusedBy notes that somebody was shown a state of the reservation by a refusal.
+// refusedBy notes the state of the reservation that a refusal has shown.
 func (p *promise) refusedBy(code engine.Code) {
 	switch code {
 	case engine.ReservationConfirmed:

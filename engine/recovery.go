@@ -13,7 +13,7 @@ import (
 // Recovery describes what the journal contained at the start.
 type Recovery struct {
 	journal.Recovered
-	Reservations int
+	Reservations int // known ones; one that has changed counts once
 	Accounts     int
 	Latest       time.Time // the latest instant on the sale clock in the journal; zero for none
 	Took         time.Duration
@@ -34,10 +34,10 @@ func (e *Engine) recover(ctx context.Context) error {
 	if p.Latest() > 0 {
 		latest = instant(p.Latest())
 	}
-	e.recovery = Recovery{Recovered: found, Reservations: int(e.inventory.Rows()) - 1,
-		Accounts: int(e.inventory.Accounts()) - 1,
-		Latest:   latest, Took: time.Since(began)}
+	took := time.Since(began)
 	t.begin()
+	e.recovery = Recovery{Recovered: found, Reservations: e.counts.atFirst(), Accounts: int(e.inventory.Accounts()) - 1,
+		Latest: latest, Took: took}
 	return nil
 }
 

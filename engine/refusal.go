@@ -150,7 +150,8 @@ var refusals = [...]Rule{
 		numberFact("sessions_given", func(r *Refusal) int { return r.Requested }),
 	}, func(r *Refusal) string {
 		if r.Requested == r.Limit { // of a reduction
-			return fmt.Sprintf("the pack has as many tickets of each of its %d sessions; it must keep as many of each", r.Limit)
+			return fmt.Sprintf("the pack has equally many tickets for each of its %d sessions, and must keep equally many",
+				r.Limit)
 		}
 		return fmt.Sprintf("%s takes packs of exactly %d different sessions; the request has %d", r.offer.chosen(r), r.Limit,
 			r.Requested) + r.offer.elsewhere(r)
@@ -280,7 +281,7 @@ type Refusal struct {
 	Table     string
 	Reference string
 	Limit     int
-	Held      int // tickets
+	Held      int // tickets; of NotAReduction: those of the line that the reservation has
 	Confirmed int
 	Requested int
 	Available int

@@ -36,7 +36,7 @@ type Request struct {
 	TTL     time.Duration // how long the hold lasts, in whole seconds, at most Options.TTL; 0: Options.TTL
 	Lines   []Line        // 1 to MaxLines, of different session and category
 
-	// Replaces names a held reservation of the account that is released in the same step; zero: none.
+	// Replaces is the id of a held reservation of the account that is released in the same step; zero: none.
 	Replaces ID
 }
 
@@ -61,12 +61,12 @@ type Reservation struct {
 	Account     string
 	Phase       string
 	State       State
-	Lines       []Line // in the order of the request
+	Lines       []Line // in the order of the request, or of the last Reduce
 	Tickets     int
 	CreatedAt   time.Time // UTC, on the sale clock, to the millisecond
 	ExpiresAt   time.Time // the first instant at which it can no longer be confirmed
-	ConfirmedAt time.Time // zero unless Confirmed
-	Reference   string    // the caller's, given with the confirmation
+	ConfirmedAt time.Time // zero unless Confirmed or Returned
+	Reference   string    // the caller's, given with the confirmation or the return
 
 	Repeated bool // the call changed nothing: an earlier call with this id had the same effect
 
@@ -96,8 +96,9 @@ type Stock struct {
 type Account struct {
 	Account    string
 	Programmes []ProgrammeTickets // every programme of the sale, in its order
-	// Reservations are those that count: held and confirmed, newest first. After a restart, one that was confirmed longer
-	// than Options.Forget ago may precede newer ones.
+	// Reservations are those that count: held and confirmed, newest first. An extend, a reduce and a confirmation after
+	// the expiry make a reservation the newest. After a restart, one that was confirmed longer than Options.Forget ago may
+	// precede newer ones.
 	Reservations []Reservation
 	Access       []AccessSlot // in the order of the phases; of draws that were run
 }

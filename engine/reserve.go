@@ -13,7 +13,12 @@ import (
 
 // Reserve holds tickets, all lines or none (I4), and fills r. If a reservation with the same id and the same content
 // exists, nothing changes (I9): r.Repeated is set if it is held or confirmed. If it has ended, the call is refused
-// with ReservationReleased or ReservationExpired, so that no caller takes money for a hold that is gone.
+// with ReservationReleased, ReservationExpired or ReservationReturned, so that no caller takes money for a hold that is
+// gone.
+//
+// With q.Replaces the hold of that id is released in the same step. Limits, caps and stock are judged as if it were
+// already gone. If it is not a hold of the account, the call is refused with ReservationNotFound or the code of its
+// state. After any refusal it is as it was.
 //
 // Errors are *Refusal, or ctx's. After a refusal nothing has changed, except where Refusal notes it. If ctx was done
 // before the call, nothing is decided. If it ends while the call waits for the journal, the decision is not undone;
@@ -37,8 +42,8 @@ func (e *Engine) reserve(ctx context.Context, q *Request, r *Reservation) (seq u
 	}
 	e.inventory.PrefetchIndex((*inventory.ID)(&q.ID), q.Account)
 	now := e.nowMs()
-	lines, unknown := e.resolve(q.Lines, r)
 	for {
+		lines, unknown := e.resolve(q.Lines, r) // each time, since a refusal is in r, and another one takes its place there
 		// A known id decides alone: what became of the first request is the answer to its repeats, whatever the rules are
 		// now.
 		if row := e.findGiven(q.ID); row != 0 {
@@ -53,7 +58,7 @@ func (e *Engine) reserve(ctx context.Context, q *Request, r *Reservation) (seq u
 		old, err := e.findReplaced(q, now, r)
 		if err != nil {
 			if e.findGiven(q.ID) != 0 {
-				continue // this very request, sent twice, may have released it
+				continue // the same request, sent twice, may have released it
 			}
 			return r.snapshot.Seq, err
 		}
@@ -272,7 +277,7 @@ func (e *Engine) checkRules(q *Request, lines resolvedLines, unknown error, now 
 	return phase, nil
 }
 
-// take reserves the stock, in the place of the old reservation if there is one, and fills r if it succeeds.
+// take reserves the stock, in place of the old reservation if there is one, and fills r if it succeeds.
 func (e *Engine) take(q *Request, r *Reservation, phase int, now int64, old inventory.Decided) inventory.Result {
 	id, ttl, flags := q.ID, q.TTL, uint8(0)
 	if id == (ID{}) {
@@ -290,8 +295,7 @@ func (e *Engine) take(q *Request, r *Reservation, phase int, now int64, old inve
 		flags |= inventory.FlagReplaces
 	}
 	request := inventory.Request{ID: inventory.ID(id), Account: q.Account, Lines: r.lines, Phase: uint16(phase),
-		Flags:   flags,
-		Created: now, Expires: now + ttl.Milliseconds(), Wait: &r.wait}
+		Flags: flags, Created: now, Expires: now + ttl.Milliseconds(), Wait: &r.wait}
 	var res inventory.Result
 	if old.Row == 0 {
 		res = e.inventory.Reserve(&request)
@@ -344,7 +348,7 @@ func (e *Engine) verdict(res *inventory.Result, r *Reservation) error {
 	case inventory.Full:
 		return r.refuse(Refusal{Code: Full, Table: res.Table.String()})
 	}
-	panic(fmt.Sprintf("BUG: Reserve returned the verdict %d", res.Verdict))
+	panic(fmt.Sprintf("BUG: the inventory returned the verdict %d", res.Verdict))
 }
 
 // repeat answers a request whose id is in use. decided is false while the reservation with that id is undecided.
@@ -374,8 +378,8 @@ func (e *Engine) repeat(q *Request, row uint32, lines resolvedLines, known bool,
 }
 
 // same reports whether the request has the content of the reservation in the row; its lines may be in any order (I9).
-// Of what has changed since, only the present value is known. So after a change of its end, how long it was to last is
-// not compared; and of one that was reduced, the request has all lines, with at least as many tickets.
+// Only the present value of what has changed since is known. So the TTL of an extended reservation is not compared, and
+// the request of a reduced one must have each of its lines, with at least as many tickets.
 func (e *Engine) same(q *Request, lines resolvedLines, row uint32, s *inventory.Snapshot) bool {
 	if q.Account != s.Account || (q.Replaces != (ID{})) != (s.Flags&inventory.FlagReplaces != 0) {
 		return false

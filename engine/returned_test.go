@@ -13,7 +13,7 @@ import (
 	"github.com/seathold/seathold/engine/spec"
 )
 
-// What the programme says about returned tickets holds for the returns while it says so (I1). A restart with another
+// A programme's rule about returned tickets applies to returns while it is in force (I1). A restart with another
 // definition leaves earlier returns as they are, also those that a replay restores, and the journal stays legal.
 func TestReturnedTicketsChange(t *testing.T) {
 	at := time.Date(2024, 3, 1, 10, 0, 0, 0, time.UTC)

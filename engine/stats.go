@@ -130,9 +130,19 @@ func (c *counts) countBase(v *inventory.Inventory) {
 	c.base.Store(&base)
 }
 
+// atFirst returns the number of reservations when this engine began to lead.
+func (c *counts) atFirst() int {
+	n := uint64(0)
+	for _, known := range *c.base.Load() {
+		n += known
+	}
+	return int(n)
+}
+
 // reservations returns the number of reservations of each state. A call's change is counted when the call is answered.
 // So a reservation may be counted as ended before it is counted as held, and subtractions are clamped to 0. A
-// confirmation takes a reservation from those that are held, or from those that have expired: again says how many.
+// confirmation takes a reservation from those that are held, or from those that have expired; again is the number of
+// the latter.
 func (c *counts) reservations(v *inventory.Inventory) map[State]uint64 {
 	base := c.base.Load()
 	if base == nil {

@@ -150,6 +150,7 @@ func TestStatsOfChanges(t *testing.T) {
 
 	e = openBatched(t, at(), engine.Sync)
 	counts(0, 3, 1, 2, 0)
+	require.Equal(t, 6, e.Recovery().Reservations, "each once, however often it has changed")
 	require.Zero(t, e.Stats().Expired, "counts start at 0")
 	require.NoError(t, e.Return(ctx, engine.ID{15: 5}, "", &r))
 	counts(0, 2, 1, 3, 0)

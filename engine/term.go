@@ -66,7 +66,6 @@ func (e *Engine) claim(ctx context.Context, p *outcomes.Replay, found journal.Re
 	}
 	e.inventory.Resume(last)
 	e.checkpointedAt.Store(found.Checkpoint.Start)
-	e.checkpointedFills = e.inventory.Fills()
 	t.drain = e.memory.NewDrain()
 	t.writer = journal.NewWriter(e.o.Journal, journal.Feed{Fill: t.drain.Fill, Durable: t.drain.Durable}, last,
 		e.o.JournalTimeout)

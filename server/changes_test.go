@@ -94,6 +94,6 @@ func TestUnevenPackIsExplained(t *testing.T) {
 	require.Equal(t, 201, f.post("/v1/reservations", `{"id":"`+someID+`","account":"p",`+lines(3, 3, 3)+`}`).status)
 	refused := f.post("/v1/reservations/"+someID+"/reduce", `{`+lines(3, 3, 2)+`}`)
 	require.Equal(t, "pack_shape", refused.code())
-	require.Equal(t, "the pack has as many tickets of each of its 3 sessions; it must keep as many of each",
+	require.Equal(t, "the pack has equally many tickets for each of its 3 sessions, and must keep equally many",
 		refused.json["detail"])
 }

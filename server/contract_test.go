@@ -195,10 +195,10 @@ func refusalsOfChanges(t *testing.T) {
 	tooMany := f.post(on+"/reduce", `{"lines":[`+strings.TrimSuffix(many, ",")+`]}`)
 	require.Equal(t, "too_many_lines", tooMany.code())
 	require.Equal(t, []any{"30", "31"}, []any{fmt.Sprint(tooMany.json["limit"]), fmt.Sprint(tooMany.json["requested"])})
-	f.clock.set(instantOf(t, "2024-01-15T00:00:00Z"))
-	require.Equal(t, "phase_required", f.post(on+"/confirm", `{"again":true}`).code())
 	f.clock.set(instantOf(t, "2024-01-20T00:00:00Z"))
 	require.Equal(t, "no_access_slot", f.post(on+"/confirm", `{"again":true}`).code())
+	f.clock.set(instantOf(t, "2024-02-05T00:00:00Z"))
+	require.Equal(t, "not_on_sale", f.post(on+"/confirm", `{"again":true}`).code())
 }
 
 func otherID(n int) string { return fmt.Sprintf("00000000-0000-4000-8000-%012d", n) }

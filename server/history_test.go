@@ -169,8 +169,8 @@ func requireConsistent(t testing.TB, r journal.Reader, sale *catalog.Sale) {
 }
 
 // TestHistories (I7) checks histories over a real socket and the embedded journal: packs with opposite scarcity, single
-// tickets, caps, one id sent by several callers at once, confirm against release against expiry, changes of reservations
-// against all of these, single calls and batches, and reads. A restarted server reports how they ended.
+// tickets, caps, one id sent by several callers at once, confirm against release against expiry, changes of
+// reservations against all of these, single calls and batches, and reads. A restarted server reports how they ended.
 func TestHistories(t *testing.T) {
 	noLeaks(t)
 	const life, atOnce = 500, 50

@@ -19,7 +19,7 @@ type route uint8
 const (
 	routeUnread  route = iota // the request was refused before it was read completely
 	routeUnknown              // there is no such path
-	routeReserve              // the calls that change a reservation; until routeReturn, alerts watch them
+	routeReserve              // from here to routeReturn: the calls that alerts watch
 	routeConfirm
 	routeRelease
 	routeExtend

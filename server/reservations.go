@@ -7,7 +7,7 @@ import (
 	"github.com/seathold/seathold/server/internal/encode"
 )
 
-// This file has the calls about one reservation. routes.go finds them.
+// This file has the calls about one reservation; routes.go dispatches to them.
 
 func (x *exchange) reserve() {
 	q, r := &x.op.Request, &x.op.Result

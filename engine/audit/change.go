@@ -15,7 +15,7 @@ import (
 // The changes of reservations. A record of one has the whole reservation as the change leaves it, so each is judged
 // against what the reservation was before, and up to a checkpoint's end it is taken as it is.
 
-// change applies an extension, a reduction, a return, or that an expired reservation was taken again.
+// change applies an extension, a reduction, a return, or a confirmation that takes an expired reservation again.
 func (a *auditor) change(r *record.Record) {
 	id := uuid.UUID(r.Request.ID)
 	before := a.reservations[id]
@@ -73,8 +73,8 @@ func (a *auditor) changeable(id uuid.UUID, before *reservation, r *record.Record
 	return false
 }
 
-// checkContent checks what a change made of a reservation: what the kind of change alters is altered rightly, and all
-// else is as it was.
+// checkContent checks the reservation that a change has left: the change altered only what its kind alters, and that
+// correctly.
 func (a *auditor) checkContent(id uuid.UUID, before, now *reservation, r *record.Record) {
 	want := *before
 	switch r.Kind {
@@ -175,9 +175,9 @@ func equal(tickets map[int]int) bool {
 	return true
 }
 
-// checkWithheld checks that the places of a returned reservation are on sale again, or withheld, as the programme
-// says. Sessions may have moved to another programme since, so that one reservation has tickets of two; either rule
-// holds for it then.
+// checkWithheld checks that the places of a returned reservation are on sale again or withheld, by the rule of its
+// programme. Sessions may have moved to another programme since, so that one reservation has tickets of two. Then
+// either rule may have been applied.
 func (a *auditor) checkWithheld(id uuid.UUID, now *reservation, r *record.Record) {
 	if a.rules.names {
 		return
@@ -187,12 +187,12 @@ func (a *auditor) checkWithheld(id uuid.UUID, now *reservation, r *record.Record
 		return sale.Programmes[sale.Sessions[sale.Pools[l.Pool].Session].Programme].WithholdReturned == now.withheld()
 	}
 	if !slices.ContainsFunc(r.Request.Lines, follows) {
-		a.problem("change: reservation %s is returned, withheld: %t; its programme says otherwise", id, now.withheld())
+		a.problem("change: reservation %s is returned with withheld=%t; its programme has the other rule", id, now.withheld())
 	}
 }
 
-// replace applies that a reservation takes the place of a held one. Each of the two has its own sequence, so up to a
-// checkpoint's end one may be up to date and the other not.
+// replace applies a replacement: a new reservation, and the end of the held one whose place it takes. Each of the two
+// has its own sequence, so up to a checkpoint's end one may be up to date and the other not.
 func (a *auditor) replace(r *record.Record) {
 	id, oldID := uuid.UUID(r.Request.ID), uuid.UUID(r.Replaces)
 	before, old := a.reservations[id], a.reservations[oldID]

@@ -26,7 +26,7 @@ type reservation struct {
 	replaces  uuid.UUID        // zero for none, and once that one is forgotten
 }
 
-// reservationOf returns what a record with a whole reservation says of it.
+// reservationOf returns the reservation of a record that has it whole.
 func (a *auditor) reservationOf(r *record.Record) *reservation {
 	q := &r.Request
 	phase := a.rules.sale.Phases[q.Phase].ID
@@ -53,7 +53,7 @@ func (r *reservation) withheld() bool {
 // has reports whether the reservation's row in a checkpoint shows the outcome with the sequence already.
 func (r *reservation) has(seq uint64) bool { return seq <= r.seq }
 
-// set makes a reservation what it is now, and counts its tickets.
+// set stores the present state of a reservation, and counts its tickets instead of those that it had.
 func (a *auditor) set(id uuid.UUID, now *reservation) {
 	if before := a.reservations[id]; before != nil {
 		a.count(before, -1)

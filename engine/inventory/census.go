@@ -114,26 +114,22 @@ func (c *Census) add(row uint32, before, now State) {
 	if before.dead() && !(before == Returned && withheld) {
 		return
 	}
-	sure := takes(before, withheld) && takes(now, withheld)
+	hadTaken, wasGone, _ := r.takes(before)
+	hasTaken, isGone, _ := r.takes(now)
 	for i := range int(r.count) {
 		l := c.v.lineAt(r, i)
 		p, q := &c.pools[l.Pool], int64(l.Quantity)
 		p.takenAtMost += q
-		if sure {
+		if hadTaken && hasTaken {
 			p.taken += q
 		}
-		if goes(before, withheld) && goes(now, withheld) {
+		if wasGone && isGone {
 			p.gone += q
 		}
 		if r.mayBeGone(now) {
 			p.goneAtMost += q
 		}
 	}
-}
-
-// takes reports whether a reservation in the state has taken all of its units and given none back.
-func takes(s State, withheld bool) bool {
-	return s == Held || s == confirming || goes(s, withheld)
 }
 
 // mayBeGone reports whether the units of a row that is in the state now may have been gone a moment ago. Those of one
@@ -147,9 +143,6 @@ func (r *reservation) mayBeGone(now State) bool {
 	}
 	return now == Returned && r.flags&FlagWithheld != 0
 }
-
-// goes reports whether the units of a reservation in the state are sold, or withheld after their return.
-func goes(s State, withheld bool) bool { return s == Confirmed || s == Returned && withheld }
 
 // compare adds up by how much the words are outside what the sums allow.
 func (c *Census) compare(found *PoolCensus) {

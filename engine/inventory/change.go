@@ -2,34 +2,35 @@ package inventory
 
 import "github.com/seathold/seathold/engine/inventory/internal/table"
 
-// A reservation that changes gets another row. The content of a row never changes, so whoever has read a row's state
-// knows its lines and its end. extend, reduce, return and confirm again make a row that has the id after the old one;
-// replace makes a row of another id. Each is one step to everyone else:
+// A reservation that changes gets another row. The content of a row never changes, so a caller that has read a row's
+// state can rely on its lines and its end. extend, reduce, return and confirm again make a row that has the id after
+// the old one; replace makes a row of another id. Each is one step to every other caller:
 //
-//  1. The new row is filled and pending. Nothing leads to it yet, except that the row of a replace has its id (I9).
+//  1. The new row is filled and pending. No other caller can find it yet, except the row of a replace by its id (I9).
 //  2. It enters the ledger. A replace and a confirm again check the caps, without what the old row has; extend and
 //     reduce need no check. The row of a return never counts, and enters no ledger.
 //  3. It takes what it needs beyond the old row, in ascending order of the pools. These units are unsettled even in a
 //     single line, since the next step may fail.
 //  4. One compare-and-swap of the old row decides (I3): its state leaves held or confirmed for yielding; or, for one
 //     that has expired, its successor becomes the new row. If another caller was first, what was taken goes back, the
-//     new row is void, and the verdict is Moved. Until here nobody can tell that there was an attempt.
+//     new row is void, and the verdict is Moved. Until here the attempt is not visible to any reader.
 //  5. What the old row has beyond the new one becomes unsettled.
 //  6. One record gets its place in the journal. It is absolute and about both rows, so a crash finds the whole change
 //     or nothing of it (I6). Its sequence belongs to both, before either state shows it (I5).
 //  7. Units are settled and given back, the counters follow, and the new row has its state.
-//  8. The old row passes its id on, then it is superseded; one that was replaced is released.
+//  8. The old row passes its id on and is superseded; one that was replaced is released.
 //
-// From step 4 to 8 both rows count against the caps and both are undecided. So nobody is accepted whom the order of
-// the records would make illegal, and nobody is refused over units on their way. A walk of the ledger cannot miss both
-// rows: the new one enters before the old one yields, so a walk without it began at an older head.
+// From step 4 to 8 both rows count against the caps and both are undecided. So no reservation is accepted that the
+// sequence of the records would make illegal (I6), and no request is refused because of units that are about to move
+// (I7). A walk of the ledger cannot miss both rows: the new one enters before the old one yields, so a walk without it
+// began at an older head.
 //
-// A refusal was true only if the old row stood as it was found, so it is looked at once more afterwards (I7).
+// A refusal was true only if the old row was still as it was found, so its state is read once more afterwards (I7).
 //
 // Waiting stays acyclic: a change waits at its ledger, then at pools in ascending order, and at step 4 it wins or
-// loses. The caller whose row is yielding waits for nobody.
+// loses. After step 4 it waits for no other caller.
 
-// endCounts count reservations that ended or changed here, restored ones excluded.
+// endCounts are numbers of reservations that ended or changed here, without restored ones.
 type endCounts struct {
 	expired  table.Word64
 	replaced table.Word64
@@ -45,7 +46,8 @@ func (v *Inventory) Replacements() uint64 { return v.ended.replaced.Load() }
 // TakenAgain returns how many reservations were confirmed after they had expired.
 func (v *Inventory) TakenAgain() uint64 { return v.ended.again.Load() }
 
-// stands reports whether the row is still in the state in which it was found, and has passed its id on to none.
+// stands reports whether the old row, if there is one, is still in the state in which it was found and has not passed
+// its id on.
 func (v *Inventory) stands(old Decided) bool {
 	return old.Row == 0 || State(v.reservations.At(old.Row).state.Load()) == old.State &&
 		(old.State != Expired || v.details.At(old.Row).successor.Load() == 0)
@@ -54,7 +56,7 @@ func (v *Inventory) stands(old Decided) bool {
 // Extend moves the end of a held reservation to expires (ms). The caller has found it held by Decide, at now (ms). The
 // verdict is Done, Moved or Full.
 func (v *Inventory) Extend(old Decided, now, expires int64) Result {
-	row, ok := v.another(old, OriginExtend, now)
+	row, ok := v.claimNext(old, OriginExtend, now)
 	if !ok {
 		return Result{Verdict: Full, Table: Reservations}
 	}
@@ -73,7 +75,7 @@ func (v *Inventory) Reduce(old Decided, now int64, keep []Line) Result {
 	if old.State == Confirmed {
 		origin = OriginReduceSold
 	}
-	row, ok := v.another(old, origin, now)
+	row, ok := v.claimNext(old, origin, now)
 	if !ok {
 		return Result{Verdict: Full, Table: Reservations}
 	}
@@ -90,7 +92,7 @@ func (v *Inventory) Reduce(old Decided, now int64, keep []Line) Result {
 // that of the confirmation. withhold decides that its units are not for sale again. The caller has found it confirmed
 // by Decide, at now (ms). The verdict is Done, Moved or Full.
 func (v *Inventory) Return(old Decided, now int64, reference string, withhold bool) Result {
-	row, ok := v.another(old, OriginReturn, now)
+	row, ok := v.claimNext(old, OriginReturn, now)
 	if !ok {
 		return Result{Verdict: Full, Table: Reservations}
 	}
@@ -106,9 +108,9 @@ func (v *Inventory) Return(old Decided, now int64, reference string, withhold bo
 	return v.supersede(old, row, nil)
 }
 
-// another claims a row that follows the old one under its id, and fills in what every change keeps. The caller adds
+// claimNext claims a row that follows the old one under its id, and fills in what every change keeps. The caller adds
 // the lines.
-func (v *Inventory) another(old Decided, origin Origin, now int64) (row uint32, ok bool) {
+func (v *Inventory) claimNext(old Decided, origin Origin, now int64) (row uint32, ok bool) {
 	row, ok = v.reservations.Claim()
 	if !ok {
 		return 0, false
@@ -120,7 +122,7 @@ func (v *Inventory) another(old Decided, origin Origin, now int64) (row uint32, 
 	was, d := v.details.At(old.Row), v.details.At(row)
 	d.created, d.began = was.created, now
 	d.old.Store(old.Row)
-	if old.State == Confirmed { // before it was, another caller may write these
+	if old.State == Confirmed { // earlier, another caller may be writing these
 		d.ended, d.reference = was.ended, was.reference
 	}
 	return row, true
@@ -220,7 +222,7 @@ func (v *Inventory) settle(lines []Line) {
 	}
 }
 
-// Replace takes every line of the request or none, in the place of a held reservation of the same account, which is
+// Replace takes every line of the request or none, in place of a held reservation of the same account, which is
 // released in the same step. Caps and stock are judged as if that one were already gone, and its units serve the new
 // one. The caller has found it held by Decide, at q.Created (ms), and q.Flags has FlagReplaces. Verdicts are those of
 // Reserve, and Moved. Unless it is Done, the old one is as it was.
@@ -347,7 +349,7 @@ func (v *Inventory) rowInPlace(q *Request, old Decided, hash uint32, now int64, 
 		}
 		return row, Result{}
 	}
-	row, ok := v.another(old, OriginAgain, now)
+	row, ok := v.claimNext(old, OriginAgain, now)
 	if !ok {
 		return 0, Result{Verdict: Full, Table: Reservations}
 	}
@@ -380,8 +382,8 @@ func (v *Inventory) confirmAgain(old Decided, row uint32, taken []Line) Result {
 	return Result{Verdict: Done, Row: row, Seq: seq}
 }
 
-// CanTake reports whether Reserve would take the request's lines now. Nothing waits for what is undecided, so the
-// answer is for people.
+// CanTake reports whether Reserve would take the request's lines now. It does not wait for what is undecided, so under
+// concurrency the answer is only a hint.
 func (v *Inventory) CanTake(q *Request) bool {
 	var room [MaxLines]sessionSum
 	var res Result

@@ -11,7 +11,7 @@ func (v *Inventory) Confirm(row uint32, now int64, reference string, w *Wait) Re
 		found := v.decided(row, now, w)
 		if found.State != Held {
 			res := v.tooLate(found, Confirmed)
-			if res.Verdict == AlreadyDone && reference != "" && reference != v.Reference(found.Row) {
+			if res.Verdict == AlreadyDone && reference != "" && reference != v.texts.Text(v.details.At(found.Row).reference) {
 				res.Verdict = WasConfirmed
 			}
 			return res
@@ -25,7 +25,7 @@ func (v *Inventory) Confirm(row uint32, now int64, reference string, w *Wait) Re
 }
 
 // decided returns the row that has the reservation now, once its state is decided: Held only while its time is not over
-// at now. The state is pending when another caller's step stays undecided too long, and void when nothing has the id.
+// at now. The state is pending when another caller's step stays undecided too long, and void when no row has the id.
 func (v *Inventory) decided(row uint32, now int64, w *Wait) Decided {
 	for {
 		if row = v.current(row); row == 0 {
@@ -44,7 +44,7 @@ func (v *Inventory) decided(row uint32, now int64, w *Wait) Decided {
 			if found := (Decided{row, Expired}); v.stands(found) {
 				return found
 			}
-		case void, superseded: // since current has looked
+		case void, superseded: // it passed its id on after current read its state
 		default:
 			if !v.backOff(w) {
 				return Decided{row, pending}
@@ -85,11 +85,8 @@ func (v *Inventory) tooLate(found Decided, wanted State) Result {
 	default:
 		return Result{Verdict: NotFound}
 	}
-	return Result{Verdict: verdict, Row: found.Row, Seq: v.Awaited(found)}
+	return Result{Verdict: verdict, Row: found.Row, Seq: v.details.At(found.Row).seq.Load()}
 }
-
-// Awaited returns the outcome that must be durable before the reservation may be shown in that state (I5).
-func (v *Inventory) Awaited(found Decided) (seq uint64) { return v.details.At(found.Row).seq.Load() }
 
 // confirm completes a confirmation that is decided. The reference is stored only now, so a caller that lost the race
 // has stored nothing, and the texts have room for one reference of each reservation (see New).
@@ -105,10 +102,6 @@ func (v *Inventory) confirm(r *reservation, row uint32, now int64, reference str
 	r.state.Store(uint32(Confirmed))
 	return Result{Verdict: Done, Row: row, Seq: seq}
 }
-
-// Reference returns the reference with which a reservation was confirmed; "" for none. The caller has seen it
-// confirmed. It shares the inventory's memory, which never changes.
-func (v *Inventory) Reference(row uint32) string { return v.texts.Text(v.details.At(row).reference) }
 
 // Release gives a held reservation's tickets back. One whose time is over at now (ms) expires instead. The caller has
 // waited as w says; w may be nil.

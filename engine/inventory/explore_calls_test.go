@@ -293,8 +293,10 @@ func (e *explorer) ledger(op do) string {
 	if row == 0 {
 		return "[]"
 	}
+	before := e.v.placed.top.Peek() >> 32
 	rows, ok := e.v.Ledger(row, nil, nil)
 	e.must(ok, "no ledger")
+	e.ledgers = append(e.ledgers, shownLedger{account: op.name, rows: rows, before: before, placed: e.v.Placed()})
 	var all []string
 	var s Snapshot
 	for _, l := range rows {

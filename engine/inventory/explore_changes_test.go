@@ -9,7 +9,8 @@ import (
 )
 
 // The calls that can race on one reservation, "x".
-var exploredCalls = []string{"confirm", "release", "expire", "extend", "reduce", "return", "replace", "again", "reserve"}
+var exploredCalls = []string{"confirm", "release", "expire", "extend", "reduce", "return", "replace", "again",
+	"reserve"}
 
 // exploredStarts are the states in which "x" may be before two calls race on it, and what leads to them.
 var exploredStarts = map[string][]string{"held": nil, "confirmed": {"confirm"}, "expired": {"expire"},

@@ -76,16 +76,55 @@ func (all entries) put(now entry) entries {
 // limit, and every record follows from those before it. It returns what all of them say.
 func (e *explorer) legalPrefixes() (known entries) {
 	known = e.known[:0]
+	e.explain(known, 0)
 	for i := range e.journal {
 		record := &e.journal[i]
-		e.must(e.follows(known, record), "I6, I3, I9: record %d of %v: %s after %v", i+1, e.order, content(&record.was), known)
+		e.must(e.follows(known, record), "I6, I3, I9: record %d of %v: %s after %v", i+1, e.order, content(&record.was),
+			known)
 		known = known.apply(e.v, record, uint64(i+1))
 		for n := range known {
 			e.legal(known, &known[n], i+1)
 		}
+		e.explain(known, uint64(i+1))
+	}
+	for _, l := range e.ledgers {
+		e.must(l.explained, "I5: a caller saw the ledger %v of %s but awaits only record %d of %v", l.rows, l.account,
+			l.placed, e.order)
 	}
 	e.known = known
 	return known
+}
+
+// shownLedger is a ledger that a caller saw, with the sequence that must be durable first: that of all that was placed,
+// since what is missing reveals an outcome too.
+type shownLedger struct {
+	account   string
+	rows      []Decided
+	before    uint64 // what was placed when the call began
+	placed    uint64
+	explained bool
+}
+
+// explain notes which ledgers are what a prefix of the journal says. The prefix has all that the call may not miss, and
+// no more than what is durable before the ledger is shown.
+func (e *explorer) explain(known entries, prefix uint64) {
+	for i := range e.ledgers {
+		l := &e.ledgers[i]
+		if l.explained || prefix < l.before || prefix > l.placed {
+			continue
+		}
+		counting, found := 0, 0
+		for n := range known {
+			k := &known[n]
+			if k.Account == l.account && (k.State == Held || k.State == Confirmed) {
+				counting++
+				if slices.Contains(l.rows, Decided{k.row, k.State}) {
+					found++
+				}
+			}
+		}
+		l.explained = counting == len(l.rows) && found == counting
+	}
 }
 
 // apply adds a record. That of a replace is about two ids, each of which is judged for itself.
@@ -188,8 +227,9 @@ func (e *explorer) finished(known entries) {
 		taken, gone, withheld := known.units(uint32(i))
 		e.must(unsettled == 0, "I7: %d units of pool %d stay unsettled", unsettled, i)
 		e.must(int(available) == int(units)-taken && int(p.sold.Load()-p.returned.Load()) == gone &&
-			int(p.withheld.Load()) == withheld, "I6: pool %d has %d available, %d sold, %d returned, %d withheld; the journal %v",
-			i, available, p.sold.Load(), p.returned.Load(), p.withheld.Load(), known)
+			int(p.withheld.Load()) == withheld,
+			"I6: pool %d has %d available, %d sold, %d returned, %d withheld; the journal %v", i,
+			available, p.sold.Load(), p.returned.Load(), p.withheld.Load(), known)
 	}
 	e.stock()
 	exact := e.count().Exact
@@ -228,8 +268,8 @@ func (e *explorer) finishedRows() {
 	for row := uint32(1); row < e.v.Rows(); row++ {
 		state, d := State(e.v.reservations.At(row).state.Load()), e.v.details.At(row)
 		seq, _ := unpackLogged(last[row])
-		e.must(state == void && seq == 0 || state == Held || state == Confirmed || state == superseded || state.dead() && seq > 0,
-			"row %d stays in state %d", row, state)
+		decided := state == Held || state == Confirmed || state.dead() && state != void
+		e.must(state == void && seq == 0 || decided && seq > 0, "row %d stays in state %d", row, state)
 		e.must(d.logged.Load() == last[row] && d.seq.Load() == seq,
 			"I5: row %d in state %d has sequence %d, logged %#x; by the journal %d and %#x", row, state, d.seq.Load(),
 			d.logged.Load(), seq, last[row])

@@ -56,6 +56,7 @@ type explorer struct {
 	journal   []logged
 	awaited   []awaited
 
+	ledgers     []shownLedger
 	checkpoints []checkpoint
 	census      *Census
 	known       entries   // room
@@ -251,7 +252,7 @@ func (e *explorer) schedule() {
 	clear(e.writes)
 	e.at, e.clock, e.completed, e.idle = 0, 0, 0, 0
 	e.history, e.order, e.awaited, e.callers, e.found = nil, nil, nil, nil, nil
-	e.journal, e.checkpoints = e.journal[:0], nil
+	e.journal, e.checkpoints, e.ledgers = e.journal[:0], nil, e.ledgers[:0]
 	for _, op := range e.before {
 		e.history = append(e.history, answered{op, e.clock + 1, e.clock + 2, e.do(op)})
 		e.clock += 2
@@ -264,7 +265,7 @@ func (e *explorer) schedule() {
 			c.stop()
 		}
 	}()
-	preemptions := 0
+	preemptions, began := 0, e.steps
 	defer func() { e.most = max(e.most, preemptions) }()
 	var last *coroutine
 	for {
@@ -296,6 +297,7 @@ func (e *explorer) schedule() {
 		}
 		last = able[pick]
 		e.step(last)
+		e.must(e.steps < began+10_000, "a caller looks forever")
 	}
 	e.judge()
 }

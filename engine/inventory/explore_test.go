@@ -40,6 +40,34 @@ import (
 //	giveAllBack: setSequence after the state        confirm, release and expiry (I5)
 //	Drain: last = v.Placed() after the swap         the drainer beside pushes (I5)
 //
+//	supersede, expire: Store instead of CAS         replace beside confirm; extend beside the sweep (I3)
+//	supersede: CAS also from expiring or expired    extend beside the sweep (I3)
+//	confirmAgain: Store instead of CAS              two again, with room for both (I3)
+//	stands: without the successor                   an again that fails by race, beside another (I7)
+//	supersede: give back before place               the last four become three (I6)
+//	supersede: without mark, or mark after place    what a reduce frees, bought in turn (I7)
+//	takeInPlace: one line taken as settled          replace beside release and a buyer (I7)
+//	takeInPlace: caps and limits with both rows     the last four become three (I7)
+//	takeInPlace: the old row left out twice         replace beside what its account buys; at a session limit (I6)
+//	refusedInPlace: without stands                  a replace that is refused, beside release (I7)
+//	supersede: the old row's state before the new's reduce of what is confirmed beside the census
+//	supersede: successor after the state            reduce beside confirm and a buyer
+//	supersede: setSequence after the state          the last four become three; replace beside confirm (I5)
+//	supersede: no sequence for the old row          the last four become three (I5)
+//	supersede: returned after giveBack              reduce of what is confirmed beside a reader of the stock (I1)
+//	supersede: returned or withheld not added       return of what is confirmed (I6)
+//	confirmAgain: sold not added, or after state    again beside a buyer; again beside the census (I6, I1)
+//	State.undecided: without yielding               replace at the cap (I7)
+//	State.counts: without yielding                  return of what is confirmed beside a reader (I5)
+//	push: Store instead of CAS                      two reduce, and one confirms (I2)
+//	State.dead: with yielding                       replace at the cap (I6)
+//	stateAfter: what changed is expired             reduce beside confirm and a buyer (I6)
+//	follow: a void row without a successor is found replace beside confirm
+//
+// Nothing fails when foresee does not look whether the old row stands, since refusedInPlace does; when log notes the
+// old row first, since a record that is not covered by drained is replayed; or when withheld is counted after the
+// state, since Stock may count what is being returned as sold.
+//
 // walk may unlink by a plain Store and nothing fails: at worst that links a dead reservation again, for later walks to
 // unlink.
 func TestExplore(t *testing.T) {

@@ -26,7 +26,9 @@ type Config struct {
 	Sessions []SessionConfig
 	Caps     []int // by programme: tickets an account may hold or have confirmed
 
-	MaxReservations int // default 1<<25; each takes 128 bytes once it is used, and its reference once it is confirmed
+	// MaxReservations is the number of rows: one for each reservation, and one for each change of one. Default 1<<25. Each
+	// takes 128 bytes once it is used, and its reference once it is confirmed.
+	MaxReservations int
 	MaxAccounts     int // default 1<<24; each takes 64 bytes, and as many again if its name is longer than 55
 	MaxNotes        int // default 1<<24; each takes 16 bytes
 	ExpectAccounts  int // initial size of the indexes, which grow by themselves
@@ -156,9 +158,9 @@ type Stock struct {
 // Stock reads a pool. Units whose reservation is being confirmed or returned may still count as held or as sold.
 func (v *Inventory) Stock(poolIndex int) Stock {
 	p := &v.stock[poolIndex]
-	// In this order, nothing comes out negative. Units leave available before they are sold, and are returned before they
-	// are available again. So sold − returned is at most what was gone when the word was read. It may lag so far behind
-	// that less is gone than was withheld before.
+	// In this order, no result is negative. Units leave available before they are sold, and are returned before they are
+	// available again. So sold − returned is at most what was gone when the word was read. It may lag so much that it is
+	// less than what was withheld before.
 	withheld := int(p.withheld.Load())
 	sold := int(p.sold.Load())
 	available, _ := unpackPool(p.word.Load())

@@ -16,8 +16,8 @@ import "github.com/seathold/seathold/engine/inventory/internal/table"
 // Neither half is ever negative (I1). Units leave available only by take, which checks. Units leave unsettled only by
 // settle and giveBack, each called by the caller that marked them before.
 //
-// Three counters say what became of units that are not available. They only grow, each after the record of the outcome
-// has its place, and returned before the units are available again. What is neither available nor gone is held.
+// Three counters record what became of units that are not available. They only grow, each after the record of the
+// outcome has its place, and returned before the units are available again. What is neither available nor gone is held.
 type pool struct {
 	word     table.Word64
 	sold     table.Word64 // units that were ever confirmed

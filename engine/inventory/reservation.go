@@ -17,7 +17,7 @@ const (
 	MaxQuantity = 1<<12 - 1 // of one line; the most that a packed line holds
 	MaxPools    = 1 << 20
 
-	MaxReference = 64 // bytes of the reference of a confirmation
+	MaxReference = 64 // bytes of the reference of a confirmation or a return
 )
 
 const inlineLines = 4 // so that a pack of three needs no second cache line
@@ -71,7 +71,7 @@ func (s State) dead() bool { return s >= Released }
 // Flags of a reservation, beside those of its caller, which has the first two.
 const (
 	FlagReplaces = 1 << (iota + 2) // it took the place of another one
-	FlagExtended                   // its time was moved
+	FlagExtended                   // its end was moved
 	FlagReduced                    // it keeps less than was reserved
 	FlagWithheld                   // it was returned, and its tickets are not for sale again
 )
@@ -81,7 +81,7 @@ type Origin uint8
 
 const (
 	OriginReserve    Origin = iota
-	OriginExtend            // another time, the same lines
+	OriginExtend            // another end, the same lines
 	OriginReduce            // fewer tickets of a held reservation
 	OriginReduceSold        // fewer tickets of a confirmed one
 	OriginReplace           // in the place of a held reservation with another id
@@ -95,7 +95,7 @@ const (
 type reservation struct {
 	id        ID
 	expires   int64        // ms since 1970 on the sale clock
-	state     table.Word32 // a State, which says who writes it
+	state     table.Word32 // a State; see there for who writes it
 	account   uint32       // row
 	next      table.Word32 // the account's previous reservation; its caller's until it is in the ledger, then walks'
 	more      uint32       // row in overflows of the lines beyond inlineLines; 0 for none
@@ -119,9 +119,9 @@ type detail struct {
 	reference table.Ref    // of a confirmation or return, likewise
 	seq       table.Word64 // of the outcome placed last; its caller sets it before the state that shows the outcome
 	logged    table.Word64 // what was drained last; only the drainer writes it. See packLogged
-	below     [2]uint32    // links of the stack for Took and Ended; written by the caller that places it, until the push
+	below     [2]uint32    // links of the stack for Took and Ended; written by the caller that places each, until its push
 	successor table.Word32 // the row that has the id after it; see current
-	old       table.Word32 // the row that this one follows, 0 for none. Written before the row is published; see log
+	old       table.Word32 // the row that this one follows, 0 for none. Written before the row is published, and by log
 }
 
 // The word logged packs the sequence of the last outcome drained and the state that it led to. 0 is none. The drainer

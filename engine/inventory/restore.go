@@ -187,14 +187,15 @@ func (v *Inventory) retake(old uint32, was State, now *reservation, state State)
 	return nil
 }
 
-// countRow adds what a row takes in a state to the stock, times sign.
+// countRow adds what a row takes in a state to the stock, times sign. Units leave available before they are gone, and
+// are no longer gone before they are available again: see Stock.
 func (v *Inventory) countRow(r *reservation, state State, sign int64) {
 	taken, gone, withheld := r.takes(state)
 	for i := range int(r.count) {
 		l := v.lineAt(r, i)
 		p, q := &v.stock[l.Pool], uint64(sign*int64(l.Quantity))
 		if taken && sign > 0 {
-			p.word.Add(-q << 32) // before it is gone, and a row that yields is gone no more before: see Stock
+			p.word.Add(-q << 32)
 		}
 		switch {
 		case gone && sign > 0:
@@ -211,11 +212,11 @@ func (v *Inventory) countRow(r *reservation, state State, sign int64) {
 	}
 }
 
-// takes reports whether a row in a decided state has units: at all, as gone, as withheld.
+// takes reports whether a row in the state has all of its units, whether they are gone, and whether they are withheld.
 func (r *reservation) takes(s State) (taken, gone, withheld bool) {
 	withheld = s == Returned && r.flags&FlagWithheld != 0
 	gone = s == Confirmed || withheld
-	return gone || s == Held, gone, withheld
+	return gone || s == Held || s == confirming, gone, withheld
 }
 
 // restored sets the state of a row, and the sequence of the outcome that led to it.

@@ -16,7 +16,7 @@ func TestReadersOfRestoredChanges(t *testing.T) {
 	o := Restored{Request: &Request{Account: "ann", Lines: []Line{{0, 4}}, Expires: 1}, State: Held, Seq: 1}
 	require.NoError(t, v.RestoreTaken(o))
 	require.NoError(t, v.CountStock())
-	done := make(chan struct{})
+	done, looks := make(chan struct{}), 0
 	var reader sync.WaitGroup
 	reader.Go(func() {
 		for {
@@ -30,6 +30,7 @@ func TestReadersOfRestoredChanges(t *testing.T) {
 				t.Errorf("%d reservations", len(ledger))
 				return
 			}
+			looks++
 		}
 	})
 	for range 30_000 {
@@ -44,6 +45,7 @@ func TestReadersOfRestoredChanges(t *testing.T) {
 	}
 	close(done)
 	reader.Wait()
+	require.Positive(t, looks)
 	require.Equal(t, Stock{Held: 4}, v.Stock(0))
 }
 

@@ -156,7 +156,7 @@ func (v *Inventory) log(o Outcome, seq uint64) {
 	was.logged.Store(packLogged(seq, superseded))
 	// The old row's record is drained, so only Replaced follows its link. It leads past the rows of the same id, or each
 	// record of a hold that is extended often would take longer than the one before.
-	if before := was.old.Load(); before != 0 && v.reservations.At(before).id == r.id {
+	if before := was.old.Load(); r.flags&FlagReplaces != 0 && before != 0 && v.reservations.At(before).id == r.id {
 		was.old.Store(v.details.At(before).old.Load())
 	}
 }

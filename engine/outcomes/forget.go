@@ -65,9 +65,9 @@ type hold struct {
 // has reports whether the outcome of a record is in the hold already.
 func (h *hold) has(seq uint64) bool { return h.Seq != 0 && seq != 0 && seq <= h.Seq }
 
-// passes reports whether the reservation of the record gets no row, or not yet. What the record makes of a reservation
-// of the past replaces it. If no outcome can, the reservation is restored as held, so that the inventory refuses the
-// record.
+// passes reports whether the reservation of the record gets no row, or not yet. The record replaces what is known of a
+// reservation of the past. If the record is no change of a held reservation, the known one is restored as held, so that
+// the inventory refuses the record.
 func (p *Replay) passes(r *record.Record) (passed bool, err error) {
 	id := r.Request.ID
 	if known, ok := p.past.held[id]; ok {
@@ -110,8 +110,8 @@ func changesHold(r *record.Record) bool {
 	return false
 }
 
-// ends reports whether the outcome ends a reservation of the past that thereby is forgotten. One that was confirmed is
-// restored as held, and the outcome applies to it as to any other.
+// ends reports whether the outcome ends a reservation of the past, which is thereby forgotten. One that was confirmed
+// is restored as held, and the outcome applies to it as to any other.
 func (p *Replay) ends(o inventory.Restored) (forgotten bool, err error) {
 	held, ok := p.past.held[o.Request.ID]
 	if !ok {

@@ -75,8 +75,8 @@ func (m *Model) kept(r *reservation, l Line) Refusal {
 	return Refusal{}
 }
 
-// packKept refuses to take its shape from a pack: it keeps all its sessions, and as many tickets for each if it had as
-// many for each.
+// packKept refuses a reduction that breaks a pack: a pack keeps all its sessions, and equal quantities of them if they
+// were equal.
 func (m *Model) packKept(r *reservation, kept []Line) Refusal {
 	i, _ := m.rules.Sale.PhaseByID(r.Phase)
 	if m.rules.Sale.Phases[i].Kind != catalog.Pack {
@@ -89,7 +89,7 @@ func (m *Model) packKept(r *reservation, kept []Line) Refusal {
 	return Refusal{}
 }
 
-// evenly reports whether the lines have as many tickets for each of their sessions.
+// evenly reports whether the lines have equally many tickets for each of their sessions.
 func evenly(lines []Line) bool {
 	of := func(session string) int { return ticketsOf(lines, func(l Line) bool { return l.Session == session }) }
 	return !slices.ContainsFunc(lines, func(l Line) bool { return of(l.Session) != of(lines[0].Session) })
@@ -101,9 +101,19 @@ func quantityOf(lines []Line, session, category string) int {
 }
 
 // judgeAgain applies the rules of a new reservation to the present lines of an expired one. It may get another phase,
-// unless its request named one.
+// if its own does not sell them now and its request did not name it.
 func (m *Model) judgeAgain(r *reservation, at time.Time) (*catalog.Phase, []Refusal) {
-	return m.judge(Operation{At: at, Account: r.Account, Phase: r.phaseGiven, Lines: r.Lines})
+	op := Operation{At: at, Account: r.Account, Phase: r.Phase, Lines: r.Lines}
+	phase, refused := m.judge(op)
+	if r.phaseGiven != "" || len(refused) == 0 {
+		return phase, refused
+	}
+	switch refused[0].Code {
+	case "session_limit_exceeded", "account_cap_exceeded", "sold_out": // the phase would sell them
+		return phase, refused
+	}
+	op.Phase = ""
+	return m.judge(op)
 }
 
 // takeAgain takes the lines of an expired reservation once more and sells them.

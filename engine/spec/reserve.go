@@ -20,7 +20,7 @@ const (
 )
 
 // reserve applies the rules in the order of the contract and reports the first violation. A repeated id is answered
-// before any rule of the sale is applied. Of a replacement everything is judged as if the other one were already gone.
+// before any rule of the sale is applied. A replacement is judged as if the other reservation were already gone.
 func (m *Model) reserve(op Operation) Answer {
 	if r := shape(op); r.Code != "" {
 		return Answer{Refusal: r}
@@ -123,7 +123,7 @@ func (m *Model) repeat(op Operation) Answer {
 }
 
 // sameContent reports whether the request may be the one that made the reservation. What the present reservation no
-// longer tells of it is not compared: the duration of a hold that was extended, and what a reduction has removed.
+// longer has is not compared: the duration of a hold that was extended, and what a reduction has removed.
 func (m *Model) sameContent(r *reservation, op Operation) bool {
 	if r.Account != op.Account || r.phaseGiven != op.Phase || r.replaces != op.Replaces {
 		return false

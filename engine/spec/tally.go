@@ -17,7 +17,7 @@ type answers struct{ succeeded, repeated, refused int }
 // changes are the calls that change a reservation after it was made, and do not merely end a hold.
 var changes = []string{"extend", "reduce", "return", "replace", "again"}
 
-// Add counts an answer. Answers that do not tell what happened are not counted.
+// Add counts an answer. Answers that do not show the outcome are not counted.
 func (t *Tally) Add(op Operation, a Answer) {
 	if a.Code == Overloaded || a.Code == Unknown {
 		return

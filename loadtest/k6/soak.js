@@ -1,4 +1,4 @@
-// A mix of all calls at a steady rate, for the number of hours in HOURS. Watch memory, the journal's checkpoints and
+// A mix of all calls but confirm again, at a steady rate, for the number of hours in HOURS. Watch memory, the journal's checkpoints and
 // the tail latency; they should be the same at the end as at the beginning.
 import { check, sleep } from 'k6';
 import exec from 'k6/execution';

@@ -15,7 +15,7 @@ const (
 
 // Calls measures each call of the core by itself, on reservations of two tickets in each of three pools. A round makes
 // a number of new ones, and passes over all of them with each call in turn: a call finds its reservation prefetched, as
-// in a batch, but in no near cache, as after minutes of a sale.
+// in a batch, but in no near cache, as if it had been made minutes before.
 type Calls struct {
 	inventory *inventory.Inventory
 	crowd     *Crowd

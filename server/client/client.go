@@ -37,7 +37,7 @@ func (c *Client) Reserve(ctx context.Context, r *Request) (held Reservation, err
 
 // Confirm sells what a reservation holds. The reference, such as a payment's, is kept with it; "" for none. Another
 // reference for a confirmed reservation is refused with reservation_confirmed, whose fact reference is the one kept. An
-// expired reservation is refused with reservation_expired, whose fact can_take_again says whether ConfirmAgain would
+// expired reservation is refused with reservation_expired, whose fact can_take_again is true if ConfirmAgain would
 // succeed at that moment.
 func (c *Client) Confirm(ctx context.Context, id, reference string) (sold Reservation, err error) {
 	return c.change(ctx, id, "confirm", confirmation{reference, false})
@@ -62,7 +62,7 @@ func (c *Client) Extend(ctx context.Context, id string, expiresAt time.Time) (he
 }
 
 // Reduce makes a reservation, held or confirmed, keep only these lines. The other tickets are on sale again. More than
-// it has is refused with not_a_reduction, and what breaks a pack with pack_shape.
+// it has is refused with not_a_reduction, and lines that break a pack with pack_shape.
 func (c *Client) Reduce(ctx context.Context, id string, keep []Line) (reduced Reservation, err error) {
 	return c.change(ctx, id, "reduce", reduction{keep})
 }

@@ -66,7 +66,7 @@ func effectTime(c spec.Call, found spec.Reservation, end time.Time) (at time.Tim
 	within := func(t time.Time) bool { return !t.Before(c.At) && !t.After(end) }
 	switch c.Kind {
 	case spec.Reserve:
-		same := found.ID != "" && found.Account == c.Account && amongst(found.Lines, c.Lines) &&
+		same := found.ID != "" && found.Account == c.Account && mayKeep(c.Lines, found.Lines) &&
 			(c.Phase == "" || c.Phase == found.Phase)
 		return found.CreatedAt, same && within(found.CreatedAt)
 	case spec.Confirm:
@@ -77,15 +77,15 @@ func effectTime(c spec.Call, found spec.Reservation, end time.Time) (at time.Tim
 	case spec.Return:
 		return c.At, found.State == "returned" && (c.Reference == "" || c.Reference == found.Reference)
 	case spec.Reduce:
-		return c.At, amongst(found.Lines, c.Lines)
+		return c.At, mayKeep(c.Lines, found.Lines)
 	}
 	return c.At, found.ID != ""
 }
 
-// amongst reports whether the lines, of which there is one at least, can be what a reduction leaves of the others.
-func amongst(lines, of []spec.Line) bool {
-	return len(lines) > 0 && !slices.ContainsFunc(lines, func(l spec.Line) bool {
-		return !slices.ContainsFunc(of, func(o spec.Line) bool {
+// mayKeep reports whether a reservation with the lines may have been reduced to those that are kept: one at least.
+func mayKeep(lines, kept []spec.Line) bool {
+	return len(kept) > 0 && !slices.ContainsFunc(kept, func(l spec.Line) bool {
+		return !slices.ContainsFunc(lines, func(o spec.Line) bool {
 			return o.Session == l.Session && o.Category == l.Category && o.Quantity >= l.Quantity
 		})
 	})

@@ -127,9 +127,8 @@ func (c *Caller) DrawRead() []spec.Operation {
 }
 
 // Call sends operations to the server and records their answers. led, if not nil, reports afterwards whether the server
-// was certainly the leader throughout. If it was not, its state may be stale, and reads, refusals and repeats of a
-// reserve are not recorded. An answer that this call confirmed, released or held something can only be a leader's, and
-// is always recorded.
+// was certainly the leader throughout. If it was not, its state may be stale, and only what no stale state can show is
+// recorded (see trust).
 func (c *Caller) Call(address string, ops []spec.Operation, led func() bool) Reply {
 	h := c.history
 	at, began := spec.Instant(h.clock()), h.ticks.Add(1)
@@ -192,10 +191,10 @@ func reads(op spec.Operation) bool {
 	return op.Kind == spec.ReadReservation || op.Kind == spec.ReadAccount
 }
 
-// trust returns what is known from the answer of a server that perhaps did not lead, and whether it is anything. Only a
-// leader acknowledges an outcome, but a server that was deposed may answer from its last state, and answers a repeat
-// without the journal. So reads, refusals and repeats are not recorded. What was released or returned stays so with the
-// same body. Whether an extend or a reduce was a repeat cannot be seen: it counts as a call without an answer.
+// trust returns what an answer shows whose server may not have led, and false if it shows nothing. Only a leader
+// acknowledges an outcome. But a deposed server may answer from its last state, and answers a repeat without the
+// journal. So reads, refusals and repeats are not recorded. A repeat of a release or a return is: the reservation stays
+// as it is. An extend or a reduce does not show whether it was a repeat, so it is recorded as a call without an answer.
 func (h *History) trust(op spec.Operation, a spec.Answer) (spec.Answer, bool) {
 	switch {
 	case a.Code == spec.Unknown:

@@ -121,7 +121,7 @@ func (x *Index) Insert(hash, row uint32, population uint64, eq func(row uint32) 
 	}
 }
 
-// Put enters the entry in this table and returns 0, or returns the row that has its key already. Not ok means that
+// put enters the entry in this table and returns 0, or returns the row that has its key already. Not ok means that
 // the key belongs in the next table.
 func (t *table) put(entry uint64, eq func(row uint32) bool) (found uint32, ok bool) {
 	hash := uint32(entry >> 32)

@@ -106,7 +106,7 @@ func (s *Slab[T]) At(i uint32) *T {
 	return &s.chunks[i>>ChunkBits].Load()[i&chunkMask]
 }
 
-// Find returns the row, or nil if its claimer has not yet made its chunk. i is below end.
+// Find returns the row, or nil if its claimer has not yet made its chunk. i is below End.
 func (s *Slab[T]) Find(i uint32) *T {
 	if chunk := s.chunks[i>>ChunkBits].Load(); chunk != nil {
 		return &chunk[i&chunkMask]
