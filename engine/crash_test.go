@@ -26,6 +26,7 @@ type crashing struct {
 	cell    int
 	kept    *store
 	next    *memory // the journal of the life after the crash
+	dying   sync.Once
 	ticks   atomic.Int64
 	crashed atomic.Int64 // tick of the crash; no caller received a later answer
 	history []porcupine.Operation
@@ -136,10 +137,13 @@ func (c *crashing) dieAtGroup(n int, durable bool) {
 	}
 }
 
-// die begins the next life. From here on appends of this one have no effect.
+// die begins the next life. From here on appends of this one have no effect. When the calls are over, the writer may
+// still be at a group that no call awaits, and die at the same time: once is enough.
 func (c *crashing) die() {
-	c.next = c.kept.open()
-	c.crashed.Store(c.ticks.Add(1))
+	c.dying.Do(func() {
+		c.next = c.kept.open()
+		c.crashed.Store(c.ticks.Add(1))
+	})
 }
 
 // callers runs n concurrent callers and records their answers.

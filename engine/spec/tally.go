@@ -17,6 +17,9 @@ type answers struct{ succeeded, repeated, refused int }
 // changes are the calls that change a reservation after it was made, and do not merely end a hold.
 var changes = []string{"extend", "reduce", "return", "replace", "again"}
 
+// reads are the calls that change nothing.
+var reads = []string{ReadReservation.String(), ReadAccount.String(), ReadStock.String()}
+
 // Add counts an answer. Answers that do not show the outcome are not counted.
 func (t *Tally) Add(op Operation, a Answer) {
 	if a.Code == Overloaded || a.Code == Unknown {
@@ -55,10 +58,14 @@ func (t *Tally) Merge(o *Tally) {
 	}
 }
 
-// Share returns the part of all calls that change a reservation: extend, reduce, return, replace and again.
+// Share returns how many of the calls that write are one of extend, reduce, return, replace and again, as a part of 1.
+// Reads are left out: a history ends with some, however many writes came before.
 func (t *Tally) Share() float64 {
 	all, of := 0, 0
 	for name, n := range t.calls {
+		if slices.Contains(reads, name) {
+			continue
+		}
 		sum := n.succeeded + n.repeated + n.refused
 		all += sum
 		if slices.Contains(changes, name) {
