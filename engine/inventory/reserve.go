@@ -229,9 +229,7 @@ func (v *Inventory) reserve(q *Request, room []sessionSum) Result {
 	seq := v.place(Outcome{Kind: Took, Index: row}) // step 5
 	v.setSequence(row, seq)
 	if len(q.Lines) > 1 { // step 6
-		for _, l := range q.Lines {
-			v.stock[l.Pool].settle(l.Quantity)
-		}
+		v.settle(q.Lines)
 	}
 	r.state.Store(uint32(Held))
 	return Result{Verdict: Done, Row: row, Seq: seq}
