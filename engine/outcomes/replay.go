@@ -157,27 +157,7 @@ func (p *Replay) apply(seq uint64, b []byte) error {
 
 func restored(r *record.Record) inventory.Restored {
 	return inventory.Restored{Request: &r.Request, State: r.State, AtMs: r.AtMs, Reference: r.Reference, Seq: r.Seq,
-		Origin: originOf(r), ConfirmedMs: r.ConfirmedMs, Replaces: r.Replaces}
-}
-
-// originOf returns the change that the record is of; inventory.OriginReserve for others.
-func originOf(r *record.Record) inventory.Origin {
-	switch r.Kind {
-	case record.KindExtended:
-		return inventory.OriginExtend
-	case record.KindReduced:
-		if r.State == inventory.Confirmed {
-			return inventory.OriginReduceSold
-		}
-		return inventory.OriginReduce
-	case record.KindReplaced:
-		return inventory.OriginReplace
-	case record.KindTakenAgain:
-		return inventory.OriginAgain
-	case record.KindReturned:
-		return inventory.OriginReturn
-	}
-	return inventory.OriginReserve
+		Origin: r.Origin(), ConfirmedMs: r.ConfirmedMs, Replaces: r.Replaces}
 }
 
 // taken restores a new reservation, or the row of a checkpoint.

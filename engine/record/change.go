@@ -86,3 +86,14 @@ func (r *Record) consistent() bool {
 	}
 	return true
 }
+
+// Origin returns the change that the record is of; inventory.OriginReserve for others.
+func (r *Record) Origin() inventory.Origin {
+	for origin, kind := range changes {
+		sold := inventory.Origin(origin) == inventory.OriginReduceSold
+		if kind == r.Kind && (kind != KindReduced || sold == (r.State == inventory.Confirmed)) {
+			return inventory.Origin(origin)
+		}
+	}
+	return inventory.OriginReserve
+}

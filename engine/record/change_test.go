@@ -71,17 +71,6 @@ func goldenChanges(held *inventory.Snapshot) []named {
 	}
 }
 
-// originOf returns the origin of the row whose record r is.
-func originOf(r *Record) inventory.Origin {
-	for origin, kind := range changes {
-		sold := inventory.Origin(origin) == inventory.OriginReduceSold
-		if kind == r.Kind && (kind != KindReduced || sold == (r.State == inventory.Confirmed)) {
-			return inventory.Origin(origin)
-		}
-	}
-	return inventory.OriginReserve
-}
-
 // drawnChange is a reservation that some outcomes have led to, in any order that is possible, as the inventory shows
 // it.
 func drawnChange(t *rapid.T) inventory.Snapshot {

@@ -247,7 +247,7 @@ func encode(r *Record) []byte {
 	s := inventory.Snapshot{ID: r.Request.ID, Account: r.Request.Account, State: r.State, Phase: r.Request.Phase,
 		Flags: r.Request.Flags, Lines: r.Request.Lines, CreatedMs: r.Request.Created, ExpiresMs: r.Request.Expires,
 		AtMs: r.AtMs, Reference: r.Reference, Seq: r.Seq}
-	s.ConfirmedMs, s.Replaces, s.Origin = r.ConfirmedMs, r.Replaces, originOf(r)
+	s.ConfirmedMs, s.Replaces, s.Origin = r.ConfirmedMs, r.Replaces, r.Origin()
 	switch {
 	case r.Kind == KindTaken:
 		return AppendTaken(nil, &s)
