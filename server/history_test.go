@@ -203,7 +203,7 @@ func TestHistories(t *testing.T) {
 // TestHistoriesDetectWrongAnswers changes one answer in each of many correct histories: the check must detect it.
 func TestHistoriesDetectWrongAnswers(t *testing.T) {
 	noLeaks(t)
-	const cells, enough = 150, 4
+	const cells, enough = 300, 4
 	s := newStage(t, seeded(t), cells)
 	dir := t.TempDir()
 	open := func() journal.Backend { return must(embedded.Open(dir, embedded.Options{}))(t) }

@@ -207,9 +207,15 @@ func (h *crashes) sit() {
 	h.tally.Add(historytest.Judge(h.t, all, true))
 }
 
-// call makes the requests of one caller. After a call without an answer it retries in half of the cases.
+// call makes the requests of one caller. After a call without an answer it retries in half of the cases. In the middle
+// the caller waits until the holds of a second that it made at first have ended.
 func (h *crashes) call(c *historytest.Caller) {
-	for range crashRequests {
+	ended := time.NewTimer(time.Second)
+	defer ended.Stop()
+	for i := range crashRequests {
+		if i == crashRequests/2 {
+			<-ended.C
+		}
 		for ops := c.Draw(); ; {
 			h.begin()
 			reply := c.Call(h.door.enter(), ops, nil)

@@ -90,7 +90,8 @@ func (c Cell) drawChange(op *spec.Operation, r *rand.Rand, known map[string]stri
 	switch r.IntN(5) {
 	case 0:
 		op.Kind, op.ID = spec.Extend, c.id(idIn("held"))
-		ends := []time.Duration{time.Millisecond, 700 * time.Millisecond, time.Second, 20 * time.Minute, time.Hour}
+		ends := []time.Duration{time.Millisecond, 700 * time.Millisecond, time.Second, 20 * time.Minute, time.Hour,
+			2 * time.Hour} // longer than a hold may be
 		op.ExpiresAt = spec.Instant(now.Add(ends[r.IntN(len(ends))]))
 	case 1:
 		id := idIn("held", "confirmed")
