@@ -30,11 +30,16 @@ func (b *logBuffer) Write(p []byte) (int, error) {
 
 func (b *logBuffer) logger() *slog.Logger { return slog.New(slog.NewTextHandler(b, nil)) }
 
-// count returns how many lines contain the text.
-func (b *logBuffer) count(text string) (n int) {
+// String returns all lines so far.
+func (b *logBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for line := range strings.Lines(b.text.String()) {
+	return b.text.String()
+}
+
+// count returns how many lines contain the text.
+func (b *logBuffer) count(text string) (n int) {
+	for line := range strings.Lines(b.String()) {
 		if strings.Contains(line, text) {
 			n++
 		}
@@ -113,8 +118,8 @@ func TestGuaranteeLostWhileLeading(t *testing.T) {
 			require.NoError(t, j.Withheld())
 			require.Empty(t, j.Condition().Unsafe)
 			// A file that is new does not count before it has the data, which is another reason and another line.
-			require.Contains(t, []int{1, 2}, log.count(lostLine), log.text.String())
-			require.Equal(t, 1, log.count(restoredLine), log.text.String())
+			require.Contains(t, []int{1, 2}, log.count(lostLine), log.String())
+			require.Equal(t, 1, log.count(restoredLine), log.String())
 			require.NoError(t, j.Append(t.Context(), testGroup(11, 5)))
 			require.Len(t, contentsOf(t, Options{Address: s.URL()}).groups, 3)
 		})

@@ -23,7 +23,7 @@ func TestTroublesAreLoggedOnChange(t *testing.T) {
 	ts.now = func() time.Time { return now }
 	lines := func(failed, succeeded int) {
 		t.Helper()
-		require.Equal(t, []int{failed, succeeded}, []int{log.count(failedLine), log.count(succeededLine)}, log.text.String())
+		require.Equal(t, []int{failed, succeeded}, []int{log.count(failedLine), log.count(succeededLine)}, log.String())
 	}
 	refused, timeout := errors.New("refused"), error(timeoutError{})
 	ts.succeeded(0)
@@ -93,8 +93,8 @@ func TestTroubleIsVisible(t *testing.T) {
 			do(t, s, c.end...)
 			require.NoError(t, <-waiting.done)
 			require.NoError(t, j.Condition().Retrying)
-			require.Equal(t, []int{1, 1}, []int{log.count(failedLine), log.count(succeededLine)}, log.text.String())
-			require.Equal(t, 1, log.count("kind="+name), log.text.String())
+			require.Equal(t, []int{1, 1}, []int{log.count(failedLine), log.count(succeededLine)}, log.String())
+			require.Equal(t, 1, log.count("kind="+name), log.String())
 		})
 	}
 }
@@ -109,7 +109,9 @@ func TestFailedBeatIsVisible(t *testing.T) {
 		func() error { return j.Beat(t.Context()) },
 		func() error { return j.Append(t.Context(), testGroup(1, 5)) },
 	} {
+		j.link.troubles.mu.Lock()
 		j.link.troubles.now = func() time.Time { return time.Now().Add(time.Duration(i) * time.Minute) }
+		j.link.troubles.mu.Unlock()
 		s.Kill()
 		require.NoError(t, j.Beat(t.Context()))
 		require.Error(t, j.Condition().Retrying)
@@ -117,7 +119,7 @@ func TestFailedBeatIsVisible(t *testing.T) {
 		require.NoError(t, recover())
 		require.NoError(t, j.Condition().Retrying)
 	}
-	require.Equal(t, []int{2, 2}, []int{log.count(failedLine), log.count(succeededLine)}, log.text.String())
+	require.Equal(t, []int{2, 2}, []int{log.count(failedLine), log.count(succeededLine)}, log.String())
 }
 
 // TestResentEntriesAreVisible requires a log line for the entries that Redis had lost, in appends and in beats.
@@ -130,11 +132,11 @@ func TestResentEntriesAreVisible(t *testing.T) {
 	require.NoError(t, j.link.client.FlushAll(t.Context()).Err())
 	require.NoError(t, j.Append(t.Context(), testGroup(6, 5)))
 	require.EqualValues(t, 2, j.Condition().Resent, "the claim and a group")
-	require.Equal(t, 1, log.count("lost entries"), log.text.String())
+	require.Equal(t, 1, log.count("lost entries"), log.String())
 	require.NoError(t, j.link.client.FlushAll(t.Context()).Err())
 	require.NoError(t, j.Beat(t.Context()))
 	require.EqualValues(t, 5, j.Condition().Resent, "the claim and two groups")
-	require.Equal(t, 2, log.count("lost entries"), log.text.String())
+	require.Equal(t, 2, log.count("lost entries"), log.String())
 }
 
 // TestCallsAtTheStartEnd requires that the calls of a start are retried until their time is over, and end at once when
@@ -174,5 +176,5 @@ func TestTroubleOfFollower(t *testing.T) {
 	require.NoError(t, leader.Append(t.Context(), testGroup(6, 5)))
 	until(t, "it follows again", func() bool { return f.journal.Status().Last == 10 })
 	require.NoError(t, f.journal.Condition().Retrying)
-	require.Equal(t, []int{1, 1}, []int{log.count(failedLine), log.count(succeededLine)}, log.text.String())
+	require.Equal(t, []int{1, 1}, []int{log.count(failedLine), log.count(succeededLine)}, log.String())
 }
