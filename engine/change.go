@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/seathold/seathold/engine/catalog"
@@ -246,6 +247,7 @@ func (e *Engine) change(ctx context.Context, id ID, r *Reservation,
 	if err := e.admit(ctx, r); err != nil {
 		return 0, err
 	}
+	defer e.inventory.Begin(r.spread()).End()
 	row := e.inventory.Find(inventory.ID(id))
 	if row == 0 {
 		return 0, r.refuse(Refusal{Code: ReservationNotFound})
@@ -295,7 +297,7 @@ func (e *Engine) refuseState(found inventory.Decided, now int64, r *Reservation)
 	case Held:
 		return refused(r, Refusal{Code: ReservationHeld})
 	case Confirmed:
-		return refused(r, Refusal{Code: ReservationConfirmed, Reference: r.snapshot.Reference})
+		return refused(r, Refusal{Code: ReservationConfirmed, Reference: strings.Clone(r.snapshot.Reference)})
 	case Released:
 		return refused(r, Refusal{Code: ReservationReleased})
 	case Returned:

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/outcomes"
 )
 
@@ -103,35 +104,18 @@ const checkpointPause = 10 * time.Second
 
 const defaultCheckpointAfter = 1_000_000 // records
 
-// filling reports whether a table is three quarters full and has gained a sixteenth of its size since the last
-// checkpoint. A checkpoint then leaves out what is forgotten, so that the next start is quick and has room. It gives no
-// memory back before, so it is not repeated unless the table fills further: five times until it is full.
-func (e *Engine) filling() bool {
-	for i, f := range e.inventory.Fills() {
-		if 4*f.Used >= 3*f.Limit && f.Used-e.checkpointedFills[i].Used >= max(f.Limit/16, 1) {
-			return true
-		}
-	}
-	return false
-}
-
-// checkpointDue writes a checkpoint if enough records have followed the last one, or if a table is filling up.
+// checkpointDue writes a checkpoint if enough records have followed the last one.
 func (e *Engine) checkpointDue() {
 	due := uint64(e.o.CheckpointAfter)
 	if due == 0 {
-		due = uint64(max(defaultCheckpointAfter, 2*int(e.inventory.Rows())))
+		due = uint64(max(defaultCheckpointAfter, 2*e.inventory.Fills()[inventory.Reservations-1].Used))
 	}
 	writer := e.term.Load().writer
-	if writer.Err() != nil || writer.Durable()-e.checkpointedAt.Load() < due && !e.filling() ||
-		time.Now().Before(e.checkpointRetry) {
+	if writer.Err() != nil || writer.Durable()-e.checkpointedAt.Load() < due || time.Now().Before(e.checkpointRetry) {
 		return
 	}
-	fills := e.inventory.Fills()
 	_, err := e.Checkpoint(context.Background())
-	switch {
-	case err == nil:
-		e.checkpointedFills = fills
-	case writer.Failure() == nil && !errors.Is(err, context.Canceled):
+	if err != nil && writer.Failure() == nil && !errors.Is(err, context.Canceled) {
 		e.checkpointRetry = time.Now().Add(checkpointPause)
 		e.o.Log.Error("a checkpoint failed, and is tried again later", "error", err, "in", checkpointPause)
 	}

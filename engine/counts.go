@@ -72,7 +72,8 @@ type counts struct {
 	// unacknowledged counts outcomes whose callers stopped waiting for the journal. They are not counted under codeOK.
 	unacknowledged [calls]atomic.Uint64
 	// base is the number of reservations of each state when this engine began to lead.
-	base atomic.Pointer[map[State]uint64]
+	base    atomic.Pointer[map[State]uint64]
+	atFirst int // reservations that were known then
 }
 
 type countStripe struct {
@@ -137,9 +138,11 @@ func (c *counts) endBatch(ops []Op, decided time.Duration) {
 	}
 }
 
-func (c *counts) stripeOf(r *Reservation) *countStripe {
-	spread := uint64(uintptr(unsafe.Pointer(r))>>6) * 0x9e3779b97f4a7c15
-	return &c.stripes[spread>>32&uint64(len(c.stripes)-1)]
+func (c *counts) stripeOf(r *Reservation) *countStripe { return &c.stripes[int(r.spread())&(len(c.stripes)-1)] }
+
+// spread returns a number that differs between calls that run at a time.
+func (r *Reservation) spread() uint32 {
+	return uint32(uint64(uintptr(unsafe.Pointer(r))>>6) * 0x9e3779b97f4a7c15 >> 32)
 }
 
 func resultOf(r *Reservation, err error) int {

@@ -70,6 +70,7 @@ func (e *Engine) decideEnd(ctx context.Context, id ID, r *Reservation, to State,
 	if err := e.admit(ctx, r); err != nil {
 		return 0, err
 	}
+	defer e.inventory.Begin(r.spread()).End()
 	row := e.inventory.Find(inventory.ID(id))
 	if row == 0 {
 		return 0, r.refuse(Refusal{Code: ReservationNotFound})

@@ -41,9 +41,6 @@ type Engine struct {
 	checkpointLock sync.Mutex
 	checkpointedAt atomic.Uint64 // record at which the last complete checkpoint starts
 	checkpoints    checkpointCounts
-	// checkpointedFills is how full the tables were when checkpointDue began the last checkpoint; 0 before, since a replay
-	// may fill them with what a checkpoint leaves out. Only checkpointDue uses it.
-	checkpointedFills [3]inventory.Fill
 	// checkpointRetry is when a checkpoint may be tried after one has failed. Only checkpointDue uses it.
 	checkpointRetry time.Time
 	background      sync.WaitGroup
@@ -75,8 +72,8 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	e.conservation.census = v.NewCensus()
 	e.counts = newCounts(o.Timed)
 	e.ballots = e.newBallots()
-	e.memory = outcomes.Memory{Sale: e.sale, Inventory: v, Ballots: e.ballots, Forget: o.Forget, Now: e.nowMs,
-		Above: e.allowAbove}
+	e.memory = outcomes.Memory{Sale: e.sale, Inventory: v, Ballots: e.ballots, Reclaimer: v.NewReclaimer(),
+		Forget: o.Forget, Now: e.nowMs, Above: e.allowAbove}
 	e.standsBy(errFollowing, "")
 	switch {
 	case o.Durability == None:

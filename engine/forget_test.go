@@ -354,61 +354,27 @@ func (r randomBytes) Read(to []byte) (int, error) {
 	return len(to), nil
 }
 
-// A table that is three quarters full makes a checkpoint due, once. It is not repeated every second, but only after
-// the table has gained another sixteenth.
-func TestCheckpointOfAFillingTable(t *testing.T) {
+// However often a hold is changed, its former rows make room for the next ones, while the sale runs and in a replay.
+func TestChangesMakeRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, _ := forgetful(t)
-		const room = 1600
-		s.options.MaxReservations, s.options.CheckpointAfter = room, 0
-		require.NoError(t, s.start())
-		t.Cleanup(func() { require.NoError(t, s.e.Close()) })
-		made := 0
-		checkpoints := func(upTo int) uint64 {
-			var r engine.Reservation
-			for ; made < upTo; made++ {
-				require.NoError(t, s.e.Reserve(t.Context(), &engine.Request{Account: fmt.Sprint("a", made),
-					Lines: lines("S0/A", 1)}, &r))
-			}
-			time.Sleep(time.Minute)
-			synctest.Wait()
-			return s.e.Stats().Journal.Checkpoints
-		}
-		require.Zero(t, checkpoints(room/4*3-1))
-		require.EqualValues(t, 1, checkpoints(room/4*3))
-		require.EqualValues(t, 1, checkpoints(room/4*3+room/16-1))
-		require.EqualValues(t, 2, checkpoints(room/4*3+room/16))
-		require.EqualValues(t, 3, checkpoints(room))
-		require.EqualValues(t, 3, checkpoints(room))
-	})
-}
-
-// A replay may fill a table with what a checkpoint leaves out, such as what a hold was before its changes. The next
-// checkpoint is due at once then, or no start would ever have room.
-func TestCheckpointAfterAReplayThatFillsATable(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, _ := forgetful(t)
+		s, kept := forgetful(t)
 		const room = 100
-		s.options.MaxReservations, s.options.CheckpointAfter = room, 0
+		s.options.MaxReservations, s.options.CheckpointAfter = room, -1
 		require.NoError(t, s.start())
-		t.Cleanup(func() { require.NoError(t, s.e.Close()) })
 		var r engine.Reservation
 		require.NoError(t, s.e.Reserve(t.Context(), &engine.Request{Account: "ann", Lines: lines("S0/A", 1)}, &r))
-		extend := func(n int) error {
-			return s.e.Extend(t.Context(), r.ID, r.CreatedAt.Add(time.Duration(n)*time.Second), &r)
+		for n := 1; n <= 20*room; n++ {
+			require.NoError(t, s.e.Extend(t.Context(), r.ID, r.CreatedAt.Add(time.Duration(n)*time.Second), &r))
+			if n%(room/2) == 0 {
+				time.Sleep(time.Second)
+			}
 		}
-		for n := 1; n < room; n++ { // before the first look at the tables
-			require.NoError(t, extend(n))
-		}
-		require.Equal(t, engine.Full, codeOf(t, extend(room)))
-		require.NoError(t, s.Restart())
-		require.Equal(t, engine.Full, codeOf(t, extend(room)))
-		time.Sleep(time.Minute)
 		synctest.Wait()
-		require.EqualValues(t, 1, s.e.Stats().Journal.Checkpoints)
+		require.Less(t, s.e.Stats().Tables[0].Used, room)
 		require.NoError(t, s.Restart())
 		require.Equal(t, 1, s.e.Stats().Tables[0].Used)
-		require.NoError(t, extend(room))
+		require.NoError(t, s.e.Close())
+		verify(t, kept.open(), s.options.Sale)
 	})
 }
 
@@ -439,24 +405,48 @@ func TestStandbyForgets(t *testing.T) {
 	})
 }
 
-// A standby whose tables are full stops following and says why. The engine that is opened in its place forgets, and
-// follows again.
+// A standby makes room while it follows: it forgets what its leader, which has more room, still knows.
+func TestStandbyMakesRoom(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		small := func(o *engine.Options) { o.Forget, o.MaxReservations = time.Hour, 4 }
+		a := c.leader("a")
+		b := c.standby("b", small)
+		for range 10 {
+			for range 3 {
+				a.sell()
+			}
+			time.Sleep(2 * time.Hour)
+			require.False(c, b.isDeposed())
+		}
+		last := a.sell()
+		time.Sleep(2 * beat)
+		require.Equal(c, "held", b.state(last))
+		require.Equal(c, "held", a.state(last))
+		a.close()
+		b.requireLeads()
+		b.close()
+		c.verify()
+	})
+}
+
+// A standby whose tables are full stops following and says why. The engine that is opened in its place follows as soon
+// as there is room.
 func TestFullStandbyStartsAgain(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		small := func(o *engine.Options) { o.Forget, o.MaxReservations = time.Hour, 4 }
 		a := c.leader("a")
 		b := c.standby("b", small)
-		for range 3 {
+		for range 5 {
 			a.sell()
 		}
-		time.Sleep(2 * time.Hour)
-		require.False(c, b.isDeposed())
-		a.sell()
-		last := a.sell()
 		time.Sleep(2 * beat)
 		require.True(c, b.isDeposed())
 		require.ErrorContains(c, b.Ready(), "no room for more than 4 reservations")
 		b.close()
+		time.Sleep(2 * time.Hour)
+		last := a.sell()
+		_, err := a.Checkpoint(c.Context())
+		require.NoError(c, err)
 		b = c.standby("b", small)
 		time.Sleep(2 * beat)
 		require.Equal(c, "held", b.state(last))

@@ -20,6 +20,15 @@ func (e *Engine) readReservation(ctx context.Context, id ID, r *Reservation) err
 	if err := e.admitRead(); err != nil {
 		return err
 	}
+	if err := e.findReservation(id, r); err != nil {
+		return err
+	}
+	return e.awaitDurable(ctx, r.snapshot.Seq, r)
+}
+
+// findReservation fills r without waiting for the journal.
+func (e *Engine) findReservation(id ID, r *Reservation) error {
+	defer e.inventory.Begin(r.spread()).End()
 	row := e.inventory.Find(inventory.ID(id))
 	if row == 0 {
 		return r.refuse(Refusal{Code: ReservationNotFound})
@@ -42,9 +51,6 @@ func (e *Engine) readReservation(ctx context.Context, id ID, r *Reservation) err
 		if !e.waits.Again(&r.wait) {
 			return r.refuse(Refusal{Code: Overloaded})
 		}
-	}
-	if err := e.awaitDurable(ctx, r.snapshot.Seq, r); err != nil {
-		return err
 	}
 	e.fill(r)
 	return nil
@@ -72,9 +78,23 @@ func (e *Engine) readAccount(ctx context.Context, account string, refused *Reser
 		p := &e.sale.Programmes[i]
 		a.Programmes = append(a.Programmes, ProgrammeTickets{Programme: p.ID, Cap: p.AccountCap})
 	}
-	row := e.inventory.FindAccount(account)
+	placed, err := e.fillAccount(&a, refused)
+	if err == nil {
+		err = e.awaitDurable(ctx, placed, refused)
+	}
+	if err != nil {
+		return Account{}, err
+	}
+	return a, nil
+}
+
+// fillAccount fills in what the account has, without waiting for the journal. It returns the outcome that must be
+// durable before that may be shown.
+func (e *Engine) fillAccount(a *Account, refused *Reservation) (seq uint64, err error) {
+	defer e.inventory.Begin(refused.spread()).End()
+	row := e.inventory.FindAccount(a.Account)
 	if row == 0 {
-		return a, nil
+		return 0, nil
 	}
 	for i := range e.sale.Phases {
 		if e.sale.Phases[i].Access == catalog.Slots {
@@ -85,7 +105,7 @@ func (e *Engine) readAccount(ctx context.Context, account string, refused *Reser
 	}
 	ledger, why := e.ledger(row, &refused.wait)
 	if why != "" {
-		return Account{}, refused.refuse(Refusal{Code: why})
+		return 0, refused.refuse(Refusal{Code: why})
 	}
 	// A reservation that is missing from the ledger reveals an outcome too: its release or expiry. So everything placed
 	// must be durable, not only what is shown (I5).
@@ -104,10 +124,7 @@ func (e *Engine) readAccount(ctx context.Context, account string, refused *Reser
 			}
 		}
 	}
-	if err := e.awaitDurable(ctx, placed, refused); err != nil {
-		return Account{}, err
-	}
-	return a, nil
+	return placed, nil
 }
 
 // ledger returns the account's reservations that count, without expired holds, or the code of the refusal. It ends

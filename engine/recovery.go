@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/outcomes"
 )
@@ -36,7 +37,7 @@ func (e *Engine) recover(ctx context.Context) error {
 	}
 	took := time.Since(began)
 	t.begin()
-	e.recovery = Recovery{Recovered: found, Reservations: e.counts.atFirst(), Accounts: int(e.inventory.Accounts()) - 1,
+	e.recovery = Recovery{Recovered: found, Reservations: e.counts.atFirst, Accounts: e.inventory.Fills()[inventory.Accounts-1].Used,
 		Latest: latest, Took: took}
 	return nil
 }

@@ -233,7 +233,7 @@ func TestForgettingChanges(t *testing.T) {
 		"replaced":             {replayed("b expired 2", c.taken, c.replaced), ""},
 		"replaced and expired": {replayed("", c.taken, c.replaced, c.expiredB), ""},
 		"confirmed again":      {replayed("a confirmed 2", c.taken, c.expired, c.again), "a confirmed 2"},
-		"returned":             {replayed("a returned 2", c.taken, c.confirmed, c.returned), ""},
+		"returned":             {replayed("", c.taken, c.confirmed, c.returned), ""},
 		"returned lately":      {replayed("a returned 2", c.taken, c.confirmed, c.returnedLate), "a returned 2"},
 		"withheld": {replayed("a returned 2", c.taken, c.confirmed, c.withheld).withholds(2),
 			"a returned 2"},
@@ -249,8 +249,8 @@ func TestForgettingChanges(t *testing.T) {
 		"again while it is held":    refused("is held, and changes", c.taken, c.again),
 		"reduced as if it is sold":  refused("is held, and changes", c.taken, c.reducedSold),
 		"taken twice":               refused("is taken again while it is held", c.taken, c.taken),
-		"extended after its end":    refused(neverTaken, c.taken, c.expired, c.extended),
-		"replaced after its end":    refused(neverTaken, c.taken, c.expired, c.replaced),
+		"extended after its end":    refused("is expired, and changes as if it were held", c.taken, c.expired, c.extended),
+		"replaced after its end":    refused("is expired and then released", c.taken, c.expired, c.replaced),
 	} {
 		require.Nil(t, x.replay(t, name, threeHoursLater(t, &x)))
 	}

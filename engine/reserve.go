@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/seathold/seathold/engine/catalog"
@@ -41,6 +42,7 @@ func (e *Engine) reserve(ctx context.Context, q *Request, r *Reservation) (seq u
 		return 0, err
 	}
 	e.inventory.PrefetchIndex((*inventory.ID)(&q.ID), q.Account)
+	defer e.inventory.Begin(r.spread()).End()
 	now := e.nowMs()
 	for {
 		lines, unknown := e.resolve(q.Lines, r) // each time, since a refusal is in r, and another one takes its place there
@@ -365,7 +367,7 @@ func (e *Engine) repeat(q *Request, row uint32, lines resolvedLines, known bool,
 		e.inventory.Expire(row, now)
 	}
 	seq = r.snapshot.Seq
-	if !known || !e.same(q, lines, row, &r.snapshot) {
+	if !known || !e.same(q, lines, &r.snapshot) {
 		return seq, true, r.refuse(Refusal{Code: IDReused})
 	}
 	if state := r.snapshot.State; state != Held && state != Confirmed {
@@ -380,14 +382,12 @@ func (e *Engine) repeat(q *Request, row uint32, lines resolvedLines, known bool,
 // same reports whether the request has the content of the reservation in the row; its lines may be in any order (I9).
 // Only the present value of what has changed since is known. So the TTL of an extended reservation is not compared, and
 // the request of a reduced one must have each of its lines, with at least as many tickets.
-func (e *Engine) same(q *Request, lines resolvedLines, row uint32, s *inventory.Snapshot) bool {
+func (e *Engine) same(q *Request, lines resolvedLines, s *inventory.Snapshot) bool {
 	if q.Account != s.Account || (q.Replaces != (ID{})) != (s.Flags&inventory.FlagReplaces != 0) {
 		return false
 	}
-	if q.Replaces != (ID{}) {
-		if replaced := e.inventory.Replaced(row); replaced != inventory.ID(q.Replaces) && replaced != (inventory.ID{}) {
-			return false
-		}
+	if q.Replaces != (ID{}) && s.Replaces != inventory.ID(q.Replaces) && s.Replaces != (inventory.ID{}) {
+		return false
 	}
 	if (q.Phase != "") != (s.Flags&record.FlagPhaseGiven != 0) || q.Phase != "" && q.Phase != e.sale.Phases[s.Phase].ID {
 		return false
@@ -410,7 +410,7 @@ func (e *Engine) same(q *Request, lines resolvedLines, row uint32, s *inventory.
 // fill sets the public fields of r from its snapshot.
 func (e *Engine) fill(r *Reservation) {
 	s := &r.snapshot
-	r.ID, r.Account, r.Phase, r.State = ID(s.ID), s.Account, e.sale.Phases[s.Phase].ID, s.State
+	r.ID, r.Account, r.Phase, r.State = ID(s.ID), keptText(r.Account, s.Account), e.sale.Phases[s.Phase].ID, s.State
 	r.Lines, r.Tickets = r.Lines[:0], 0
 	for _, l := range s.Lines {
 		p := &e.sale.Pools[l.Pool]
@@ -418,9 +418,19 @@ func (e *Engine) fill(r *Reservation) {
 			Quantity: int(l.Quantity)})
 		r.Tickets += int(l.Quantity)
 	}
+	reference := r.Reference
 	r.CreatedAt, r.ExpiresAt, r.ConfirmedAt, r.Reference = instant(s.CreatedMs), instant(s.ExpiresMs), time.Time{}, ""
 	if s.State == Confirmed || s.State == Returned {
-		r.ConfirmedAt, r.Reference = instant(s.ConfirmedMs), s.Reference
+		r.ConfirmedAt, r.Reference = instant(s.ConfirmedMs), keptText(reference, s.Reference)
 	}
 	r.Repeated = false
+}
+
+// keptText returns a text of a snapshot, which is gone after the call, for good. A caller that makes several calls about
+// a reservation has the text already, so that nothing is allocated.
+func keptText(had, text string) string {
+	if had == text {
+		return had
+	}
+	return strings.Clone(text)
 }

@@ -148,7 +148,7 @@ func (e *Engine) takeOver(ctx context.Context, p *outcomes.Replay, found journal
 		return err
 	}
 	t.begin()
-	e.o.Log.Info("this server leads", "epoch", e.Epoch(), "reservations", e.counts.atFirst())
+	e.o.Log.Info("this server leads", "epoch", e.Epoch(), "reservations", e.counts.atFirst)
 	return nil
 }
 

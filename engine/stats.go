@@ -21,7 +21,7 @@ type Stats struct {
 	Reservations map[State]uint64 // by state: held, confirmed, released, returned, expired; nil on a standby
 	Expired      uint64           // reservations that expired, also those that were taken again since
 	Waits        WaitStats        // of calls for other callers
-	Accounts     int              // named by any reservation or entry so far
+	Accounts     int              // named by a known reservation or an entry
 	Tables       [3]TableFill     // the tables of limited size (I10)
 
 	Journal *JournalStats // nil without a journal, and on a standby
@@ -84,9 +84,9 @@ type SlotStats struct {
 func (e *Engine) Stats() Stats {
 	s := Stats{ClockAhead: e.o.Clock.Difference(), Leads: e.Leads(), Epoch: e.Epoch(), Expired: e.inventory.Expired(),
 		Waits:        WaitStats{Begun: e.waits.Begun(), TimedOut: e.waits.TimedOut()},
-		Accounts:     int(e.inventory.Accounts()) - 1,
 		Tables:       e.inventory.Fills(),
-		Reservations: e.counts.reservations(e.inventory), Slots: e.openSlots()}
+		Reservations: e.counts.reservations(e.inventory, e.memory.Reclaimer), Slots: e.openSlots()}
+	s.Accounts = s.Tables[inventory.Accounts-1].Used
 	for of := range call(calls) {
 		s.Calls = append(s.Calls, e.counts.stats(of))
 	}
@@ -124,26 +124,24 @@ func awaited(code Code) bool {
 	return false
 }
 
-// countBase counts the reservations at the moment when this engine begins to lead. Until then it changes none.
-func (c *counts) countBase(v *inventory.Inventory) {
+// countBase counts the reservations at the moment when this engine begins to lead. Until then it changes none. What was
+// forgotten before counts as if it were known, since reservations subtracts it.
+func (c *counts) countBase(v *inventory.Inventory, r *inventory.Reclaimer) {
 	base := v.States()
+	for _, known := range base {
+		c.atFirst += int(known)
+	}
+	for _, state := range []State{Released, Returned, Expired} {
+		base[state] += r.Forgotten(state)
+	}
 	c.base.Store(&base)
 }
 
-// atFirst returns the number of reservations when this engine began to lead.
-func (c *counts) atFirst() int {
-	n := uint64(0)
-	for _, known := range *c.base.Load() {
-		n += known
-	}
-	return int(n)
-}
-
-// reservations returns the number of reservations of each state. A call's change is counted when the call is answered.
+// reservations returns the number of known reservations of each state. A call's change is counted when the call is answered.
 // So a reservation may be counted as ended before it is counted as held, and subtractions are clamped to 0. A
 // confirmation takes a reservation from those that are held, or from those that have expired; again is the number of
 // the latter.
-func (c *counts) reservations(v *inventory.Inventory) map[State]uint64 {
+func (c *counts) reservations(v *inventory.Inventory, r *inventory.Reclaimer) map[State]uint64 {
 	base := c.base.Load()
 	if base == nil {
 		return nil
@@ -154,9 +152,9 @@ func (c *counts) reservations(v *inventory.Inventory) map[State]uint64 {
 	return map[State]uint64{
 		Held:      less((*base)[Held]+c.changed(callReserve)+again, confirmed+released+expired),
 		Confirmed: less((*base)[Confirmed]+confirmed, returned),
-		Released:  (*base)[Released] + released,
-		Returned:  (*base)[Returned] + returned,
-		Expired:   less((*base)[Expired]+expired, again),
+		Released:  less((*base)[Released]+released, r.Forgotten(Released)),
+		Returned:  less((*base)[Returned]+returned, r.Forgotten(Returned)),
+		Expired:   less((*base)[Expired]+expired, again+r.Forgotten(Expired)),
 	}
 }
 

@@ -103,11 +103,12 @@ func (e *Engine) storeOpening(ctx context.Context, opening journal.Group) (last 
 // begin publishes the term, so that calls are accepted, and starts the work that only a leader does.
 func (t *term) begin() {
 	e := t.e
-	e.counts.countBase(e.inventory)
+	e.counts.countBase(e.inventory, e.memory.Reclaimer)
 	e.term.Store(t)
 	if t.writer != nil {
 		e.background.Go(t.watch)
 	}
+	e.background.Go(e.reclaimLoop)
 	if e.o.CheckEvery > 0 {
 		e.background.Go(e.checkLoop)
 	}

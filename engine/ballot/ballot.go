@@ -53,11 +53,12 @@ type Ballot struct {
 	postponed  atomic.Pointer[[]*postponement]
 	frozen     atomic.Pointer[frozenEntries]
 	drawn      atomic.Pointer[drawnEntries]
-	count      atomic.Int64 // entries
-	durable    atomic.Int64 // durable entries; the writer's goroutine and recovery write it
-	appended   int64        // entries of the group that is being made durable; the writer's goroutine owns it
-	ranked     int          // entries restored with their rank; recovery owns it
-	noted      atomic.Bool  // that the draw is void
+	count      atomic.Int64  // entries
+	spread     atomic.Uint32 // of calls, see inventory.Begin
+	durable    atomic.Int64  // durable entries; the writer's goroutine and recovery write it
+	appended   int64         // entries of the group that is being made durable; the writer's goroutine owns it
+	ranked     int           // entries restored with their rank; recovery owns it
+	noted      atomic.Bool   // that the draw is void
 
 	sorting sync.Mutex // held while sorted is computed
 	sorted  atomic.Pointer[sortedEntries]

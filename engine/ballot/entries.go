@@ -41,7 +41,7 @@ type AccessSlot struct {
 func (b *Ballot) Enter(account string, group int) (entry Entry, seq uint64, err error) {
 	entry = Entry{Draw: b.draw.ID, Account: account}
 	for wait := (inventory.Wait{}); ; {
-		p, now := b.entryOf(b.host.Inventory.FindAccount(account)), b.host.Now()
+		p, now := b.entryOf(b.find(account)), b.host.Now()
 		switch {
 		case p.placed:
 			entry.Group, entry.Repeated = b.groupName(p.group), true
@@ -90,7 +90,7 @@ func (b *Ballot) enterNew(account string, group int, now time.Time) (seq uint64,
 	if b.frozen.Load() != nil {
 		return 0, enterClosed
 	}
-	row, ok := b.host.Inventory.EnsureAccount(account)
+	row, ok := b.keep(account)
 	if !ok {
 		return 0, enterNoAccount
 	}
@@ -106,6 +106,21 @@ func (b *Ballot) enterNew(account string, group int, now time.Time) (seq uint64,
 	b.register.markPlaced(row)
 	b.count.Add(1)
 	return seq, enteredNow
+}
+
+// find returns the row of an account that is kept; 0 if there is none.
+func (b *Ballot) find(account string) uint32 {
+	defer b.host.Inventory.Begin(b.spread.Add(1)).End()
+	if row := b.host.Inventory.FindAccount(account); b.host.Inventory.IsKept(row) {
+		return row
+	}
+	return 0
+}
+
+// keep returns the row of an account, and makes sure that it stays.
+func (b *Ballot) keep(account string) (row uint32, ok bool) {
+	defer b.host.Inventory.Begin(b.spread.Add(1)).End()
+	return b.host.Inventory.Keep(account)
 }
 
 // entryOf returns an account's entry; the zero value for an unknown account.
@@ -126,7 +141,7 @@ func (b *Ballot) groupName(code int) string {
 // Entry returns an account's entry and its result. Errors are ErrNoEntry, and ErrNotRun for an entry that was placed;
 // that it exists is visible once everything placed so far is durable.
 func (b *Ballot) Entry(account string) (Entry, error) {
-	row := b.host.Inventory.FindAccount(account)
+	row := b.find(account)
 	if !b.entryOf(row).placed {
 		return Entry{}, ErrNoEntry
 	}

@@ -27,7 +27,7 @@ func standIn(t *testing.T, b *Ballot) draw.Beacon {
 // restoreEntries restores the entries of alice, of the Club, and bob.
 func restoreEntries(t *testing.T, b *Ballot) {
 	for i, account := range []string{"alice", "bob"} {
-		row, ok := b.host.Inventory.EnsureAccount(account)
+		row, ok := b.host.Inventory.Keep(account)
 		require.True(t, ok)
 		b.RestoreEntry(row, &record.Draw{Account: account, Group: 1 - i})
 	}

@@ -4,7 +4,7 @@ package inventory
 // words that decide the sale, and with the limits. One goroutine uses it. It changes nothing and delays no caller.
 //
 // A pool's sum can be compared with its word although both change: each row's state is read twice, and the words are
-// read between the two looks. States only move forward. So a row that counts at both looks counted when the word was
+// read between the two looks. No row is given back meanwhile, so states only move forward. So a row that counts at both looks counted when the word was
 // read. A row that was dead at the first look, or not there yet at the second, did not count then. Only what changed
 // in between is uncertain. The word must show at least the certain units as taken, and at most the certain and the
 // uncertain ones together. For a pool in which nothing changed between the looks, the comparison is exact.
@@ -52,6 +52,12 @@ const restRows = 16 << 10
 // Pools counts all pools. It calls rest every fraction of a millisecond, so that the owner can yield the processor.
 // When rest returns false the count ends without a result.
 func (c *Census) Pools(rest func() bool) (found PoolCensus, ok bool) {
+	for !c.v.freeing.CompareAndSwap(0, 1) { // the reclaimer is at work, for less than a millisecond
+		if !rest() {
+			return found, false
+		}
+	}
+	defer c.v.freeing.Store(0)
 	first := c.v.reservations.End()
 	if int(first) > len(c.seen) {
 		c.seen = make([]uint8, int(first)+int(first)/4)
@@ -136,7 +142,7 @@ func (c *Census) add(row uint32, before, now State) {
 // that is taken again are sold while it is pending.
 func (r *reservation) mayBeGone(now State) bool {
 	switch now {
-	case confirming, Confirmed, yielding, superseded:
+	case confirming, Confirmed, yielding, superseded, forgotten:
 		return true
 	case pending:
 		return r.origin == OriginAgain
@@ -184,15 +190,14 @@ func (c *Census) Ledgers(rest func() bool, visit func(accountRow uint32)) (found
 		if visit != nil {
 			visit(row)
 		}
-		if a := c.v.accounts.Find(row); a == nil || uint32(a.head.Load()) == 0 {
+		if a := c.v.accounts.Find(row); a == nil || a.head.Load()&headRow == 0 {
 			delete(c.allowed, row)
 			continue
 		}
-		if c.rows, ok = c.v.Ledger(row, c.rows[:0], nil); !ok {
+		if !c.readLedger(row) {
 			found.Unsteady++
 			continue
 		}
-		c.countLedger()
 		excess := c.excess(row)
 		for programme, n := range c.programmes {
 			if n >= c.v.caps[programme] {
@@ -206,6 +211,15 @@ func (c *Census) Ledgers(rest func() bool, visit func(accountRow uint32)) (found
 	}
 	found.Accounts = int(end) - 1
 	return found, true
+}
+
+// readLedger counts the tickets of the ledger of an account; false if it kept changing.
+func (c *Census) readLedger(row uint32) (ok bool) {
+	defer c.v.Begin(row).End()
+	if c.rows, ok = c.v.Ledger(row, c.rows[:0], nil); ok {
+		c.countLedger()
+	}
+	return ok
 }
 
 // countLedger counts the tickets of the present ledger.
@@ -280,11 +294,11 @@ func (c *Census) Allow() Most {
 	clear(c.allowed)
 	end := c.v.accounts.End()
 	for row := uint32(1); row < end; row++ {
-		if c.rows, _ = c.v.Ledger(row, c.rows[:0], nil); len(c.rows) == 0 {
+		if !c.readLedger(row) || len(c.rows) == 0 {
 			continue
 		}
-		c.countLedger()
 		c.eachOver(func(of, tickets, _ int) {
+			c.v.keep(row)
 			c.allowed[row] = append(c.allowed[row], allowance{of, tickets})
 			to := most.Programmes
 			if of >= len(to) {

@@ -63,9 +63,7 @@ func (v *Inventory) Extend(old Decided, now, expires int64) Result {
 	r := v.reservations.At(row)
 	r.expires, r.flags = expires, r.flags|FlagExtended
 	v.copyLines(r, v.reservations.At(old.Row))
-	r.state.Store(uint32(pending))
-	v.push(r, row)
-	return v.supersede(old, row, nil)
+	return v.pushAndSupersede(old, r, row)
 }
 
 // Reduce makes a reservation keep only these lines: each of a pool that it has, with at most as many units. The caller
@@ -81,10 +79,18 @@ func (v *Inventory) Reduce(old Decided, now int64, keep []Line) Result {
 	}
 	r := v.reservations.At(row)
 	r.flags |= FlagReduced
-	v.fillLines(r, keep)
+	v.fillLines(r, keep, v.replaced(v.reservations.At(old.Row)))
 	r.programme = v.programmeOfAll(keep)
-	r.state.Store(uint32(pending))
-	v.push(r, row)
+	return v.pushAndSupersede(old, r, row)
+}
+
+// pushAndSupersede completes a change that needs no check of the caps.
+func (v *Inventory) pushAndSupersede(old Decided, r *reservation, row uint32) Result {
+	v.pend(r, row)
+	if !v.push(r, row) { // the account was closed, so the old row has ended
+		v.fail(old, r, row, nil)
+		return Result{Verdict: Moved}
+	}
 	return v.supersede(old, row, nil)
 }
 
@@ -104,38 +110,39 @@ func (v *Inventory) Return(old Decided, now int64, reference string, withhold bo
 	if reference != "" {
 		v.details.At(row).reference = v.texts.Put(reference)
 	}
-	r.state.Store(uint32(pending))
+	v.pend(r, row)
 	return v.supersede(old, row, nil)
 }
 
 // claimNext claims a row that follows the old one under its id, and fills in what every change keeps. The caller adds
 // the lines.
 func (v *Inventory) claimNext(old Decided, origin Origin, now int64) (row uint32, ok bool) {
-	row, ok = v.reservations.Claim()
-	if !ok {
+	if row, ok = v.claim(); !ok {
 		return 0, false
 	}
-	v.details.Grow(row)
 	from, r := v.reservations.At(old.Row), v.reservations.At(row)
 	r.id, r.account, r.expires, r.phase, r.flags, r.origin = from.id, from.account, from.expires, from.phase, from.flags,
 		origin
 	was, d := v.details.At(old.Row), v.details.At(row)
 	d.created, d.began = was.created, now
-	d.old.Store(old.Row)
+	d.old.Store(old.Row | named)
 	if old.State == Confirmed { // earlier, another caller may be writing these
 		d.ended, d.reference = was.ended, was.reference
 	}
 	return row, true
 }
 
-// push puts the row at the head of its account's ledger.
-func (v *Inventory) push(r *reservation, row uint32) {
+// push puts the row at the head of its account's ledger; false if the account is closed.
+func (v *Inventory) push(r *reservation, row uint32) bool {
 	head := &v.accounts.At(r.account).head
 	for {
 		w := head.Load()
-		r.next.Store(uint32(w))
-		if head.CompareAndSwap(w, (w>>32+1)<<32|uint64(row)) {
-			return
+		if w&headClosed != 0 {
+			return false
+		}
+		r.next.Store(uint32(w & headRow))
+		if head.CompareAndSwap(w, newHead(w, row)) {
+			return true
 		}
 	}
 }
@@ -145,7 +152,7 @@ func (v *Inventory) supersede(old Decided, row uint32, beyond []Line) Result {
 	from, r := v.reservations.At(old.Row), v.reservations.At(row)
 	// From here on this is the one outcome of the old row (I3).
 	if !from.state.CompareAndSwap(uint32(old.State), uint32(yielding)) {
-		v.fail(r, beyond)
+		v.fail(old, r, row, beyond)
 		return Result{Verdict: Moved}
 	}
 	gives := r.flags&FlagWithheld == 0
@@ -184,7 +191,9 @@ func (v *Inventory) supersede(old Decided, row uint32, beyond []Line) Result {
 		v.details.At(old.Row).successor.Store(row)
 		from.state.Store(uint32(superseded))
 	}
-	unlink(r, old.Row, from.next.Load()) // so that a hold that is extended often does not lengthen its ledger
+	if r.origin != OriginReturn {
+		unlink(r, from, old.Row) // so that a hold that is extended often does not lengthen its ledger
+	}
 	return Result{Verdict: Done, Row: row, Seq: seq}
 }
 
@@ -208,10 +217,17 @@ func (v *Inventory) unitsOf(r *reservation, pool uint32) uint32 {
 	return 0
 }
 
-// fail gives back what a change has taken. Its row is void.
-func (v *Inventory) fail(r *reservation, taken []Line) {
+// fail gives back what a change has taken, and makes its row void.
+func (v *Inventory) fail(old Decided, r *reservation, row uint32, taken []Line) {
 	for _, l := range taken {
 		v.stock[l.Pool].giveBack(l.Quantity)
+	}
+	if r.origin != OriginReplace { // no word came to name it, and the old row keeps its text
+		d := v.details.At(row)
+		d.old.Store(0)
+		if d.reference == v.details.At(old.Row).reference {
+			d.reference = 0
+		}
 	}
 	r.state.Store(uint32(void))
 }
@@ -228,7 +244,7 @@ func (v *Inventory) settle(lines []Line) {
 // Reserve, and Moved. Unless it is Done, the old one is as it was.
 func (v *Inventory) Replace(q *Request, old Decided) Result {
 	own := *q
-	own.origin, own.old = OriginReplace, old.Row
+	own.origin, own.old, own.replaces = OriginReplace, old.Row, v.reservations.At(old.Row).id
 	return v.takeInPlace(&own, old, q.Created, "")
 }
 
@@ -258,7 +274,9 @@ func (v *Inventory) takeInPlace(q *Request, old Decided, now int64, reference st
 	tickets -= v.has(old, func(session uint32) bool { return v.sessions[session].Programme == programme })
 	beyond := v.beyond(lines[:0], q.Lines, old)
 	account := v.reservations.At(old.Row).account
-
+	if q.origin == OriginAgain { // that one may be closed
+		account = v.FindAccount(q.Account)
+	}
 	head, res, foreseen := v.foresee(q, beyond, &s, account, programme, tickets, hash)
 	if foreseen {
 		return v.refusedInPlace(res, old)
@@ -269,13 +287,13 @@ func (v *Inventory) takeInPlace(q *Request, old Decided, now int64, reference st
 	}
 	r := v.reservations.At(row)
 	if res, entered := v.enter(r, row, head, &s, programme, tickets); !entered {
-		r.state.Store(uint32(void))
+		v.fail(old, r, row, nil)
 		return v.refusedInPlace(res, old)
 	}
 	var room [MaxLines]Line
 	sorted := sortByPool(room[:], beyond)
 	if res, took := v.takeSorted(sorted, true, s.wait); !took {
-		r.state.Store(uint32(void))
+		v.fail(old, r, row, nil)
 		return v.refusedInPlace(res, old)
 	}
 	if q.origin == OriginReplace {
@@ -349,16 +367,20 @@ func (v *Inventory) rowInPlace(q *Request, old Decided, hash uint32, now int64, 
 		}
 		return row, Result{}
 	}
+	account, ok := v.EnsureAccount(q.Account)
+	if !ok {
+		return 0, Result{Verdict: Full, Table: Accounts}
+	}
 	row, ok := v.claimNext(old, OriginAgain, now)
 	if !ok {
 		return 0, Result{Verdict: Full, Table: Reservations}
 	}
 	r, d := v.reservations.At(row), v.details.At(row)
-	r.phase, r.flags = q.Phase, q.Flags
-	v.fillLines(r, q.Lines)
+	r.account, r.phase, r.flags = account, q.Phase, q.Flags
+	v.fillLines(r, q.Lines, v.replaced(v.reservations.At(old.Row)))
 	r.programme = v.programmeOfAll(q.Lines)
 	d.ended, d.reference = now, v.texts.Put(reference)
-	r.state.Store(uint32(pending))
+	v.pend(r, row)
 	return row, Result{}
 }
 
@@ -367,7 +389,7 @@ func (v *Inventory) confirmAgain(old Decided, row uint32, taken []Line) Result {
 	r := v.reservations.At(row)
 	// From here on the id is the new row's (I3).
 	if !v.details.At(old.Row).successor.CompareAndSwap(0, row) {
-		v.fail(r, taken)
+		v.fail(old, r, row, taken)
 		return Result{Verdict: Moved}
 	}
 	seq := v.place(Outcome{Kind: Took, Index: row})

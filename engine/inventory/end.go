@@ -44,7 +44,7 @@ func (v *Inventory) decided(row uint32, now int64, w *Wait) Decided {
 			if found := (Decided{row, Expired}); v.stands(found) {
 				return found
 			}
-		case void, superseded: // it passed its id on after current read its state
+		case void, superseded, forgotten: // it passed its id on after current read its state
 		default:
 			if !v.backOff(w) {
 				return Decided{row, pending}
@@ -89,7 +89,7 @@ func (v *Inventory) tooLate(found Decided, wanted State) Result {
 }
 
 // confirm completes a confirmation that is decided. The reference is stored only now, so a caller that lost the race
-// has stored nothing, and the texts have room for one reference of each reservation (see New).
+// has stored nothing.
 func (v *Inventory) confirm(r *reservation, row uint32, now int64, reference string) Result {
 	d := v.details.At(row)
 	d.ended, d.reference = now, v.texts.Put(reference)

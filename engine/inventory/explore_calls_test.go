@@ -11,9 +11,9 @@ import (
 
 // awaited is a state that a caller saw, with the sequence that must be durable first.
 type awaited struct {
-	Decided
-	seq uint64
-	own bool // the caller's outcome led to it: the sequence must be exactly its own
+	Decided // of a use of a row
+	seq     uint64
+	own     bool // the caller's outcome led to it: the sequence must be exactly its own
 }
 
 func (e *explorer) id(name string) (id ID) {
@@ -30,23 +30,42 @@ const paid, paidLate, broughtBack = "paid", "late", "back"
 // do carries out an operation as the engine does, and returns its answer. Those that only look for faults have none.
 func (e *explorer) do(op do) string {
 	switch op.kind {
+	case "drain":
+		e.drain()
+	case "stock":
+		e.stock()
+	case "census":
+		e.count()
+	case "checkpoint":
+		e.checkpoint()
+	case "sweep":
+		e.sweep.Expire(op.now, exploredRows)
+	case "reclaim":
+		e.reclaim(op.now)
+		return "reclaimed"
+	default:
+		return e.call(op)
+	}
+	return ""
+}
+
+// call is an operation that announces itself.
+func (e *explorer) call(op do) string {
+	defer e.v.Begin(e.spread()).End()
+	switch op.kind {
 	case "reserve", "replace":
 		return e.reserve(op)
 	case "extend", "reduce", "return":
 		return e.change(op)
 	case "ledger":
 		return e.ledger(op)
-	case "drain":
-		e.drain()
+	case "grow":
+		e.moves.Begin()
 		return ""
-	case "stock":
-		e.stock()
-		return ""
-	case "census":
-		e.count()
-		return ""
-	case "checkpoint":
-		e.checkpoint()
+	case "move":
+		for range 5 { // there are four stripes
+			e.v.byID.MoveOn()
+		}
 		return ""
 	}
 	row := e.v.Find(e.id(op.name))
@@ -89,7 +108,7 @@ func (e *explorer) end(res Result, to State) string {
 	}
 	var s Snapshot
 	e.v.ReadAs(found, &s)
-	e.awaited = append(e.awaited, awaited{found, res.Seq, res.Verdict == Done})
+	e.await(found, res.Seq, res.Verdict == Done)
 	switch res.Verdict {
 	case Done:
 		return "done " + content(&s)
@@ -101,8 +120,13 @@ func (e *explorer) end(res Result, to State) string {
 
 // saw notes what the caller has to await before the snapshot may be visible, and returns its content.
 func (e *explorer) saw(found Decided, s *Snapshot) string {
-	e.awaited = append(e.awaited, awaited{found, s.Seq, false})
+	e.await(found, s.Seq, false)
 	return content(s)
+}
+
+// await notes what the caller has to await before it may show a state.
+func (e *explorer) await(found Decided, seq uint64, own bool) {
+	e.awaited = append(e.awaited, awaited{Decided{e.use(found.Row), found.State}, seq, own})
 }
 
 // content is everything that a caller sees of a reservation.
@@ -119,7 +143,8 @@ func content(s *Snapshot) string {
 		b = strconv.AppendInt(append(b, " sold "...), s.ConfirmedMs, 10)
 		b = append(append(b, ' '), s.Reference...)
 	}
-	return string(strconv.AppendUint(append(b, " flags "...), uint64(s.Flags), 10))
+	b = strconv.AppendUint(append(b, " flags "...), uint64(s.Flags), 10)
+	return string(append(append(b, " of "...), s.Account...))
 }
 
 // reserve asks for a wish, in the place of another one where op names it.
@@ -156,7 +181,7 @@ func (e *explorer) reserve(op do) string {
 		}
 		switch res.Verdict {
 		case Done:
-			e.awaited = append(e.awaited, awaited{Decided{res.Row, Held}, res.Seq, true})
+			e.await(Decided{res.Row, Held}, res.Seq, true)
 			return "done"
 		case Known:
 		case Moved:
@@ -228,7 +253,7 @@ func (e *explorer) change(op do) string {
 		switch res.Verdict {
 		case Done:
 			e.v.ReadNew(res.Row, &s)
-			e.awaited = append(e.awaited, awaited{Decided{res.Row, s.State}, res.Seq, true})
+			e.await(Decided{res.Row, s.State}, res.Seq, true)
 			return "done " + content(&s)
 		case Moved, Known:
 			w, _ = e.pause(w)
@@ -296,13 +321,15 @@ func (e *explorer) ledger(op do) string {
 	before := e.v.placed.top.Peek() >> 32
 	rows, ok := e.v.Ledger(row, nil, nil)
 	e.must(ok, "no ledger")
-	e.ledgers = append(e.ledgers, shownLedger{account: op.name, rows: rows, before: before, placed: e.v.Placed()})
+	shown := shownLedger{account: op.name, before: before, placed: e.v.Placed()}
 	var all []string
 	var s Snapshot
 	for _, l := range rows {
 		e.v.ReadAs(l, &s)
 		all = append(all, e.saw(l, &s))
+		shown.rows = append(shown.rows, Decided{e.use(l.Row), l.State})
 	}
+	e.ledgers = append(e.ledgers, shown)
 	slices.Sort(all)
 	return fmt.Sprint(all)
 }
@@ -318,10 +345,10 @@ func (e *explorer) stock() {
 
 // count is a census.
 func (e *explorer) count() PoolCensus {
-	rest := func() bool { return true }
-	found, _ := e.census.Pools(rest)
+	e.forgetTouched()
+	found, _ := e.census.Pools(func() bool { e.rest(); return true })
 	e.must(found.Difference == 0, "I1: the census finds %+v", found)
-	ledgers, _ := e.census.Ledgers(rest, nil)
+	ledgers, _ := e.census.Ledgers(func() bool { return true }, func(uint32) { e.forgetTouched() })
 	e.must(ledgers.Excess == 0, "I2: the census finds %+v", ledgers)
 	return found
 }

@@ -7,8 +7,9 @@ import "slices"
 // logged is a record of the journal: an outcome, with what was to be read of its row when it was drained.
 type logged struct {
 	Outcome
+	row    uint32 // the use of a row that it is about
 	was    Snapshot
-	old    uint32   // the row that it follows; 0 for none
+	old    uint32   // the one that it follows; 0 for none
 	before Snapshot // of that one
 }
 
@@ -16,11 +17,14 @@ type logged struct {
 func (e *explorer) drain() {
 	last := e.v.Drain(func(o Outcome) {
 		e.order = append(e.order, o)
-		record := logged{Outcome: o}
+		record := logged{Outcome: o, row: e.use(o.Index)}
 		e.must(e.v.ReadLogged(o.Index, &record.was), "I6: record %d of %v has no content", len(e.order), e.order)
-		if record.old = e.v.details.At(o.Index).old.Load(); record.old != 0 {
+		if old := e.v.details.At(o.Index).old.Load() &^ named; old != 0 {
+			record.old = e.use(old)
 			e.v.ReadPrevious(o.Index, &record.before)
 		}
+		own(&record.was)
+		own(&record.before)
 		e.journal = append(e.journal, record)
 	})
 	e.must(len(e.order) == int(last), "I5: the drain covers %d outcomes but visited %d", last, len(e.order))
@@ -29,12 +33,13 @@ func (e *explorer) drain() {
 
 // ledTo returns the number of the record that led to a state of a row; 0 if there is none.
 func (e *explorer) ledTo(found Decided) uint64 {
-	for i, o := range e.order {
-		old, origin := e.journal[i].old, e.v.reservations.At(o.Index).origin
+	for i := range e.journal {
+		record := &e.journal[i]
+		origin := record.was.Origin
 		switch {
-		case o.Kind == Took && o.Index == found.Row && origin.to() == found.State,
-			o.Kind == Ended && o.Index == found.Row && found.State != Held,
-			o.Kind == Took && old == found.Row && origin == OriginReplace && found.State == Released:
+		case record.Kind == Took && record.row == found.Row && origin.to() == found.State,
+			record.Kind == Ended && record.row == found.Row && found.State != Held,
+			record.Kind == Took && record.old == found.Row && origin == OriginReplace && found.State == Released:
 			return uint64(i + 1)
 		}
 	}
@@ -43,7 +48,7 @@ func (e *explorer) ledTo(found Decided) uint64 {
 
 // entry is what the journal says about an id: the last record that is about it.
 type entry struct {
-	row uint32
+	row uint32 // the use of a row
 	seq uint64
 	Snapshot
 }
@@ -81,7 +86,7 @@ func (e *explorer) legalPrefixes() (known entries) {
 		record := &e.journal[i]
 		e.must(e.follows(known, record), "I6, I3, I9: record %d of %v: %s after %v", i+1, e.order, content(&record.was),
 			known)
-		known = known.apply(e.v, record, uint64(i+1))
+		known = known.apply(record, uint64(i+1))
 		for n := range known {
 			e.legal(known, &known[n], i+1)
 		}
@@ -108,6 +113,7 @@ type shownLedger struct {
 // explain notes which ledgers are what a prefix of the journal says. The prefix has all that the call may not miss, and
 // no more than what is durable before the ledger is shown.
 func (e *explorer) explain(known entries, prefix uint64) {
+	e.explainNone(known, prefix)
 	for i := range e.ledgers {
 		l := &e.ledgers[i]
 		if l.explained || prefix < l.before || prefix > l.placed {
@@ -128,14 +134,14 @@ func (e *explorer) explain(known entries, prefix uint64) {
 }
 
 // apply adds a record. That of a replace is about two ids, each of which is judged for itself.
-func (all entries) apply(v *Inventory, record *logged, seq uint64) entries {
+func (all entries) apply(record *logged, seq uint64) entries {
 	if record.Kind == Took && record.was.Origin == OriginReplace {
-		old := all.of(v.reservations.At(record.old).id)
+		old := all.of(record.before.ID)
 		if old != nil && old.seq < seq {
 			old.State, old.AtMs, old.seq = Released, record.was.AtMs, seq
 		}
 	}
-	return all.put(entry{record.Index, seq, record.was})
+	return all.put(entry{record.row, seq, record.was})
 }
 
 // follows reports whether a record is a legal step from what is known.
@@ -143,17 +149,18 @@ func (e *explorer) follows(known entries, record *logged) bool {
 	now, was := &record.was, known.of(record.was.ID)
 	if record.Kind == Ended {
 		// Nothing ends twice, and what it was is what it is.
-		return was != nil && was.State == Held && was.row == record.Index && was.ExpiresMs == now.ExpiresMs &&
+		return was != nil && was.State == Held && was.row == record.row && was.ExpiresMs == now.ExpiresMs &&
 			slices.Equal(was.Lines, now.Lines) && (now.State == Expired) == (now.AtMs >= was.ExpiresMs)
 	}
+	free := was == nil || e.mayForget(&was.Snapshot)
 	if now.Origin == OriginReserve {
-		return was == nil && now.State == Held
+		return free && now.State == Held
 	}
 	if now.Origin == OriginReplace {
-		if was != nil {
+		if !free {
 			return false // the id is taken
 		}
-		was = known.of(e.v.reservations.At(record.old).id)
+		was = known.of(record.before.ID)
 	}
 	switch before := &record.before; {
 	case was == nil || record.old != was.row || now.State != now.Origin.to():
@@ -243,7 +250,10 @@ func (e *explorer) finished(known entries) {
 			e.must(row == 0, "I6: %s is in row %d, and not in the journal", name, row)
 			continue
 		}
-		e.must(row == last.row && e.v.Read(row, &s) && content(&s) == content(&last.Snapshot) && s.Seq == last.seq,
+		if row == 0 && e.mayForget(&last.Snapshot) {
+			continue
+		}
+		e.must(e.use(row) == last.row && e.v.Read(row, &s) && content(&s) == content(&last.Snapshot) && s.Seq == last.seq,
 			"I6: %s is in row %d as %s after record %d; the journal has %d: %s after %d", name, row, content(&s), s.Seq,
 			last.row, content(&last.Snapshot), last.seq)
 	}
@@ -254,25 +264,29 @@ func (e *explorer) finished(known entries) {
 
 // finishedRows checks that every row is decided, and has the sequence and state of the last record about it.
 func (e *explorer) finishedRows() {
-	var last [exploredRows]uint64
-	for i, o := range e.order {
-		origin, old := e.v.reservations.At(o.Index).origin, e.journal[i].old
-		last[o.Index] = packLogged(uint64(i+1), e.journal[i].was.State)
-		switch {
-		case o.Kind == Took && origin == OriginReplace:
-			last[old] = packLogged(uint64(i+1), Released)
-		case o.Kind == Took && origin != OriginReserve:
-			last[old] = packLogged(uint64(i+1), superseded)
+	last := map[uint32]uint64{} // by use
+	for i := range e.journal {
+		record := &e.journal[i]
+		last[record.row] = packLogged(uint64(i+1), record.was.State)
+		switch origin := record.was.Origin; {
+		case record.Kind == Took && origin == OriginReplace:
+			last[record.old] = packLogged(uint64(i+1), Released)
+		case record.Kind == Took && origin != OriginReserve:
+			last[record.old] = packLogged(uint64(i+1), superseded)
 		}
 	}
 	for row := uint32(1); row < e.v.Rows(); row++ {
 		state, d := State(e.v.reservations.At(row).state.Load()), e.v.details.At(row)
-		seq, _ := unpackLogged(last[row])
+		if state == free && e.freed[row] > 0 {
+			continue // see finishedMemory
+		}
+		last := last[e.use(row)]
+		seq, _ := unpackLogged(last)
 		decided := state == Held || state == Confirmed || state.dead() && state != void
 		e.must(state == void && seq == 0 || decided && seq > 0, "row %d stays in state %d", row, state)
-		e.must(d.logged.Load() == last[row] && d.seq.Load() == seq,
+		e.must(d.logged.Load() == last && d.seq.Load() == seq,
 			"I5: row %d in state %d has sequence %d, logged %#x; by the journal %d and %#x", row, state, d.seq.Load(),
-			d.logged.Load(), seq, last[row])
+			d.logged.Load(), seq, last)
 	}
 }
 
@@ -287,7 +301,7 @@ func (e *explorer) finishedLedger(account string, known entries) {
 	for i := range known {
 		if k := &known[i]; k.Account == account && (k.State == Held || k.State == Confirmed) {
 			counting++
-			at := slices.IndexFunc(rows, func(l Decided) bool { return l.Row == k.row })
+			at := slices.IndexFunc(rows, func(l Decided) bool { return e.use(l.Row) == k.row })
 			e.must(at >= 0 && rows[at].State == k.State, "I2: the ledger %v misses row %d", rows, k.row)
 		}
 	}
@@ -304,29 +318,38 @@ func (e *explorer) checkpoint() {
 	made := checkpoint{after: e.v.drained.Load()}
 	end := e.v.Rows()
 	for row := uint32(1); row < end; row++ {
-		read := entry{row: row}
+		e.forgetTouched()
+		call := e.v.Begin(row)
+		read := entry{row: e.use(row)}
 		if e.v.ReadLogged(row, &read.Snapshot) {
 			read.seq = read.Seq
+			own(&read.Snapshot)
 			made.rows = append(made.rows, read)
 		}
+		call.End()
 	}
 	e.checkpoints = append(e.checkpoints, made)
 }
 
 // recovered checks that a checkpoint and the records after it say what the whole journal says. Of two rows of an id the
-// later one counts, and a record counts only if it is later than what is known.
+// later one counts, and a record counts only if it is later than what is known. What ended may be forgotten.
 func (e *explorer) recovered(from checkpoint, known entries) {
 	var found entries
 	for _, read := range from.rows {
 		found = found.put(read)
 	}
 	for i := int(from.after); i < len(e.journal); i++ {
-		found = found.apply(e.v, &e.journal[i], uint64(i+1))
+		found = found.apply(&e.journal[i], uint64(i+1))
 	}
-	e.must(len(found) == len(known), "I6: a checkpoint from %d on recovers %v instead of %v", from.after, found, known)
+	recovered := 0
 	for i := range known {
 		now := found.of(known[i].ID)
+		if now == nil && e.mayForget(&known[i].Snapshot) {
+			continue
+		}
+		recovered++
 		e.must(now != nil && now.seq == known[i].seq && content(&now.Snapshot) == content(&known[i].Snapshot),
 			"I6: a checkpoint from %d on recovers %v instead of %v", from.after, found, known)
 	}
+	e.must(len(found) == recovered, "I6: a checkpoint from %d on recovers %v instead of %v", from.after, found, known)
 }

@@ -18,6 +18,7 @@ func (e *explorer) judge() {
 		e.must(at == a.seq || !a.own, "I5: the caller of %v awaits record %d of %v", a.Decided, a.seq, e.order)
 	}
 	known := e.legalPrefixes()
+	e.finishedMemory() // first: a walk of a ledger repairs it
 	e.finished(known)
 	for _, made := range e.checkpoints {
 		e.recovered(made, known)
@@ -29,6 +30,7 @@ func (e *explorer) judge() {
 			"I7: %s\nschedule %v", key, e.choices)
 		e.judged[key] = true
 	}
+	e.freesAll()
 }
 
 // withExpiries is the history with what its calls may have done before their answer: a call that finds a reservation
@@ -36,6 +38,9 @@ func (e *explorer) judge() {
 func (e *explorer) withExpiries() []answered {
 	all := slices.Clone(e.history)
 	for _, h := range e.history {
+		if h.kind == "reclaim" {
+			continue
+		}
 		h.kind, h.answer = "expire", "looked"
 		if h.with != "" {
 			h.name, h.with = h.with, ""
@@ -68,9 +73,11 @@ func (e *explorer) linearizable(left []answered, s sequential) bool {
 		if h.call > first {
 			continue
 		}
-		for _, next := range e.apply(s, h) {
-			if e.linearizable(slices.Concat(left[:i], left[i+1:]), next) {
-				return true
+		for _, before := range e.forgetting(s, h, left, first) {
+			for _, next := range e.apply(before, h) {
+				if e.linearizable(slices.Concat(left[:i], left[i+1:]), next) {
+					return true
+				}
 			}
 		}
 	}
@@ -80,6 +87,8 @@ func (e *explorer) linearizable(left []answered, s sequential) bool {
 // apply returns the states that the operation with its answer can lead to.
 func (e *explorer) apply(s sequential, h answered) []sequential {
 	switch h.kind {
+	case "reclaim":
+		return []sequential{s}
 	case "ledger":
 		var all []string
 		for _, r := range s {

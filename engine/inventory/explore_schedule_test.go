@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seathold/seathold/engine/inventory/internal/epoch"
 	"github.com/seathold/seathold/engine/inventory/internal/table"
 )
 
@@ -59,8 +60,10 @@ type explorer struct {
 	ledgers     []shownLedger
 	checkpoints []checkpoint
 	census      *Census
-	known       entries   // room
-	rows        []Decided // room
+	sweep       *Sweep
+	recycled
+	known entries   // room
+	rows  []Decided // room
 
 	schedules, steps int
 	judged           map[string]bool
@@ -89,6 +92,7 @@ type coroutine struct {
 	waiting bool // until another caller has made a step
 	backed  bool // it has backed off in this operation
 	counts  bool // it looks at all rows, so it sees how many there are
+	touched touched
 }
 
 // abandoned ends a caller whose schedule is not continued.
@@ -144,7 +148,8 @@ func (e *explorer) start() {
 	if e.long {
 		e.v.long = shortest
 	}
-	e.census = e.v.NewCensus()
+	e.census, e.sweep = e.v.NewCensus(), e.v.NewSweep()
+	e.startRecycling()
 }
 
 // reset empties the inventory. Every word keeps its address.
@@ -160,13 +165,19 @@ func (e *explorer) reset() {
 	e.v.details.Reset(exploredRows)
 	e.v.overflows.Reset(exploredRows)
 	e.v.accounts.Reset(exploredRows)
-	e.v.texts.Reset()
+	e.v.texts.Reset(exploredRows)
+	e.v.calls = epoch.Epoch{}
+	for i := range e.v.earliest {
+		e.v.earliest[i].Store(0)
+	}
 	for i := range e.v.summaries {
 		e.v.summaries[i].Store(nil)
 	}
 	e.v.byID.Reset()
 	e.v.accountIndex.Reset()
 	e.v.Resume(0)
+	e.sweep.at = 0
+	e.resetRecycling()
 }
 
 const exploredRows = 100
@@ -174,8 +185,12 @@ const exploredRows = 100
 // access is called before each access to a word.
 func (e *explorer) access(word unsafe.Pointer, writes bool) {
 	c, address := e.running, uintptr(word)
+	if e.recycles {
+		e.touch(c, word, writes)
+	}
 	switch {
 	case c == nil:
+	case e.recycles && e.decidesNothing(c, word, writes):
 	case e.uncounted(word):
 		if c.counts {
 			c.saw(e.v.reservations.Counter().Peek(), 3)
@@ -205,9 +220,10 @@ func (e *explorer) access(word unsafe.Pointer, writes bool) {
 
 // uncounted reports whether the word is the counter of a slab or a statistic.
 func (e *explorer) uncounted(word unsafe.Pointer) bool {
+	short, long := e.v.texts.Counters()
 	switch (*table.Word64)(word) {
 	case e.v.reservations.Counter(), e.v.details.Counter(), e.v.overflows.Counter(), e.v.accounts.Counter(),
-		e.v.texts.Counter(), &e.v.ended.expired, &e.v.ended.replaced, &e.v.ended.again:
+		short, long, &e.v.ended.expired, &e.v.ended.replaced, &e.v.ended.again, &e.reclaimer.freed:
 		return true
 	}
 	return false
@@ -254,7 +270,9 @@ func (e *explorer) schedule() {
 	e.history, e.order, e.awaited, e.callers, e.found = nil, nil, nil, nil, nil
 	e.journal, e.checkpoints, e.ledgers = e.journal[:0], nil, e.ledgers[:0]
 	for _, op := range e.before {
-		e.history = append(e.history, answered{op, e.clock + 1, e.clock + 2, e.do(op)})
+		h := answered{do: op, call: e.clock + 1, ret: e.clock + 2}
+		h.answer = e.do(op)
+		e.answered(h, 0)
 		e.clock += 2
 	}
 	for i := range e.programs {
@@ -403,17 +421,16 @@ func (e *explorer) caller(i int) *coroutine {
 			}
 			c.saw(uint64(n), e.completed)
 			e.clock++
-			h := answered{do: op, call: e.clock}
-			c.counts = op.kind == "census" || op.kind == "checkpoint"
+			h, placed := answered{do: op, call: e.clock}, e.v.placed.top.Peek()>>32
+			c.counts = slices.Contains([]string{"census", "checkpoint", "sweep", "reclaim"}, op.kind)
+			c.touched = touched{none: op.kind == "reclaim"}
 			h.answer = e.do(op)
 			c.backed = false
 			c.saw(uint64(n), 1)
 			e.completed += c.past
 			e.clock++
 			h.ret = e.clock
-			if h.answer != "" {
-				e.history = append(e.history, h)
-			}
+			e.answered(h, placed)
 		}
 	})
 	return c

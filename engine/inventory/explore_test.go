@@ -64,6 +64,47 @@ import (
 //	stateAfter: what changed is expired             reduce beside confirm and a buyer (I6)
 //	follow: a void row without a successor is found replace beside confirm
 //
+//	Reclaimer.look: without the first grace period  a refusal beside a forgotten id (I7)
+//	Reclaimer.consider: closes the successor word   a refusal beside a forgotten id (I7)
+//	Reclaimer.passOver: without the second          one row for two accounts
+//	forgetChain: without stillSettled               two again beside the reclaimer (I6)
+//	forgetChain: Store instead of CAS               two again beside the reclaimer (I6)
+//	forgetChain: to is what follows the first       a chain goes at once
+//	forgetChain: named not cleared                  an id after one that failed; most with a change
+//	forgetChain: logged not cleared                 an end that is not durable yet
+//	consider: without named                         an id after one that failed
+//	settled: whatever is durable                    an end that is not durable yet (I5)
+//	claimNext, takeOver: without named              a chain goes at once; an id after one that failed
+//	takeOver: named not cleared                     an id after one that failed, by two
+//	fail: named not cleared                         a chain of which the last is alive
+//	fail: the reference not cleared                 a change that fails keeps no text
+//	passOver: without unlinkDead                    one row for two accounts (I2)
+//	passOver: the summary not dropped               a summary, and its first row is used again (I2)
+//	unlink: without freeze                          a link, and a change of the one before it
+//	passDead: goes on after a failed CAS            a link, and a change of the one before it
+//	freeRow: without keepsReference                 reduce of what is confirmed, beside the reclaimer
+//	freeRow: no text, or no overflow, is freed      two again beside the reclaimer; what took the place of another
+//	Index.put: fills a tombstone                    the same id again, by two (I9)
+//	Index.Change: changes what is frozen            the index moves
+//	Index.Change: in any root                       the index moves
+//	Index.freeze: leaves entries as they are        the index moves
+//	lookAt: closes by a Store                       an account is closed and made again (I2)
+//	lookAt: without isMarked, twice                 an account's row for another one (I6)
+//	lookAt: without Change                          one row for two accounts
+//	lookAt: the name is not freed                   an account is closed and made again
+//	lookAtAccounts: without the grace period        an account is closed and made again
+//	enter: enters what is closed                    an account is made again by two (I2)
+//	Grace.Passed: looks at one parity only          one row for two accounts
+//	explorer.call: Begin after Find, End before Read one row for two accounts
+//	Sweep.Expire: Store instead of CAS              the sweep comes by number
+//	Sweep.Expire: End before looking is stored      the sweep comes by number
+//	pend: does not clear earliest, or too early     the sweep comes by number
+//	Census.add: leaves out what is forgotten        the census beside recycling (I1)
+//
+// Nothing fails when a forgotten row keeps its state, since who comes by number passes over all that is dead. Nor when
+// lookAt looks at isMarked once, or when passDead does not freeze, since the next pass does its work again. Nor when
+// confirm again takes the account of the old row, which is not closed as long as that row names it.
+//
 // Nothing fails when foresee does not look whether the old row stands, since refusedInPlace does; when log notes the
 // old row first, since a record that is not covered by drained is replayed; or when withheld is counted after the
 // state, since Stock may count what is being returned as sold.
@@ -78,7 +119,8 @@ func TestExplore(t *testing.T) {
 		more, err = strconv.Atoi(text)
 		require.NoError(t, err)
 	}
-	for _, c := range slices.Concat(explored(), races(), beside(), pairs()) {
+	recycled := slices.Concat(recyclings(), recycledByNumber(), recycledAccountRows(), recycledChanges())
+	for _, c := range slices.Concat(explored(), races(), beside(), pairs(), recycled) {
 		t.Run(c.title, func(t *testing.T) {
 			e := &explorer{t: t, plan: c.plan}
 			if e.preemptions == 0 {
@@ -103,6 +145,7 @@ type plan struct {
 	preemptions  int  // default 3
 	long         bool // every ledger is long enough for a summary
 	withhold     bool // what is returned is not for sale again
+	oneSpread    bool // all calls announce themselves with the same spread
 }
 
 // wish is a reservation that a caller asks for, or what one is changed to: then it uses the id of that one.

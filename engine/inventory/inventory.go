@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/maphash"
 
+	"github.com/seathold/seathold/engine/inventory/internal/epoch"
 	"github.com/seathold/seathold/engine/inventory/internal/table"
 )
 
@@ -68,11 +69,17 @@ type Inventory struct {
 	overflows    table.Slab[overflow]
 	accounts     table.Slab[account]
 	notes        table.Slab[note]
-	texts        table.Arena
+	texts        table.Texts
 	byID         table.Index
 	accountIndex table.Index
 	summaries    [summarySlots]table.Pointer[summary] // of long ledgers
 	long         longLedgers
+
+	earliest []table.Word64 // by chunk of rows; see Sweep
+	calls    epoch.Epoch    // that may stand on a row
+	freeing  table.Word32   // 1 while rows are given back, or while none may be; see Census
+	longWay  table.Word32   // a row from which many others lead to the one that has its id; 0 for none
+	kept     table.Word64   // accounts
 
 	placed  stack
 	drained table.Word64 // sequence of the last outcome drained; only the drainer writes it
@@ -113,11 +120,21 @@ func New(c Config) (*Inventory, error) {
 	v.notes.Init(c.MaxNotes)
 	// Each account has one name, and only a name of more than inlineName bytes is a text. Each row gets a reference at
 	// most once: from the caller that made it, or from the one that confirms it. So the texts never run out of room.
-	v.texts.Init(MaxAccount*c.MaxAccounts + MaxReference*c.MaxReservations)
-	v.byID.Init(c.ExpectAccounts)
-	v.accountIndex.Init(c.ExpectAccounts)
+	v.texts.Init(c.MaxAccounts + c.MaxReservations)
+	v.byID.Init(c.ExpectAccounts, v.reservations.InUse)
+	v.accountIndex.Init(c.ExpectAccounts, v.accounts.InUse)
+	v.earliest = make([]table.Word64, v.reservations.Chunks())
 	return v, nil
 }
+
+// Call is a running call. See Begin.
+type Call = epoch.Call
+
+// Begin announces a call: all from the look-up of a name to the last access to a row, a text or a snapshot's text. No
+// row changes its meaning meanwhile. So every method that takes or returns a row, an account row or a Decided is called
+// between a Begin and its End, except those of Drain and Restore. A call does not wait for the journal in between. Calls
+// that run at a time should have different spreads.
+func (v *Inventory) Begin(spread uint32) Call { return v.calls.Begin(spread) }
 
 func (c *Config) validate() error {
 	switch {

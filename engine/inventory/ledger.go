@@ -1,14 +1,20 @@
 package inventory
 
-import "math"
+import (
+	"math"
+
+	"github.com/seathold/seathold/engine/inventory/internal/table"
+)
 
 // A ledger is the list of an account's reservations, newest first. Totals are computed by walking it, not stored, so
 // there is nothing to drift.
 //
 // Reservations enter at the head only, by the compare-and-swap that also confirms the caps: what a walk counted can
-// only have fallen since, unless the head changed (I2). Later walks pass over dead reservations and unlink them.
-// Nothing is ever inserted in the middle and no row is used twice, so moving a link past a dead reservation cannot
-// lose a live one. In a long ledger a walk may end early, at a summary (see there).
+// only have fallen since, unless the head changed (I2). Later walks pass over dead reservations and unlink them: they
+// first freeze the link of the dead one, then move the link before it, if that is not frozen. A frozen link never
+// changes, so a reservation that was passed over is never linked in again. Nothing is ever inserted in the middle, so
+// moving a link past a dead reservation cannot lose a live one. In a long ledger a walk may end early, at a summary (see
+// there).
 
 // sums is what one walk of a ledger finds for one request. It is on the caller's stack; those of thousands of callers
 // do not fit a cache, so it takes no more room than the request needs.
@@ -91,11 +97,10 @@ func (v *Inventory) pass(before *reservation, row, end uint32, most int, program
 	left, live := most, s.live
 	for row != end && row != 0 && left > 0 {
 		r := v.reservations.At(row)
-		next := r.next.Load()
+		next := r.next.Load() &^ linkFrozen
 		state := State(r.state.Load())
 		if state.dead() {
-			unlink(before, row, next)
-			row = next
+			row = unlink(before, r, row)
 			continue
 		}
 		if live == 0 {
@@ -182,22 +187,22 @@ func (v *Inventory) ticketsIn(r *reservation, programme uint8) int32 {
 // both find the same certain reservations in the same states, all of them counted at the instant between the walks
 // (I7).
 func (v *Inventory) checkCaps(s *sums, head uint64, programme uint8, tickets int, res *Result) decision {
-	v.walk(uint32(head), programme, s, false)
+	v.walk(uint32(head&headRow), programme, s, false)
 	check, excess := v.checkSums(s, programme, tickets, res), 0
 	if check != granted && s.summary != nil {
 		bound := s.held + s.confirmed + s.doubtful
-		v.walk(uint32(head), programme, s, true)
+		v.walk(uint32(head&headRow), programme, s, true)
 		check = v.checkSums(s, programme, tickets, res)
 		excess = bound - (s.held + s.confirmed + s.doubtful)
 	}
 	if check == granted && v.wantsSummary(s, excess) {
-		v.summarize(uint32(head), s.summary)
+		v.summarize(uint32(head&headRow), s.summary)
 	}
-	if check != refused || head == 0 {
+	if check != refused || head&headRow == 0 {
 		return check
 	}
 	marks := s.marks
-	v.walk(uint32(head), programme, s, true)
+	v.walk(uint32(head&headRow), programme, s, true)
 	if s.marks != marks {
 		return inDoubt
 	}
@@ -248,15 +253,15 @@ func (v *Inventory) Ledger(accountRow uint32, rows []Decided, w *Wait) ([]Decide
 		rows = rows[:start]
 		decided := true
 		var before *reservation
-		for row := uint32(head); row != 0; {
+		for row := uint32(head & headRow); row != 0; {
 			r := v.reservations.At(row)
-			next := r.next.Load()
+			next := r.next.Load() &^ linkFrozen
 			if state := State(r.state.Load()); state.counts() {
 				rows = append(rows, Decided{row, state})
 				decided = decided && (state == Held || state == Confirmed)
 				before = r
 			} else {
-				unlink(before, row, next) // changes make dead rows without a walk of their own
+				next = unlink(before, r, row) // changes make dead rows without a walk of their own
 			}
 			row = next
 		}
@@ -269,6 +274,67 @@ func (v *Inventory) Ledger(accountRow uint32, rows []Decided, w *Wait) ([]Decide
 			return rows[:start], false
 		}
 	}
+}
+
+// linkFrozen is the bit of a link that never changes again.
+const linkFrozen = 1 << 31
+
+// unlink leads the list from the live row before a dead one past it, and returns the row after it. Without a row before
+// it the dead one stays where it is: who enters links to the first live one, and the reclaimer moves the head. If the
+// link before it has changed or is frozen, another walk passes over it.
+func unlink(before, dead *reservation, row uint32) (next uint32) {
+	if before == nil {
+		return dead.next.Load() &^ linkFrozen
+	}
+	next = dead.freeze()
+	before.next.CompareAndSwap(row, next)
+	return next
+}
+
+// unlinkDead leads the ledger of an account past every row that is dead now.
+func (v *Inventory) unlinkDead(account uint32) {
+	head := &v.accounts.At(account).head
+	for !v.passDead(head) {
+	}
+}
+
+// passDead is one walk of unlinkDead. It reports false if another caller changed a link first.
+func (v *Inventory) passDead(head *table.Word64) bool {
+	var before *reservation
+	for w := head.Load(); ; w = head.Load() {
+		row := uint32(w & headRow)
+		if row == 0 {
+			return true
+		}
+		if before = v.reservations.At(row); !State(before.state.Load()).dead() {
+			break
+		}
+		// The version stays: the word differs, so whoever walked from it fails to enter. It does not come back, since the
+		// row would have to enter again.
+		head.CompareAndSwap(w, w&^headRow|uint64(before.freeze()))
+	}
+	for row := before.next.Load() &^ linkFrozen; row != 0; {
+		r := v.reservations.At(row)
+		if !State(r.state.Load()).dead() {
+			before, row = r, r.next.Load()&^linkFrozen
+			continue
+		}
+		next := r.freeze()
+		if !before.next.CompareAndSwap(row, next) {
+			return false
+		}
+		row = next
+	}
+	return true
+}
+
+// freeze makes the link of a dead row the last one that it has, and returns the row that it leads to.
+func (r *reservation) freeze() (next uint32) {
+	w := r.next.Load()
+	for w&linkFrozen == 0 && !r.next.CompareAndSwap(w, w|linkFrozen) {
+		w = r.next.Load()
+	}
+	return w &^ linkFrozen
 }
 
 // unmoved reports whether every reservation is still in its state.

@@ -178,7 +178,7 @@ func TestLongLedgersStayCheap(t *testing.T) {
 // linked returns the number of rows in an account's list.
 func linked(v *Inventory, account string) (n int) {
 	for row := uint32(v.accounts.At(v.FindAccount(account)).head.Load()); row != 0; n++ {
-		row = v.reservations.At(row).next.Load()
+		row = v.reservations.At(row).next.Load() &^ linkFrozen
 	}
 	return n
 }

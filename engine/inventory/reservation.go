@@ -36,7 +36,8 @@ func unpackLine(w uint32) Line { return Line{Pool: w >> 12, Quantity: w & MaxQua
 //	                   ↓→ yielding ←────────────
 //	                         ↓→ superseded, released
 //
-// States only move forward. Two steps are decisions: the step out of pending, made by the caller that reserves, and
+// What has ended is forgotten some time later, and then its row is free again. Within one call a row keeps its meaning,
+// and its state only moves forward. Two steps are decisions: the step out of pending, made by the caller that reserves, and
 // the step out of held or confirmed, made by the compare-and-swap that wins (I3). The winner alone makes the next
 // step, once the outcome has its place in the journal. A row that is made by a return goes from pending to returned.
 type State uint32
@@ -55,6 +56,7 @@ const (
 	Expired                 // given back because its time was over
 	void                    // failed; to every reader as if it had never been made
 	superseded              // changed: another row has the id now
+	forgotten               // no word names the row any more; see reclaim.go
 )
 
 // counts reports whether the reservation's tickets count against the caps. They do until the record of its end has
@@ -97,8 +99,8 @@ type reservation struct {
 	expires   int64        // ms since 1970 on the sale clock
 	state     table.Word32 // a State; see there for who writes it
 	account   uint32       // row
-	next      table.Word32 // the account's previous reservation; its caller's until it is in the ledger, then walks'
-	more      uint32       // row in overflows of the lines beyond inlineLines; 0 for none
+	next      table.Word32 // the account's previous reservation; its caller's until it is in the ledger, then see ledger.go
+	more      uint32       // row in overflows, 0 for none
 	lines     [inlineLines]uint32
 	phase     uint16
 	tickets   uint16
@@ -108,8 +110,11 @@ type reservation struct {
 	origin    Origin
 }
 
-// overflow holds the lines that do not fit in the reservation. It is written before the row is published.
-type overflow [MaxLines - inlineLines]uint32
+// overflow is the part of a reservation that few have. It is written before the row is published.
+type overflow struct {
+	lines    [MaxLines - inlineLines]uint32 // those that do not fit in the reservation
+	replaces ID                             // with FlagReplaces: the reservation whose place it took; zero if not known
+}
 
 // detail is the part of a reservation that is accessed once or twice in its life, one cache line.
 type detail struct {
@@ -121,8 +126,17 @@ type detail struct {
 	logged    table.Word64 // what was drained last; only the drainer writes it. See packLogged
 	below     [2]uint32    // links of the stack for Took and Ended; written by the caller that places each, until its push
 	successor table.Word32 // the row that has the id after it; see current
-	old       table.Word32 // the row that this one follows, 0 for none. Written before the row is published, and by log
+	old       table.Word32 // the row that this one follows, 0 for none; and whether the row is named, see below
 }
+
+// named is the bit of detail.old that says that a successor word leads to the row, or is about to. Such a row is not
+// used again before the index leads to it. The caller that makes the row sets the bit before any word names the row,
+// and clears it if none came to. The reclaimer clears it when it has led the index to the row. The rest of the word is
+// for the drainer alone, which follows it when it drains the outcome that made the row.
+const named = 1 << 31
+
+// closed is the successor word of a row whose id is free.
+const closed = 1<<32 - 1
 
 // The word logged packs the sequence of the last outcome drained and the state that it led to. 0 is none. The drainer
 // counts the sequence itself: the caller that placed the outcome may be stalled before it stores seq. A checkpoint
@@ -140,7 +154,7 @@ func (v *Inventory) lineAt(r *reservation, i int) Line {
 	if i < inlineLines {
 		return unpackLine(r.lines[i])
 	}
-	return unpackLine(v.overflows.At(r.more)[i-inlineLines])
+	return unpackLine(v.overflows.At(r.more).lines[i-inlineLines])
 }
 
 // fill writes the content of a row that is not yet published.
@@ -150,15 +164,16 @@ func (v *Inventory) fill(row, account uint32, q *Request) {
 	r.origin = q.origin
 	d.created, d.began = q.Created, q.Created
 	d.old.Store(q.old)
-	v.fillLines(r, q.Lines)
+	v.fillLines(r, q.Lines, q.replaces)
 }
 
-// fillLines writes the lines of a row that is not yet published.
-func (v *Inventory) fillLines(r *reservation, lines []Line) {
+// fillLines writes the lines of a row that is not yet published, after its flags.
+func (v *Inventory) fillLines(r *reservation, lines []Line, replaces ID) {
 	r.count = uint8(len(lines))
 	r.programme = v.programmeOf(lines[0].Pool)
-	if len(lines) > inlineLines {
+	if len(lines) > inlineLines || r.flags&FlagReplaces != 0 {
 		r.more = v.claimOverflow()
+		v.overflows.At(r.more).replaces = replaces
 	}
 	tickets := uint32(0)
 	for i, l := range lines {
@@ -166,7 +181,7 @@ func (v *Inventory) fillLines(r *reservation, lines []Line) {
 		if i < inlineLines {
 			r.lines[i] = packLine(l)
 		} else {
-			v.overflows.At(r.more)[i-inlineLines] = packLine(l)
+			v.overflows.At(r.more).lines[i-inlineLines] = packLine(l)
 		}
 	}
 	r.tickets = uint16(tickets)
@@ -192,7 +207,7 @@ func (v *Inventory) claimOverflow() uint32 {
 // Snapshot is a reservation at one instant.
 type Snapshot struct {
 	ID        ID
-	Account   string // shares the inventory's memory, which never changes
+	Account   string // shares the inventory's memory, which does not change during the call: see Begin
 	State     State  // Held, Confirmed, Released, Returned or Expired
 	Phase     uint16
 	Flags     uint8
@@ -200,12 +215,12 @@ type Snapshot struct {
 	CreatedMs int64
 	ExpiresMs int64
 	AtMs      int64  // of the last outcome; 0 if that is not known
-	Reference string // shares the inventory's memory
+	Reference string // likewise
 	Seq       uint64 // of the last outcome: the snapshot may be visible once that is durable (I5)
 
 	Origin      Origin
 	ConfirmedMs int64 // of a confirmed or returned one
-	Replaces    ID    // with FlagReplaces: the reservation whose place it took; zero once that is forgotten
+	Replaces    ID    // with FlagReplaces: the reservation whose place it took; zero if that is not known
 }
 
 // Read fills the snapshot and reuses its Lines; false if the reservation failed or is between two states. It must not
@@ -214,7 +229,7 @@ type Snapshot struct {
 func (v *Inventory) Read(row uint32, to *Snapshot) bool {
 	state := State(v.reservations.At(row).state.Load())
 	switch state {
-	case free, pending, confirming, releasing, expiring, yielding, void, superseded:
+	case free, pending, confirming, releasing, expiring, yielding, void, superseded, forgotten:
 		return false
 	}
 	v.ReadAs(Decided{row, state}, to)
@@ -255,7 +270,7 @@ func (v *Inventory) Expires(row uint32) int64 { return v.reservations.At(row).ex
 // content fills in what never changes.
 func (v *Inventory) content(r *reservation, d *detail, to *Snapshot) {
 	to.ID, to.Account, to.Phase, to.Flags = r.id, v.accountName(r.account), r.phase, r.flags
-	to.CreatedMs, to.ExpiresMs, to.Origin, to.Replaces = d.created, r.expires, r.origin, ID{}
+	to.CreatedMs, to.ExpiresMs, to.Origin, to.Replaces = d.created, r.expires, r.origin, v.replaced(r)
 	to.Lines = to.Lines[:0]
 	for i := range int(r.count) {
 		to.Lines = append(to.Lines, v.lineAt(r, i))
@@ -268,7 +283,8 @@ func (v *Inventory) ReadNew(row uint32, to *Snapshot) {
 }
 
 // ReadLogged fills the snapshot with the outcomes that have been drained, whatever has happened since: records and
-// checkpoints may contain only these. False when none has been drained, or when another row has the reservation now.
+// checkpoints may contain only these. False when none has been drained, when another row has the reservation now, or when
+// it is forgotten.
 func (v *Inventory) ReadLogged(row uint32, to *Snapshot) bool {
 	d := v.details.Find(row)
 	if d == nil {
@@ -276,23 +292,22 @@ func (v *Inventory) ReadLogged(row uint32, to *Snapshot) bool {
 	}
 	logged := d.logged.Load()
 	seq, state := unpackLogged(logged)
-	if logged == 0 || state == superseded {
+	// Who reads by number may come to a row that is forgotten, and miss the one that has the id since. So after logged it
+	// looks whether the id is free: all that has happened to it since then has records after those read so far.
+	if logged == 0 || state == superseded || d.successor.Load() == closed {
 		return false
 	}
 	r := v.reservations.At(row)
 	v.content(r, d, to)
 	v.ending(r, d, state, to)
 	to.Seq = seq
-	if r.flags&FlagReplaces != 0 {
-		to.Replaces = v.Replaced(row)
-	}
 	return true
 }
 
 // ReadPrevious fills the snapshot with the row that a row follows, in the state that it had then; false if it follows
-// none.
+// none. Only the visit of Drain calls it, for the row of the outcome: later, the other row may be used again.
 func (v *Inventory) ReadPrevious(row uint32, to *Snapshot) bool {
-	old := v.details.At(row).old.Load()
+	old := v.details.At(row).old.Load() &^ named
 	if old == 0 {
 		return false
 	}
@@ -300,18 +315,12 @@ func (v *Inventory) ReadPrevious(row uint32, to *Snapshot) bool {
 	return true
 }
 
-// Replaced returns the id of the reservation whose place the one in the row took; zero if it is not known any more.
-// The row has FlagReplaces.
-func (v *Inventory) Replaced(row uint32) ID {
-	id := v.reservations.At(row).id
-	for {
-		if row = v.details.At(row).old.Load(); row == 0 {
-			return ID{}
-		}
-		if other := v.reservations.At(row).id; other != id {
-			return other
-		}
+// replaced returns the id of the reservation whose place this one took; zero for none, or if it is not known.
+func (v *Inventory) replaced(r *reservation) ID {
+	if r.flags&FlagReplaces == 0 {
+		return ID{}
 	}
+	return v.overflows.At(r.more).replaces
 }
 
 // stateAfter returns the state that a drained outcome of the reservation led to. Once its end is placed, its state has

@@ -18,8 +18,9 @@ type Request struct {
 	Expires int64  // ms since 1970: from then on it cannot be confirmed
 	Wait    *Wait  // how long the call has waited for others; nil if it has not
 
-	origin Origin // of the row; set by the calls of the inventory
-	old    uint32 // the row that it follows
+	origin   Origin // of the row; set by the calls of the inventory
+	old      uint32 // the row that it follows
+	replaces ID     // with OriginReplace: the id of the old row
 }
 
 // Verdict is the answer to an operation.
@@ -62,12 +63,12 @@ type Fill struct {
 	Used, Limit int
 }
 
-// Fills returns how full each table is. Rows are not used again, so a table only fills up.
+// Fills returns how full each table is.
 func (v *Inventory) Fills() [3]Fill {
 	return [...]Fill{
-		{Reservations, int(v.reservations.End()) - 1, v.reservations.Limit()},
-		{Accounts, int(v.accounts.End()) - 1, v.accounts.Limit()},
-		{Notes, int(v.notes.End()) - 1, v.notes.Limit()},
+		{Reservations, v.reservations.InUse(), v.reservations.Limit()},
+		{Accounts, v.accounts.InUse(), v.accounts.Limit()},
+		{Notes, v.notes.InUse(), v.notes.Limit()},
 	}
 }
 
@@ -91,8 +92,14 @@ type Result struct {
 func (v *Inventory) Find(id ID) uint32 { return v.find(v.hashID(&id), &id) }
 
 func (v *Inventory) find(hash uint32, id *ID) uint32 {
-	row := v.byID.Find(hash, func(row uint32) bool { return v.reservations.At(row).id == *id })
+	row := v.byID.Find(hash, func(row uint32) bool { return v.hasID(row, id) })
 	return v.current(row)
+}
+
+// hasID reports whether the row is under the id, or leads to the one that is.
+func (v *Inventory) hasID(row uint32, id *ID) bool {
+	r := v.reservations.At(row)
+	return r.id == *id && (!State(r.state.Load()).dead() || v.details.At(row).successor.Load() != closed)
 }
 
 // current returns the row that has the id of this one now; 0 for none.
@@ -103,38 +110,35 @@ func (v *Inventory) current(row uint32) uint32 {
 	return v.follow(row)
 }
 
-// manyRows is after how many rows that have passed their id on a look-up shortens the way for those that come later.
-const manyRows = 8
+// manyRows is how many rows that have passed their id on are a long way for a look-up.
+const manyRows = 64
 
-// follow leads from a row that has passed its id on to the one that has it now. Three kinds of rows do: one that
-// failed, one that changed, and one that expired and was taken again. It is not inlined: most look-ups do not need it.
+// follow leads from a row that has passed its id on to the one that has it now; 0 for none. Three kinds of rows do: one
+// that failed, one that changed, and one that expired and was taken again. If the way is long, the reclaimer shortens it
+// next. It is not inlined: most look-ups do not need it.
 //
 //go:noinline
 func (v *Inventory) follow(first uint32) uint32 {
-	row, rows, second := first, 0, uint32(0)
-	for {
+	row := first
+	for rows := 1; ; rows++ {
+		if rows == manyRows {
+			v.longWay.Store(first)
+		}
 		state := State(v.reservations.At(row).state.Load())
 		if state < Expired {
-			break
+			return row
 		}
-		next := v.details.At(row).successor.Load()
-		if next == 0 && state == void {
+		switch next := v.details.At(row).successor.Load(); {
+		case next == closed:
+			return 0
+		case next != 0:
+			row = next
+		case state == Expired:
+			return row
+		default:
 			return 0
 		}
-		if next == 0 {
-			break
-		}
-		if row == first {
-			second = next
-		}
-		row = next
-		rows++
 	}
-	if rows > manyRows {
-		// Every row in between has passed the id on for good. So the word may lead past them, to this row or a later one.
-		v.details.At(first).successor.CompareAndSwap(second, row)
-	}
-	return row
 }
 
 // PrefetchIndex prefetches the index slots of the id and of the account, unless the account is "". In a sale of
@@ -243,7 +247,10 @@ func (v *Inventory) foresee(q *Request, lines []Line, s *sums, accountRow uint32
 	hash uint32) (head uint64, res Result, foreseen bool) {
 	for {
 		if accountRow != 0 {
-			head = v.accounts.At(accountRow).head.Load()
+			if head = v.accounts.At(accountRow).head.Load(); head&headClosed != 0 {
+				accountRow, head = v.FindAccount(q.Account), 0
+				continue
+			}
 		}
 		check := v.checkCaps(s, head, programme, tickets, &res)
 		if check == granted {
@@ -298,30 +305,57 @@ func (v *Inventory) unchanged(name string, accountRow uint32, head uint64) bool 
 // publish makes a pending row under the request's id, unless another row has the id: then it returns that one. Not ok
 // means that the table of reservations is full.
 func (v *Inventory) publish(q *Request, hash, accountRow uint32) (row, other uint32, ok bool) {
-	row, ok = v.reservations.Claim()
+	row, ok = v.claim()
 	if !ok {
 		return 0, 0, false
 	}
-	v.details.Grow(row)
 	r := v.reservations.At(row)
 	v.fill(row, accountRow, q)
-	r.state.Store(uint32(pending))
-	// The insertion decides who has the id (I9).
-	other = v.byID.Insert(hash, row, v.reservations.Claimed(),
-		func(row uint32) bool { return v.reservations.At(row).id == q.ID })
-	for other != 0 {
-		if State(v.reservations.At(other).state.Load()) != void {
-			r.state.Store(uint32(void))
-			return 0, other, true
+	v.pend(r, row)
+	for {
+		// The insertion decides who has the id (I9).
+		other = v.byID.Insert(hash, row, v.reservations.Claims(), func(row uint32) bool { return v.hasID(row, &q.ID) })
+		for other != 0 && other != closed {
+			if State(v.reservations.At(other).state.Load()) != void {
+				r.state.Store(uint32(void))
+				return 0, other, true
+			}
+			if other = v.takeOver(other, row, q.old); other == row {
+				return row, 0, true
+			}
 		}
-		successor := &v.details.At(other).successor
-		// The reservation that had the id failed. From here on the id is this row's (I9).
-		if successor.CompareAndSwap(0, row) {
-			break
+		if other == 0 {
+			return row, 0, true
 		}
-		other = successor.Load()
 	}
-	return row, 0, true
+}
+
+// takeOver makes the row follow one that had its id and failed. It returns the row that follows that one, or closed.
+func (v *Inventory) takeOver(failed, row, old uint32) uint32 {
+	word, successor := &v.details.At(row).old, &v.details.At(failed).successor
+	word.Store(old | named)
+	// From here on the id is this row's (I9).
+	if successor.CompareAndSwap(0, row) {
+		return row
+	}
+	word.Store(old)
+	return successor.Load()
+}
+
+// claim claims a row and its detail.
+func (v *Inventory) claim() (row uint32, ok bool) {
+	if row, ok = v.reservations.Claim(); ok {
+		v.details.Grow(row)
+	}
+	return row, ok
+}
+
+// pend makes a row that is filled pending, and tells the sweep that its chunk has changed.
+func (v *Inventory) pend(r *reservation, row uint32) {
+	r.state.Store(uint32(pending))
+	if earliest := &v.earliest[row>>table.ChunkBits]; earliest.Load() != 0 {
+		earliest.Store(0)
+	}
 }
 
 // enter puts the reservation at the head of its account's ledger if the caps allow it. The sums were found within the
@@ -335,7 +369,7 @@ func (v *Inventory) enter(r *reservation, row uint32, head uint64, s *sums, prog
 		case granted:
 			r.next.Store(s.live)
 			// From here on the reservation counts (I2): no other has entered since the sums were made.
-			if word.CompareAndSwap(head, (head>>32+1)<<32|uint64(row)) {
+			if word.CompareAndSwap(head, newHead(head, row)) {
 				return res, true
 			}
 		case refused:
@@ -347,7 +381,14 @@ func (v *Inventory) enter(r *reservation, row uint32, head uint64, s *sums, prog
 				return Result{Verdict: Overloaded}, false
 			}
 		}
-		head = word.Load()
+		for head = word.Load(); head&headClosed != 0; head = word.Load() {
+			// The account was closed since it was looked up. Nobody reads whose a pending row is that is in no ledger.
+			account, ok := v.EnsureAccount(v.accountName(r.account))
+			if !ok {
+				return Result{Verdict: Full, Table: Accounts}, false
+			}
+			r.account, word = account, &v.accounts.At(account).head
+		}
 		check = v.checkCaps(s, head, programme, tickets, &res)
 	}
 }

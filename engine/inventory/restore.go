@@ -3,8 +3,6 @@ package inventory
 import (
 	"errors"
 	"fmt"
-
-	"github.com/seathold/seathold/engine/inventory/internal/table"
 )
 
 // The Restore methods rebuild an inventory from a journal. A checkpoint that was written during the sale is not
@@ -22,6 +20,10 @@ type Restored struct {
 	AtMs      int64
 	Reference string
 	Seq       uint64 // 0 if it is not known
+
+	// Checkpointed says that it is a row of a checkpoint. Those of one id are in any order: that of a reservation that has
+	// ended since, and whose row was used again, may still be held.
+	Checkpointed bool
 
 	// Of RestoreChanged.
 	Origin      Origin
@@ -139,34 +141,30 @@ func (v *Inventory) appear(row uint32, seq uint64, state State, old uint32, oldE
 // restoreRow makes the pending row of an outcome: under its id, or for one that follows an old row, ready to follow
 // it.
 func (v *Inventory) restoreRow(o *Restored, old uint32) (row uint32, err error) {
-	q := o.Request
+	q := *o.Request
+	q.replaces = o.Replaces
 	account, ok := v.EnsureAccount(q.Account)
 	if !ok {
 		return 0, fmt.Errorf("no room for more than %d accounts", v.accounts.Limit())
 	}
 	if old == 0 {
 		var other uint32
-		row, other, ok = v.publish(q, v.hashID(&q.ID), account)
+		row, other, ok = v.publish(&q, v.hashID(&q.ID), account)
 		ok = ok && other == 0
-	} else if row, ok = v.reservations.Claim(); ok {
-		v.details.Grow(row)
-		v.fill(row, account, q)
-		v.reservations.At(row).state.Store(uint32(pending))
+	} else if row, ok = v.claim(); ok {
+		v.fill(row, account, &q)
+		v.details.At(row).old.Store(named)
+		v.pend(v.reservations.At(row), row)
 	}
 	if !ok {
 		return 0, fmt.Errorf("no room for more than %d reservations", v.reservations.Limit())
 	}
 	r := v.reservations.At(row)
 	r.programme = v.programmeOfAll(q.Lines)
-	if q.Flags&FlagReplaces != 0 {
-		v.details.At(row).old.Store(v.Find(o.Replaces))
-	}
 	// It enters the ledger, without a check of the caps: the journal's prefixes are legal (I6), and what was taken before
 	// a cap was lowered stays (I2).
-	head := &v.accounts.At(account).head
-	v.unlinkDead(head)
-	r.next.Store(uint32(head.Load()))
-	head.Store((head.Load()>>32+1)<<32 | uint64(row))
+	v.unlinkDead(account)
+	v.push(r, row)
 	return row, nil
 }
 
@@ -238,21 +236,10 @@ func (v *Inventory) takenAgain(row uint32, o *Restored) (bool, error) {
 		return ended && o.Request.Created > r.expires, nil
 	case o.Seq <= seq:
 		return false, nil
-	case !ended:
+	case !ended && !o.Checkpointed:
 		return false, fmt.Errorf("reservation %x is taken again while it is %s", o.Request.ID, state)
 	}
 	return true, nil
-}
-
-// unlinkDead removes dead reservations from the head of a ledger, so that ended ones do not lengthen it. The plain
-// store is safe because restoring is one goroutine.
-func (v *Inventory) unlinkDead(head *table.Word64) {
-	w := head.Load()
-	row := uint32(w)
-	for row != 0 && State(v.reservations.At(row).state.Load()).dead() {
-		row = v.reservations.At(row).next.Load()
-	}
-	head.Store(w>>32<<32 | uint64(row))
 }
 
 // ErrNeverTaken is returned for the end of a reservation that was never taken, or that was forgotten.

@@ -134,6 +134,9 @@ func (v *Inventory) Drain(visit func(Outcome)) uint64 {
 			v.log(o, last-uint64(i))
 		}
 		visit(o)
+		if o.Kind == Noted {
+			v.notes.Free(o.Index) // nobody else reads it
+		}
 	}
 	v.drained.Store(last)
 	return last
@@ -144,21 +147,15 @@ func (v *Inventory) Drain(visit func(Outcome)) uint64 {
 func (v *Inventory) log(o Outcome, seq uint64) {
 	r, d := v.reservations.At(o.Index), v.details.At(o.Index)
 	d.logged.Store(packLogged(seq, r.stateAfter(o.Kind)))
-	old := d.old.Load()
+	old := d.old.Load() &^ named
 	if o.Kind != Took || old == 0 {
 		return
 	}
-	was := v.details.At(old)
+	state := superseded
 	if r.origin == OriginReplace {
-		was.logged.Store(packLogged(seq, Released))
-		return
+		state = Released
 	}
-	was.logged.Store(packLogged(seq, superseded))
-	// The old row's record is drained, so only Replaced follows its link. It leads past the rows of the same id, or each
-	// record of a hold that is extended often would take longer than the one before.
-	if before := was.old.Load(); r.flags&FlagReplaces != 0 && before != 0 && v.reservations.At(before).id == r.id {
-		was.old.Store(v.details.At(before).old.Load())
-	}
+	v.details.At(old).logged.Store(packLogged(seq, state))
 }
 
 // aheadOutcomes is how many outcomes before its own an account is prefetched.

@@ -157,9 +157,9 @@ func (v *Inventory) eachLive(head, end uint32, visit func(r *reservation, row ui
 	row := head
 	for at := 0; row != end && row != 0; {
 		r := v.reservations.At(row)
-		next := r.next.Load()
+		next := r.next.Load() &^ linkFrozen
 		if State(r.state.Load()).dead() {
-			unlink(before, row, next)
+			next = unlink(before, r, row)
 		} else {
 			visit(r, row, at)
 			before = r
@@ -168,11 +168,4 @@ func (v *Inventory) eachLive(head, end uint32, visit func(r *reservation, row ui
 		row = next
 	}
 	return row == end
-}
-
-// unlink leads the list past a dead row. A failure means that another walk unlinked it.
-func unlink(before *reservation, row, next uint32) {
-	if before != nil {
-		before.next.CompareAndSwap(row, next)
-	}
 }

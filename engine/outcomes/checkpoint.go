@@ -57,12 +57,13 @@ func (w *checkpointWriter) reservations(m *Memory) error {
 	// drained already, so its row is below this end.
 	end := m.Inventory.Rows()
 	for row := uint32(1); row < end; row++ {
-		if !m.Inventory.ReadLogged(row, &s) ||
-			m.forgets(s.State, s.Flags, s.ExpiresMs, s.AtMs, now) {
-			continue
+		call := m.Inventory.Begin(row)
+		known := m.Inventory.ReadLogged(row, &s) && !m.forgets(s.State, s.Flags, s.ExpiresMs, s.AtMs, now)
+		if known {
+			w.run = record.AppendReservation(w.run, &s)
+			w.rows++
 		}
-		w.run = record.AppendReservation(w.run, &s)
-		w.rows++
+		call.End()
 		if err := w.flush(chunkBytes); err != nil {
 			return err
 		}

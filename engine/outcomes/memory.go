@@ -17,6 +17,7 @@ type Memory struct {
 	Sale      *catalog.Sale
 	Inventory *inventory.Inventory
 	Ballots   []*ballot.Ballot // by draw
+	Reclaimer *inventory.Reclaimer
 
 	// Forget is how long after its time was over a reservation that has ended is remembered.
 	Forget time.Duration

@@ -19,8 +19,24 @@ type Replay struct {
 	seq     uint64 // last record applied
 	counted bool   // the stock is counted
 	latest  int64  // instant (ms) of the journal
-	past    past
 	missing []missing
+	applied uint64 // records
+}
+
+// roomEvery is after how many records the reclaimer makes steps, and how many at most.
+const roomEvery = 64
+
+// makeRoom frees what is forgotten as fast as records need it.
+func (p *Replay) makeRoom() {
+	if p.applied++; p.applied%roomEvery == 0 {
+		for n := 0; n < roomEvery && p.m.Reclaim(p.now(), p.seq, false); n++ {
+		}
+	}
+	fills := p.m.Inventory.Fills()
+	if rows, accounts := fills[inventory.Reservations-1], fills[inventory.Accounts-1]; rows.Used == rows.Limit ||
+		accounts.Used == accounts.Limit {
+		p.m.Reclaimer.FreeAll(p.m.terms(p.now(), p.seq))
+	}
 }
 
 // missing is a reservation that was confirmed before the checkpoint's end and is not in the checkpoint. That is no
@@ -32,8 +48,7 @@ type missing struct {
 
 // NewReplay returns a replay into an empty memory.
 func (m *Memory) NewReplay() *Replay {
-	return &Replay{m: m, decoder: record.NewDecoder(m.Sale),
-		past: past{began: m.Now(), held: map[inventory.ID]hold{}}}
+	return &Replay{m: m, decoder: record.NewDecoder(m.Sale)}
 }
 
 // Into returns the callbacks by which a backend delivers to this replay. They return ctx's error once it has ended.
@@ -59,16 +74,17 @@ func (p *Replay) countStock() error {
 		return p.named(err)
 	}
 	p.counted = true
+	p.m.Reclaimer.FreeAll(p.m.terms(p.now(), p.seq)) // nobody reads yet
 	return nil
 }
+
+// now returns the instant (ms) on the sale clock: that of the journal if it is later.
+func (p *Replay) now() int64 { return max(p.m.Now(), p.latest) }
 
 // Finish ends the replay, or on a standby the part of it that is past the leader's records so far.
 func (p *Replay) Finish() error {
 	if len(p.missing) > 0 {
 		return p.missing[0].fault
-	}
-	if err := p.restorePast(); err != nil {
-		return err
 	}
 	return p.countStock()
 }
@@ -88,7 +104,7 @@ func (p *Replay) InForce() *record.Definition {
 
 // State returns the point that the replay has reached; nil if the memory is not consistent there.
 func (p *Replay) State() *State {
-	if !p.counted || p.seq == 0 || p.restorePast() != nil {
+	if !p.counted || p.seq == 0 {
 		return nil
 	}
 	s := State{Last: p.seq}
@@ -139,6 +155,7 @@ func (p *Replay) apply(seq uint64, b []byte) error {
 		r.Seq = seq
 	}
 	p.latest = max(p.latest, r.AtMs)
+	p.makeRoom()
 	switch r.Kind {
 	case record.KindDefinition, record.KindClock:
 	case record.KindTaken, record.KindReservation:
@@ -157,15 +174,13 @@ func (p *Replay) apply(seq uint64, b []byte) error {
 
 func restored(r *record.Record) inventory.Restored {
 	return inventory.Restored{Request: &r.Request, State: r.State, AtMs: r.AtMs, Reference: r.Reference, Seq: r.Seq,
-		Origin: r.Origin(), ConfirmedMs: r.ConfirmedMs, Replaces: r.Replaces}
+		Origin: r.Origin(), ConfirmedMs: r.ConfirmedMs, Replaces: r.Replaces,
+		Checkpointed: r.Kind == record.KindReservation}
 }
 
 // taken restores a new reservation, or the row of a checkpoint.
 func (p *Replay) taken(r *record.Record) error {
 	p.latest = max(p.latest, r.Request.Created)
-	if passed, err := p.passes(r); passed || err != nil {
-		return err
-	}
 	return p.named(p.m.Inventory.RestoreTaken(restored(r)))
 }
 
@@ -174,9 +189,6 @@ func (p *Replay) taken(r *record.Record) error {
 // checkpoint may still lack its row, since it leaves out a changed one whose next row was made after the checkpoint
 // had begun; then the record of that change follows. Later every reservation that ends must have been taken.
 func (p *Replay) ended(o inventory.Restored) error {
-	if forgotten, err := p.ends(o); forgotten || err != nil {
-		return err
-	}
 	if o.State == inventory.Expired && o.AtMs == 0 { // version 1
 		if row := p.m.Inventory.Find(o.Request.ID); row != 0 {
 			p.latest = max(p.latest, p.m.Inventory.Expires(row))
@@ -192,24 +204,11 @@ func (p *Replay) ended(o inventory.Restored) error {
 	return nil
 }
 
-// replaced restores a new reservation and the end of the one whose place it took. Each is judged for itself: a
-// checkpoint may have the outcome of one of them only, and one may be of the past.
+// replaced restores a new reservation and the end of the one whose place it took. Up to the checkpoint's end that one
+// may not be known.
 func (p *Replay) replaced(r *record.Record) error {
 	p.latest = max(p.latest, r.Request.Created)
-	old := inventory.Restored{Request: &inventory.Request{ID: r.Replaces}, State: inventory.Released, AtMs: r.AtMs,
-		Seq: r.Seq}
-	forgotten, err := p.ends(old)
-	if err != nil {
-		return err
-	}
-	gone := forgotten || p.seq <= p.end && p.m.Inventory.Find(r.Replaces) == 0
-	passed, err := p.passes(r)
-	switch {
-	case err != nil || passed && gone:
-		return err
-	case passed:
-		return p.m.Inventory.RestoreEnded(old)
-	case gone:
+	if p.seq <= p.end && p.m.Inventory.Find(r.Replaces) == 0 {
 		return p.named(p.m.Inventory.RestoreTaken(restored(r)))
 	}
 	return p.named(p.m.Inventory.RestoreReplaced(restored(r)))
@@ -221,12 +220,8 @@ func (p *Replay) replaced(r *record.Record) error {
 func (p *Replay) changed(r *record.Record) error {
 	id := r.Request.ID
 	p.missing = slices.DeleteFunc(p.missing, func(m missing) bool { return m.id == id })
-	if _, held := p.past.held[id]; !held && p.seq > p.end && r.Kind != record.KindTakenAgain &&
-		p.m.Inventory.Find(id) == 0 {
+	if p.seq > p.end && r.Kind != record.KindTakenAgain && p.m.Inventory.Find(id) == 0 {
 		return fmt.Errorf("reservation %x is %s but %w", id, r.Kind, inventory.ErrNeverTaken)
-	}
-	if passed, err := p.passes(r); passed || err != nil {
-		return err
 	}
 	return p.named(p.m.Inventory.RestoreChanged(restored(r)))
 }
@@ -239,7 +234,7 @@ func (p *Replay) drawRecord(r *record.Record) error {
 	b, d := p.m.Ballots[f.Index], &p.m.Sale.Draws[f.Index]
 	switch r.Kind {
 	case record.KindEntry, record.KindRanked:
-		row, ok := p.m.Inventory.EnsureAccount(f.Account)
+		row, ok := p.m.Inventory.Keep(f.Account)
 		if !ok {
 			return fmt.Errorf("no room for more than %d accounts", p.m.Inventory.Fills()[inventory.Accounts-1].Limit)
 		}

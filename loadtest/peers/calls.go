@@ -132,7 +132,10 @@ func (s *Calls) pass(c *call) (Cost, error) {
 			for _, p := range c.plans {
 				prefetchFor(s.inventory, p.cycles[:to], i)
 			}
-			if res := c.one(&w, i); res.Verdict != inventory.Done {
+			call := s.inventory.Begin(uint32(i))
+			res := c.one(&w, i)
+			call.End()
+			if res.Verdict != inventory.Done {
 				return fmt.Errorf("the call %s got the verdict %d", c.name, res.Verdict)
 			}
 		}

@@ -150,6 +150,7 @@ func (c *Core) run(part []cycle, lines int) error {
 		for line := range lines {
 			q.Lines[line] = inventory.Line{Pool: s.pools[line], Quantity: 1}
 		}
+		call := c.inventory.Begin(uint32(i))
 		res := c.inventory.Reserve(&q)
 		if res.Verdict != inventory.Done {
 			return fmt.Errorf("a reservation got the verdict %d", res.Verdict)
@@ -157,6 +158,7 @@ func (c *Core) run(part []cycle, lines int) error {
 		if res := c.inventory.Confirm(res.Row, cycleNow, "", nil); res.Verdict != inventory.Done {
 			return fmt.Errorf("a confirmation got the verdict %d", res.Verdict)
 		}
+		call.End()
 	}
 	return nil
 }

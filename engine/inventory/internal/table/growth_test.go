@@ -1,7 +1,6 @@
 package table
 
 import (
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -79,7 +78,7 @@ type growing struct {
 // room is used up. All continue when those return.
 func TestOneCallerGrowsATable(t *testing.T) {
 	for name, start := range map[string]func(t *testing.T) growing{"index": growingIndex, "slab": growingSlab,
-		"regions of a slab": growingRegions, "arena": growingArena} {
+		"regions of a slab": growingRegions} {
 		t.Run(name, func(t *testing.T) {
 			g, m := start(t), newMakers()
 			g.make(m.stall)
@@ -109,9 +108,9 @@ func TestOneCallerGrowsATable(t *testing.T) {
 
 func growingIndex(t *testing.T) growing {
 	var x Index
-	x.Init(1 << 12)
-	slots := len(x.root.Load().slots)
 	var population atomic.Uint64
+	x.Init(1<<12, func() int { return int(population.Load()) })
+	slots := len(x.root.Load().slots)
 	hash := func(k uint64) uint32 { return uint32(k * 0x9e3779b97f4a7c15 >> 32) }
 	return growing{half: slots/2 + 1, room: slots/2 - 1,
 		fill: func() {
@@ -164,20 +163,4 @@ func growingRows(t *testing.T, s *Slab[uint64], piece int) growing {
 				}
 			}
 		}}
-}
-
-func growingArena(t *testing.T) growing {
-	var a Arena
-	a.Init(8 * ArenaChunk)
-	text := strings.Repeat("x", 64)
-	return growing{half: ArenaChunk / 2 / len(text), room: ArenaChunk / 2 / len(text),
-		fill: func() {
-			if ref := a.Put(text); a.Text(ref) != text {
-				t.Error("another text")
-			}
-		},
-		make: func(before func()) {
-			a.make = func() *[ArenaChunk]byte { before(); return new([ArenaChunk]byte) }
-		},
-		more: func(n int) { require.EqualValues(t, n*len(text), a.used.Load()) }}
 }

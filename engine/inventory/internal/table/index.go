@@ -6,27 +6,37 @@ import (
 	"unsafe"
 )
 
-// Index is a lock-free hash table from a key to the row that holds the key. It only grows: an entry, once there,
-// stays and never changes. Keys are in the rows, not in the table; a caller compares them by eq.
+// Index is a lock-free hash table from a key to the row that holds the key. Keys are in the rows, not in the table; a
+// caller compares them by eq.
 //
-// A table is open-addressed with linear probing. A larger table follows it while the entries move, one stripe with
-// each insertion. A slot goes from empty either to an entry or to moved, once. So a key is never entered twice (I9):
-// two callers with one key walk the same slots. Full slots stay full. At the first slot that is not full, both decide
-// by compare-and-swap, or both find it moved and decide in the next table. An entry found in an old table stays
-// right, so look-ups need not care about moves.
+// A table is open-addressed with linear probing. Another table follows it while the entries move, one stripe with each
+// insertion. A slot goes from empty either to an entry or to moved, once, and never back to empty. So a key is never
+// entered twice (I9): two callers with one key walk the same slots. Full slots stay full. At the first slot that is not
+// full, both decide by compare-and-swap, or both find it moved and decide in the next table.
+//
+// An entry is removed or led to another row by one goroutine, the reclaimer. What it removes leaves a tombstone, which
+// is never filled again and is not copied to the next table. Before an entry is copied, it is frozen: the reclaimer
+// changes it no more, and the copy is the same. The reclaimer changes entries of the root alone, and only if that table
+// was the root already when the present grace period began. So no caller that copies entries can put one back that was
+// removed: it has frozen the entry before, or it copied the entry into the root and has returned since.
+//
+// An entry found in an old table stays right as long as the call runs, since rows are not used again meanwhile. So
+// look-ups need not care about moves.
 //
 // One caller is elected to make the next table when this one is half full; making it takes long, and the others
 // continue in this table meanwhile. Should the elected caller stall, another one is elected each time that half of the
 // remaining room is used up. So at most log2(slots) tables are made for one, however many callers insert. A table that
 // is full to its last slot while all of those stall is enlarged by each caller that needs a slot: none is ever stopped.
 type Index struct {
-	root atomic.Pointer[table] // the oldest table that is not all copied; only moves forward
-	make func(slots int) *table
+	root  atomic.Pointer[table] // the oldest table that is not all copied; only moves forward
+	make  func(slots int) *table
+	inUse func() int // rows that may have entries
 }
 
 type table struct {
-	slots []Word64 // hash<<32 | row, with a row that is not 0; or emptySlot, or movedSlot
+	slots []Word64 // an entry, or emptySlot, movedSlot or tombstone
 	shift uint8    // a look-up begins at slot hash >> shift
+	from  uint64   // claims before the first for which the table must have room, see elects
 	next  atomic.Pointer[table]
 
 	elected Word32 // callers elected to make the next table
@@ -36,9 +46,18 @@ type table struct {
 	done    []Word32 // by stripe: 1 once it is copied
 }
 
+// An entry names a row that is not 0.
+//
+//	63             32 31  30          0
+//	+----------------+---+------------+
+//	|      hash      | f |    row     |   f: frozen
+//	+----------------+---+------------+
 const (
 	emptySlot = uint64(0)
 	movedSlot = uint64(0xffffffff) << 32
+	tombstone = uint64(0xfffffffe) << 32
+	frozen    = 1 << 31
+
 	stripe    = 1024
 	minSlots  = 4096
 	hugeSlots = 1 << 20 // from this size on, large pages pay
@@ -56,14 +75,23 @@ func newTable(slots int) *table {
 	return t
 }
 
-// Init makes room for the expected number of keys before the table has to grow.
-func (x *Index) Init(expected int) {
+// rowOf returns the row of an entry; 0 for a slot that has none.
+func rowOf(w uint64) uint32 { return uint32(w) &^ frozen }
+
+// Init makes room for the expected number of keys before another table is needed. inUse returns how many rows may have
+// entries.
+func (x *Index) Init(expected int, inUse func() int) {
+	x.make, x.inUse = newTable, inUse
+	x.root.Store(x.make(slotsFor(2 * expected)))
+}
+
+// slotsFor returns the least number of slots a table may have that is not below most.
+func slotsFor(most int) int {
 	slots := minSlots
-	for slots < 2*expected && slots < 1<<31 {
+	for slots < most && slots < 1<<31 {
 		slots *= 2
 	}
-	x.make = newTable
-	x.root.Store(x.make(slots))
+	return slots
 }
 
 // Prefetch prefetches the slot where a look-up of the hash begins.
@@ -75,8 +103,8 @@ func (x *Index) Prefetch(hash uint32) {
 // Guess returns the row that a look-up of the hash would probably find, or 0. It reads only the first slot.
 func (x *Index) Guess(hash uint32) uint32 {
 	t := x.root.Load()
-	if w := t.slots[hash>>t.shift].Load(); w != movedSlot && uint32(w>>32) == hash {
-		return uint32(w)
+	if w := t.slots[hash>>t.shift].Load(); uint32(w>>32) == hash {
+		return rowOf(w)
 	}
 	return 0
 }
@@ -94,8 +122,10 @@ func (x *Index) Find(hash uint32, eq func(row uint32) bool) uint32 {
 			if w == movedSlot {
 				break
 			}
-			if uint32(w>>32) == hash && eq(uint32(w)) {
-				return uint32(w)
+			if uint32(w>>32) == hash {
+				if row := rowOf(w); row != 0 && eq(row) {
+					return row
+				}
 			}
 			i = (i + 1) & mask
 		}
@@ -103,14 +133,14 @@ func (x *Index) Find(hash uint32, eq func(row uint32) bool) uint32 {
 	return 0
 }
 
-// Insert enters the row under its key and returns 0, or returns the row that has the key already. population is the
-// number of rows ever claimed. It bounds the number of entries, which saves a counter.
-func (x *Index) Insert(hash, row uint32, population uint64, eq func(row uint32) bool) uint32 {
+// Insert enters the row under its key and returns 0, or returns the row that has the key already. claims is how often a
+// row was claimed: it bounds the number of slots that are not empty, which saves a counter.
+func (x *Index) Insert(hash, row uint32, claims uint64, eq func(row uint32) bool) uint32 {
 	t := x.root.Load()
 	if t.next.Load() != nil {
 		x.move(t)
-	} else if t.elects(population) {
-		x.enlarge(t)
+	} else if t.elects(claims) {
+		x.makeNext(t, claims)
 	}
 	entry := uint64(hash)<<32 | uint64(row)
 	for {
@@ -124,7 +154,7 @@ func (x *Index) Insert(hash, row uint32, population uint64, eq func(row uint32) 
 // put enters the entry in this table and returns 0, or returns the row that has its key already. Not ok means that
 // the key belongs in the next table.
 func (t *table) put(entry uint64, eq func(row uint32) bool) (found uint32, ok bool) {
-	hash := uint32(entry >> 32)
+	hash, row := uint32(entry>>32), uint32(entry)
 	mask := uint32(len(t.slots) - 1)
 	i := hash >> t.shift
 	for range t.slots {
@@ -139,8 +169,10 @@ func (t *table) put(entry uint64, eq func(row uint32) bool) (found uint32, ok bo
 		if w == movedSlot {
 			return 0, false
 		}
-		if uint32(w>>32) == hash && (w == entry || eq(uint32(w))) {
-			return uint32(w), true
+		if uint32(w>>32) == hash {
+			if other := rowOf(w); other != 0 && (other == row || eq(other)) {
+				return other, true
+			}
 		}
 		i = (i + 1) & mask
 	}
@@ -149,19 +181,29 @@ func (t *table) put(entry uint64, eq func(row uint32) bool) (found uint32, ok bo
 
 // elects reports whether the caller is the one to make the next table: the n-th one is elected, n from 0, when the room
 // left is less than the slots divided by 2^(n+1).
-func (t *table) elects(population uint64) bool {
+func (t *table) elects(claims uint64) bool {
 	n := t.elected.Load()
 	slots := uint64(len(t.slots))
-	return population > slots-slots>>(n+1) && t.elected.CompareAndSwap(n, n+1)
+	return claims-t.from > slots-slots>>(n+1) && t.elected.CompareAndSwap(n, n+1)
 }
 
-// enlarge returns the next table and makes it if there is none. It is for an elected caller, and for one that found no
-// slot in the table.
+// makeNext makes the next table of a size for the rows in use, which may be smaller than this one.
+func (x *Index) makeNext(t *table, claims uint64) {
+	inUse := x.inUse()
+	next := x.make(slotsFor(3 * inUse)) // so that it is between a sixth and a third full
+	next.from = claims - uint64(inUse)
+	t.next.CompareAndSwap(nil, next)
+}
+
+// enlarge returns the next table and makes a larger one if there is none. It is for a caller that found no slot in the
+// table.
 func (x *Index) enlarge(t *table) *table {
 	if next := t.next.Load(); next != nil {
 		return next
 	}
-	t.next.CompareAndSwap(nil, x.make(2*len(t.slots)))
+	next := x.make(2 * len(t.slots))
+	next.from = t.from
+	t.next.CompareAndSwap(nil, next)
 	return t.next.Load()
 }
 
@@ -176,28 +218,98 @@ func (x *Index) move(t *table) {
 			if t.done[at].CompareAndSwap(0, 1) {
 				t.copied.Add(1)
 			}
+		} else if at == 0 { // a caller may have stalled before it has counted a stripe
+			t.recount()
 		}
 	}
-	if t.copied.Load() == n {
+	if t.copied.Load() >= n {
 		// Every entry of t is in the next tables, so look-ups may start there.
 		x.root.CompareAndSwap(t, t.next.Load())
 	}
 }
 
+// recount raises the number of copied stripes to all of them if every one is copied.
+func (t *table) recount() {
+	for i := range t.done {
+		if t.done[i].Load() == 0 {
+			return
+		}
+	}
+	t.copied.Store(uint64(len(t.done)))
+}
+
 func (x *Index) copyStripe(t *table, from int) {
 	for i := from; i < from+stripe; i++ {
-		// From here on the slot is not empty: a key that would have taken it is decided in the next table.
-		for t.slots[i].Load() == emptySlot && !t.slots[i].CompareAndSwap(emptySlot, movedSlot) {
-		}
-		entry := t.slots[i].Load()
-		if entry == movedSlot {
+		entry := t.freeze(i)
+		if entry == 0 {
 			continue
 		}
-		same := func(row uint32) bool { return row == uint32(entry) }
 		for to := t.next.Load(); ; to = x.enlarge(to) {
-			if _, ok := to.put(entry, same); ok {
+			if _, ok := to.put(entry, func(uint32) bool { return false }); ok {
 				break
 			}
 		}
 	}
+}
+
+// freeze ends the changes of a slot and returns the entry to copy; 0 for none.
+func (t *table) freeze(i int) uint64 {
+	for {
+		switch w := t.slots[i].Load(); {
+		case w == emptySlot:
+			// From here on the slot is not empty: a key that would have taken it is decided in the next table.
+			if t.slots[i].CompareAndSwap(emptySlot, movedSlot) {
+				return 0
+			}
+		case rowOf(w) == 0:
+			return 0
+		case w&frozen != 0, t.slots[i].CompareAndSwap(w, w|frozen):
+			return w &^ frozen
+		}
+	}
+}
+
+// MoveOn copies one stripe if the entries are moving to another table, and reports whether they were.
+func (x *Index) MoveOn() bool {
+	t := x.root.Load()
+	if t.next.Load() == nil {
+		return false
+	}
+	x.move(t)
+	return true
+}
+
+// Root is the table of an index at one instant.
+type Root struct{ *table }
+
+// Root returns the present table. See Change.
+func (x *Index) Root() Root { return Root{x.root.Load()} }
+
+// Change leads the entry of a row to another row with the same key, or removes it if that is 0. It reports false, and
+// has done nothing, if the entry cannot be changed now: it is moving to another table, or the root is no longer the
+// given one. present is false if the row has no entry. Only the reclaimer calls Change, with the root of a grace
+// period ago.
+func (x *Index) Change(hash, row, to uint32, since Root) (present, ok bool) {
+	t := x.root.Load()
+	if t != since.table {
+		return true, false
+	}
+	entry, become := uint64(hash)<<32|uint64(row), tombstone
+	if to != 0 {
+		become = uint64(hash)<<32 | uint64(to)
+	}
+	mask := uint32(len(t.slots) - 1)
+	i := hash >> t.shift
+	for range t.slots {
+		switch w := t.slots[i].Load(); w {
+		case entry:
+			return true, t.slots[i].CompareAndSwap(entry, become)
+		case entry | frozen, movedSlot:
+			return true, false
+		case emptySlot:
+			return false, true
+		}
+		i = (i + 1) & mask
+	}
+	return true, false // the table is full, so the entry may be in the next one
 }

@@ -3,6 +3,7 @@ package table
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,11 +31,11 @@ func TestIndexGrows(t *testing.T) {
 				n = 2500
 			}
 			var x Index
-			x.Init(0)
+			var population atomic.Uint64
+			x.Init(0, func() int { return int(population.Load() / callers) })
 			hash := func(key uint64) uint32 { return uint32(key*0x9e3779b97f4a7c15>>32) >> (32 - bits) << (32 - bits) }
 			// There are n rows of each caller, one for each key.
 			keyOf := func(row uint32) uint64 { return uint64(row-1) % n }
-			var population atomic.Uint64
 			winners := make([]atomic.Uint32, n)
 			each(callers, func(i int) {
 				random := rand.New(rand.NewPCG(uint64(i), 1))
@@ -101,41 +102,144 @@ func TestSlab(t *testing.T) {
 	require.EqualValues(t, rows+1, s.End())
 }
 
-// TestArena: texts stay as they were, across chunks, and there is room for as many bytes as were asked for. The empty
-// text takes no room.
-func TestArena(t *testing.T) {
-	var a Arena
-	const room = 3*ArenaChunk + 1
-	a.Init(room)
-	var left atomic.Int64
-	left.Store(room)
-	type kept struct {
-		ref  Ref
-		text string
+// TestFreeRows: rows that are given back are handed out again, each once, the oldest first, and before new ones.
+func TestFreeRows(t *testing.T) {
+	const rows, callers, claims = 1000, 4, 30_000
+	var s Slab[atomic.Uint32] // the claimer of the row, 0 if it is free
+	s.Init(rows)
+	for row := uint32(1); row <= 20; row++ {
+		got, ok := s.Claim()
+		require.True(t, ok)
+		require.Equal(t, row, got)
 	}
-	all := make([][]kept, 8)
-	each(len(all), func(i int) {
-		random := rand.New(rand.NewPCG(uint64(i), 2))
-		for {
-			text := strings.Repeat(string(rune('a'+i)), 1+random.IntN(LongestText))
-			if left.Add(-int64(len(text))) < 0 {
-				return
+	for _, row := range []uint32{7, 3, 19} {
+		s.Free(row)
+	}
+	require.Equal(t, 17, s.InUse())
+	for _, row := range []uint32{7, 3, 19, 21} {
+		got, ok := s.Claim()
+		require.True(t, ok)
+		require.Equal(t, row, got)
+	}
+	require.Equal(t, 21, s.InUse())
+	require.EqualValues(t, 24, s.Claims())
+	back := make(chan uint32, rows)
+	var giver sync.WaitGroup
+	giver.Go(func() {
+		for row := range back {
+			if s.At(row).Swap(0) == 0 {
+				t.Errorf("row %d was free", row)
 			}
-			all[i] = append(all[i], kept{a.Put(text), text})
+			s.Free(row)
 		}
 	})
-	bytes := 0
-	for _, of := range all {
-		for _, k := range of {
-			require.Equal(t, k.text, a.Text(k.ref))
-			bytes += len(k.text)
+	each(callers, func(i int) {
+		for range claims {
+			row, ok := s.Claim()
+			if !ok {
+				runtime.Gosched()
+				continue
+			}
+			if !s.At(row).CompareAndSwap(0, uint32(i)+1) {
+				t.Errorf("row %d has two owners", row)
+			}
+			back <- row
 		}
+	})
+	close(back)
+	giver.Wait()
+	require.Equal(t, 21, s.InUse())
+	require.LessOrEqual(t, s.End(), uint32(rows+1))
+}
+
+// TestTexts: texts of every length stay as they were until they are freed, and their cells are used again.
+func TestTexts(t *testing.T) {
+	var texts Texts
+	const room = 2*ChunkRows + 5
+	texts.Init(room)
+	text := func(n int) string { return strings.Repeat(string(rune('a'+n%26)), 1+n%LongestText) }
+	for round := range 3 {
+		refs := make([]Ref, room)
+		for n := range room {
+			refs[n] = texts.Put(text(n + round))
+		}
+		require.Equal(t, room, texts.InUse())
+		for n, ref := range refs {
+			require.Equal(t, text(n+round), texts.Text(ref))
+			texts.Free(ref)
+		}
+		require.Zero(t, texts.InUse())
 	}
-	require.Greater(t, bytes, room-len(all)*LongestText)
-	require.Empty(t, a.Text(a.Put("")))
+	require.Zero(t, texts.Put(""))
+	require.Empty(t, texts.Text(0))
+	texts.Free(0)
 	require.Panics(t, func() {
-		for range ArenaChunk {
-			a.Put("more than there can be")
+		for range room + 1 {
+			texts.Put("more than there can be")
 		}
 	})
+}
+
+// TestIndexForgets (I10): keys are removed or led to other rows while others are inserted and the entries move. What was
+// removed is not found, also after later moves; the others are; and the table stays as small as the keys allow, however
+// many there were.
+func TestIndexForgets(t *testing.T) {
+	const alive, keys = 3000, 300_000
+	var x Index
+	x.Init(0, func() int { return alive + 1 })
+	hash := func(key uint64) uint32 { return uint32(key * 0x9e3779b97f4a7c15 >> 32) }
+	is := func(key uint64) func(uint32) bool { return func(row uint32) bool { return uint64(row) == key } }
+	moves, last := 0, x.Root()
+	for key := uint64(1); key <= keys; key++ {
+		require.Zero(t, x.Insert(hash(key), uint32(key), key, is(key)))
+		if key <= alive {
+			continue
+		}
+		for x.MoveOn() {
+		}
+		if root := x.Root(); root != last {
+			last = root
+			moves++
+			present, ok := x.Change(hash(key), uint32(key), 0, Root{})
+			require.True(t, present)
+			require.False(t, ok, "the root has changed since")
+		}
+		old := key - alive
+		present, ok := x.Change(hash(old), uint32(old), 0, x.Root())
+		require.True(t, present && ok)
+		require.Zero(t, x.Find(hash(old), is(old)))
+		present, ok = x.Change(hash(old), uint32(old), 0, x.Root())
+		require.True(t, !present && ok)
+	}
+	for key := uint64(keys - alive + 1); key <= keys; key++ {
+		require.EqualValues(t, key, x.Find(hash(key), is(key)))
+	}
+	require.Greater(t, moves, 10)
+	require.Equal(t, slotsFor(3*(alive+1)), len(x.root.Load().slots))
+	// An entry is led to another row with the same key.
+	present, ok := x.Change(hash(keys), keys, 7, x.Root())
+	require.True(t, present && ok)
+	require.EqualValues(t, 7, x.Find(hash(keys), is(7)))
+	require.Zero(t, x.Find(hash(keys), is(keys)))
+}
+
+// TestFrozenEntriesStay: an entry that moves is not changed.
+func TestFrozenEntriesStay(t *testing.T) {
+	var x Index
+	x.Init(0, func() int { return 0 })
+	never := func(uint32) bool { return false }
+	x.Insert(5, 1, 1, never)
+	root := x.Root()
+	require.False(t, x.MoveOn())
+	x.makeNext(root.table, 1)
+	require.NotZero(t, root.freeze(int(uint32(5)>>root.shift)))
+	present, ok := x.Change(5, 1, 0, root)
+	require.True(t, present)
+	require.False(t, ok)
+	require.EqualValues(t, 1, x.Find(5, func(row uint32) bool { return row == 1 }))
+	for x.MoveOn() {
+	}
+	require.EqualValues(t, 1, x.Find(5, func(row uint32) bool { return row == 1 }))
+	present, ok = x.Change(5, 1, 0, x.Root())
+	require.True(t, present && ok)
 }

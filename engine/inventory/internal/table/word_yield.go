@@ -89,16 +89,113 @@ func (s *Slab[T]) Reset(rows int) {
 		clear(chunk[:rows])
 	}
 	s.used.plain.Store(1)
+	s.free.taken.plain.Store(0)
+	s.free.filled.plain.Store(0)
 }
 
 // Counter returns the word that counts claims.
 func (s *Slab[T]) Counter() *Word64 { return &s.used }
 
-// Reset forgets all strings.
-func (a *Arena) Reset() { a.used.plain.Store(0) }
+// Reset forgets all strings, of which there are no more than strings.
+func (t *Texts) Reset(strings int) {
+	t.short.Reset(strings)
+	t.long.Reset(strings)
+}
 
-// Counter returns the word that counts bytes.
-func (a *Arena) Counter() *Word64 { return &a.used }
+// Counters returns the words that count claims.
+func (t *Texts) Counters() (short, long *Word64) { return &t.short.used, &t.long.used }
+
+// Ring is the ring of the free rows of a slab.
+type Ring struct{ r *ring }
+
+// Ring returns the ring of free rows. Its words keep their addresses from then on.
+func (s *Slab[T]) Ring() Ring {
+	if s.free.chunks[0].Load() == nil {
+		s.free.chunks[0].Store(new([ChunkRows]Word32))
+	}
+	return Ring{&s.free}
+}
+
+// Rings returns the rings of free cells.
+func (t *Texts) Rings() (short, long Ring) { return t.short.Ring(), t.long.Ring() }
+
+// Taken returns the word that counts the rows that were taken.
+func (r Ring) Taken() *Word64 { return &r.r.taken }
+
+// Filled returns the word that counts the rows that were put.
+func (r Ring) Filled() *Word64 { return &r.r.filled }
+
+// Next returns the row that the next store to Filled frees.
+func (r Ring) Next() uint32 { return r.r.chunks[0].Load()[r.r.filled.Peek()].plain.Load() }
+
+// IsPlace reports whether the word is a place of the ring.
+func (r Ring) IsPlace(word unsafe.Pointer) bool {
+	chunk := r.r.chunks[0].Load()
+	at := uintptr(word) - uintptr(unsafe.Pointer(chunk))
+	return at < unsafe.Sizeof(*chunk)
+}
+
+// Rows returns the free rows.
+func (r Ring) Rows() (free []uint32) {
+	chunk := r.r.chunks[0].Load()
+	for at := r.r.taken.Peek(); at < r.r.filled.Peek(); at++ {
+		free = append(free, chunk[at].plain.Load())
+	}
+	return free
+}
 
 // Reset forgets all entries of an index that has not grown.
 func (x *Index) Reset() { clear(x.root.Load().slots) }
+
+// Rows returns the rows of all entries of an index, from the root on.
+func (x *Index) Rows() (rows []uint32) {
+	for t := x.root.Load(); t != nil; t = t.next.Load() {
+		for i := range t.slots {
+			if row := rowOf(t.slots[i].Peek()); row != 0 {
+				rows = append(rows, row)
+			}
+		}
+	}
+	return rows
+}
+
+// Moves lets the entries of an index move on, to the same table in every schedule.
+type Moves struct {
+	x        *Index
+	from, to *table
+}
+
+// Moves returns the moves of an index that has not grown.
+func (x *Index) Moves() *Moves { return &Moves{x, x.root.Load(), newTable(minSlots)} }
+
+// Begin begins a move.
+func (m *Moves) Begin() { m.from.next.CompareAndSwap(nil, m.to) }
+
+// Running reports whether entries are moving.
+func (m *Moves) Running() bool { return m.x.root.Load() == m.from && m.from.next.Load() != nil }
+
+// Slot returns the slot of its table that a word is.
+func (m *Moves) Slot(word unsafe.Pointer) (slot int, ok bool) {
+	for _, t := range [...]*table{m.from, m.to} {
+		if at := (uintptr(word) - uintptr(unsafe.Pointer(&t.slots[0]))) / 8; at < minSlots {
+			return int(at), true
+		}
+	}
+	return 0, false
+}
+
+// Home returns the slot at which a look-up of the hash begins.
+func (m *Moves) Home(hash uint32) int { return int(hash >> m.from.shift) }
+
+// Reset undoes a move.
+func (m *Moves) Reset() {
+	for _, t := range [...]*table{m.from, m.to} {
+		clear(t.slots)
+		clear(t.done)
+		t.next.Store(nil)
+		t.elected.plain.Store(0)
+		t.claimed.plain.Store(0)
+		t.copied.plain.Store(0)
+	}
+	m.x.root.Store(m.from)
+}

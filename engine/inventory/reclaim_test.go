@@ -1,0 +1,79 @@
+package inventory
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestRowsAreUsedAgain (I10): a thousand times as many reservations as there are rows, each of another account, with
+// every kind of end. What has ended is remembered for as long as it must be, and nothing more.
+func TestRowsAreUsedAgain(t *testing.T) {
+	const room, alive = 400, 50
+	c := Config{Pools: []PoolConfig{{Units: 1000}}, Sessions: []SessionConfig{{Limit: 10}}, Caps: []int{10},
+		Journalled: true, MaxReservations: room, MaxAccounts: room, MaxNotes: 1, Pause: yieldingPause(0)}
+	v, err := New(c)
+	require.NoError(t, err)
+	d, rec := &drained{t: t, v: v}, v.NewReclaimer()
+	long := fmt.Sprintf("%060d", 0)
+	var rows []uint32
+	for n := range uint64(100 * room) {
+		now := int64(n)
+		account := long[:1+n%59] + fmt.Sprint(n)
+		if len(account) > MaxAccount {
+			account = account[len(account)-MaxAccount:]
+		}
+		q := Request{ID: idOf(n), Account: account, Lines: []Line{{0, 2}}, Created: now, Expires: now + alive}
+		res := v.Reserve(&q)
+		require.Equal(t, Done, res.Verdict, n)
+		old := Decided{res.Row, Held}
+		switch n % 7 {
+		case 1:
+			require.Equal(t, Done, v.Release(res.Row, now, nil).Verdict)
+		case 2:
+			require.Equal(t, Done, v.Extend(old, now, now+alive).Verdict)
+		case 3:
+			require.Equal(t, Done, v.Reduce(old, now, []Line{{0, 1}}).Verdict)
+		case 4:
+			require.Equal(t, Done, v.Confirm(res.Row, now, account, nil).Verdict)
+			require.Equal(t, Done, v.Return(Decided{res.Row, Confirmed}, now, long[:n%60], false).Verdict)
+		case 5:
+			q.ID, q.Flags = idOf(n|1<<40), FlagReplaces
+			require.Equal(t, Done, v.Replace(&q, old).Verdict)
+		case 6:
+			require.True(t, v.Expire(res.Row, now+alive))
+			require.Equal(t, Done, v.ConfirmAgain(&q, Decided{res.Row, Expired}, now+alive, account).Verdict)
+			at, _ := v.Decide(v.Find(q.ID), now+alive, &Wait{})
+			require.Equal(t, Done, v.Return(at, now+alive, "", false).Verdict)
+		}
+		rows = append(rows, res.Row)
+		if n >= alive {
+			v.Expire(v.Find(idOf(n-alive)), now)
+			v.Expire(v.Find(idOf((n-alive)|1<<40)), now)
+		}
+		if n%20 == 19 {
+			d.drain()
+			rec.pass(Terms{Before: now - 10, Durable: v.Placed()})
+			if n > 2*alive {
+				require.NotZero(t, v.Find(idOf(n-alive)))
+				require.Zero(t, v.Find(idOf(n-2*alive)), n)
+				require.Zero(t, v.FindAccount(fmt.Sprint(n-3*alive-20)))
+			}
+		}
+	}
+	for range 4 {
+		for row := range v.Rows() {
+			if row > 0 {
+				v.Expire(row, 1<<40)
+			}
+		}
+		d.drain()
+		rec.pass(Terms{Before: 1 << 40, Durable: v.Placed()})
+	}
+	require.Zero(t, v.reservations.InUse())
+	require.Zero(t, v.overflows.InUse())
+	require.Zero(t, v.accounts.InUse())
+	require.Zero(t, v.texts.InUse())
+	require.Equal(t, Stock{Available: 1000}, v.Stock(0))
+}
