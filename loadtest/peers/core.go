@@ -155,6 +155,8 @@ func (c *Core) run(part []cycle, lines int) error {
 		if res.Verdict != inventory.Done {
 			return fmt.Errorf("a reservation got the verdict %d", res.Verdict)
 		}
+		call.End()
+		call = c.inventory.Begin(uint32(i))
 		if res := c.inventory.Confirm(res.Row, cycleNow, "", nil); res.Verdict != inventory.Done {
 			return fmt.Errorf("a confirmation got the verdict %d", res.Verdict)
 		}
