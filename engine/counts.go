@@ -138,7 +138,9 @@ func (c *counts) endBatch(ops []Op, decided time.Duration) {
 	}
 }
 
-func (c *counts) stripeOf(r *Reservation) *countStripe { return &c.stripes[int(r.spread())&(len(c.stripes)-1)] }
+func (c *counts) stripeOf(r *Reservation) *countStripe {
+	return &c.stripes[int(r.spread())&(len(c.stripes)-1)]
+}
 
 // spread returns a number that differs between calls that run at a time.
 func (r *Reservation) spread() uint32 {
