@@ -38,7 +38,8 @@ func newAddresses() *Addresses {
 const maxComplaints = 20
 
 // ReadAddresses reads a CSV file with the header account,email. It skips faulty lines and prints them to complaints.
-// Their accounts have no address and are listed again when a mail is due to them.
+// Their accounts have no address and are listed again when a mail is due to them. It skips repetitions of the header
+// too, which a file has that was concatenated of others.
 func ReadAddresses(path string, complaints io.Writer) (a *Addresses, err error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -61,6 +62,9 @@ func ReadAddresses(path string, complaints io.Writer) (a *Addresses, err error) 
 		}
 		if err != nil {
 			return nil, err
+		}
+		if in.RepeatsHeader(line) {
+			continue
 		}
 		if err := a.addLine(line, long); err != nil {
 			if bad++; bad <= maxComplaints {
@@ -92,7 +96,8 @@ func (a *Addresses) addLine(line []byte, long bool) error {
 const ambiguous = ""
 
 // add enters an account's address. Adding the same address again changes nothing. An account with two different
-// addresses has none.
+// addresses has none. Addresses that differ only in the case of the domain are the same, as in DNS; the first spelling
+// is kept. Before the @, case counts: the domain's mail server decides there (RFC 5321, section 2.4).
 func (a *Addresses) add(account, address string) error {
 	if len(account) < 1 || len(account) > math.MaxUint8 {
 		return fmt.Errorf("%q is not an account", account)
@@ -102,7 +107,7 @@ func (a *Addresses) add(account, address string) error {
 	}
 	at, found := a.find(account)
 	if found {
-		if known := a.addressAt(a.slots[at]); known != address {
+		if known := a.addressAt(a.slots[at]); !sameAddress(known, address) {
 			a.blank(a.slots[at])
 			return errAmbiguous
 		}
@@ -167,6 +172,13 @@ func (a *Addresses) grow() {
 			a.slots[at] = slot
 		}
 	}
+}
+
+// sameAddress compares two addresses; the domain in any case. Domains are ASCII, so international ones, in punycode,
+// compare in the same way.
+func sameAddress(a, b string) bool {
+	at := strings.LastIndexByte(a, '@') + 1
+	return len(a) == len(b) && a[:at] == b[:at] && strings.EqualFold(a[at:], b[at:])
 }
 
 // checkAddress accepts only plain addresses such as alice@example.org: at most 254 bytes of ASCII, a local part without

@@ -3,9 +3,11 @@ package notify
 import (
 	"context"
 	"crypto/tls"
+	"encoding/csv"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -252,6 +254,15 @@ func TestRefusals(t *testing.T) {
 	once(t, b)
 }
 
+// The list is opened in spreadsheets. Addresses, and what servers reply, are those of strangers.
+func TestListOfFailuresHasNoFormulas(t *testing.T) {
+	var list strings.Builder
+	r := &round{failures: csv.NewWriter(&list)}
+	require.NoError(t, r.list(&Winner{Rank: 7, Account: "-1"}, "+1@example.org", "@no; =1+1"))
+	r.failures.Flush()
+	require.Equal(t, "7,'-1,'+1@example.org,'@no;' =1+1\n", list.String())
+}
+
 // A refusal of every mail ends the run before any winner is recorded as refused.
 func TestHopelessServerEndsTheRun(t *testing.T) {
 	certificate, pool := selfSigned(t)
@@ -350,4 +361,33 @@ func TestAddresses(t *testing.T) {
 	}
 	_, err := a.of("account-x")
 	require.ErrorContains(t, err, "no address")
+}
+
+// DNS ignores the case of a domain; before the @, only the domain's server knows.
+func TestAddressesThatDifferInCase(t *testing.T) {
+	a := newAddresses()
+	require.NoError(t, a.add("alice", "Alice@Example.ORG"))
+	require.NoError(t, a.add("alice", "Alice@example.org"))
+	require.NoError(t, a.add("alice", "Alice@EXAMPLE.org"))
+	address, err := a.of("alice")
+	require.NoError(t, err)
+	require.Equal(t, "Alice@Example.ORG", address)
+	require.ErrorIs(t, a.add("alice", "alice@example.org"), errAmbiguous)
+	require.NoError(t, a.add("bob", "bob@XN--BCHER-KVA.example"))
+	require.NoError(t, a.add("bob", "bob@xn--bcher-kva.example"))
+	require.ErrorIs(t, a.add("bob", "bob@xn--bcher-kva.exampl"), errAmbiguous)
+}
+
+func TestRepeatedHeaderOfAddresses(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "addresses.csv")
+	text := "account,email\nalice,a@example.org\naccount,email\n\xef\xbb\xbf\"account\",\"email\"\r\nbob,b@example.org\n"
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	var complaints strings.Builder
+	a, err := ReadAddresses(path, &complaints)
+	require.NoError(t, err)
+	require.Empty(t, complaints.String())
+	address, err := a.of("bob")
+	require.NoError(t, err)
+	require.Equal(t, "b@example.org", address)
+	require.Equal(t, 2, a.used)
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seathold/seathold/server/internal/lines"
 	"github.com/seathold/seathold/server/internal/pause"
 )
 
@@ -26,7 +27,7 @@ type Options struct {
 	From      string // an address, perhaps with a name: Tickets <tickets@example.org>
 	Server    Server
 	Log       string    // path of the file that records what has been done
-	Failures  io.Writer // receives CSV: rank,account,address,reason
+	Failures  io.Writer // receives CSV: rank,account,address,reason; no cell is a formula, see lines.Cell
 
 	Rate    float64       // mails a second, at most; default 10
 	Retries int           // rounds through the deferred mails
@@ -256,7 +257,8 @@ func (r *round) fail(w *Winner, address, why string) error {
 }
 
 func (r *round) list(w *Winner, address, why string) error {
-	return r.failures.Write([]string{strconv.FormatUint(uint64(w.Rank), 10), w.Account, address, why})
+	return r.failures.Write([]string{strconv.FormatUint(uint64(w.Rank), 10), lines.Cell(w.Account), lines.Cell(address),
+		lines.Cell(why)})
 }
 
 // oneLine returns the server's reply without line breaks, for the log and the list. It cuts off what go-mail appends,

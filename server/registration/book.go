@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/seathold/seathold/server/internal/lines"
 	"github.com/seathold/seathold/server/internal/statefile"
 )
 
@@ -97,13 +98,16 @@ func (b *book) continueReport() error {
 func (b *book) take(t *task) (saved bool, err error) {
 	d := &b.done
 	switch o := &t.outcome; {
+	case t.line.header:
+		d.Headers++
 	case o.refused != "":
 		d.Refused++
 		text := t.line.text
 		if text == "" {
 			text = t.line.account + "," + t.line.group
 		}
-		if err := b.csv.Write([]string{strconv.FormatInt(t.line.number, 10), o.refused, text}); err != nil {
+		number := strconv.FormatInt(t.line.number, 10)
+		if err := b.csv.Write([]string{number, lines.Cell(o.refused), lines.Cell(text)}); err != nil {
 			return false, err
 		}
 	case o.entered:

@@ -4,6 +4,13 @@
 // the server, each with the accounts of its own hash range, so the lines of one account are sent in their order. A
 // recorder takes the outcomes in the order of the file, writes the refused lines to FILE.refused.csv, and records every
 // second in FILE.register.json how far it has come. A later run continues from there.
+//
+// A line equal to the first one is a header, as it is where files were concatenated. It is skipped and counted, so a
+// file cannot enter an account called account; a call of the API can.
+//
+// FILE.refused.csv has the columns line, reason and text. The text is the beginning of the line in printable ASCII,
+// with the escapes of a Go string. No cell of it is a formula to a spreadsheet: lines.Cell puts an apostrophe before
+// what would be one.
 package registration
 
 import (
@@ -42,13 +49,18 @@ type Report struct {
 	Entered      int64  `json:"entered"` // lines
 	Before       int64  `json:"entered_before"`
 	Refused      int64  `json:"refused"`
-	RefusedBytes int64  `json:"refused_bytes"` // size of FILE.refused.csv
+	Headers      int64  `json:"repeated_headers,omitzero"` // lines equal to the first one
+	RefusedBytes int64  `json:"refused_bytes"`             // size of FILE.refused.csv
 }
 
 // String returns the counts of lines.
 func (r *Report) String() string {
-	return fmt.Sprintf("%s entered, %s had entered before, %s lines refused", humanize.Comma(r.Entered),
+	text := fmt.Sprintf("%s entered, %s had entered before, %s lines refused", humanize.Comma(r.Entered),
 		humanize.Comma(r.Before), humanize.Comma(r.Refused))
+	if r.Headers > 0 {
+		text += fmt.Sprintf(", %s repeated headers skipped", humanize.Comma(r.Headers))
+	}
+	return text
 }
 
 // Run enters the accounts that earlier runs have not entered. Refused lines do not end it: malformed ones, accounts of
@@ -111,7 +123,7 @@ func (r *run) resume(file io.Reader) (err error) {
 		if err != nil {
 			return err
 		}
-		if l.fault == "" {
+		if l.fault == "" && !l.header {
 			r.seen.note(l.account)
 		}
 	}
@@ -170,7 +182,7 @@ func (r *run) readInto(ctx context.Context, ordered chan<- *task) error {
 		if err != nil {
 			return err
 		}
-		if l.fault != "" {
+		if l.fault != "" || l.header {
 			ordered <- &task{line: l, done: decided, outcome: outcome{refused: l.fault}}
 			continue
 		}

@@ -161,6 +161,44 @@ func TestRefusedLinesAreReportedAndStopNothing(t *testing.T) {
 	require.Equal(t, 5, f.entries(t))
 }
 
+// Files that were concatenated have their headers in the middle. Spreadsheets write them with quotes or a byte order
+// mark.
+func TestRepeatedHeadersAreSkipped(t *testing.T) {
+	f := start(t)
+	for i, roll := range []string{
+		"account\nalice\naccount\r\nbob\n\"account\"\n\xef\xbb\xbfaccount\ncarol\naccount",
+		"account,priority_group\ndave,club\naccount,priority_group\nerin,\n\"account\",\"priority_group\"\n" +
+			"\xef\xbb\xbf\"account\",priority_group\nfrank,\naccount,priority_group\n",
+	} {
+		path := write(t, roll)
+		o := options(t, f.url, path, time.Minute)
+		report, err := Run(t.Context(), o)
+		require.NoError(t, err)
+		require.Equal(t, "3 entered, 0 had entered before, 0 lines refused, 4 repeated headers skipped", report.String())
+		require.Equal(t, 3*(i+1), f.entries(t))
+		require.Equal(t, refusedHeader, read(t, path+".refused.csv"))
+		again, err := Run(t.Context(), o)
+		require.NoError(t, err)
+		require.Equal(t, report, again)
+	}
+}
+
+// The report is opened in spreadsheets, and its texts are those of strangers.
+func TestReportHasNoFormulas(t *testing.T) {
+	f := start(t)
+	path := write(t, "account\n=cmd|' /C calc'!A0\n+1\n@x y\n\t=1\nx;=1+1\n'=1\n")
+	_, err := Run(t.Context(), options(t, f.url, path, time.Minute))
+	require.NoError(t, err)
+	const account = "not an account: 1 to 64 characters of A-Z a-z 0-9 . _ : @ -"
+	require.Equal(t, refusedHeader+
+		"2,"+account+",'=cmd|' /C calc'!A0\n"+
+		"3,"+account+",'+1\n"+
+		"4,"+account+",'@x y\n"+
+		"5,"+account+`,\t=1`+"\n"+
+		"6,"+account+",x;'=1+1\n"+
+		"7,"+account+",''=1\n", read(t, path+".refused.csv"))
+}
+
 func TestOtherFilesAreRefused(t *testing.T) {
 	f := start(t)
 	path := write(t, "account\nalice\n!!\nbob")

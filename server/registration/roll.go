@@ -22,6 +22,7 @@ type rollLine struct {
 	sum     uint64
 	account string
 	group   string
+	header  bool   // the header once more: no account
 	fault   string // why the line is refused; text is then its beginning
 	text    string
 }
@@ -54,6 +55,10 @@ func (r *roll) read() (rollLine, error) {
 			continue
 		}
 		l := rollLine{number: r.Number, offset: r.Offset, sum: r.Sum}
+		if r.RepeatsHeader(line) {
+			l.header = true
+			return l, nil
+		}
 		if long {
 			l.fault = fmt.Sprintf("longer than %d bytes", lines.Max)
 		} else {

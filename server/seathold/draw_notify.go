@@ -30,7 +30,7 @@ type notifyCommand struct {
 	Backoff     time.Duration `default:"30s" help:"Pause before the first of these rounds, doubled before each further one (default: ${default})."`
 	RetryFailed bool          `help:"Send again what the server refused for good in an earlier run."`
 	State       string        `placeholder:"FILE" help:"Where to record what was sent (default: DIR.notify.log). Run the command again with the same file to continue."`
-	Zone        string        `default:"Europe/Paris" placeholder:"ZONE" help:"The time zone of the letter (default: ${default})."`
+	Zone        string        `default:"Europe/Paris" placeholder:"ZONE" help:"The time zone of the letter, an IANA zone such as Europe/Paris or UTC (default: ${default})."`
 	Sale        string        `default:"paris2024" env:"SEATHOLD_SALE" placeholder:"NAME|DIR" help:"The sale definition that the draw belongs to (default: ${default})."`
 }
 
@@ -44,8 +44,12 @@ before and after it is sent. If the command, the machine or the connection ends 
 a mail and before that is recorded, the next run sends this one mail again. Both copies have the same
 Message-ID.
 
-Winners who get no mail are listed with the reason in FILE.failures.csv beside --state. Refusals for now (4xx)
-are retried. Refusals for good (5xx) are not, unless --retry-failed is given.`
+Winners who get no mail are listed with the reason in FILE.failures.csv beside --state. An apostrophe there
+precedes what a spreadsheet would take for a formula. Refusals for now (4xx) are retried. Refusals for good
+(5xx) are not, unless --retry-failed is given.
+
+An account with two different addresses gets no mail. Addresses that differ only in the case of the domain
+are the same.`
 }
 
 // Run sends the mails that earlier runs have not sent.
@@ -134,8 +138,8 @@ func (c *notifyCommand) server() (s notify.Server, err error) {
 // winners verifies the export and the winners' accounts, and sets how to read them.
 func (c *notifyCommand) winners(o *notify.Options) (int, error) {
 	zone, err := time.LoadLocation(c.Zone)
-	if err != nil {
-		return 0, usagef("--zone: %w", err)
+	if err != nil || c.Zone == "" || c.Zone == "Local" { // the last two depend on the machine, or are UTC in silence
+		return 0, usagef("--zone must be an IANA time zone such as Europe/Paris or UTC, not %q", c.Zone)
 	}
 	sale, d, err := drawfiles.Load(c.Sale, c.Draw)
 	if err != nil {

@@ -22,8 +22,9 @@ func (c *registerCommand) Help() string {
 	return `Entries are idempotent, so the command can be run again at any time. FILE.register.json records how far it has
 come; the next run continues from there. Refused lines are written to FILE.refused.csv with their number and
 the reason, and do not stop it: malformed lines, accounts that are in an earlier line too, groups that the
-sale does not have, and accounts that entered before with another group. Whatever would refuse every line
-stops it: a wrong key, an unknown draw, a closed registration.`
+sale does not have, and accounts that entered before with another group. An apostrophe precedes what a
+spreadsheet would take for a formula. Lines equal to the header are skipped and counted, so files can be
+concatenated. Whatever would refuse every line stops it: a wrong key, an unknown draw, a closed registration.`
 }
 
 // Run enters the accounts.

@@ -22,8 +22,9 @@ type Reader struct {
 	Offset int64  // of the byte after it
 	Sum    uint64 // CRC-64 of all bytes before Offset; shows after a restart whether the file is still the same
 
-	in   *bufio.Reader
-	line []byte
+	in     *bufio.Reader
+	line   []byte
+	header string
 }
 
 // NewReader returns a reader at the start of the file.
@@ -70,7 +71,21 @@ func (r *Reader) Header() (string, error) {
 	if long {
 		return Clip(line), nil
 	}
-	return string(bytes.ReplaceAll(bytes.TrimPrefix(line, []byte("\xef\xbb\xbf")), []byte(`"`), nil)), nil
+	r.header = plain(line)
+	return r.header, nil
+}
+
+// RepeatsHeader reports whether a line is the header once more, as it is where files were concatenated. Such a line is
+// not data. Call Header before.
+func (r *Reader) RepeatsHeader(line []byte) bool {
+	return len(line) <= 2*len(r.header)+len(mark) && plain(line) == r.header
+}
+
+const mark = "\xef\xbb\xbf" // byte order mark
+
+// plain returns a line without byte order mark and quotes.
+func plain(line []byte) string {
+	return string(bytes.ReplaceAll(bytes.TrimPrefix(line, []byte(mark)), []byte(`"`), nil))
 }
 
 // Fields splits a line at its commas and removes plain quotes around fields. No valid field contains a comma or a
