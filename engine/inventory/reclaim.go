@@ -74,7 +74,11 @@ func (v *Inventory) NewReclaimer() *Reclaimer {
 
 // Step does the next piece of work, a fraction of a millisecond, and never waits. It returns false if there is nothing
 // to do now: then the next step is due a little later.
-func (c *Reclaimer) Step(t Terms) bool { return c.next(&t) }
+func (c *Reclaimer) Step(t Terms) bool {
+	c.v.byID.Prepare(c.v.reservations.Claims())
+	c.v.accountIndex.Prepare(c.v.accounts.Claims())
+	return c.next(&t)
+}
 
 // FreeAll frees all that may be, while no call runs.
 func (c *Reclaimer) FreeAll(t Terms) {

@@ -23,8 +23,8 @@ import (
 // An entry found in an old table stays right as long as the call runs, since rows are not used again meanwhile. So
 // look-ups need not care about moves.
 //
-// One caller is elected to make the next table when this one is half full; making it takes long, and the others
-// continue in this table meanwhile. Should the elected caller stall, another one is elected each time that half of the
+// The reclaimer makes the next table shortly before this one is half full. If it is late, one caller is elected to when
+// this one is half full; making it takes long, and the others continue in this table meanwhile. Should the elected caller stall, another one is elected each time that half of the
 // remaining room is used up. So at most log2(slots) tables are made for one, however many callers insert. A table that
 // is full to its last slot while all of those stall is enlarged by each caller that needs a slot: none is ever stopped.
 type Index struct {
@@ -183,8 +183,19 @@ func (t *table) put(entry uint64, eq func(row uint32) bool) (found uint32, ok bo
 // left is less than the slots divided by 2^(n+1).
 func (t *table) elects(claims uint64) bool {
 	n := t.elected.Load()
-	slots := uint64(len(t.slots))
-	return claims-t.from > slots-slots>>(n+1) && t.elected.CompareAndSwap(n, n+1)
+	slots := len(t.slots)
+	return t.filled(claims) > slots-slots>>(n+1) && t.elected.CompareAndSwap(n, n+1)
+}
+
+// filled returns how many slots are not empty at most. It may be negative for a caller that counted the claims long ago.
+func (t *table) filled(claims uint64) int { return int(claims - t.from) }
+
+// Prepare makes the next table if callers would soon be elected to. It may be called by one goroutine beside the callers.
+func (x *Index) Prepare(claims uint64) {
+	t := x.root.Load()
+	if slots := len(t.slots); t.next.Load() == nil && t.filled(claims) > slots/2-slots/32 {
+		x.makeNext(t, claims)
+	}
 }
 
 // makeNext makes the next table of a size for the rows in use, which may be smaller than this one.

@@ -243,3 +243,30 @@ func TestFrozenEntriesStay(t *testing.T) {
 	present, ok = x.Change(5, 1, 0, x.Root())
 	require.True(t, present && ok)
 }
+
+// TestPreparedTables: where the next table is prepared in time, no caller makes one, however often entries come and go.
+func TestPreparedTables(t *testing.T) {
+	const rows, rounds = 20_000, 20
+	var x Index
+	x.Init(0, func() int { return rows })
+	inserting, prepared := false, 0
+	x.make = func(slots int) *table {
+		require.False(t, inserting, "a caller makes a table of %d slots", slots)
+		prepared++
+		return newTable(slots)
+	}
+	hash := func(row uint32) uint32 { return row * 2654435769 }
+	for row := uint32(1); row < rows*rounds; row++ {
+		x.Prepare(uint64(row))
+		for x.MoveOn() {
+		}
+		inserting = true
+		require.Zero(t, x.Insert(hash(row), row, uint64(row), func(other uint32) bool { return other == row }))
+		inserting = false
+		if row > rows {
+			present, ok := x.Change(hash(row-rows), row-rows, 0, x.Root())
+			require.True(t, present && ok)
+		}
+	}
+	require.Greater(t, prepared, rounds/2)
+}
