@@ -9,7 +9,7 @@ import (
 
 	"github.com/seathold/seathold/engine/audit"
 	"github.com/seathold/seathold/engine/ballot"
-	"github.com/seathold/seathold/engine/inventory"
+	"github.com/seathold/seathold/engine/inventory/census"
 	"github.com/seathold/seathold/engine/record"
 )
 
@@ -20,7 +20,7 @@ type Conservation = audit.Conservation
 // conservationCheck is the state of the background check of I1 and I2.
 type conservationCheck struct {
 	lock   sync.Mutex
-	census *inventory.Census
+	census *census.Census
 	last   atomic.Pointer[Conservation]
 }
 

@@ -65,6 +65,7 @@
 //
 //   - engine/catalog: what is sold and by which rules.
 //   - engine/inventory: the lock-free core: pools, reservations, ledgers.
+//   - engine/inventory/census: recounts pools and ledgers of a live sale.
 //   - engine/journal: makes records durable, in a directory or in Redis.
 //   - engine/record: the encoding of every record of the journal.
 //   - engine/draw: entries, ranks, access slots and their proofs, as pure functions.

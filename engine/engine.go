@@ -11,6 +11,7 @@ import (
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/internal/waits"
 	"github.com/seathold/seathold/engine/inventory"
+	"github.com/seathold/seathold/engine/inventory/census"
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/outcomes"
 	"github.com/seathold/seathold/engine/record"
@@ -69,7 +70,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	}
 	e.inventory = v
 	e.sweep = v.NewSweep()
-	e.conservation.census = v.NewCensus()
+	e.conservation.census = census.New(v)
 	e.counts = newCounts(o.Timed)
 	e.ballots = e.newBallots()
 	e.memory = outcomes.Memory{Sale: e.sale, Inventory: v, Ballots: e.ballots, Reclaimer: v.NewReclaimer(),

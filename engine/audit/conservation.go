@@ -5,6 +5,7 @@ import (
 
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/inventory"
+	"github.com/seathold/seathold/engine/inventory/census"
 )
 
 // Conservation is the result of one check of I1 and I2 on the live sale. StockDifference and CapExcess are always 0.
@@ -31,7 +32,7 @@ type Conservation struct {
 type Check struct {
 	Sale      *catalog.Sale
 	Inventory *inventory.Inventory
-	Census    *inventory.Census
+	Census    *census.Census
 	// Pause is called after each piece of work with the processor time that the piece took. An error ends the check.
 	Pause func(busy time.Duration) error
 	// Winners returns the counts of Conservation.SlotWinners, all 0, and the function that adds an account to them; nil
@@ -70,7 +71,9 @@ func (c *Check) Run() (Conservation, error) {
 		p := &c.Sale.Pools[pools.Pool]
 		found.Problem = "I1: session " + c.Sale.Sessions[p.Session].ID + ", category " + p.Category
 	case found.CapExcess != 0:
+		call := c.Inventory.Begin(ledgers.Account)
 		found.Problem = "I2: account " + c.Inventory.AccountName(ledgers.Account)
+		call.End()
 	}
 	return found, nil
 }

@@ -309,7 +309,7 @@ func (v *Inventory) has(old Decided, in func(session uint32) bool) (tickets int)
 	}
 	r := v.reservations.At(old.Row)
 	for i := range int(r.count) {
-		if l := v.lineAt(r, i); in(v.pools[l.Pool].session) {
+		if l := v.lineAt(r, i); in(v.pools[l.Pool].Session) {
 			tickets += int(l.Quantity)
 		}
 	}

@@ -239,7 +239,7 @@ func (e *explorer) finished(known entries) {
 			available, p.sold.Load(), p.returned.Load(), p.withheld.Load(), known)
 	}
 	e.stock()
-	exact := e.count().Exact
+	exact := e.count()
 	e.must(exact == len(e.pools), "I1: the census is exact for %d pools", exact)
 	e.finishedRows()
 	var s Snapshot

@@ -59,7 +59,7 @@ type explorer struct {
 
 	ledgers     []shownLedger
 	checkpoints []checkpoint
-	census      *Census
+	census      Counter
 	sweep       *Sweep
 	recycled
 	known entries   // room
@@ -148,7 +148,7 @@ func (e *explorer) start() {
 	if e.long {
 		e.v.long = shortest
 	}
-	e.census, e.sweep = e.v.NewCensus(), e.v.NewSweep()
+	e.census, e.sweep = NewCounter(e.v), e.v.NewSweep()
 	e.startRecycling()
 }
 

@@ -99,7 +99,7 @@ import (
 //	Sweep.Expire: Store instead of CAS              the sweep comes by number
 //	Sweep.Expire: End before looking is stored      the sweep comes by number
 //	pend: does not clear earliest, or too early     the sweep comes by number
-//	Census.add: leaves out what is forgotten        the census beside recycling (I1)
+//	look: leaves out what is forgotten              the census beside recycling (I1)
 //
 // Nothing fails when a forgotten row keeps its state, since who comes by number passes over all that is dead. Nor when
 // lookAt looks at isMarked once, or when passDead does not freeze, since the next pass does its work again. Nor when

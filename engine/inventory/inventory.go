@@ -44,17 +44,11 @@ type Config struct {
 	Pause func(Wait) (Wait, bool)
 }
 
-// poolFacts is what never changes about a pool.
-type poolFacts struct {
-	session uint32
-	units   uint32
-}
-
 // Inventory is the lock-free core: pools, reservations, ledgers. All methods may be called by any number of
 // goroutines at once, except Drain (one goroutine), Resume and the Restore methods (one goroutine, before all
 // others).
 type Inventory struct {
-	pools         []poolFacts
+	pools         []PoolConfig
 	stock         []pool
 	sessions      []SessionConfig
 	sessionLimits []int
@@ -77,7 +71,7 @@ type Inventory struct {
 
 	earliest []table.Word64 // by chunk of rows; see Sweep
 	calls    epoch.Epoch    // that may stand on a row
-	freeing  table.Word32   // 1 while rows are given back, or while none may be; see Census
+	freeing  table.Word32   // 1 while rows are given back, or while none may be; see PauseFreeing
 	longWay  table.Word32   // a row from which many others lead to the one that has its id; 0 for none
 	kept     table.Word64   // accounts
 
@@ -102,12 +96,10 @@ func New(c Config) (*Inventory, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	v := &Inventory{sessions: c.Sessions, caps: c.Caps, journalled: c.Journalled, wake: c.Wake, pause: c.Pause,
-		seed: maphash.MakeSeed(), long: usualLedgers}
-	v.pools = make([]poolFacts, len(c.Pools))
+	v := &Inventory{pools: c.Pools, sessions: c.Sessions, caps: c.Caps, journalled: c.Journalled, wake: c.Wake,
+		pause: c.Pause, seed: maphash.MakeSeed(), long: usualLedgers}
 	v.stock = make([]pool, len(c.Pools))
 	for i, p := range c.Pools {
-		v.pools[i] = poolFacts{session: p.Session, units: p.Units}
 		v.stock[i].word.Store(packPool(p.Units, 0))
 	}
 	for _, s := range c.Sessions {
@@ -163,7 +155,7 @@ func (c *Config) validate() error {
 }
 
 func (v *Inventory) programmeOf(pool uint32) uint8 {
-	return v.sessions[v.pools[pool].session].Programme
+	return v.sessions[v.pools[pool].Session].Programme
 }
 
 // Stock is the state of a pool. Available, Held, Sold and Withheld add up to its units.
@@ -182,6 +174,6 @@ func (v *Inventory) Stock(poolIndex int) Stock {
 	sold := int(p.sold.Load())
 	available, _ := unpackPool(p.word.Load())
 	gone := max(sold-int(p.returned.Load()), withheld)
-	return Stock{Available: int(available), Held: int(v.pools[poolIndex].units) - int(available) - gone,
+	return Stock{Available: int(available), Held: int(v.pools[poolIndex].Units) - int(available) - gone,
 		Sold: gone - withheld, Withheld: withheld}
 }

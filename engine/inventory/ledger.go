@@ -43,7 +43,7 @@ type sessionSum struct {
 func (v *Inventory) requested(lines []Line, room []sessionSum) (bySession []sessionSum, tickets int) {
 	bySession = room[:0]
 	for _, l := range lines {
-		session := v.pools[l.Pool].session
+		session := v.pools[l.Pool].Session
 		at := 0
 		for at < len(bySession) && bySession[at].session != session {
 			at++
@@ -142,7 +142,7 @@ func (v *Inventory) count(r *reservation, row uint32, tickets int32, state State
 	}
 	for i := range int(r.count) {
 		l := v.lineAt(r, i)
-		session := v.pools[l.Pool].session
+		session := v.pools[l.Pool].Session
 		for j := range s.bySession {
 			if b := &s.bySession[j]; b.session == session {
 				b.held += held * int32(l.Quantity)
@@ -247,7 +247,11 @@ func (v *Inventory) Ledger(accountRow uint32, rows []Decided, w *Wait) ([]Decide
 	if w == nil {
 		w = &Wait{}
 	}
-	word, start := &v.accounts.At(accountRow).head, len(rows)
+	a := v.accounts.Find(accountRow)
+	if a == nil {
+		return rows, true // it is about to be made
+	}
+	word, start := &a.head, len(rows)
 	for {
 		head := word.Load()
 		rows = rows[:start]

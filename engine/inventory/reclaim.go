@@ -316,7 +316,7 @@ func (c *Reclaimer) passOver(*Terms) bool {
 
 // free gives the next rows of the batch back.
 func (c *Reclaimer) free(*Terms) bool {
-	if !c.v.freeing.CompareAndSwap(0, 1) {
+	if !c.v.PauseFreeing() {
 		return false // a census relies on rows that it has seen
 	}
 	for end := c.at + pieceRows; c.at < len(c.batch) && c.at < end; c.at++ {
@@ -325,7 +325,7 @@ func (c *Reclaimer) free(*Terms) bool {
 			c.freed.Add(1)
 		}
 	}
-	c.v.freeing.Store(0)
+	c.v.ResumeFreeing()
 	if c.at == len(c.batch) {
 		c.batch, c.next = c.batch[:0], c.look
 	}

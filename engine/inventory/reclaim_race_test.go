@@ -172,7 +172,7 @@ func TestRecyclingUnderLoad(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	g := &recycling{t: t, v: v, known: map[ID]*told{}}
-	rec, sweep, census := v.NewReclaimer(), v.NewSweep(), v.NewCensus()
+	rec, sweep, census := v.NewReclaimer(), v.NewSweep(), NewCounter(v)
 	var background sync.WaitGroup
 	background.Go(g.drain)
 	until := func(step func()) {
@@ -194,11 +194,11 @@ func TestRecyclingUnderLoad(t *testing.T) {
 		if counts++; counts%16 != 0 {
 			return
 		}
-		if found, ok := census.Pools(rest); ok && found.Difference != 0 {
-			t.Errorf("the census finds %v", found)
+		if _, difference, ok := census.Pools(rest); ok && difference != 0 {
+			t.Errorf("I1: the census finds a difference of %d units", difference)
 		}
-		if found, ok := census.Ledgers(rest, nil); ok && found.Excess != 0 {
-			t.Errorf("the census finds %v", found)
+		if excess, ok := census.Ledgers(rest, nil); ok && excess != 0 {
+			t.Errorf("I2: the census finds an excess of %d tickets", excess)
 		}
 	})
 	each(callers, func(i int) {

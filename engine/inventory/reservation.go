@@ -271,10 +271,14 @@ func (v *Inventory) Expires(row uint32) int64 { return v.reservations.At(row).ex
 func (v *Inventory) content(r *reservation, d *detail, to *Snapshot) {
 	to.ID, to.Account, to.Phase, to.Flags = r.id, v.accountName(r.account), r.phase, r.flags
 	to.CreatedMs, to.ExpiresMs, to.Origin, to.Replaces = d.created, r.expires, r.origin, v.replaced(r)
-	to.Lines = to.Lines[:0]
+	to.Lines = v.appendLines(to.Lines[:0], r)
+}
+
+func (v *Inventory) appendLines(to []Line, r *reservation) []Line {
 	for i := range int(r.count) {
-		to.Lines = append(to.Lines, v.lineAt(r, i))
+		to = append(to, v.lineAt(r, i))
 	}
+	return to
 }
 
 // ReadNew fills the snapshot with the row that a change has just made, whatever has happened since.

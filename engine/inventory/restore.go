@@ -178,7 +178,7 @@ func (v *Inventory) retake(old uint32, was State, now *reservation, state State)
 	for i := range int(now.count) {
 		pool := v.lineAt(now, i).Pool
 		if available, _ := unpackPool(v.stock[pool].word.Load()); int32(available) < 0 {
-			units := int(v.pools[pool].units)
+			units := int(v.pools[pool].Units)
 			return &OversoldError{Pool: int(pool), Units: units, Taken: units - int(int32(available))}
 		}
 	}
@@ -304,7 +304,7 @@ func (v *Inventory) CountStock() error {
 		}
 	}
 	for i, c := range counts {
-		units := uint64(v.pools[i].units)
+		units := uint64(v.pools[i].Units)
 		if c.taken > units {
 			return &OversoldError{Pool: i, Units: int(units), Taken: int(c.taken)}
 		}

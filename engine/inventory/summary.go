@@ -146,7 +146,7 @@ func (v *Inventory) addLines(made *summary, r *reservation, sign int32) {
 	for i := range int(r.count) {
 		l := v.lineAt(r, i)
 		made.tickets[v.programmeOf(l.Pool)] += sign * int32(l.Quantity)
-		made.sessions[v.pools[l.Pool].session] += sign * int32(l.Quantity)
+		made.sessions[v.pools[l.Pool].Session] += sign * int32(l.Quantity)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seathold/seathold/engine/inventory"
+	"github.com/seathold/seathold/engine/inventory/census"
 )
 
 // soak is a core in which holds come and go.
@@ -18,7 +19,7 @@ type soak struct {
 	v       *inventory.Inventory
 	reclaim *inventory.Reclaimer
 	sweep   *inventory.Sweep
-	census  *inventory.Census
+	census  *census.Census
 	holds   atomic.Uint64 // made so far: the clock
 	full    atomic.Uint64 // times that a table was full
 }
@@ -45,7 +46,7 @@ func newSoak(rows int) (*soak, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &soak{v: v, reclaim: v.NewReclaimer(), sweep: v.NewSweep(), census: v.NewCensus()}, nil
+	return &soak{v: v, reclaim: v.NewReclaimer(), sweep: v.NewSweep(), census: census.New(v)}, nil
 }
 
 func (s *soak) now() int64 { return startMs + int64(s.holds.Load()/holdsPerMs) }

@@ -1,0 +1,98 @@
+package inventory
+
+// Rows and words as they are at one instant, decided or not, for those who count them: see engine/inventory/census.
+
+// Look is what a row shows of its units at one instant: a set of the flags Look….
+type Look uint8
+
+const (
+	LookTaken    Look = 1 << iota // they are not available
+	LookGone                      // they are sold, or withheld after a return
+	LookOver                      // they will not be taken again
+	LookWasTaken                  // they may have been not available a moment ago
+	LookWasGone                   // they may have been gone a moment ago
+)
+
+// Look looks at a row below Rows by its number. A row without a reservation shows nothing. While freeing is paused, a
+// row that is over stays so, and one that has been taken shows LookWasTaken from then on, and likewise if it was gone.
+func (v *Inventory) Look(row uint32) Look {
+	r := v.reservations.Find(row)
+	if r == nil {
+		return 0
+	}
+	return r.look(State(r.state.Load()))
+}
+
+func (r *reservation) look(state State) (look Look) {
+	taken, gone, withheld := r.takes(state)
+	if taken {
+		look |= LookTaken
+	}
+	if gone {
+		look |= LookGone
+	}
+	if state.dead() && !withheld {
+		look |= LookOver
+	}
+	if state != free && (state != Returned || withheld) { // otherwise a returned one has no units of its own
+		look |= LookWasTaken
+	}
+	if gone || state.mayHaveBeenGone() || state == pending && r.origin == OriginAgain { // sold while it is pending
+		look |= LookWasGone
+	}
+	return look
+}
+
+// mayHaveBeenGone reports whether the units of a row may have been gone just before it came to the state, or are about
+// to be.
+func (s State) mayHaveBeenGone() bool {
+	return s == confirming || s == yielding || s == superseded || s == forgotten
+}
+
+// AppendLines appends the lines of a row that has a reservation.
+func (v *Inventory) AppendLines(to []Line, row uint32) []Line {
+	return v.appendLines(to, v.reservations.At(row))
+}
+
+// PauseFreeing makes sure that no row is given back until ResumeFreeing. It returns false if rows are given back just
+// now, which takes less than a millisecond, or if it was called before.
+func (v *Inventory) PauseFreeing() bool { return v.freeing.CompareAndSwap(0, 1) }
+
+// ResumeFreeing ends what PauseFreeing began.
+func (v *Inventory) ResumeFreeing() { v.freeing.Store(0) }
+
+// Words returns how many units of a pool are not available, and how many of them are gone, as its words have it. Units
+// whose reservation is being decided count in some of them. A broken pool can have negative numbers.
+func (v *Inventory) Words(pool int) (taken, gone int) {
+	p := &v.stock[pool]
+	returned := p.returned.Load() // first: units are sold before they are returned
+	gone = int(p.sold.Load() - returned)
+	available, _ := unpackPool(p.word.Load())
+	return int(v.pools[pool].Units) - int(int32(available)), gone
+}
+
+// ForSale returns the pools, sessions and caps of the Config.
+func (v *Inventory) ForSale() (pools []PoolConfig, sessions []SessionConfig, caps []int) {
+	return v.pools, v.sessions, v.caps
+}
+
+// States counts the reservations by state. One whose end is decided but not yet visible counts as held.
+func (v *Inventory) States() map[State]uint64 {
+	found := map[State]uint64{}
+	end := v.reservations.End()
+	for row := uint32(1); row < end; row++ {
+		r := v.reservations.Find(row)
+		if r == nil {
+			continue
+		}
+		switch state := State(r.state.Load()); state {
+		case confirming, releasing, expiring, yielding:
+			found[Held]++
+		case Held, Confirmed, Released, Returned, Expired:
+			if v.stands(Decided{row, state}) { // otherwise it was taken again, in another row
+				found[state]++
+			}
+		}
+	}
+	return found
+}
