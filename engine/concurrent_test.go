@@ -235,7 +235,7 @@ func (h *histories) judge(by spec.History, history []porcupine.Operation) {
 	dir, err := os.MkdirTemp("", "seathold-history-")
 	require.NoError(h, err)
 	page := filepath.Join(dir, "history.html")
-	require.NoError(h, porcupine.VisualizePath(by.Model(), info, page))
+	require.NoError(h, by.Visualize(history, info, page))
 	for _, o := range history {
 		h.Logf("%3d to %3d by %d: %s → %s", o.Call, o.Return, o.ClientId, o.Input.(spec.Call), o.Output.(spec.Answer))
 	}

@@ -55,7 +55,8 @@ const (
 // Reservation is the claim of one account on tickets of one or more pools, as read at one instant.
 //
 // The caller owns it; a call fills it and reuses its Lines. A caller that reuses one for all its calls allocates
-// nothing.
+// nothing: a text that an earlier call has left stays if the next one has the same. After Reserve, Account is the
+// request's. A caller that overwrites the memory of a request's texts clears Account before the next call.
 type Reservation struct {
 	ID          ID
 	Account     string

@@ -36,9 +36,9 @@ type History struct {
 	seen map[string][]time.Time
 }
 
-// Model wraps the sequential model for porcupine. Inputs are of type Call, outputs of type Answer. A history must not
+// model wraps the sequential model for porcupine. Inputs are of type Call, outputs of type Answer. A history must not
 // contain ReadStock and Sweep: see the package documentation.
-func (h History) Model() porcupine.Model {
+func (h History) model() porcupine.Model {
 	m := porcupine.NondeterministicModel{
 		Init: func() []any { return []any{h.Start} },
 		Step: func(state, input, output any) []any {
@@ -60,9 +60,19 @@ func (h History) Model() porcupine.Model {
 	return m.ToModel()
 }
 
-// Check checks whether the calls are linearizable. The info is for porcupine.Visualize.
+// Check checks whether the calls are linearizable. The info is for Visualize.
 func (h History) Check(calls []porcupine.Operation, timeout time.Duration) (porcupine.CheckResult,
 	porcupine.LinearizationInfo) {
+	return porcupine.CheckOperationsVerbose(h.withSeen(calls).model(), calls, timeout)
+}
+
+// Visualize writes a page to the path that shows what a check of the calls has found.
+func (h History) Visualize(calls []porcupine.Operation, info porcupine.LinearizationInfo, path string) error {
+	return porcupine.VisualizePath(h.withSeen(calls).model(), info, path)
+}
+
+// withSeen returns the history with the times that the answers show.
+func (h History) withSeen(calls []porcupine.Operation) History {
 	h.seen = make(map[string][]time.Time)
 	for _, c := range calls {
 		a := c.Output.(Answer)
@@ -70,7 +80,7 @@ func (h History) Check(calls []porcupine.Operation, timeout time.Duration) (porc
 			h.seen[r.ID] = append(h.seen[r.ID], r.CreatedAt, r.ConfirmedAt)
 		}
 	}
-	return porcupine.CheckOperationsVerbose(h.Model(), calls, timeout)
+	return h
 }
 
 // step returns every state that the call with this answer can lead to.

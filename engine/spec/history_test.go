@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -241,4 +242,20 @@ func TestPartition(t *testing.T) {
 	other.ID, other.Replaces = IDOf("f"), IDOf("a")
 	s.call(0, 1, 0, other, Answer{})
 	require.ElementsMatch(t, []int{8}, sizes())
+}
+
+// The page of a history that no order explains can be made, although the instant of a call is known from answers only.
+func TestVisualize(t *testing.T) {
+	s := newStory(t)
+	a := take("a", "ann", Line{"SWIM", "A", 4})
+	held := is(a, "held")
+	held.Reservation.CreatedAt = storyStart.Add(5 * time.Second)
+	held.Reservation.ExpiresAt = held.Reservation.CreatedAt.Add(ScenarioTTL)
+	s.call(0, 1, 0, a, held).call(2, 3, 9, on(ReadReservation, "a"), is(a, "released"))
+	call := s.calls[0].Input.(Call)
+	call.Until = storyStart.Add(9 * time.Second)
+	s.calls[0].Input = call
+	require.Equal(t, porcupine.Illegal, s.check())
+	_, info := s.history.Check(s.calls, time.Minute)
+	require.NoError(t, s.history.Visualize(s.calls, info, filepath.Join(t.TempDir(), "history.html")))
 }

@@ -16,12 +16,12 @@ type step struct {
 }
 
 const (
-	pairs        = 500           // of a reservation and its confirmation, in the batch
-	reservations = pairs + 2 + 5 // of the cycle, as many as there is room for; each step of changes takes the room of one
-	first        = "018c1f6e-0000-7000-8000-000000000001"
-	second       = "018c1f6e-0000-7000-8000-000000000002"
-	third        = "018c1f6e-0000-7000-8000-000000000003"
-	fourth       = "018c1f6e-0000-7000-8000-000000000004" // replaces the third
+	pairs    = 500       // of a reservation and its confirmation, in the batch
+	accounts = pairs + 3 // of the cycle, as many as there is room for
+	first    = "018c1f6e-0000-7000-8000-000000000001"
+	second   = "018c1f6e-0000-7000-8000-000000000002"
+	third    = "018c1f6e-0000-7000-8000-000000000003"
+	fourth   = "018c1f6e-0000-7000-8000-000000000004" // replaces the third
 )
 
 // cycle is every call of the API, and refusals of every kind.
@@ -55,11 +55,11 @@ func cycle() []step {
 		{post("/v1/reservations", hold(second, "ARC03", 1)), 201, nil, `"state":"held"`},
 		{batch(hold), 200, nil, `{"results":[{"status":201,`},
 		{post("/v1/reservations", hold(first[:35]+"9", "ARC03", 1)), 503, map[string]string{"retry-after": "1"},
-			`"code":"full"`},
+			`"table":"accounts"`},
 		{post("/v1/reservations/"+second+"/release", "{}"), 200, nil, `"state":"released"`},
 		{get("/v1/reservations/" + first[:35] + "9"), 404, problem, `"code":"reservation_not_found"`},
 		{post("/v1/reservations", hold(first[:35]+"8", "NONE", 1)), 422, problem, `"code":"unknown_session"`},
-		{post("/v1/reservations", hold(first[:35]+"7", "ARC03", 7)), 409, problem, `"code":"session_limit_exceeded"`},
+		{post("/v1/reservations", `{"account":"`+first+`","lines":`+lines("ARC03", 5)+`}`), 409, problem, `"code":"session_limit_exceeded"`},
 		{post("/v1/reservations", `{"account":`), 400, problem, `"code":"malformed_request"`},
 		{post("/v1/draws/draw1/entries", `{"account":"a"}`), 409, problem, `"code":"registration_closed"`},
 		{request{"DELETE", "/v1/phases", with(nil), ""}, 405, map[string]string{"allow": "GET, HEAD, OPTIONS"}, ""},

@@ -160,13 +160,14 @@ func (f *fixture) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// start starts a server whose table of reservations is full after those of the cycle.
+// start starts a server whose table of accounts is full after those of the cycle.
 func start(t *testing.T, config *tls.Config) *fixture {
 	sale, err := catalog.Load(catalog.Bundled)
 	require.NoError(t, err)
 	opening := time.Date(2023, 11, 30, 12, 0, 0, 0, time.UTC)
-	e, err := engine.Open(t.Context(), engine.Options{Sale: sale, Durability: engine.None, MaxReservations: reservations,
-		Clock: saleclock.Virtual(func() time.Time { return opening })})
+	e, err := engine.Open(t.Context(), engine.Options{Sale: sale, Durability: engine.None, MaxAccounts: accounts,
+		MaxReservations: 1 << 10,
+		Clock:           saleclock.Virtual(func() time.Time { return opening })})
 	require.NoError(t, err)
 	keys, err := server.ParseKeys(strings.NewReader("sell " + key + " shop"))
 	require.NoError(t, err)

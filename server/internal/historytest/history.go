@@ -311,15 +311,15 @@ type verdict struct {
 // show fails the test and shows the history.
 func (h *History) show(t testing.TB, crashed bool, v *verdict) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "seathold-history-")
-	require.NoError(t, err)
-	page := filepath.Join(dir, "history.html")
-	require.NoError(t, porcupine.VisualizePath(h.by(crashed).Model(), v.info, page))
 	for _, o := range v.calls {
 		c := o.Input.(spec.Call)
 		t.Logf("%3d to %3d by %d, %s to %s: %s → %s", o.Call, o.Return, o.ClientId,
 			c.At.Format("05.000"), c.Until.Format("05.000"), c, o.Output.(spec.Answer))
 	}
+	dir, err := os.MkdirTemp("", "seathold-history-")
+	require.NoError(t, err)
+	page := filepath.Join(dir, "history.html")
+	require.NoError(t, h.by(crashed).Visualize(v.calls, v.info, page))
 	require.FailNow(t, "no order explains the answers", "cell %d is %v; see %s", h.cell, v.result, page)
 }
 
