@@ -6,8 +6,8 @@ import "sync/atomic"
 // puts rows into it.
 //
 // A taker reads the row at the next position, then decides by a compare-and-swap of the position. Positions only rise,
-// and a place is overwritten only after its position was taken. So a taker that was delayed between its two steps fails.
-// The ring has room for every row of its slab, each of which is in it once at most.
+// and a place is overwritten only after its position was taken. So a taker that was delayed between its two steps
+// fails. The ring has room for every row of its slab, each of which is in it once at most.
 type ring struct {
 	chunks []atomic.Pointer[[ChunkRows]Word32] // made by put, since many slabs never have a free row
 	mask   uint64
@@ -56,8 +56,12 @@ func (r *ring) place(at uint64) *Word32 {
 	return &r.chunks[at&r.mask>>ChunkBits].Load()[at&chunkMask]
 }
 
-// count returns how many rows are free.
+// count returns how many rows were free at some instant of the call.
 func (r *ring) count() int {
-	taken := r.taken.Load() // first: never more than what was put
-	return int(r.filled.Load() - taken)
+	for {
+		taken, filled := r.taken.Load(), r.filled.Load()
+		if r.taken.Load() == taken { // so it was that when filled was read: positions only rise
+			return int(filled - taken)
+		}
+	}
 }

@@ -15,8 +15,8 @@ const (
 const regionChunks = 16
 
 // Slab is an array that grows by pieces and never moves a row. A piece is one chunk at first, later a region of chunks.
-// T holds no pointers, so the garbage collector scans only the table of chunks. Row 0 is never handed out: index 0 means
-// none. Rows that were given back are handed out again, the oldest first, before the array grows.
+// T holds no pointers, so the garbage collector scans only the table of chunks. Row 0 is never handed out: index 0
+// means none. Rows that were given back are handed out again, the oldest first, before the array grows.
 //
 // A piece takes long to make, so it is made before it is needed, and by one caller: the one that claims the row from
 // which half of the present piece is left. Should that caller stall, the one that claims the row from which a quarter
@@ -42,23 +42,23 @@ func (s *Slab[T]) Init(rows int) {
 	s.free.init(rows)
 }
 
-// Claim returns the index of a row that is the caller's alone; false when the slab is full. A new row is zero, and one
-// that was given back is as it was then.
+// Claim returns the index of a row that is the caller's alone; false if at some instant of the call every row was
+// claimed and not yet given back. A new row is zero, and one that was given back is as it was then.
 func (s *Slab[T]) Claim() (uint32, bool) {
 	if !s.free.empty() {
 		if row, ok := s.free.take(); ok {
 			return row, true
 		}
 	}
-	if s.used.Load() >= s.limit {
-		return 0, false
+	if s.used.Load() < s.limit {
+		if i := s.used.Add(1) - 1; i < s.limit {
+			s.Grow(uint32(i))
+			return uint32(i), true
+		}
 	}
-	i := s.used.Add(1) - 1
-	if i >= s.limit {
-		return 0, false
-	}
-	s.Grow(uint32(i))
-	return uint32(i), true
+	// No row is new from here on, but one may have been given back since the first look. If there is none now, the slab
+	// is full now.
+	return s.free.take()
 }
 
 // Free gives a row back. Nobody else has access to it. One goroutine at a time calls Free.
@@ -132,7 +132,7 @@ func (s *Slab[T]) Claims() uint64 { return s.free.taken.Load() + uint64(s.End())
 
 // InUse returns how many rows are claimed and were not given back.
 func (s *Slab[T]) InUse() int {
-	free := s.free.count() // first: a row is new before it is given back
+	free := s.free.count() // first, so that the result is not negative: a row is claimed before it is given back
 	return int(s.End()) - 1 - free
 }
 

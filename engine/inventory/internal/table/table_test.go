@@ -152,6 +152,33 @@ func TestFreeRows(t *testing.T) {
 	require.LessOrEqual(t, s.End(), uint32(rows+1))
 }
 
+// TestClaimsOfTheLastRows: each of three callers has one of three rows at most, so a claim always finds a free row, and
+// the number of rows in use is from 0 to 3. With the build tag seathold_yield the callers interleave at each access.
+func TestClaimsOfTheLastRows(t *testing.T) {
+	const callers, slabs, claims = 3, 2000, 4
+	for range slabs {
+		var s Slab[uint64]
+		s.Init(callers)
+		var giver sync.Mutex
+		each(callers, func(int) {
+			for range claims {
+				row, ok := s.Claim()
+				if !ok {
+					t.Error("no row is free")
+					return
+				}
+				if n := s.InUse(); n < 1 || n > callers {
+					t.Errorf("%d rows are in use", n)
+				}
+				giver.Lock()
+				s.Free(row)
+				giver.Unlock()
+			}
+		})
+		require.Zero(t, s.InUse())
+	}
+}
+
 // TestTexts: texts of every length stay as they were until they are freed, and their cells are used again.
 func TestTexts(t *testing.T) {
 	var texts Texts
@@ -180,9 +207,9 @@ func TestTexts(t *testing.T) {
 	})
 }
 
-// TestIndexForgets (I10): keys are removed or led to other rows while others are inserted and the entries move. What was
-// removed is not found, also after later moves; the others are; and the table stays as small as the keys allow, however
-// many there were.
+// TestIndexForgets (I10): keys are removed or led to other rows while others are inserted and the entries move. What
+// was removed is not found, also after later moves; the others are; and the table stays as small as the keys allow,
+// however many there were.
 func TestIndexForgets(t *testing.T) {
 	const alive, keys = 3000, 300_000
 	var x Index
@@ -221,6 +248,15 @@ func TestIndexForgets(t *testing.T) {
 	require.True(t, present && ok)
 	require.EqualValues(t, 7, x.Find(hash(keys), is(7)))
 	require.Zero(t, x.Find(hash(keys), is(keys)))
+}
+
+// TestLateCallerIsNotElected: a caller that has counted the claims before the table was made does not make another one.
+func TestLateCallerIsNotElected(t *testing.T) {
+	var x Index
+	x.Init(1, func() int { return 1 })
+	x.root.Load().from = 1000
+	require.Zero(t, x.Insert(7, 1, 999, func(uint32) bool { return false }))
+	require.True(t, x.root.Load().next.Load() == nil)
 }
 
 // TestFrozenEntriesStay: an entry that moves is not changed.
