@@ -2,12 +2,11 @@ package engine
 
 import (
 	"context"
-	"strings"
 	"time"
 
-	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/record"
+	"github.com/seathold/seathold/engine/rules"
 )
 
 // Extend moves the end of a held reservation to an instant, and fills r. The instant is rounded down to a millisecond.
@@ -25,11 +24,11 @@ func (e *Engine) Extend(ctx context.Context, id ID, expiresAt time.Time, r *Rese
 
 func (e *Engine) decideExtend(ctx context.Context, id ID, expiresAt time.Time, r *Reservation) (seq uint64, err error) {
 	expires := expiresAt.UnixMilli()
-	return e.change(ctx, id, r, func(found inventory.Decided, now int64) (inventory.Result, error) {
+	return e.change(ctx, id, r, func(book *rules.Book, found inventory.Decided, now int64) (inventory.Result, error) {
 		latest := r.snapshot.CreatedMs + e.o.MaxHold.Milliseconds()
 		switch {
 		case found.State != Held:
-			return e.refuseState(found, now, r)
+			return e.refuseState(book, found, now, r)
 		case expires == r.snapshot.ExpiresMs:
 			return repeated, nil
 		case expires <= max(now, r.snapshot.CreatedMs): // it may have been made since the clock was read
@@ -56,101 +55,23 @@ func (e *Engine) Reduce(ctx context.Context, id ID, keep []Line, r *Reservation)
 }
 
 func (e *Engine) decideReduce(ctx context.Context, id ID, keep []Line, r *Reservation) (seq uint64, err error) {
-	if err := e.checkLines(keep, r); err != nil {
+	if err := rules.CheckLines(keep, &r.refusal); err != nil {
 		return 0, err
 	}
-	return e.change(ctx, id, r, func(found inventory.Decided, now int64) (inventory.Result, error) {
+	return e.change(ctx, id, r, func(book *rules.Book, found inventory.Decided, now int64) (inventory.Result, error) {
 		if found.State != Held && found.State != Confirmed {
-			return e.refuseState(found, now, r)
+			return e.refuseState(book, found, now, r)
 		}
-		if err := e.resolveKept(keep, r); err != nil {
+		s := &r.snapshot
+		kept, err := book.Keep(keep, int(s.Phase), s.Lines, r.lines[:0], &r.refusal)
+		if err != nil {
 			return inventory.Result{}, err
 		}
-		has := r.snapshot.Lines
-		if sameLines(r.lines, has) {
+		if r.lines = kept.Pools; kept.Equal(s.Lines) {
 			return repeated, nil
-		}
-		if phase := &e.sale.Phases[r.snapshot.Phase]; phase.Kind == catalog.Pack {
-			had, keeps := e.shapeOf(has), e.shapeOf(r.lines)
-			if keeps.sessions != had.sessions || had.even && !keeps.even {
-				return refused(r, Refusal{Code: PackShape, Phase: phase.ID, Limit: had.sessions, Requested: keeps.sessions})
-			}
 		}
 		return e.inventory.Reduce(found, now, r.lines), nil
 	})
-}
-
-// resolveKept looks up the lines that a reservation is to keep and stores them in r.lines. Its present lines are in
-// the snapshot.
-func (e *Engine) resolveKept(keep []Line, r *Reservation) error {
-	r.lines = r.lines[:0]
-	for i := range keep {
-		l := &keep[i]
-		session, ok := e.sale.SessionByID(l.Session)
-		if !ok {
-			return r.refuse(Refusal{Code: UnknownSession, Session: l.Session})
-		}
-		pool, ok := e.sale.PoolOf(session, l.Category)
-		if !ok {
-			return r.refuse(Refusal{Code: UnknownCategory, Session: l.Session, Category: l.Category,
-				offer: offer{sale: e.sale}})
-		}
-		if has := quantityOf(r.snapshot.Lines, uint32(pool)); l.Quantity > has {
-			return r.refuse(Refusal{Code: NotAReduction, Session: l.Session, Category: l.Category, Held: has,
-				Requested: l.Quantity})
-		}
-		r.lines = append(r.lines, inventory.Line{Pool: uint32(pool), Quantity: uint32(l.Quantity)})
-	}
-	return nil
-}
-
-func quantityOf(lines []inventory.Line, pool uint32) int {
-	for _, l := range lines {
-		if l.Pool == pool {
-			return int(l.Quantity)
-		}
-	}
-	return 0
-}
-
-// packShape is the number of sessions of a pack, and whether it has equally many tickets of each.
-type packShape struct {
-	sessions int
-	even     bool
-}
-
-func (e *Engine) shapeOf(lines []inventory.Line) packShape {
-	found, first := packShape{even: true}, uint32(0)
-	for i, l := range lines {
-		session, tickets, earlier := e.sale.Pools[l.Pool].Session, uint32(0), false
-		for j, other := range lines {
-			if e.sale.Pools[other.Pool].Session == session {
-				tickets += other.Quantity
-				earlier = earlier || j < i
-			}
-		}
-		if i == 0 {
-			first = tickets
-		}
-		if !earlier {
-			found.sessions++
-		}
-		found.even = found.even && tickets == first
-	}
-	return found
-}
-
-// sameLines reports whether both have the same lines, in any order. Each has a pool at most once.
-func sameLines(a, b []inventory.Line) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for _, l := range a {
-		if quantityOf(b, l.Pool) != int(l.Quantity) {
-			return false
-		}
-	}
-	return true
 }
 
 // Return gives back all tickets of a confirmed reservation, and fills r. Its room in the account is free at once. The
@@ -168,16 +89,17 @@ func (e *Engine) decideReturn(ctx context.Context, id ID, reference string, r *R
 	if err := checkReference(reference, r); err != nil {
 		return 0, err
 	}
-	return e.change(ctx, id, r, func(found inventory.Decided, now int64) (inventory.Result, error) {
+	return e.change(ctx, id, r, func(book *rules.Book, found inventory.Decided, now int64) (inventory.Result, error) {
 		switch found.State {
 		case Returned:
 			return repeated, nil
 		case Confirmed:
-			session := e.sale.Pools[r.snapshot.Lines[0].Pool].Session
-			withhold := e.sale.Programmes[e.sale.Sessions[session].Programme].WithholdReturned
+			sale := book.Sale
+			session := sale.Pools[r.snapshot.Lines[0].Pool].Session
+			withhold := sale.Programmes[sale.Sessions[session].Programme].WithholdReturned
 			return e.inventory.Return(found, now, reference, withhold), nil
 		}
-		return e.refuseState(found, now, r)
+		return e.refuseState(book, found, now, r)
 	})
 }
 
@@ -198,14 +120,14 @@ func (e *Engine) decideConfirmAgain(ctx context.Context, id ID, reference string
 	if refusal, ok := err.(*Refusal); !ok || refusal.Code != ReservationExpired {
 		return seq, err
 	}
-	return e.change(ctx, id, r, func(found inventory.Decided, now int64) (inventory.Result, error) {
+	return e.change(ctx, id, r, func(book *rules.Book, found inventory.Decided, now int64) (inventory.Result, error) {
 		switch {
 		case found.State == Confirmed && (reference == "" || reference == r.snapshot.Reference):
 			return repeated, nil // another call has taken it again
 		case found.State != Expired:
-			return e.refuseState(found, now, r)
+			return e.refuseState(book, found, now, r)
 		}
-		request, err := e.judgeAgain(now, r)
+		request, err := e.judgeAgain(book, now, r)
 		if err != nil {
 			return inventory.Result{}, err
 		}
@@ -214,20 +136,11 @@ func (e *Engine) decideConfirmAgain(ctx context.Context, id ID, reference string
 }
 
 // judgeAgain applies the rules of a new reservation, but for limits, caps and stock, to an expired one whose content
-// the snapshot has. It returns the request that takes its lines again: in its phase, or in another one if that does
-// not sell them any more and the first request did not name it.
-func (e *Engine) judgeAgain(now int64, r *Reservation) (inventory.Request, error) {
+// the snapshot has. It returns the request that takes its lines again.
+func (e *Engine) judgeAgain(book *rules.Book, now int64, r *Reservation) (inventory.Request, error) {
 	s := &r.snapshot
-	q := Request{Account: s.Account, Phase: e.sale.Phases[s.Phase].ID}
-	lines := resolvedLines{sale: e.sale, lines: s.Lines, sessions: e.shapeOf(s.Lines).sessions, listed: -1}
-	phase, err := e.checkRules(&q, lines, nil, now, r)
-	if err != nil && s.Flags&record.FlagPhaseGiven == 0 {
-		q.Phase = ""
-		phase, err = e.checkRules(&q, lines, nil, now, r)
-	}
-	if err != nil {
-		r.refusal.offer.again = true
-	}
+	phase, err := book.JudgeAgain(s.Account, int(s.Phase), s.Flags&record.FlagPhaseGiven != 0, s.Lines, e.facts(now),
+		&r.refusal)
 	return inventory.Request{ID: s.ID, Account: s.Account, Lines: s.Lines, Phase: uint16(phase), Flags: s.Flags,
 		Created: s.CreatedMs, Expires: s.ExpiresMs, Wait: &r.wait}, err
 }
@@ -243,7 +156,7 @@ func refused(r *Reservation, refusal Refusal) (inventory.Result, error) {
 // reservation as it was found, with its content in r.snapshot, and tries to change it. It is called again if another
 // call changed the reservation first. Its refusals are true of the reservation as it was found.
 func (e *Engine) change(ctx context.Context, id ID, r *Reservation,
-	attempt func(found inventory.Decided, now int64) (inventory.Result, error)) (seq uint64, err error) {
+	attempt func(book *rules.Book, found inventory.Decided, now int64) (inventory.Result, error)) (seq uint64, err error) {
 	if err := e.admit(ctx, r); err != nil {
 		return 0, err
 	}
@@ -252,24 +165,25 @@ func (e *Engine) change(ctx context.Context, id ID, r *Reservation,
 	if row == 0 {
 		return 0, r.refuse(Refusal{Code: ReservationNotFound})
 	}
+	book := e.book
 	for now := e.nowMs(); ; {
 		found, verdict := e.inventory.Decide(row, now, &r.wait)
 		if verdict != inventory.Done {
-			return 0, e.refuseVerdict(verdict, r)
+			return 0, refuseVerdict(verdict, r)
 		}
 		e.inventory.ReadAs(found, &r.snapshot)
 		seen := r.snapshot.Seq
-		res, err := attempt(found, now)
+		res, err := attempt(book, found, now)
 		if err != nil {
 			return seen, err
 		}
 		switch res.Verdict {
 		case inventory.Done:
 			e.inventory.ReadNew(res.Row, &r.snapshot)
-			e.fill(r)
+			r.fill(book.Sale)
 			return res.Seq, nil
 		case inventory.AlreadyDone:
-			e.fill(r)
+			r.fill(book.Sale)
 			r.Repeated = true
 			return seen, nil
 		case inventory.Moved, inventory.Known:
@@ -278,13 +192,13 @@ func (e *Engine) change(ctx context.Context, id ID, r *Reservation,
 			}
 			row = found.Row
 		default:
-			return seen, e.verdict(&res, r)
+			return seen, errorOf(book, &res, r)
 		}
 	}
 }
 
 // refuseVerdict refuses a call whose reservation could not be found in a decided state.
-func (e *Engine) refuseVerdict(verdict inventory.Verdict, r *Reservation) error {
+func refuseVerdict(verdict inventory.Verdict, r *Reservation) error {
 	if verdict == inventory.Overloaded {
 		return r.refuse(Refusal{Code: Overloaded})
 	}
@@ -292,17 +206,17 @@ func (e *Engine) refuseVerdict(verdict inventory.Verdict, r *Reservation) error 
 }
 
 // refuseState refuses a call that the reservation's state does not permit. The snapshot has its content.
-func (e *Engine) refuseState(found inventory.Decided, now int64, r *Reservation) (inventory.Result, error) {
+func (e *Engine) refuseState(book *rules.Book, found inventory.Decided, now int64, r *Reservation) (inventory.Result, error) {
 	switch found.State {
 	case Held:
 		return refused(r, Refusal{Code: ReservationHeld})
 	case Confirmed:
-		return refused(r, Refusal{Code: ReservationConfirmed, Reference: strings.Clone(r.snapshot.Reference)})
+		return refused(r, Refusal{Code: ReservationConfirmed, Reference: keptText(r.refusal.Reference, r.snapshot.Reference)})
 	case Released:
 		return refused(r, Refusal{Code: ReservationReleased})
 	case Returned:
 		return refused(r, Refusal{Code: ReservationReturned})
 	}
-	request, err := e.judgeAgain(now, r)
+	request, err := e.judgeAgain(book, now, r)
 	return refused(r, Refusal{Code: ReservationExpired, CanTakeAgain: err == nil && e.inventory.CanTake(&request)})
 }

@@ -46,9 +46,10 @@ func (e *Engine) CheckConservation(ctx context.Context) (Conservation, error) {
 	}
 	e.conservation.lock.Lock()
 	defer e.conservation.lock.Unlock()
-	check := audit.Check{Sale: e.sale, Inventory: e.inventory, Census: e.conservation.census,
+	sale := e.book.Sale
+	check := audit.Check{Sale: sale, Inventory: e.inventory, Census: e.conservation.census,
 		Pause:   func(busy time.Duration) error { return e.yieldAfter(ctx, busy) },
-		Winners: func() ([][]int, func(uint32)) { return ballot.Winners(e.sale, e.ballots) }}
+		Winners: func() ([][]int, func(uint32)) { return ballot.Winners(sale, e.ballots) }}
 	c, err := check.Run()
 	if err != nil {
 		return Conservation{}, err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seathold/seathold/engine/internal/meter"
 	"github.com/seathold/seathold/engine/inventory"
+	"github.com/seathold/seathold/engine/rules"
 )
 
 // call is a method of the engine whose outcomes are counted.
@@ -48,15 +49,15 @@ const (
 	countRepeated
 	countGaveUp
 	countRefused
-	countOther     = countRefused + len(refusals) // a refusal without a rule, which would be a bug
+	countOther     = countRefused + rules.Codes // a refusal without a rule, which would be a bug
 	countedResults = countOther + 1
 )
 
 // countedCodes are the names of the results.
 var countedCodes = func() (codes [countedResults]Code) {
 	codes[countOK], codes[countRepeated], codes[countGaveUp], codes[countOther] = codeOK, codeRepeated, codeGaveUp, "other"
-	for i := range refusals {
-		codes[countRefused+i] = refusals[i].Code
+	for i, rule := range rules.Rules() {
+		codes[countRefused+i] = rule.Code
 	}
 	return codes
 }()
@@ -158,7 +159,7 @@ func resultOf(r *Reservation, err error) int {
 	if !ok {
 		return countGaveUp
 	}
-	if i, ok := refusalIndex[refusal.Code]; ok {
+	if i, ok := refusal.Code.Index(); ok {
 		return countRefused + i
 	}
 	return countOther

@@ -10,27 +10,40 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine/rules"
 )
 
-// Every code that refusal.go declares has its own count.
-func TestEveryCodeIsCounted(t *testing.T) {
-	file, err := parser.ParseFile(token.NewFileSet(), "refusal.go", nil, 0)
-	require.NoError(t, err)
-	declared := 0
-	ast.Inspect(file, func(n ast.Node) bool {
-		spec, ok := n.(*ast.ValueSpec)
-		if !ok {
-			return true
+// Every code that package rules declares has its own count, and its name here.
+func TestEveryCodeIsCountedAndExported(t *testing.T) {
+	declared, exported := declaredIn(t, "rules/refusal.go"), declaredIn(t, "refusal.go")
+	codes := 0
+	for name, spec := range declared {
+		if kind, ok := spec.Type.(*ast.Ident); !ok || kind.Name != "Code" {
+			continue
 		}
-		if kind, ok := spec.Type.(*ast.Ident); ok && kind.Name == "Code" {
-			text, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
-			require.NoError(t, err)
-			require.True(t, slices.Contains(countedCodes[:], Code(text)), "%s counts as another code", text)
-			declared++
+		text, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+		require.NoError(t, err)
+		require.True(t, slices.Contains(countedCodes[:], Code(text)), "%s counts as another code", text)
+		require.Contains(t, exported, name)
+		require.Equal(t, name, exported[name].Values[0].(*ast.SelectorExpr).Sel.Name)
+		codes++
+	}
+	require.Equal(t, rules.Codes, codes, "refusal.go no longer declares the codes in the form that this test reads")
+}
+
+// declaredIn returns the constants and variables that a file declares, by name.
+func declaredIn(t *testing.T, path string) map[string]*ast.ValueSpec {
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+	require.NoError(t, err)
+	declared := map[string]*ast.ValueSpec{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		if spec, ok := n.(*ast.ValueSpec); ok {
+			declared[spec.Names[0].Name] = spec
 		}
 		return true
 	})
-	require.Greater(t, declared, 25, "refusal.go no longer declares the codes in the form that this test reads")
+	return declared
 }
 
 // The cost that counting adds to a call.

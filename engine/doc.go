@@ -61,9 +61,11 @@
 //
 // # Packages
 //
-// This package ties the others together: phases, identity, time, recovery, a leader's term.
+// This package ties the others together: calls, identity, time, recovery, a leader's term. What its calls take and
+// return of engine/rules has the same names here.
 //
-//   - engine/catalog: what is sold and by which rules.
+//   - engine/catalog: what is sold, by which rules.
+//   - engine/rules: judges a request by the definition, and words its refusal, as pure functions.
 //   - engine/inventory: the lock-free core: pools, reservations, ledgers.
 //   - engine/inventory/census: recounts pools and ledgers of a live sale.
 //   - engine/journal: makes records durable, in a directory or in Redis.

@@ -27,8 +27,8 @@ func TestDrawRefusalCodes(t *testing.T) {
 		ballot.ErrNoEntry:      {Code: EntryNotFound},
 		ballot.ErrNotRun:       {Code: DrawNotRun},
 	} {
-		require.Equal(t, want, e.drawRefusal("draw1", from))
+		require.Equal(t, want, drawRefusal(sale, "draw1", from))
 	}
 	other := errors.New("the disk is full")
-	require.Equal(t, other, e.drawRefusal("draw1", other))
+	require.Equal(t, other, drawRefusal(sale, "draw1", other))
 }

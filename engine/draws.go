@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"github.com/seathold/seathold/engine/ballot"
+	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/draw"
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/outcomes"
 	"github.com/seathold/seathold/engine/record"
+	"github.com/seathold/seathold/engine/rules"
 )
 
 // DrawState is how far a draw has got.
@@ -51,7 +54,7 @@ var (
 )
 
 func (e *Engine) newBallots() []*ballot.Ballot {
-	return ballot.New(&ballot.Host{Sale: e.sale, Inventory: e.inventory, Accounts: e.o.MaxAccounts,
+	return ballot.New(&ballot.Host{Sale: e.book.Sale, Inventory: e.inventory, Accounts: e.o.MaxAccounts,
 		Sync: e.o.Durability == Sync,
 		Now:  e.Now, Machine: e.o.MachineClock, Random: e.o.Random, Visible: e.visible, Pause: e.waits.Pause,
 		Place: func(kind record.Kind, draw int, accountRow uint32, at time.Time) (seq uint64, ok bool) {
@@ -90,8 +93,9 @@ func (e *Engine) checkRevivals(was *record.Definition, nowMs int64) error {
 	if was == nil || was.Rules == nil {
 		return nil
 	}
+	sale := e.book.Sale
 	for i := range was.Rules.Draws {
-		now, there := e.sale.DrawByID(was.Rules.Draws[i].ID)
+		now, there := sale.DrawByID(was.Rules.Draws[i].ID)
 		if !there {
 			continue
 		}
@@ -104,8 +108,8 @@ func (e *Engine) checkRevivals(was *record.Definition, nowMs int64) error {
 }
 
 // ballotOf returns the draw with the id.
-func (e *Engine) ballotOf(id string) (*ballot.Ballot, error) {
-	i, ok := e.sale.DrawByID(id)
+func (e *Engine) ballotOf(sale *catalog.Sale, id string) (*ballot.Ballot, error) {
+	i, ok := sale.DrawByID(id)
 	if !ok {
 		return nil, &Refusal{Code: DrawNotFound, Where: id}
 	}
@@ -113,11 +117,11 @@ func (e *Engine) ballotOf(id string) (*ballot.Ballot, error) {
 }
 
 // drawRefusal turns an error of package ballot into a refusal where it is one.
-func (e *Engine) drawRefusal(id string, err error) error {
+func drawRefusal(sale *catalog.Sale, id string, err error) error {
 	switch {
 	case errors.Is(err, ballot.ErrClosed):
-		i, _ := e.sale.DrawByID(id)
-		d := &e.sale.Draws[i]
+		i, _ := sale.DrawByID(id)
+		d := &sale.Draws[i]
 		return &Refusal{Code: RegistrationClosed, OpensAt: d.RegistrationOpens, ClosesAt: d.RegistrationCloses}
 	case errors.Is(err, ballot.ErrOverloaded):
 		return &Refusal{Code: Overloaded}
@@ -138,7 +142,7 @@ func (e *Engine) Draw(id string) (DrawStatus, error) {
 	if err := e.admitRead(); err != nil {
 		return DrawStatus{}, err
 	}
-	b, err := e.ballotOf(id)
+	b, err := e.ballotOf(e.book.Sale, id)
 	if err != nil {
 		return DrawStatus{}, err
 	}
@@ -159,19 +163,20 @@ func (e *Engine) Enter(ctx context.Context, id, account, group string) (Entry, e
 }
 
 func (e *Engine) enter(ctx context.Context, id, account, group string, r *Reservation) (Entry, error) {
-	b, err := e.ballotOf(id)
+	sale := e.book.Sale
+	b, err := e.ballotOf(sale, id)
 	if err != nil {
 		return Entry{}, err
 	}
-	if !ValidAccount(account) {
-		return Entry{}, r.refuse(Refusal{Code: MalformedRequest, Where: accountRule})
+	if !rules.ValidAccount(account) {
+		return Entry{}, r.refuse(Refusal{Code: MalformedRequest, Where: rules.AccountRule})
 	}
 	code := 0
 	if group != "" {
-		g, ok := e.sale.GroupByID(group)
+		g, ok := sale.GroupByID(group)
 		if !ok {
 			return Entry{}, r.refuse(Refusal{Code: MalformedRequest,
-				Where: "priority_group: the sale has no group " + quoted(group)})
+				Where: "priority_group: the sale has no group " + strconv.Quote(group)})
 		}
 		code = g + 1
 	}
@@ -180,7 +185,7 @@ func (e *Engine) enter(ctx context.Context, id, account, group string, r *Reserv
 	}
 	entry, seq, err := b.Enter(account, code)
 	if err != nil {
-		return Entry{}, e.drawRefusal(id, err)
+		return Entry{}, drawRefusal(sale, id, err)
 	}
 	if err := e.awaitDurable(ctx, seq, r); err != nil {
 		return Entry{}, err
@@ -203,7 +208,8 @@ func (e *Engine) readEntry(ctx context.Context, id, account string) (Entry, erro
 	if err := e.admitRead(); err != nil {
 		return Entry{}, err
 	}
-	b, err := e.ballotOf(id)
+	sale := e.book.Sale
+	b, err := e.ballotOf(sale, id)
 	if err != nil {
 		return Entry{}, err
 	}
@@ -215,12 +221,13 @@ func (e *Engine) readEntry(ctx context.Context, id, account string) (Entry, erro
 			return Entry{}, err
 		}
 	}
-	return entry, e.drawRefusal(id, err)
+	return entry, drawRefusal(sale, id, err)
 }
 
-// access returns the account's slot for a phase with access slots.
-func (e *Engine) access(accountRow uint32, phase int) (AccessSlot, bool) {
-	return e.ballots[e.sale.Phases[phase].Draw].AccessSlot(accountRow)
+// slotOf returns the access slot that an account has won in a draw, for the rules.
+func (e *Engine) slotOf(account string, draw int) (opens, closes time.Time, won bool) {
+	slot, won := e.ballots[draw].AccessSlot(e.inventory.FindAccount(account))
+	return slot.OpensAt, slot.ClosesAt, won
 }
 
 // FreezeDraw ends the registration of a draw for good, once its time is over, and publishes the root of its entries.
@@ -267,7 +274,7 @@ func (e *Engine) RunDraw(ctx context.Context, id string, beacon draw.Beacon) (Dr
 // decideDraw makes a decision about a draw and waits until it is durable.
 func (e *Engine) decideDraw(ctx context.Context, id string,
 	decide func(*ballot.Ballot) (uint64, error)) (DrawStatus, error) {
-	b, err := e.ballotOf(id)
+	b, err := e.ballotOf(e.book.Sale, id)
 	if err != nil {
 		return DrawStatus{}, err
 	}
@@ -291,21 +298,23 @@ func (e *Engine) decideDraw(ctx context.Context, id string,
 // for the operator only: exports do not have the accounts. Errors are *Refusal with DrawNotFound or DrawNotRun, and
 // visit's.
 func (e *Engine) DrawWinners(id string, visit func(DrawWinner) error) error {
-	b, err := e.ballotOf(id)
+	sale := e.book.Sale
+	b, err := e.ballotOf(sale, id)
 	if err != nil {
 		return err
 	}
-	return e.drawRefusal(id, b.EachWinner(visit))
+	return drawRefusal(sale, id, b.EachWinner(visit))
 }
 
 // ExportDraw writes the files of a draw that was run, see draw.Result.Export. Errors are *Refusal with DrawNotFound or
 // DrawNotRun, and create's.
 func (e *Engine) ExportDraw(id string, create func(name string) (io.WriteCloser, error)) error {
-	b, err := e.ballotOf(id)
+	sale := e.book.Sale
+	b, err := e.ballotOf(sale, id)
 	if err != nil {
 		return err
 	}
-	return e.drawRefusal(id, b.Export(create))
+	return drawRefusal(sale, id, b.Export(create))
 }
 
 // freezeDue freezes the draws whose registration is over.

@@ -75,14 +75,14 @@ func (e *Engine) decideEnd(ctx context.Context, id ID, r *Reservation, to State,
 	if row == 0 {
 		return 0, r.refuse(Refusal{Code: ReservationNotFound})
 	}
-	now := e.nowMs()
+	book, now := e.book, e.nowMs()
 	res := d(row, now)
 	found := inventory.Decided{Row: res.Row, State: to}
 	switch res.Verdict {
 	case inventory.Done, inventory.AlreadyDone:
 		// The row is in the cache now. It may have changed again, so it is read as the call has found it.
 		e.inventory.ReadAs(found, &r.snapshot)
-		e.fill(r)
+		r.fill(book.Sale)
 		r.Repeated = res.Verdict == inventory.AlreadyDone
 		return res.Seq, nil
 	case inventory.WasConfirmed:
@@ -94,10 +94,10 @@ func (e *Engine) decideEnd(ctx context.Context, id ID, r *Reservation, to State,
 	case inventory.WasExpired:
 		found.State = Expired
 	default:
-		return 0, e.refuseVerdict(res.Verdict, r)
+		return 0, refuseVerdict(res.Verdict, r)
 	}
 	e.inventory.ReadAs(found, &r.snapshot)
-	_, err = e.refuseState(found, now, r)
+	_, err = e.refuseState(book, found, now, r)
 	return res.Seq, err
 }
 

@@ -15,15 +15,15 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/outcomes"
 	"github.com/seathold/seathold/engine/record"
+	"github.com/seathold/seathold/engine/rules"
 )
 
 // Engine runs a sale. All methods may be called by any number of goroutines, except Close.
 type Engine struct {
-	sale      *catalog.Sale
 	o         Options
+	book      *rules.Book // each attempt of a call reads it once
 	inventory *inventory.Inventory
-	calendar  calendar
-	rules     *ruleTexts
+	slot      func(account string, draw int) (opens, closes time.Time, won bool) // slotOf, so that no call allocates it
 
 	term     atomic.Pointer[term]     // nil until this engine leads
 	idle     atomic.Pointer[idleness] // until then: why it accepts no calls
@@ -60,10 +60,9 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
-	e := &Engine{sale: o.Sale, o: o, stop: make(chan struct{}), deposed: make(chan struct{}),
+	e := &Engine{o: o, book: rules.NewBook(o.Sale, o.TTL), stop: make(chan struct{}), deposed: make(chan struct{}),
 		waits: waits.New()}
-	e.calendar = newCalendar(o.Sale)
-	e.rules = newRuleTexts(o.TTL)
+	e.slot = e.slotOf
 	v, err := inventory.New(e.inventoryConfig())
 	if err != nil {
 		return nil, err
@@ -73,7 +72,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	e.conservation.census = census.New(v)
 	e.counts = newCounts(o.Timed)
 	e.ballots = e.newBallots()
-	e.memory = outcomes.Memory{Sale: e.sale, Inventory: v, Ballots: e.ballots, Reclaimer: v.NewReclaimer(),
+	e.memory = outcomes.Memory{Sale: e.book.Sale, Inventory: v, Ballots: e.ballots, Reclaimer: v.NewReclaimer(),
 		Forget: o.Forget, Now: e.nowMs, Above: e.allowAbove}
 	e.standsBy(errFollowing, "")
 	switch {
@@ -97,7 +96,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 }
 
 func (e *Engine) inventoryConfig() inventory.Config {
-	s := e.sale
+	s := e.book.Sale
 	c := inventory.Config{
 		MaxReservations: e.o.MaxReservations, MaxAccounts: e.o.MaxAccounts, ExpectAccounts: e.o.ExpectAccounts,
 		Journalled: e.o.Durability != None, Pause: e.waits.Pause,
@@ -140,7 +139,10 @@ func (e *Engine) Close() error {
 }
 
 // Sale returns the sale definition.
-func (e *Engine) Sale() *catalog.Sale { return e.sale }
+func (e *Engine) Sale() *catalog.Sale { return e.book.Sale }
+
+// PhaseOpen reports whether a phase of the sale, by its index in Sale().Phases, is open now on the sale clock.
+func (e *Engine) PhaseOpen(phase int) bool { return e.book.PhaseOpen(phase, e.nowMs()) }
 
 // TTL returns how long a hold lasts if the request has no TTL.
 func (e *Engine) TTL() time.Duration { return e.o.TTL }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/rules"
 	"github.com/seathold/seathold/engine/saleclock"
 )
 
@@ -114,16 +115,16 @@ func (o *Options) setDefaults() error {
 		return errors.New("a standby needs a journal that several servers share")
 	case o.Forget < 0:
 		return fmt.Errorf("what ended is forgotten after %v: use a positive time", o.Forget)
-	case o.TTL < 0 || o.TTL%time.Second != 0 || o.TTL > maxTTL:
-		return fmt.Errorf("a hold of %v: use whole seconds up to %v", o.TTL, maxTTL)
+	case o.TTL < 0 || o.TTL%time.Second != 0 || o.TTL > rules.MaxTTL:
+		return fmt.Errorf("a hold of %v: use whole seconds up to %v", o.TTL, rules.MaxTTL)
 	}
 	o.TTL = cmp.Or(o.TTL, 17*time.Minute)
 	if o.MaxHold == 0 {
 		o.MaxHold = max(time.Hour, o.TTL)
 	}
-	if o.MaxHold < o.TTL || o.MaxHold%time.Second != 0 || o.MaxHold > maxTTL {
+	if o.MaxHold < o.TTL || o.MaxHold%time.Second != 0 || o.MaxHold > rules.MaxTTL {
 		return fmt.Errorf("a hold of %v at most: use whole seconds from %v, the time of every hold, to %v", o.MaxHold, o.TTL,
-			maxTTL)
+			rules.MaxTTL)
 	}
 	o.SweepEvery = cmp.Or(o.SweepEvery, 100*time.Millisecond)
 	o.JournalTimeout = cmp.Or(o.JournalTimeout, 5*time.Second)
@@ -150,6 +151,3 @@ func (o *Options) shared() journal.Shared {
 	s, _ := o.Journal.(journal.Shared)
 	return s
 }
-
-// maxTTL bounds a hold; no payment takes a year.
-const maxTTL = 366 * 24 * time.Hour

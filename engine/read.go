@@ -5,6 +5,7 @@ import (
 
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/inventory"
+	"github.com/seathold/seathold/engine/rules"
 )
 
 // Reservation reads a reservation into r. What it shows is durable (I5). From its ExpiresAt on, a hold is shown as
@@ -52,7 +53,7 @@ func (e *Engine) findReservation(id ID, r *Reservation) error {
 			return r.refuse(Refusal{Code: Overloaded})
 		}
 	}
-	e.fill(r)
+	r.fill(e.book.Sale)
 	return nil
 }
 
@@ -67,18 +68,19 @@ func (e *Engine) Account(ctx context.Context, account string) (Account, error) {
 }
 
 func (e *Engine) readAccount(ctx context.Context, account string, refused *Reservation) (Account, error) {
-	if !ValidAccount(account) {
-		return Account{}, refused.refuse(Refusal{Code: MalformedRequest, Where: accountRule})
+	if !rules.ValidAccount(account) {
+		return Account{}, refused.refuse(Refusal{Code: MalformedRequest, Where: rules.AccountRule})
 	}
 	if err := e.admitRead(); err != nil {
 		return Account{}, err
 	}
 	a := Account{Account: account}
-	for i := range e.sale.Programmes {
-		p := &e.sale.Programmes[i]
+	sale := e.book.Sale
+	for i := range sale.Programmes {
+		p := &sale.Programmes[i]
 		a.Programmes = append(a.Programmes, ProgrammeTickets{Programme: p.ID, Cap: p.AccountCap})
 	}
-	placed, err := e.fillAccount(&a, refused)
+	placed, err := e.fillAccount(sale, &a, refused)
 	if err == nil {
 		err = e.awaitDurable(ctx, placed, refused)
 	}
@@ -90,15 +92,15 @@ func (e *Engine) readAccount(ctx context.Context, account string, refused *Reser
 
 // fillAccount fills in what the account has, without waiting for the journal. It returns the outcome that must be
 // durable before that may be shown.
-func (e *Engine) fillAccount(a *Account, refused *Reservation) (seq uint64, err error) {
+func (e *Engine) fillAccount(sale *catalog.Sale, a *Account, refused *Reservation) (seq uint64, err error) {
 	defer e.inventory.Begin(refused.spread()).End()
 	row := e.inventory.FindAccount(a.Account)
 	if row == 0 {
 		return 0, nil
 	}
-	for i := range e.sale.Phases {
-		if e.sale.Phases[i].Access == catalog.Slots {
-			if slot, ok := e.access(row, i); ok {
+	for i := range sale.Phases {
+		if p := &sale.Phases[i]; p.Access == catalog.Slots {
+			if slot, ok := e.ballots[p.Draw].AccessSlot(row); ok {
 				a.Access = append(a.Access, slot)
 			}
 		}
@@ -114,9 +116,9 @@ func (e *Engine) fillAccount(a *Account, refused *Reservation) (seq uint64, err 
 	for i, l := range ledger {
 		r := &a.Reservations[i]
 		e.inventory.ReadAs(l, &r.snapshot)
-		e.fill(r)
+		r.fill(sale)
 		for _, line := range r.snapshot.Lines { // a session may be in another programme now than the phase it was sold in
-			t := &a.Programmes[e.sale.Sessions[e.sale.Pools[line.Pool].Session].Programme]
+			t := &a.Programmes[sale.Sessions[sale.Pools[line.Pool].Session].Programme]
 			if r.State == Held {
 				t.Held += int(line.Quantity)
 			} else {
@@ -152,7 +154,7 @@ func (e *Engine) ledger(row uint32, w *inventory.Wait) (ledger []inventory.Decid
 // Stock reads a pool of the sale, by its index in Sale().Pools. It never blocks. With durability Sync it shows what is
 // durable (I5), which includes every acknowledged outcome.
 func (e *Engine) Stock(pool int) Stock {
-	p := &e.sale.Pools[pool]
+	p := &e.book.Sale.Pools[pool]
 	s := Stock{Capacity: p.Capacity, Withheld: p.Withheld}
 	if t := e.term.Load(); t != nil && t.drain != nil && e.o.Durability == Sync {
 		var withheld int

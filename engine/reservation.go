@@ -1,12 +1,13 @@
 package engine
 
 import (
+	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
+	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/record"
+	"github.com/seathold/seathold/engine/rules"
 )
 
 // Limits of a request (I10).
@@ -19,26 +20,13 @@ const (
 
 // ID is a reservation's id: a UUID that the client chooses. If the client leaves it zero, the engine chooses one. The
 // same id with the same content has one effect and one answer, however often it is sent (I9).
-type ID = uuid.UUID
+type ID = rules.ID
 
 // Line is one (session, category, quantity) of a reservation.
-type Line struct {
-	Session  string // `ATH10`
-	Category string // `First`, `A` … `E`
-	Quantity int    // tickets, 1 to MaxQuantity
-}
+type Line = rules.Line
 
-// Request is a request to hold tickets.
-type Request struct {
-	ID      ID            // zero: the engine creates a UUIDv7
-	Account string        // [A-Za-z0-9._:@-]{1,64}
-	Phase   string        // empty: the only open phase that matches the lines
-	TTL     time.Duration // how long the hold lasts, in whole seconds, at most Options.TTL; 0: Options.TTL
-	Lines   []Line        // 1 to MaxLines, of different session and category
-
-	// Replaces is the id of a held reservation of the account that is released in the same step; zero: none.
-	Replaces ID
-}
+// Request is a request to hold tickets. Its TTL is at most Options.TTL, and that if it is 0.
+type Request = rules.Request
 
 // State is the state of a reservation.
 type State = inventory.State
@@ -82,6 +70,34 @@ type Reservation struct {
 func (r *Reservation) refuse(refusal Refusal) error {
 	r.refusal = refusal
 	return &r.refusal
+}
+
+// fill sets the public fields of r from its snapshot.
+func (r *Reservation) fill(sale *catalog.Sale) {
+	s := &r.snapshot
+	r.ID, r.Account, r.Phase, r.State = ID(s.ID), keptText(r.Account, s.Account), sale.Phases[s.Phase].ID, s.State
+	r.Lines, r.Tickets = r.Lines[:0], 0
+	for _, l := range s.Lines {
+		p := &sale.Pools[l.Pool]
+		r.Lines = append(r.Lines, Line{Session: sale.Sessions[p.Session].ID, Category: p.Category,
+			Quantity: int(l.Quantity)})
+		r.Tickets += int(l.Quantity)
+	}
+	reference := r.Reference
+	r.CreatedAt, r.ExpiresAt, r.ConfirmedAt, r.Reference = instant(s.CreatedMs), instant(s.ExpiresMs), time.Time{}, ""
+	if s.State == Confirmed || s.State == Returned {
+		r.ConfirmedAt, r.Reference = instant(s.ConfirmedMs), keptText(reference, s.Reference)
+	}
+	r.Repeated = false
+}
+
+// keptText returns a text of a snapshot, which is gone after the call, for good. A caller that makes several calls about
+// a reservation has the text already, so that nothing is allocated.
+func keptText(had, text string) string {
+	if had == text {
+		return had
+	}
+	return strings.Clone(text)
 }
 
 // Stock is a pool at one instant, in tickets. Available, Held, Sold and Withheld add up to Capacity (I1).

@@ -4,12 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/record"
+	"github.com/seathold/seathold/engine/rules"
 )
 
 // Reserve holds tickets, all lines or none (I4), and fills r. If a reservation with the same id and the same content
@@ -38,18 +38,20 @@ func (e *Engine) reserve(ctx context.Context, q *Request, r *Reservation) (seq u
 	if err := e.admit(ctx, r); err != nil {
 		return 0, err
 	}
-	if err := e.checkShape(q, r); err != nil {
+	book := e.book
+	if err := book.CheckShape(q, &r.refusal); err != nil {
 		return 0, err
 	}
 	e.inventory.PrefetchIndex((*inventory.ID)(&q.ID), q.Account)
 	defer e.inventory.Begin(r.spread()).End()
 	now := e.nowMs()
 	for {
-		lines, unknown := e.resolve(q.Lines, r) // each time, since a refusal is in r, and another one takes its place there
+		lines := book.Resolve(q.Lines, r.lines[:0])
+		r.lines = lines.Pools
 		// A known id decides alone: what became of the first request is the answer to its repeats, whatever the rules are
 		// now.
 		if row := e.findGiven(q.ID); row != 0 {
-			if seq, decided, err := e.repeat(q, row, lines, unknown == nil, now, r); decided {
+			if seq, decided, err := e.repeat(book, q, row, lines, now, r); decided {
 				return seq, err
 			}
 			if !e.waits.Again(&r.wait) {
@@ -57,32 +59,36 @@ func (e *Engine) reserve(ctx context.Context, q *Request, r *Reservation) (seq u
 			}
 			continue
 		}
-		old, err := e.findReplaced(q, now, r)
+		old, err := e.findReplaced(book, q, now, r)
 		if err != nil {
 			if e.findGiven(q.ID) != 0 {
 				continue // the same request, sent twice, may have released it
 			}
 			return r.snapshot.Seq, err
 		}
-		phase, err := e.checkRules(q, lines, unknown, now, r)
+		phase, err := book.Judge(q, lines, e.facts(now), &r.refusal)
 		if err != nil {
 			return 0, err
 		}
-		switch res := e.take(q, r, phase, now, old); res.Verdict {
+		switch res := e.take(book, q, r, phase, now, old); res.Verdict {
 		case inventory.Known: // another call has just used the id
 		case inventory.Moved: // another call has just changed the reservation that this one replaces
 			if !e.waits.Again(&r.wait) {
 				return 0, r.refuse(Refusal{Code: Overloaded})
 			}
 		default:
-			return res.Seq, e.verdict(&res, r)
+			return res.Seq, errorOf(book, &res, r)
 		}
 	}
 }
 
+// facts returns what the rules need to know at an instant (ms).
+func (e *Engine) facts(now int64) rules.Facts { return rules.Facts{Now: now, Slot: e.slot} }
+
 // findReplaced returns the held reservation that the request replaces, as it was found; the zero value if it replaces
 // none. The snapshot has its content after a refusal.
-func (e *Engine) findReplaced(q *Request, now int64, r *Reservation) (old inventory.Decided, err error) {
+func (e *Engine) findReplaced(book *rules.Book, q *Request, now int64, r *Reservation) (
+	old inventory.Decided, err error) {
 	if q.Replaces == (ID{}) {
 		return old, nil
 	}
@@ -92,14 +98,14 @@ func (e *Engine) findReplaced(q *Request, now int64, r *Reservation) (old invent
 		old, verdict = e.inventory.Decide(row, now, &r.wait)
 	}
 	if verdict != inventory.Done {
-		return old, e.refuseVerdict(verdict, r)
+		return old, refuseVerdict(verdict, r)
 	}
 	e.inventory.ReadAs(old, &r.snapshot)
 	switch {
 	case r.snapshot.Account != q.Account:
 		return old, r.refuse(Refusal{Code: ReservationNotFound})
 	case old.State != Held:
-		_, err = e.refuseState(old, now, r)
+		_, err = e.refuseState(book, old, now, r)
 	}
 	return old, err
 }
@@ -112,175 +118,9 @@ func (e *Engine) findGiven(id ID) uint32 {
 	return e.inventory.Find(inventory.ID(id))
 }
 
-// checkShape refuses what no sale accepts.
-func (e *Engine) checkShape(q *Request, r *Reservation) error {
-	malformed := func(where string) error { return r.refuse(Refusal{Code: MalformedRequest, Where: where}) }
-	if !ValidAccount(q.Account) {
-		return malformed(accountRule)
-	}
-	if q.TTL < 0 || q.TTL > maxTTL || q.TTL%time.Second != 0 {
-		return e.badTTL(r)
-	}
-	if q.Replaces != (ID{}) && q.Replaces == q.ID {
-		return malformed("replaces: another reservation than the one of the request")
-	}
-	return e.checkLines(q.Lines, r)
-}
-
-// checkLines refuses lines that no sale accepts.
-func (e *Engine) checkLines(lines []Line, r *Reservation) error {
-	if len(lines) == 0 {
-		return r.refuse(Refusal{Code: MalformedRequest, Where: "lines: at least one"})
-	}
-	if len(lines) > MaxLines {
-		return r.refuse(Refusal{Code: TooManyLines, Limit: MaxLines, Requested: len(lines)})
-	}
-	for i := range lines {
-		l := &lines[i]
-		if l.Quantity < 1 || l.Quantity > MaxQuantity {
-			return r.refuse(Refusal{Code: InvalidQuantity, Where: e.rules.quantity[i]})
-		}
-		for j := range lines[:i] {
-			if lines[j].Session == l.Session && lines[j].Category == l.Category {
-				return r.refuse(Refusal{Code: DuplicateLine, Session: l.Session, Category: l.Category})
-			}
-		}
-	}
-	return nil
-}
-
-func (e *Engine) badTTL(r *Reservation) error {
-	return r.refuse(Refusal{Code: MalformedRequest, Where: e.rules.ttl})
-}
-
-// ruleTexts are the texts of refusals of a request's shape. They are made once, so that a refusal allocates nothing.
-type ruleTexts struct {
-	ttl      string
-	quantity [MaxLines]string // by line
-}
-
-func newRuleTexts(ttl time.Duration) *ruleTexts {
-	t := &ruleTexts{ttl: fmt.Sprintf("ttl_seconds: a whole number from 1 to %d", ttl/time.Second)}
-	for i := range t.quantity {
-		t.quantity[i] = fmt.Sprintf("lines[%d].quantity", i)
-	}
-	return t
-}
-
-const accountRule = "account: 1 to 64 characters of A-Z a-z 0-9 . _ : @ -"
-
-// ValidAccount reports whether the text is an account name: 1 to 64 characters of A-Z a-z 0-9 . _ : @ -
-func ValidAccount(account string) bool {
-	if len(account) < 1 || len(account) > MaxAccount {
-		return false
-	}
-	for i := range len(account) {
-		switch c := account[i]; {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
-		case c == '.', c == '_', c == ':', c == '@', c == '-':
-		default:
-			return false
-		}
-	}
-	return true
-}
-
-// resolvedLines are the lines of a request as pools of the sale, up to the first unknown one.
-type resolvedLines struct {
-	sale     *catalog.Sale
-	lines    []inventory.Line
-	sessions int // different ones
-	listed   int // a session of the request that is listed without any category; -1 for none
-}
-
-// resolve looks up the lines and stores them in r.lines. unknown is the refusal of the first unknown line. It is kept
-// in r and reported after those of the phase and access rules.
-func (e *Engine) resolve(lines []Line, r *Reservation) (found resolvedLines, unknown error) {
-	found = resolvedLines{sale: e.sale, lines: r.lines[:0], listed: -1}
-	for i := range lines {
-		l := &lines[i]
-		session, ok := e.sale.SessionByID(l.Session)
-		if !ok {
-			return found, r.refuse(Refusal{Code: UnknownSession, Session: l.Session})
-		}
-		if e.sale.Sessions[session].PoolCount == 0 {
-			found.listed = session
-			return found, r.refuse(Refusal{Code: NotOnSale, Session: l.Session})
-		}
-		pool, ok := e.sale.PoolOf(session, l.Category)
-		if !ok {
-			return found, r.refuse(Refusal{Code: UnknownCategory, Session: l.Session, Category: l.Category,
-				offer: offer{sale: e.sale}})
-		}
-		if !found.has(session) {
-			found.sessions++
-		}
-		found.lines = append(found.lines, inventory.Line{Pool: uint32(pool), Quantity: uint32(l.Quantity)})
-		r.lines = found.lines
-	}
-	return found, nil
-}
-
-func (l resolvedLines) has(session int) bool {
-	for _, line := range l.lines {
-		if l.sale.Pools[line.Pool].Session == session {
-			return true
-		}
-	}
-	return false
-}
-
-// soldIn reports whether the phase sells every session of the lines.
-func (l resolvedLines) soldIn(p *catalog.Phase) bool {
-	for _, line := range l.lines {
-		if !p.Sells(l.sale.Pools[line.Pool].Session) {
-			return false
-		}
-	}
-	return l.listed < 0
-}
-
-// of reports whether every session of the lines belongs to the programme.
-func (l resolvedLines) of(programme int) bool {
-	for _, line := range l.lines {
-		if l.sale.Sessions[l.sale.Pools[line.Pool].Session].Programme != programme {
-			return false
-		}
-	}
-	return l.listed < 0 || l.sale.Sessions[l.listed].Programme == programme
-}
-
-// checkRules checks the rules between the shape of the request and the caps, in the order that Reserve documents.
-func (e *Engine) checkRules(q *Request, lines resolvedLines, unknown error, now int64, r *Reservation) (int, error) {
-	if q.TTL > e.o.TTL {
-		return 0, e.badTTL(r)
-	}
-	phase, err := e.choosePhase(q, lines, unknown, now, r)
-	if err != nil {
-		return 0, err
-	}
-	if err := e.checkAccess(q, lines, phase, now, r); err != nil {
-		return 0, err
-	}
-	p := &e.sale.Phases[phase]
-	for _, l := range lines.lines {
-		if session := e.sale.Pools[l.Pool].Session; !p.Sells(session) {
-			return 0, r.refuse(Refusal{Code: NotOnSale, Session: e.sale.Sessions[session].ID, Phase: p.ID,
-				offer: e.offerOf(q, lines, now)})
-		}
-	}
-	if unknown != nil {
-		return 0, unknown
-	}
-	if p.Kind == catalog.Pack && lines.sessions != p.PackSessions {
-		return 0, r.refuse(Refusal{Code: PackShape, Phase: p.ID, Limit: p.PackSessions, Requested: lines.sessions,
-			offer: e.offerOf(q, lines, now)})
-	}
-	return phase, nil
-}
-
 // take reserves the stock, in place of the old reservation if there is one, and fills r if it succeeds.
-func (e *Engine) take(q *Request, r *Reservation, phase int, now int64, old inventory.Decided) inventory.Result {
+func (e *Engine) take(book *rules.Book, q *Request, r *Reservation, phase int, now int64,
+	old inventory.Decided) inventory.Result {
 	id, ttl, flags := q.ID, q.TTL, uint8(0)
 	if id == (ID{}) {
 		id = newID(now)
@@ -307,7 +147,7 @@ func (e *Engine) take(q *Request, r *Reservation, phase int, now int64, old inve
 	if res.Verdict != inventory.Done {
 		return res
 	}
-	r.ID, r.Account, r.Phase, r.State = id, q.Account, e.sale.Phases[phase].ID, Held
+	r.ID, r.Account, r.Phase, r.State = id, q.Account, book.Sale.Phases[phase].ID, Held
 	r.Lines = append(r.Lines[:0], q.Lines...)
 	r.Tickets = 0
 	for i := range q.Lines {
@@ -330,20 +170,21 @@ func newID(now int64) (id ID) {
 	return id
 }
 
-// verdict turns the inventory's result into the engine's.
-func (e *Engine) verdict(res *inventory.Result, r *Reservation) error {
+// errorOf returns the error of the inventory's result; nil if the call was done.
+func errorOf(book *rules.Book, res *inventory.Result, r *Reservation) error {
+	sale := book.Sale
 	switch res.Verdict {
 	case inventory.Done:
 		return nil
 	case inventory.SoldOut:
-		p := &e.sale.Pools[res.Pool]
-		return r.refuse(Refusal{Code: SoldOut, Session: e.sale.Sessions[p.Session].ID, Category: p.Category,
+		p := &sale.Pools[res.Pool]
+		return r.refuse(Refusal{Code: SoldOut, Session: sale.Sessions[p.Session].ID, Category: p.Category,
 			Requested: res.Requested, Available: res.Available})
 	case inventory.SessionLimitExceeded:
-		return r.refuse(Refusal{Code: SessionLimitExceeded, Session: e.sale.Sessions[res.Session].ID, Limit: res.Limit,
+		return r.refuse(Refusal{Code: SessionLimitExceeded, Session: sale.Sessions[res.Session].ID, Limit: res.Limit,
 			Held: res.Held, Confirmed: res.Confirmed, Requested: res.Requested})
 	case inventory.AccountCapExceeded:
-		return r.refuse(Refusal{Code: AccountCapExceeded, Programme: e.sale.Programmes[res.Programme].ID, Limit: res.Limit,
+		return r.refuse(Refusal{Code: AccountCapExceeded, Programme: sale.Programmes[res.Programme].ID, Limit: res.Limit,
 			Held: res.Held, Confirmed: res.Confirmed, Requested: res.Requested})
 	case inventory.Overloaded:
 		return r.refuse(Refusal{Code: Overloaded})
@@ -354,7 +195,7 @@ func (e *Engine) verdict(res *inventory.Result, r *Reservation) error {
 }
 
 // repeat answers a request whose id is in use. decided is false while the reservation with that id is undecided.
-func (e *Engine) repeat(q *Request, row uint32, lines resolvedLines, known bool, now int64, r *Reservation) (
+func (e *Engine) repeat(book *rules.Book, q *Request, row uint32, lines rules.Resolved, now int64, r *Reservation) (
 	seq uint64, decided bool, err error) {
 	for {
 		if !e.inventory.Read(row, &r.snapshot) {
@@ -367,14 +208,14 @@ func (e *Engine) repeat(q *Request, row uint32, lines resolvedLines, known bool,
 		e.inventory.Expire(row, now)
 	}
 	seq = r.snapshot.Seq
-	if !known || !e.same(q, lines, &r.snapshot) {
+	if !lines.Known() || !same(book.Sale, q, lines, &r.snapshot) {
 		return seq, true, r.refuse(Refusal{Code: IDReused})
 	}
 	if state := r.snapshot.State; state != Held && state != Confirmed {
-		_, err := e.refuseState(inventory.Decided{Row: row, State: state}, now, r)
+		_, err := e.refuseState(book, inventory.Decided{Row: row, State: state}, now, r)
 		return seq, true, err
 	}
-	e.fill(r)
+	r.fill(book.Sale)
 	r.Repeated = true
 	return seq, true, nil
 }
@@ -382,14 +223,14 @@ func (e *Engine) repeat(q *Request, row uint32, lines resolvedLines, known bool,
 // same reports whether the request has the content of the reservation in the row; its lines may be in any order (I9).
 // Only the present value of what has changed since is known. So the TTL of an extended reservation is not compared, and
 // the request of a reduced one must have each of its lines, with at least as many tickets.
-func (e *Engine) same(q *Request, lines resolvedLines, s *inventory.Snapshot) bool {
+func same(sale *catalog.Sale, q *Request, lines rules.Resolved, s *inventory.Snapshot) bool {
 	if q.Account != s.Account || (q.Replaces != (ID{})) != (s.Flags&inventory.FlagReplaces != 0) {
 		return false
 	}
 	if q.Replaces != (ID{}) && s.Replaces != inventory.ID(q.Replaces) && s.Replaces != (inventory.ID{}) {
 		return false
 	}
-	if (q.Phase != "") != (s.Flags&record.FlagPhaseGiven != 0) || q.Phase != "" && q.Phase != e.sale.Phases[s.Phase].ID {
+	if (q.Phase != "") != (s.Flags&record.FlagPhaseGiven != 0) || q.Phase != "" && q.Phase != sale.Phases[s.Phase].ID {
 		return false
 	}
 	ttl, extended := s.ExpiresMs-s.CreatedMs, s.Flags&inventory.FlagExtended != 0
@@ -397,40 +238,7 @@ func (e *Engine) same(q *Request, lines resolvedLines, s *inventory.Snapshot) bo
 		return false
 	}
 	if s.Flags&inventory.FlagReduced == 0 {
-		return sameLines(lines.lines, s.Lines)
+		return lines.Equal(s.Lines)
 	}
-	for _, l := range s.Lines {
-		if quantityOf(lines.lines, l.Pool) < int(l.Quantity) {
-			return false
-		}
-	}
-	return true
-}
-
-// fill sets the public fields of r from its snapshot.
-func (e *Engine) fill(r *Reservation) {
-	s := &r.snapshot
-	r.ID, r.Account, r.Phase, r.State = ID(s.ID), keptText(r.Account, s.Account), e.sale.Phases[s.Phase].ID, s.State
-	r.Lines, r.Tickets = r.Lines[:0], 0
-	for _, l := range s.Lines {
-		p := &e.sale.Pools[l.Pool]
-		r.Lines = append(r.Lines, Line{Session: e.sale.Sessions[p.Session].ID, Category: p.Category,
-			Quantity: int(l.Quantity)})
-		r.Tickets += int(l.Quantity)
-	}
-	reference := r.Reference
-	r.CreatedAt, r.ExpiresAt, r.ConfirmedAt, r.Reference = instant(s.CreatedMs), instant(s.ExpiresMs), time.Time{}, ""
-	if s.State == Confirmed || s.State == Returned {
-		r.ConfirmedAt, r.Reference = instant(s.ConfirmedMs), keptText(reference, s.Reference)
-	}
-	r.Repeated = false
-}
-
-// keptText returns a text of a snapshot, which is gone after the call, for good. A caller that makes several calls about
-// a reservation has the text already, so that nothing is allocated.
-func keptText(had, text string) string {
-	if had == text {
-		return had
-	}
-	return strings.Clone(text)
+	return lines.Covers(s.Lines)
 }

@@ -174,8 +174,9 @@ func (e *Engine) journalStats(w *journal.Writer) *JournalStats {
 func (e *Engine) openSlots() []SlotStats {
 	var all []SlotStats
 	now, checked := e.Now(), e.conservation.last.Load()
-	for i := range e.sale.Phases {
-		p := &e.sale.Phases[i]
+	sale := e.book.Sale
+	for i := range sale.Phases {
+		p := &sale.Phases[i]
 		if p.Access != catalog.Slots {
 			continue
 		}

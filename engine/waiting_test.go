@@ -130,13 +130,13 @@ func TestWaitsOfABatchAddUp(t *testing.T) {
 		var stalled sync.WaitGroup
 		stalled.Go(func() {
 			var r Reservation
-			q := Request{Account: "gateway", Lines: []Line{{"SWIM", "A", 4}, {"JUDO", "A", 1}}}
+			q := Request{Account: "gateway", Lines: []Line{{Session: "SWIM", Category: "A", Quantity: 4}, {Session: "JUDO", Category: "A", Quantity: 1}}}
 			require.NoError(t, e.Reserve(t.Context(), &q, &r))
 		})
 		synctest.Wait()
 		ops := make([]Op, 300)
 		for i := range ops {
-			ops[i].Request = Request{Account: fmt.Sprint("a", i), Lines: []Line{{"SWIM", "A", 1}}}
+			ops[i].Request = Request{Account: fmt.Sprint("a", i), Lines: []Line{{Session: "SWIM", Category: "A", Quantity: 1}}}
 		}
 		began := time.Now()
 		e.Batch(t.Context(), ops)

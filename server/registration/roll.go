@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/draw"
+	"github.com/seathold/seathold/engine/rules"
 	"github.com/seathold/seathold/server/internal/lines"
 )
 
@@ -77,7 +77,7 @@ func (r *roll) parse(line []byte) (account, group, fault string) {
 		return "", "", fmt.Sprintf("%d fields instead of %d", len(fields), r.columns)
 	}
 	account = string(fields[0])
-	if !engine.ValidAccount(account) {
+	if !rules.ValidAccount(account) {
 		return "", "", "not an account: 1 to 64 characters of A-Z a-z 0-9 . _ : @ -"
 	}
 	if r.columns == 2 && len(fields[1]) > 0 {

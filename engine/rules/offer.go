@@ -1,4 +1,4 @@
-package engine
+package rules
 
 import (
 	"fmt"
@@ -23,7 +23,7 @@ func (s phaseSet) first() int             { return bits.TrailingZeros64(uint64(s
 type offer struct {
 	sale     *catalog.Sale // nil: the detail describes the facts alone
 	at       time.Time     // on the sale clock
-	named    bool          // the request named the phase; otherwise the engine chose the one that is refused
+	named    bool          // the request named the phase; otherwise the book chose the one that is refused
 	sessions int           // different ones in the request; with an unknown one, its lines
 	selling  phaseSet      // sell all sessions of the request
 	fit      phaseSet      // of PhaseRequired: the candidates
@@ -31,9 +31,9 @@ type offer struct {
 }
 
 // offerOf returns the offer for a request at an instant (ms).
-func (e *Engine) offerOf(q *Request, lines resolvedLines, now int64) offer {
-	o := offer{sale: e.sale, at: instant(now), named: q.Phase != "", sessions: lines.sessions}
-	if len(lines.lines) < len(q.Lines) { // a session is unknown, so no phase sells them all
+func (b *Book) offerOf(q *Request, lines Resolved, now int64) offer {
+	o := offer{sale: b.Sale, at: time.UnixMilli(now).UTC(), named: q.Phase != "", sessions: lines.sessions}
+	if !lines.Known() { // a session is unknown, so no phase sells them all
 		o.sessions = len(q.Lines)
 		return o
 	}
@@ -117,7 +117,7 @@ func (o *offer) sellers(set phaseSet, what string) string {
 	}
 }
 
-// chosen names the phase of a refusal, with why the engine chose it if the request did not name it.
+// chosen names the phase of a refusal, with why the book chose it if the request did not name it.
 func (o *offer) chosen(r *Refusal) string {
 	switch {
 	case o.sale == nil || o.named:

@@ -1,0 +1,45 @@
+// Package rules judges requests: by the definition of a sale, the clock and a few facts about the account it decides
+// whether a request may pass, and it writes what a refusal says. All of it is pure functions over an immutable [Book].
+// It has no stock, no ledgers, no draws and no journal. Of the inventory it uses the words alone: a line of a pool, and
+// the limits of a reservation.
+//
+// Where several rules are broken, the first in this order is reported: shape of the request, phase, access, what is on
+// sale, pack shape, limits and caps, stock. [Book.CheckShape] has the first; [Book.Judge] the others up to the pack
+// shape; the inventory has the rest, and the engine reports it. [Rules] is the table of all refusals, of those too that
+// other packages decide.
+package rules
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/seathold/seathold/engine/catalog"
+)
+
+// Book is a sale definition in the form in which requests are judged by it. It is immutable and may be shared by any
+// number of goroutines. Nothing that it does allocates, except the texts of refusals, which are made when they are read.
+type Book struct {
+	Sale *catalog.Sale
+
+	ttl     time.Duration
+	ttlRule string
+	windows []window // by phase
+}
+
+// window is the time in which a phase is open: [opens, closes), in ms.
+type window struct{ opens, closes int64 }
+
+func (w window) open(now int64) bool { return now >= w.opens && now < w.closes }
+
+// NewBook returns the book of a sale in which a hold lasts the TTL at most, in whole seconds.
+func NewBook(sale *catalog.Sale, ttl time.Duration) *Book {
+	b := &Book{Sale: sale, ttl: ttl, ttlRule: fmt.Sprintf("ttl_seconds: a whole number from 1 to %d", ttl/time.Second)}
+	for i := range sale.Phases {
+		p := &sale.Phases[i]
+		b.windows = append(b.windows, window{opens: p.OpensAt.UnixMilli(), closes: p.ClosesAt.UnixMilli()})
+	}
+	return b
+}
+
+// PhaseOpen reports whether a phase, by its index in Sale.Phases, is open at an instant (ms).
+func (b *Book) PhaseOpen(phase int, now int64) bool { return b.windows[phase].open(now) }

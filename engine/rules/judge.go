@@ -1,0 +1,154 @@
+package rules
+
+import (
+	"time"
+
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/inventory"
+)
+
+// Facts are what a request is judged by beside the definition.
+type Facts struct {
+	Now int64 // on the sale clock, in ms
+
+	// Slot returns the access slot [opens, closes) that an account has won in a draw, by its index in Sale.Draws.
+	Slot func(account string, draw int) (opens, closes time.Time, won bool)
+}
+
+// Judge returns the phase, by its index in Sale.Phases, in which a request may pass to the limits, the caps and the
+// stock. CheckShape has passed it, and lines are its own. The error is into, with the first rule that the request
+// breaks: phase, access, what is on sale, pack shape.
+func (b *Book) Judge(q *Request, lines Resolved, f Facts, into *Refusal) (phase int, err error) {
+	if q.TTL > b.ttl {
+		return 0, b.badTTL(into)
+	}
+	if phase, err = b.choosePhase(q, lines, f.Now, into); err != nil {
+		return 0, err
+	}
+	if err := b.checkAccess(q, lines, phase, f, into); err != nil {
+		return 0, err
+	}
+	p := &b.Sale.Phases[phase]
+	for _, l := range lines.Pools {
+		if session := b.Sale.Pools[l.Pool].Session; !p.Sells(session) {
+			return 0, into.set(Refusal{Code: NotOnSale, Session: b.Sale.Sessions[session].ID, Phase: p.ID,
+				offer: b.offerOf(q, lines, f.Now)})
+		}
+	}
+	if !lines.Known() {
+		return 0, b.refuseUnknown(&q.Lines[len(lines.Pools)], lines.unknown, into)
+	}
+	if p.Kind == catalog.Pack && lines.sessions != p.PackSessions {
+		return 0, into.set(Refusal{Code: PackShape, Phase: p.ID, Limit: p.PackSessions, Requested: lines.sessions,
+			offer: b.offerOf(q, lines, f.Now)})
+	}
+	return phase, nil
+}
+
+// JudgeAgain judges an expired reservation of the account and the phase like a new request for what it has. If its
+// phase does not sell that any more, and its request did not name the phase, any other may do so.
+func (b *Book) JudgeAgain(account string, phase int, named bool, has []inventory.Line, f Facts, into *Refusal) (
+	int, error) {
+	q := Request{Account: account, Phase: b.Sale.Phases[phase].ID}
+	lines := Resolved{sale: b.Sale, Pools: has, sessions: b.shapeOf(has).sessions, listed: -1}
+	found, err := b.Judge(&q, lines, f, into)
+	if err != nil && !named {
+		q.Phase = ""
+		found, err = b.Judge(&q, lines, f, into)
+	}
+	if err != nil {
+		into.offer.again = true
+	}
+	return found, err
+}
+
+// choosePhase returns the phase of a request: the one that it names, or else the only open one that matches.
+//
+// Among the open phases it prefers those of the sessions' programme, then those that sell all the sessions, then those
+// whose kind matches the number of sessions. A preference that no phase meets is dropped, so that the refusal that
+// follows names what is missing. If several phases remain, the request must name one. If none is open, the refusal
+// names the next one to open.
+func (b *Book) choosePhase(q *Request, lines Resolved, now int64, into *Refusal) (int, error) {
+	if q.Phase != "" {
+		i, ok := b.Sale.PhaseByID(q.Phase)
+		if !ok {
+			return 0, into.set(Refusal{Code: UnknownPhase, Phase: q.Phase, offer: b.offerOf(q, lines, now)})
+		}
+		if !b.windows[i].open(now) {
+			return 0, into.set(notOpen(&b.Sale.Phases[i], b.offerOf(q, lines, now)))
+		}
+		return i, nil
+	}
+	var choices [4]phaseSet // by the number of preferences that are met
+	for i := range b.Sale.Phases {
+		if !b.windows[i].open(now) {
+			continue
+		}
+		p := &b.Sale.Phases[i]
+		choices[0].add(i)
+		if !lines.of(p.Programme) {
+			continue
+		}
+		choices[1].add(i)
+		if !lines.soldIn(p) {
+			continue
+		}
+		choices[2].add(i)
+		if p.Kind == catalog.Single || lines.sessions == p.PackSessions {
+			choices[3].add(i)
+		}
+	}
+	met := 3
+	for met > 0 && choices[met] == 0 {
+		met--
+	}
+	switch fit := choices[met]; {
+	case fit == 0:
+		return 0, b.noneOpen(q, lines, now, into)
+	case fit.len() == 1 || met < 2: // met < 2: no phase sells these sessions, and Judge will refuse them
+		return fit.first(), nil
+	case !lines.Known(): // the unknown session could decide between the phases
+		return 0, b.refuseUnknown(&q.Lines[len(lines.Pools)], lines.unknown, into)
+	default:
+		o := b.offerOf(q, lines, now)
+		o.fit = fit
+		return 0, into.set(Refusal{Code: PhaseRequired, offer: o})
+	}
+}
+
+// noneOpen refuses a request while no phase is open. It names one of those that sell the sessions, or of all if none
+// does: the next to open, or else the last to have closed.
+func (b *Book) noneOpen(q *Request, lines Resolved, now int64, into *Refusal) error {
+	o := b.offerOf(q, lines, now)
+	candidates := o.all(func(_ int, p *catalog.Phase) bool { return lines.soldIn(p) })
+	if candidates == 0 {
+		candidates = o.all(func(int, *catalog.Phase) bool { return true })
+	}
+	return into.set(notOpen(o.nearest(candidates), o))
+}
+
+func notOpen(p *catalog.Phase, o offer) Refusal {
+	return Refusal{Code: PhaseNotOpen, Phase: p.ID, OpensAt: p.OpensAt, ClosesAt: p.ClosesAt, offer: o}
+}
+
+// checkAccess decides whether the account may buy in the phase now.
+func (b *Book) checkAccess(q *Request, lines Resolved, phase int, f Facts, into *Refusal) error {
+	p := &b.Sale.Phases[phase]
+	if p.Access == catalog.Open {
+		return nil
+	}
+	refusal := Refusal{Phase: p.ID}
+	opens, closes, won := f.Slot(q.Account, p.Draw)
+	switch {
+	case !won:
+		refusal.Code = NoAccessSlot
+	case f.Now < opens.UnixMilli():
+		refusal.Code, refusal.OpensAt = SlotNotOpen, opens
+	case f.Now >= closes.UnixMilli():
+		refusal.Code, refusal.ClosesAt = SlotEnded, closes
+	default:
+		return nil
+	}
+	refusal.offer = b.offerOf(q, lines, f.Now)
+	return into.set(refusal)
+}
