@@ -285,6 +285,15 @@ func TestDays(t *testing.T) {
 	}
 }
 
+// TestPricesOfSessions checks that a category without a price has none, and that 0 is one.
+func TestPricesOfSessions(t *testing.T) {
+	sale := catalog.Paris2024()
+	sale.Pools[0].PriceCents, sale.Pools[1].PriceCents = catalog.NoPrice, 0
+	text := newStockText(sale)
+	require.True(t, strings.HasPrefix(text.pools[0].full, `{"category":"A","capacity":`), text.pools[0].full)
+	require.True(t, strings.HasPrefix(text.pools[1].full, `{"category":"B","price_cents":0,"capacity":`), text.pools[1].full)
+}
+
 // TestNegotiation checks which coding a client gets.
 func TestNegotiation(t *testing.T) {
 	for accepted, want := range map[string]coding{

@@ -48,7 +48,9 @@ func newStockText(sale *catalog.Sale) *stockText {
 	for i := range sale.Pools {
 		p := &sale.Pools[i]
 		full := encode.String([]byte(`{"category":`), p.Category)
-		full = encode.Int(append(full, `,"price_cents":`...), p.PriceCents)
+		if p.PriceCents != catalog.NoPrice {
+			full = encode.Int(append(full, `,"price_cents":`...), p.PriceCents)
+		}
 		full = encode.Int(append(full, `,"capacity":`...), p.Capacity)
 		full = append(full, `,"available":`...)
 		t.pools = append(t.pools, poolText{full: string(full), name: string(encode.String(nil, p.Category)) + ":"})

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -19,7 +20,9 @@ const (
 // readDraws reads the beacons and draws. readPhases connects each draw with its phase later.
 func (l *loader) readDraws() {
 	var chains []Beacon
-	beacons := l.index(l.yaml["beacons"], maxDraws, func(e entry) {
+	var chainRead []bool
+	beacons := l.index(l.yaml["beacons"], maxDraws, &l.names.beacons, func(e entry) {
+		before := l.count()
 		keys := e.at.object("chain_hash", "public_key", "genesis", "period")
 		chains = append(chains, Beacon{
 			Chain:     e.key,
@@ -28,8 +31,9 @@ func (l *loader) readDraws() {
 			Genesis:   time.Unix(int64(keys["genesis"].number(0, maxGenesis)), 0).UTC(),
 			Period:    time.Duration(keys["period"].number(1, maxPeriod)) * time.Second,
 		})
+		chainRead = append(chainRead, l.count() == before)
 	})
-	l.sale.draws = l.index(l.yaml["draws"], maxDraws, func(e entry) {
+	l.sale.draws = l.index(l.yaml["draws"], maxDraws, &l.names.draws, func(e entry) {
 		keys := e.at.object("title", "registration_opens", "registration_closes", "publish_within?", "beacon")
 		draw := Draw{
 			ID:                 e.key,
@@ -39,34 +43,41 @@ func (l *loader) readDraws() {
 			Phase:              -1,
 			PublishWithin:      defaultPublishWithin,
 		}
+		before := l.count()
 		if keys["publish_within"].present() {
 			draw.PublishWithin = keys["publish_within"].duration(maxSpan)
 		}
-		if !draw.RegistrationOpens.Before(draw.RegistrationCloses) {
+		if opens, closes := draw.RegistrationOpens, draw.RegistrationCloses; known(opens, closes) && !opens.Before(closes) {
 			keys["registration_closes"].faultf("must be after registration_opens")
 		}
 		beacon := keys["beacon"].object("chain", "round", "stand_in?", "signature?")
-		if chain := reference(beacon["chain"], beacons, "beacons"); chain < len(chains) {
+		chain := reference(beacon["chain"], l.yaml["beacons"], beacons)
+		if chain >= 0 {
 			draw.Beacon = chains[chain]
 		}
 		draw.Beacon.Round = uint64(beacon["round"].number(1, maxRound))
 		draw.Beacon.StandIn = beacon["stand_in"].truth()
+		dated := l.count() == before && l.zone != nil && chain >= 0 && chainRead[chain] && draw.Beacon.Round > 0 &&
+			known(draw.RegistrationCloses)
 		if beacon["signature"].present() && !draw.Beacon.StandIn {
 			beacon["signature"].faultf("is allowed only with stand_in: true; any other round has yet to be published")
 		}
 		draw.Beacon.Signature = beacon["signature"].hex(48) // a compressed point of the group G1
-		checkPublishWithin(beacon["round"], &draw)
+		if dated && !draw.Beacon.StandIn {
+			checkPublishWithin(beacon["round"], &draw)
+		}
 		l.sale.Draws = append(l.sale.Draws, draw)
+		l.datedDraws = append(l.datedDraws, dated)
 	})
 }
+
+// known reports whether all of these times could be read.
+func known(times ...time.Time) bool { return !slices.ContainsFunc(times, time.Time.IsZero) }
 
 // checkPublishWithin refuses a round that is due too soon after registration closes: entries could be frozen with the
 // beacon in hand, and nobody could have seen their digest before. claimDraw reports a round before the close.
 func checkPublishWithin(round field, draw *Draw) {
 	b := &draw.Beacon
-	if round.in.fault != nil || b.StandIn {
-		return
-	}
 	published, earliest := b.PublishedAt(), draw.RegistrationCloses.Add(draw.PublishWithin)
 	if published.After(draw.RegistrationCloses) && published.Before(earliest) {
 		missing := (earliest.Sub(published) + b.Period - 1) / b.Period // rounds
@@ -87,17 +98,20 @@ func minutes(d time.Duration) string {
 
 // readPhases reads the phases and checks each against its programme, its sessions and its draw.
 func (l *loader) readPhases() {
-	l.sale.phases = l.index(l.yaml["phases"], maxPhases, func(e entry) {
-		if l.fault == nil {
-			l.readPhase(e)
+	f := l.yaml["phases"]
+	l.sale.phases = l.index(f, maxPhases, &l.names.phases, l.readPhase)
+	if len(l.sale.Phases) == 0 {
+		if f.isEmpty() {
+			f.faultf("must define at least one phase")
 		}
-	})
-	if f := l.yaml["phases"]; f.present() && len(l.sale.Phases) == 0 {
-		f.faultf("must define at least one phase")
+		return
 	}
-	for _, e := range l.yaml["draws"].entries() {
-		if draw := l.sale.draws[e.key]; l.fault == nil && l.sale.Draws[draw].Phase < 0 {
-			e.at.faultf("has no slots to give; name it as the draw of a phase, or remove it")
+	if l.loosePhase {
+		return
+	}
+	for id, draw := range l.sale.draws {
+		if l.sale.Draws[draw].Phase < 0 {
+			l.yaml["draws"].key(id).faultf("has no slots to give; name it as the draw of a phase, or remove it")
 		}
 	}
 }
@@ -108,35 +122,54 @@ func (l *loader) readPhase(e entry) {
 	p := Phase{
 		ID:        e.key,
 		Title:     keys["title"].text(),
-		Programme: reference(keys["programme"], l.programmeIndex, "programmes"),
+		Programme: l.programme(keys["programme"]),
 		OpensAt:   keys["opens_at"].moment(l.zone),
 		ClosesAt:  keys["closes_at"].moment(l.zone),
 		Draw:      -1,
 		Slots:     SlotRule{Group: -1},
 	}
-	if !p.OpensAt.Before(p.ClosesAt) {
+	switch {
+	case !known(p.OpensAt, p.ClosesAt):
+	case !p.OpensAt.Before(p.ClosesAt):
 		keys["closes_at"].faultf("must be after opens_at")
-	} else if p.ClosesAt.Sub(p.OpensAt) > maxPhase {
+	case p.ClosesAt.Sub(p.OpensAt) > maxPhase:
 		keys["closes_at"].faultf("must be at most %d days after opens_at", maxPhase/(24*time.Hour))
 	}
-	if keys["kind"].oneOf("single", "pack") == "pack" {
-		p.Kind = Pack
-	}
-	needs(keys["pack_sessions"], p.Kind == Pack, "kind: pack")
-	if p.Kind == Pack {
-		p.PackSessions = keys["pack_sessions"].number(2, min(maxPackSessions, l.sale.Programmes[p.Programme].AccountCap))
-	}
-	if keys["access"].oneOf("open", "slots") == "slots" {
-		p.Access = Slots
-	}
-	needs(keys["draw"], p.Access == Slots, "access: slots")
-	needs(keys["slots"], p.Access == Slots, "access: slots")
+	l.readKind(keys["kind"], keys["pack_sessions"], &p)
 	l.readSells(keys["only"], e.at, &p)
-	if p.Access == Slots && l.fault == nil {
+	before := l.count()
+	access := keys["access"].oneOf("open", "slots")
+	if access != "" {
+		needs(keys["draw"], access == "slots", "access: slots")
+		needs(keys["slots"], access == "slots", "access: slots")
+	}
+	if access == "slots" {
+		p.Access = Slots
 		l.readSlots(keys["slots"], &p)
 		l.claimDraw(keys["draw"], &p)
 	}
+	l.loosePhase = l.loosePhase || access == "" || l.count() > before
 	l.sale.Phases = append(l.sale.Phases, p)
+}
+
+// readKind reads the shape of a phase's reservations.
+func (l *loader) readKind(kind, sessions field, p *Phase) {
+	word := kind.oneOf("single", "pack")
+	if word == "" {
+		return
+	}
+	needs(sessions, word == "pack", "kind: pack")
+	if word == "single" {
+		return
+	}
+	p.Kind = Pack
+	most := maxPackSessions
+	if p.Programme >= 0 {
+		if limit := l.sale.Programmes[p.Programme].AccountCap; limit > 0 {
+			most = min(most, limit)
+		}
+	}
+	p.PackSessions = sessions.number(2, most)
 }
 
 // needs refuses an optional key that is absent although another requires it, or present although that other is not.
@@ -151,12 +184,14 @@ func needs(f field, needed bool, by string) {
 
 // readSells marks the sessions that the phase sells. at is the definition of the phase.
 func (l *loader) readSells(only, at field, p *Phase) {
+	before := l.count()
 	p.sells = make([]bool, len(l.sale.Sessions))
 	chosen := l.matching(only)
-	sellsAny := false
+	sellsAny := p.Programme < 0 || l.unread[sessionsFile] || l.unread[pricesFile] || l.count() > before
 	for i := range l.sale.Sessions {
 		session := &l.sale.Sessions[i]
-		p.sells[i] = session.OnSale && session.Programme == p.Programme && (chosen[i] || !only.present())
+		p.sells[i] = session.OnSale && (session.Programme == p.Programme || session.Programme == unknownProgramme) &&
+			(chosen[i] || !only.present())
 		sellsAny = sellsAny || p.sells[i]
 	}
 	if !sellsAny {
@@ -166,18 +201,19 @@ func (l *loader) readSells(only, at field, p *Phase) {
 
 // readSlots reads the access slots of a phase and checks that they fit into it.
 func (l *loader) readSlots(f field, p *Phase) {
+	before := l.count()
 	keys := f.object("length", "step", "places", "priority_group?", "priority_days?")
 	p.Slots.Length = keys["length"].duration(maxSpan)
 	p.Slots.Step = keys["step"].duration(maxSpan)
 	p.Slots.Places = keys["places"].number(1, maxSlotPlaces)
 	if keys["priority_group"].present() {
-		p.Slots.Group = reference(keys["priority_group"], l.sale.groups, "groups")
+		p.Slots.Group = reference(keys["priority_group"], l.yaml["groups"], l.sale.groups)
 	}
 	needs(keys["priority_days"], keys["priority_group"].present(), "priority_group")
 	if keys["priority_days"].present() {
 		p.Slots.PriorityDays = keys["priority_days"].number(1, maxPriorityDays)
 	}
-	if l.fault != nil {
+	if l.count() > before || !f.present() || !p.OpensAt.Before(p.ClosesAt) || !known(p.OpensAt) {
 		return
 	}
 	switch count := p.SlotCount(); {
@@ -195,21 +231,22 @@ func (l *loader) readSlots(f field, p *Phase) {
 
 // claimDraw connects a phase with its draw, whose registration must have closed when the phase opens.
 func (l *loader) claimDraw(f field, p *Phase) {
-	p.Draw = reference(f, l.sale.draws, "draws")
-	if l.fault != nil {
+	p.Draw = reference(f, l.yaml["draws"], l.sale.draws)
+	if p.Draw < 0 {
 		return
 	}
 	draw := &l.sale.Draws[p.Draw]
-	beacon := &draw.Beacon
-	published := beacon.PublishedAt()
 	switch {
 	case draw.Phase >= 0:
 		f.faultf("%s already gives the slots of phase %s; a draw serves one phase", draw.ID, l.sale.Phases[draw.Phase].ID)
-	case draw.RegistrationCloses.After(p.OpensAt):
+	case known(draw.RegistrationCloses, p.OpensAt) && draw.RegistrationCloses.After(p.OpensAt):
 		f.faultf("registration of %s must not close after the phase opens", draw.ID)
-	case !beacon.StandIn && (!published.After(draw.RegistrationCloses) || !published.Before(p.OpensAt)):
-		f.faultf("round %d of the beacon of %s is published at %s; choose one between the close of registration "+
-			"and the opening of the phase", beacon.Round, draw.ID, published.Format(time.RFC3339))
+	case l.datedDraws[p.Draw] && !draw.Beacon.StandIn && known(p.OpensAt):
+		published := draw.Beacon.PublishedAt()
+		if !published.After(draw.RegistrationCloses) || !published.Before(p.OpensAt) {
+			f.faultf("round %d of the beacon of %s is published at %s; choose one between the close of registration "+
+				"and the opening of the phase", draw.Beacon.Round, draw.ID, published.Format(time.RFC3339))
+		}
 	}
 	draw.Phase = len(l.sale.Phases)
 }

@@ -29,8 +29,8 @@ func ExampleLoad() {
 	// A has 89 of 111 places on sale
 }
 
-// A definition that breaks a rule is refused with the location of the fault.
-func ExampleFieldError() {
+// A definition that breaks rules is refused with all of its faults and where they are.
+func ExampleFaults() {
 	files := fstest.MapFS{}
 	for _, name := range []string{"sale.yaml", "sessions.csv", "prices.csv", "venues.csv"} {
 		text, err := os.ReadFile("testdata/small/" + name)
@@ -39,14 +39,18 @@ func ExampleFieldError() {
 		}
 		files[name] = &fstest.MapFile{Data: text}
 	}
-	files["prices.csv"].Data = []byte("session,category,price_eur\nS1,A,24.5\n")
+	files["prices.csv"].Data = []byte("session,category,price_eur\nS1,A,24.5\nS1,B,-1\n")
 
 	_, err := catalog.LoadFS(files)
-	if fault, ok := errors.AsType[*catalog.FieldError](err); ok {
-		fmt.Println(fault.File, fault.Line, fault.Field)
-		fmt.Println(fault.Rule)
+	if faults, ok := errors.AsType[*catalog.Faults](err); ok {
+		for _, fault := range faults.List {
+			fmt.Println(fault.File, fault.Line, fault.Field)
+			fmt.Println(fault.Rule)
+		}
 	}
 	// Output:
 	// prices.csv 2 price_eur
-	// must be an amount in euros from 0 to 9999999, whole or with two decimals such as 24.50, not "24.5"
+	// must be an amount in EUR from 0 to 9999999, whole or with 2 decimals such as 24.50, not "24.5"
+	// prices.csv 3 price_eur
+	// must be an amount in EUR from 0 to 9999999, whole or with 2 decimals such as 24.50, not "-1"
 }

@@ -1,12 +1,15 @@
 package catalog
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 )
 
-// FieldError is the error of a faulty sale definition. It locates the first fault and states which rule it breaks and
-// how to correct it. Load and LoadFS return it wrapped; errors.As finds it.
+// FieldError is one fault of a sale definition. It locates the fault and states which rule it breaks and how to correct
+// it.
 type FieldError struct {
 	File  string // `sale.yaml`
 	Line  int    // from 1; 0 if the file as a whole is at fault
@@ -26,14 +29,82 @@ func (e *FieldError) Error() string {
 // Unwrap returns Err.
 func (e *FieldError) Unwrap() error { return e.Err }
 
-// report keeps the first fault of a definition and ignores later ones. Reads return a zero value after a fault, so a
-// section is read in one go and checked once at its end.
-type report struct{ fault *FieldError }
+// Faults is the error of a faulty sale definition: all of its faults. Load and LoadFS return it wrapped; errors.As
+// finds it, and its first FieldError.
+//
+// A fault that follows from another one is not among them, such as a reference to what could not be read. It may show
+// once the other one is mended.
+type Faults struct {
+	List []*FieldError // at least one, by file and line; at most 100
+	More int           // further ones
+}
 
-// faultf records a fault unless there is one already. A cause given with %w becomes the fault's Err.
-func (r *report) faultf(file string, line int, field, format string, facts ...any) {
-	if r.fault == nil {
-		err := fmt.Errorf(format, facts...)
-		r.fault = &FieldError{File: file, Line: line, Field: field, Rule: err.Error(), Err: errors.Unwrap(err)}
+// Error returns the fault if there is one, otherwise their number and each on a line of its own.
+func (f *Faults) Error() string {
+	if len(f.List) == 1 && f.More == 0 {
+		return f.List[0].Error()
 	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "%d faults:", len(f.List)+f.More)
+	for _, fault := range f.List {
+		text.WriteString("\n" + fault.Error())
+	}
+	if f.More > 0 {
+		fmt.Fprintf(&text, "\nand %d more", f.More)
+	}
+	return text.String()
+}
+
+// Unwrap returns the faults.
+func (f *Faults) Unwrap() []error {
+	all := make([]error, len(f.List))
+	for i := range all {
+		all[i] = f.List[i]
+	}
+	return all
+}
+
+// maxFaults bounds Faults.List.
+const maxFaults = 100
+
+// report collects the faults of a definition. A value that cannot be read is reported and reads as a zero value. Checks
+// of several values skip those that were not read, so that one mistake is one fault.
+type report struct {
+	faults []*FieldError
+	more   int
+	unread map[string]bool // files that were not read whole: what refers to them is not checked
+}
+
+// faultf records a fault. A cause given with %w becomes the fault's Err.
+func (r *report) faultf(file string, line int, field, format string, facts ...any) {
+	if len(r.faults) == maxFaults {
+		r.more++
+		return
+	}
+	err := fmt.Errorf(format, facts...)
+	r.faults = append(r.faults, &FieldError{File: file, Line: line, Field: field, Rule: err.Error(),
+		Err: errors.Unwrap(err)})
+}
+
+// count returns the number of faults so far.
+func (r *report) count() int { return len(r.faults) + r.more }
+
+// markUnread notes that a file was not read whole.
+func (r *report) markUnread(file string) {
+	if r.unread == nil {
+		r.unread = map[string]bool{}
+	}
+	r.unread[file] = true
+}
+
+// all returns the faults; nil if there is none.
+func (r *report) all() *Faults {
+	if len(r.faults) == 0 {
+		return nil
+	}
+	files := []string{saleFile, venuesFile, sessionsFile, pricesFile}
+	slices.SortStableFunc(r.faults, func(a, b *FieldError) int {
+		return cmp.Or(cmp.Compare(slices.Index(files, a.File), slices.Index(files, b.File)), cmp.Compare(a.Line, b.Line))
+	})
+	return &Faults{List: r.faults, More: r.more}
 }

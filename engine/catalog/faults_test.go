@@ -3,6 +3,7 @@ package catalog
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"strconv"
@@ -13,13 +14,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fault is one block of testdata/faults.txt: the small sale with one edit, and the error that loading it must return.
+// fault is one block of testdata/faults.txt: the small sale with one edit, and the faults that loading it must return.
 type fault struct {
 	title string
 	file  string
 	old   string // whole lines that occur in the file once
 	new   string
-	want  string
+	want  []string
 }
 
 // readFaults reads blocks of the form
@@ -28,7 +29,7 @@ type fault struct {
 //	file
 //	-line to remove, one or more, consecutive
 //	+line to insert instead, any number
-//	! the whole error
+//	! a fault; several lines for several
 func readFaults(t *testing.T) []fault {
 	text, err := os.ReadFile("testdata/faults.txt")
 	require.NoError(t, err)
@@ -43,7 +44,7 @@ func readFaults(t *testing.T) []fault {
 			case '+':
 				f.new += line[1:] + "\n"
 			case '!':
-				f.want = line[2:]
+				f.want = append(f.want, line[2:])
 			default:
 				t.Fatalf("%s: a line must begin with -, + or !: %q", f.title, line)
 			}
@@ -83,7 +84,11 @@ func TestFaults(t *testing.T) {
 			edit(t, files, f.file, f.old, f.new)
 			sale, err := LoadFS(files)
 			require.Nil(t, sale)
-			require.EqualError(t, err, "sale definition: "+f.want)
+			want := f.want[0]
+			if len(f.want) > 1 {
+				want = strconv.Itoa(len(f.want)) + " faults:\n" + strings.Join(f.want, "\n")
+			}
+			require.EqualError(t, err, "sale definition: "+want)
 			requireLocation(t, err)
 		})
 	}
@@ -101,6 +106,7 @@ func requireLocation(t testing.TB, err error) {
 
 // TestFileFaults covers the faults that editing lines cannot produce.
 func TestFileFaults(t *testing.T) {
+	advice := map[string]string{pricesFile: "; a sale without prices has prices: none in sale.yaml"}
 	for _, name := range []string{saleFile, sessionsFile, pricesFile, venuesFile} {
 		field, notUTF8, limit := "header", "1: text: must be UTF-8; it contains the byte 0xff", maxTableBytes
 		if name == saleFile {
@@ -112,7 +118,7 @@ func TestFileFaults(t *testing.T) {
 		}{
 			"missing": {
 				func(files fstest.MapFS) { delete(files, name) },
-				" file: cannot be read: open " + name + ": file does not exist",
+				" file: cannot be read: open " + name + ": file does not exist" + advice[name],
 			},
 			"empty": {
 				func(files fstest.MapFS) { files[name] = &fstest.MapFile{} },
@@ -176,7 +182,79 @@ func TestTooMany(t *testing.T) {
 	table.WriteString("y,summer,Judo,Lagoon,Tahiti,2024-07-27,07:00,16:30,0,\n")
 	files[sessionsFile] = &fstest.MapFile{Data: table.Bytes()}
 	_, err = LoadFS(files)
-	require.EqualError(t, err, "sale definition: sessions.csv:60002: session: exceeds the limit of 60000 per sale")
+	require.EqualError(t, err, "sale definition: 2 faults:\n"+
+		"sessions.csv:60002: session: exceeds the limit of 60000 per sale\n"+
+		"prices.csv:60002: category: exceeds the limit of 60000 per sale")
+}
+
+// TestAllFaults checks that faults of all files are listed at once, by file and line, and that one mistake is one
+// fault.
+func TestAllFaults(t *testing.T) {
+	files := smallSale(t)
+	edit(t, files, saleFile, "title: A small sale\n", "titel: A small sale\n")
+	edit(t, files, saleFile, "timezone: Europe/Paris\n", "timezone: Europe/Atlantis\n")
+	edit(t, files, saleFile, "    account_cap: 12\n", "    account_cap: many\n")
+	edit(t, files, saleFile, "  withheld_percent: 20\n", "  withheld_percent: 100\n")
+	edit(t, files, saleFile, "      round: 4650000\n", "      round: 0\n")
+	edit(t, files, saleFile, "    kind: single\n", "    kind: double\n")
+	edit(t, files, saleFile, "      - {city: Paris}\n", "      - {city: Pariss}\n")
+	edit(t, files, venuesFile, "Lagoon,600\n", "Lagoon,-600\n")
+	edit(t, files, sessionsFile, "S4,summer,Judo,Street,Paris,2024-07-28,09:00,11:00,0,\n",
+		"S4,winter,Judo,Strait,Paris,28.07.2024,9,11:00,2,\nS5,summer\n")
+	edit(t, files, pricesFile, "S2,A,30\nS2,B,10\n", "S2,A,-30\nS2,A,10\nS2,Z,10\n")
+	_, err := LoadFS(files)
+	require.EqualError(t, err, `sale definition: 16 faults:
+sale.yaml:1: title: is required
+sale.yaml:2: titel: unknown key; the keys allowed here are name, title, timezone, programmes, venues, exclusions, `+
+		`prices, stock, groups, beacons, draws, phases
+sale.yaml:3: timezone: must be an IANA time zone such as Europe/Paris, not "Europe/Atlantis"
+sale.yaml:7: programmes.summer.account_cap: must be a whole number from 1 to 4095, not "many"
+sale.yaml:18: stock.withheld_percent: must be a whole number from 0 to 99, not "100"
+sale.yaml:40: draws.ballot.beacon.round: must be a whole number from 1 to 1099511627776, not "0"
+sale.yaml:60: phases.late.kind: must be single or pack, not "double"
+venues.csv:4: gross_capacity: must be a whole number from 1 to 2147483647, not "-600"
+sessions.csv:5: programme: "winter" is not defined in sale.yaml
+sessions.csv:5: venue: "Strait" is not in venues.csv
+sessions.csv:5: date: must be a date such as 2024-07-26, not "28.07.2024"
+sessions.csv:5: start_local: must be a time of day such as 09:30, not "9"
+sessions.csv:5: medal_session: must be 1, 0 or empty, not "2"
+sessions.csv:6: row: must have 10 fields, as the header has, not 2
+prices.csv:5: price_eur: must be an amount in EUR from 0 to 9999999, whole or with 2 decimals such as 24.50, not "-30"
+prices.csv:6: category: A of S2 is a duplicate of line 5; remove one of them`)
+	var faults *Faults
+	require.ErrorAs(t, err, &faults)
+	require.Len(t, faults.List, 16)
+	requireLocation(t, err)
+}
+
+// TestManyFaults checks that a list of faults is bounded, and that the rest is counted.
+func TestManyFaults(t *testing.T) {
+	files := smallSale(t)
+	venues := bytes.NewBuffer(files[venuesFile].Data)
+	for i := range 250 {
+		fmt.Fprintf(venues, "V%d,0\n", i)
+	}
+	files[venuesFile].Data = venues.Bytes()
+	_, err := LoadFS(files)
+	var faults *Faults
+	require.ErrorAs(t, err, &faults)
+	require.Len(t, faults.List, 100)
+	require.Equal(t, 150, faults.More)
+	require.ErrorContains(t, err, "sale definition: 250 faults:\nvenues.csv:6: gross_capacity: ")
+	require.ErrorContains(t, err, "\nand 150 more")
+}
+
+// TestTablesWithoutRules checks that the tables are checked even if sale.yaml cannot be read.
+func TestTablesWithoutRules(t *testing.T) {
+	files := smallSale(t)
+	files[saleFile].Data = []byte("name: [\n")
+	edit(t, files, venuesFile, "Lagoon,600\n", "Lagoon,-600\n")
+	edit(t, files, pricesFile, "S2,A,30\n", "S9,A,30\n")
+	_, err := LoadFS(files)
+	require.EqualError(t, err, `sale definition: 3 faults:
+sale.yaml:1: document: invalid YAML on or near this line: did not find expected node content
+venues.csv:4: gross_capacity: must be a whole number from 1 to 2147483647, not "-600"
+prices.csv:5: session: "S9" is not in sessions.csv`)
 }
 
 // TestLoadPath covers faults of the path itself.

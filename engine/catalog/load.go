@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"time"
 )
 
@@ -24,7 +23,7 @@ const (
 )
 
 // Load reads a sale definition: the bundled one if nameOrDir is Bundled, otherwise a directory with the four files. Use
-// ./paris2024 for a directory of that name. The error for a faulty definition wraps a *FieldError.
+// ./paris2024 for a directory of that name. The error for a faulty definition wraps *Faults, which has all faults.
 func Load(nameOrDir string) (*Sale, error) {
 	files := bundledFiles()
 	if nameOrDir != Bundled {
@@ -37,27 +36,27 @@ func Load(nameOrDir string) (*Sale, error) {
 		}
 		files = os.DirFS(nameOrDir)
 	}
-	sale, fault := load(files)
-	if fault != nil {
-		return nil, fmt.Errorf("sale definition %s: %w", nameOrDir, fault)
+	sale, faults := load(files)
+	if faults != nil {
+		return nil, fmt.Errorf("sale definition %s: %w", nameOrDir, faults)
 	}
 	return sale, nil
 }
 
 // LoadFS reads a sale definition from the root of a file system. See Load.
 func LoadFS(files fs.FS) (*Sale, error) {
-	sale, fault := load(files)
-	if fault != nil {
-		return nil, fmt.Errorf("sale definition: %w", fault)
+	sale, faults := load(files)
+	if faults != nil {
+		return nil, fmt.Errorf("sale definition: %w", faults)
 	}
 	return sale, nil
 }
 
 // Paris2024 returns the bundled sale of the Paris 2024 Olympic and Paralympic Games. Each call reads it anew.
 func Paris2024() *Sale {
-	sale, fault := load(bundledFiles())
-	if fault != nil {
-		panic("BUG: the bundled sale definition is faulty: " + fault.Error())
+	sale, faults := load(bundledFiles())
+	if faults != nil {
+		panic("BUG: the bundled sale definition is faulty: " + faults.Error())
 	}
 	return sale
 }
@@ -76,17 +75,24 @@ type loader struct {
 	files          fs.FS
 	sale           *Sale
 	yaml           map[string]field // sale.yaml by top-level key
-	zone           *time.Location
+	zone           *time.Location   // nil if it is not known
 	programmes     []programmeRules // by programme
 	programmeIndex map[string]int   // by id
 	stock          stockRule
+	stockFaulty    bool // the stock rule was not read whole
 	venues         map[string]*venue
 	lines          []int     // by session: its line in sessions.csv
 	prices         [][]price // by session
+	pricesFrom     string    // the file that names the categories: prices.csv, or sale.yaml in a sale without prices
+	names          struct {  // by kind
+		programmes, sessions, disciplines, venues, cities, categories, phases, draws, groups, beacons spellings
+	}
+	datedDraws []bool // by draw: its closing time and its beacon are known
+	loosePhase bool   // the draw of a phase is not known
 }
 
 type programmeRules struct {
-	limit        int
+	limit        int // 0 if it is not known
 	byDiscipline map[string]int
 	disciplines  map[string]bool // those of the programme's sessions
 	limits       []entry         // of byDiscipline, to report a discipline that has no session
@@ -94,46 +100,53 @@ type programmeRules struct {
 
 type venue struct {
 	line     int
-	capacity int // 0 if unknown
+	capacity int  // 0 if unknown
+	faulty   bool // it has a capacity that was not read
 	zone     *time.Location
 }
 
 type price struct {
 	line     int
 	category string
-	cents    int
-	places   int // 0 if the stock rule decides
+	amount   int  // minor units, or NoPrice
+	places   int  // 0 if the stock rule decides
+	faulty   bool // places, or whether the stock rule covers the category, is not known
 }
 
-// load reads the sections in the order in which they depend on one another and stops after the first faulty one.
-func load(files fs.FS) (*Sale, *FieldError) {
+// load reads the sections in the order in which they depend on one another.
+func load(files fs.FS) (*Sale, *Faults) {
 	l := &loader{files: files, sale: &Sale{sessions: map[string]int{}}, venues: map[string]*venue{}}
 	root := l.readDocument()
-	l.yaml = root.object("name", "title", "timezone", "programmes", "venues?", "exclusions?", "stock", "groups?",
-		"beacons?", "draws?", "phases")
+	l.yaml = root.object("name", "title", "timezone", "programmes", "venues?", "exclusions?", "prices?", "stock",
+		"groups?", "beacons?", "draws?", "phases")
 	for _, section := range []func(){
 		l.readRules, l.readVenues, l.readVenueNotes, l.readSessions, l.readExclusions, l.readPrices, l.fillPools,
 		l.readDraws, l.readPhases,
 	} {
-		if l.fault == nil {
-			section()
-		}
+		section()
 	}
-	if l.fault != nil {
-		return nil, l.fault
+	if faults := l.all(); faults != nil {
+		return nil, faults
 	}
 	return l.sale, nil
 }
 
 func (l *loader) readVenues() {
-	l.eachRow(venuesFile, []string{"venue", "gross_capacity"}, "", func(r *row) {
+	l.eachRow(venuesFile, []string{"venue", "gross_capacity"}, func(r *row) {
 		v := &venue{line: r.line, zone: l.zone}
-		name := r.text("venue")
-		if first := l.venues[name]; first != nil {
-			r.faultf("venue", "%q is a duplicate of line %d; remove one of them", name, first.line)
-		}
+		before := l.count()
 		if r.raw("gross_capacity") != "" {
 			v.capacity = r.number("gross_capacity", 1, maxPlaces)
+		}
+		v.faulty = l.count() > before
+		name := r.name("venue", &l.names.venues)
+		if name == "" {
+			r.markUnread(venuesFile)
+			return
+		}
+		if first := l.venues[name]; first != nil {
+			r.faultf("venue", "%q is a duplicate of line %d; remove one of them", name, first.line)
+			return
 		}
 		l.venues[name] = v
 	})
@@ -142,53 +155,60 @@ func (l *loader) readVenues() {
 func (l *loader) readSessions() {
 	columns := []string{"session", "programme", "discipline", "venue", "city", "date", "start_local", "end_local",
 		"medal_session", "events"}
-	l.eachRow(sessionsFile, columns, "", func(r *row) {
+	l.eachRow(sessionsFile, columns, func(r *row) {
 		if len(l.sale.Sessions) == maxSessions {
-			r.faultf("session", "exceeds the limit of %d per sale", maxSessions)
+			r.stop("session", maxSessions)
 			return
 		}
 		session := l.readSession(r)
-		if first, twice := l.sale.sessions[session.ID]; twice {
+		if first, twice := l.sale.sessions[session.ID]; twice && session.ID != "" {
 			r.faultf("session", "%s is a duplicate of line %d; remove or rename one of them", session.ID, l.lines[first])
+		} else {
+			l.sale.sessions[session.ID] = len(l.sale.Sessions)
 		}
-		l.sale.sessions[session.ID] = len(l.sale.Sessions)
 		l.sale.Sessions = append(l.sale.Sessions, session)
 		l.lines = append(l.lines, r.line)
 	})
-	if l.fault != nil {
+	if l.unread[sessionsFile] {
 		return
 	}
 	for i := range l.programmes {
 		for _, limit := range l.programmes[i].limits {
-			if !l.programmes[i].disciplines[limit.key] {
-				limit.at.faultf("the programme has no session of this discipline; check the spelling")
+			if !l.programmes[i].disciplines[limit.key] && !limit.faulty {
+				limit.at.faultf("the programme has no session of this discipline; check the spelling%s",
+					l.names.disciplines.hint(limit.key))
 			}
 		}
 	}
 }
 
+// unknownProgramme is Session.Programme while it is not known. Such a session may belong to any programme.
+const unknownProgramme = -1
+
 func (l *loader) readSession(r *row) (s Session) {
-	s.ID = r.id("session")
-	programme, known := l.programmeIndex[r.raw("programme")]
-	if !known {
-		r.faultf("programme", "%.40q is not defined in %s", r.raw("programme"), saleFile)
+	if s.ID = r.id("session"); s.ID == "" {
+		r.markUnread(sessionsFile)
 	}
-	s.Programme = programme
-	s.Discipline = r.text("discipline")
-	rules := &l.programmes[programme]
-	rules.disciplines[s.Discipline] = true
-	s.Limit = rules.limit
-	if limit, special := rules.byDiscipline[s.Discipline]; special {
-		s.Limit = limit
+	r.note("session", s.ID, &l.names.sessions)
+	s.Discipline = r.name("discipline", &l.names.disciplines)
+	s.Programme = l.programmeOf(r, s.Discipline)
+	if s.Programme != unknownProgramme {
+		rules := &l.programmes[s.Programme]
+		if s.Limit = rules.byDiscipline[s.Discipline]; s.Limit == 0 {
+			s.Limit = rules.limit
+		}
 	}
-	s.Venue = r.text("venue")
-	venue := l.venues[s.Venue]
-	if venue == nil {
-		r.faultf("venue", "%q is not in %s", s.Venue, venuesFile)
-		return s
+	s.Venue = r.raw("venue")
+	s.Zone = time.UTC
+	if venue := l.venues[s.Venue]; venue != nil {
+		if venue.zone != nil {
+			s.Zone = venue.zone
+		}
+	} else if !l.unread[venuesFile] {
+		r.faultf("venue", "%q is not in %s%s", s.Venue, venuesFile, l.names.venues.hint(s.Venue))
 	}
-	s.City, s.Zone = r.text("city"), venue.zone
-	s.StartsAt, s.EndsAt = readHours(r, venue.zone)
+	s.City = r.name("city", &l.names.cities)
+	s.StartsAt, s.EndsAt = readHours(r, s.Zone)
 	switch r.raw("medal_session") {
 	case "1":
 		s.Medal = true
@@ -202,16 +222,37 @@ func (l *loader) readSession(r *row) (s Session) {
 	return s
 }
 
+// programmeOf reads the programme of a session and notes that it has sessions of the discipline.
+func (l *loader) programmeOf(r *row, discipline string) int {
+	id := r.raw("programme")
+	if programme, known := l.programmeIndex[id]; known {
+		l.programmes[programme].disciplines[discipline] = true
+		return programme
+	}
+	for i := range l.programmes {
+		l.programmes[i].disciplines[discipline] = true
+	}
+	if len(l.programmes) > 0 {
+		r.faultf("programme", "%.40q is not defined in %s%s", id, saleFile, l.names.programmes.hint(id))
+	}
+	return unknownProgramme
+}
+
 // readHours reads the start and end of a session. An end before the start is on the next day.
 func readHours(r *row, zone *time.Location) (starts, ends time.Time) {
 	date, err := time.Parse(dateLayout, r.raw("date"))
-	if err != nil {
+	dated := err == nil
+	if !dated {
 		r.faultf("date", "must be a date such as 2024-07-26, not %.40q", r.raw("date"))
 	}
 	for _, column := range []string{"start_local", "end_local"} {
 		clock, err := time.Parse(clockLayout, r.raw(column))
 		if err != nil || clock.Format(clockLayout) != r.raw(column) {
 			r.faultf(column, "must be a time of day such as 09:30, not %.40q", r.raw(column))
+			dated = false
+		}
+		if !dated {
+			continue
 		}
 		if column == "end_local" && r.raw(column) < r.raw("start_local") {
 			date = date.AddDate(0, 0, 1)
@@ -219,103 +260,12 @@ func readHours(r *row, zone *time.Location) (starts, ends time.Time) {
 		instant, err := parseLocal(date.Format(dateLayout)+" "+r.raw(column), zone)
 		if err != nil {
 			r.faultf(column, "%s", err)
+			dated = false
 		}
 		starts, ends = ends, instant
 	}
-	if !ends.After(starts) {
+	if dated && !ends.After(starts) {
 		r.faultf("end_local", "must be after the start, not %s", r.raw("end_local"))
 	}
 	return starts, ends
-}
-
-func (l *loader) readPrices() {
-	l.prices = make([][]price, len(l.sale.Sessions))
-	count := 0
-	l.eachRow(pricesFile, []string{"session", "category", "price_eur"}, "places", func(r *row) {
-		if count++; count > maxPools {
-			r.faultf("category", "exceeds the limit of %d per sale", maxPools)
-		}
-		session, known := l.sale.sessions[r.raw("session")]
-		if !known {
-			r.faultf("session", "%.40q is not in %s", r.raw("session"), sessionsFile)
-			return
-		}
-		p := price{line: r.line, category: r.id("category")}
-		for _, other := range l.prices[session] {
-			if other.category == p.category {
-				r.faultf("category", "%s of %s is a duplicate of line %d; remove one of them", p.category, r.raw("session"),
-					other.line)
-			}
-		}
-		p.cents = r.cents("price_eur")
-		if r.raw("places") != "" {
-			p.places = r.number("places", 1, maxPlaces)
-		} else if !l.stock.covers(p.category) {
-			r.faultf("category", "%s has no weight and no fixed share under stock in %s; add one, or fill the column places",
-				p.category, saleFile)
-		}
-		l.prices[session] = append(l.prices[session], p)
-	})
-}
-
-// fillPools sets the capacity of every category with a price and decides what is on sale.
-func (l *loader) fillPools() {
-	for i := range l.sale.Sessions {
-		session := &l.sale.Sessions[i]
-		session.FirstPool, session.PoolCount = len(l.sale.Pools), len(l.prices[i])
-		if len(l.prices[i]) == 0 {
-			if session.Reason == "" {
-				session.Reason = unpricedReason
-			}
-			continue
-		}
-		session.OnSale = session.Reason == ""
-		places, derived := l.placesOf(i)
-		if l.fault != nil {
-			return
-		}
-		withheld := l.stock.withhold(places)
-		if !session.OnSale {
-			withheld = places
-		}
-		for c, p := range l.prices[i] {
-			l.sale.Pools = append(l.sale.Pools, Pool{Session: i, Category: p.category, PriceCents: p.cents,
-				Capacity: places[c], Withheld: withheld[c], Derived: derived})
-		}
-	}
-}
-
-// placesOf returns the places of a session's categories: those stated in prices.csv, or those given by the stock rule.
-func (l *loader) placesOf(session int) (places []int, derived bool) {
-	s, prices := &l.sale.Sessions[session], l.prices[session]
-	venue := l.venues[s.Venue]
-	places = make([]int, len(prices))
-	categories := make([]string, len(prices))
-	total, most := 0, maxPlaces
-	for c, p := range prices {
-		places[c], categories[c] = p.places, p.category
-		total += p.places
-	}
-	if venue.capacity > 0 {
-		most = venue.capacity
-	}
-	first := prices[0].line
-	switch {
-	case total > most:
-		l.faultf(pricesFile, first, "places", "the places of %s add up to %d; %s has at most %d", s.ID, total, s.Venue, most)
-	case total > 0:
-		if c := slices.Index(places, 0); c >= 0 {
-			l.faultf(pricesFile, prices[c].line, "places", "is required, because other categories of %s state theirs", s.ID)
-		}
-		return places, false
-	case venue.capacity == 0:
-		l.faultf(sessionsFile, l.lines[session], "venue", "%q has no capacity in %s and no share_of in %s; add one, "+
-			"or state the places of %s in %s", s.Venue, venuesFile, saleFile, s.ID, pricesFile)
-	default:
-		var why string
-		if places, why = l.stock.split(venue.capacity, categories); why != "" {
-			l.faultf(pricesFile, first, "category", "%s %s", s.ID, why)
-		}
-	}
-	return places, true
 }

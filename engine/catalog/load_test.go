@@ -28,7 +28,7 @@ func checkSale(t testing.TB, sale *Sale) {
 			require.Equal(t, i, p.Session)
 			require.True(t, 1 <= p.Capacity && p.Capacity <= maxPlaces, "%s %s", s.ID, p.Category)
 			require.True(t, 0 <= p.Withheld && p.Withheld <= p.Capacity, "%s %s", s.ID, p.Category)
-			require.True(t, 0 <= p.PriceCents && p.PriceCents <= maxPriceCents)
+			require.True(t, p.PriceCents == NoPrice || 0 <= p.PriceCents && p.PriceCents <= maxPriceCents)
 			found, known := sale.PoolOf(i, p.Category)
 			require.True(t, known && found == pool, "%s %s", s.ID, p.Category)
 		}

@@ -3,8 +3,8 @@
 // sale of Paris 2024 is bundled.
 //
 // Load reads a definition and checks all of it. A Sale that Load returns needs no further checks: every reference
-// between its parts resolves and every quantity is in range. A definition that breaks a rule is refused with one
-// *FieldError, which names file, line, field and rule. The README of this package describes the format.
+// between its parts resolves and every quantity is in range. A definition that breaks a rule is refused with *Faults,
+// which names file, line, field and rule of all of its faults. The README of this package describes the format.
 //
 // A Sale is immutable and may be shared by any number of goroutines.
 package catalog
@@ -26,14 +26,15 @@ const (
 	maxSlots        = 65_535  // access slots of one phase
 	maxSlotPlaces   = 1 << 25 // winners of one access slot; a draw has no more entries
 	maxIDBytes      = 32
-	maxPriceCents   = 999_999_999
+	maxPriceCents   = 999_999_999 // minor units
 	maxTextBytes    = 1024
 )
 
 // Sale is a sale definition that has been checked. Its parts refer to one another by index.
 type Sale struct {
-	Name       string // `paris2024`
-	Title      string // for people: `Paris 2024`
+	Name       string   // `paris2024`
+	Title      string   // for people: `Paris 2024`
+	Currency   Currency // of all prices; the zero value if no session has one
 	Programmes []Programme
 	Sessions   []Session
 	Pools      []Pool // grouped by session, in the order of Sessions
@@ -78,11 +79,14 @@ type Session struct {
 type Pool struct {
 	Session    int    // index into Sale.Sessions
 	Category   string // `First`, `A` … `E`, `PFR-A`
-	PriceCents int    // euro cents
+	PriceCents int    // in minor units of Sale.Currency: cents of EUR; NoPrice if there is none. A fact for display only
 	Capacity   int    // tickets, 1 to 2^31-1
 	Withheld   int    // the part of Capacity that is not sold to the public; all of it in an excluded session
 	Derived    bool   // the stock rule derived Capacity from the venue's gross capacity; no source states it
 }
+
+// NoPrice is Pool.PriceCents of a category without a published price. 0 is a price: the tickets are free.
+const NoPrice = -1
 
 // The values of Session.Reason.
 const (

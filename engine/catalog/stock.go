@@ -22,6 +22,7 @@ type stockRule struct {
 	withheldPercent int
 	weights         map[string]int // by category, 1 to maxWeight
 	perThousand     map[string]int // by category, 1 to 999
+	order           []string       // the categories as sale.yaml has them
 }
 
 const maxWeight = 10_000

@@ -19,58 +19,76 @@ const (
 	maxYAMLBytes  = 1 << 20
 )
 
-// row is one line of a table. Each method reads one column and reports a fault under its name.
+// row is one line of a table. Each method reads one column and reports a fault under its name. A name that breaks a
+// rule is returned nevertheless, so that references to it are no further faults.
 type row struct {
 	*report
 	file    string
 	line    int
 	columns []string
 	values  []string
+	full    bool // no further row is read
 }
 
-// eachRow reads a CSV file and calls do for each row until there is a fault. The header must be columns, optionally
-// followed by extra; extra is "" if the file has no optional column. Byte order marks, CRLF line ends and RFC 4180
-// quotes are accepted. The row is valid until do returns.
-func (l *loader) eachRow(file string, columns []string, extra string, do func(r *row)) {
-	text := l.read(l.files, file, maxTableBytes)
-	if l.fault != nil {
+// eachRow reads a CSV file and calls do for each row of as many fields as the header. The header must be columns.
+// Byte order marks, CRLF line ends and RFC 4180 quotes are accepted. The row is valid until do returns.
+func (l *loader) eachRow(file string, columns []string, do func(r *row)) {
+	l.eachRowOf(file, func(header []string) ([]string, string) {
+		if !slices.Equal(header, columns) {
+			return nil, "must be " + strings.Join(columns, ",")
+		}
+		return columns, ""
+	}, do)
+}
+
+// eachRowOf is eachRow for a file with optional columns. columns returns the names of the columns of a header, or the
+// rule that it breaks.
+func (l *loader) eachRowOf(file string, columns func(header []string) ([]string, string), do func(r *row)) {
+	text, ok := l.read(l.files, file, maxTableBytes)
+	if !ok {
 		return
 	}
 	reader := csv.NewReader(bytes.NewReader(text))
 	reader.FieldsPerRecord = -1 // counted below, for one form of message
 	reader.ReuseRecord = true
-	r := &row{report: &l.report, file: file, line: 1, columns: columns}
+	r := &row{report: &l.report, file: file, line: 1}
 	header, err := reader.Read()
-	switch {
-	case errors.Is(err, io.EOF):
-		r.faultf("header", "missing: the file is empty")
-	case err != nil:
-		r.csvFault(err)
-	case extra != "" && slices.Equal(header, append(columns[:len(columns):len(columns)], extra)):
-		r.columns = append(r.columns, extra)
-	case !slices.Equal(header, columns):
-		if extra != "" {
-			extra = "[," + extra + "]"
-		}
+	if err == nil {
+		rule := ""
 		r.line, _ = reader.FieldPos(0)
-		r.faultf("header", "must be %s%s", strings.Join(columns, ","), extra)
+		if r.columns, rule = columns(slices.Clone(header)); rule != "" {
+			r.unreadf("header", "%s", rule)
+			return
+		}
 	}
-	for l.fault == nil {
-		values, err := reader.Read()
-		if errors.Is(err, io.EOF) {
-			return
+	for err == nil && !r.full {
+		if r.values, err = reader.Read(); err != nil {
+			break
 		}
-		if err != nil {
-			r.csvFault(err)
-			return
-		}
-		r.values = values
-		if r.line, _ = reader.FieldPos(0); len(values) != len(r.columns) {
-			r.faultf("row", "must have %d fields, as the header has, not %d", len(r.columns), len(values))
-			return
+		if r.line, _ = reader.FieldPos(0); len(r.values) != len(r.columns) {
+			r.unreadf("row", "must have %d fields, as the header has, not %d", len(r.columns), len(r.values))
+			continue
 		}
 		do(r)
 	}
+	switch {
+	case errors.Is(err, io.EOF) && r.columns == nil:
+		r.unreadf("header", "missing: the file is empty")
+	case err != nil && !errors.Is(err, io.EOF):
+		r.csvFault(err)
+	}
+}
+
+// unreadf reports that a part of the file cannot be read.
+func (r *row) unreadf(column, format string, facts ...any) {
+	r.faultf(column, format, facts...)
+	r.markUnread(r.file)
+}
+
+// stop ends the reading of the file at its limit.
+func (r *row) stop(column string, most int) {
+	r.unreadf(column, "exceeds the limit of %d per sale", most)
+	r.full = true
 }
 
 // csvFault reports an error of encoding/csv, which is always a ParseError when the file is in memory.
@@ -78,31 +96,37 @@ func (r *row) csvFault(err error) {
 	if parse, ok := errors.AsType[*csv.ParseError](err); ok {
 		r.line, err = parse.StartLine, parse.Err
 	}
-	r.faultf("row", "invalid CSV: %w", err)
+	r.unreadf("row", "invalid CSV: %w", err)
 }
 
 // read returns the content of a file without its byte order mark. It reports a file that is missing, too large or not
-// UTF-8.
-func (r *report) read(fsys fs.FS, file string, limit int64) []byte {
+// UTF-8; ok is then false.
+func (r *report) read(fsys fs.FS, file string, limit int64) (text []byte, ok bool) {
+	defer func() {
+		if !ok {
+			r.markUnread(file)
+		}
+	}()
 	f, err := fsys.Open(file)
 	if err != nil {
 		r.faultf(file, 0, "file", "cannot be read: %w", err)
-		return nil
+		return nil, false
 	}
-	text, err := io.ReadAll(io.LimitReader(f, limit+1))
+	text, err = io.ReadAll(io.LimitReader(f, limit+1))
 	if err := errors.Join(err, f.Close()); err != nil {
 		r.faultf(file, 0, "file", "cannot be read: %w", err)
-		return nil
+		return nil, false
 	}
 	if int64(len(text)) > limit {
 		r.faultf(file, 0, "file", "must not exceed %d bytes", limit)
-		return nil
+		return nil, false
 	}
 	if at := invalidUTF8(text); at >= 0 {
 		line := 1 + bytes.Count(text[:at], []byte("\n"))
 		r.faultf(file, line, "text", "must be UTF-8; it contains the byte %#x", text[at])
+		return nil, false
 	}
-	return bytes.TrimPrefix(text, []byte("\ufeff"))
+	return bytes.TrimPrefix(text, []byte("\ufeff")), true
 }
 
 // invalidUTF8 returns the position of the first byte that is not UTF-8, or -1.
@@ -138,12 +162,27 @@ func (r *row) id(column string) string {
 	return id
 }
 
+// text reads a text. One that breaks a rule is returned without white space at its ends.
 func (r *row) text(column string) string {
 	text := r.raw(column)
 	if rule := textRule(text); rule != "" {
 		r.faultf(column, "%s", rule)
 	}
-	return text
+	return strings.TrimSpace(text)
+}
+
+// name reads a text that names something. known has the names of its kind.
+func (r *row) name(column string, known *spellings) string {
+	name := r.text(column)
+	r.note(column, name, known)
+	return name
+}
+
+// note reports a name that looks the same as another one of its kind.
+func (r *row) note(column, name string, known *spellings) {
+	if rule := known.note(name, r.file, r.line); rule != "" {
+		r.faultf(column, "%s", rule)
+	}
 }
 
 func (r *row) number(column string, least, most int) int {
@@ -154,21 +193,16 @@ func (r *row) number(column string, least, most int) int {
 	return n
 }
 
-// cents reads an amount in euros, whole or with two decimals, without rounding.
-func (r *row) cents(column string) int {
-	whole, decimals, hasDecimals := strings.Cut(r.raw(column), ".")
-	euros, ok := wholeNumber(whole, 0, maxPriceCents/100)
-	cents := 0
-	if ok && hasDecimals {
-		// wholeNumber refuses leading zeros, which are digits here; a 1 in front keeps them.
-		cents, ok = wholeNumber("1"+decimals, 100, 199)
-		cents -= 100
+// price reads an amount in the currency, in minor units; NoPrice if the field is empty.
+func (r *row) price(column string, currency Currency) int {
+	if r.raw(column) == "" {
+		return NoPrice
 	}
+	minor, ok := currency.parse(r.raw(column))
 	if !ok {
-		r.faultf(column, "must be an amount in euros from 0 to %d, whole or with two decimals such as 24.50, not %q",
-			maxPriceCents/100, r.raw(column))
+		r.faultf(column, "must be %s, not %q", currency.rule(), r.raw(column))
 	}
-	return euros*100 + cents
+	return minor
 }
 
 // wholeNumber reads decimal digits without sign, leading zeros or separators.
@@ -199,19 +233,4 @@ func idRule(id, punctuation string) string {
 		return ""
 	}
 	return fmt.Sprintf("must be an id of 1 to %d characters from A-Z a-z 0-9 %s, not %.40q", maxIDBytes, punctuation, id)
-}
-
-// textRule returns the rule that a text for people breaks, or "".
-func textRule(text string) string {
-	switch {
-	case text == "":
-		return "must not be empty"
-	case len(text) > maxTextBytes:
-		return fmt.Sprintf("must not exceed %d bytes", maxTextBytes)
-	case strings.TrimSpace(text) != text:
-		return fmt.Sprintf("must not begin or end with white space: %.40q", text)
-	case strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		return fmt.Sprintf("must not contain control characters: %.40q", text)
-	}
-	return ""
 }

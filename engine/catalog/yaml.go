@@ -12,8 +12,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// field is one value of sale.yaml with the path of keys that leads to it. An absent field has no node and reads as a
-// zero value.
+// field is one value of sale.yaml with the path of keys that leads to it. An absent field has no node. An absent field
+// and a faulty one read as a zero value.
 type field struct {
 	in   *report
 	path string
@@ -21,34 +21,42 @@ type field struct {
 	node *yaml.Node
 }
 
-// entry is one key and value of a mapping whose keys the author chooses. at has the line of the key.
+// entry is one key and value of a mapping whose keys the author chooses. at has the line of the key. A key that breaks
+// a rule is faulty; that is reported.
 type entry struct {
-	key string
-	at  field
+	key    string
+	at     field
+	faulty bool
 }
 
 // readDocument parses sale.yaml, which must hold one YAML document.
 func (l *loader) readDocument() (root field) {
-	text := l.read(l.files, saleFile, maxYAMLBytes)
-	if l.fault != nil {
-		return field{in: &l.report}
+	root = field{in: &l.report, line: 1}
+	text, ok := l.read(l.files, saleFile, maxYAMLBytes)
+	if !ok {
+		return root
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	var first, second yaml.Node
 	if err := decoder.Decode(&first); err != nil {
 		l.yamlFault(err)
-		return field{in: &l.report}
+		return root
 	}
 	if err := decoder.Decode(&second); err == nil {
 		l.faultf(saleFile, second.Line, "document", "is the second in this file; only one is allowed")
+		l.markUnread(saleFile)
+		return root
 	} else if !errors.Is(err, io.EOF) {
 		l.yamlFault(err)
+		return root
 	}
-	return field{in: &l.report, line: 1, node: first.Content[0]}
+	root.node = first.Content[0]
+	return root
 }
 
 // yamlFault reports an error of the parser. The parser puts the line into its message; it is sometimes one too low.
 func (r *report) yamlFault(err error) {
+	r.markUnread(saleFile)
 	if errors.Is(err, io.EOF) {
 		r.faultf(saleFile, 1, "document", "missing: the file is empty")
 		return
@@ -69,6 +77,11 @@ func (f field) faultf(format string, facts ...any) {
 }
 
 func (f field) present() bool { return f.node != nil }
+
+// isEmpty reports whether the field is a mapping without keys.
+func (f field) isEmpty() bool {
+	return f.node != nil && f.node.Kind == yaml.MappingNode && len(f.node.Content) == 0
+}
 
 // child returns the field at a key or position of f. An absent field gets the line of the mapping it belongs to.
 func (f field) child(name string, node *yaml.Node) field {
@@ -98,7 +111,7 @@ func (f field) holds(kind yaml.Kind, wanted string) bool {
 	return true
 }
 
-// entries reads a mapping whose keys the author chooses, in their order. It refuses repeated keys.
+// entries reads a mapping whose keys the author chooses, in their order. Of repeated keys it returns the first.
 func (f field) entries() []entry {
 	if !f.holds(yaml.MappingNode, "a mapping of keys to values") {
 		return nil
@@ -107,18 +120,18 @@ func (f field) entries() []entry {
 	entries := make([]entry, 0, len(f.node.Content)/2)
 	for i := 0; i+1 < len(f.node.Content); i += 2 {
 		key := f.child("key", f.node.Content[i])
-		name := key.text()
-		if f.in.fault != nil {
-			return nil
+		name, faulty := key.text(), false
+		if name == "" {
+			name, faulty = key.node.Value, true
 		}
 		at := f.child(name, f.node.Content[i+1])
 		at.line = key.line
 		if first, repeated := seen[name]; repeated {
 			at.faultf("duplicate of line %d; remove or rename one of them", first)
-			return nil
+			continue
 		}
 		seen[name] = key.line
-		entries = append(entries, entry{key: name, at: at})
+		entries = append(entries, entry{key: name, at: at, faulty: faulty})
 	}
 	return entries
 }
@@ -130,18 +143,34 @@ func (f field) object(keys ...string) map[string]field {
 		name := strings.TrimSuffix(key, "?")
 		values[name] = f.child(name, nil)
 	}
+	unreadable := f.present() && f.node.Kind != yaml.MappingNode
 	for _, e := range f.entries() {
-		if _, known := values[e.key]; !known {
+		if _, known := values[e.key]; known {
+			values[e.key] = e.at
+		} else if e.faulty {
+			unreadable = true // it may be any key
+		} else {
 			e.at.faultf("unknown key; the keys allowed here are %s", strings.ReplaceAll(strings.Join(keys, ", "), "?", ""))
 		}
-		values[e.key] = e.at
 	}
 	for _, key := range keys {
-		if !strings.HasSuffix(key, "?") && !values[key].present() && f.present() {
+		if !strings.HasSuffix(key, "?") && !values[key].present() && f.present() && !unreadable {
 			values[key].faultf("is required")
 		}
 	}
 	return values
+}
+
+// key returns the field at a key of a mapping that was read before.
+func (f field) key(name string) field {
+	for i := 0; i+1 < len(f.node.Content); i += 2 {
+		if key := f.node.Content[i]; key.Value == name {
+			at := f.child(name, f.node.Content[i+1])
+			at.line = key.Line
+			return at
+		}
+	}
+	return f.child(name, nil)
 }
 
 // list reads a sequence.
@@ -175,7 +204,10 @@ func (f field) text() string {
 // id reads an id with the given punctuation; see idRule.
 func (f field) id(punctuation string) string {
 	id := f.text()
-	if rule := idRule(id, punctuation); rule != "" && f.present() {
+	if id == "" {
+		return ""
+	}
+	if rule := idRule(id, punctuation); rule != "" {
 		f.faultf("%s", rule)
 		return ""
 	}
@@ -185,7 +217,7 @@ func (f field) id(punctuation string) string {
 // oneOf reads one of a few words.
 func (f field) oneOf(words ...string) string {
 	word := f.text()
-	if !slices.Contains(words, word) && f.present() {
+	if word != "" && !slices.Contains(words, word) {
 		f.faultf("must be %s, not %.40q", strings.Join(words, " or "), word)
 		return ""
 	}
@@ -221,8 +253,11 @@ func (f field) truth() bool {
 // duration reads a duration in whole minutes, such as 48h or 90m.
 func (f field) duration(most time.Duration) time.Duration {
 	text := f.text()
+	if text == "" {
+		return 0
+	}
 	d, err := time.ParseDuration(text)
-	if f.present() && (err != nil || d < time.Minute || d > most || d%time.Minute != 0) {
+	if err != nil || d < time.Minute || d > most || d%time.Minute != 0 {
 		f.faultf("must be a duration in whole minutes up to %d hours, such as 48h or 90m, not %.40q", int(most.Hours()), text)
 		return 0
 	}
@@ -230,9 +265,13 @@ func (f field) duration(most time.Duration) time.Duration {
 }
 
 // moment reads a local time. It uses the text as written, because YAML takes some spellings for timestamps of its own.
+// The zone is nil if it is not known; the time is then as in UTC.
 func (f field) moment(zone *time.Location) time.Time {
 	if !f.holds(yaml.ScalarNode, "a time such as 2023-11-30 10:00") {
 		return time.Time{}
+	}
+	if zone == nil {
+		zone = time.UTC
 	}
 	instant, err := parseLocal(f.node.Value, zone)
 	if err != nil {
@@ -242,16 +281,16 @@ func (f field) moment(zone *time.Location) time.Time {
 	return instant.UTC()
 }
 
-// zone reads a time zone; UTC if the field is absent or faulty.
+// zone reads a time zone; nil if the field is absent or faulty.
 func (f field) zone() *time.Location {
 	name := f.text()
-	if !f.present() || f.in.fault != nil {
-		return time.UTC
+	if name == "" {
+		return nil
 	}
 	zone, err := loadZone(name)
 	if err != nil {
 		f.faultf("%s", err)
-		return time.UTC
+		return nil
 	}
 	return zone
 }

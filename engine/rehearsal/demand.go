@@ -40,7 +40,7 @@ func meanPrice(s *catalog.Sale, session *catalog.Session) int {
 	cents, tickets := 0, 0
 	for _, p := range s.Pools[session.FirstPool : session.FirstPool+session.PoolCount] {
 		tickets += p.Capacity - p.Withheld
-		cents += (p.Capacity - p.Withheld) * p.PriceCents
+		cents += (p.Capacity - p.Withheld) * max(0, p.PriceCents) // without a price as if they were free
 	}
 	return cents / max(1, tickets)
 }

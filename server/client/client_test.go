@@ -160,7 +160,8 @@ func TestReservation(t *testing.T) {
 	require.Equal(t, 2, ledger.Programmes[0].Confirmed)
 	session, err := c.Session(t.Context(), "ATH01")
 	require.NoError(t, err)
-	require.Equal(t, Pool{Category: "B", PriceCents: 9050, Capacity: 100, Available: 88, Sold: 2, Withheld: 10},
+	price := 9050
+	require.Equal(t, Pool{Category: "B", PriceCents: &price, Capacity: 100, Available: 88, Sold: 2, Withheld: 10},
 		session.Pools[1])
 	all, err := c.Sessions(t.Context(), Filter{}, nil)
 	require.NoError(t, err)

@@ -144,7 +144,7 @@ type Session struct {
 // Pool is the stock of one price category: capacity = available + held + sold + withheld, in tickets.
 type Pool struct {
 	Category   string `json:"category"`
-	PriceCents int    `json:"price_cents"` // 0 if unknown
+	PriceCents *int   `json:"price_cents"` // in minor units of the sale's currency; nil if there is no price
 	Capacity   int    `json:"capacity"`
 	Available  int    `json:"available"`
 	Held       int    `json:"held"`

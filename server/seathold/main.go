@@ -14,10 +14,11 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/journal/redis"
 )
 
-// Exit codes. Each failure prints one line on stderr.
+// Exit codes. Each failure prints one line on stderr, and the faults of a sale definition on further ones.
 const (
 	exitDone   = 0
 	exitFailed = 1
@@ -28,6 +29,7 @@ const (
 type commands struct {
 	Serve    serveCommand    `cmd:"" default:"withargs" help:"Serve a sale over HTTP. This is the default command."`
 	Rehearse rehearseCommand `cmd:"" help:"Play a whole sale in virtual time against the engine, and audit it."`
+	Sale     saleCommand     `cmd:"" help:"Check a sale definition."`
 	Draw     drawCommand     `cmd:"" help:"Enter accounts for a draw, run it, publish it, verify it, notify the winners."`
 	Verify   verifyCommand   `cmd:"" help:"Replay a journal that no server is writing, verify it, and print its totals."`
 	Journal  journalCommand  `cmd:"" help:"Inspect a journal."`
@@ -92,9 +94,18 @@ func run(args []string, p *process) (code int) {
 	return exitDone
 }
 
-// fail prints the error on one line. The program ends even if the reader of stderr has stalled.
+// fail prints the error on one line; the faults of a sale definition on lines of their own. The program ends even if
+// the reader of stderr has stalled.
 func (p *process) fail(code int, err error) int {
-	line := strings.Join(strings.Fields(strings.ReplaceAll(err.Error(), "\n", "; ")), " ")
+	text, separator := err.Error(), "; "
+	if _, many := errors.AsType[*catalog.Faults](err); many {
+		separator = "\n  "
+	}
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = strings.Join(strings.Fields(lines[i]), " ")
+	}
+	line := strings.Join(lines, separator)
 	printed := make(chan struct{})
 	go func() {
 		defer close(printed)
