@@ -1,6 +1,9 @@
 package inventory
 
-import "github.com/seathold/seathold/engine/inventory/internal/table"
+import (
+	"github.com/seathold/seathold/engine/inventory/internal/accounts"
+	"github.com/seathold/seathold/engine/inventory/internal/table"
+)
 
 // A reservation that changes gets another row. The content of a row never changes, so a caller that has read a row's
 // state can rely on its lines and its end. extend, reduce, return and confirm again make a row that has the id after
@@ -134,14 +137,14 @@ func (v *Inventory) claimNext(old Decided, origin Origin, now int64) (row uint32
 
 // push puts the row at the head of its account's ledger; false if the account is closed.
 func (v *Inventory) push(r *reservation, row uint32) bool {
-	head := &v.accounts.At(r.account).head
+	head := &v.accounts.At(r.account).Head
 	for {
 		w := head.Load()
 		if w&headClosed != 0 {
 			return false
 		}
 		r.next.Store(uint32(w & headRow))
-		if head.CompareAndSwap(w, newHead(w, row)) {
+		if head.CompareAndSwap(w, accounts.NewHead(w, row)) {
 			return true
 		}
 	}
@@ -412,7 +415,7 @@ func (v *Inventory) CanTake(q *Request) bool {
 	s, tickets, head := sums{}, 0, uint64(0)
 	s.bySession, tickets = v.requested(q.Lines, room[:])
 	if account := v.FindAccount(q.Account); account != 0 {
-		head = v.accounts.At(account).head.Load()
+		head = v.accounts.At(account).Head.Load()
 	}
 	return v.checkCaps(&s, head, v.programmeOf(q.Lines[0].Pool), tickets, &res) == granted &&
 		v.checkStock(q.Lines, &res) == granted

@@ -48,7 +48,7 @@ func (e *explorer) finishedMemory() {
 	for _, row := range v.byID.Rows() {
 		rows.named(row)
 	}
-	for _, row := range v.accountIndex.Rows() {
+	for _, row := range v.accounts.Index.Rows() {
 		accounts.named(row)
 	}
 	freeAccounts := e.rings[2].Rows()
@@ -58,12 +58,10 @@ func (e *explorer) finishedMemory() {
 		}
 		accounts.has(row)
 		a := v.accounts.At(row)
-		if head := uint32(a.head.Load() & headRow); head != 0 {
+		if head := uint32(a.Head.Load() & headRow); head != 0 {
 			rows.named(head)
 		}
-		if a.size > inlineName {
-			texts.has(textOf(a.longName()))
-		}
+		texts.has(textOf(a.LongName()))
 	}
 	for cell := range texts.names {
 		texts.has(cell)

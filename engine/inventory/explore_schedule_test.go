@@ -174,7 +174,7 @@ func (e *explorer) reset() {
 		e.v.summaries[i].Store(nil)
 	}
 	e.v.byID.Reset()
-	e.v.accountIndex.Reset()
+	e.v.accounts.Index.Reset()
 	e.v.Resume(0)
 	e.sweep.at = 0
 	e.resetRecycling()

@@ -88,10 +88,10 @@ import (
 //	Index.Change: changes what is frozen            the index moves
 //	Index.Change: in any root                       the index moves
 //	Index.freeze: leaves entries as they are        the index moves
-//	lookAt: closes by a Store                       an account is closed and made again (I2)
-//	lookAt: without isMarked, twice                 an account's row for another one (I6)
-//	lookAt: without Change                          one row for two accounts
-//	lookAt: the name is not freed                   an account is closed and made again
+//	Closer.look: closes by a Store                  an account is closed and made again (I2)
+//	Closer.look: without isMarked, twice            an account's row for another one (I6)
+//	Closer.look: without Change                     one row for two accounts
+//	Closer.look: the name is not freed              an account is closed and made again
 //	lookAtAccounts: without the grace period        an account is closed and made again
 //	enter: enters what is closed                    an account is made again by two (I2)
 //	Grace.Passed: looks at one parity only          one row for two accounts
@@ -102,7 +102,7 @@ import (
 //	look: leaves out what is forgotten              the census beside recycling (I1)
 //
 // Nothing fails when a forgotten row keeps its state, since who comes by number passes over all that is dead. Nor when
-// lookAt looks at isMarked once, or when passDead does not freeze, since the next pass does its work again. Nor when
+// Closer.look uses isMarked once, or when passDead does not freeze, since the next pass does its work again. Nor when
 // confirm again takes the account of the old row, which is not closed as long as that row names it.
 //
 // Nothing fails when foresee does not look whether the old row stands, since refusedInPlace does; when log notes the

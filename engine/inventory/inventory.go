@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/maphash"
 
+	"github.com/seathold/seathold/engine/inventory/internal/accounts"
 	"github.com/seathold/seathold/engine/inventory/internal/epoch"
 	"github.com/seathold/seathold/engine/inventory/internal/table"
 )
@@ -61,11 +62,10 @@ type Inventory struct {
 	reservations table.Slab[reservation]
 	details      table.Slab[detail]
 	overflows    table.Slab[overflow]
-	accounts     table.Slab[account]
+	accounts     accounts.Table
 	notes        table.Slab[note]
 	texts        table.Texts
 	byID         table.Index
-	accountIndex table.Index
 	summaries    [summarySlots]table.Pointer[summary] // of long ledgers
 	long         longLedgers
 
@@ -73,7 +73,6 @@ type Inventory struct {
 	calls    epoch.Epoch    // that may stand on a row
 	freeing  table.Word32   // 1 while rows are given back, or while none may be; see PauseFreeing
 	longWay  table.Word32   // a row from which many others lead to the one that has its id; 0 for none
-	kept     table.Word64   // accounts
 
 	placed  stack
 	drained table.Word64 // sequence of the last outcome drained; only the drainer writes it
@@ -108,13 +107,12 @@ func New(c Config) (*Inventory, error) {
 	v.reservations.Init(c.MaxReservations)
 	v.details.Init(c.MaxReservations)
 	v.overflows.Init(c.MaxReservations)
-	v.accounts.Init(c.MaxAccounts)
+	v.accounts.Init(c.MaxAccounts, c.ExpectAccounts, &v.texts)
 	v.notes.Init(c.MaxNotes)
-	// Each account has one name, and only a name of more than inlineName bytes is a text. Each row gets a reference at
+	// Each account has one name, and only a name of more than 55 bytes is a text. Each row gets a reference at
 	// most once: from the caller that made it, or from the one that confirms it. So the texts never run out of room.
 	v.texts.Init(c.MaxAccounts + c.MaxReservations)
 	v.byID.Init(c.ExpectAccounts, v.reservations.InUse)
-	v.accountIndex.Init(c.ExpectAccounts, v.accounts.InUse)
 	v.earliest = make([]table.Word64, v.reservations.Chunks())
 	return v, nil
 }

@@ -251,7 +251,7 @@ func (v *Inventory) Ledger(accountRow uint32, rows []Decided, w *Wait) ([]Decide
 	if a == nil {
 		return rows, true // it is about to be made
 	}
-	word, start := &a.head, len(rows)
+	word, start := &a.Head, len(rows)
 	for {
 		head := word.Load()
 		rows = rows[:start]
@@ -297,7 +297,7 @@ func unlink(before, dead *reservation, row uint32) (next uint32) {
 
 // unlinkDead leads the ledger of an account past every row that is dead now.
 func (v *Inventory) unlinkDead(account uint32) {
-	head := &v.accounts.At(account).head
+	head := &v.accounts.At(account).Head
 	for !v.passDead(head) {
 	}
 }

@@ -58,7 +58,7 @@ func TestSummaryIsMadeAnew(t *testing.T) {
 	require.Equal(t, Done, v.Release(old.rows[0], 0, nil).Verdict)
 	reserveIn(t, v, live, 0) // unlinks it
 	v.long = shortest
-	v.summarize(uint32(v.accounts.At(row).head.Load()), old)
+	v.summarize(uint32(v.accounts.At(row).Head.Load()), old)
 	made := v.summaryOf(row)
 	require.Len(t, made.rows, live-1) // without the newest
 	require.Equal(t, []int32{live - 1}, made.tickets)
@@ -177,7 +177,7 @@ func TestLongLedgersStayCheap(t *testing.T) {
 
 // linked returns the number of rows in an account's list.
 func linked(v *Inventory, account string) (n int) {
-	for row := uint32(v.accounts.At(v.FindAccount(account)).head.Load()); row != 0; n++ {
+	for row := uint32(v.accounts.At(v.FindAccount(account)).Head.Load()); row != 0; n++ {
 		row = v.reservations.At(row).next.Load() &^ linkFrozen
 	}
 	return n

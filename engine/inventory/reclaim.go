@@ -3,6 +3,7 @@ package inventory
 import (
 	"slices"
 
+	"github.com/seathold/seathold/engine/inventory/internal/accounts"
 	"github.com/seathold/seathold/engine/inventory/internal/epoch"
 	"github.com/seathold/seathold/engine/inventory/internal/table"
 )
@@ -24,7 +25,7 @@ import (
 // Rows that follow each other under one id go together: the index is led past all of them. A row that has got a follower
 // since the first stage begins anew.
 //
-// Accounts follow (see reclaim_accounts.go).
+// Accounts follow: see accounts.Closer.
 type Reclaimer struct {
 	v     *Inventory
 	grace epoch.Grace
@@ -43,7 +44,7 @@ type Reclaimer struct {
 	forgot  [endedStates]table.Word64 // reservations, by the state in which they ended
 	passes  uint64                    // begun
 
-	accounts accountPass
+	accounts *accounts.Closer
 }
 
 // candidate is a dead row in a batch.
@@ -67,7 +68,7 @@ const (
 
 // NewReclaimer returns the reclaimer of the inventory, which has one.
 func (v *Inventory) NewReclaimer() *Reclaimer {
-	c := &Reclaimer{v: v, grace: v.calls.Grace()}
+	c := &Reclaimer{v: v, grace: v.calls.Grace(), accounts: v.accounts.NewCloser()}
 	c.next = c.begin
 	return c
 }
@@ -76,7 +77,7 @@ func (v *Inventory) NewReclaimer() *Reclaimer {
 // to do now: then the next step is due a little later.
 func (c *Reclaimer) Step(t Terms) bool {
 	c.v.byID.Prepare(c.v.reservations.Claims())
-	c.v.accountIndex.Prepare(c.v.accounts.Claims())
+	c.v.accounts.Index.Prepare(c.v.accounts.Claims())
 	return c.next(&t)
 }
 
@@ -138,7 +139,7 @@ func (c *Reclaimer) begin(t *Terms) bool {
 	}
 	c.passedAt, c.chunk, c.all, c.busy = claims, 0, t.All || pressed, true
 	c.passes++
-	c.beginAccounts()
+	c.accounts.Begin(c.all)
 	c.next = c.look
 	return true
 }
@@ -171,6 +172,17 @@ func (c *Reclaimer) look(t *Terms) bool {
 	return true
 }
 
+// lookAtAccounts makes the rows of accounts free, if that is due. A grace period ends the pass.
+func (c *Reclaimer) lookAtAccounts(*Terms) bool {
+	switch {
+	case !c.accounts.Due():
+		c.next = c.begin
+	case !c.accounts.Step():
+		return c.await(c.begin)
+	}
+	return true
+}
+
 // await begins a grace period, after which the step is next.
 func (c *Reclaimer) await(next func(*Terms) bool) bool {
 	c.grace.Begin()
@@ -195,7 +207,7 @@ func (c *Reclaimer) consider(row uint32, t *Terms) {
 	if state == free || state == pending {
 		return
 	}
-	c.accounts.mark(r.account)
+	c.accounts.Mark(r.account)
 	if !state.dead() {
 		return
 	}

@@ -269,7 +269,7 @@ func (v *Inventory) Expires(row uint32) int64 { return v.reservations.At(row).ex
 
 // content fills in what never changes.
 func (v *Inventory) content(r *reservation, d *detail, to *Snapshot) {
-	to.ID, to.Account, to.Phase, to.Flags = r.id, v.accountName(r.account), r.phase, r.flags
+	to.ID, to.Account, to.Phase, to.Flags = r.id, v.accounts.Name(r.account), r.phase, r.flags
 	to.CreatedMs, to.ExpiresMs, to.Origin, to.Replaces = d.created, r.expires, r.origin, v.replaced(r)
 	to.Lines = v.appendLines(to.Lines[:0], r)
 }

@@ -3,6 +3,7 @@ package inventory
 import (
 	"unsafe"
 
+	"github.com/seathold/seathold/engine/inventory/internal/accounts"
 	"github.com/seathold/seathold/engine/inventory/internal/table"
 )
 
@@ -146,7 +147,7 @@ func (v *Inventory) follow(first uint32) uint32 {
 func (v *Inventory) PrefetchIndex(id *ID, account string) {
 	v.byID.Prefetch(v.hashID(id))
 	if account != "" {
-		v.accountIndex.Prefetch(v.hashText(account))
+		v.accounts.PrefetchIndex(account)
 	}
 }
 
@@ -157,11 +158,8 @@ func (v *Inventory) PrefetchRows(id *ID, account string) {
 		table.Prefetch(unsafe.Pointer(v.reservations.At(row)))
 		table.Prefetch(unsafe.Pointer(v.details.Find(row)))
 	}
-	if account == "" {
-		return
-	}
-	if row := v.accountIndex.Guess(v.hashText(account)); row != 0 {
-		table.Prefetch(unsafe.Pointer(v.accounts.At(row)))
+	if account != "" {
+		v.accounts.PrefetchRow(account)
 	}
 }
 
@@ -247,7 +245,7 @@ func (v *Inventory) foresee(q *Request, lines []Line, s *sums, accountRow uint32
 	hash uint32) (head uint64, res Result, foreseen bool) {
 	for {
 		if accountRow != 0 {
-			if head = v.accounts.At(accountRow).head.Load(); head&headClosed != 0 {
+			if head = v.accounts.At(accountRow).Head.Load(); head&headClosed != 0 {
 				accountRow, head = v.FindAccount(q.Account), 0
 				continue
 			}
@@ -299,7 +297,7 @@ func (v *Inventory) unchanged(name string, accountRow uint32, head uint64) bool 
 	if accountRow == 0 {
 		return v.FindAccount(name) == 0
 	}
-	return v.accounts.At(accountRow).head.Load() == head
+	return v.accounts.At(accountRow).Head.Load() == head
 }
 
 // publish makes a pending row under the request's id, unless another row has the id: then it returns that one. Not ok
@@ -362,14 +360,14 @@ func (v *Inventory) pend(r *reservation, row uint32) {
 // caps from head on; they are made again only if the head has changed.
 func (v *Inventory) enter(r *reservation, row uint32, head uint64, s *sums, programme uint8, tickets int) (
 	res Result, entered bool) {
-	word := &v.accounts.At(r.account).head
+	word := &v.accounts.At(r.account).Head
 	check := granted
 	for {
 		switch check {
 		case granted:
 			r.next.Store(s.live)
 			// From here on the reservation counts (I2): no other has entered since the sums were made.
-			if word.CompareAndSwap(head, newHead(head, row)) {
+			if word.CompareAndSwap(head, accounts.NewHead(head, row)) {
 				return res, true
 			}
 		case refused:
@@ -383,11 +381,11 @@ func (v *Inventory) enter(r *reservation, row uint32, head uint64, s *sums, prog
 		}
 		for head = word.Load(); head&headClosed != 0; head = word.Load() {
 			// The account was closed since it was looked up. Nobody reads whose a pending row is that is in no ledger.
-			account, ok := v.EnsureAccount(v.accountName(r.account))
+			account, ok := v.accounts.Ensure(v.accounts.Name(r.account))
 			if !ok {
 				return Result{Verdict: Full, Table: Accounts}, false
 			}
-			r.account, word = account, &v.accounts.At(account).head
+			r.account, word = account, &v.accounts.At(account).Head
 		}
 		check = v.checkCaps(s, head, programme, tickets, &res)
 	}
