@@ -76,7 +76,7 @@ type loader struct {
 	sale           *Sale
 	yaml           map[string]field // sale.yaml by top-level key
 	zone           *time.Location   // nil if it is not known
-	programmes     []programmeRules // by programme
+	sessionLimits  []int            // by programme; 0 if it is not known
 	programmeIndex map[string]int   // by id
 	stock          stockRule
 	stockFaulty    bool // the stock rule was not read whole
@@ -89,13 +89,6 @@ type loader struct {
 	}
 	datedDraws []bool // by draw: its closing time and its beacon are known
 	loosePhase bool   // the draw of a phase is not known
-}
-
-type programmeRules struct {
-	limit        int // 0 if it is not known
-	byDiscipline map[string]int
-	disciplines  map[string]bool // those of the programme's sessions
-	limits       []entry         // of byDiscipline, to report a discipline that has no session
 }
 
 type venue struct {
@@ -117,10 +110,10 @@ type price struct {
 func load(files fs.FS) (*Sale, *Faults) {
 	l := &loader{files: files, sale: &Sale{sessions: map[string]int{}}, venues: map[string]*venue{}}
 	root := l.readDocument()
-	l.yaml = root.object("name", "title", "timezone", "programmes", "venues?", "exclusions?", "prices?", "stock",
+	l.yaml = root.object("name", "title", "timezone", "programmes", "session_limits?", "venues?", "exclusions?", "prices?", "stock",
 		"groups?", "beacons?", "draws?", "phases")
 	for _, section := range []func(){
-		l.readRules, l.readVenues, l.readVenueNotes, l.readSessions, l.readExclusions, l.readPrices, l.fillPools,
+		l.readRules, l.readVenues, l.readVenueNotes, l.readSessions, l.readSessionLimits, l.readExclusions, l.readPrices, l.fillPools,
 		l.readDraws, l.readPhases,
 	} {
 		section()
@@ -169,17 +162,6 @@ func (l *loader) readSessions() {
 		l.sale.Sessions = append(l.sale.Sessions, session)
 		l.lines = append(l.lines, r.line)
 	})
-	if l.unread[sessionsFile] {
-		return
-	}
-	for i := range l.programmes {
-		for _, limit := range l.programmes[i].limits {
-			if !l.programmes[i].disciplines[limit.key] && !limit.faulty {
-				limit.at.faultf("the programme has no session of this discipline; check the spelling%s",
-					l.names.disciplines.hint(limit.key))
-			}
-		}
-	}
 }
 
 // unknownProgramme is Session.Programme while it is not known. Such a session may belong to any programme.
@@ -191,12 +173,8 @@ func (l *loader) readSession(r *row) (s Session) {
 	}
 	r.note("session", s.ID, &l.names.sessions)
 	s.Discipline = r.name("discipline", &l.names.disciplines)
-	s.Programme = l.programmeOf(r, s.Discipline)
-	if s.Programme != unknownProgramme {
-		rules := &l.programmes[s.Programme]
-		if s.Limit = rules.byDiscipline[s.Discipline]; s.Limit == 0 {
-			s.Limit = rules.limit
-		}
+	if s.Programme = l.programmeOf(r); s.Programme != unknownProgramme {
+		s.Limit = l.sessionLimits[s.Programme]
 	}
 	s.Venue = r.raw("venue")
 	s.Zone = time.UTC
@@ -222,17 +200,13 @@ func (l *loader) readSession(r *row) (s Session) {
 	return s
 }
 
-// programmeOf reads the programme of a session and notes that it has sessions of the discipline.
-func (l *loader) programmeOf(r *row, discipline string) int {
+// programmeOf reads the programme of a session.
+func (l *loader) programmeOf(r *row) int {
 	id := r.raw("programme")
 	if programme, known := l.programmeIndex[id]; known {
-		l.programmes[programme].disciplines[discipline] = true
 		return programme
 	}
-	for i := range l.programmes {
-		l.programmes[i].disciplines[discipline] = true
-	}
-	if len(l.programmes) > 0 {
+	if len(l.sessionLimits) > 0 {
 		r.faultf("programme", "%.40q is not defined in %s%s", id, saleFile, l.names.programmes.hint(id))
 	}
 	return unknownProgramme

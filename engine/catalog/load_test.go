@@ -3,6 +3,8 @@ package catalog
 import (
 	"bytes"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -121,8 +123,8 @@ func TestReturnedTickets(t *testing.T) {
 	twoProgrammes := func(first, second string) *Sale {
 		files := smallSale(t)
 		edit(t, files, saleFile, "    session_limit: 6\n", "    session_limit: 6\n"+first)
-		edit(t, files, saleFile, "venues:\n",
-			"  winter:\n    title: Winter\n    account_cap: 9\n    session_limit: 3\n"+second+"venues:\n")
+		edit(t, files, saleFile, "session_limits:\n",
+			"  winter:\n    title: Winter\n    account_cap: 9\n    session_limit: 3\n"+second+"session_limits:\n")
 		sale, err := LoadFS(files)
 		require.NoError(t, err)
 		return sale
@@ -139,6 +141,26 @@ func TestReturnedTickets(t *testing.T) {
 	} {
 		sale := twoProgrammes(test.first, test.second)
 		require.Equal(t, test.want, [2]bool{sale.Programmes[0].WithholdReturned, sale.Programmes[1].WithholdReturned})
+	}
+}
+
+// TestSessionLimits: of the limits that match a session, the one that names it holds, otherwise the one with more keys.
+func TestSessionLimits(t *testing.T) {
+	limits := []string{
+		"{programme: summer, limit: 12}",
+		"{discipline: Judo, limit: 5}", "{city: Paris, discipline: Judo, limit: 4}", "{session: S2, limit: 3}",
+		"{city: Paris, discipline: Judo, venue: Hall 1, limit: 2}",
+		"{venue: Lagoon, city: Tahiti, limit: 1}", "{discipline: Surfing, city: Tahiti, limit: 1}",
+	}
+	for range 2 { // the order does not matter
+		files := smallSale(t)
+		edit(t, files, saleFile, "  - {discipline: Gala, limit: 2}\n", "  - "+strings.Join(limits, "\n  - ")+"\n")
+		sale, err := LoadFS(files)
+		require.NoError(t, err)
+		for i, want := range []int{12, 3, 1, 4} {
+			require.Equal(t, want, sale.Sessions[i].Limit, sale.Sessions[i].ID)
+		}
+		slices.Reverse(limits)
 	}
 }
 

@@ -85,7 +85,7 @@ func TestParisSessions(t *testing.T) {
 		{"BKB41", "2024-08-10T19:30:00Z", "2024-08-10T22:00:00Z", 6, true, ""},              // ends at midnight
 		{"SRF01", "2024-07-27T17:00:00Z", "2024-07-28T02:30:00Z", 6, false, excludedReason}, // Tahiti, UTC-10
 		{"OOC01", "2024-07-26T18:00:00Z", "2024-07-26T21:15:00Z", 6, false, excludedReason}, // Opening Ceremony
-		{"OCC01", "2024-08-11T18:00:00Z", "2024-08-11T21:15:00Z", 6, true, ""},              // Closing Ceremony
+		{"OCC01", "2024-08-11T18:00:00Z", "2024-08-11T21:15:00Z", 4, true, ""},              // Closing Ceremony
 		{"ATH01", "2024-08-01T05:30:00Z", "2024-08-01T09:05:00Z", 6, false, unpricedReason}, // race walk
 		{"POC01", "2024-08-28T18:00:00Z", "2024-08-28T21:00:00Z", 4, true, ""},              // ceremonies
 		{"PCC01", "2024-09-08T18:00:00Z", "2024-09-08T21:00:00Z", 4, true, ""},

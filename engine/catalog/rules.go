@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -41,7 +42,7 @@ func (l *loader) index(f field, most int, kind *spellings, do func(e entry)) map
 
 func (l *loader) readProgrammes(f field) {
 	l.programmeIndex = l.index(f, maxProgrammes, &l.names.programmes, func(e entry) {
-		keys := e.at.object("title", "account_cap", "session_limit", "session_limit_by_discipline?", "returned_tickets?")
+		keys := e.at.object("title", "account_cap", "session_limit", "returned_tickets?")
 		programme := Programme{
 			ID:         e.key,
 			Title:      keys["title"].text(),
@@ -53,17 +54,8 @@ func (l *loader) readProgrammes(f field) {
 		if most == 0 { // not known
 			most = maxAccountCap
 		}
-		rules := programmeRules{
-			limit:        keys["session_limit"].number(1, most),
-			byDiscipline: map[string]int{},
-			disciplines:  map[string]bool{},
-			limits:       keys["session_limit_by_discipline"].entries(),
-		}
-		for _, limit := range rules.limits {
-			rules.byDiscipline[limit.key] = limit.at.number(1, most)
-		}
 		l.sale.Programmes = append(l.sale.Programmes, programme)
-		l.programmes = append(l.programmes, rules)
+		l.sessionLimits = append(l.sessionLimits, keys["session_limit"].number(1, most))
 	})
 	if len(l.sale.Programmes) == 0 && f.isEmpty() {
 		f.faultf("must define at least one programme")
@@ -161,7 +153,7 @@ func (l *loader) readExclusions() {
 func (l *loader) matching(f field) []bool {
 	matches := make([]bool, len(l.sale.Sessions))
 	for _, line := range f.list() {
-		selector, ok := l.readSelector(line)
+		selector, _, ok := l.readSelector(line)
 		if !ok {
 			continue
 		}
@@ -188,6 +180,7 @@ func (l *loader) hints(s *selector) string {
 type selector struct {
 	session, discipline, venue, city string
 	programme                        int
+	keys                             int // that it sets
 }
 
 func (s *selector) matches(session *Session) bool {
@@ -197,10 +190,15 @@ func (s *selector) matches(session *Session) bool {
 		(s.programme < 0 || s.programme == session.Programme || session.Programme == unknownProgramme)
 }
 
-// readSelector reads a selector. ok is false if it is faulty.
-func (l *loader) readSelector(f field) (s selector, ok bool) {
+// readSelector reads a selector, which may have more keys than those of selectors. ok is false if it is faulty.
+func (l *loader) readSelector(f field, more ...string) (s selector, keys map[string]field, ok bool) {
 	before := l.count()
-	keys := f.object("session?", "programme?", "discipline?", "venue?", "city?")
+	picks := []string{"session", "programme", "discipline", "venue", "city"}
+	allowed := slices.Clone(more)
+	for _, key := range picks {
+		allowed = append(allowed, key+"?")
+	}
+	keys = f.object(allowed...)
 	s = selector{
 		session:    keys["session"].id(idPunctuation),
 		discipline: keys["discipline"].text(),
@@ -211,10 +209,15 @@ func (l *loader) readSelector(f field) (s selector, ok bool) {
 	if keys["programme"].present() {
 		s.programme = l.programme(keys["programme"])
 	}
-	if f.isEmpty() {
-		f.faultf("must have at least one of session, programme, discipline, venue, city")
+	for _, key := range picks {
+		if keys[key].present() {
+			s.keys++
+		}
 	}
-	return s, l.count() == before
+	if s.keys == 0 && l.count() == before {
+		f.faultf("must have at least one of %s", strings.Join(picks, ", "))
+	}
+	return s, keys, l.count() == before
 }
 
 // programme reads the id of a programme and returns its position; -1 if it is not known.
