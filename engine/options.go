@@ -49,9 +49,14 @@ type Options struct {
 	// SweepEvery is the wall time between two sweeps for expired reservations; default 100 ms. If it is negative, only
 	// ExpireDue sweeps, and only FreezeDraw freezes draws.
 	SweepEvery time.Duration
-	// Forget is how long a released or expired reservation can still be read after its expiry, and a returned one after
-	// its return; default 24 hours on the sale clock. It is forgotten at the first start after that, and its row is free.
-	// Confirmed reservations are kept for ever, and returned ones whose tickets are withheld.
+	// Forget is how long what has ended can still be read, on the sale clock: a released or expired reservation after its
+	// expiry, a returned one after its return or its expiry, whichever is later. At least a second, default 24 hours. Then
+	// it is forgotten, within minutes, while the sale runs: its id is unknown and free, and its row is used again. A call
+	// that is repeated later is a new one, so Forget is much longer than callers retry.
+	//
+	// While over three quarters of a table are in use, the time is half as long with every further hundredth, so that what
+	// ended first is forgotten first. Confirmed reservations are never forgotten, nor returned ones whose tickets are
+	// withheld, nor accounts that have entered a draw. See Stats.Forgetting.
 	Forget time.Duration
 
 	// The journal.
@@ -63,8 +68,7 @@ type Options struct {
 	Backlog int
 	// CheckpointAfter is how many records follow a checkpoint before the next one is written; default one million, and
 	// by default never fewer than twice the number of reservations, so that checkpoints cost a bounded share of the
-	// journal's work. A table that is three quarters full makes one due earlier. If it is negative, only Checkpoint writes
-	// one.
+	// journal's work. If it is negative, only Checkpoint writes one.
 	CheckpointAfter int
 
 	// A standby.
@@ -85,12 +89,14 @@ type Options struct {
 
 	// Limits of the tables (I10).
 
-	// MaxReservations is the room for reservations; default 33,554,432. Each takes 128 bytes plus its share of the index.
-	// So does each change of one: extend, reduce, return, confirm again. The first start from a later checkpoint gives
-	// that room back.
+	// MaxReservations is the room for reservations; default 33,554,432, at most 1,073,741,823. Each takes 128 bytes plus
+	// its share of the index, until it is forgotten. So does each change of one (extend, reduce, return, confirm again),
+	// and its former row is free a moment later. The memory of free rows is used again and never given back.
 	MaxReservations int
-	MaxAccounts     int // default 16,777,216
-	ExpectAccounts  int // initial size of the tables; they grow when needed
+	// MaxAccounts is the room for accounts; default 16,777,216, at most 2,147,483,647. Each takes 64 bytes plus its share
+	// of the index, until its last reservation is forgotten; for ever if it has entered a draw.
+	MaxAccounts    int
+	ExpectAccounts int // initial size of the tables; they grow when needed
 
 	// Observation.
 
@@ -113,8 +119,9 @@ func (o *Options) setDefaults() error {
 		return errors.New("a journal is given, but the durability is none")
 	case o.Standby && o.shared() == nil:
 		return errors.New("a standby needs a journal that several servers share")
-	case o.Forget < 0:
-		return fmt.Errorf("what ended is forgotten after %v: use a positive time", o.Forget)
+	case o.Forget != 0 && o.Forget < leastForget:
+		return fmt.Errorf("what has ended is forgotten after %v: use %v or more, and more than callers retry", o.Forget,
+			leastForget)
 	case o.TTL < 0 || o.TTL%time.Second != 0 || o.TTL > rules.MaxTTL:
 		return fmt.Errorf("a hold of %v: use whole seconds up to %v", o.TTL, rules.MaxTTL)
 	}
@@ -151,3 +158,6 @@ func (o *Options) shared() journal.Shared {
 	s, _ := o.Journal.(journal.Shared)
 	return s
 }
+
+// leastForget refuses what can only be a slip of the unit. Callers retry for longer.
+const leastForget = time.Second

@@ -7,6 +7,7 @@ import (
 	"github.com/seathold/seathold/engine/internal/meter"
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/outcomes"
 )
 
 // Stats are the engine's counts since it was opened. They are read while calls run, so related numbers may differ by
@@ -21,8 +22,9 @@ type Stats struct {
 	Reservations map[State]uint64 // by state: held, confirmed, released, returned, expired; nil on a standby
 	Expired      uint64           // reservations that expired, also those that were taken again since
 	Waits        WaitStats        // of calls for other callers
-	Accounts     int              // named by a known reservation or an entry
+	Accounts     int              // that are not closed: those of a known reservation or an entry, or of one just forgotten
 	Tables       [3]TableFill     // the tables of limited size (I10)
+	Forgetting   ForgettingStats  // of what has ended
 
 	Journal *JournalStats // nil without a journal, and on a standby
 	Slots   []SlotStats   // of every phase with access slots
@@ -36,6 +38,10 @@ type WaitStats struct {
 
 // TableFill is how full a table is: Used of Limit rows.
 type TableFill = inventory.Fill
+
+// ForgettingStats are what was forgotten since the engine was opened, a replay included, and what is forgotten now: see
+// Options.Forget.
+type ForgettingStats = outcomes.Forgetting
 
 // CallStats are the results of the calls of one method. An operation of a batch counts like a call.
 type CallStats struct {
@@ -85,8 +91,9 @@ func (e *Engine) Stats() Stats {
 	s := Stats{ClockAhead: e.o.Clock.Difference(), Leads: e.Leads(), Epoch: e.Epoch(), Expired: e.inventory.Expired(),
 		Waits:        WaitStats{Begun: e.waits.Begun(), TimedOut: e.waits.TimedOut()},
 		Tables:       e.inventory.Fills(),
+		Forgetting:   e.memory.Forgetting(),
 		Reservations: e.counts.reservations(e.inventory, e.memory.Reclaimer), Slots: e.openSlots()}
-	s.Accounts = s.Tables[inventory.Accounts-1].Used
+	s.Accounts = max(0, s.Tables[inventory.Accounts-1].Used-s.Forgetting.Closed)
 	for of := range call(calls) {
 		s.Calls = append(s.Calls, e.counts.stats(of))
 	}

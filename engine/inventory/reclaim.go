@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"slices"
+	"time"
 
 	"github.com/seathold/seathold/engine/inventory/internal/accounts"
 	"github.com/seathold/seathold/engine/inventory/internal/epoch"
@@ -43,6 +44,7 @@ type Reclaimer struct {
 	freed   table.Word64
 	forgot  [endedStates]table.Word64 // reservations, by the state in which they ended
 	passes  uint64                    // begun
+	counts  reclaimCounts
 
 	accounts *accounts.Closer
 }
@@ -114,9 +116,6 @@ func (c *Reclaimer) Passes() uint64 { return c.passes }
 // the goroutine that steps calls it.
 func (c *Reclaimer) Busy() bool { return c.busy }
 
-// Waiting returns how many rows wait for calls that run to return.
-func (c *Reclaimer) Waiting() int { return len(c.batch) }
-
 // begin begins a pass when a sixteenth of the rows in use was claimed since the last one, so that passes cost a few
 // nanoseconds a reservation; or a sixty-fourth of the table, if that is three quarters full.
 func (c *Reclaimer) begin(t *Terms) bool {
@@ -185,12 +184,16 @@ func (c *Reclaimer) lookAtAccounts(*Terms) bool {
 
 // await begins a grace period, after which the step is next.
 func (c *Reclaimer) await(next func(*Terms) bool) bool {
+	began := time.Now()
 	c.grace.Begin()
 	c.ids, c.at = c.v.byID.Root(), 0
+	c.counts.waiting.Store(int64(len(c.batch)))
 	c.next = func(*Terms) bool {
 		if !c.grace.Passed() {
+			c.counts.grace.Store(int64(time.Since(began)))
 			return false
 		}
+		c.counts.grace.Store(0)
 		c.next = next
 		return true
 	}
@@ -340,6 +343,7 @@ func (c *Reclaimer) free(*Terms) bool {
 	c.v.ResumeFreeing()
 	if c.at == len(c.batch) {
 		c.batch, c.next = c.batch[:0], c.look
+		c.counts.waiting.Store(0)
 	}
 	return true
 }

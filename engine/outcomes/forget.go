@@ -39,6 +39,28 @@ func (m *Memory) remembersFor() time.Duration {
 	return m.Forget >> max(full-75, 0)
 }
 
+// Forgetting is what a memory has forgotten so far, and what it forgets now.
+type Forgetting struct {
+	inventory.Reclaimed
+	// After is how long what has ended is remembered now: Limit, or less while a table is over three quarters full.
+	After time.Duration
+	Limit time.Duration // Memory.Forget
+	// Forgotten is how many reservations were forgotten, by the state in which they had ended: released, returned,
+	// expired.
+	Forgotten    map[inventory.State]uint64
+	KeptAccounts int // never forgotten, since they have entered a draw
+}
+
+// Forgetting returns the counts. Any number of goroutines call it.
+func (m *Memory) Forgetting() Forgetting {
+	f := Forgetting{Reclaimed: m.Reclaimer.Reclaimed(), After: m.remembersFor(), Limit: m.Forget,
+		KeptAccounts: m.Inventory.Kept(), Forgotten: map[inventory.State]uint64{}}
+	for _, state := range []inventory.State{inventory.Released, inventory.Returned, inventory.Expired} {
+		f.Forgotten[state] = m.Reclaimer.Forgotten(state)
+	}
+	return f
+}
+
 // Pressed reports whether a table is so full that what ended is forgotten before its time.
 func (m *Memory) Pressed() bool { return m.remembersFor() < m.Forget }
 

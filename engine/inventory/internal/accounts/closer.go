@@ -1,6 +1,10 @@
 package accounts
 
-import "github.com/seathold/seathold/engine/inventory/internal/table"
+import (
+	"sync/atomic"
+
+	"github.com/seathold/seathold/engine/inventory/internal/table"
+)
 
 // Closer makes the rows of accounts that no reservation names any more free again, unless they are kept. One goroutine
 // at a time uses it.
@@ -22,6 +26,10 @@ type Closer struct {
 	claims uint64   // of accounts when the last pass began
 	marked []uint64 // by account: a reservation names it
 	root   table.Root
+
+	// Plain atomics, since no step depends on them: an exploration need not stop at them.
+	closings atomic.Uint64
+	freed    atomic.Uint64
 }
 
 // The version of a closed head is the number of passes since.
@@ -87,8 +95,8 @@ func (c *Closer) Step() (more bool) {
 func (c *Closer) look(a *Account, row uint32) {
 	switch w := a.Head.Load(); {
 	case w&HeadClosed == 0:
-		if w&(HeadRow|HeadKept) == 0 && !c.isMarked(row) {
-			a.Head.CompareAndSwap(w, closed)
+		if w&(HeadRow|HeadKept) == 0 && !c.isMarked(row) && a.Head.CompareAndSwap(w, closed) {
+			c.closings.Add(1)
 		}
 	case w == closed:
 		if _, ok := c.t.Index.Change(c.t.hash(c.t.Name(row)), row, 0, c.root); ok {
@@ -100,5 +108,13 @@ func (c *Closer) look(a *Account, row uint32) {
 			c.t.texts.Free(name)
 		}
 		c.t.Free(row)
+		c.freed.Add(1)
 	}
+}
+
+// Counts returns how many rows were made free so far, and how many accounts are closed whose rows are not free yet. Any
+// number of goroutines call it.
+func (c *Closer) Counts() (freed uint64, closed int) {
+	freed = c.freed.Load() // first: an account is closed before its row is free
+	return freed, int(c.closings.Load() - freed)
 }
