@@ -167,10 +167,7 @@ func (p page) sold(e *engine.Engine, stats *engine.Stats) {
 	p.counter("reservations_expired_total", stats.Expired)
 	p.counter("waits_total", stats.Waits.Begun-min(stats.Waits.Begun, stats.Waits.TimedOut), "completed")
 	p.counter("waits_total", stats.Waits.TimedOut, "timed_out")
-	for _, t := range stats.Tables {
-		p.gauge("table_fill_ratio", float64(t.Used)/float64(t.Limit), t.Table.String())
-	}
-	p.gauge("accounts", float64(stats.Accounts))
+	p.tables(stats)
 	for _, s := range stats.Slots {
 		p.gauge("access_slots_open", float64(s.Winners), s.Phase)
 		p.gauge("access_slot_windows_open", float64(s.Windows), s.Phase)
@@ -182,6 +179,27 @@ func (p page) sold(e *engine.Engine, stats *engine.Stats) {
 	p.gauge("sale_clock_timestamp_seconds", float64(e.Now().UnixMilli())/1000)
 	p.gauge("sale_clock_ahead_seconds", stats.ClockAhead.Seconds())
 	p.tickets(e)
+}
+
+func (p page) tables(stats *engine.Stats) {
+	for _, t := range stats.Tables {
+		p.gauge("table_fill_ratio", float64(t.Used)/float64(t.Limit), t.Table.String())
+		p.gauge("table_rows", float64(t.Used), t.Table.String())
+		p.gauge("table_rows_limit", float64(t.Limit), t.Table.String())
+	}
+	f := &stats.Forgetting
+	p.counter("table_rows_freed_total", f.FreedReservations, "reservations")
+	p.counter("table_rows_freed_total", f.FreedAccounts, "accounts")
+	for state, n := range f.Forgotten {
+		p.counter("reservations_forgotten_total", n, state.String())
+	}
+	p.gauge("forget_after_seconds", f.After.Seconds())
+	p.gauge("forget_after_limit_seconds", f.Limit.Seconds())
+	p.gauge("reclaim_waiting_rows", float64(f.Waiting))
+	p.gauge("reclaim_grace_seconds", f.Grace.Seconds())
+	p.gauge("accounts", float64(stats.Accounts))
+	p.gauge("accounts_kept", float64(f.KeptAccounts))
+	p.gauge("accounts_closed", float64(f.Closed))
 }
 
 func (p page) draws(e *engine.Engine) {

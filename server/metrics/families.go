@@ -63,7 +63,22 @@ var families = []struct {
 		[]string{"programme", "discipline", "session", "state"}},
 	{"table_fill_ratio", "Used share of a table: reservations, accounts or notes. At 1 calls are refused as full.",
 		[]string{"table"}},
-	{"accounts", "Accounts that have reserved or entered a draw.", nil},
+	{"table_rows", "Rows of a table that are in use. Reservations: those that are known, the former rows of changed ones, " +
+		"and those that wait to be free.", []string{"table"}},
+	{"table_rows_limit", "Most rows of a table (--max-reservations, --max-accounts).", []string{"table"}},
+	{"table_rows_freed_total", "Rows that were made free again, by table: reservations or accounts.", []string{"table"}},
+	{"reservations_forgotten_total", "Reservations that were forgotten, by the state in which they had ended: released, " +
+		"returned or expired.", []string{"state"}},
+	{"forget_after_seconds", "How long what has ended is remembered now, on the sale clock: --forget, or less while a " +
+		"table is over three quarters full.", nil},
+	{"forget_after_limit_seconds", "How long what has ended is remembered while the tables have room (--forget).", nil},
+	{"reclaim_waiting_rows",
+		"Rows of reservations that are made free as soon as the calls that run now, and may read them, have returned.", nil},
+	{"reclaim_grace_seconds", "How long no row has been made free because calls that may read it have not returned; 0 " +
+		"if all have. It is below 0.2 s unless a call stalls.", nil},
+	{"accounts", "Accounts of known reservations and of entries in draws.", nil},
+	{"accounts_kept", "Accounts that have entered a draw. They are never forgotten.", nil},
+	{"accounts_closed", "Accounts that are forgotten, and whose rows are not free yet.", nil},
 	{"accounts_at_cap",
 		"Accounts that have reached their cap, as of the last check of conservation.", []string{"programme"}},
 	{"access_slots_open",
