@@ -1,0 +1,6 @@
+//go:build !race
+
+package main
+
+// detecting reports whether the race detector is enabled.
+const detecting = false
