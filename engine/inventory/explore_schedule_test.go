@@ -4,6 +4,7 @@ package inventory
 
 import (
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 	"testing"
@@ -22,13 +23,14 @@ import (
 // caller in the middle of an operation that it could continue, or lets a caller retry while another one need not.
 // Three rules keep the search small.
 //
-// Choice only where accesses may conflict: at words that several callers access in one schedule, at least one of them
-// by a write. Any other access commutes with all steps of the other callers. To make it together with the step before
-// it reaches the same states, makes no operation longer and needs no more preemptions.
+// Choice only where accesses race: at words that several callers access in one schedule, at least one of them by a
+// write, without an order that other words of choice decide. A caller knows the steps of another one up to a write when
+// it accesses the word of that write. Any other access commutes with the steps that its caller does not know. To make
+// it together with the step before it reaches the same states, makes no operation longer and needs no more preemptions.
 //
-// Conflicts are learned. The search starts over with each word on which a schedule shows a new conflict. The last
-// search misses none: consider the shortest schedule that shows a conflict on another word. The accesses before it
-// commute as above, so a visited schedule brings the callers to the same states, and there the same access is next.
+// Races are learned. The search starts over with each word on which a schedule shows a new race. The last search misses
+// none: consider the shortest schedule that shows a race on another word. The accesses before it commute as above, so a
+// visited schedule brings the callers to the same states, and there the same access is next.
 //
 // A schedule is abandoned in a state that the search has been in with as few preemptions (seen).
 //
@@ -38,11 +40,11 @@ type explorer struct {
 	plan
 	v *Inventory
 
-	shared  map[uintptr]bool   // words at which callers may conflict
-	uses    map[uintptr]*uses  // the other words
-	found   []uintptr          // words on which this schedule showed a new conflict
-	visited map[uint64]int     // by state: the fewest preemptions with which the search was there
-	writes  map[uintptr]uint64 // by shared word: the past of its last writer
+	shared  map[uintptr]bool  // words at which callers race
+	uses    map[uintptr]*uses // the other words
+	found   []uintptr         // words on which this schedule showed a new race
+	visited map[uint64]int    // by state: the fewest preemptions with which the search was there
+	writes  map[uintptr]write // by shared word: its last write
 
 	choices []choice // the schedule, as far as it is decided in advance
 	at      int
@@ -69,15 +71,45 @@ type explorer struct {
 	judged           map[string]bool
 	most             int // preemptions in one schedule
 	idle             int // times that all callers waited, in this schedule
+	failure          string
 }
 
 type choice struct{ taken, of int }
 
-// uses are the accesses to one word in one schedule.
+// mostCallers is how many callers a plan may have.
+const mostCallers = 4
+
+// clock counts for each caller the steps that are known to have come before.
+type clock [mostCallers]uint32
+
+// write is the last write of a word: the past of its caller, and what that knew.
+type write struct {
+	past uint64
+	by   clock
+}
+
+// uses are the accesses to one word in one schedule: by caller, one more than the step in which it read or wrote last.
 type uses struct {
-	schedule int
-	callers  uint // bits
-	written  bool
+	schedule    int
+	read, wrote clock
+}
+
+// races notes an access, and reports whether an access of another caller conflicts with it that is not known to have
+// come before.
+func (u *uses) races(c *coroutine, writes bool) bool {
+	found := false
+	for i := range u.wrote {
+		if i != c.number && (u.wrote[i] > c.known[i] || writes && u.read[i] > c.known[i]) {
+			found = true
+		}
+	}
+	now := c.known[c.number] + 1
+	if writes {
+		u.wrote[c.number] = now
+	} else {
+		u.read[c.number] = now
+	}
+	return found
 }
 
 // coroutine is a caller.
@@ -87,6 +119,7 @@ type coroutine struct {
 	stop    func()
 	yield   func(struct{}) bool
 	past    uint64 // hash of what it has done and seen
+	known   clock  // the steps that came before, its own included
 	done    bool
 	between bool // two operations: switching to another caller is no preemption
 	waiting bool // until another caller has made a step
@@ -102,6 +135,13 @@ var abandoned = errors.New("abandoned")
 func (c *coroutine) pass() {
 	if !c.yield(struct{}{}) {
 		panic(abandoned)
+	}
+}
+
+// knows adds what a step that came before knew.
+func (c *coroutine) knows(of clock) {
+	for i, steps := range of {
+		c.known[i] = max(c.known[i], steps)
 	}
 }
 
@@ -135,7 +175,7 @@ func (e *explorer) explore() {
 // start makes the inventory in which all schedules run.
 func (e *explorer) start() {
 	e.shared, e.uses, e.judged = map[uintptr]bool{}, map[uintptr]*uses{}, map[string]bool{}
-	e.visited, e.writes = map[uint64]int{}, map[uintptr]uint64{}
+	e.visited, e.writes = map[uint64]int{}, map[uintptr]write{}
 	c := Config{Caps: []int{exploredCap}, Journalled: true, MaxReservations: exploredRows, MaxAccounts: exploredRows,
 		Pause: e.pause}
 	for i, units := range e.pools {
@@ -197,9 +237,12 @@ func (e *explorer) access(word unsafe.Pointer, writes bool) {
 		}
 	case e.shared[address]:
 		c.pass()
-		c.saw(uint64(address), e.writes[address])
+		last := e.writes[address]
+		c.saw(uint64(address), last.past)
+		c.knows(last.by)
+		c.known[c.number]++
 		if writes {
-			e.writes[address] = c.past
+			e.writes[address] = write{c.past, c.known}
 		}
 	default:
 		u := e.uses[address]
@@ -210,9 +253,7 @@ func (e *explorer) access(word unsafe.Pointer, writes bool) {
 		if u.schedule != e.schedules {
 			*u = uses{schedule: e.schedules}
 		}
-		u.callers |= 1 << c.number
-		u.written = u.written || writes
-		if u.written && u.callers&(u.callers-1) != 0 && !slices.Contains(e.found, address) {
+		if u.races(c, writes) && !slices.Contains(e.found, address) {
 			e.found = append(e.found, address)
 		}
 	}
@@ -399,7 +440,8 @@ func (e *explorer) step(c *coroutine) {
 // must is require.True without its walk of the stack, which would take a third of the time.
 func (e *explorer) must(ok bool, format string, args ...any) {
 	if !ok {
-		e.t.Fatalf(format, args...)
+		e.failure = fmt.Sprintf(format, args...)
+		e.t.Fatal(e.failure)
 	}
 }
 
