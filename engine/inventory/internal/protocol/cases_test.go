@@ -29,6 +29,7 @@ func exploreCases[C any](t *testing.T, cases map[string]C, explore func(c C, rul
 // exploreRules explores a case without each rule. The rules have the case in which they matter.
 func exploreRules[C any](t *testing.T, cases map[string]C, explore func(c C, rule string) (f found, freed int),
 	rules map[string]string) {
+	states, began := 0, time.Now()
 	for _, rule := range slices.Sorted(maps.Keys(rules)) {
 		t.Run(rule, func(t *testing.T) {
 			c, ok := cases[rules[rule]]
@@ -38,6 +39,8 @@ func exploreRules[C any](t *testing.T, cases map[string]C, explore func(c C, rul
 			f, _ := explore(c, rule)
 			f.caught(t)
 			t.Logf("%s: %s (%d states)", rules[rule], f.broken, f.states)
+			states += f.states
 		})
 	}
+	t.Logf("%d faults, %d states, %v", len(rules), states, time.Since(began).Round(time.Millisecond))
 }

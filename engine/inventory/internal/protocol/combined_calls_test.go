@@ -16,6 +16,7 @@ const (
 	walkHead
 	visitRow
 	visitState
+	skipDead
 	freezeDead
 	unlinkDead
 	awaitDoubt
@@ -24,7 +25,6 @@ const (
 	insertIndex
 	takeOver
 	casVoid
-	nameMine
 	casHead
 	pushHead
 	takePool
@@ -54,12 +54,15 @@ const (
 	waitA
 	closeRow
 	leadIndex
+	hideRow
 	reclaimHead
+	reclaimFront
+	reclaimFreezeHead
+	reclaimCASHead
 	reclaimVisit
 	reclaimState
 	reclaimFreeze
 	reclaimUnlink
-	hideRow
 	waitB
 	freeRow
 )
@@ -83,6 +86,7 @@ var callSteps = [...]struct {
 	walkHead:       {"walk: load head", walk},
 	visitRow:       {"walk: load next", visit},
 	visitState:     {"walk: load state", visitItsState},
+	skipDead:       {"unlink: load the dead row's link", skip},
 	freezeDead:     {"unlink: freeze the dead row's link", freeze},
 	unlinkDead:     {"unlink: CAS the live row's link", unlink},
 	awaitDoubt:     {"backOff", backOff},
@@ -91,7 +95,6 @@ var callSteps = [...]struct {
 	insertIndex:    {"byID.Insert: CAS slot", insert},
 	takeOver:       {"publish: load state of the other", publish},
 	casVoid:        {"publish: CAS successor of the void row", takeID},
-	nameMine:       {"publish: name the row", nameLate},
 	casHead:        {"enter: CAS head", enter},
 	pushHead:       {"push: CAS head", push},
 	takePool:       {"take", take},

@@ -35,6 +35,7 @@ func alone(c combinedCase) combinedCase {
 var (
 	reclaiming = []string{"drainer", "reclaimer"}
 	dumping    = []string{"drainer", "reclaimer", "dumper"}
+	moving     = []string{"drainer", "reclaimer", "mover"}
 )
 
 func calls(c ...call) []call     { return c }
@@ -83,6 +84,12 @@ var combinedCases = map[string]combinedCase{
 		calls(res('x', 1)), calls(sweepOf(1)), calls(conf('x', 1)))),
 	"an id after a failure, replaced": after('y', two(3, 1, reclaiming, 1,
 		calls(res('x', 1), swap('x', 1, 'y')), calls(res('y', 1)))),
+	"three rows of what is confirmed": two(3, 3, reclaiming, 2,
+		calls(res('x', 3), conf('x', 1), cut('x', 2), cut('x', 1))),
+	"the index moves while x is forgotten": alone(two(4, 2, moving, 1,
+		calls(res('x', 2), rel('x')), calls(res('x', 1)))),
+	"the index moves, a chain is left": two(3, 2, moving, 1,
+		calls(res('x', 2), cut('x', 1), rel('x')), calls(conf('x', 1))),
 	"a new x while the old one is forgotten": alone(two(4, 2, reclaiming, 2,
 		calls(res('x', 2), cut('x', 1), rel('x')), calls(res('x', 1)))),
 	"a new x while the old one is taken again": alone(two(4, 1, reclaiming, 2,
@@ -110,12 +117,16 @@ var largeCases = map[string]combinedCase{
 		calls(res('x', 2), conf('x', 1), cut('x', 1)), calls(back('x', 2))),
 	"three changes of what is confirmed": two(4, 2, reclaiming, 2,
 		calls(res('x', 2), conf('x', 1), cut('x', 1)), calls(back('x', 0)), calls(back('x', 2))),
-	"two again and a new x": two(3, 1, reclaiming, 2,
-		calls(res('x', 1), exp('x'), late('x', 1)), calls(late('x', 2)), calls(res('x', 1))),
 	"a unit for one of three": two(4, 1, reclaiming, 1,
 		calls(res('y', 1)), calls(res('x', 1)), calls(res('x', 1)), calls(exp('y'))),
 	"three changes of what is held": two(3, 3, reclaiming, 1,
 		calls(res('x', 3), cut('x', 2)), calls(cut('x', 1)), calls(swap('x', 1, 'y'))),
 	"reduce, return and a new x": two(3, 2, reclaiming, 2,
 		calls(res('x', 2), conf('x', 1), cut('x', 1)), calls(back('x', 0)), calls(res('x', 1))),
+}
+
+// hugeCases take a minute. They are explored with SEATHOLD_ROUNDS alone.
+var hugeCases = map[string]combinedCase{
+	"two again and a new x": two(3, 1, reclaiming, 2,
+		calls(res('x', 1), exp('x'), late('x', 1)), calls(late('x', 2)), calls(res('x', 1))),
 }

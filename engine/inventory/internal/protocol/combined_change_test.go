@@ -21,13 +21,12 @@ func visit(m *combined, w *world, x *process, c *call) bool {
 
 func visitItsState(_ *combined, w *world, x *process, _ *call) bool {
 	r, next := w.at(x.cur), x.next
-	if r.state.dead() && x.before.row != 0 {
-		return x.then(freezeDead)
-	}
 	x.next = ref{}
-	if r.state.dead() {
-		x.cur = next
-		return x.then(visitRow)
+	switch {
+	case r.state.dead() && x.before.row != 0:
+		return x.then(freezeDead)
+	case r.state.dead():
+		return x.then(skipDead)
 	}
 	if x.cur != x.old {
 		x.sum += r.qty
@@ -39,6 +38,12 @@ func visitItsState(_ *combined, w *world, x *process, _ *call) bool {
 		x.live = x.cur
 	}
 	x.before, x.cur = x.cur, next
+	return x.then(visitRow)
+}
+
+// skip passes over a dead row without a live one before it.
+func skip(_ *combined, w *world, x *process, _ *call) bool {
+	x.cur = w.ref(w.at(x.cur).next &^ frozen)
 	return x.then(visitRow)
 }
 
@@ -201,8 +206,9 @@ func insert(_ *combined, w *world, x *process, _ *call) bool {
 	return true
 }
 
-// publish looks at the row that has the id. A chain that ends in closed does not have it any more. If publish took that
-// for Known, its caller would look the id up, not find it, and claim another row each time until the slot is led on.
+// publish looks at the row that has the id. A chain that ends in closed does not have it any more. If publish took
+// that for Known, its caller would look the id up, not find it, and claim another row each time until the slot is led
+// on.
 func publish(m *combined, w *world, x *process, c *call) bool {
 	other, mine := w.at(x.row), w.at(x.mine)
 	switch {
@@ -210,36 +216,26 @@ func publish(m *combined, w *world, x *process, c *call) bool {
 		x.row = ref{}
 		x.slot++
 		return x.then(insertIndex)
-	case other.state.dead() && other.successor != 0 && other.successor != closed && !m.without("publish follows"):
-		x.row = w.ref(other.successor)
-		return true
 	case other.state != void: // Known
 		mine.named, mine.state = false, void
 		return x.startOver(c)
 	}
-	if !m.without("named before the CAS") {
-		mine.named = !m.without("named") && !m.without("publish names")
-	}
+	mine.named = !m.without("named") && !m.without("publish names")
 	return x.then(casVoid)
 }
 
 // takeID decides which row has the id after one that failed (I9).
-func takeID(m *combined, w *world, x *process, _ *call) bool {
+func takeID(_ *combined, w *world, x *process, _ *call) bool {
 	other, mine := w.at(x.row), w.at(x.mine)
 	if other.successor != 0 {
 		mine.named = false
+		if other.successor != closed {
+			x.row = w.ref(other.successor)
+		}
 		return x.then(takeOver)
 	}
 	other.successor = x.mine.row
 	x.row = ref{}
-	if m.without("named before the CAS") {
-		return x.then(nameMine)
-	}
-	return x.then(casHead)
-}
-
-func nameLate(_ *combined, w *world, x *process, _ *call) bool {
-	w.at(x.mine).named = true
 	return x.then(casHead)
 }
 
@@ -385,6 +381,10 @@ func finishOld(_ *combined, w *world, x *process, c *call) bool {
 		w.at(x.old).state = released
 	} else {
 		w.at(x.old).state = superseded
+	}
+	if c.kind == refund { // its row is in no ledger
+		x.seen = returned
+		return x.answers(ok)
 	}
 	return x.then(freezeOld)
 }

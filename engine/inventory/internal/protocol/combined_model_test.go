@@ -6,13 +6,13 @@ import "fmt"
 // chain of successor words, the ledger of one account, one pool, the texts, the stack with its drainer, the dump of a
 // checkpoint, a sweep that comes by number, and the reclaimer.
 //
-// Left to the other models are the counters behind a grace period, the free stack, the move of the index, and the
-// accounts. Left to the exploration of the real code are several pools, sessions, and the clock: an expiry may come at
-// any time.
+// Left to the other models are the counters behind a grace period, the ring of free rows, the move of the index, and
+// the accounts. Left to the exploration of the real code are several pools, sessions, and the clock: an expiry may come
+// at any time.
 type combined struct {
 	rows, units, cap uint8
 	programs         [][]call
-	helpers          []string // drainer, reclaimer, dumper
+	helpers          []string // drainer, reclaimer, dumper, mover
 	alone            bool     // there are rows for all, and in each state each call can end while all others stall
 	failed           uint8    // id that the last row has, which is void: its reservation failed before; 0 for none
 	rule             string   // that is left out; "" for none
@@ -53,6 +53,8 @@ func (m *combined) helper(n int, at pc) (step struct {
 		return drainerSteps[at]
 	case "dumper":
 		return dumperSteps[at]
+	case "mover":
+		return moverSteps[at]
 	}
 	return reclaimerSteps[at]
 }
@@ -64,6 +66,19 @@ func (m *combined) label(w *world, n int) string {
 	}
 	return fmt.Sprintf("caller %d, %v: %s (found %d, old %d, mine %d)", n, m.programs[n][x.at], callSteps[x.pc].name,
 		x.row.row, x.old.row, x.mine.row)
+}
+
+var moverSteps = [...]struct {
+	name string
+	do   stepFunc
+}{
+	start: {"the index has moved", moveIndex},
+}
+
+// moveIndex ends a move of the index, once.
+func moveIndex(_ *combined, w *world, _ *process, _ *call) bool {
+	w.root++
+	return w.root == 1
 }
 
 // begin returns the first state: before is how many calls each caller has made, one caller after the other, all of

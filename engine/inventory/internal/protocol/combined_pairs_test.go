@@ -23,6 +23,9 @@ var histories = map[string][]call{
 var eachCall = calls(res('x', 1), conf('x', 2), rel('x'), exp('x'), cut('x', 1), swap('x', 1, 'y'), late('x', 2),
 	back('x', 0), back('x', 3))
 
+// eachDumped are those after which a dump has something else. A release leaves what an expiry leaves.
+var eachDumped = calls(res('x', 1), conf('x', 2), exp('x'), cut('x', 1), swap('x', 1, 'y'), late('x', 2), back('x', 3))
+
 // tally counts what a test explores that generates its cases.
 type tally struct {
 	t                    *testing.T
@@ -68,8 +71,8 @@ func TestCombinedDumps(t *testing.T) {
 	skipLarge(t)
 	a := tally{t: t, began: time.Now()}
 	for history := range histories {
-		for _, first := range eachCall {
-			for _, second := range eachCall {
+		for _, first := range eachDumped {
+			for _, second := range eachDumped {
 				a.explore(history, dumping, calls(first, second))
 			}
 		}
@@ -77,13 +80,14 @@ func TestCombinedDumps(t *testing.T) {
 	a.done()
 }
 
-// TestCombinedTriples has two calls of one caller beside a call of another. It takes five minutes, so it runs only with
-// SEATHOLD_ROUNDS.
-func TestCombinedTriples(t *testing.T) {
+// TestCombinedHuge has two calls of one caller beside a call of another, and the huge cases. It takes five minutes, so
+// it runs only with SEATHOLD_ROUNDS.
+func TestCombinedHuge(t *testing.T) {
 	skipLarge(t)
 	if os.Getenv("SEATHOLD_ROUNDS") == "" {
 		t.Skip("SEATHOLD_ROUNDS is not set")
 	}
+	exploreCases(t, hugeCases, combinedCase.explore)
 	a := tally{t: t, began: time.Now()}
 	for history := range histories {
 		for _, first := range eachCall {

@@ -1,48 +1,53 @@
 package protocol
 
-// The reclaimer. It takes a batch of dead rows through all stages before it looks for more.
+// The reclaimer. It takes a batch of dead rows through all stages before it looks for more. In the real code a batch
+// may be any of the rows that may go; here it is all of them, at whatever time the scan comes.
 
 // batch is what the reclaimer keeps. Rows of one chain follow one another in it, front first.
 type batch struct {
-	rows   [mostRows]uint8
-	noted  [mostRows]uint8 // the successor word of each when it became a candidate
-	linked [mostRows]bool  // the row before it names it
-	size   uint8
-	at     uint8
-	head   [2]uint8 // of the ledger's walk
-	before uint8
-	cur    uint8
-	next   uint8 // after cur
+	rows    [mostRows]uint8 // 0: it begins anew
+	leads   [mostRows]uint8 // the successor word of each when it became a candidate
+	follows [mostRows]bool  // the row before it names it
+	size    uint8
+	at      uint8
+	root    uint8 // of the index, when grace period A began
+	ledger  bool  // a row of the batch is forgotten
+	head    [2]uint8
+	before  uint8 // of the ledger's walk
+	cur     uint8
+	next    uint8 // after cur
 }
 
 var reclaimerSteps = [...]struct {
 	name string
 	do   stepFunc
 }{
-	start:         {"reclaim: scan", scan},
-	waitA:         {"reclaim: grace A is over", afterGraceA},
-	closeRow:      {"reclaim: CAS successor to closed", closeNext},
-	leadIndex:     {"reclaim: CAS index slot", leadSlot},
-	reclaimHead:   {"reclaim: load head", reclaimLedger},
-	reclaimVisit:  {"reclaim: load next", reclaimRow},
-	reclaimState:  {"reclaim: load state", reclaimItsState},
-	reclaimFreeze: {"reclaim: freeze link", reclaimFreezeLink},
-	reclaimUnlink: {"reclaim: CAS link or head", reclaimMove},
-	hideRow:       {"reclaim: logged 0, forgotten", hide},
-	waitB:         {"reclaim: grace B is over", afterGraceB},
-	freeRow:       {"reclaim: free", freeNext},
+	start:             {"look: consider each row", scan},
+	waitA:             {"grace A is over", afterGraceA},
+	closeRow:          {"forgetChain: stillSettled, CAS successor to closed", closeChain},
+	leadIndex:         {"forgetChain: Change", leadSlot},
+	hideRow:           {"forgetChain: logged 0, forgotten", hide},
+	reclaimHead:       {"passDead: load head", reclaimLedger},
+	reclaimFront:      {"passDead: load state of the first row", reclaimFirst},
+	reclaimFreezeHead: {"passDead: freeze the first row's link", reclaimFreezeFirst},
+	reclaimCASHead:    {"passDead: CAS head", reclaimMoveHead},
+	reclaimVisit:      {"passDead: load link of a live row", reclaimNext},
+	reclaimState:      {"passDead: load state", reclaimItsState},
+	reclaimFreeze:     {"passDead: freeze link", reclaimFreezeLink},
+	reclaimUnlink:     {"passDead: CAS link", reclaimMoveLink},
+	waitB:             {"grace B is over", afterGraceB},
+	freeRow:           {"freeRow", freeNext},
 }
 
-// scan makes a batch of the dead rows that no word names but the index, and of the dead rows that follow them.
+// scan makes a batch of the dead rows that no successor word names, and of the dead rows that follow them and have
+// passed their id on. Grace period A begins.
 func scan(m *combined, w *world, x *process, _ *call) bool {
 	b := &w.batch
 	*b = batch{}
 	for n := uint8(1); n <= m.rows; n++ {
-		linked := false
-		for at := n; at != 0 && at != closed && m.ripe(w, at, linked); at = w.rows[at].successor {
-			b.rows[b.size], b.noted[b.size], b.linked[b.size] = at, w.rows[at].successor, linked
-			b.size++
-			linked = true
+		if r := &w.rows[n]; r.state.dead() && !m.isNamed(w, n) && m.isSettled(w, r) {
+			b.add(n, r.successor, false)
+			m.addFollowers(w, r.successor)
 		}
 	}
 	if b.size == 0 {
@@ -52,33 +57,48 @@ func scan(m *combined, w *world, x *process, _ *call) bool {
 		return x.then(closeRow)
 	}
 	m.beginGrace(w)
+	b.root = w.root
 	return x.then(waitA)
 }
 
-func (m *combined) ripe(w *world, n uint8, linked bool) bool {
-	r := &w.rows[n]
-	if !r.state.dead() || r.named && !linked {
-		return false
-	}
-	if m.without("named") && !linked { // to look for a word that names the row is not enough
-		for i := range w.rows {
-			if w.rows[i].state != free && w.rows[i].successor == n {
-				return false
-			}
-		}
-	}
-	return m.isDrained(w, r)
+func (b *batch) add(row, leads uint8, follows bool) {
+	b.rows[b.size], b.leads[b.size], b.follows[b.size] = row, leads, follows
+	b.size++
 }
 
-// isDrained reports whether all records about the row are written. The end of an id must be durable before it is free.
-func (m *combined) isDrained(w *world, r *row) bool {
-	if m.without("drained") {
+func (m *combined) addFollowers(w *world, n uint8) {
+	for n != 0 && n != closed {
+		r := &w.rows[n]
+		if !r.state.dead() || r.successor == 0 || !m.isSettled(w, r) {
+			return
+		}
+		w.batch.add(n, r.successor, true)
+		n = r.successor
+	}
+}
+
+func (m *combined) isNamed(w *world, n uint8) bool {
+	if !m.without("named") {
+		return w.rows[n].named
+	}
+	for i := range w.rows { // to look for a word that names the row is not enough
+		if w.rows[i].state != free && w.rows[i].successor == n {
+			return true
+		}
+	}
+	return false
+}
+
+// isSettled reports whether the last outcome of a dead row is durable. Then the drainer does not come to the row
+// again, and it may be told that the id is free.
+func (m *combined) isSettled(w *world, r *row) bool {
+	switch {
+	case m.without("drained"):
 		return true
+	case m.without("durable"):
+		return w.drained >= r.seq
 	}
-	if r.successor == 0 && !m.without("durable") {
-		return w.durable >= r.seq
-	}
-	return w.drained >= r.seq
+	return w.durable >= r.seq
 }
 
 // beginGrace begins a grace period: it is over when every call, and every visit of the dump, that runs now has ended.
@@ -97,65 +117,81 @@ func afterGraceA(_ *combined, w *world, x *process, _ *call) bool {
 	return w.waiting == 0 && x.then(closeRow)
 }
 
-// closeNext decides which row follows under the id: the one that did already when grace period A began, or none. If one
-// has followed since, or a record about the row is not drained, the row and those after it wait for another batch.
-func closeNext(m *combined, w *world, x *process, _ *call) bool {
+// closeChain looks at the rows of the next chain once more: those whose last outcome is not durable any more begin
+// anew, with those after them. If nothing follows the others, it decides that nothing will: from then on the id is
+// free.
+func closeChain(m *combined, w *world, x *process, _ *call) bool {
 	b := &w.batch
-	r := &w.rows[b.rows[b.at]]
-	came := r.successor != b.noted[b.at] && !m.without("start over")
-	if came || !m.without("drained again") && !m.isDrained(w, r) {
-		m.leaveOut(b)
-	} else {
-		if r.successor == 0 {
-			r.successor = closed
-			if r.state.ended() {
-				w.history.forget(r.id)
-			}
-		}
+	from, to := b.at, b.chainEnd()
+	if from == b.size {
+		b.at = 0
+		return x.then(reclaimHead)
+	}
+	for b.at < to && (m.without("drained again") || m.isSettled(w, &w.rows[b.rows[b.at]])) {
 		b.at++
 	}
-	if b.at < b.size {
+	b.drop(b.at, to)
+	if b.at == from {
+		b.at = to
 		return true
 	}
-	b.at = 0
-	if b.size == 0 {
-		*b = batch{}
-		return x.then(start)
+	front, last := &w.rows[b.rows[from]], b.at-1
+	b.at = from
+	if b.leads[last] != 0 {
+		return x.then(leadIndex)
+	}
+	switch {
+	case front.successor == 0:
+		front.successor = closed
+		if front.state.ended() {
+			w.history.forget(front.id)
+		}
+	case m.without("start over"):
+		b.leads[last] = front.successor
+	default: // another row has followed meanwhile
+		b.drop(from, to)
+		b.at = to
+		return true
 	}
 	return x.then(leadIndex)
 }
 
-// leaveOut takes the row at hand out of the batch, with those that follow it in its chain.
-func (m *combined) leaveOut(b *batch) {
-	end := b.at + 1
-	for end < b.size && b.linked[end] {
+// chainEnd returns the index after the chain at hand.
+func (b *batch) chainEnd() uint8 {
+	end := min(b.at+1, b.size)
+	for end < b.size && b.follows[end] {
 		end++
 	}
-	left := *b
-	b.size = b.at
-	for i := end; i < left.size; i++ {
-		b.rows[b.size], b.noted[b.size], b.linked[b.size] = left.rows[i], left.noted[i], left.linked[i]
-		b.size++
-	}
-	for i := b.size; i < left.size; i++ {
-		b.rows[i], b.noted[i], b.linked[i] = 0, 0, false
+	return end
+}
+
+// drop makes rows begin anew.
+func (b *batch) drop(from, to uint8) {
+	for i := from; i < to; i++ {
+		b.rows[i] = 0
 	}
 }
 
 // leadSlot leads the index past the rows of a chain all at once: to the row that follows the last one, which no word
-// names any more but the slot; or it makes a tombstone.
+// names any more but the slot; or it makes a tombstone. If the table has moved since grace period A began, the rows
+// begin anew, perhaps with a word that is closed already.
 func leadSlot(m *combined, w *world, x *process, _ *call) bool {
 	b := &w.batch
-	front := b.rows[b.at]
-	last := b.at
-	for last+1 < b.size && b.linked[last+1] {
+	end := b.chainEnd()
+	if w.root != b.root {
+		b.drop(b.at, end)
+		b.at = end
+		return x.then(closeRow)
+	}
+	front, last := b.rows[b.at], b.at
+	for last+1 < end && b.rows[last+1] != 0 {
 		last++
 	}
-	to := w.rows[b.rows[last]].successor
+	to := b.leads[last]
 	if m.without("past the whole chain") {
 		to = w.rows[front].successor
 	}
-	if to == closed || m.without("lead") {
+	if to == 0 || to == closed || m.without("lead") {
 		to = tombstone
 	}
 	for i := range w.index {
@@ -166,95 +202,23 @@ func leadSlot(m *combined, w *world, x *process, _ *call) bool {
 	if to != tombstone {
 		w.rows[to].named = false
 	}
-	b.at = last + 1
-	if b.at < b.size {
-		return true
-	}
-	b.at = 0
-	return x.then(reclaimHead)
+	return x.then(hideRow)
 }
 
-// ---- The ledger: the reclaimer leads the head past dead rows and unlinks the others.
-
-func reclaimLedger(_ *combined, w *world, x *process, _ *call) bool {
-	b := &w.batch
-	b.head, b.before, b.cur = w.head, 0, w.head[1]
-	return x.then(reclaimVisit)
-}
-
-func reclaimRow(_ *combined, w *world, x *process, _ *call) bool {
-	b := &w.batch
-	if b.cur == 0 {
-		b.head, b.before = [2]uint8{}, 0
-		return x.then(hideRow)
-	}
-	b.next = w.rows[b.cur].next &^ frozen
-	return x.then(reclaimState)
-}
-
-func reclaimItsState(_ *combined, w *world, x *process, _ *call) bool {
-	b := &w.batch
-	switch {
-	case !w.rows[b.cur].state.dead():
-		b.before, b.cur, b.next = b.cur, b.next, 0
-	case b.before == 0:
-		return x.then(reclaimUnlink)
-	default:
-		return x.then(reclaimFreeze)
-	}
-	return x.then(reclaimVisit)
-}
-
-func reclaimFreezeLink(m *combined, w *world, x *process, _ *call) bool {
-	if b := &w.batch; !m.without("the reclaimer freezes") {
-		w.rows[b.cur].next |= frozen
-		b.next = w.rows[b.cur].next &^ frozen
-	}
-	return x.then(reclaimUnlink)
-}
-
-// reclaimMove does not change the version of the head: the word cannot come back, since the row in it would have to
-// enter again.
-func reclaimMove(_ *combined, w *world, x *process, _ *call) bool {
-	b := &w.batch
-	if b.before == 0 {
-		if w.head != b.head {
-			return x.then(reclaimHead)
-		}
-		w.head[1] = b.next
-		b.head = w.head
-	} else {
-		before := &w.rows[b.before]
-		if before.next != b.cur {
-			return x.then(reclaimHead)
-		}
-		before.next = b.next
-	}
-	b.cur, b.next = b.next, 0
-	return x.then(reclaimVisit)
-}
-
-// hide makes visitors by number pass over the row.
+// hide makes visitors by number pass over the rows of the chain. No process reads both words.
 func hide(m *combined, w *world, x *process, _ *call) bool {
 	b := &w.batch
+	end := b.chainEnd()
 	r := &w.rows[b.rows[b.at]]
 	if !m.without("hide") {
 		r.logged, r.loggedAs = 0, free
 	}
-	r.state = forgotten
-	if b.at++; b.at < b.size {
+	r.state, b.ledger = forgotten, true
+	if b.at++; b.at < end && b.rows[b.at] != 0 {
 		return true
 	}
-	b.at = 0
-	if m.without("grace B") {
-		return x.then(freeRow)
-	}
-	m.beginGrace(w)
-	return x.then(waitB)
-}
-
-func afterGraceB(_ *combined, w *world, x *process, _ *call) bool {
-	return w.waiting == 0 && x.then(freeRow)
+	b.at = end
+	return x.then(closeRow)
 }
 
 // freeNext frees a row and its text, unless the row that follows it has the same one. Fronts of chains come
@@ -265,13 +229,25 @@ func freeNext(m *combined, w *world, x *process, _ *call) bool {
 	if m.without("front first") {
 		n = b.rows[b.size-1-b.at]
 	}
+	if n != 0 {
+		m.free(w, n)
+	}
+	if b.at++; b.at < b.size {
+		return true
+	}
+	*b = batch{}
+	return x.then(start)
+}
+
+func (m *combined) free(w *world, n uint8) {
 	r := &w.rows[n]
-	passed := r.successor != closed && r.successor != 0 && w.rows[r.successor].reference == r.reference
+	follows := r.successor != closed && r.successor != 0
+	passed := follows && w.rows[r.successor].reference == r.reference
 	switch {
 	case m.without("passed text"):
 		passed = false
 	case m.without("own text"):
-		passed = r.successor != closed && r.successor != 0
+		passed = follows
 	}
 	if r.reference != 0 && !passed {
 		w.drop(r.reference)
@@ -279,9 +255,4 @@ func freeNext(m *combined, w *world, x *process, _ *call) bool {
 	w.rows[n] = row{tenant: r.tenant + 1}
 	w.free |= 1 << n
 	m.freed++
-	if b.at++; b.at < b.size {
-		return true
-	}
-	*b = batch{}
-	return x.then(start)
 }

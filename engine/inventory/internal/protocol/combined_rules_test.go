@@ -91,8 +91,8 @@ func (k knowledge) text() uint8 {
 	return 0
 }
 
-// judge returns the judge of the model's histories. A call that found the table full, and a sweep that found nothing to
-// expire, fit anywhere.
+// judge returns the judge of the model's histories. A call that found the table full, and a sweep that found nothing
+// to expire, fit anywhere.
 func (m *combined) judge() judge[facts] {
 	return judge[facts]{
 		apply: func(f *facts, n int, e event) bool {

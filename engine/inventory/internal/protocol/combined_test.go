@@ -24,16 +24,15 @@ func TestCombinedRules(t *testing.T) {
 		// Which row has an id.
 		"closed":                "again against the reclaimer",
 		"publish passes closed": "a new x while the old one is taken again",
-		"publish follows":       "a new x while the old one is forgotten",
 		"lead":                  "a finder on the chain",
-		"past the whole chain":  "reduce, the old row is used again",
+		"past the whole chain":  "a finder on a chain of three",
 		"named":                 "a sweep beside a reduce",
 		"named is cleared":      "two again against the reclaimer",
 		"publish names":         "an id after a failure, a sweep",
 		"no shortening":         "a finder on a chain of three",
 		"repeat":                "replace, the old row is freed, its repeat comes",
 		// What is freed with a row.
-		"front first":                   "reduce, the old row is used again",
+		"front first":                   "three rows of what is confirmed",
 		"passed text":                   "reduce beside a return",
 		"own text":                      "return, then forgotten, then new",
 		"a failed change keeps no copy": "two changes of what is confirmed",
@@ -48,18 +47,4 @@ func TestCombinedRules(t *testing.T) {
 		"absolute":                   "a dump beside two reductions",
 		"each half":                  "a dump beside a replace",
 	})
-}
-
-// TestCombinedSpare shows that some precautions are not needed, in these cases at least.
-func TestCombinedSpare(t *testing.T) {
-	for _, rule := range []string{
-		"named before the CAS",  // publish may set the bit after the CAS that takes over an id, while the row is pending
-		"the reclaimer freezes", // it visits every row to which it leads a link
-	} {
-		for _, name := range []string{"an id after a failure", "an id after a failure, replaced",
-			"again against the reclaimer", "two again against the reclaimer", "replace and back"} {
-			f, _ := combinedCases[name].explore(rule)
-			f.holds(t)
-		}
-	}
 }

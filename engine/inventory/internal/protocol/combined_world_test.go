@@ -138,7 +138,7 @@ type world struct {
 	batch     batch
 	history   history
 	waiting   uint8 // processes that a grace period waits for
-	_         [1]uint8
+	root      uint8 // of the index: another one after a move
 }
 
 type outcome struct {

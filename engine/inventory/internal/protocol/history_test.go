@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// What calls answer must be what they would answer one after the other, in an order that keeps every call that was over
-// before another began (I7, I9). Forgetting an id is a call of its own: it happens in one step.
+// What calls answer must be what they would answer one after the other, in an order that keeps every call that was
+// over before another began (I7, I9). Forgetting an id is a call of its own: it happens in one step.
 
 const (
 	mostEvents  = 16 // calls, then forgettings
@@ -45,8 +45,8 @@ func (h *history) forget(id uint8) {
 	h.add(n, event{answer: ok, id: id, began: h.done})
 }
 
-// judge judges histories by a specification: the facts F, and apply, which makes the call of an event alone and reports
-// whether it answers what the event has.
+// judge judges histories by a specification: the facts F, and apply, which makes the call of an event alone and
+// reports whether it answers what the event has.
 type judge[F any] struct {
 	apply  func(f *F, n int, e event) bool
 	name   func(n int, e event) string

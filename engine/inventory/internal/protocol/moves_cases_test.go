@@ -2,8 +2,8 @@ package protocol
 
 import "testing"
 
-// again1 are row 1, which has the id k and is dead, row 2, which has another id and lives, and the rows of callers that
-// reserve k again.
+// again1 are row 1, which has the id k and is dead, row 2, which has another id and lives, and the rows of callers
+// that reserve k again.
 func again1(callers int) []movesRow {
 	rows := []movesRow{{id: 'k', dead: true}, {id: 'o'}}
 	for range callers {
@@ -51,7 +51,7 @@ func TestMoves(t *testing.T) {
 // TestMovesRules leaves each rule out.
 func TestMovesRules(t *testing.T) {
 	exploreRules(t, movesCases, moves.explore, map[string]string{
-		"freeze before copying":       "two stalled movers",
+		"freeze before copying":       "the move begins",
 		"root since before grace A":   "two stalled movers",
 		"a tombstone is never filled": "equal",
 		"the reclaimer copies":        "one call copies one stripe",

@@ -361,6 +361,10 @@ func (m *moves) reclaim(w *movesWorld, x *movesProc, _ int) bool {
 	r := &w.r
 	switch x.pc {
 	case movesScan: // it takes dead rows in their order, so that the front of a chain comes first
+		if w.root+1 < w.made { // MoveOn
+			m.help(w, x)
+			return true
+		}
 		r.row = 0
 		for i := range m.rows {
 			if row := uint8(i + 1); m.rows[i].dead && w.gone>>row&1 == 0 {
@@ -406,20 +410,16 @@ func (m *moves) reclaim(w *movesWorld, x *movesProc, _ int) bool {
 	return true
 }
 
-// makeTombstone looks for the entry and leads it to the row that follows, or makes it a tombstone. A frozen entry waits
-// for the move. So does one that is not in the root: where that was full, the entry is in a later table.
+// makeTombstone looks for the entry and leads it to the row that follows, or makes it a tombstone: Change. A frozen
+// entry waits for the move. So does one that is not in the root: where that was full, the entry is in a later table.
 func (m *moves) makeTombstone(w *movesWorld, x *movesProc) {
 	r, s := &w.r, &w.tables[x.table][x.slot]
 	switch {
-	case x.left == 0 || *s == movedSlot: // it is not in this table, so it is in the next one
-		m.help(w, x)
+	case x.left == 0 || *s == movedSlot || *s == r.row|frozen && *s != tombstone:
+		*x = movesProc{pc: movesScan} // it is in the next table, or about to be copied there
 	case *s == 0:
 		panic(broken("the reclaimer does not find an entry"))
-	case *s&^frozen == r.row && *s != tombstone:
-		if *s&frozen != 0 {
-			m.help(w, x)
-			return
-		}
+	case *s == r.row:
 		if *s = m.row(r.row).successor; *s == 0 {
 			*s = tombstone
 		}
@@ -435,11 +435,11 @@ func (m *moves) toGraceB(w *movesWorld, x *movesProc) {
 	*x = movesProc{pc: movesGraceB}
 }
 
-// help copies a stripe. Then it begins again, since the root may be another one.
-func (m *moves) help(_ *movesWorld, x *movesProc) {
-	*x = movesProc{table: x.table, pc: movesClaimStripe}
+// help copies a stripe: MoveOn. Then it begins again, since the root may be another one.
+func (m *moves) help(w *movesWorld, x *movesProc) {
+	*x = movesProc{table: w.root, pc: movesClaimStripe}
 	if m.without("the reclaimer copies") {
-		*x = movesProc{table: x.table, pc: movesAwaitRoot}
+		*x = movesProc{table: w.root, pc: movesAwaitRoot}
 	}
 }
 

@@ -16,13 +16,12 @@ const (
 	cycleWalk
 	cycleVisit
 	cycleVisitState
+	cycleSkip
 	cycleFreeze
 	cycleUnlink
 	cycleBackOff
 	cycleUnchanged
-	cyclePop
-	cyclePopLink
-	cyclePopCAS
+	cycleClaim
 	cycleInsert
 	cycleTakeOver
 	cycleEnter
@@ -42,13 +41,12 @@ var cycleSteps = [...]cycleStep{
 	cycleWalk:          {"walk: load head", cycleDoWalk},
 	cycleVisit:         {"walk: load link or state", cycleDoVisit},
 	cycleVisitState:    {"walk: load the other", cycleDoVisitState},
+	cycleSkip:          {"unlink: load link", cycleDoSkip},
 	cycleFreeze:        {"unlink: freeze", cycleDoFreeze},
 	cycleUnlink:        {"unlink: CAS", cycleDoUnlink},
 	cycleBackOff:       {"backOff", cycleDoBackOff},
 	cycleUnchanged:     {"foresee: load head", cycleDoUnchanged},
-	cyclePop:           {"Claim: load top", cycleDoPop},
-	cyclePopLink:       {"Claim: load link of the top row", cycleDoPopLink},
-	cyclePopCAS:        {"Claim: CAS top", cycleDoPopCAS},
+	cycleClaim:         {"Claim", cycleDoClaim},
 	cycleInsert:        {"byID.Insert: CAS slot", cycleDoInsert},
 	cycleTakeOver:      {"publish: CAS successor", cycleDoTakeOver},
 	cycleEnter:         {"enter: CAS head", cycleDoEnter},
@@ -178,8 +176,8 @@ func cycleDoVisit(m *recycle, w *cycleWorld, x *cycleProc, c *cycleCall) bool {
 }
 
 // visit makes the first or the second load of a row on the way: of its link and of its state. To load the state first
-// would not serve instead of the frozen bit: after a walker has loaded the link of a dead row, another one that saw the
-// row alive may lead that link past the next row.
+// would not serve instead of the frozen bit: after a walker has loaded the link of a dead row, another one that saw
+// the row alive may lead that link past the next row.
 func (m *recycle) visit(w *cycleWorld, x *cycleProc, first bool) {
 	r := w.at(x.cur)
 	if first == m.without("freeze, but load the state first") {
@@ -193,23 +191,35 @@ func cycleDoVisitState(m *recycle, w *cycleWorld, x *cycleProc, _ *cycleCall) bo
 	m.visit(w, x, false)
 	s := x.state
 	x.state = 0
-	if s.dead() && x.before.row != 0 {
-		if m.noFreeze() {
-			return x.then(cycleUnlink)
-		}
-		return x.then(cycleFreeze)
+	if s.dead() {
+		return m.pass(x)
 	}
-	if !s.dead() {
-		x.sum++
-		if s.doubtful() {
-			x.doubt = x.cur
-		}
-		if x.live.row == 0 {
-			x.live = x.cur
-		}
-		x.before = x.cur
+	x.sum++
+	if s.doubtful() {
+		x.doubt = x.cur
 	}
-	x.cur, x.next = x.next, ref{}
+	if x.live.row == 0 {
+		x.live = x.cur
+	}
+	x.before, x.cur, x.next = x.cur, x.next, ref{}
+	return x.then(cycleVisit)
+}
+
+// pass passes over a dead row.
+func (m *recycle) pass(x *cycleProc) bool {
+	switch {
+	case x.before.row == 0:
+		x.next = ref{}
+		return x.then(cycleSkip)
+	case m.noFreeze():
+		return x.then(cycleUnlink)
+	}
+	x.next = ref{}
+	return x.then(cycleFreeze)
+}
+
+func cycleDoSkip(_ *recycle, w *cycleWorld, x *cycleProc, _ *cycleCall) bool {
+	x.cur = w.ref(w.at(x.cur).next &^ frozen)
 	return x.then(cycleVisit)
 }
 
@@ -248,7 +258,7 @@ func (m *recycle) judgeWalk(w *cycleWorld, x *cycleProc, c *cycleCall) bool {
 			x.flags |= cycleOutside
 			w.inside[m.stripes[m.now]][x.parity]--
 		}
-		return x.then(cyclePop)
+		return x.then(cycleClaim)
 	case x.doubt.row != 0:
 		return x.then(cycleBackOff)
 	}
@@ -273,36 +283,20 @@ func cycleDoUnchanged(_ *recycle, w *cycleWorld, x *cycleProc, c *cycleCall) boo
 	return x.probe(0)
 }
 
-// ---- Claim: pop from the free stack, else count. The word of the top has no count: a row comes back only after a
-// grace period, so the top cannot be the same row again while a pop that has loaded it is announced.
-
-func cycleDoPop(m *recycle, w *cycleWorld, x *cycleProc, c *cycleCall) bool {
-	if w.free != 0 {
-		x.popped = ref{w.free, 0}
-		return x.then(cyclePopLink)
-	}
-	if w.used == m.rows {
+// cycleDoClaim takes the oldest free row, or else a new one.
+func cycleDoClaim(m *recycle, w *cycleWorld, x *cycleProc, c *cycleCall) bool {
+	x.mine.row = w.free[0]
+	switch {
+	case x.mine.row != 0:
+		copy(w.free[:], w.free[1:])
+		w.free[cycleRows-1] = 0
+	case w.used == m.rows:
 		return x.answers(full)
+	default:
+		w.used++
+		x.mine.row = w.used
 	}
-	w.used++
-	x.mine.row = w.used
-	return m.fill(w, x, c)
-}
-
-func cycleDoPopLink(_ *recycle, w *cycleWorld, x *cycleProc, _ *cycleCall) bool {
-	x.link = w.rows[x.popped.row].next // perhaps another's by now: then the CAS fails
-	return x.then(cyclePopCAS)
-}
-
-func cycleDoPopCAS(m *recycle, w *cycleWorld, x *cycleProc, c *cycleCall) bool {
-	if w.free != x.popped.row {
-		x.popped, x.link = ref{}, 0
-		return x.then(cyclePop)
-	}
-	breakIf(w.rows[w.free].state != free, "a row that is in use is claimed")
-	w.free = x.link &^ frozen
-	x.mine.row = x.popped.row
-	x.popped, x.link = ref{}, 0
+	breakIf(w.rows[x.mine.row].state != free, "a row that is in use is claimed")
 	return m.fill(w, x, c)
 }
 

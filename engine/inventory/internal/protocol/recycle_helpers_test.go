@@ -17,20 +17,22 @@ var cycleHelpers = map[string][]cycleStep{
 		{"ReadLogged: content", cycleDumpRow},
 	},
 	"reclaimer": {
-		{"reclaim: scan", cycleScan},
-		{"grace: unused counter of a stripe", cycleWaitUnused},
-		{"grace: change the parity", cycleTurn},
-		{"grace: other counter of a stripe", cycleWaitOther},
-		{"reclaim: CAS successor to closed", cycleClose},
-		{"reclaim: index slot", cycleLead},
-		{"reclaim: load head", cycleReclaimHead},
-		{"reclaim: load next", cycleReclaimVisit},
-		{"reclaim: load state", cycleReclaimState},
-		{"reclaim: freeze", cycleReclaimFreeze},
-		{"reclaim: CAS link or head", cycleReclaimMove},
-		{"reclaim: logged 0, forgotten", cycleHide},
-		{"free: store link", cycleFreeLink},
-		{"free: CAS top", cycleFreeCAS},
+		{"look: consider each row", cycleScan},
+		{"Passed: load unused counter of a stripe", cycleWaitUnused},
+		{"Passed: change the parity", cycleTurn},
+		{"Passed: load other counter of a stripe", cycleWaitOther},
+		{"forgetChain: CAS successor to closed", cycleClose},
+		{"forgetChain: Change", cycleLead},
+		{"forgetChain: logged 0, forgotten", cycleHide},
+		{"passDead: load head", cycleReclaimHead},
+		{"passDead: load state of the first row", cycleReclaimFirst},
+		{"passDead: freeze the first row's link", cycleReclaimFreezeFirst},
+		{"passDead: CAS head", cycleReclaimMoveHead},
+		{"passDead: load link of a live row", cycleReclaimNext},
+		{"passDead: load state", cycleReclaimState},
+		{"passDead: freeze link", cycleReclaimFreeze},
+		{"passDead: CAS link", cycleReclaimMove},
+		{"freeRow", cycleFree},
 	},
 }
 
@@ -138,14 +140,16 @@ const (
 	graceOther
 	reclaimClose
 	reclaimLead
+	reclaimHide
 	reclaimLedgerHead
-	reclaimLedgerVisit
+	reclaimLedgerFirst
+	reclaimLedgerFreezeFirst
+	reclaimLedgerMoveHead
+	reclaimLedgerNext
 	reclaimLedgerState
 	reclaimLedgerFreeze
 	reclaimLedgerMove
-	reclaimHide
-	freeLink
-	freeCAS
+	reclaimFree
 )
 
 // cycleScan finds a dead row that no successor word names.
@@ -229,64 +233,7 @@ func cycleLead(m *recycle, w *cycleWorld, x *cycleProc, _ *cycleCall) bool {
 			w.index[i] = to
 		}
 	}
-	return x.then(reclaimLedgerHead)
-}
-
-func cycleReclaimHead(_ *recycle, w *cycleWorld, x *cycleProc, _ *cycleCall) bool {
-	x.head = w.heads[w.at(x.row).account]
-	x.before, x.cur = ref{}, w.ref(x.head[1])
-	return x.then(reclaimLedgerVisit)
-}
-
-func cycleReclaimVisit(m *recycle, w *cycleWorld, x *cycleProc, _ *cycleCall) bool {
-	if x.cur.row == 0 {
-		x.head, x.before = [2]uint8{}, ref{}
-		return x.then(reclaimHide)
-	}
-	m.visit(w, x, true)
-	return x.then(reclaimLedgerState)
-}
-
-func cycleReclaimState(m *recycle, w *cycleWorld, x *cycleProc, _ *cycleCall) bool {
-	m.visit(w, x, false)
-	s := x.state
-	x.state = 0
-	switch {
-	case !s.dead():
-		x.before, x.cur, x.next = x.cur, x.next, ref{}
-	case x.before.row == 0 || m.noFreeze() || m.without("the reclaimer freezes"):
-		return x.then(reclaimLedgerMove)
-	default:
-		return x.then(reclaimLedgerFreeze)
-	}
-	return x.then(reclaimLedgerVisit)
-}
-
-func cycleReclaimFreeze(_ *recycle, w *cycleWorld, x *cycleProc, _ *cycleCall) bool {
-	r := w.at(x.cur)
-	r.next |= frozen
-	x.next = w.ref(r.next &^ frozen)
-	return x.then(reclaimLedgerMove)
-}
-
-// cycleReclaimMove leads the head past a dead row without another version.
-func cycleReclaimMove(_ *recycle, w *cycleWorld, x *cycleProc, _ *cycleCall) bool {
-	head := &w.heads[w.at(x.row).account]
-	if x.before.row == 0 {
-		if *head != x.head {
-			return x.then(reclaimLedgerHead)
-		}
-		head[1] = x.next.row
-		x.head = *head
-	} else {
-		before := w.at(x.before)
-		if before.next != x.cur.row {
-			return x.then(reclaimLedgerHead)
-		}
-		before.next = x.next.row
-	}
-	x.cur, x.next = x.next, ref{}
-	return x.then(reclaimLedgerVisit)
+	return x.then(reclaimHide)
 }
 
 func cycleHide(m *recycle, w *cycleWorld, x *cycleProc, _ *cycleCall) bool {
@@ -295,26 +242,98 @@ func cycleHide(m *recycle, w *cycleWorld, x *cycleProc, _ *cycleCall) bool {
 		r.logged, r.loggedAs = 0, 0
 	}
 	r.state = forgotten
+	return x.then(reclaimLedgerHead)
+}
+
+// ---- the ledger: passDead
+
+func cycleReclaimHead(m *recycle, w *cycleWorld, x *cycleProc, _ *cycleCall) bool {
+	x.head = w.heads[w.at(x.row).account]
+	if x.cur = w.ref(x.head[1]); x.cur.row == 0 {
+		return m.passedOver(x)
+	}
+	return x.then(reclaimLedgerFirst)
+}
+
+func cycleReclaimFirst(_ *recycle, w *cycleWorld, x *cycleProc, _ *cycleCall) bool {
+	if w.at(x.cur).state.dead() {
+		return x.then(reclaimLedgerFreezeFirst)
+	}
+	x.head = [2]uint8{}
+	return x.then(reclaimLedgerNext)
+}
+
+func cycleReclaimFreezeFirst(_ *recycle, w *cycleWorld, x *cycleProc, _ *cycleCall) bool {
+	x.freeze(w)
+	return x.then(reclaimLedgerMoveHead)
+}
+
+// freeze makes the link of the row final, and keeps it.
+func (x *cycleProc) freeze(w *cycleWorld) {
+	r := w.at(x.cur)
+	r.next |= frozen
+	x.next = w.ref(r.next &^ frozen)
+}
+
+// cycleReclaimMoveHead leads the head past a dead row without another version.
+func cycleReclaimMoveHead(_ *recycle, w *cycleWorld, x *cycleProc, _ *cycleCall) bool {
+	if head := &w.heads[w.at(x.row).account]; *head == x.head {
+		head[1] = x.next.row
+	}
+	x.next = ref{}
+	return x.then(reclaimLedgerHead)
+}
+
+func cycleReclaimNext(m *recycle, w *cycleWorld, x *cycleProc, _ *cycleCall) bool {
+	x.before, x.cur = x.cur, w.ref(w.at(x.cur).next&^frozen)
+	if x.cur.row == 0 {
+		return m.passedOver(x)
+	}
+	return x.then(reclaimLedgerState)
+}
+
+func cycleReclaimState(_ *recycle, w *cycleWorld, x *cycleProc, _ *cycleCall) bool {
+	if w.at(x.cur).state.dead() {
+		return x.then(reclaimLedgerFreeze)
+	}
+	return x.then(reclaimLedgerNext)
+}
+
+func cycleReclaimFreeze(_ *recycle, w *cycleWorld, x *cycleProc, _ *cycleCall) bool {
+	x.freeze(w)
+	return x.then(reclaimLedgerMove)
+}
+
+func cycleReclaimMove(m *recycle, w *cycleWorld, x *cycleProc, _ *cycleCall) bool {
+	before, next := w.at(x.before), x.next
+	x.next = ref{}
+	if before.next != x.cur.row {
+		return x.then(reclaimLedgerHead)
+	}
+	before.next = next.row
+	if x.cur = next; next.row == 0 {
+		return m.passedOver(x)
+	}
+	return x.then(reclaimLedgerState)
+}
+
+// passedOver ends the walk.
+func (m *recycle) passedOver(x *cycleProc) bool {
+	x.head, x.before, x.cur = [2]uint8{}, ref{}, ref{}
 	if m.without("grace B") {
-		return x.then(freeLink)
+		return x.then(reclaimFree)
 	}
-	return x.grace(freeLink)
+	return x.grace(reclaimFree)
 }
 
-// cycleFreeLink clears the row and links it to the top of the free stack.
-func cycleFreeLink(_ *recycle, w *cycleWorld, x *cycleProc, _ *cycleCall) bool {
-	r := &w.rows[x.row.row]
-	*r = cycleRow{next: w.free, tenant: r.tenant + 1}
-	x.row = w.ref(x.row.row)
-	return x.then(freeCAS)
-}
-
-func cycleFreeCAS(m *recycle, w *cycleWorld, x *cycleProc, _ *cycleCall) bool {
-	if r := w.at(x.row); w.free != r.next {
-		r.next = w.free
-		return true
+func cycleFree(m *recycle, w *cycleWorld, x *cycleProc, _ *cycleCall) bool {
+	n := x.row.row
+	w.rows[n] = cycleRow{tenant: w.rows[n].tenant + 1}
+	at := 0
+	for w.free[at] != 0 {
+		at++
 	}
-	w.free = x.row.row
+	w.free[at] = n
 	m.freed++
 	*x = cycleProc{}
 	return true

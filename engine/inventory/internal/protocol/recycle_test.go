@@ -3,9 +3,9 @@ package protocol
 import "fmt"
 
 // recycle is the model of the memory under the rows, with as little as possible on top: reserve takes one ticket under
-// an id, release gives it back, and walk walks a ledger. Calls announce themselves on stripes of counters, outcomes lie
-// on the stack by links in their rows, and free rows by links in themselves. So a grace period is what the reclaimer
-// finds by the counters. What is left out here is in the combined model.
+// an id, release gives it back, and walk walks a ledger. Calls announce themselves on stripes of counters, and
+// outcomes lie on the stack by links in their rows. So a grace period is what the reclaimer finds by the counters.
+// What is left out here is in the combined model. Claim is one step: the model of the ring shows that it may be.
 type recycle struct {
 	rows, cap uint8
 	programs  [][]cycleCall
@@ -33,6 +33,8 @@ const (
 	walk1
 )
 
+func (k cycleKind) String() string { return [...]string{"reserve", "release", "walk"}[k] }
+
 // stand leads a process to a step before the exploration begins, since all interleavings from the first step are too
 // many.
 type stand struct {
@@ -52,7 +54,7 @@ type cycleRow struct {
 	state     state
 	id        uint8
 	account   uint8
-	next      uint8 // link of the ledger, with the bit frozen; of the free stack while the row is free
+	next      uint8 // link of the ledger, with the bit frozen
 	successor uint8
 	below     [2]outlink // links of the stack for the two outcomes
 	seq       uint8
@@ -76,11 +78,11 @@ type cycleWorld struct {
 	inside  [mostStripes][2]uint8
 	rows    [cycleRows + 1]cycleRow
 	index   [cycleSlots]uint8
-	heads   [2][2]uint8 // version, row
-	top     outlink     // of the stack
-	pushes  uint8       // its count
-	free    uint8       // top of the free stack
-	used    uint8       // rows claimed by counting
+	heads   [2][2]uint8      // version, row
+	top     outlink          // of the stack
+	pushes  uint8            // its count
+	free    [cycleRows]uint8 // rows that came back, the oldest first
+	used    uint8            // rows ever claimed
 	placed  [cycleEvents]cycleRecord
 	journal uint8
 	drained uint8
@@ -88,6 +90,7 @@ type cycleWorld struct {
 	dumped  uint8
 	start   uint8 // of the dump, 0 before it begins
 	over    uint8 // 0 before it is complete
+	_       uint8
 	procs   [cycleProcs]cycleProc
 	history history
 }
@@ -104,8 +107,6 @@ type cycleProc struct {
 	before  ref
 	live    ref
 	doubt   ref
-	popped  ref // top of the free stack, as it was loaded
-	link    uint8
 	head    [2]uint8
 	sum     uint8
 	flags   cycleFlags
@@ -118,6 +119,7 @@ type cycleProc struct {
 	noted   uint8
 	waitFor uint8
 	stripe  uint8
+	_       uint8
 	began   uint16
 }
 
@@ -165,7 +167,7 @@ func (m *recycle) label(w *cycleWorld, n int) string {
 		return name + ": " + cycleHelpers[name][x.pc].name
 	}
 	c := m.programs[n][x.at]
-	return fmt.Sprintf("caller %d, %v %c: %s (found %d, mine %d)", n, [...]string{"reserve", "release", "walk"}[c.kind],
+	return fmt.Sprintf("caller %d, %v %c: %s (found %d, mine %d)", n, c.kind,
 		max(c.id, ' '), cycleSteps[x.pc].name, x.row.row, x.mine.row)
 }
 
@@ -238,19 +240,16 @@ func (m *recycle) check(w *cycleWorld) {
 	for _, head := range w.heads {
 		rows := 0
 		for at := head[1]; at != 0; at = w.rows[at].next &^ frozen {
-			if reached |= 1 << at; w.rows[at].state == free {
-				break // its link is the free stack's
-			}
+			reached |= 1 << at
 			rows++
 			breakIf(rows > cycleRows, "a ledger runs in a circle")
 		}
 	}
-	rows := 0
-	for at := w.free; at != 0; at = w.rows[at].next {
-		breakIf(isFree>>at&1 != 0 || rows > cycleRows, "the free stack runs in a circle")
-		breakIf(w.rows[at].state != free, "a row that is in use is on the free stack")
-		isFree |= 1 << at
-		rows++
+	for _, at := range w.free {
+		if at != 0 {
+			breakIf(isFree>>at&1 != 0, "a row is free twice")
+			isFree |= 1 << at
+		}
 	}
 	breakIf(reached&isFree&^1 != 0, "a free row can still be reached")
 }
@@ -266,8 +265,10 @@ func (m *recycle) end(w *cycleWorld) {
 		breakIf(w.inside[stripe] != [2]uint8{}, "a counter of calls is not zero when all have returned")
 	}
 	rows := uint8(0)
-	for at := w.free; at != 0; at = w.rows[at].next {
-		rows++
+	for _, at := range w.free {
+		if at != 0 {
+			rows++
+		}
 	}
 	for i := range w.rows {
 		breakIf(w.rows[i].state.dead(), "row %d has not come back", i)

@@ -5,12 +5,14 @@ package protocol
 
 type smallAccountCall struct {
 	at        string
-	slot      uint8 // of the index
-	account   uint8
+	slot      uint8     // of the index
+	own       uint8     // the account of the row to make
+	account   uint8     // that the call stands on
 	tenant    uint8     // of that account when the call found it
 	head      smallHead // as it was loaded
 	mine      uint8     // an account row that the call has claimed
-	waited    [2]bool   // the grace period of each reclaimer waits for this call
+	waited    bool      // the grace period waits for this call
+	foreseen  bool      // the ledger was found within the cap
 	published bool
 	held      uint8 // set of rows of its account that were held when the call began
 }
@@ -38,7 +40,7 @@ func (s *smallAccounts) touch(c *smallAccountCall) *smallAccount {
 func (c *smallAccountCall) again() { c.at, c.slot = "find", 0 }
 
 // call makes a step of a call.
-func (s *smallAccounts) call(process int, cs smallAccountCase, r smallAccountRules) {
+func (s *smallAccounts) call(process int, cs smallAccountCase, without string) {
 	c, program := &s.calls[process], cs.calls[process]
 	row := uint8(process + 2)
 	if c.at == "begin" {
@@ -51,11 +53,11 @@ func (s *smallAccounts) call(process int, cs smallAccountCase, r smallAccountRul
 	}
 	switch c.at {
 	case "find row", "look at row", "its account", "name", "fill next", "push load", "push", "release":
-		s.callByRow(c, row, program, r)
+		s.callByRow(c, row, program)
 	case "find", "compare", "claim", "insert", "compare inserted", "lose":
-		s.callEnsures(c, row, program, cs.limit, r)
+		s.callEnsures(c, row, program, cs.limit, without)
 	case "keep load":
-		if c.head = s.touch(c).head; c.head.mark == smallShut {
+		if c.head = s.touch(c).head; c.head.closed() {
 			c.again()
 		} else {
 			c.at = "keep"
@@ -65,25 +67,25 @@ func (s *smallAccounts) call(process int, cs smallAccountCase, r smallAccountRul
 		if a := s.touch(c); a.head == c.head {
 			a.head.mark = smallKept
 			c.at = "register"
-			if r.without == "kept before the entry is made" {
+			if without == "kept before the entry is made" {
 				c.end()
 			}
 		}
 	case "register":
 		s.touch(c).register = true
-		if r.without == "kept before the entry is made" {
+		if without == "kept before the entry is made" {
 			c.at = "keep load"
 		} else {
 			c.end()
 		}
 	case "list": // a closed ledger counts as an empty one: it was empty when it was closed, during this call
-		if a := s.touch(c); a.head.mark == smallShut {
+		if a := s.touch(c); a.head.closed() {
 			s.listed(c, 0)
 		} else {
 			s.listed(c, c.account)
 		}
 	case "load head", "refuse", "publish", "name the account", "enter":
-		s.callEnters(c, row, program, cs, r)
+		s.callEnters(c, row, program, cs, without)
 	case "follow": // decides who has the id after the expired row
 		if old := &s.rows[program.row()]; old.successor == 0 {
 			old.successor, c.at = row, "settle"
@@ -132,14 +134,16 @@ func (s *smallAccounts) listed(c *smallAccountCall, account uint8) {
 
 // callEnsures makes a step of EnsureAccount.
 func (s *smallAccounts) callEnsures(c *smallAccountCall, row uint8, program smallAccountProgram, limit uint8,
-	r smallAccountRules) {
+	without string) {
+	if int(c.slot) == len(s.index) {
+		s.wrong = "the index is too small for the case"
+		return
+	}
 	switch c.at {
 	case "find":
 		switch slot := s.index[c.slot]; slot {
 		case 0:
-			if c.at = "claim"; program.kind == "list" {
-				s.listed(c, 0)
-			}
+			s.absent(c, program)
 		case smallTombstone:
 			c.slot++
 		default:
@@ -150,9 +154,9 @@ func (s *smallAccounts) callEnsures(c *smallAccountCall, row uint8, program smal
 		switch {
 		case a.name != program.name:
 			c.slot, c.at = c.slot+1, "find"
-		case a.head.mark != smallShut:
-			s.found(c, program, r)
-		case r.without == "closed accounts are passed over":
+		case !a.head.closed():
+			s.found(c, row, program, without)
+		case without == "closed accounts are passed over":
 			s.wrong = "a call waits for the reclaimer"
 		default:
 			c.slot, c.at = c.slot+1, "find"
@@ -171,7 +175,7 @@ func (s *smallAccounts) callEnsures(c *smallAccountCall, row uint8, program smal
 			s.index[c.slot] = c.mine
 			s.stand(c, c.mine, "")
 			c.mine = 0
-			s.found(c, program, r)
+			s.found(c, row, program, without)
 		case smallTombstone:
 			c.slot++
 		default:
@@ -182,34 +186,60 @@ func (s *smallAccounts) callEnsures(c *smallAccountCall, row uint8, program smal
 		switch {
 		case a.name != program.name:
 			c.slot, c.at = c.slot+1, "insert"
-		case a.head.mark != smallShut:
+		case !a.head.closed():
 			c.at = "lose"
-		case r.without == "insertions pass over closed accounts":
+		case without == "insertions pass over closed accounts":
 			s.wrong = "a call waits for the reclaimer"
 		default:
 			c.slot, c.at = c.slot+1, "insert"
 		}
-	case "lose": // the row stays as it is: an open account that no look-up finds
-		if r.without == "a loser's row waits for a grace period" {
-			s.accounts[c.mine].head.mark = smallFree
-			s.accounts[c.mine].tenant++
-			s.freed |= 1 << c.mine
-		}
+	case "lose": // the row stays as it is: an open account that no look-up finds, which the reclaimer will close
 		c.mine = 0
-		s.found(c, program, r)
+		s.found(c, row, program, without)
+	}
+}
+
+// absent leads a call that has not found its account to its next step. A look-up before the account is needed does not
+// make it.
+func (s *smallAccounts) absent(c *smallAccountCall, program smallAccountProgram) {
+	switch c.slot = 0; {
+	case program.kind == "list":
+		s.listed(c, 0)
+	case program.kind == "draw", c.foreseen:
+		c.at = "claim"
+	default: // an account that is not there has nothing
+		c.foresee(program, smallHead{})
+	}
+}
+
+// foresee notes that the ledger with this head is within the cap. An account that was not found at first is made now.
+func (c *smallAccountCall) foresee(program smallAccountProgram, head smallHead) {
+	c.foreseen, c.head = true, head
+	if c.at = "publish"; c.own == 0 || program.kind == "again" {
+		c.again()
 	}
 }
 
 // found leads a call that has found its account, or has made it, to its next step.
-func (s *smallAccounts) found(c *smallAccountCall, program smallAccountProgram, r smallAccountRules) {
-	c.at, c.slot = "load head", 0
-	switch program.kind {
-	case "list":
+func (s *smallAccounts) found(c *smallAccountCall, row uint8, program smallAccountProgram, without string) {
+	c.slot = 0
+	switch {
+	case program.kind == "list":
 		c.at = "list"
-	case "draw":
-		c.at = "keep load"
-		if r.without == "the bit kept" || r.without == "kept before the entry is made" {
+	case program.kind == "draw":
+		if c.at = "keep load"; without == "the bit kept" || without == "kept before the entry is made" {
 			c.at = "register"
+		}
+	case c.published && s.rows[row].account != c.account && without != "the pending row names the new account":
+		c.at = "name the account"
+	case c.published:
+		c.at = "load head"
+	case c.foreseen:
+		c.own, c.at = c.account, "publish"
+	default:
+		c.at = "load head"
+		if c.own == 0 && program.kind == "reserve" {
+			c.own = c.account
 		}
 	}
 }
@@ -238,21 +268,19 @@ func (s *smallAccounts) fail(c *smallAccountCall, row uint8) {
 
 // callEnters makes a step of foresee, publish or enter.
 func (s *smallAccounts) callEnters(c *smallAccountCall, row uint8, program smallAccountProgram, cs smallAccountCase,
-	r smallAccountRules) {
+	without string) {
 	switch c.at {
 	case "load head": // and the walk
-		c.head = s.touch(c).head
+		head := s.touch(c).head
 		switch {
-		case c.head.mark == smallShut && r.without != "a closed head is not entered":
+		case head.closed() && without != "a closed head is not entered":
 			c.again()
 		case s.live(c.account) >= cs.cap:
-			c.at = "refuse"
-		case !c.published:
-			c.at = "publish"
-		case s.rows[row].account != c.account && r.without != "the pending row names the new account":
-			c.at = "name the account"
+			c.head, c.at = head, "refuse"
+		case c.published:
+			c.head, c.at = head, "enter"
 		default:
-			c.at = "enter"
+			c.foresee(program, head)
 		}
 	case "refuse":
 		if s.touch(c).head != c.head {
@@ -261,11 +289,11 @@ func (s *smallAccounts) callEnters(c *smallAccountCall, row uint8, program small
 		}
 		s.fail(c, row)
 	case "publish":
-		s.rows[row] = smallHold{state: "pending", name: program.name, account: c.account}
-		c.published, c.at = true, "enter"
+		s.stand(c, c.own, "enter")
+		s.rows[row] = smallHold{state: "pending", name: program.name, account: c.own}
+		c.published = true
 	case "name the account":
-		s.rows[row].account, c.at = c.account, "enter"
-		s.accountR.tried = 0
+		s.rows[row].account, c.at = c.account, "load head"
 	case "enter":
 		a := s.touch(c)
 		if a.head != c.head {
@@ -273,11 +301,10 @@ func (s *smallAccounts) callEnters(c *smallAccountCall, row uint8, program small
 			return
 		}
 		mark := a.head.mark
-		if r.without == "an insertion leaves kept as it is" {
+		if without == "an insertion leaves kept as it is" {
 			mark = smallOpen
 		}
-		s.rows[row].next, s.rows[row].entered = a.head.row, true
-		a.head = smallHead{a.head.version + 1, row, mark}
+		s.enter(c, row, mark)
 		c.at = "settle"
 		if program.kind == "again" {
 			c.at = "follow"
@@ -285,12 +312,19 @@ func (s *smallAccounts) callEnters(c *smallAccountCall, row uint8, program small
 	}
 }
 
+// enter puts the row at the head of the ledger.
+func (s *smallAccounts) enter(c *smallAccountCall, row, mark uint8) {
+	a := s.touch(c)
+	s.rows[row].next, s.rows[row].entered = a.head.row, true
+	a.head = smallHead{a.head.version + 1, row, mark}
+}
+
 // row returns the row that the call is about.
 func (p smallAccountProgram) row() uint8 { return max(p.old, 1) }
 
 // callByRow makes a step of a call that comes by a row: it reads, confirms again, extends or releases.
-func (s *smallAccounts) callByRow(c *smallAccountCall, row uint8, program smallAccountProgram, r smallAccountRules) {
-	old := &s.rows[program.row()]
+func (s *smallAccounts) callByRow(c *smallAccountCall, row uint8, program smallAccountProgram) {
+	old, waited := &s.rows[program.row()], c.waited
 	switch c.at {
 	case "find row":
 		c.at = "look at row"
@@ -320,30 +354,22 @@ func (s *smallAccounts) callByRow(c *smallAccountCall, row uint8, program smallA
 		if s.touch(c).name != old.name {
 			s.wrong = "the name of another account is read"
 		}
-		switch {
-		case program.kind == "read":
-			c.end()
-		case r.again == "name":
-			c.again()
-		default:
-			c.at = "load head"
+		if c.end(); program.kind == "again" { // the account may be closed
+			*c = smallAccountCall{at: "find", waited: waited}
 		}
 	case "fill next":
 		s.rows[row] = smallHold{state: "pending", name: old.name, account: c.account}
 		c.published, c.at = true, "push load"
-	case "push load": // the head is open: the account was not empty when this call saw the old row held
-		c.head, c.at = s.touch(c).head, "push"
-		if c.head.mark == smallShut {
+	case "push load": // it is not closed: in each pass since this call began, the old row is in the ledger or names it
+		if c.head, c.at = s.touch(c).head, "push"; c.head.closed() {
 			s.wrong = "a change meets a closed head"
 		}
 	case "push":
-		a := s.touch(c)
-		if a.head != c.head {
+		if a := s.touch(c); a.head != c.head {
 			c.at = "push load"
 			return
 		}
-		s.rows[row].next, s.rows[row].entered = a.head.row, true
-		a.head.version, a.head.row = a.head.version+1, row
+		s.enter(c, row, c.head.mark)
 		c.at = "decide"
 	}
 }

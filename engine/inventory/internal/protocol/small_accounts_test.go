@@ -3,10 +3,11 @@ package protocol
 import "testing"
 
 // An account is used again when it has no row in its ledger, no row names it, and nothing outside of its ledger keeps
-// it. The reclaimer sees its head empty, looks at all rows for one that names it, and waits for a grace period. Then it
-// closes the head if that is still the same word, makes the entry in the index a tombstone, waits for another grace
-// period and frees the account. Look-ups and insertions pass over closed accounts, so no call waits for the reclaimer.
-// A call that has found the account before meets the closed head, and looks the name up again.
+// it. The reclaimer goes over all rows and all accounts, pass by pass, with a grace period after each. In each pass an
+// account goes one stage further: its head is closed by compare-and-swap, if no row names it; its entry in the index
+// becomes a tombstone; it is free, if no row names it then. Look-ups and insertions pass over closed accounts, so no
+// call waits for the reclaimer. A call that has found the account before meets the closed head, and looks the name up
+// again.
 //
 // The recycling of rows is explored elsewhere, so a walk of a ledger is one step here, and each call has a row of its
 // own. All names have the same hash.
@@ -26,11 +27,14 @@ type smallHead struct {
 }
 
 const (
-	smallOpen = uint8(iota)
-	smallKept // the account has something outside its ledger
-	smallShut // closed
-	smallFree // on the free stack
+	smallOpen    = uint8(iota)
+	smallKept    // the account has something outside its ledger
+	smallShut    // closed, in the first pass
+	smallRemoved // in the second: the index does not lead to it
+	smallFree    // in the third
 )
+
+func (h smallHead) closed() bool { return h.mark >= smallShut }
 
 type smallAccount struct {
 	head     smallHead
@@ -50,17 +54,16 @@ type smallHold struct {
 
 // smallAccounts is the state of all.
 type smallAccounts struct {
-	accounts [smallAccountRows + 1]smallAccount
-	used     uint8 // account rows handed out that were never used before
-	freed    uint8 // set of account rows on the free stack
-	index    [5]uint8
-	rows     [smallHoldRows + 1]smallHold
-	indexed  bool // the index of ids leads to row 1
-	calls    [3]smallAccountCall
-	accountR smallAccountReclaimer
-	rowR     smallRowReclaimer
-	came     bool // an account row came back, and another name has it
-	wrong    string
+	accounts  [smallAccountRows + 1]smallAccount
+	used      uint8 // account rows handed out that were never used before
+	freed     uint8 // set of account rows that are free again
+	index     [8]uint8
+	rows      [smallHoldRows + 1]smallHold
+	indexed   bool // the index of ids leads to row 1
+	calls     [3]smallAccountCall
+	reclaimer smallAccountReclaimer
+	came      bool // an account row came back, and another name has it
+	wrong     string
 }
 
 // smallAccountCase is what the calls do, and what is there before.
@@ -71,6 +74,7 @@ type smallAccountCase struct {
 	none   bool   // account 1 is not there yet
 	cap    int
 	limit  uint8 // of account rows
+	leaves uint8 // passes in which the reclaimer may leave dead rows
 	reused bool  // an account row comes back to another name
 }
 
@@ -82,18 +86,11 @@ type smallAccountProgram struct {
 	old  uint8 // the row that it changes, ends or reads; 1 if it is 0
 }
 
-// smallAccountRules are the rules that a variant leaves out or changes.
-type smallAccountRules struct {
-	without string
-	order   string // of the reclaimer's stages
-	counts  bool   // the scan counts forgotten rows until they are free
-	again   string // "name": a confirmation of an expired row looks its account up by name at first
-}
-
-func smallAccountModel(c smallAccountCase, r smallAccountRules) smallModel[smallAccounts] {
+// smallAccountModel is the case, without a rule or with all of them.
+func smallAccountModel(c smallAccountCase, without string) smallModel[smallAccounts] {
 	m := smallModel[smallAccounts]{}
 	s := &m.start
-	s.accountR.at, s.rowR.at = "look", "look"
+	s.reclaimer.at = "begin"
 	if !c.none {
 		s.used, s.accounts[1].name, s.index[0] = 1, 'a', 1
 	}
@@ -108,17 +105,15 @@ func smallAccountModel(c smallAccountCase, r smallAccountRules) smallModel[small
 		s.calls[i].at = "begin"
 		m.processes = append(m.processes, p.kind+" "+string(p.name))
 	}
-	m.processes = append(m.processes, "accounts", "rows")
+	m.processes = append(m.processes, "reclaimer")
 	n := len(c.calls)
 	m.step = func(s smallAccounts, process int, to func(smallAccounts)) {
 		switch process {
 		case n:
-			s.reclaimAccounts(r, to)
-		case n + 1:
-			s.reclaimRows(to)
+			s.reclaim(c, without, to)
 		default:
 			if s.calls[process].at != "done" {
-				s.call(process, c, r)
+				s.call(process, c, without)
 				to(s)
 			}
 		}
@@ -133,11 +128,8 @@ func smallAccountModel(c smallAccountCase, r smallAccountRules) smallModel[small
 		return s.checkEnd(n)
 	}
 	m.at = func(s smallAccounts, process int) string {
-		switch process {
-		case n:
-			return s.accountR.at
-		case n + 1:
-			return s.rowR.at
+		if process == n {
+			return s.reclaimer.at
 		}
 		return s.calls[process].at
 	}
@@ -153,7 +145,7 @@ func (s *smallAccounts) find(name byte) (n int, found uint8) {
 		if row == 0 || row == smallTombstone {
 			continue
 		}
-		if a := &s.accounts[row]; a.name == name && a.head.mark < smallShut {
+		if a := &s.accounts[row]; a.name == name && !a.head.closed() {
 			n, found = n+1, row
 		}
 	}
@@ -195,7 +187,7 @@ func (s *smallAccounts) check(c smallAccountCase) string {
 		if r.state == "held" {
 			held[r.name]++
 		}
-		if r.names() && r.state != "pending" && r.state != "void" && s.accounts[r.account].name != r.name {
+		if r.names() && s.accounts[r.account].name != r.name {
 			return "a reservation's account is another's"
 		}
 		if !r.entered || r.state != "pending" && r.state != "held" {
@@ -217,7 +209,7 @@ func (s *smallAccounts) checkEnd(calls int) string {
 			return "a call is stuck"
 		}
 	}
-	if s.accountR.at != "look" || s.rowR.at != "look" {
+	if s.reclaimer.at != "begin" {
 		return "the reclaimer is stuck"
 	}
 	for row := uint8(1); row <= s.used; row++ {
@@ -225,15 +217,15 @@ func (s *smallAccounts) checkEnd(calls int) string {
 		for _, r := range s.rows {
 			named = named || r.names() && r.account == row
 		}
-		if !named && a.head.row == 0 && (a.head.mark == smallOpen || a.head.mark == smallShut) {
+		if !named && a.head.row == 0 && a.head.mark != smallKept && a.head.mark != smallFree {
 			return "an empty account never comes back"
 		}
 	}
 	return ""
 }
 
-// names reports whether the row is a reservation's, so that its account may be read through it.
-func (r *smallHold) names() bool { return r.state != "" && r.state != "forgotten" && r.state != "free" }
+// names reports whether the account may be read through the row. No process reads whose a pending row is.
+func (r *smallHold) names() bool { return r.state != "" && r.state != "pending" && r.state != "free" }
 
 var (
 	smallReserveA = smallAccountProgram{kind: "reserve", name: 'a'}
@@ -245,14 +237,16 @@ var smallAccountCases = []smallAccountCase{
 		calls: []smallAccountProgram{{kind: "reserve", name: 'a', ends: true}, smallReserveA, smallReserveB}},
 	{name: "two reserves make an account", cap: 1, limit: 2, none: true, reused: true,
 		calls: []smallAccountProgram{{kind: "reserve", name: 'a', ends: true}, smallReserveA, smallReserveB}},
-	{name: "an expired reservation is confirmed again", cap: 1, limit: 2, row: "expired", reused: true,
+	{name: "an expired reservation is confirmed again", cap: 1, limit: 2, row: "expired", leaves: 1, reused: true,
 		calls: []smallAccountProgram{{kind: "again", name: 'a', ends: true}, smallReserveB}},
-	{name: "the same beside a reserve of the name", cap: 1, limit: 2, row: "expired",
+	{name: "the same beside a reserve of the name", cap: 1, limit: 2, row: "expired", leaves: 1,
 		calls: []smallAccountProgram{{kind: "again", name: 'a'}, {kind: "reserve", name: 'a', ends: true}}},
-	{name: "the account of a remembered reservation is read", cap: 1, limit: 2, row: "released", reused: true,
+	{name: "the account of a remembered reservation is read", cap: 1, limit: 2, row: "released", leaves: 1, reused: true,
 		calls: []smallAccountProgram{{kind: "read", name: 'a'}, smallReserveA, smallReserveB}},
-	{name: "a draw entry", cap: 1, limit: 2, reused: true,
-		calls: []smallAccountProgram{{kind: "draw", name: 'a'}, {kind: "reserve", name: 'a', ends: true}, smallReserveB}},
+	{name: "a reserve fails while its account is closed", cap: 1, limit: 2, leaves: 2,
+		calls: []smallAccountProgram{smallReserveA, smallReserveA}},
+	{name: "a draw entry", cap: 1, limit: 2,
+		calls: []smallAccountProgram{{kind: "draw", name: 'a'}, {kind: "reserve", name: 'a', ends: true}}},
 	{name: "a list", cap: 1, limit: 2, reused: true,
 		calls: []smallAccountProgram{{kind: "list", name: 'a'}, {kind: "reserve", name: 'a', ends: true}, smallReserveB}},
 	{name: "a reserve makes an account", cap: 1, limit: 1, none: true,
@@ -263,17 +257,30 @@ var smallAccountCases = []smallAccountCase{
 		calls: []smallAccountProgram{{kind: "reserve", name: 'a', ends: true}, {kind: "extend", name: 'a', old: 2}}},
 }
 
-func smallAccountCaseOf(name string) smallAccountCase {
-	for _, c := range smallAccountCases {
-		if c.name == name {
-			return c
-		}
-	}
-	panic("no case: " + name)
-}
-
 func TestSmallAccounts(t *testing.T) {
+	var cases, faults []smallCase[smallAccounts]
+	named := map[string]smallAccountCase{}
 	for _, c := range smallAccountCases {
-		smallAccountModel(c, smallAccountRules{order: "scan first"}).explore().holds(t, c.name, c.reused)
+		named[c.name] = c
+		cases = append(cases, smallCase[smallAccounts]{c.name, smallAccountModel(c, "")})
 	}
+	for _, fault := range [][2]string{
+		{"a grace period after the closing", "a reserve makes an account"},
+		{"a grace period after the removal", "two reserves of one name, one of another"},
+		{"a closed account is removed from the index", "two reserves of one name, one of another"},
+		{"an account that a row names is not freed", "a reserve fails while its account is closed"},
+		{"closing by compare-and-swap", "two reserves of one name, one of another"},
+		{"closed accounts are passed over", "two reserves of one name, one of another"},
+		{"insertions pass over closed accounts", "two reserves of one name, one of another"},
+		{"a closed head is not entered", "two reserves of one name, one of another"},
+		{"the pending row names the new account", "two reserves of one name, one of another"},
+		{"free accounts are closed", "a reserve makes an account"},
+		{"the bit kept", "a draw entry"},
+		{"kept before the entry is made", "a draw entry"},
+		{"kept accounts stay", "a draw entry"},
+		{"an insertion leaves kept as it is", "a draw entry"},
+	} {
+		faults = append(faults, smallCase[smallAccounts]{fault[0], smallAccountModel(named[fault[1]], fault[0])})
+	}
+	exploreSmall(t, cases, faults)
 }

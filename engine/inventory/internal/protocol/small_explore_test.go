@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// The small models explore one table or one question each, beside the models of rows. Positions of processes are words,
-// so that a trace can be read.
+// The small models explore one table or one question each, beside the models of rows. Positions of processes are
+// words, so that a trace can be read.
 
 // smallModel is a protocol as a set of processes that share a state S.
 type smallModel[S comparable] struct {
@@ -216,23 +216,35 @@ func smallComponents(edges [][]smallEdge, in func(int32) bool) (sets [][]int32) 
 	return sets
 }
 
-// holds fails the test if something is wrong, or if what the case is about never happened.
-func (f smallFound) holds(t *testing.T, name string, hasReached bool) {
-	t.Helper()
-	if f.wrong != "" {
-		t.Fatalf("%s: %s (%d states)\n%s", name, f.wrong, f.states, f.trace)
-	}
-	if hasReached && f.reached == 0 {
-		t.Fatalf("%s: what the case is about never happens (%d states)", name, f.states)
-	}
-	t.Logf("%s: holds (%d states, %.1f s)", name, f.states, f.took.Seconds())
+// smallCase is a model with a name.
+type smallCase[S comparable] struct {
+	name  string
+	model smallModel[S]
 }
 
-// caught fails the test if nothing is wrong with the protocol without one of its rules.
-func (f smallFound) caught(t *testing.T, rule string) {
+// exploreSmall explores cases of a protocol, and then faults: the protocol without one of its rules.
+func exploreSmall[S comparable](t *testing.T, cases, faults []smallCase[S]) {
 	t.Helper()
-	if f.wrong == "" || f.wrong == smallTooLarge {
-		t.Fatalf("%s: NOT CAUGHT %s(%d states)", rule, f.wrong, f.states)
+	began, states := time.Now(), 0
+	for _, c := range cases {
+		f := c.model.explore()
+		states += f.states
+		switch {
+		case f.wrong != "":
+			t.Fatalf("%s: %s (%d states)\n%s", c.name, f.wrong, f.states, f.trace)
+		case f.reached == 0 && c.model.reached != nil:
+			t.Fatalf("%s: what the case is about never happens (%d states)", c.name, f.states)
+		}
+		t.Logf("%s: holds (%d states, %v)", c.name, f.states, f.took.Round(time.Millisecond))
 	}
-	t.Logf("%s: %s (%d states)\n%s", rule, f.wrong, f.states, f.trace)
+	for _, c := range faults {
+		f := c.model.explore()
+		states += f.states
+		if f.wrong == "" || f.wrong == smallTooLarge {
+			t.Fatalf("without %s: not caught in %d states", c.name, f.states)
+		}
+		t.Logf("without %s: %s (%d states)", c.name, f.wrong, f.states)
+	}
+	t.Logf("%d cases, %d faults, %d states, %v", len(cases), len(faults), states,
+		time.Since(began).Round(time.Millisecond))
 }

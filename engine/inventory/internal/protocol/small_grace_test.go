@@ -2,10 +2,10 @@ package protocol
 
 import "testing"
 
-// A grace period is over when each counter of each stripe has been seen at zero since it began. A call announces itself
-// by adding one to a counter of its stripe, and the parity of the epoch chooses which. The reclaimer polls: it waits
-// for the unused counter of every stripe, changes the parity, and waits for the other counters. Stripes are seen at
-// zero one after the other, at different times.
+// A grace period is over when each counter of each stripe has been seen at zero since it began. A call announces
+// itself by adding one to a counter of its stripe, and the parity of the epoch chooses which. The reclaimer polls: it
+// waits for the unused counter of every stripe, changes the parity, and waits for the other counters. Stripes are seen
+// at zero one after the other, at different times.
 
 type smallGrace struct {
 	parity  uint8
@@ -138,12 +138,13 @@ func smallGraceReclaims(s smallGrace, without string, to func(smallGrace)) {
 }
 
 func TestSmallGracePeriod(t *testing.T) {
-	smallGraceModel("").explore().holds(t, "three calls on two stripes", true)
+	var faults []smallCase[smallGrace]
 	for _, rule := range []string{
 		"announcing before the first load", "waiting for the unused counter", "waiting for the other counter",
 		"looking at every stripe", "changing the parity", "withdrawing from the counter that was added to",
 		"keeping the address of the counter",
 	} {
-		smallGraceModel(rule).explore().caught(t, "without "+rule)
+		faults = append(faults, smallCase[smallGrace]{rule, smallGraceModel(rule)})
 	}
+	exploreSmall(t, []smallCase[smallGrace]{{"three calls on two stripes", smallGraceModel("")}}, faults)
 }

@@ -1,18 +1,22 @@
 package protocol
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
-// On a standby one goroutine applies records and makes the reclaimer's steps between two of them. Readers are
-// announced. They walk ledgers and unlink dead rows behind live ones by compare-and-swap, but they write no head and no
-// state. So the goroutine may store heads and states plainly. The model has the ledger of one account.
+// On a standby one goroutine applies records and makes the reclaimer's steps between two of them. It is not announced.
+// Readers are. They walk ledgers and unlink dead rows behind live ones, but they write no head and no state. So the
+// goroutine may store states plainly. The model has the ledger of one account. Records take an id or end it.
 
 const smallStandbyRows = 3
 
 type smallStandby struct {
-	head      uint8 // without its version: a plain store increases it, and no reader writes the word
+	head      uint8 // without its version: no reader writes the word
 	rows      [smallStandbyRows + 1]smallStandbyRow
 	applier   smallApplier
 	reclaimer smallStandbyReclaimer
+	walk      smallStandbyWalk
 	readers   [2]smallStandbyReader
 	ended     uint8 // ends whose units were given back
 	came      bool  // a row came back and was taken again
@@ -35,16 +39,19 @@ type smallApplier struct {
 	record uint8
 	row    uint8 // of the record
 	tenant uint8
-	cursor uint8
+	head   uint8
 }
 
 type smallStandbyReclaimer struct {
-	at     string
-	batch  uint8 // set of rows
-	waits  [2]bool
-	head   uint8
-	before uint8
-	cursor uint8
+	at    string
+	batch uint8 // set of rows
+	waits [2]bool
+}
+
+// smallStandbyWalk is unlinkDead: of the applier, or of the reclaimer. at is "" between two of them.
+type smallStandbyWalk struct {
+	at                   string
+	before, cursor, next uint8
 }
 
 type smallStandbyReader struct {
@@ -52,7 +59,6 @@ type smallStandbyReader struct {
 	left           uint8
 	cursor, before smallStandbyRef
 	after          smallStandbyRef
-	head           uint8
 }
 
 // smallStandbyRef is a row with the tenant that it had when it was found.
@@ -81,16 +87,14 @@ func smallStandbyModel(rule string, readers int, records smallRecords) smallMode
 		m.start.readers[i] = smallStandbyReader{at: "begin", left: 1}
 	}
 	m.step = func(s smallStandby, process int, to func(smallStandby)) {
-		middle := s.applier.at == "load end" || s.applier.at == "store end"
-		other := rule == "another goroutine unlinks during an insertion"
 		switch process {
 		case 0:
-			if other || s.reclaimer.rests() {
+			if s.reclaimer.rests() {
 				s.apply(records, to)
 			}
 		case 1:
-			if middle && rule == "the reclaimer's steps come in the middle of a record" || other && !middle ||
-				s.applier.at == "between" {
+			middle := s.applier.at == "load end" || s.applier.at == "store end"
+			if s.applier.at == "between" || middle && rule == "the reclaimer's steps come between two records" {
 				s.reclaim(rule, to)
 			}
 		default:
@@ -104,7 +108,7 @@ func smallStandbyModel(rule string, readers int, records smallRecords) smallMode
 		return s.check(over, readers, records)
 	}
 	m.at = func(s smallStandby, process int) string {
-		return [...]string{s.applier.at, s.reclaimer.at, s.readers[0].at, s.readers[1].at}[process]
+		return [...]string{s.applier.at, s.reclaimer.at, s.readers[0].at, s.readers[1].at}[process] + " " + s.walk.at
 	}
 	m.reached = func(s smallStandby) bool { return s.came }
 	return m
@@ -195,20 +199,18 @@ func (s smallStandby) apply(records smallRecords, to func(smallStandby)) {
 		}
 		r.state = "dead"
 		a.next()
-	case "load head": // unlinkDead
-		a.cursor, a.at = s.head, "look"
-	case "look":
-		if a.cursor != 0 && s.rows[a.cursor].state == "dead" {
-			a.cursor = s.rows[a.cursor].next
-		} else {
-			a.at = "store head"
+	case "unlink dead":
+		if s.unlinkDead() {
+			a.at = "load head"
 		}
-	case "store head":
-		s.head, a.at = a.cursor, "link"
-	case "link": // to the head as it is now
-		r.next, a.at = s.head, "enter"
-	case "enter":
-		s.head, a.at = a.row, "hold"
+	case "load head":
+		a.head, a.at = s.head, "store link"
+	case "store link":
+		r.next, a.at = a.head, "CAS head"
+	case "CAS head":
+		if a.at = "load head"; s.head == a.head {
+			s.head, a.at = a.row, "hold"
+		}
 	case "hold":
 		r.state = "held"
 		s.came = s.came || r.tenant > 0
@@ -225,7 +227,7 @@ func (s *smallStandby) claim(id byte) {
 	for row := uint8(1); row <= smallStandbyRows; row++ {
 		if r := &s.rows[row]; r.state == "free" {
 			*r = smallStandbyRow{state: "pending", id: id, tenant: r.tenant}
-			s.applier.row, s.applier.at = row, "load head"
+			s.applier.row, s.applier.at = row, "unlink dead"
 			return
 		}
 	}
@@ -238,7 +240,7 @@ func (x *smallStandbyReclaimer) rests() bool {
 
 func (s *smallStandby) beginGrace(rule string) {
 	for i, r := range s.readers {
-		s.reclaimer.waits[i] = r.at != "begin" && r.at != "done" && r.at != "" && rule != "readers are not announced"
+		s.reclaimer.waits[i] = r.at != "begin" && r.at != "done" && r.at != "" && rule != "readers are announced"
 	}
 }
 
@@ -264,31 +266,7 @@ func (s smallStandby) reclaim(rule string, to func(smallStandby)) {
 		if x.at == "grace B" {
 			x.at = "free"
 		} else {
-			x.at = "load head"
-		}
-	case "load head":
-		x.head, x.before, x.cursor, x.at = s.head, 0, s.head, "look at row"
-	case "look at row":
-		switch {
-		case x.cursor == 0:
 			x.at = "forget"
-		case s.rows[x.cursor].state != "dead":
-			x.before, x.cursor = x.cursor, s.rows[x.cursor].next
-		case x.before == 0:
-			x.at = "lead head"
-		default:
-			x.at = "freeze"
-		}
-	case "lead head":
-		if x.at = "load head"; s.head == x.head {
-			s.head = s.rows[x.cursor].next
-		}
-	case "freeze":
-		s.rows[x.cursor].frozen, x.at = true, "unlink"
-	case "unlink":
-		before := &s.rows[x.before]
-		if x.at = "load head"; before.next == x.cursor && !before.frozen {
-			before.next = s.rows[x.cursor].next
 		}
 	case "forget":
 		for row := range s.rows {
@@ -296,8 +274,12 @@ func (s smallStandby) reclaim(rule string, to func(smallStandby)) {
 				s.rows[row].state = "forgotten"
 			}
 		}
-		x.at, x.head, x.before = "grace B", 0, 0
-		s.beginGrace(rule)
+		x.at = "unlink dead"
+	case "unlink dead":
+		if s.unlinkDead() {
+			x.at = "grace B"
+			s.beginGrace(rule)
+		}
 	case "free":
 		for row := range s.rows {
 			if x.batch&(1<<row) != 0 {
@@ -309,12 +291,58 @@ func (s smallStandby) reclaim(rule string, to func(smallStandby)) {
 	to(s)
 }
 
+func (r *smallStandbyRow) dead() bool { return r.state == "dead" || r.state == "forgotten" }
+
+// unlinkDead makes a step of unlinkDead, and reports whether it was the last one.
+func (s *smallStandby) unlinkDead() (over bool) {
+	w := &s.walk
+	r := &s.rows[w.cursor]
+	switch w.at {
+	case "":
+		w.cursor, w.at = s.head, "load first state"
+		over = s.head == 0
+	case "load first state":
+		if w.at = "load link"; r.dead() {
+			w.at = "freeze first"
+		}
+	case "freeze first":
+		r.frozen, w.next, w.at = true, r.next, "lead head"
+	case "lead head":
+		if s.head == w.cursor {
+			s.head = w.next
+		}
+		*w = smallStandbyWalk{}
+	case "load link":
+		w.before, w.cursor, w.at = w.cursor, r.next, "load state"
+		over = w.cursor == 0
+	case "load state":
+		if w.at = "load link"; r.dead() {
+			w.at = "freeze"
+		}
+	case "freeze":
+		r.frozen, w.next, w.at = true, r.next, "CAS link"
+	case "CAS link":
+		before := &s.rows[w.before]
+		if before.next != w.cursor || before.frozen {
+			*w = smallStandbyWalk{}
+			return false
+		}
+		before.next = w.next
+		w.cursor, w.next, w.at = w.next, 0, "load state"
+		over = w.cursor == 0
+	}
+	if over {
+		*w = smallStandbyWalk{}
+	}
+	return over
+}
+
 // read makes a step of a reader, which walks the ledger.
 func (s smallStandby) read(reader int, rule string, to func(smallStandby)) {
 	r := &s.readers[reader]
 	switch r.at {
 	case "begin":
-		r.head, r.cursor, r.at = s.head, s.ref(s.head), "load next"
+		r.cursor, r.at = s.ref(s.head), "load next"
 	case "load next":
 		if r.cursor.row == 0 {
 			s.endRead(reader)
@@ -333,12 +361,9 @@ func (s smallStandby) read(reader int, rule string, to func(smallStandby)) {
 			before.next = r.after.row
 		}
 		r.cursor, r.at = r.after, "load next"
-	case "lead head": // no reader of the protocol does
-		if s.head == r.head {
-			s.head = r.after.row
-		}
-		r.head, r.cursor, r.at = r.after.row, r.after, "load next"
-	case "expire": // likewise
+	case "skip": // a dead row without a live one before it
+		r.cursor, r.at = s.ref(s.touch(r.cursor).next), "load next"
+	case "expire": // no reader does
 		row := s.touch(r.cursor)
 		if row.state == "held" {
 			row.state = "dead"
@@ -353,22 +378,20 @@ func (s smallStandby) read(reader int, rule string, to func(smallStandby)) {
 
 func (s *smallStandby) lookAtState(r *smallStandbyReader, rule string) {
 	r.at = "load next"
-	switch state := s.touch(r.cursor).state; {
-	case state == "pending" || state == "held":
-		if rule == "a reader expires what is due" && state == "held" {
+	switch row := s.touch(r.cursor); {
+	case row.state == "pending" || row.state == "held":
+		if rule == "readers write no state" && row.state == "held" {
 			r.at = "expire"
 			return
 		}
 		r.before, r.cursor = r.cursor, r.after
 	case r.before.row != 0:
 		r.at = "freeze"
-		if rule == "links are not frozen" {
+		if rule == "links are frozen" {
 			r.at = "unlink"
 		}
-	case rule == "readers lead heads, too":
-		r.at = "lead head"
 	default:
-		r.cursor = r.after
+		r.at = "skip"
 	}
 }
 
@@ -382,21 +405,15 @@ func (s *smallStandby) endRead(reader int) {
 }
 
 func TestSmallStandby(t *testing.T) {
+	var cases, faults []smallCase[smallStandby]
 	one, other := smallRecords{"-a", "-a", "-b", "+d", "-c", "+e"}, smallRecords{"-a", "-c", "+d", "-b", "+e"}
 	for _, records := range []smallRecords{one, other} {
-		smallStandbyModel("", 2, records).explore().holds(t, "two readers, plain stores of heads and states", true)
-		smallStandbyModel("readers lead heads, too", 2, records).explore().holds(t, "readers lead heads, too", true)
+		cases = append(cases, smallCase[smallStandby]{fmt.Sprint("two readers beside records ", records),
+			smallStandbyModel("", 2, records)})
 	}
-	for _, c := range []struct {
-		fault   string
-		records smallRecords
-	}{
-		{"another goroutine unlinks during an insertion", other},
-		{"the reclaimer's steps come in the middle of a record", one},
-		{"readers are not announced", one},
-		{"links are not frozen", one},
-		{"a reader expires what is due", one},
-	} {
-		smallStandbyModel(c.fault, 2, c.records).explore().caught(t, c.fault)
+	for _, rule := range []string{"the reclaimer's steps come between two records", "readers are announced",
+		"links are frozen", "readers write no state"} {
+		faults = append(faults, smallCase[smallStandby]{rule, smallStandbyModel(rule, 2, one)})
 	}
+	exploreSmall(t, cases, faults)
 }
