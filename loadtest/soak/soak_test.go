@@ -50,7 +50,9 @@ func TestSoakOfTheCore(t *testing.T) {
 		require.NotContains(t, foot, ", 0 "+e.String())
 	}
 	for _, a := range []answer{repeated, wasExpired, overLimit, overCap, soldOut} {
-		require.Contains(t, foot, " "+a.String())
+		if a != soldOut || !detecting { // so few holds sell nothing out
+			require.Contains(t, foot, " "+a.String())
+		}
 	}
 }
 
