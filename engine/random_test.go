@@ -208,7 +208,7 @@ func drawDefinition(t *rapid.T) spec.Definition {
 		p := spec.DefinedPhase{ID: fmt.Sprintf("f%d", i), Programme: d.Programmes[programme].ID, OpensAt: opens,
 			ClosesAt: opens.Add(time.Duration(small(2, 16, "lasts")) * 10 * time.Minute)}
 		if d.Programmes[programme].AccountCap >= 2 && small(0, 2, "pack") == 0 {
-			p.PackSessions = 2
+			p.PackSessions, p.PackEqual = 2, small(0, 1, "equal") == 1
 		}
 		if small(0, 3, "only") == 0 {
 			p.Only = []string{d.Sessions[programme].ID}

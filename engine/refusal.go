@@ -10,11 +10,11 @@ type Refusal = rules.Refusal
 // each.
 type Code = rules.Code
 
-// Rule is what a code means, and Fact one fact of its refusals.
-type (
-	Rule = rules.Rule
-	Fact = rules.Fact
-)
+// Rule is what a code means: its row in the table of refusals.
+type Rule = rules.Rule
+
+// Fact is one fact of a refusal, by its name in the HTTP contract.
+type Fact = rules.Fact
 
 // Rules returns a copy of the table of refusals: the rule of every code that a Refusal of the engine can have.
 func Rules() []Rule { return rules.Rules() }

@@ -91,8 +91,8 @@ func (r *Reservation) fill(sale *catalog.Sale) {
 	r.Repeated = false
 }
 
-// keptText returns a text of a snapshot, which is gone after the call, for good. A caller that makes several calls about
-// a reservation has the text already, so that nothing is allocated.
+// keptText returns a text of a snapshot, which is gone after the call, for good. A caller that makes several calls
+// about a reservation has the text already, so that nothing is allocated.
 func keptText(had, text string) string {
 	if had == text {
 		return had

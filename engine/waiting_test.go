@@ -130,7 +130,8 @@ func TestWaitsOfABatchAddUp(t *testing.T) {
 		var stalled sync.WaitGroup
 		stalled.Go(func() {
 			var r Reservation
-			q := Request{Account: "gateway", Lines: []Line{{Session: "SWIM", Category: "A", Quantity: 4}, {Session: "JUDO", Category: "A", Quantity: 1}}}
+			q := Request{Account: "gateway", Lines: []Line{
+				{Session: "SWIM", Category: "A", Quantity: 4}, {Session: "JUDO", Category: "A", Quantity: 1}}}
 			require.NoError(t, e.Reserve(t.Context(), &q, &r))
 		})
 		synctest.Wait()

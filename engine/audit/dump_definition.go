@@ -40,6 +40,7 @@ type dumpedPhase struct {
 	Phase        string `json:"phase"`
 	Programme    string `json:"programme"`
 	PackSessions int    `json:"pack_sessions,omitempty"`
+	PackEqual    bool   `json:"pack_equal_quantities,omitempty"`
 	OpensAt      string `json:"opens_at"`
 	ClosesAt     string `json:"closes_at"`
 	Draw         string `json:"draw,omitempty"` // whose winners have slots
@@ -94,7 +95,7 @@ func content(d *record.Definition) *dumpedContent {
 
 func phaseContent(sale *catalog.Sale, p *catalog.Phase) dumpedPhase {
 	to := dumpedPhase{Phase: p.ID, Programme: sale.Programmes[p.Programme].ID, PackSessions: p.PackSessions,
-		OpensAt: stamp(p.OpensAt), ClosesAt: stamp(p.ClosesAt)}
+		PackEqual: p.PackEqual, OpensAt: stamp(p.OpensAt), ClosesAt: stamp(p.ClosesAt)}
 	if p.Access == catalog.Slots {
 		to.Draw, to.Slots, to.Places = sale.Draws[p.Draw].ID, p.SlotCount(), p.Slots.Places
 	}

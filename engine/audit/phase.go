@@ -10,7 +10,7 @@ import (
 )
 
 // checkPhase checks that a reservation was taken while its phase was open, of sessions that the phase sells, and with
-// as many sessions as a pack must have.
+// as many sessions as a pack must have, and as many tickets for each if they must be equal.
 func (a *auditor) checkPhase(r *record.Record) {
 	if a.rules.names {
 		return // the phase may have been another one then
@@ -22,10 +22,10 @@ func (a *auditor) checkPhase(r *record.Record) {
 		a.problem("phase: reservation %s in phase %s was taken at %s; the phase is open from %s to %s", id, p.ID,
 			stamp(taken), stamp(p.OpensAt), stamp(p.ClosesAt))
 	}
-	sessions := map[int]bool{}
+	sessions := map[int]int{}
 	for _, l := range r.Request.Lines {
 		session := sale.Pools[l.Pool].Session
-		if sessions[session] = true; !p.Sells(session) {
+		if sessions[session] += int(l.Quantity); !p.Sells(session) {
 			a.problem("phase: reservation %s takes session %s, which phase %s does not sell", id, sale.Sessions[session].ID,
 				p.ID)
 		}
@@ -33,5 +33,8 @@ func (a *auditor) checkPhase(r *record.Record) {
 	if p.Kind == catalog.Pack && len(sessions) != p.PackSessions {
 		a.problem("phase: reservation %s in phase %s is of %d sessions; a pack has %d", id, p.ID, len(sessions),
 			p.PackSessions)
+	}
+	if p.PackEqual && !equal(sessions) {
+		a.problem("phase: reservation %s in phase %s does not have equally many tickets for each session", id, p.ID)
 	}
 }

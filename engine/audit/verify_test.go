@@ -146,6 +146,11 @@ func TestVerifyFindsBrokenInvariants(t *testing.T) {
 			s.sale.Phases[s.phase].Kind, s.sale.Phases[s.phase].PackSessions = catalog.Pack, 3
 			s.take(1, "ann", 1)
 		},
+		"does not have equally many tickets for each session": func(s *story) {
+			s.sale.Phases[s.phase].PackEqual = true
+			pack := s.pack(2, 2, 1)
+			s.place(&pack)
+		},
 	} {
 		s := newStory(t)
 		write(s)

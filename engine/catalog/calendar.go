@@ -117,8 +117,8 @@ func (l *loader) readPhases() {
 }
 
 func (l *loader) readPhase(e entry) {
-	keys := e.at.object("title", "programme", "kind", "pack_sessions?", "opens_at", "closes_at", "access", "draw?",
-		"slots?", "only?")
+	keys := e.at.object("title", "programme", "kind", "pack_sessions?", "pack_equal_quantities?", "opens_at",
+		"closes_at", "access", "draw?", "slots?", "only?")
 	p := Phase{
 		ID:        e.key,
 		Title:     keys["title"].text(),
@@ -135,7 +135,7 @@ func (l *loader) readPhase(e entry) {
 	case p.ClosesAt.Sub(p.OpensAt) > maxPhase:
 		keys["closes_at"].faultf("must be at most %d days after opens_at", maxPhase/(24*time.Hour))
 	}
-	l.readKind(keys["kind"], keys["pack_sessions"], &p)
+	l.readKind(keys["kind"], keys["pack_sessions"], keys["pack_equal_quantities"], &p)
 	l.readSells(keys["only"], e.at, &p)
 	before := l.count()
 	access := keys["access"].oneOf("open", "slots")
@@ -153,16 +153,17 @@ func (l *loader) readPhase(e entry) {
 }
 
 // readKind reads the shape of a phase's reservations.
-func (l *loader) readKind(kind, sessions field, p *Phase) {
+func (l *loader) readKind(kind, sessions, equal field, p *Phase) {
 	word := kind.oneOf("single", "pack")
 	if word == "" {
 		return
 	}
 	needs(sessions, word == "pack", "kind: pack")
 	if word == "single" {
+		needs(equal, false, "kind: pack")
 		return
 	}
-	p.Kind = Pack
+	p.Kind, p.PackEqual = Pack, equal.truth()
 	most := maxPackSessions
 	if p.Programme >= 0 {
 		if limit := l.sale.Programmes[p.Programme].AccountCap; limit > 0 {

@@ -193,6 +193,7 @@ func TestParisCalendar(t *testing.T) {
 	}
 	require.Len(t, sale.Phases, 5)
 	require.Equal(t, 3, phase(t, sale, "packs").PackSessions)
+	require.True(t, phase(t, sale, "packs").PackEqual)
 
 	football, _ := sale.SessionByID("FBL01") // Parc des Princes
 	require.False(t, phase(t, sale, "outside-paris").Sells(football))

@@ -100,7 +100,7 @@ type Kind uint8
 // The kinds of phases.
 const (
 	Single Kind = iota // any lines within the limits
-	Pack               // exactly PackSessions different sessions, all or nothing
+	Pack               // exactly PackSessions different sessions, all or nothing; see PackEqual
 )
 
 // Access determines which accounts may buy in a phase.
@@ -118,7 +118,8 @@ type Phase struct {
 	Title        string
 	Programme    int // index into Sale.Programmes
 	Kind         Kind
-	PackSessions int // with Pack: how many different sessions a reservation takes
+	PackSessions int  // with Pack: how many different sessions a reservation takes
+	PackEqual    bool // with Pack: a reservation takes equally many tickets for each of its sessions
 	OpensAt      time.Time
 	ClosesAt     time.Time // the first instant at which the phase is closed
 	Access       Access

@@ -21,7 +21,8 @@ import (
 //	groups       count | id string…
 //	draws        count | (id string, registration opens, closes, time to publish, phase, chain hash string,
 //	             public key string, genesis, period, round, stand-in 1 byte)…
-//	phases       count | (id string, programme, kind 1 byte, sessions of a pack, opens, closes, access 1 byte,
+//	phases       count | (id string, programme, kind 1 byte: 0 single, 1 pack, 2 pack with equally many tickets for each
+//	             session, sessions of a pack, opens, closes, access 1 byte,
 //	             [draw, length, step, places, priority days, group], what it sells: a bit a session)…
 //
 // Programmes, sessions, phases and draws are named by their positions; group 0 means no group and groups count from 1.
@@ -144,7 +145,11 @@ func appendDraw(run []byte, d *catalog.Draw) []byte {
 }
 
 func appendPhase(run []byte, p *catalog.Phase, sessions int) []byte {
-	run = append(appendCount(appendText(run, p.ID), p.Programme), byte(p.Kind))
+	kind := byte(p.Kind)
+	if p.PackEqual {
+		kind = equalPack
+	}
+	run = append(appendCount(appendText(run, p.ID), p.Programme), kind)
 	run = appendTime(appendTime(appendCount(run, p.PackSessions), p.OpensAt), p.ClosesAt)
 	run = append(run, byte(p.Access))
 	if p.Access == catalog.Slots {
@@ -163,6 +168,9 @@ func appendPhase(run []byte, p *catalog.Phase, sessions int) []byte {
 	}
 	return run
 }
+
+// equalPack is the kind of a phase whose packs have equally many tickets for each session.
+const equalPack = 2
 
 func appendCount(run []byte, n int) []byte { return binary.AppendUvarint(run, uint64(n)) }
 
@@ -272,9 +280,11 @@ func (f *fields) drawRules() catalog.Draw {
 }
 
 func (f *fields) phaseRules() catalog.Phase {
-	p := catalog.Phase{ID: string(f.text(maxName)), Programme: f.int(maxParts), Kind: catalog.Kind(f.choice(1)),
-		PackSessions: f.int(maxParts), OpensAt: f.instant(), ClosesAt: f.instant(), Access: catalog.Access(f.choice(1)),
-		Draw: -1, Slots: catalog.SlotRule{Group: -1}}
+	p := catalog.Phase{ID: string(f.text(maxName)), Programme: f.int(maxParts)}
+	kind := f.choice(equalPack)
+	p.Kind, p.PackEqual = catalog.Kind(min(kind, byte(catalog.Pack))), kind == equalPack
+	p.PackSessions, p.OpensAt, p.ClosesAt = f.int(maxParts), f.instant(), f.instant()
+	p.Access, p.Draw, p.Slots = catalog.Access(f.choice(1)), -1, catalog.SlotRule{Group: -1}
 	if p.Access == catalog.Slots {
 		p.Draw = f.int(maxParts)
 		p.Slots = catalog.SlotRule{Length: f.duration(), Step: f.duration(), Places: f.int(maxUnits),

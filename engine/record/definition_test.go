@@ -160,6 +160,7 @@ func TestDigest(t *testing.T) {
 		func(s *catalog.Sale) { s.Pools[0].Category = "F" },
 		func(s *catalog.Sale) { s.Phases[0].ClosesAt = s.Phases[0].ClosesAt.Add(time.Minute) },
 		func(s *catalog.Sale) { s.Phases[1].PackSessions = 2 },
+		func(s *catalog.Sale) { s.Phases[1].PackEqual = true },
 		func(s *catalog.Sale) { s.Phases[1].Slots.Step = time.Minute },
 		func(s *catalog.Sale) { s.Phases[1].Slots.Group = -1 },
 		func(s *catalog.Sale) { s.Draws[0].Beacon.Round++ },
@@ -187,6 +188,20 @@ func TestDefinitionKeepsReturnedTickets(t *testing.T) {
 	var r Record
 	require.NoError(t, r.Decode(b))
 	require.Equal(t, s.Programmes, r.Definition.Rules.Programmes)
+}
+
+// A definition keeps which phases sell packs with equally many tickets for each session.
+func TestDefinitionKeepsEqualPacks(t *testing.T) {
+	for _, equal := range []bool{false, true} {
+		s := goldenSale(t)
+		s.Phases[1].PackEqual = equal
+		d := DefinitionOf(s)
+		b, _, err := journal.Next(d.Append(nil, goldenAt))
+		require.NoError(t, err)
+		var r Record
+		require.NoError(t, r.Decode(b))
+		require.Equal(t, s.Phases, r.Definition.Rules.Phases)
+	}
 }
 
 // A definition whose digest is not that of its content is no record.

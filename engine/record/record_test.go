@@ -58,6 +58,9 @@ func golden(t testing.TB) []named {
 	withholds := goldenSale(t)
 	withholds.Programmes[1].WithholdReturned = true
 	withheld := DefinitionOf(withholds)
+	equals := goldenSale(t)
+	equals.Phases[1].PackEqual = true
+	equal := DefinitionOf(equals)
 	entry := Draw{Index: 1, Account: "ann"}
 	grouped := Draw{Index: 0, Group: 1, Account: "bob"}
 	ranked := Draw{Index: 1, Group: 2, Account: "cat", Rank: 3_834_000, Slot: 639}
@@ -79,6 +82,7 @@ func golden(t testing.TB) []named {
 		{"definition-empty", empty.Append(nil, goldenAt)},
 		{"definition-row", d.AppendRow(nil, row)},
 		{"definition-withheld", withheld.Append(nil, goldenAt)},
+		{"definition-equal-packs", equal.Append(nil, goldenAt)},
 		{"clock", AppendClock(nil, goldenAt, goldenSeq)},
 		{"taken", AppendTaken(nil, &s)},
 		{"taken-long", AppendTaken(nil, &long)},

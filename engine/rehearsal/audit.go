@@ -162,7 +162,7 @@ func (l *ledgerAudit) count(account string, r *engine.Reservation) {
 		l.found.problem("I3: reservation %s of %s in the ledger of %s is %s at the end of the sale", r.ID, r.Account,
 			account, r.State)
 	}
-	tickets, sessions := 0, 0
+	tickets, sessions, equal := 0, 0, true
 	for _, line := range r.Lines {
 		session, ok := l.sale.SessionByID(line.Session)
 		pool, found := l.sale.PoolOf(session, line.Category)
@@ -175,6 +175,7 @@ func (l *ledgerAudit) count(account string, r *engine.Reservation) {
 		l.programmes[l.sale.Sessions[session].Programme] += line.Quantity
 		l.sessions[session] += line.Quantity
 		tickets += line.Quantity
+		equal = equal && line.Quantity == r.Lines[0].Quantity
 		sessions++
 	}
 	phase, ok := l.sale.PhaseByID(r.Phase)
@@ -182,8 +183,12 @@ func (l *ledgerAudit) count(account string, r *engine.Reservation) {
 		l.found.problem("I4: reservation %s of phase %q has %d tickets, its lines have %d", r.ID, r.Phase, r.Tickets, tickets)
 		return
 	}
-	if p := &l.sale.Phases[phase]; p.Kind == catalog.Pack && sessions != p.PackSessions {
+	p := &l.sale.Phases[phase]
+	if p.Kind == catalog.Pack && sessions != p.PackSessions {
 		l.found.problem("I4: reservation %s is a pack of %d sessions, not of %d", r.ID, sessions, p.PackSessions)
+	}
+	if p.PackEqual && !equal {
+		l.found.problem("I4: reservation %s is a pack with different numbers of tickets for its sessions", r.ID)
 	}
 }
 

@@ -89,6 +89,12 @@ func TestLedgerAuditFindsDamage(t *testing.T) { // I2, I3, I4
 		{func(a *engine.Account) { a.Reservations[0].Account = "b" }, "I3"},
 		{func(a *engine.Account) { a.Reservations[0].Tickets = 5 }, "I4"},
 		{func(a *engine.Account) { a.Reservations[0].Phase = "packs" }, "a pack of 1 sessions, not of 3"},
+		{func(a *engine.Account) { // one of three sessions has fewer tickets
+			r := &a.Reservations[0]
+			r.Phase, r.Tickets = "packs", 11
+			r.Lines = []engine.Line{{Session: sessions[0], Category: "A", Quantity: 4},
+				{Session: sessions[1], Category: "A", Quantity: 4}, {Session: sessions[2], Category: "A", Quantity: 3}}
+		}, "different numbers of tickets"},
 	} {
 		l := ledgerAudit{sale: sale, sold: make([]int64, len(sale.Pools))}
 		a := ledger()

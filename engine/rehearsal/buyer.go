@@ -173,8 +173,22 @@ func (b *buyer) choose(pool uint32, quantity int) {
 	b.lane.tally.wanted[pool] += int64(quantity)
 }
 
+// level makes all lines as long as the shortest: the packs of the phase have equally many tickets for each session.
+func (b *buyer) level() {
+	least := b.lines[0].quantity
+	for _, l := range b.lines {
+		least = min(least, l.quantity)
+	}
+	for i := range b.lines {
+		b.lines[i].quantity = least
+	}
+}
+
 // newRequest makes a request of the wish, with an id of its own.
 func (b *buyer) newRequest() {
+	if b.stage.phase.PackEqual {
+		b.level()
+	}
 	b.attempt++
 	b.id = b.newID()
 	b.next = reserve

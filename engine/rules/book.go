@@ -17,7 +17,8 @@ import (
 )
 
 // Book is a sale definition in the form in which requests are judged by it. It is immutable and may be shared by any
-// number of goroutines. Nothing that it does allocates, except the texts of refusals, which are made when they are read.
+// number of goroutines. Nothing that it does allocates, except for the texts of refusals, which are made when they are
+// read.
 type Book struct {
 	Sale *catalog.Sale
 

@@ -42,6 +42,10 @@ func (b *Book) Judge(q *Request, lines Resolved, f Facts, into *Refusal) (phase 
 		return 0, into.set(Refusal{Code: PackShape, Phase: p.ID, Limit: p.PackSessions, Requested: lines.sessions,
 			offer: b.offerOf(q, lines, f.Now)})
 	}
+	if p.PackEqual && !lines.even() {
+		return 0, into.set(Refusal{Code: PackShape, Phase: p.ID, Limit: p.PackSessions, Requested: lines.sessions,
+			offer: b.offerOf(q, lines, f.Now)})
+	}
 	return phase, nil
 }
 
@@ -50,7 +54,7 @@ func (b *Book) Judge(q *Request, lines Resolved, f Facts, into *Refusal) (phase 
 func (b *Book) JudgeAgain(account string, phase int, named bool, has []inventory.Line, f Facts, into *Refusal) (
 	int, error) {
 	q := Request{Account: account, Phase: b.Sale.Phases[phase].ID}
-	lines := Resolved{sale: b.Sale, Pools: has, sessions: b.shapeOf(has).sessions, listed: -1}
+	lines := Resolved{sale: b.Sale, Pools: has, sessions: shapeOf(b.Sale, has).sessions, listed: -1}
 	found, err := b.Judge(&q, lines, f, into)
 	if err != nil && !named {
 		q.Phase = ""
@@ -65,7 +69,7 @@ func (b *Book) JudgeAgain(account string, phase int, named bool, has []inventory
 // choosePhase returns the phase of a request: the one that it names, or else the only open one that matches.
 //
 // Among the open phases it prefers those of the sessions' programme, then those that sell all the sessions, then those
-// whose kind matches the number of sessions. A preference that no phase meets is dropped, so that the refusal that
+// whose shape the sessions and quantities have. A preference that no phase meets is dropped, so that the refusal that
 // follows names what is missing. If several phases remain, the request must name one. If none is open, the refusal
 // names the next one to open.
 func (b *Book) choosePhase(q *Request, lines Resolved, now int64, into *Refusal) (int, error) {
@@ -94,7 +98,7 @@ func (b *Book) choosePhase(q *Request, lines Resolved, now int64, into *Refusal)
 			continue
 		}
 		choices[2].add(i)
-		if p.Kind == catalog.Single || lines.sessions == p.PackSessions {
+		if p.Kind == catalog.Single || lines.sessions == p.PackSessions && (!p.PackEqual || lines.even()) {
 			choices[3].add(i)
 		}
 	}

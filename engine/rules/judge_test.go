@@ -11,8 +11,8 @@ import (
 	"github.com/seathold/seathold/engine/rules"
 )
 
-// Of several rules that a request breaks, the first in the order of the contract is reported: shape, phase, access, what
-// is on sale, pack shape. The request here breaks all of them, and is mended one rule at a time. Neither a refusal nor
+// Of several rules that a request breaks, the first in the order of the contract is reported: shape, phase, access,
+// what is on sale, pack shape. The request here breaks all of them, and is mended one rule at a time. Neither a refusal nor
 // a pass allocates anything.
 func TestTheFirstBrokenRuleIsReported(t *testing.T) {
 	sale, err := catalog.Load("../spec/testdata/sale")
@@ -63,6 +63,40 @@ func TestTheFirstBrokenRuleIsReported(t *testing.T) {
 		require.Equal(t, step.code, judge(), "step %d", i)
 		require.Zero(t, testing.AllocsPerRun(20, func() { judge() }), "step %d, %s", i, step.code)
 		step.mend()
+	}
+}
+
+// A phase may require equally many tickets for each session of a pack, over all its categories. A request that does not
+// name a phase gets another one if that alone takes its quantities.
+func TestEqualPacks(t *testing.T) {
+	sale, err := catalog.Load("../spec/testdata/sale")
+	require.NoError(t, err)
+	b := rules.NewBook(sale, time.Hour)
+	twice := append(lines("SWIM", 1, "GALA", 2), rules.Line{Session: "SWIM", Category: "B", Quantity: 1})
+	for _, c := range []struct {
+		phase string
+		day   int
+		lines []rules.Line
+		code  rules.Code
+		chose string
+	}{
+		{"equal", 10, lines("SWIM", 2, "GALA", 2), "", "equal"},
+		{"equal", 10, lines("SWIM", 2, "GALA", 1), rules.PackShape, ""},
+		{"equal", 10, twice, "", "equal"},
+		{"", 10, lines("SWIM", 2, "GALA", 1), rules.PackShape, ""},
+		{"", 20, lines("SWIM", 2, "GALA", 1), "", "loose"},
+	} {
+		q := rules.Request{Account: "ann", Phase: c.phase, Lines: c.lines}
+		f := rules.Facts{Now: time.Date(2024, 10, c.day, 12, 0, 0, 0, time.UTC).UnixMilli(), Slot: noSlots}
+		var refusal rules.Refusal
+		phase, err := b.Judge(&q, b.Resolve(q.Lines, nil), f, &refusal)
+		require.Equal(t, c.code, refusal.Code, "%+v", c)
+		if c.code != "" {
+			require.Equal(t, []int{2, 2}, []int{refusal.Limit, refusal.Requested}, "the number of sessions is right")
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, c.chose, sale.Phases[phase].ID)
 	}
 }
 

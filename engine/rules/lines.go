@@ -91,6 +91,9 @@ func (l Resolved) of(programme int) bool {
 	return l.listed < 0 || l.sale.Sessions[l.listed].Programme == programme
 }
 
+// even reports whether the lines have equally many tickets for each of their sessions.
+func (l Resolved) even() bool { return shapeOf(l.sale, l.Pools).even }
+
 // Equal reports whether a reservation has the same lines, in any order.
 func (l Resolved) Equal(has []inventory.Line) bool {
 	if len(l.Pools) != len(has) {
@@ -142,7 +145,7 @@ func (b *Book) Keep(keep []Line, phase int, has, dst []inventory.Line, into *Ref
 		dst = append(dst, inventory.Line{Pool: uint32(pool), Quantity: uint32(l.Quantity)})
 	}
 	if p := &b.Sale.Phases[phase]; p.Kind == catalog.Pack {
-		had, keeps := b.shapeOf(has), b.shapeOf(dst)
+		had, keeps := shapeOf(b.Sale, has), shapeOf(b.Sale, dst)
 		if keeps.sessions != had.sessions || had.even && !keeps.even {
 			return kept, into.set(Refusal{Code: PackShape, Phase: p.ID, Limit: had.sessions, Requested: keeps.sessions})
 		}
@@ -156,12 +159,12 @@ type packShape struct {
 	even     bool
 }
 
-func (b *Book) shapeOf(lines []inventory.Line) packShape {
+func shapeOf(sale *catalog.Sale, lines []inventory.Line) packShape {
 	found, first := packShape{even: true}, uint32(0)
 	for i, l := range lines {
-		session, tickets, earlier := b.Sale.Pools[l.Pool].Session, uint32(0), false
+		session, tickets, earlier := sale.Pools[l.Pool].Session, uint32(0), false
 		for j, other := range lines {
-			if b.Sale.Pools[other.Pool].Session == session {
+			if sale.Pools[other.Pool].Session == session {
 				tickets += other.Quantity
 				earlier = earlier || j < i
 			}

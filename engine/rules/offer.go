@@ -27,6 +27,7 @@ type offer struct {
 	sessions int           // different ones in the request; with an unknown one, its lines
 	selling  phaseSet      // sell all sessions of the request
 	fit      phaseSet      // of PhaseRequired: the candidates
+	uneven   bool          // the request has different numbers of tickets for its sessions
 	again    bool          // of PhaseRequired: a confirmation is refused, which cannot name a phase
 }
 
@@ -37,6 +38,7 @@ func (b *Book) offerOf(q *Request, lines Resolved, now int64) offer {
 		o.sessions = len(q.Lines)
 		return o
 	}
+	o.uneven = !lines.even()
 	o.selling = o.all(func(_ int, p *catalog.Phase) bool { return lines.soldIn(p) })
 	return o
 }
@@ -140,7 +142,8 @@ func (o *offer) elsewhere(r *Refusal) string {
 		return ""
 	}
 	others := o.all(func(i int, p *catalog.Phase) bool {
-		return o.selling.has(i) && p.ID != r.Phase && (p.Kind == catalog.Single || p.PackSessions == o.sessions)
+		return o.selling.has(i) && p.ID != r.Phase &&
+			(p.Kind == catalog.Single || p.PackSessions == o.sessions && !(o.uneven && p.PackEqual))
 	})
 	if others == 0 {
 		return ""
@@ -212,6 +215,20 @@ func noSlot(r *Refusal, why string) string {
 		return fmt.Sprintf("%s; no open phase sells %s", detail, o.requested()) + o.elsewhere(r)
 	}
 	return detail + r.offer.elsewhere(r)
+}
+
+// wrongShape is the detail of PackShape. Where the number of sessions is right, the quantities are not.
+func wrongShape(r *Refusal) string {
+	switch o := &r.offer; {
+	case r.Requested != r.Limit:
+		return fmt.Sprintf("%s takes packs of exactly %d different sessions; the request has %d", o.chosen(r), r.Limit,
+			r.Requested) + o.elsewhere(r)
+	case o.uneven:
+		return fmt.Sprintf("%s takes packs with equally many tickets for each of their %d sessions; the request has "+
+			"different numbers", o.chosen(r), r.Limit) + o.elsewhere(r)
+	}
+	return fmt.Sprintf("the pack has equally many tickets for each of its %d sessions, and must keep equally many",
+		r.Limit)
 }
 
 // unknownCategory is the detail of UnknownCategory.

@@ -22,6 +22,8 @@ func TestDetailsDescribeWhichPhaseWouldBeRight(t *testing.T) {
 		}
 		return all
 	}
+	uneven := lines("SWIM", "GALA")
+	uneven[0].Quantity = 2
 	for _, c := range []struct {
 		at, phase string
 		lines     []rules.Line
@@ -70,6 +72,20 @@ func TestDetailsDescribeWhichPhaseWouldBeRight(t *testing.T) {
 		{at: "2024-03-10", phase: "packs", lines: lines("SWIM", "JUDO", "ATHL"), code: rules.PackShape,
 			detail: "phase packs takes packs of exactly 2 different sessions; the request has 3; phase late sells " +
 				"all requested sessions from 2024-05-01T10:00:00Z"},
+		{at: "2024-10-10", lines: uneven, code: rules.PackShape,
+			detail: "phase equal, which was chosen because it is open and sells all requested sessions, takes packs with " +
+				"equally many tickets for each of their 2 sessions; the request has different numbers; phase loose " +
+				"sells all requested sessions from 2024-10-15T10:00:00Z"},
+		{at: "2024-10-10", phase: "loose", lines: uneven, code: rules.PhaseNotOpen,
+			detail: "phase loose is open from 2024-10-15T10:00:00Z until 2024-11-01T10:00:00Z"},
+		{at: "2024-10-10", phase: "loose", lines: lines("SWIM", "GALA"), code: rules.PhaseNotOpen,
+			detail: "phase loose is open from 2024-10-15T10:00:00Z until 2024-11-01T10:00:00Z; phase equal is open " +
+				"and sells all requested sessions"},
+		{at: "2024-10-20", phase: "equal", lines: uneven, code: rules.PackShape,
+			detail: "phase equal takes packs with equally many tickets for each of their 2 sessions; the request has " +
+				"different numbers; phase loose is open and sells all requested sessions"},
+		{at: "2024-10-20", lines: lines("SWIM", "GALA"), code: rules.PhaseRequired,
+			detail: `phases equal, loose are open and fit; name one of them in "phase"`},
 		{at: "2024-03-20", lines: lines("JUDO", "ATHL"), code: rules.PhaseRequired,
 			detail: `phases packs, early are open and fit; name one of them in "phase"`},
 		{at: "2024-03-20", lines: lines("SKI"), code: rules.NotOnSale,

@@ -150,14 +150,7 @@ var refusals = [...]Rule{
 	{PackShape, 422, "Wrong pack shape", []Fact{
 		numberFact("sessions_required", func(r *Refusal) int { return r.Limit }),
 		numberFact("sessions_given", func(r *Refusal) int { return r.Requested }),
-	}, func(r *Refusal) string {
-		if r.Requested == r.Limit { // of a reduction
-			return fmt.Sprintf("the pack has equally many tickets for each of its %d sessions, and must keep equally many",
-				r.Limit)
-		}
-		return fmt.Sprintf("%s takes packs of exactly %d different sessions; the request has %d", r.offer.chosen(r), r.Limit,
-			r.Requested) + r.offer.elsewhere(r)
-	}},
+	}, wrongShape},
 	{SessionNotFound, 404, "Session not found", []Fact{factSession}, noSession},
 
 	{SessionLimitExceeded, 409, "Session limit exceeded",

@@ -38,7 +38,8 @@ type DefinedSession struct {
 type DefinedPhase struct {
 	ID           string
 	Programme    string
-	PackSessions int // 0 for single
+	PackSessions int  // 0 for single
+	PackEqual    bool // with equally many tickets for each session
 	OpensAt      time.Time
 	ClosesAt     time.Time
 	Only         []string // sessions; empty for all
@@ -93,7 +94,7 @@ func (d *Definition) yaml() string {
 	for _, p := range d.Phases {
 		kind := "single"
 		if p.PackSessions > 0 {
-			kind = fmt.Sprintf("pack\n    pack_sessions: %d", p.PackSessions)
+			kind = fmt.Sprintf("pack\n    pack_sessions: %d\n    pack_equal_quantities: %t", p.PackSessions, p.PackEqual)
 		}
 		const layout = "2006-01-02 15:04"
 		fmt.Fprintf(b, "  %s:\n    title: %s\n    programme: %s\n    kind: %s\n    opens_at: %s\n    closes_at: %s\n"+

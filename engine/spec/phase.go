@@ -11,8 +11,9 @@ import (
 //
 // Three conditions narrow the open phases down, in this order: the phase belongs to the programme of the sessions; it
 // sells all of them; its kind fits, which is always so for a single phase, and for a pack phase if the request has its
-// number of sessions. A condition that no remaining phase meets ends the narrowing, so that a later rule refuses the
-// request for it. If no remaining phase sells the sessions, the first one is returned for that refusal.
+// number of sessions, and the equal quantities that the phase may require. A condition that no remaining phase meets
+// ends the narrowing, so that a later rule refuses the request for it. If no remaining phase sells the sessions, the
+// first one is returned for that refusal.
 func (m *Model) choosePhase(op Operation) (*catalog.Phase, Refusal) {
 	sale := m.rules.Sale
 	if op.Phase != "" {
@@ -34,7 +35,9 @@ func (m *Model) choosePhase(op Operation) (*catalog.Phase, Refusal) {
 		func(p *catalog.Phase) bool { return m.ofItsProgramme(op, p) },
 		sellsAll,
 		func(p *catalog.Phase) bool {
-			return p.Kind == catalog.Single || len(sessionsOf(m.knownLines(op))) == p.PackSessions
+			known := m.knownLines(op)
+			return p.Kind == catalog.Single ||
+				len(sessionsOf(known)) == p.PackSessions && (!p.PackEqual || evenly(known))
 		},
 	} {
 		narrower := keep(fit, condition)

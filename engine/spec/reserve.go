@@ -178,10 +178,14 @@ func (m *Model) known(l Line) Refusal {
 	return Refusal{}
 }
 
-// packShape refuses a pack that does not have exactly the phase's number of different sessions.
+// packShape refuses a pack that does not have exactly the phase's number of different sessions, or not equally many
+// tickets for each of them where the phase requires that.
 func (m *Model) packShape(op Operation, phase *catalog.Phase) Refusal {
 	if n := len(sessionsOf(op.Lines)); phase.Kind == catalog.Pack && n != phase.PackSessions {
 		return Refusal{Code: "pack_shape", Phase: phase.ID, Limit: phase.PackSessions, Requested: n}
+	}
+	if phase.PackEqual && !evenly(op.Lines) {
+		return Refusal{Code: "pack_shape", Phase: phase.ID, Limit: phase.PackSessions, Requested: phase.PackSessions}
 	}
 	return Refusal{}
 }

@@ -30,13 +30,14 @@ export function setup() {
   return onSale().slice(0, short ? 4 : 12);
 }
 
-// choose picks three different sessions.
+// choose picks three different sessions, and as many tickets for each.
 function choose(sessions) {
   const left = sessions.slice();
   const lines = [];
+  const quantity = 1 + upTo(5);
   while (lines.length < 3) {
     const [s] = left.splice(Math.floor(Math.random() * left.length), 1);
-    lines.push({ session: s.session, category: pick(s.categories), quantity: 1 + upTo(5) });
+    lines.push({ session: s.session, category: pick(s.categories), quantity });
   }
   return lines;
 }

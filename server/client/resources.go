@@ -175,16 +175,18 @@ type Slot struct {
 
 // Phase is a sale period.
 type Phase struct {
-	Phase        string    `json:"phase"`
-	Programme    string    `json:"programme"`
-	Title        string    `json:"title"`
-	Kind         string    `json:"kind"`          // single or pack
-	PackSessions int       `json:"pack_sessions"` // of a pack
-	Access       string    `json:"access"`        // open or slots
-	Draw         string    `json:"draw"`          // that decides the slots
-	OpensAt      time.Time `json:"opens_at"`
-	ClosesAt     time.Time `json:"closes_at"`
-	Open         bool      `json:"open"`
+	Phase        string `json:"phase"`
+	Programme    string `json:"programme"`
+	Title        string `json:"title"`
+	Kind         string `json:"kind"`          // single or pack
+	PackSessions int    `json:"pack_sessions"` // of a pack
+	// PackEqual is whether a pack has equally many tickets for each session.
+	PackEqual bool      `json:"pack_equal_quantities"`
+	Access    string    `json:"access"` // open or slots
+	Draw      string    `json:"draw"`   // that decides the slots
+	OpensAt   time.Time `json:"opens_at"`
+	ClosesAt  time.Time `json:"closes_at"`
+	Open      bool      `json:"open"`
 }
 
 // Draw is how far a draw has come, and what is published of it.

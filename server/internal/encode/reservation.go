@@ -77,6 +77,7 @@ func Phases(dst []byte, e *engine.Engine) []byte {
 		dst = String(append(dst, `,"title":`...), p.Title)
 		if p.Kind == catalog.Pack {
 			dst = Int(append(dst, `,"kind":"pack","pack_sessions":`...), p.PackSessions)
+			dst = strconv.AppendBool(append(dst, `,"pack_equal_quantities":`...), p.PackEqual)
 		} else {
 			dst = append(dst, `,"kind":"single"`...)
 		}
