@@ -60,6 +60,12 @@ import (
 )
 
 var planted, _ = strconv.Atoi(os.Getenv("SEATHOLD_FAULT"))
+
+// stored stores a value, as a CompareAndSwap that always succeeds.
+func stored[V any](word interface{ Store(V) }, value V) bool {
+	word.Store(value)
+	return true
+}
 `
 
 // buildFaults returns the program of the tests with all faults.

@@ -100,7 +100,7 @@ func faultsOfFreeing() []fault {
 		one("Index.freeze: leaves entries as they are", "func (t *table) freeze(",
 			"case w&frozen != 0, t.slots[i].CompareAndSwap(w, w|frozen):", "default:", "the index moves"),
 		one("Closer.look: closes an account by a Store", closerLook,
-			"a.Head.CompareAndSwap(w, closed)", "a.Head.Store(closed)", "an account is closed and made again"),
+			"a.Head.CompareAndSwap(w, closed)", "stored(&a.Head, uint64(closed))", "an account is closed and made again"),
 		{"Closer.look: frees an account that a reservation names", []edit{{function: closerLook, all: true,
 			old: "&& !c.isMarked(row)", now: ""}},
 			[]string{"an account's row for another one, beside what is remembered"}},
