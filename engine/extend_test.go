@@ -16,20 +16,21 @@ import (
 func TestExtendBeforeItsCreation(t *testing.T) {
 	sale, err := spec.ScenarioSale()
 	require.NoError(t, err)
-	kept, at := newStore(), saleStart
+	kept, at := newStore(), &clock{}
+	at.set(saleStart)
 	open := func() *engine.Engine {
 		e, err := engine.Open(t.Context(), engine.Options{Sale: sale, Journal: kept.open(), SweepEvery: -1,
-			Clock: saleclock.Virtual(func() time.Time { return at })})
+			Clock: saleclock.Virtual(at.now)})
 		require.NoError(t, err)
 		return e
 	}
-	e, made := open(), at.Add(10*time.Second)
+	e, made := open(), saleStart.Add(10*time.Second)
 	var r engine.Reservation
 	id := engine.ID{15: 1}
-	at = made
+	at.set(made)
 	require.NoError(t, e.Reserve(t.Context(), &engine.Request{ID: id, Account: "ann", Phase: "late",
 		Lines: lines("ATHL/A", 1)}, &r))
-	at = made.Add(-5 * time.Second)
+	at.set(made.Add(-5 * time.Second))
 	for _, end := range []time.Duration{-time.Second, 0} {
 		err = e.Extend(t.Context(), id, made.Add(end), &r)
 		refused, ok := err.(*engine.Refusal)

@@ -135,7 +135,7 @@ func TestRepeats(t *testing.T) {
 }
 
 // I5: a repeat is answered by what became of its reservation, or refused by it, only once that is durable. If it never
-// becomes durable, nothing of it is shown.
+// becomes durable, nothing of it is shown. Likewise a replacement that the rules refuse.
 func TestRepeatsAwaitDurability(t *testing.T) {
 	sale, err := spec.ScenarioSale()
 	require.NoError(t, err)
@@ -187,6 +187,9 @@ func TestRepeatsAwaitDurability(t *testing.T) {
 				{engine.Op{Request: edit}, ""},
 				{engine.Op{Request: edited}, engine.ReservationReleased},
 				{engine.Op{Kind: engine.OpConfirm, ID: edited.ID}, engine.ReservationReleased},
+				// That the rules were looked at shows that what it replaces is there.
+				{engine.Op{Request: engine.Request{ID: uuid.UUID{8}, Account: edit.Account, Lines: lines("NONE/A", 1),
+					Replaces: edit.ID}}, engine.UnknownSession},
 			}
 			errs, done := make([]error, len(calls)), make([]bool, len(calls))
 			for i := range calls {

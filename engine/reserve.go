@@ -68,7 +68,10 @@ func (e *Engine) reserve(ctx context.Context, q *Request, r *Reservation) (seq u
 		}
 		phase, err := book.Judge(q, lines, e.facts(now), &r.refusal)
 		if err != nil {
-			return 0, err
+			if q.Replaces != (ID{}) {
+				seq = r.snapshot.Seq // the refusal shows that what it replaces is there
+			}
+			return seq, err
 		}
 		switch res := e.take(book, q, r, phase, now, old); res.Verdict {
 		case inventory.Known: // another call has just used the id

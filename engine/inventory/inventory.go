@@ -78,6 +78,7 @@ type Inventory struct {
 	drained table.Word64 // sequence of the last outcome drained; only the drainer writes it
 	order   []uint32     // the drainer's scratch
 	counted bool         // the stock has been counted after a restore; set by CountStock
+	sparing bool         // a restore may use spare rows; its own
 	ended   endCounts
 }
 
@@ -104,18 +105,23 @@ func New(c Config) (*Inventory, error) {
 	for _, s := range c.Sessions {
 		v.sessionLimits = append(v.sessionLimits, s.Limit)
 	}
-	v.reservations.Init(c.MaxReservations)
-	v.details.Init(c.MaxReservations)
-	v.overflows.Init(c.MaxReservations)
-	v.accounts.Init(c.MaxAccounts, c.ExpectAccounts, &v.texts)
+	spareRows, spareAccounts := spareOf(c.MaxReservations, 1<<indexBits-1), spareOf(c.MaxAccounts, 1<<31-1)
+	v.reservations.InitSpare(c.MaxReservations, spareRows)
+	v.details.Init(c.MaxReservations + spareRows)
+	v.overflows.Init(c.MaxReservations + spareRows)
+	v.accounts.Init(c.MaxAccounts, spareAccounts, c.ExpectAccounts, &v.texts)
 	v.notes.Init(c.MaxNotes)
 	// Each account has one name, and only a name of more than 55 bytes is a text. Each row gets a reference at
 	// most once: from the caller that made it, or from the one that confirms it. So the texts never run out of room.
-	v.texts.Init(c.MaxAccounts + c.MaxReservations)
+	v.texts.Init(c.MaxAccounts + spareAccounts + c.MaxReservations + spareRows)
 	v.byID.Init(c.ExpectAccounts, v.reservations.InUse)
 	v.earliest = make([]table.Word64, v.reservations.Chunks())
 	return v, nil
 }
+
+// spareOf returns how many rows a table has beyond its limit. Only a restore uses them, until the stock is counted: the
+// checkpoint has rows of what came later, when others had made room, and at times what was before that too.
+func spareOf(limit, most int) int { return min(limit/8+64, most-limit) }
 
 // Call is a running call. See Begin.
 type Call = epoch.Call

@@ -85,10 +85,10 @@ func (c *Reclaimer) Step(t Terms) bool {
 
 // FreeAll frees all that may be, while no call runs.
 func (c *Reclaimer) FreeAll(t Terms) {
-	for freed := uint64(1); freed > 0; { // a row may be named until the one before it is free
-		freed = c.Freed()
+	for more := true; more; { // a row may be named until the one before it is free, and an account takes three passes
+		freed := c.Freed()
 		c.pass(t)
-		freed = c.Freed() - freed
+		more = c.Freed() > freed || c.accounts.Moved()
 	}
 }
 

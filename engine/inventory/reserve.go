@@ -342,7 +342,11 @@ func (v *Inventory) takeOver(failed, row, old uint32) uint32 {
 
 // claim claims a row and its detail.
 func (v *Inventory) claim() (row uint32, ok bool) {
-	if row, ok = v.reservations.Claim(); ok {
+	row, ok = v.reservations.Claim()
+	if !ok && v.sparing {
+		row, ok = v.reservations.ClaimSpare()
+	}
+	if ok {
 		v.details.Grow(row)
 	}
 	return row, ok

@@ -58,10 +58,14 @@ func (v *Inventory) RestoreTaken(o Restored) error {
 // of a standby see both or neither. What a row has already stays as it is. The error is ErrNeverTaken if the replaced
 // one has no row; then nothing was restored.
 func (v *Inventory) RestoreReplaced(o Restored) error {
+	v.spare(!v.counted)
 	replaced := Restored{Request: &Request{ID: o.Replaces}, State: Released, AtMs: o.AtMs, Seq: o.Seq}
 	old := v.Find(o.Replaces)
 	if old == 0 || v.Find(o.Request.ID) != 0 || v.details.At(old).seq.Load() >= o.Seq ||
 		State(v.reservations.At(old).state.Load()) != Held {
+		if err := v.roomFor(o.Request.Account); err != nil {
+			return err
+		}
 		if err := v.RestoreEnded(replaced); err != nil {
 			return err
 		}
@@ -141,11 +145,12 @@ func (v *Inventory) appear(row uint32, seq uint64, state State, old uint32, oldE
 // restoreRow makes the pending row of an outcome: under its id, or for one that follows an old row, ready to follow
 // it.
 func (v *Inventory) restoreRow(o *Restored, old uint32) (row uint32, err error) {
+	v.spare(!v.counted)
 	q := *o.Request
 	q.replaces = o.Replaces
 	account, ok := v.EnsureAccount(q.Account)
 	if !ok {
-		return 0, fmt.Errorf("no room for more than %d accounts", v.accounts.Limit())
+		return 0, v.NoRoom(Accounts)
 	}
 	if old == 0 {
 		var other uint32
@@ -157,7 +162,7 @@ func (v *Inventory) restoreRow(o *Restored, old uint32) (row uint32, err error) 
 		v.pend(v.reservations.At(row), row)
 	}
 	if !ok {
-		return 0, fmt.Errorf("no room for more than %d reservations", v.reservations.Limit())
+		return 0, v.NoRoom(Reservations)
 	}
 	r := v.reservations.At(row)
 	r.programme = v.programmeOfAll(q.Lines)
@@ -242,6 +247,41 @@ func (v *Inventory) takenAgain(row uint32, o *Restored) (bool, error) {
 	return true, nil
 }
 
+// ErrNoRoom is returned for an outcome that needs a row of a table that is full. Then nothing was restored: it may be
+// restored again once there is room.
+var ErrNoRoom = errors.New("no room")
+
+// NoRoom returns ErrNoRoom with the limit of the table.
+func (v *Inventory) NoRoom(of Table) error {
+	return fmt.Errorf("%w for more than %d %s", ErrNoRoom, v.Fills()[of-1].Limit, of)
+}
+
+// spare says whether the restore may use spare rows.
+func (v *Inventory) spare(use bool) { v.sparing, v.accounts.Sparing = use, use }
+
+// DropSpare ends the use of spare rows, once the stock is counted and what may go is free. The error is ErrNoRoom if more
+// rows are in use than the limits allow.
+func (v *Inventory) DropSpare() error {
+	switch {
+	case !v.reservations.DropSpare():
+		return v.NoRoom(Reservations)
+	case !v.accounts.DropSpare():
+		return v.NoRoom(Accounts)
+	}
+	return nil
+}
+
+// roomFor makes sure that a reservation of the account can be restored.
+func (v *Inventory) roomFor(account string) error {
+	if _, ok := v.EnsureAccount(account); !ok {
+		return v.NoRoom(Accounts)
+	}
+	if v.reservations.Full(v.sparing) {
+		return v.NoRoom(Reservations)
+	}
+	return nil
+}
+
 // ErrNeverTaken is returned for the end of a reservation that was never taken, or that was forgotten.
 var ErrNeverTaken = errors.New("was never taken")
 
@@ -315,6 +355,7 @@ func (v *Inventory) CountStock() error {
 		p.withheld.Store(c.withheld)
 	}
 	v.counted = true
+	v.spare(false)
 	return nil
 }
 

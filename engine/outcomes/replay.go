@@ -21,22 +21,48 @@ type Replay struct {
 	latest  int64  // instant (ms) of the journal
 	missing []missing
 	applied uint64 // records
+	over    int    // rows that ended since the reclaimer's last pass began
 }
 
 // roomEvery is after how many records the reclaimer makes steps, and how many at most.
 const roomEvery = 64
 
-// makeRoom frees what is forgotten as fast as records need it.
+// makeRoom frees what is forgotten as fast as records need it. A pass goes over all rows, so it begins only if a
+// sixteenth of them has ended since the last one: a replay of what is held or sold makes none.
 func (p *Replay) makeRoom() {
-	if p.applied++; p.applied%roomEvery == 0 {
-		for n := 0; n < roomEvery && p.m.Reclaim(p.now(), p.seq, false); n++ {
+	if p.applied++; p.applied%roomEvery != 0 || !p.m.Reclaimer.Busy() && !p.endedEnough() {
+		return
+	}
+	passes := p.m.Reclaimer.Passes()
+	for n := 0; n < roomEvery && p.m.Reclaim(p.now(), p.seq, false); n++ {
+	}
+	if p.m.Reclaimer.Passes() != passes {
+		p.over = 0
+	}
+}
+
+// endedEnough reports whether a pass may be worth its work. Where the table is filling up, less is enough.
+func (p *Replay) endedEnough() bool {
+	part := 16
+	if p.m.Pressed() {
+		part = 64
+	}
+	return p.over > 0 && p.over*part >= p.m.Inventory.Fills()[inventory.Reservations-1].Used
+}
+
+// noteOver counts the records that leave a row which is of use to nobody, or only until it is forgotten.
+func (p *Replay) noteOver(r *record.Record) {
+	switch r.Kind {
+	case record.KindReservation, record.KindConfirmed, record.KindReleased, record.KindExpired:
+		if r.State == inventory.Held || r.State == inventory.Confirmed {
+			return
 		}
+	case record.KindReplaced, record.KindExtended, record.KindReduced, record.KindTakenAgain, record.KindReturned,
+		record.KindChanged:
+	default:
+		return
 	}
-	fills := p.m.Inventory.Fills()
-	if rows, accounts := fills[inventory.Reservations-1], fills[inventory.Accounts-1]; rows.Used == rows.Limit ||
-		accounts.Used == accounts.Limit {
-		p.m.Reclaimer.FreeAll(p.m.terms(p.now(), p.seq))
-	}
+	p.over++
 }
 
 // missing is a reservation that was confirmed before the checkpoint's end and is not in the checkpoint. That is no
@@ -75,7 +101,7 @@ func (p *Replay) countStock() error {
 	}
 	p.counted = true
 	p.m.Reclaimer.FreeAll(p.m.terms(p.now(), p.seq)) // nobody reads yet
-	return nil
+	return p.m.Inventory.DropSpare()
 }
 
 // now returns the instant (ms) on the sale clock: that of the journal if it is later.
@@ -156,6 +182,18 @@ func (p *Replay) apply(seq uint64, b []byte) error {
 	}
 	p.latest = max(p.latest, r.AtMs)
 	p.makeRoom()
+	p.noteOver(r)
+	// Looking for room takes a pass over all rows, so only a record that needs some does. Many do not: a table may be
+	// full of what is held, or of accounts, when a million confirmations follow.
+	if err = p.restore(r); errors.Is(err, inventory.ErrNoRoom) {
+		p.m.Reclaimer.FreeAll(p.m.terms(p.now(), p.seq))
+		err = p.restore(r)
+	}
+	return err
+}
+
+// restore restores the outcome of a record.
+func (p *Replay) restore(r *record.Record) error {
 	switch r.Kind {
 	case record.KindDefinition, record.KindClock:
 	case record.KindTaken, record.KindReservation:
@@ -236,7 +274,7 @@ func (p *Replay) drawRecord(r *record.Record) error {
 	case record.KindEntry, record.KindRanked:
 		row, ok := p.m.Inventory.Keep(f.Account)
 		if !ok {
-			return fmt.Errorf("no room for more than %d accounts", p.m.Inventory.Fills()[inventory.Accounts-1].Limit)
+			return p.m.Inventory.NoRoom(inventory.Accounts)
 		}
 		b.RestoreEntry(row, f)
 		p.latest = max(p.latest, d.RegistrationOpens.UnixMilli()) // for an entry whose instant is not known

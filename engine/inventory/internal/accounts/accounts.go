@@ -49,14 +49,19 @@ func (a *Account) LongName() table.Ref {
 type Table struct {
 	table.Slab[Account]
 	Index table.Index // of those that are not closed
+
+	// Sparing says that Ensure may use spare rows. It changes only while nobody else calls Ensure.
+	Sparing bool
+
 	texts *table.Texts
 	kept  table.Word64
 	seed  maphash.Seed
 }
 
-// Init sets the number of accounts, and for how many the index has room at first. Long names are kept in texts.
-func (t *Table) Init(accounts, expected int, texts *table.Texts) {
-	t.Slab.Init(accounts)
+// Init sets the number of accounts and of spare rows, and for how many the index has room at first. Long names are kept
+// in texts.
+func (t *Table) Init(accounts, spare, expected int, texts *table.Texts) {
+	t.InitSpare(accounts, spare)
 	t.Index.Init(expected, t.InUse)
 	t.texts, t.seed = texts, maphash.MakeSeed()
 }
@@ -88,6 +93,9 @@ func (t *Table) Ensure(name string) (uint32, bool) {
 		return row, true
 	}
 	row, ok := t.Claim()
+	if !ok && t.Sparing {
+		row, ok = t.ClaimSpare()
+	}
 	if !ok {
 		return 0, false
 	}

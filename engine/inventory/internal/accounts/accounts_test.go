@@ -13,7 +13,7 @@ func newTable(most int) *Table {
 	var texts table.Texts
 	texts.Init(most)
 	t := &Table{}
-	t.Init(most, most, &texts)
+	t.Init(most, 0, most, &texts)
 	return t
 }
 

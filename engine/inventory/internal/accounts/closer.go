@@ -22,6 +22,7 @@ import (
 type Closer struct {
 	t      *Table
 	due    bool     // a pass has begun
+	moved  bool     // an account has come further in this pass
 	at     uint32   // the next account to look at
 	claims uint64   // of accounts when the last pass began
 	marked []uint64 // by account: a reservation names it
@@ -46,6 +47,7 @@ func (t *Table) NewCloser() *Closer { return &Closer{t: t} }
 // claimed since the last one, or at once.
 func (c *Closer) Begin(atOnce bool) {
 	claims := c.t.Claims()
+	c.moved = false
 	if c.due = atOnce || claims-c.claims >= uint64(max(c.t.InUse()/16, 1024)); !c.due {
 		return
 	}
@@ -73,6 +75,9 @@ func (c *Closer) isMarked(row uint32) bool {
 // Due reports whether a pass has begun and not ended.
 func (c *Closer) Due() bool { return c.due }
 
+// Moved reports whether the last pass took an account further, so that another pass may.
+func (c *Closer) Moved() bool { return c.moved }
+
 // Step takes the next accounts one pass further. It is called after the pass over the reservations, until it returns
 // false: then the pass has ended, and a grace period must follow.
 func (c *Closer) Step() (more bool) {
@@ -97,13 +102,16 @@ func (c *Closer) look(a *Account, row uint32) {
 	case w&HeadClosed == 0:
 		if w&(HeadRow|HeadKept) == 0 && !c.isMarked(row) && a.Head.CompareAndSwap(w, closed) {
 			c.closings.Add(1)
+			c.moved = true
 		}
 	case w == closed:
 		if _, ok := c.t.Index.Change(c.t.hash(c.t.Name(row)), row, 0, c.root); ok {
 			a.Head.Store(removed)
+			c.moved = true
 		}
 	case w == removed && !c.isMarked(row):
 		a.Head.Store(free)
+		c.moved = true
 		if name := a.LongName(); name != 0 {
 			c.t.texts.Free(name)
 		}

@@ -27,19 +27,25 @@ type Slab[T any] struct {
 	chunks []atomic.Pointer[[ChunkRows]T] // each nil until it is made, then never changed
 	limit  uint64                         // rows 1 to limit-1 may be claimed
 	used   Word64                         // new rows handed out, row 0 included; may run past limit
+	spare  uint64                         // rows after those
+	spared Word64                         // spare rows handed out
+	over   Word64                         // rows that are not handed out any more, see DropSpare
 	make   func(chunks int) [][ChunkRows]T
-	_      [32]byte // keeps the claims of one slab off the cache line of the next
+	_      [8]byte // keeps the claims of one slab off the cache line of the next
 	free   ring
 }
 
 // Init sets the number of rows. It makes the first chunk.
-func (s *Slab[T]) Init(rows int) {
-	s.limit = uint64(rows) + 1
-	s.chunks = make([]atomic.Pointer[[ChunkRows]T], (s.limit+chunkMask)>>ChunkBits)
+func (s *Slab[T]) Init(rows int) { s.InitSpare(rows, 0) }
+
+// InitSpare is Init with so many spare rows, for ClaimSpare.
+func (s *Slab[T]) InitSpare(rows, spare int) {
+	s.limit, s.spare = uint64(rows)+1, uint64(spare)
+	s.chunks = make([]atomic.Pointer[[ChunkRows]T], (s.limit+uint64(spare)+chunkMask)>>ChunkBits)
 	s.used.Store(1)
 	s.make = makeChunks[T]
 	s.makeChunk(0)
-	s.free.init(rows)
+	s.free.init(rows + spare)
 }
 
 // Claim returns the index of a row that is the caller's alone; false if at some instant of the call every row was
@@ -59,6 +65,36 @@ func (s *Slab[T]) Claim() (uint32, bool) {
 	// No row is new from here on, but one may have been given back since the first look. If there is none now, the slab
 	// is full now.
 	return s.free.take()
+}
+
+// ClaimSpare is Claim once the slab is full: it returns a spare row. Nobody else claims one meanwhile. A spare row that is
+// given back is like any other.
+func (s *Slab[T]) ClaimSpare() (uint32, bool) {
+	spared := s.spared.Load()
+	if spared == s.spare {
+		return 0, false
+	}
+	i := s.limit + spared
+	s.spared.Store(spared + 1)
+	s.Grow(uint32(i))
+	return uint32(i), true
+}
+
+// DropSpare takes as many free rows out of use as there are more than the limit; false if there are not so many. Nobody
+// claims one meanwhile.
+func (s *Slab[T]) DropSpare() bool {
+	for s.over.Load() < s.spared.Load() {
+		if _, ok := s.free.take(); !ok {
+			return false
+		}
+		s.over.Store(s.over.Load() + 1)
+	}
+	return true
+}
+
+// Full reports whether there is no row to claim, nor a spare one if those count. Nobody claims one meanwhile.
+func (s *Slab[T]) Full(spare bool) bool {
+	return s.free.empty() && s.used.Load() >= s.limit && !(spare && s.spared.Load() < s.spare)
 }
 
 // Free gives a row back. Nobody else has access to it. One goroutine at a time calls Free.
@@ -124,7 +160,7 @@ func (s *Slab[T]) Find(i uint32) *T {
 // Limit returns how many rows may be claimed.
 func (s *Slab[T]) Limit() int { return int(s.limit) - 1 }
 
-// Chunks returns how many chunks the rows up to the limit have.
+// Chunks returns how many chunks the rows have, spare ones included.
 func (s *Slab[T]) Chunks() int { return len(s.chunks) }
 
 // Claims returns how often a row was claimed.
@@ -133,8 +169,8 @@ func (s *Slab[T]) Claims() uint64 { return s.free.taken.Load() + uint64(s.End())
 // InUse returns how many rows are claimed and were not given back.
 func (s *Slab[T]) InUse() int {
 	free := s.free.count() // first, so that the result is not negative: a row is claimed before it is given back
-	return int(s.End()) - 1 - free
+	return int(s.End()) - 1 - free - int(s.over.Load())
 }
 
 // End returns the index after the last row that was ever claimed.
-func (s *Slab[T]) End() uint32 { return uint32(min(s.used.Load(), s.limit)) }
+func (s *Slab[T]) End() uint32 { return uint32(min(s.used.Load(), s.limit) + s.spared.Load()) }
