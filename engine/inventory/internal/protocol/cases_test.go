@@ -10,6 +10,7 @@ import (
 
 // exploreCases explores each case with all rules. A case in which no row comes back shows nothing.
 func exploreCases[C any](t *testing.T, cases map[string]C, explore func(c C, rule string) (f found, freed int)) {
+	skipSlow(t)
 	states, began := 0, time.Now()
 	for _, name := range slices.Sorted(maps.Keys(cases)) {
 		t.Run(name, func(t *testing.T) {

@@ -6,7 +6,7 @@ package protocol
 func reclaimLedger(m *combined, w *world, x *process, _ *call) bool {
 	b := &w.batch
 	b.head, b.before, b.cur = w.head, 0, w.head[1]
-	if b.cur == 0 || !b.ledger {
+	if b.cur == 0 || !b.ledger || m.without("ledger") {
 		return m.passedOver(w, x)
 	}
 	return x.then(reclaimFront)

@@ -54,7 +54,7 @@ func (a *tally) done() {
 
 // TestCombinedPairs has two callers with a call each.
 func TestCombinedPairs(t *testing.T) {
-	skipLarge(t)
+	skipSlow(t)
 	a := tally{t: t, began: time.Now()}
 	for history := range histories {
 		for i, first := range eachCall {
@@ -68,7 +68,7 @@ func TestCombinedPairs(t *testing.T) {
 
 // TestCombinedDumps has a dump beside two calls of one caller.
 func TestCombinedDumps(t *testing.T) {
-	skipLarge(t)
+	skipSlow(t)
 	a := tally{t: t, began: time.Now()}
 	for history := range histories {
 		for _, first := range eachDumped {
@@ -83,7 +83,7 @@ func TestCombinedDumps(t *testing.T) {
 // TestCombinedHuge has two calls of one caller beside a call of another, and the huge cases. It takes five minutes, so
 // it runs only with SEATHOLD_ROUNDS.
 func TestCombinedHuge(t *testing.T) {
-	skipLarge(t)
+	skipSlow(t)
 	if os.Getenv("SEATHOLD_ROUNDS") == "" {
 		t.Skip("SEATHOLD_ROUNDS is not set")
 	}

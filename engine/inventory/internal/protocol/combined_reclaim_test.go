@@ -179,6 +179,9 @@ func leadSlot(m *combined, w *world, x *process, _ *call) bool {
 	b := &w.batch
 	end := b.chainEnd()
 	if w.root != b.root {
+		if to := w.rows[b.rows[b.at]].successor; to != closed && m.without("named until the slot is led") {
+			w.rows[to].named = false
+		}
 		b.drop(b.at, end)
 		b.at = end
 		return x.then(closeRow)

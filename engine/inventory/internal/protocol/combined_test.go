@@ -6,10 +6,7 @@ import "testing"
 func TestCombined(t *testing.T) { exploreCases(t, combinedCases, combinedCase.explore) }
 
 // TestCombinedLarge does so with three callers and with longer programs.
-func TestCombinedLarge(t *testing.T) {
-	skipLarge(t)
-	exploreCases(t, largeCases, combinedCase.explore)
-}
+func TestCombinedLarge(t *testing.T) { exploreCases(t, largeCases, combinedCase.explore) }
 
 // TestCombinedRules leaves each rule out.
 func TestCombinedRules(t *testing.T) {
@@ -22,16 +19,18 @@ func TestCombinedRules(t *testing.T) {
 		"drained again": "again, the old row is used again",
 		"start over":    "again, the old row is used again",
 		// Which row has an id.
-		"closed":                "again against the reclaimer",
-		"publish passes closed": "a new x while the old one is taken again",
-		"lead":                  "a finder on the chain",
-		"past the whole chain":  "a finder on a chain of three",
-		"named":                 "a sweep beside a reduce",
-		"named is cleared":      "two again against the reclaimer",
-		"publish names":         "an id after a failure, a sweep",
-		"no shortening":         "a finder on a chain of three",
-		"repeat":                "replace, the old row is freed, its repeat comes",
+		"closed":                      "again against the reclaimer",
+		"publish passes closed":       "a new x while the old one is taken again",
+		"lead":                        "a finder on the chain",
+		"past the whole chain":        "a finder on a chain of three",
+		"named":                       "a sweep beside a reduce",
+		"named until the slot is led": "the index moves, a row of a lower number follows",
+		"named is cleared":            "two again against the reclaimer",
+		"publish names":               "an id after a failure, a sweep",
+		"no shortening":               "a finder on a chain of three",
+		"repeat":                      "replace, the old row is freed, its repeat comes",
 		// What is freed with a row.
+		"ledger":                        "return, then forgotten, then new",
 		"front first":                   "three rows of what is confirmed",
 		"passed text":                   "reduce beside a return",
 		"own text":                      "return, then forgotten, then new",

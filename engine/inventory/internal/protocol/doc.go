@@ -6,7 +6,8 @@
 // One step of a model is one atomic access to shared memory, under the name that it has in the real code. Accesses
 // that no other process can tell apart are one step. The invariants are checked after each step. Then each rule of the
 // protocol is left out in turn, and a case in which the rule matters must fail. If no case fails, the rule is not
-// needed or the cases are too small. go test -v prints the cases, the faults and the states of each model.
+// needed or the cases are too small. go test -v prints the cases, the faults and the states of each model. A model is
+// one goroutine, so nearly all are skipped under the race detector. With SEATHOLD_ROUNDS some more cases are explored.
 //
 // # Models
 //

@@ -52,6 +52,7 @@ func TestMoves(t *testing.T) {
 func TestMovesRules(t *testing.T) {
 	exploreRules(t, movesCases, moves.explore, map[string]string{
 		"freeze before copying":       "the move begins",
+		"a frozen entry stays":        "the move begins",
 		"root since before grace A":   "two stalled movers",
 		"a tombstone is never filled": "equal",
 		"the reclaimer copies":        "one call copies one stripe",

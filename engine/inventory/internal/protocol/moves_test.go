@@ -414,6 +414,9 @@ func (m *moves) reclaim(w *movesWorld, x *movesProc, _ int) bool {
 // entry waits for the move. So does one that is not in the root: where that was full, the entry is in a later table.
 func (m *moves) makeTombstone(w *movesWorld, x *movesProc) {
 	r, s := &w.r, &w.tables[x.table][x.slot]
+	if *s == r.row|frozen && m.without("a frozen entry stays") {
+		*s = r.row
+	}
 	switch {
 	case x.left == 0 || *s == movedSlot || *s == r.row|frozen && *s != tombstone:
 		*x = movesProc{pc: movesScan} // it is in the next table, or about to be copied there

@@ -4,7 +4,7 @@ package protocol
 
 import "testing"
 
-func skipLarge(t *testing.T) {
+func skipSlow(t *testing.T) {
 	if testing.Short() {
 		t.Skip("not with -short")
 	}

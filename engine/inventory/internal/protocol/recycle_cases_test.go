@@ -48,12 +48,10 @@ func (c cycleCase) explore(rule string) (found, int) {
 
 func TestRecycle(t *testing.T) { exploreCases(t, cycleCases, cycleCase.explore) }
 
-func TestRecycleLarge(t *testing.T) {
-	skipLarge(t)
-	exploreCases(t, largeCycles, cycleCase.explore)
-}
+func TestRecycleLarge(t *testing.T) { exploreCases(t, largeCycles, cycleCase.explore) }
 
 func TestRecycleRules(t *testing.T) {
+	skipSlow(t)
 	exploreRules(t, cycleCases, cycleCase.explore, map[string]string{
 		"announce first":                   "one row for two accounts",
 		"same counter":                     "one row for two accounts",

@@ -225,6 +225,7 @@ type smallCase[S comparable] struct {
 // exploreSmall explores cases of a protocol, and then faults: the protocol without one of its rules.
 func exploreSmall[S comparable](t *testing.T, cases, faults []smallCase[S]) {
 	t.Helper()
+	skipSlow(t)
 	began, states := time.Now(), 0
 	for _, c := range cases {
 		f := c.model.explore()
