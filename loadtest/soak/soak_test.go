@@ -119,7 +119,7 @@ func TestFaultsAreReported(t *testing.T) {
 		"nothing is forgotten": {func(s sale) sale {
 			s.(*core).forgets = year
 			return s
-		}, "none comes back"},
+		}, "rows are in use for"},
 		"forgotten too early": {func(s sale) sale {
 			s.(*core).forgets = -usualTTL
 			return s
