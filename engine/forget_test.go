@@ -136,6 +136,7 @@ func TestFullTableRefusesEntries(t *testing.T) {
 	require.NoError(t, err)
 	_, err = e.Enter(t.Context(), "draw1", "ann", "")
 	require.NoError(t, err)
+	require.Equal(t, 1, e.Stats().Forgetting.KeptAccounts)
 	_, err = e.Enter(t.Context(), "draw1", "bob", "")
 	var refusal *engine.Refusal
 	require.ErrorAs(t, err, &refusal)

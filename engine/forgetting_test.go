@@ -68,7 +68,15 @@ func forgottenWhileTheSaleRuns(t *testing.T, checkpoint bool) {
 	passes()
 	require.Equal(t, []byte{confirmed, late}, known())
 	s.clock.set(r.ExpiresAt.Add(time.Hour + time.Minute + time.Millisecond))
-	passes()
+	closed := 0
+	for range 6 { // an account takes three passes
+		time.Sleep(time.Minute + time.Second)
+		synctest.Wait()
+		got := s.e.Stats()
+		closed += got.Forgetting.Closed
+		require.Equal(t, got.Tables[1].Used, got.Accounts+got.Forgetting.Closed)
+	}
+	require.Positive(t, closed)
 	require.Equal(t, []byte{confirmed}, known())
 
 	got := s.e.Stats()
@@ -82,6 +90,7 @@ func forgottenWhileTheSaleRuns(t *testing.T, checkpoint bool) {
 	require.Zero(t, got.Forgetting.Grace)
 	require.Equal(t, time.Hour, got.Forgetting.After)
 	require.Equal(t, 1, got.Accounts)
+	require.Zero(t, got.Forgetting.KeptAccounts)
 
 	for n := byte(released); n <= expired; n++ {
 		id := engine.ID{15: n}

@@ -31,6 +31,10 @@ func TestReclaimedShowsAStalledCall(t *testing.T) {
 		require.False(t, rec.Step(terms), "the call has not returned")
 		require.Equal(t, Reclaimed{Waiting: 3, Grace: 31 * time.Second}, rec.Reclaimed())
 		stalled.End()
+		for rec.Freed() < 3 {
+			rec.Step(terms)
+		}
+		require.Equal(t, Reclaimed{FreedReservations: 3}, rec.Reclaimed())
 		rec.pass(terms)
 		require.Equal(t, Reclaimed{FreedReservations: 3, Closed: 1}, rec.Reclaimed(), "nothing names ann any more")
 		rec.pass(terms)
