@@ -75,7 +75,7 @@ const (
 	DrawNotRun         = rules.DrawNotRun
 )
 
-// Temporary. The caller retries after a moment, with the same id; after Full, once the operator has made room.
+// Temporary. The caller retries after a moment, with the same id; after Full, at long intervals.
 const (
 	Overloaded         = rules.Overloaded
 	Full               = rules.Full

@@ -70,7 +70,7 @@ const (
 	DrawNotRun         Code = "draw_not_run"
 )
 
-// Temporary. The caller retries after a moment, with the same id; after Full, once the operator has made room.
+// Temporary. The caller retries after a moment, with the same id; after Full, at long intervals.
 const (
 	Overloaded         Code = "overloaded"
 	Full               Code = "full"
@@ -182,8 +182,8 @@ var refusals = [...]Rule{
 
 	{Overloaded, 503, "Overloaded", nil, always("the server is overloaded and did nothing; retry in a moment")},
 	{Full, 503, "Full", []Fact{textFact("table", func(r *Refusal) string { return r.Table })}, func(r *Refusal) string {
-		return fmt.Sprintf("the server has no room for more %s and did nothing; its operator must make room, then retry",
-			r.Table)
+		return fmt.Sprintf("the server has no room for more %s and did nothing; retry at long intervals: room comes back "+
+			"as what has ended is forgotten, or its operator makes it", r.Table)
 	}},
 	{JournalUnavailable, 503, "Journal unavailable", nil,
 		always("the journal does not respond; retry with the same id to learn whether the call took effect")},
