@@ -181,7 +181,7 @@ func TestPageShowsWhatHappened(t *testing.T) {
 		`seathold_accounts`:                                                                         1,
 		`seathold_accounts_kept`:                                                                    0,
 		`seathold_accounts_closed`:                                                                  0,
-		`seathold_table_rows{table="reservations"}`:                                                 6, // four, a reduction and a return
+		`seathold_table_rows{table="reservations"}`:                                                 6,
 		`seathold_table_rows{table="accounts"}`:                                                     1,
 		`seathold_table_rows_limit{table="reservations"}`:                                           1 << 25,
 		`seathold_table_rows_limit{table="accounts"}`:                                               1 << 24,
