@@ -161,7 +161,7 @@ func (v *Inventory) supersede(old Decided, row uint32, beyond []Line) Result {
 	gives := r.flags&FlagWithheld == 0
 	for i := range int(from.count) {
 		if l := v.surplus(from, i, r); gives && l.Quantity > 0 {
-			v.stock[l.Pool].mark(l.Quantity)
+			v.stock[l.Pool].Mark(l.Quantity)
 		}
 	}
 	if r.origin == OriginReplace {
@@ -178,13 +178,13 @@ func (v *Inventory) supersede(old Decided, row uint32, beyond []Line) Result {
 		}
 		p := &v.stock[l.Pool]
 		if !gives {
-			p.withheld.Add(uint64(l.Quantity))
+			p.Withheld.Add(uint64(l.Quantity))
 			continue
 		}
 		if old.State == Confirmed {
-			p.returned.Add(uint64(l.Quantity)) // before the units are available: see Stock
+			p.Returned.Add(uint64(l.Quantity)) // before the units are available: see Stock
 		}
-		p.giveBack(l.Quantity)
+		p.GiveBack(l.Quantity)
 	}
 	r.state.Store(uint32(r.origin.to()))
 	if r.origin == OriginReplace {
@@ -223,7 +223,7 @@ func (v *Inventory) unitsOf(r *reservation, pool uint32) uint32 {
 // fail gives back what a change has taken, and makes its row void.
 func (v *Inventory) fail(old Decided, r *reservation, row uint32, taken []Line) {
 	for _, l := range taken {
-		v.stock[l.Pool].giveBack(l.Quantity)
+		v.stock[l.Pool].GiveBack(l.Quantity)
 	}
 	if r.origin != OriginReplace { // no word came to name it, and the old row keeps its text
 		d := v.details.At(row)
@@ -237,7 +237,7 @@ func (v *Inventory) fail(old Decided, r *reservation, row uint32, taken []Line) 
 
 func (v *Inventory) settle(lines []Line) {
 	for _, l := range lines {
-		v.stock[l.Pool].settle(l.Quantity)
+		v.stock[l.Pool].Settle(l.Quantity)
 	}
 }
 
@@ -400,7 +400,7 @@ func (v *Inventory) confirmAgain(old Decided, row uint32, taken []Line) Result {
 	v.setSequence(old.Row, seq)
 	v.settle(taken)
 	for _, l := range taken {
-		v.stock[l.Pool].sold.Add(uint64(l.Quantity))
+		v.stock[l.Pool].Sold.Add(uint64(l.Quantity))
 	}
 	v.ended.again.Add(1)
 	r.state.Store(uint32(Confirmed))

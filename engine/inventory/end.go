@@ -97,7 +97,7 @@ func (v *Inventory) confirm(r *reservation, row uint32, now int64, reference str
 	v.setSequence(row, seq)
 	for i := range int(r.count) {
 		l := v.lineAt(r, i)
-		v.stock[l.Pool].sold.Add(uint64(l.Quantity))
+		v.stock[l.Pool].Sold.Add(uint64(l.Quantity))
 	}
 	r.state.Store(uint32(Confirmed))
 	return Result{Verdict: Done, Row: row, Seq: seq}
@@ -145,13 +145,13 @@ func (v *Inventory) giveAllBack(r *reservation, row uint32, now int64, to State)
 	v.details.At(row).ended = now
 	for i := range int(r.count) {
 		l := v.lineAt(r, i)
-		v.stock[l.Pool].mark(l.Quantity)
+		v.stock[l.Pool].Mark(l.Quantity)
 	}
 	seq := v.place(Outcome{Kind: Ended, Index: row})
 	v.setSequence(row, seq)
 	for i := range int(r.count) {
 		l := v.lineAt(r, i)
-		v.stock[l.Pool].giveBack(l.Quantity)
+		v.stock[l.Pool].GiveBack(l.Quantity)
 	}
 	r.state.Store(uint32(to))
 	return seq

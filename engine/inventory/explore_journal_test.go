@@ -230,13 +230,13 @@ func (all entries) units(pool uint32) (taken, gone, withheld int) {
 func (e *explorer) finished(known entries) {
 	for i, units := range e.pools {
 		p := &e.v.stock[i]
-		available, unsettled := unpackPool(p.word.Load())
+		available, unsettled := p.Units()
 		taken, gone, withheld := known.units(uint32(i))
 		e.must(unsettled == 0, "I7: %d units of pool %d stay unsettled", unsettled, i)
-		e.must(int(available) == int(units)-taken && int(p.sold.Load()-p.returned.Load()) == gone &&
-			int(p.withheld.Load()) == withheld,
+		e.must(int(available) == int(units)-taken && int(p.Sold.Load()-p.Returned.Load()) == gone &&
+			int(p.Withheld.Load()) == withheld,
 			"I6: pool %d has %d available, %d sold, %d returned, %d withheld; the journal %v", i,
-			available, p.sold.Load(), p.returned.Load(), p.withheld.Load(), known)
+			available, p.Sold.Load(), p.Returned.Load(), p.Withheld.Load(), known)
 	}
 	e.stock()
 	exact := e.count()

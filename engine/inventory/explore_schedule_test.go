@@ -195,11 +195,7 @@ func (e *explorer) start() {
 // reset empties the inventory. Every word keeps its address.
 func (e *explorer) reset() {
 	for i, units := range e.pools {
-		p := &e.v.stock[i]
-		p.word.Store(packPool(units, 0))
-		p.sold.Store(0)
-		p.returned.Store(0)
-		p.withheld.Store(0)
+		e.v.stock[i].Fill(units, 0, 0)
 	}
 	e.v.reservations.Reset(exploredRows)
 	e.v.details.Reset(exploredRows)
@@ -426,7 +422,7 @@ func (e *explorer) step(c *coroutine) {
 		}
 	}
 	for i := range e.pools {
-		available, unsettled := unpackPool(e.v.stock[i].word.Load())
+		available, unsettled := e.v.stock[i].Units()
 		e.must(available+unsettled <= e.pools[i], "I1: pool %d of %d has %d available, %d unsettled", i, e.pools[i],
 			available, unsettled)
 	}

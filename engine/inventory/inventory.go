@@ -7,6 +7,7 @@ import (
 
 	"github.com/seathold/seathold/engine/inventory/internal/accounts"
 	"github.com/seathold/seathold/engine/inventory/internal/epoch"
+	"github.com/seathold/seathold/engine/inventory/internal/stock"
 	"github.com/seathold/seathold/engine/inventory/internal/table"
 )
 
@@ -50,7 +51,7 @@ type Config struct {
 // others).
 type Inventory struct {
 	pools         []PoolConfig
-	stock         []pool
+	stock         []stock.Pool
 	sessions      []SessionConfig
 	sessionLimits []int
 	caps          []int
@@ -98,9 +99,9 @@ func New(c Config) (*Inventory, error) {
 	}
 	v := &Inventory{pools: c.Pools, sessions: c.Sessions, caps: c.Caps, journalled: c.Journalled, wake: c.Wake,
 		pause: c.Pause, seed: maphash.MakeSeed(), long: usualLedgers}
-	v.stock = make([]pool, len(c.Pools))
+	v.stock = make([]stock.Pool, len(c.Pools))
 	for i, p := range c.Pools {
-		v.stock[i].word.Store(packPool(p.Units, 0))
+		v.stock[i].Fill(p.Units, 0, 0)
 	}
 	for _, s := range c.Sessions {
 		v.sessionLimits = append(v.sessionLimits, s.Limit)
@@ -169,15 +170,7 @@ type Stock struct {
 }
 
 // Stock reads a pool. Units whose reservation is being confirmed or returned may still count as held or as sold.
-func (v *Inventory) Stock(poolIndex int) Stock {
-	p := &v.stock[poolIndex]
-	// In this order, no result is negative. Units leave available before they are sold, and are returned before they are
-	// available again. So sold − returned is at most what was gone when the word was read. It may lag so much that it is
-	// less than what was withheld before.
-	withheld := int(p.withheld.Load())
-	sold := int(p.sold.Load())
-	available, _ := unpackPool(p.word.Load())
-	gone := max(sold-int(p.returned.Load()), withheld)
-	return Stock{Available: int(available), Held: int(v.pools[poolIndex].Units) - int(available) - gone,
-		Sold: gone - withheld, Withheld: withheld}
+func (v *Inventory) Stock(pool int) (s Stock) {
+	s.Available, s.Held, s.Sold, s.Withheld = v.stock[pool].Count(v.pools[pool].Units)
+	return s
 }

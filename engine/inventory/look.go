@@ -65,9 +65,9 @@ func (v *Inventory) ResumeFreeing() { v.freeing.Store(0) }
 // whose reservation is being decided count in some of them. A broken pool can have negative numbers.
 func (v *Inventory) Words(pool int) (taken, gone int) {
 	p := &v.stock[pool]
-	returned := p.returned.Load() // first: units are sold before they are returned
-	gone = int(p.sold.Load() - returned)
-	available, _ := unpackPool(p.word.Load())
+	returned := p.Returned.Load() // first: units are sold before they are returned
+	gone = int(p.Sold.Load() - returned)
+	available, _ := p.Units()
 	return int(v.pools[pool].Units) - int(int32(available)), gone
 }
 

@@ -4,6 +4,7 @@ import (
 	"unsafe"
 
 	"github.com/seathold/seathold/engine/inventory/internal/accounts"
+	"github.com/seathold/seathold/engine/inventory/internal/stock"
 	"github.com/seathold/seathold/engine/inventory/internal/table"
 )
 
@@ -279,8 +280,8 @@ func (v *Inventory) foresee(q *Request, lines []Line, s *sums, accountRow uint32
 func (v *Inventory) checkStock(lines []Line, res *Result) decision {
 	check := granted
 	for _, l := range lines {
-		available, unsettled := unpackPool(v.stock[l.Pool].word.Load())
-		if enough(available, l.Quantity) {
+		available, unsettled := v.stock[l.Pool].Units()
+		if stock.Enough(available, l.Quantity) {
 			continue
 		}
 		if unsettled == 0 {
@@ -428,20 +429,20 @@ func sortByPool(room, lines []Line) (sorted []Line) {
 func (v *Inventory) takeSorted(sorted []Line, unsettled bool, w *Wait) (res Result, took bool) {
 	for i := 0; i < len(sorted); {
 		l := sorted[i]
-		check, available := v.stock[l.Pool].take(l.Quantity, unsettled)
-		if check == granted {
+		available, open, took := v.stock[l.Pool].Take(l.Quantity, unsettled)
+		if took {
 			i++
 			continue
 		}
-		if check == inDoubt && v.backOff(w) {
+		if open > 0 && v.backOff(w) {
 			continue
 		}
 		res = Result{Verdict: Overloaded}
-		if check == refused {
+		if open == 0 {
 			res = Result{Verdict: SoldOut, Pool: l.Pool, Requested: int(l.Quantity), Available: int(available)}
 		}
 		for _, l := range sorted[:i] {
-			v.stock[l.Pool].giveBack(l.Quantity)
+			v.stock[l.Pool].GiveBack(l.Quantity)
 		}
 		return res, false
 	}

@@ -182,7 +182,7 @@ func (v *Inventory) retake(old uint32, was State, now *reservation, state State)
 	v.countRow(now, state, 1)
 	for i := range int(now.count) {
 		pool := v.lineAt(now, i).Pool
-		if available, _ := unpackPool(v.stock[pool].word.Load()); int32(available) < 0 {
+		if available, _ := v.stock[pool].Units(); int32(available) < 0 {
 			units := int(v.pools[pool].Units)
 			return &OversoldError{Pool: int(pool), Units: units, Taken: units - int(int32(available))}
 		}
@@ -196,21 +196,21 @@ func (v *Inventory) countRow(r *reservation, state State, sign int64) {
 	taken, gone, withheld := r.takes(state)
 	for i := range int(r.count) {
 		l := v.lineAt(r, i)
-		p, q := &v.stock[l.Pool], uint64(sign*int64(l.Quantity))
+		p, q := &v.stock[l.Pool], sign*int64(l.Quantity)
 		if taken && sign > 0 {
-			p.word.Add(-q << 32)
+			p.Add(-q)
 		}
 		switch {
 		case gone && sign > 0:
-			p.sold.Add(q)
+			p.Sold.Add(uint64(q))
 		case gone:
-			p.returned.Add(-q)
+			p.Returned.Add(uint64(-q))
 		}
 		if withheld {
-			p.withheld.Add(q)
+			p.Withheld.Add(uint64(q))
 		}
 		if taken && sign < 0 {
-			p.word.Add(-q << 32)
+			p.Add(-q)
 		}
 	}
 }
@@ -314,9 +314,9 @@ func (v *Inventory) restoreEnd(row uint32, o *Restored) error {
 	d.ended = o.AtMs
 	for i := range int(r.count) {
 		if l := v.lineAt(r, i); v.counted && o.State == Confirmed {
-			v.stock[l.Pool].sold.Add(uint64(l.Quantity))
+			v.stock[l.Pool].Sold.Add(uint64(l.Quantity))
 		} else if v.counted {
-			v.stock[l.Pool].word.Add(packPool(l.Quantity, 0))
+			v.stock[l.Pool].Add(int64(l.Quantity))
 		}
 	}
 	v.restored(row, max(seq, o.Seq), o.State)
@@ -348,11 +348,7 @@ func (v *Inventory) CountStock() error {
 		if c.taken > units {
 			return &OversoldError{Pool: i, Units: int(units), Taken: int(c.taken)}
 		}
-		p := &v.stock[i]
-		p.word.Store(packPool(uint32(units-c.taken), 0))
-		p.sold.Store(c.gone)
-		p.returned.Store(0)
-		p.withheld.Store(c.withheld)
+		v.stock[i].Fill(uint32(units-c.taken), c.gone, c.withheld)
 	}
 	v.counted = true
 	v.spare(false)

@@ -60,9 +60,9 @@ func TestStockOfAStandby(t *testing.T) {
 		o.State, o.Origin, o.Request.Flags, o.Request.Lines = state, origin, flags, []Line{{0, tickets}}
 		require.NoError(t, method(o))
 		p := &v.stock[0]
-		require.GreaterOrEqual(t, p.sold.Load(), sold)
-		require.GreaterOrEqual(t, p.returned.Load(), returned)
-		sold, returned = p.sold.Load(), p.returned.Load()
+		require.GreaterOrEqual(t, p.Sold.Load(), sold)
+		require.GreaterOrEqual(t, p.Returned.Load(), returned)
+		sold, returned = p.Sold.Load(), p.Returned.Load()
 		require.Equal(t, want, v.Stock(0))
 	}
 	sell := func(n uint64, withheld int) {
