@@ -7,7 +7,7 @@ func faultsOfCalls() []fault {
 	}
 	const undecided, orUndecided = "func (s State) undecided()", "return s == pending || s >= releasing && s <= yielding"
 	return []fault{
-		one("pool.take: Store instead of CompareAndSwap", "func (p *pool) take(",
+		one("Pool.Take: Store instead of CompareAndSwap", "func (p *Pool) Take(",
 			"if p.word.CompareAndSwap(w, w-change) {", "if p.word.Store(w - change); true {",
 			"two packs, opposite scarcity"),
 		one("place: Store instead of CompareAndSwap", "func (v *Inventory) place(",
@@ -43,8 +43,10 @@ func faultsOfCalls() []fault {
 		one("State.undecided: without releasing", undecided, orUndecided, orUndecided+" && s != releasing",
 			"what was released is bought, then its account buys again"),
 		one("State.undecided: without pending", undecided, "s == pending ||", "", "the cap, over a pack that fails by race"),
-		one("pool.take: refused instead of in doubt", "func (p *pool) take(", "if open > 0 {", "if open > 1<<30 {",
-			"a pack that fails by race beside a single"),
+		{"takeSorted: refused instead of in doubt", []edit{
+			{function: "func (v *Inventory) takeSorted(", old: "open > 0 && v.backOff(w)", now: "open > 1<<30"},
+			{function: "func (v *Inventory) takeSorted(", old: "if open == 0 {", now: "if true {"},
+		}, []string{"a pack that fails by race beside a single"}},
 		one("checkStock: refused instead of in doubt", "func (v *Inventory) checkStock(", "if unsettled == 0 {",
 			"if unsettled < 1<<30 {", "a pack that fails by race beside a single"),
 		one("checkCaps: without the second walk", "func (v *Inventory) checkCaps(",
@@ -60,9 +62,9 @@ func faultsOfCalls() []fault {
 			{function: "func (v *Inventory) count(", old: "s.marks += uint64(row) * 0x9e3779b97f4a7c15", now: "s.marks++"},
 		}, []string{"the facts of the cap, over two that are confirmed"}},
 		{"giveAllBack: gives back before place", []edit{
-			{function: "func (v *Inventory) giveAllBack(", old: "v.stock[l.Pool].giveBack(l.Quantity)", now: "_ = l"},
-			{function: "func (v *Inventory) giveAllBack(", old: "v.stock[l.Pool].mark(l.Quantity)",
-				now: "v.stock[l.Pool].mark(l.Quantity)\nv.stock[l.Pool].giveBack(l.Quantity)"},
+			{function: "func (v *Inventory) giveAllBack(", old: "v.stock[l.Pool].GiveBack(l.Quantity)", now: "_ = l"},
+			{function: "func (v *Inventory) giveAllBack(", old: "v.stock[l.Pool].Mark(l.Quantity)",
+				now: "v.stock[l.Pool].Mark(l.Quantity)\nv.stock[l.Pool].GiveBack(l.Quantity)"},
 		}, []string{"release beside pack and single"}},
 		one("giveAllBack: the sequence after the state", "func (v *Inventory) giveAllBack(", "v.setSequence(row, seq)",
 			"defer v.setSequence(row, seq)", "confirm, release and expiry"),
@@ -95,15 +97,15 @@ func faultsOfChanges() []fault {
 		{"supersede: gives back before place", []edit{
 			{function: supersede, old: "seq := v.place(", now: `for i := range int(from.count) {
 				if l := v.surplus(from, i, r); gives && l.Quantity > 0 {
-					v.stock[l.Pool].giveBack(l.Quantity)
+					v.stock[l.Pool].GiveBack(l.Quantity)
 				}
 			}
 			seq := v.place(`},
-			{function: supersede, old: "p.giveBack(l.Quantity)", now: ""},
+			{function: supersede, old: "p.GiveBack(l.Quantity)", now: ""},
 		}, []string{"the last four become three"}},
 		{"supersede: marks each line only when it gives it back", []edit{
-			{function: supersede, old: "v.stock[l.Pool].mark(l.Quantity)", now: "_ = l"},
-			{function: supersede, old: "p.giveBack(l.Quantity)", now: "p.mark(l.Quantity)\np.giveBack(l.Quantity)"},
+			{function: supersede, old: "v.stock[l.Pool].Mark(l.Quantity)", now: "_ = l"},
+			{function: supersede, old: "p.GiveBack(l.Quantity)", now: "p.Mark(l.Quantity)\np.GiveBack(l.Quantity)"},
 		}, []string{"what a reduce frees, bought in turn"}},
 		{"takeInPlace: one line is taken as settled", []edit{
 			{function: inPlace, old: "v.takeSorted(sorted, true, s.wait)", now: "v.takeSorted(sorted, len(sorted) > 1, s.wait)"},
@@ -128,16 +130,16 @@ func faultsOfChanges() []fault {
 			"replace beside confirm"),
 		one("supersede: the old row gets no sequence", supersede, "v.setSequence(old.Row, seq)", "",
 			"the last four become three"),
-		one("supersede: counts as returned after it gave back", supersede, "p.returned.Add(uint64(l.Quantity))",
-			"defer p.returned.Add(uint64(l.Quantity))", "reduce of what is confirmed beside a reader of the stock"),
-		one("supersede: does not count as returned", supersede, "p.returned.Add(uint64(l.Quantity))", "",
+		one("supersede: counts as returned after it gave back", supersede, "p.Returned.Add(uint64(l.Quantity))",
+			"defer p.Returned.Add(uint64(l.Quantity))", "reduce of what is confirmed beside a reader of the stock"),
+		one("supersede: does not count as returned", supersede, "p.Returned.Add(uint64(l.Quantity))", "",
 			"return and return of what is confirmed"),
-		one("supersede: does not count as withheld", supersede, "p.withheld.Add(uint64(l.Quantity))", "",
+		one("supersede: does not count as withheld", supersede, "p.Withheld.Add(uint64(l.Quantity))", "",
 			"return of what is confirmed and then withheld beside a reader of the stock"),
-		one("confirmAgain: does not count as sold", confirmAgain, "v.stock[l.Pool].sold.Add(uint64(l.Quantity))", "_ = l",
+		one("confirmAgain: does not count as sold", confirmAgain, "v.stock[l.Pool].Sold.Add(uint64(l.Quantity))", "_ = l",
 			"again beside a buyer"),
-		one("confirmAgain: counts as sold after the state", confirmAgain, "v.stock[l.Pool].sold.Add(uint64(l.Quantity))",
-			"defer v.stock[l.Pool].sold.Add(uint64(l.Quantity))", "again of what is expired beside the census"),
+		one("confirmAgain: counts as sold after the state", confirmAgain, "v.stock[l.Pool].Sold.Add(uint64(l.Quantity))",
+			"defer v.stock[l.Pool].Sold.Add(uint64(l.Quantity))", "again of what is expired beside the census"),
 		one("State.undecided: without yielding", "func (s State) undecided()", "s <= yielding", "s < yielding",
 			"replace at the cap"),
 		one("State.counts: without yielding", "func (s State) counts()", "s <= yielding", "s < yielding",
