@@ -73,11 +73,14 @@ func pairs() (all []exploredCase) {
 	return all
 }
 
-// pairBound is the bound of a pair: none, except where a change races with a call that ends the reservation, takes it
-// again and confirms it. Such a pair has millions of schedules.
+// pairBound is the bound of a pair: none, except where a change races with a replace, or with a call that ends the
+// reservation, takes it again and confirms it. Such a pair has up to millions of schedules.
 func pairBound(one, other, start string) int {
 	ends := []string{"confirm", "release", "expire", "reserve"}
 	if start == "held" && (one == "again" || other == "again") && !slices.Contains(ends, one) && other != "reserve" {
+		return 3
+	}
+	if start == "held" && other == "replace" && (one == "extend" || one == "reduce") {
 		return 3
 	}
 	return every
@@ -86,14 +89,15 @@ func pairBound(one, other, start string) int {
 // beside are the changes, each beside those who look and those who buy.
 func beside() (all []exploredCase) {
 	others := []struct {
-		title string
-		calls []do
+		title       string
+		calls       []do
+		preemptions int
 	}{
-		{"a reader", []do{{kind: "ledger", name: "A"}, {kind: "read", name: "x"}}},
-		{"a reader of the stock", []do{{kind: "stock"}}},
-		{"the census", []do{{kind: "census"}}},
-		{"a buyer who reads", []do{{kind: "reserve", name: "b"}, {kind: "read", name: "x"}, {kind: "ledger", name: "A"}}},
-		{"a buyer of its account", []do{{kind: "reserve", name: "a"}}},
+		{"a reader", []do{{kind: "ledger", name: "A"}, {kind: "read", name: "x"}}, 4},
+		{"a reader of the stock", []do{{kind: "stock"}}, every},
+		{"the census", []do{{kind: "census"}}, 4},
+		{"a buyer who reads", []do{{kind: "reserve", name: "b"}, {kind: "read", name: "x"}, {kind: "ledger", name: "A"}}, 3},
+		{"a buyer of its account", []do{{kind: "reserve", name: "a"}}, every},
 	}
 	for _, change := range []struct {
 		kind, start string
@@ -111,7 +115,7 @@ func beside() (all []exploredCase) {
 			title += " and then withheld"
 		}
 		for _, other := range others {
-			p.programs, p.preemptions = [][]do{own, other.calls}, every
+			p.programs, p.preemptions = [][]do{own, other.calls}, other.preemptions
 			all = append(all, exploredCase{title + " beside " + other.title, p})
 		}
 		p.programs, p.preemptions = [][]do{own, {{kind: "drain"}, {kind: "drain"}}, {{kind: "checkpoint"}}}, 3

@@ -1,9 +1,9 @@
 package inventory
 
 // faultsOfRecycling are faults of rows that are used again. The first seven are those that matter most: a row is used
-// again while a walker stands on it, the index keeps the entry of a forgotten id, a successor chain is cut, a checkpoint
-// reads a row in its next use, a forgotten id is repeated, a dead row is linked in again, and a sweep misses a hold in a
-// row that is used again.
+// again while a walker stands on it, the index keeps the entry of a forgotten id, a successor chain is cut, a
+// checkpoint reads a row in its next use, a forgotten id is repeated, a dead row is linked in again, and a sweep misses
+// a hold in a row that is used again.
 func faultsOfRecycling() []fault {
 	one := func(what, function, old, now string, cases ...string) fault {
 		return fault{what, []edit{{function: function, old: old, now: now}}, cases}
