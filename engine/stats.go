@@ -22,7 +22,7 @@ type Stats struct {
 	Reservations map[State]uint64 // by state: held, confirmed, released, returned, expired; nil on a standby
 	Expired      uint64           // reservations that expired, also those that were taken again since
 	Waits        WaitStats        // of calls for other callers
-	Accounts     int              // that are not closed: those of a known reservation or an entry, or of one just forgotten
+	Accounts     int              // not closed: of a known reservation or an entry, or of one just forgotten
 	Tables       [3]TableFill     // the tables of limited size (I10)
 	Forgetting   ForgettingStats  // of what has ended
 
@@ -144,8 +144,8 @@ func (c *counts) countBase(v *inventory.Inventory, r *inventory.Reclaimer) {
 	c.base.Store(&base)
 }
 
-// reservations returns the number of known reservations of each state. A call's change is counted when the call is answered.
-// So a reservation may be counted as ended before it is counted as held, and subtractions are clamped to 0. A
+// reservations returns the number of known reservations of each state. A call's change is counted when the call is
+// answered. So a reservation may be counted as ended before it is counted as held, and subtractions are clamped to 0. A
 // confirmation takes a reservation from those that are held, or from those that have expired; again is the number of
 // the latter.
 func (c *counts) reservations(v *inventory.Inventory, r *inventory.Reclaimer) map[State]uint64 {

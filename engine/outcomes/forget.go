@@ -8,11 +8,12 @@ import (
 
 // What ended is forgotten Memory.Forget after its time was over: its row is used again, a checkpoint leaves it out, and
 // a start does not remember it. Held and confirmed reservations are never forgotten, nor are returned ones whose
-// tickets are withheld, since they account for the places. Where the tables fill, what ended first is forgotten earlier.
+// tickets are withheld, since they account for the places. Where the tables fill, what ended first is forgotten
+// earlier.
 //
 // Outcomes do not depend on it; only what is remembered of ended reservations does. An id that is forgotten is free
 // (I9): a repeat is a new reservation. A standby forgets by itself, and may know more or less than the leader of what
-// has ended.
+// has ended. So may a replay whose tables have more room, of what was forgotten early.
 
 // forgets reports whether a reservation in this state, with its last outcome at an instant (ms), is forgotten now. The
 // time of a returned one is over with its return, that of others at their end.
@@ -64,9 +65,10 @@ func (m *Memory) Forgetting() Forgetting {
 // Pressed reports whether a table is so full that what ended is forgotten before its time.
 func (m *Memory) Pressed() bool { return m.remembersFor() < m.Forget }
 
-// Reclaim makes memory of what ended free again, in a piece of a fraction of a millisecond. now is an instant (ms) on the
-// sale clock, and durable the last durable record. all is whether a pass begins at once. It returns false if there is
-// nothing to do just now. One goroutine at a time calls it: the one that replays, and later one of the engine that leads.
+// Reclaim makes memory of what ended free again, in a piece of a fraction of a millisecond. now is an instant (ms) on
+// the sale clock, and durable the last durable record. all is whether a pass begins at once. It returns false if there
+// is nothing to do just now. One goroutine at a time calls it: the one that replays, and later one of the engine that
+// leads.
 func (m *Memory) Reclaim(now int64, durable uint64, all bool) (more bool) {
 	t := m.terms(now, durable)
 	t.All = all
