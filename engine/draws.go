@@ -55,8 +55,8 @@ var (
 
 func (e *Engine) newBallots() []*ballot.Ballot {
 	return ballot.New(&ballot.Host{Sale: e.book.Sale, Inventory: e.inventory, Accounts: e.o.MaxAccounts,
-		Sync: e.o.Durability == Sync,
-		Now:  e.Now, Machine: e.o.MachineClock, Random: e.o.Random, Visible: e.visible, Pause: e.waits.Pause,
+		Sync: e.o.Durability == Sync, Journalled: e.o.Durability != None,
+		Now: e.Now, Machine: e.o.MachineClock, Random: e.o.Random, Visible: e.visible, Pause: e.waits.Pause,
 		Place: func(kind record.Kind, draw int, accountRow uint32, at time.Time) (seq uint64, ok bool) {
 			return e.inventory.Note(outcomes.NoteOf(kind, draw, accountRow, at.UnixMilli()))
 		}})
@@ -193,6 +193,30 @@ func (e *Engine) enter(ctx context.Context, id, account, group string, r *Reserv
 	return entry, nil
 }
 
+// WithdrawEntry takes an account's entry for a draw back, as its operator, until the entries are frozen. The account
+// may enter again.
+//
+// Errors are *Refusal with DrawNotFound, EntryNotFound, RegistrationClosed once the entries are frozen, Full,
+// JournalUnavailable or NotLeader, or ctx's.
+func (e *Engine) WithdrawEntry(ctx context.Context, id, account string) error {
+	sale := e.book.Sale
+	b, err := e.ballotOf(sale, id)
+	if err != nil {
+		return err
+	}
+	var r Reservation
+	if err := e.admit(ctx, &r); err != nil {
+		return err
+	}
+	seq, err := b.Withdraw(account)
+	if err == nil || errors.Is(err, ballot.ErrNoEntry) { // that it has none is an outcome too (I5)
+		if failure := e.awaitDurable(ctx, seq, &r); failure != nil {
+			return failure
+		}
+	}
+	return drawRefusal(sale, id, err)
+}
+
 // Entry returns an account's entry for a draw that was run: its rank, its access slot, and the proof that it was among
 // the entries.
 //
@@ -214,8 +238,8 @@ func (e *Engine) readEntry(ctx context.Context, id, account string) (Entry, erro
 		return Entry{}, err
 	}
 	entry, err := b.Entry(account)
-	if errors.Is(err, ballot.ErrNotRun) {
-		// The existence of an entry is an outcome too (I5).
+	if errors.Is(err, ballot.ErrNotRun) || errors.Is(err, ballot.ErrNoEntry) && b.Withdrew() {
+		// Whether an account has an entry is an outcome too (I5).
 		var r Reservation
 		if err := e.awaitDurable(ctx, e.inventory.Placed(), &r); err != nil {
 			return Entry{}, err

@@ -15,8 +15,8 @@ import (
 // auditedDraw is the state of a draw in its simplest form.
 type auditedDraw struct {
 	index   map[string]uint32 // of the account's entry
-	entries []auditedEntry    // in the order of their records
-	size    int               // of the frozen entries; -1 before
+	entries []auditedEntry
+	size    int // of the frozen entries; -1 before
 	root    draw.Digest
 	secret  *draw.Secret // nil before the draw is announced, and in a journal of version 1
 	sealed  bool         // the frozen entries are handles
@@ -50,6 +50,9 @@ func (a *auditor) drawRecord(r *record.Record) error {
 		a.postponed(d, f, r.AtMs)
 	case record.KindEntry, record.KindRanked:
 		_, twice := d.index[f.Account]
+		if !a.strict && d.size >= 0 {
+			return nil // a checkpoint has the frozen entries
+		}
 		switch {
 		case a.strict && (twice || d.size >= 0):
 			a.problem("I9: draw %s: account %s enters again, or after the close", id, f.Account)
@@ -62,6 +65,8 @@ func (a *auditor) drawRecord(r *record.Record) error {
 			d.entries = append(d.entries, auditedEntry{account: f.Account, group: a.group(f.Group), rank: f.Rank,
 				slot: int32(f.Slot)})
 		}
+	case record.KindWithdrawn:
+		a.withdrawn(d, id, f.Account)
 	case record.KindFrozen:
 		if known && at.Before(rules.RegistrationCloses) {
 			a.problem("draw %s: its entries are frozen at %s; registration closes at %s", id, stamp(at),
@@ -72,6 +77,22 @@ func (a *auditor) drawRecord(r *record.Record) error {
 		return a.drawn(d, f)
 	}
 	return nil
+}
+
+// withdrawn removes an entry, which must be there and not frozen.
+func (a *auditor) withdrawn(d *auditedDraw, id, account string) {
+	at, entered := d.index[account]
+	if a.strict && (!entered || d.size >= 0) {
+		a.problem("I3: draw %s: account %s withdraws an entry that it does not have, or after the freeze", id, account)
+	}
+	if !entered || d.size >= 0 {
+		return
+	}
+	last := len(d.entries) - 1
+	d.entries[at] = d.entries[last]
+	d.index[d.entries[at].account] = at
+	d.entries = d.entries[:last]
+	delete(d.index, account)
 }
 
 // group returns 0 for none, or 1 + the row of a group of the sale.

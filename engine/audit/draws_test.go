@@ -157,6 +157,16 @@ func TestAuditFindsWrongDraws(t *testing.T) {
 	require.Empty(t, newDrawnJournal(t).problems(all...))
 	require.Empty(t, newDrawnJournal(t).problems(all[:4]...))
 	require.Empty(t, newUnsealedJournal(t).problems(all[1:]...), "a journal of version 1")
+	withdrawn := newDrawnJournal(t)
+	withdrawn.fields["withdraw"], withdrawn.kinds["withdraw"] = &record.Draw{Account: "alice"}, record.KindWithdrawn
+	require.Empty(t, withdrawn.problems("announced", "alice", "withdraw", "bob", "alice", "frozen", "drawn", "reserve alice"))
+	const without = "I3: draw draw1: account alice withdraws an entry that it does not have, or after the freeze"
+	require.Equal(t, []string{"record 3: " + without},
+		withdrawn.problems("announced", "withdraw", "alice", "bob", "frozen"))
+	require.Equal(t, []string{"record 6: " + without},
+		withdrawn.problems("announced", "alice", "bob", "frozen", "withdraw"))
+	require.Contains(t, strings.Join(withdrawn.problems("announced", "alice", "bob", "withdraw", "frozen"), "\n"),
+		"1 entries have the root")
 	late := newDrawnJournal(t)
 	late.honest(300 * 24 * time.Hour)
 	require.Len(t, late.problems(all[:4]...), 1, "frozen late, and not yet run")

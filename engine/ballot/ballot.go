@@ -19,10 +19,11 @@ import (
 
 // Host is what ballots need of the engine that runs them.
 type Host struct {
-	Sale      *catalog.Sale
-	Inventory *inventory.Inventory // names the accounts
-	Accounts  int                  // the most that the inventory holds
-	Sync      bool                 // Status counts durable entries only
+	Sale       *catalog.Sale
+	Inventory  *inventory.Inventory // names the accounts
+	Accounts   int                  // the most that the inventory holds
+	Sync       bool                 // Status counts durable entries only
+	Journalled bool                 // the journal's writer drains what Place has placed
 
 	Now     func() time.Time // the sale clock
 	Machine func() time.Time // the clock of the machine, for draw.Moment
@@ -59,6 +60,7 @@ type Ballot struct {
 	appended   int64         // entries of the group that is being made durable; the writer's goroutine owns it
 	ranked     int           // entries restored with their rank; recovery owns it
 	noted      atomic.Bool   // that the draw is void
+	withdrew   atomic.Bool   // an entry was withdrawn, or is about to be
 
 	sorting sync.Mutex // held while sorted is computed
 	sorted  atomic.Pointer[sortedEntries]
@@ -402,7 +404,11 @@ func (b *Ballot) sort(sealed bool) (*sortedEntries, error) {
 		}
 	}
 	var rows []uint32
-	b.register.each(b.host.Inventory.Accounts(), func(row uint32, _ entryState) { rows = append(rows, row) })
+	b.register.each(b.host.Inventory.Accounts(), func(row uint32, p entryState) {
+		if !p.withdrawn { // the record of its withdrawal precedes that of the freeze
+			rows = append(rows, row)
+		}
+	})
 	entries, err := freeze(len(rows),
 		func(into []byte, i int) []byte { return append(into, b.host.Inventory.AccountName(rows[i])...) },
 		func(i int) uint8 { return uint8(b.register.of(rows[i]).group) }, record.GroupNames(b.host.Sale))

@@ -43,12 +43,13 @@ func (b *Ballot) Enter(account string, group int) (entry Entry, seq uint64, err 
 	for wait := (inventory.Wait{}); ; {
 		p, now := b.entryOf(b.find(account)), b.host.Now()
 		switch {
-		case p.placed:
+		case p.placed && !p.withdrawn:
 			entry.Group, entry.Repeated = b.groupName(p.group), true
 			// The entry's own sequence is not kept. Everything placed so far includes it.
 			return entry, b.host.Inventory.Placed(), nil
 		case p.entered:
-			// Another call of this account is about to place the entry or to fail. This one depends on it (I7).
+			// Another call of this account is about to place the entry or to fail, or its withdrawal is not yet drained. This
+			// call depends on it (I7).
 			again := false
 			if wait, again = b.host.Pause(wait); !again {
 				return Entry{}, 0, ErrOverloaded
@@ -100,13 +101,45 @@ func (b *Ballot) enterNew(account string, group int, now time.Time) (seq uint64,
 	}
 	seq, ok = b.host.Place(record.KindEntry, b.index, row, now)
 	if !ok {
-		b.register.withdraw(row)
+		b.register.remove(row)
 		return 0, enterNoNote
 	}
 	b.register.markPlaced(row)
 	b.count.Add(1)
 	return seq, enteredNow
 }
+
+// Withdraw takes an account's entry back. The entries must not be frozen: until then nobody knows their digest. The
+// account may enter again. The outcome is durable once that with the returned sequence is; this holds for ErrNoEntry
+// too. Other errors are ErrClosed and ErrNotesFull.
+//
+// It waits until no entry is being made: a call that makes one changes its word once more after its record is placed.
+func (b *Ballot) Withdraw(account string) (seq uint64, err error) {
+	b.freezeLock.Lock()
+	defer b.freezeLock.Unlock()
+	row := b.find(account)
+	switch p := b.entryOf(row); {
+	case b.frozen.Load() != nil:
+		return 0, ErrClosed
+	case !p.placed || p.withdrawn:
+		return b.host.Inventory.Placed(), ErrNoEntry
+	}
+	b.withdrew.Store(true)
+	b.register.withdraw(row) // before its record is placed, since the writer reads it
+	seq, ok := b.host.Place(record.KindWithdrawn, b.index, row, b.host.Now())
+	if !ok {
+		b.register.keep(row)
+		return 0, ErrNotesFull
+	}
+	if !b.host.Journalled {
+		b.register.remove(row) // there is no writer
+	}
+	b.count.Add(-1)
+	return seq, nil
+}
+
+// Withdrew reports whether an entry may have been withdrawn: then that an account has none is an outcome.
+func (b *Ballot) Withdrew() bool { return b.withdrew.Load() }
 
 // find returns the row of an account that is kept; 0 if there is none.
 func (b *Ballot) find(account string) uint32 {

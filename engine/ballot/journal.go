@@ -16,6 +16,10 @@ func (b *Ballot) Append(run []byte, kind record.Kind, subject uint32, atMs int64
 		b.register.markPlaced(subject)
 		b.appended++
 		f.Account, f.Group = b.host.Inventory.AccountName(subject), b.register.of(subject).group
+	case record.KindWithdrawn:
+		f.Account = b.host.Inventory.AccountName(subject)
+		b.register.remove(subject)
+		b.appended--
 	case record.KindPostponed:
 		p := b.postponements()[subject]
 		p.record.placed.Store(true)
@@ -36,7 +40,7 @@ func (b *Ballot) Append(run []byte, kind record.Kind, subject uint32, atMs int64
 
 // MadeDurable counts the appended entries as durable. Only the journal's writer calls it.
 func (b *Ballot) MadeDurable() {
-	if b.appended > 0 {
+	if b.appended != 0 {
 		b.durable.Add(b.appended)
 		b.appended = 0
 	}
@@ -54,7 +58,7 @@ func (b *Ballot) Write(add func(kind record.Kind, s record.Stamp, f *record.Draw
 		err = add(record.KindAnnounced, a.record.stamp(), &record.Draw{Index: b.index, Secret: a.secret})
 	}
 	b.register.each(b.host.Inventory.Accounts(), func(row uint32, p entryState) {
-		if err != nil {
+		if err != nil || isFrozen && p.withdrawn { // otherwise the record of its withdrawal follows in the journal
 			return
 		}
 		f, kind := record.Draw{Index: b.index, Group: p.group, Account: b.host.Inventory.AccountName(row)}, record.KindEntry
@@ -79,8 +83,12 @@ func (b *Ballot) Write(add func(kind record.Kind, s record.Stamp, f *record.Draw
 	return err
 }
 
-// RestoreEntry restores an entry, and its rank if the record has one. Restoring it twice changes nothing.
+// RestoreEntry restores an entry, and its rank if the record has one. Restoring it twice changes nothing. Entries that
+// are frozen are final: if a checkpoint has them, older records of the journal that follow it change nothing.
 func (b *Ballot) RestoreEntry(accountRow uint32, f *record.Draw) {
+	if b.frozen.Load() != nil {
+		return
+	}
 	if b.register.enter(accountRow, f.Group) {
 		b.register.markPlaced(accountRow)
 		b.count.Add(1)
@@ -89,6 +97,15 @@ func (b *Ballot) RestoreEntry(accountRow uint32, f *record.Draw) {
 	if f.Rank > 0 {
 		b.register.drew(accountRow, f.Rank, f.Slot)
 		b.ranked++
+	}
+}
+
+// RestoreWithdrawn removes an entry, if there is one. The row is 0 for an unknown account.
+func (b *Ballot) RestoreWithdrawn(accountRow uint32) {
+	if b.frozen.Load() == nil && b.entryOf(accountRow).placed {
+		b.register.remove(accountRow)
+		b.count.Add(-1)
+		b.durable.Add(-1)
 	}
 }
 

@@ -5,13 +5,17 @@ import "sync/atomic"
 // register has the entries of one draw: a word for each account of the inventory, by its row, in chunks that never
 // move. A call changes only its own account's word; reads need no synchronization.
 //
-//	63        62       61          54 53          32 31          0
-//	+---------+--------+-------------+--------------+-------------+
-//	| entered | placed |    group    |     slot     |    rank     |   group 0 and slot 0: none; rank 0: not drawn yet
-//	+---------+--------+-------------+--------------+-------------+
+//	63        62       61    54 53          52     32 31        0
+//	+---------+--------+-------+-----------+---------+-----------+
+//	| entered | placed | group | withdrawn |  slot   |   rank    |   group 0 and slot 0: none; rank 0: not drawn yet
+//	+---------+--------+-------+-----------+---------+-----------+
 //
 // An entry that is entered and not yet placed belongs to a call that has set the word and is about to place its record
 // in the journal. The call may still fail. Such an entry is not visible to any reader, and no checkpoint contains it.
+//
+// An entry that is withdrawn keeps its word until the writer has drained the record of that: the writer still needs the
+// group for the record of the entry. Readers find the entry until then, since the withdrawal is not yet acknowledged.
+// The account cannot enter again before.
 type register struct {
 	chunks []atomic.Pointer[[registerChunk]atomic.Uint64]
 }
@@ -20,16 +24,18 @@ const registerChunk = 1 << 14
 
 // entryState is one account's word, unpacked.
 type entryState struct {
-	entered bool
-	placed  bool // in the journal
-	group   int  // 0 for none, or 1 + the index of the group
-	slot    int  // 0 for none, or 1 + the number of the slot
-	rank    uint32
+	entered   bool
+	placed    bool // in the journal
+	withdrawn bool // the record of its withdrawal is placed, or about to be
+	group     int  // 0 for none, or 1 + the index of the group
+	slot      int  // 0 for none, or 1 + the number of the slot
+	rank      uint32
 }
 
 const (
-	enteredBit = 1 << 63
-	placedBit  = 1 << 62
+	enteredBit   = 1 << 63
+	placedBit    = 1 << 62
+	withdrawnBit = 1 << 53
 )
 
 func (p entryState) pack() uint64 {
@@ -40,13 +46,15 @@ func (p entryState) pack() uint64 {
 	if p.placed {
 		w |= placedBit
 	}
+	if p.withdrawn {
+		w |= withdrawnBit
+	}
 	return w
 }
 
 func unpackEntry(w uint64) entryState {
 	return entryState{entered: w&enteredBit != 0, placed: w&placedBit != 0, group: int(w >> 54 & 0xff),
-		slot: int(w >> 32 & (1<<22 - 1)),
-		rank: uint32(w)}
+		withdrawn: w&withdrawnBit != 0, slot: int(w >> 32 & (1<<21 - 1)), rank: uint32(w)}
 }
 
 func newRegister(accounts int) *register {
@@ -80,8 +88,12 @@ func (r *register) enter(row uint32, group int) bool {
 // checkpoint must contain every entry before its start, even while the call is stalled.
 func (r *register) markPlaced(row uint32) { r.word(row).Or(placedBit) }
 
-// withdraw removes an entry that could not be placed.
-func (r *register) withdraw(row uint32) { r.word(row).Store(0) }
+// remove removes an entry that could not be placed, or whose withdrawal was drained.
+func (r *register) remove(row uint32) { r.word(row).Store(0) }
+
+// withdraw marks the entry as withdrawn, keep takes the mark back. Only the writer changes the word meanwhile.
+func (r *register) withdraw(row uint32) { r.word(row).Or(withdrawnBit) }
+func (r *register) keep(row uint32)     { r.word(row).And(^uint64(withdrawnBit)) }
 
 // drew stores the result of an account. No other goroutine changes the word then: the entries are frozen and placed.
 func (r *register) drew(row uint32, rank uint32, slot int) {

@@ -17,7 +17,7 @@ import (
 
 func TestRegisterWord(t *testing.T) {
 	for _, p := range []entryState{{}, {entered: true},
-		{entered: true, placed: true, group: draw.MaxGroups, slot: record.MaxSlot, rank: 1<<32 - 1},
+		{entered: true, placed: true, withdrawn: true, group: draw.MaxGroups, slot: record.MaxSlot, rank: 1<<32 - 1},
 		{entered: true, group: 1, slot: 1, rank: 1}} {
 		require.Equal(t, p, unpackEntry(p.pack()))
 	}
@@ -89,11 +89,78 @@ func TestEntryThatIsNotPlaced(t *testing.T) {
 	require.True(t, ok)
 	require.True(t, b.register.enter(row, 1))
 	go enter("bob")
-	b.register.withdraw(row) // that call found no room
+	b.register.remove(row) // that call found no room
 	got = <-answers
 	require.NoError(t, got.err)
 	require.Equal(t, Entry{Draw: "draw1", Account: "bob"}, got.entry, "so this call makes the entry")
 
 	failed := errors.New("the disk is full")
 	require.ErrorIs(t, b.Write(func(record.Kind, record.Stamp, *record.Draw) error { return failed }), failed)
+}
+
+// I5, I6: A withdrawn entry stays until the writer has drained the record of that. The record of the entry, which the
+// writer drains before, has its group still; a checkpoint has the entry; the account cannot enter again before.
+func TestWithdrawalThatIsNotDrained(t *testing.T) {
+	b, v := newBallot(t)
+	b.host.Journalled = true
+	_, _, err := b.Enter("alice", 1)
+	require.NoError(t, err)
+	_, err = b.Withdraw("alice")
+	require.NoError(t, err)
+	require.Zero(t, b.Status().Entries)
+	_, err = b.Withdraw("alice")
+	require.ErrorIs(t, err, ErrNoEntry)
+	_, _, err = b.Enter("alice", 0)
+	require.ErrorIs(t, err, ErrOverloaded)
+	_, err = b.Entry("alice")
+	require.ErrorIs(t, err, ErrNotRun)
+	written := 0
+	require.NoError(t, b.Write(func(record.Kind, record.Stamp, *record.Draw) error { written++; return nil }))
+	require.Equal(t, 1, written)
+
+	row := v.FindAccount("alice")
+	decode := func(kind record.Kind) (r record.Record) {
+		run := b.Append(nil, kind, row, 7)
+		require.NoError(t, r.Decode(run[1:]))
+		return r
+	}
+	require.Equal(t, 1, decode(record.KindEntry).Draw.Group)
+	require.Equal(t, "alice", decode(record.KindWithdrawn).Draw.Account)
+	b.MadeDurable()
+	require.Zero(t, b.durable.Load())
+	_, err = b.Entry("alice")
+	require.ErrorIs(t, err, ErrNoEntry)
+	entry, _, err := b.Enter("alice", 0)
+	require.NoError(t, err)
+	require.Equal(t, Entry{Draw: "draw1", Account: "alice"}, entry)
+}
+
+// The record of a withdrawal precedes that of the freeze, whether or not the writer has drained it: the frozen entries,
+// and those of a checkpoint that has the freeze, are without it.
+func TestFreezeWithoutWithdrawn(t *testing.T) {
+	b, _ := newBallot(t)
+	b.host.Journalled = true
+	secret, err := b.Announcement()
+	require.NoError(t, err)
+	require.NoError(t, b.Restore(record.KindAnnounced, secret, record.Stamp{}))
+	for _, account := range []string{"alice", "bob"} {
+		_, _, err := b.Enter(account, 0)
+		require.NoError(t, err)
+	}
+	_, err = b.Withdraw("alice")
+	require.NoError(t, err)
+	b.host.Now = func() time.Time { return b.draw.RegistrationCloses }
+	_, err = b.Freeze()
+	require.NoError(t, err)
+	require.Equal(t, 1, b.Status().Entries)
+	_, err = b.Withdraw("bob")
+	require.ErrorIs(t, err, ErrClosed)
+	var entries []string
+	require.NoError(t, b.Write(func(kind record.Kind, _ record.Stamp, f *record.Draw) error {
+		if kind == record.KindEntry {
+			entries = append(entries, f.Account)
+		}
+		return nil
+	}))
+	require.Equal(t, []string{"bob"}, entries)
 }

@@ -279,6 +279,9 @@ func (p *Replay) drawRecord(r *record.Record) error {
 		b.RestoreEntry(row, f)
 		p.latest = max(p.latest, d.RegistrationOpens.UnixMilli()) // for an entry whose instant is not known
 		return nil
+	case record.KindWithdrawn:
+		b.RestoreWithdrawn(p.m.Inventory.FindAccount(f.Account))
+		return nil
 	case record.KindFrozen:
 		p.latest = max(p.latest, d.RegistrationCloses.UnixMilli())
 	}

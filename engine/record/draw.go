@@ -52,6 +52,9 @@ func (f *fields) draw(kind Kind, first bool) (d Draw) {
 		if !first {
 			d.MachineMs = f.time()
 		}
+	case KindWithdrawn:
+		d.Account = string(f.text(inventory.MaxAccount))
+		f.bad = f.bad || d.Account == ""
 	case KindAnnounced:
 		copy(d.Secret[:], f.take(len(d.Secret)))
 	case KindPostponed:
@@ -92,6 +95,8 @@ func (d *Draw) appendBody(run []byte, kind Kind) []byte {
 		run = append(run, d.Root[:]...)
 		run = append(run, d.Terms[:]...)
 		run = binary.AppendUvarint(run, uint64(d.MachineMs))
+	case KindWithdrawn:
+		run = appendText(run, d.Account)
 	case KindAnnounced:
 		run = append(run, d.Secret[:]...)
 	case KindPostponed:

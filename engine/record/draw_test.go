@@ -21,8 +21,9 @@ func TestDrawRecordBytes(t *testing.T) {
 		Terms: digest(0xbb), Secret: draw.Secret(digest(0xdd)), Round: 1001, MachineMs: 300,
 		Beacon: draw.Beacon{Round: 1000, Randomness: digest(0xcc)}}
 	for kind, want := range map[Kind]string{
-		KindEntry:  "0a" + "47" + "07" + "01" + "02" + "05" + "616c696365",
-		KindRanked: "0e" + "6a" + "07" + "09" + "01" + "02" + "05" + "616c696365" + "ac02" + "04",
+		KindEntry:     "0a" + "47" + "07" + "01" + "02" + "05" + "616c696365",
+		KindWithdrawn: "09" + "54" + "07" + "01" + "05" + "616c696365",
+		KindRanked:    "0e" + "6a" + "07" + "09" + "01" + "02" + "05" + "616c696365" + "ac02" + "04",
 		KindFrozen: "47" + "48" + "07" + "01" + "e807" + hex.EncodeToString(fields.Root[:]) +
 			hex.EncodeToString(fields.Terms[:]) + "ac02",
 		KindAnnounced: "23" + "4c" + "07" + "01" + hex.EncodeToString(fields.Secret[:]),

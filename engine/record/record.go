@@ -41,6 +41,7 @@
 //	kind 17 taken again  whole; confirmed, confirmed at is at                         journal
 //	kind 18 returned     whole; returned                                              journal
 //	kind 19 changed      whole; any state                                             checkpoint
+//	kind 20 withdrawn    draw | account string: its entry is taken back               journal
 //
 //	body         phase | flags 1 byte | account string | time to live in ms
 //	lines        count 1 byte | (pool, quantity)…
@@ -114,6 +115,7 @@ const (
 	KindTakenAgain  Kind = 17
 	KindReturned    Kind = 18
 	KindChanged     Kind = 19
+	KindWithdrawn   Kind = 20
 )
 
 // The fields of the first byte.
@@ -128,7 +130,7 @@ const (
 func (k Kind) String() string {
 	names := [...]string{"", "definition", "taken", "confirmed", "released", "expired", "reservation",
 		"entry", "frozen", "drawn", "ranked", "clock", "announced", "postponed", "extended", "reduced", "replaced",
-		"taken_again", "returned", "changed"}
+		"taken_again", "returned", "changed", "withdrawn"}
 	if k == 0 || int(k) >= len(names) {
 		return fmt.Sprintf("kind %d", byte(k))
 	}
@@ -144,7 +146,9 @@ func KindOf(b []byte) Kind {
 }
 
 // ofDraw reports whether the record has the fields of Draw.
-func (k Kind) ofDraw() bool { return k >= KindEntry && k <= KindPostponed && k != KindClock }
+func (k Kind) ofDraw() bool {
+	return k >= KindEntry && k <= KindPostponed && k != KindClock || k == KindWithdrawn
+}
 
 // ofChange reports whether the record has the body of a change.
 func (k Kind) ofChange() bool { return k >= KindExtended && k <= KindChanged }
@@ -161,7 +165,7 @@ func (k Kind) inJournal() bool {
 }
 
 func (k Kind) inCheckpoint() bool {
-	return k < KindTaken || k > KindExpired && !k.ofChange() || k == KindChanged
+	return k < KindTaken || k > KindExpired && k < KindExtended || k == KindChanged
 }
 
 // ErrInvalid is the error of bytes that are not a record.
@@ -187,7 +191,7 @@ type Record struct {
 	Replaces    inventory.ID    // with inventory.FlagReplaces; zero in a checkpoint once that one is forgotten
 
 	Definition Definition // of KindDefinition
-	Draw       Draw       // of KindEntry to KindRanked, KindAnnounced and KindPostponed
+	Draw       Draw       // of KindEntry to KindRanked, KindAnnounced, KindPostponed and KindWithdrawn
 
 	head byte
 }

@@ -98,6 +98,7 @@ func golden(t testing.TB) []named {
 		{"entry", entry.Append(nil, KindEntry, goldenAt)},
 		{"entry-group", grouped.Append(nil, KindEntry, goldenAt)},
 		{"entry-row", grouped.AppendRow(nil, KindEntry, Stamp{})},
+		{"withdrawn", grouped.Append(nil, KindWithdrawn, goldenAt)},
 		{"frozen", frozen.Append(nil, KindFrozen, goldenAt)},
 		{"frozen-row", frozen.AppendRow(nil, KindFrozen, row)},
 		{"drawn", drawn.Append(nil, KindDrawn, goldenAt)},

@@ -30,6 +30,15 @@ func (o *Operator) Freeze(ctx context.Context, draw string) (d Draw, err error) 
 	return d, err
 }
 
+// Withdraw takes an account's entry for a draw back. Refused with entry_not_found if it has none, or no longer: an
+// earlier attempt, whose answer was lost, may have withdrawn it. Refused with registration_closed once the entries are
+// frozen.
+func (o *Operator) Withdraw(ctx context.Context, draw, account string) error {
+	var done Entry
+	_, err := o.c.call(ctx, http.MethodDelete, operatorPath(draw, "entries/"+url.PathEscape(account)), nil, &done)
+	return err
+}
+
 // Postpone names a later round to decide a draw, before the present one is due. Naming it again changes nothing.
 // Refused with round_refused, already_drawn, and with draw_void once the present round is due.
 func (o *Operator) Postpone(ctx context.Context, draw string, round uint64) (d Draw, err error) {

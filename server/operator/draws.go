@@ -27,6 +27,7 @@ const WinnersHeader = "rank,account,salt\n"
 // draws are an operator's calls for draws:
 //
 //	GET  /admin/draws/{draw}          as on the API
+//	DELETE /admin/draws/{draw}/entries/{account}   take an entry back, until the entries are frozen
 //	POST /admin/draws/{draw}/freeze   after the close of registration, publish the digest of the entries; the server
 //	                                  does so itself within a second of the close
 //	POST /admin/draws/{draw}/round    name a later round, before the present one is due; the body is {"round": N}
@@ -34,8 +35,10 @@ const WinnersHeader = "rank,account,salt\n"
 //	GET  /admin/draws/{draw}/export   the files of the export, as a tar stream
 //	GET  /admin/draws/{draw}/winners  the accounts of the winners, as CSV: rank, account, salt
 //
-// The first four respond with the draw as the API shows it. Freezing a frozen draw succeeds and changes nothing, and so
-// does naming the round of the last postponement. A refused call changes nothing either; refusals are problem+json.
+// All GET and POST calls but the last two respond with the draw as the API shows it. Freezing a frozen draw succeeds
+// and changes nothing, and so does naming the round of the last postponement. A refused call changes nothing either;
+// refusals are problem+json. The DELETE responds with the account. An account that has no entry, or no longer, is
+// refused as entry_not_found, and every account once the entries are frozen as registration_closed.
 type draws struct {
 	calls
 	exporting sync.Mutex
@@ -44,6 +47,7 @@ type draws struct {
 // register adds the calls below /admin/draws/.
 func (d *draws) register(paths *http.ServeMux) {
 	paths.Handle("GET /admin/draws/{draw}", d.call(d.read))
+	paths.Handle("DELETE /admin/draws/{draw}/entries/{account}", d.call(d.withdraw))
 	paths.Handle("POST /admin/draws/{draw}/freeze", d.call(d.freeze))
 	paths.Handle("POST /admin/draws/{draw}/round", d.call(d.postpone))
 	paths.Handle("POST /admin/draws/{draw}/run", d.call(d.run))
@@ -66,6 +70,17 @@ func (d *draws) alone(answer func(http.ResponseWriter, *http.Request, *engine.En
 func (d *draws) read(w http.ResponseWriter, r *http.Request, e *engine.Engine) error {
 	status, err := e.Draw(r.PathValue("draw"))
 	return d.answer(w, r, e, status, err)
+}
+
+func (d *draws) withdraw(w http.ResponseWriter, r *http.Request, e *engine.Engine) error {
+	id, account := r.PathValue("draw"), r.PathValue("account")
+	if err := e.WithdrawEntry(context.WithoutCancel(r.Context()), id, account); err != nil {
+		return err
+	}
+	d.note(w, r, slog.LevelInfo, "an entry was withdrawn", slog.String("draw", id))
+	w.Header().Set("Content-Type", "application/json")
+	_, err := w.Write(append(encode.Entered(nil, &engine.Entry{Draw: id, Account: account}), '\n'))
+	return d.cut(w, r, err)
 }
 
 func (d *draws) freeze(w http.ResponseWriter, r *http.Request, e *engine.Engine) error {

@@ -9,6 +9,7 @@ import (
 // call a running server.
 type drawCommand struct {
 	Register registerCommand   `cmd:"" help:"Enter the accounts of a CSV file for a draw."`
+	Withdraw withdrawCommand   `cmd:"" help:"Take entries for a draw back, until they are frozen."`
 	Postpone postponeCommand   `cmd:"" help:"Name a later round to decide a draw, before the present one is due."`
 	Run      runDrawCommand    `cmd:"" help:"Decide a draw by the beacon of its round."`
 	Export   exportCommand     `cmd:"" help:"Fetch the files with which anyone can verify a draw."`
