@@ -211,7 +211,7 @@ func (e *Engine) refuseState(book *rules.Book, found inventory.Decided, now int6
 	case Held:
 		return refused(r, Refusal{Code: ReservationHeld})
 	case Confirmed:
-		return refused(r, Refusal{Code: ReservationConfirmed, Reference: keptText(r.refusal.Reference, r.snapshot.Reference)})
+		return refused(r, Refusal{Code: ReservationConfirmed, Reference: r.kept(r.refusal.Reference, r.snapshot.Reference)})
 	case Released:
 		return refused(r, Refusal{Code: ReservationReleased})
 	case Returned:

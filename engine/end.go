@@ -24,6 +24,7 @@ func (e *Engine) decideConfirm(ctx context.Context, id ID, reference string, r *
 	if err := checkReference(reference, r); err != nil {
 		return 0, err
 	}
+	r.Reference = reference // the text is there already, if it comes to be the reservation's
 	return e.decideEnd(ctx, id, r, Confirmed, func(row uint32, now int64) inventory.Result {
 		return e.inventory.Confirm(row, now, reference, &r.wait)
 	})

@@ -1,8 +1,8 @@
 package engine
 
 import (
-	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/inventory"
@@ -44,7 +44,8 @@ const (
 //
 // The caller owns it; a call fills it and reuses its Lines. A caller that reuses one for all its calls allocates
 // nothing: a text that an earlier call has left stays if the next one has the same. After Reserve, Account is the
-// request's. A caller that overwrites the memory of a request's texts clears Account before the next call.
+// request's, and after Confirm, Reference is the call's. A caller that overwrites the memory of these texts clears the
+// two before the next call.
 type Reservation struct {
 	ID          ID
 	Account     string
@@ -60,6 +61,7 @@ type Reservation struct {
 	Repeated bool // the call changed nothing: an earlier call with this id had the same effect
 
 	refusal    Refusal
+	room       []byte // of texts, see kept
 	snapshot   inventory.Snapshot
 	lines      []inventory.Line
 	wait       inventory.Wait // for other callers
@@ -75,7 +77,7 @@ func (r *Reservation) refuse(refusal Refusal) error {
 // fill sets the public fields of r from its snapshot.
 func (r *Reservation) fill(sale *catalog.Sale) {
 	s := &r.snapshot
-	r.ID, r.Account, r.Phase, r.State = ID(s.ID), keptText(r.Account, s.Account), sale.Phases[s.Phase].ID, s.State
+	r.ID, r.Account, r.Phase, r.State = ID(s.ID), r.kept(r.Account, s.Account), sale.Phases[s.Phase].ID, s.State
 	r.Lines, r.Tickets = r.Lines[:0], 0
 	for _, l := range s.Lines {
 		p := &sale.Pools[l.Pool]
@@ -86,18 +88,27 @@ func (r *Reservation) fill(sale *catalog.Sale) {
 	reference := r.Reference
 	r.CreatedAt, r.ExpiresAt, r.ConfirmedAt, r.Reference = instant(s.CreatedMs), instant(s.ExpiresMs), time.Time{}, ""
 	if s.State == Confirmed || s.State == Returned {
-		r.ConfirmedAt, r.Reference = instant(s.ConfirmedMs), keptText(reference, s.Reference)
+		r.ConfirmedAt, r.Reference = instant(s.ConfirmedMs), r.kept(reference, s.Reference)
 	}
 	r.Repeated = false
 }
 
-// keptText returns a text of a snapshot, which is gone after the call, for good. A caller that makes several calls
-// about a reservation has the text already, so that nothing is allocated.
-func keptText(had, text string) string {
+// kept returns a text of a snapshot, which is gone after the call, for good. A caller that makes several calls about a
+// reservation has the text already. Others are copied one after the other into room that is made for many, and that is
+// never overwritten.
+func (r *Reservation) kept(had, text string) string {
 	if had == text {
 		return had
 	}
-	return strings.Clone(text)
+	if text == "" {
+		return ""
+	}
+	if cap(r.room)-len(r.room) < len(text) {
+		r.room = make([]byte, 0, max(len(text), min(8*cap(r.room), 512)))
+	}
+	at := len(r.room)
+	r.room = append(r.room, text...)
+	return unsafe.String(&r.room[at], len(text))
 }
 
 // Stock is a pool at one instant, in tickets. Available, Held, Sold and Withheld add up to Capacity (I1).
