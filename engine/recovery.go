@@ -37,8 +37,9 @@ func (e *Engine) recover(ctx context.Context) error {
 	}
 	took := time.Since(began)
 	t.begin()
-	e.recovery = Recovery{Recovered: found, Reservations: e.counts.atFirst, Accounts: e.inventory.Fills()[inventory.Accounts-1].Used,
-		Latest: latest, Took: took}
+	e.recovery = Recovery{Recovered: found, Reservations: e.counts.atFirst,
+		Accounts: e.inventory.Fills()[inventory.Accounts-1].Used,
+		Latest:   latest, Took: took}
 	return nil
 }
 

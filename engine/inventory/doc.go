@@ -1,5 +1,5 @@
-// Package inventory is the lock-free core: pools, reservations and ledgers. It has no I/O, no goroutines and no
-// clock. Time enters as a value, and the owner decides how to wait (Config.Pause).
+// Package inventory is the lock-free core: pools, reservations and ledgers. It has no I/O and no goroutines. Time
+// enters as a value, and the owner decides how to wait (Config.Pause).
 //
 // It keeps these invariants, numbered as everywhere in Seathold:
 //
@@ -40,11 +40,27 @@
 //     reservation that has left the states that count never returns to them, so one that counts in both walks counted
 //     in between. If the account's head is still the same afterwards, no newer reservation could have changed the
 //     answer.
-//   - The id must have been free then. An id in use stays in use, so an id that is free afterwards was free at that
-//     instant.
+//   - The id must have been free then. An id in use stays in use for as long as the call runs, so an id that is free
+//     afterwards was free at that instant.
 //
-// A row is never used twice, and its content never changes, so no compare-and-swap can mistake a new reservation for an
-// old one. A reservation that changes gets another row (see change.go). A reservation that fails after it was published
-// leaves its row as void. Only a race causes that: what can be foreseen is refused before. A reservation that ended
-// stays readable under its id until the engine forgets it at a restart.
+// The content of a row does not change while a reservation has it. A reservation that changes gets another row (see
+// change.go). A reservation that fails after it was published leaves its row as void. Only a race causes that: what can
+// be foreseen is refused before. A reservation that has ended stays readable under its id until it is forgotten.
+//
+// # Memory that comes back
+//
+// Rows of reservations that are forgotten, or that failed or changed, are used again while the sale runs. So are the
+// rows of accounts that have none left, and the room of texts. The one rule is that no row changes its meaning while a
+// call runs. With it, no compare-and-swap of a call can mistake a new reservation for an old one.
+//
+// A call announces itself by Begin, before it loads the first word that names a row, and withdraws by End. So do a
+// sweep, a checkpoint and a count of ledgers, piece by piece. The drainer does not: a row waits until its last outcome
+// is durable. Replay does not either: it takes the reclaimer's steps itself, between two records. The callers are
+// counted in an epoch. A grace period has passed when every call that ran at its beginning has returned (see
+// internal/epoch).
+//
+// The Reclaimer makes rows free. After a first grace period, no call that saw the reservation alive runs any more. So
+// the id becomes free, and the reclaimer removes every word that leads to the row. After a second one, no call that
+// could still stand on the row runs any more, and the row is free. A census pauses the last step: see PauseFreeing. The
+// stages, and why each is needed, are in reclaim.go; those of accounts in internal/accounts.
 package inventory

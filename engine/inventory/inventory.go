@@ -129,8 +129,8 @@ type Call = epoch.Call
 
 // Begin announces a call: all from the look-up of a name to the last access to a row, a text or a snapshot's text. No
 // row changes its meaning meanwhile. So every method that takes or returns a row, an account row or a Decided is called
-// between a Begin and its End, except those of Drain and Restore. A call does not wait for the journal in between. Calls
-// that run at a time should have different spreads.
+// between a Begin and its End, except those of Drain and Restore. A call does not wait for the journal in between.
+// Calls that run at a time should have different spreads.
 func (v *Inventory) Begin(spread uint32) Call { return v.calls.Begin(spread) }
 
 func (c *Config) validate() error {

@@ -13,8 +13,8 @@ import (
 // only have fallen since, unless the head changed (I2). Later walks pass over dead reservations and unlink them: they
 // first freeze the link of the dead one, then move the link before it, if that is not frozen. A frozen link never
 // changes, so a reservation that was passed over is never linked in again. Nothing is ever inserted in the middle, so
-// moving a link past a dead reservation cannot lose a live one. In a long ledger a walk may end early, at a summary (see
-// there).
+// moving a link past a dead reservation cannot lose a live one. In a long ledger a walk may end early, at a summary
+// (see there).
 
 // sums is what one walk of a ledger finds for one request. It is on the caller's stack; those of thousands of callers
 // do not fit a cache, so it takes no more room than the request needs.

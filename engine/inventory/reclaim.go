@@ -23,8 +23,8 @@ import (
 //     over it; a checkpoint and a sweep, which come by number, find that it is forgotten.
 //  5. A grace period. Every call that could still stand on the row has returned, and the row is free.
 //
-// Rows that follow each other under one id go together: the index is led past all of them. A row that has got a follower
-// since the first stage begins anew.
+// Rows that follow each other under one id go together: the index is led past all of them. A row that has got a
+// follower since the first stage begins anew.
 //
 // Accounts follow: see accounts.Closer.
 type Reclaimer struct {
@@ -112,8 +112,8 @@ func (c *Reclaimer) Forgotten(state State) uint64 { return c.forgot[state-Releas
 // Passes returns how many passes have begun. Only the goroutine that steps calls it.
 func (c *Reclaimer) Passes() uint64 { return c.passes }
 
-// Busy reports whether the reclaimer is at a pass. If a step then finds nothing to do, it waits for calls that run. Only
-// the goroutine that steps calls it.
+// Busy reports whether the reclaimer is at a pass. If a step then finds nothing to do, it waits for calls that run.
+// Only the goroutine that steps calls it.
 func (c *Reclaimer) Busy() bool { return c.busy }
 
 // begin begins a pass when a sixteenth of the rows in use was claimed since the last one, so that passes cost a few
@@ -348,8 +348,8 @@ func (c *Reclaimer) free(*Terms) bool {
 	return true
 }
 
-// keepsReference reports whether the row after a sold one has the same reference. If there is one, it was written before
-// the row was published.
+// keepsReference reports whether the row after a sold one has the same reference. If there is one, it was written
+// before the row was published.
 func (v *Inventory) keepsReference(row uint32, of table.Ref) bool {
 	return row != 0 && row != closed && v.details.At(row).reference == of
 }

@@ -71,7 +71,8 @@ func (g *recycling) one(random *rand.Rand, n uint64, now int64) {
 	if random.IntN(2) == 0 {
 		lines = append(lines, Line{uint32(n+1) % recycledPools, 1 + random.Uint32N(2)})
 	}
-	q := Request{ID: idOf(n), Account: accountOf(n), Lines: lines, Created: now, Expires: now + 1 + random.Int64N(60), Wait: w}
+	q := Request{ID: idOf(n), Account: accountOf(n), Lines: lines, Created: now, Wait: w,
+		Expires: now + 1 + random.Int64N(60)}
 	row := v.Find(q.ID)
 	if row == 0 {
 		g.count(0, v.Reserve(&q))
@@ -156,8 +157,8 @@ func (g *recycling) drain() {
 
 func equalLines(a, b []Line) bool { return fmt.Sprint(a) == fmt.Sprint(b) }
 
-// TestRecyclingUnderLoad (I1 to I3, I6, I9, I10): callers race for few ids and accounts, with every call there is, while
-// the rows of what has ended are used again at once. The journal's order is legal, nobody is told of another's
+// TestRecyclingUnderLoad (I1 to I3, I6, I9, I10): callers race for few ids and accounts, with every call there is,
+// while the rows of what has ended are used again at once. The journal's order is legal, nobody is told of another's
 // reservation, a census finds no fault, and at the end memory is what the journal says.
 func TestRecyclingUnderLoad(t *testing.T) {
 	const callers, freed = 4, 40_000

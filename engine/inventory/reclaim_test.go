@@ -17,7 +17,6 @@ func TestRowsAreUsedAgain(t *testing.T) {
 	require.NoError(t, err)
 	d, rec := &drained{t: t, v: v}, v.NewReclaimer()
 	long := fmt.Sprintf("%060d", 0)
-	var rows []uint32
 	for n := range uint64(100 * room) {
 		now := int64(n)
 		account := long[:1+n%59] + fmt.Sprint(n)
@@ -47,7 +46,6 @@ func TestRowsAreUsedAgain(t *testing.T) {
 			at, _ := v.Decide(v.Find(q.ID), now+alive, &Wait{})
 			require.Equal(t, Done, v.Return(at, now+alive, "", false).Verdict)
 		}
-		rows = append(rows, res.Row)
 		if n >= alive {
 			v.Expire(v.Find(idOf(n-alive)), now)
 			v.Expire(v.Find(idOf((n-alive)|1<<40)), now)

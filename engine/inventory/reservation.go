@@ -37,8 +37,8 @@ func unpackLine(w uint32) Line { return Line{Pool: w >> 12, Quantity: w & MaxQua
 //	                         ↓→ superseded, released
 //
 // What has ended is forgotten some time later, and then its row is free again. Within one call a row keeps its meaning,
-// and its state only moves forward. Two steps are decisions: the step out of pending, made by the caller that reserves, and
-// the step out of held or confirmed, made by the compare-and-swap that wins (I3). The winner alone makes the next
+// and its state only moves forward. Two steps are decisions: the step out of pending, made by the caller that reserves,
+// and the step out of held or confirmed, made by the compare-and-swap that wins (I3). The winner alone makes the next
 // step, once the outcome has its place in the journal. A row that is made by a return goes from pending to returned.
 type State uint32
 
@@ -99,7 +99,7 @@ type reservation struct {
 	expires   int64        // ms since 1970 on the sale clock
 	state     table.Word32 // a State; see there for who writes it
 	account   uint32       // row
-	next      table.Word32 // the account's previous reservation; its caller's until it is in the ledger, then see ledger.go
+	next      table.Word32 // the account's previous reservation; its caller's until it is in the ledger: see ledger.go
 	more      uint32       // row in overflows, 0 for none
 	lines     [inlineLines]uint32
 	phase     uint16
@@ -287,8 +287,8 @@ func (v *Inventory) ReadNew(row uint32, to *Snapshot) {
 }
 
 // ReadLogged fills the snapshot with the outcomes that have been drained, whatever has happened since: records and
-// checkpoints may contain only these. False when none has been drained, when another row has the reservation now, or when
-// it is forgotten.
+// checkpoints may contain only these. False when none has been drained, when another row has the reservation now, or
+// when it is forgotten.
 func (v *Inventory) ReadLogged(row uint32, to *Snapshot) bool {
 	d := v.details.Find(row)
 	if d == nil {

@@ -116,8 +116,8 @@ func (v *Inventory) current(row uint32) uint32 {
 const manyRows = 64
 
 // follow leads from a row that has passed its id on to the one that has it now; 0 for none. Three kinds of rows do: one
-// that failed, one that changed, and one that expired and was taken again. If the way is long, the reclaimer shortens it
-// next. It is not inlined: most look-ups do not need it.
+// that failed, one that changed, and one that expired and was taken again. If the way is long, the reclaimer shortens
+// it next. It is not inlined: most look-ups do not need it.
 //
 //go:noinline
 func (v *Inventory) follow(first uint32) uint32 {

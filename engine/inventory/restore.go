@@ -259,8 +259,8 @@ func (v *Inventory) NoRoom(of Table) error {
 // spare says whether the restore may use spare rows.
 func (v *Inventory) spare(use bool) { v.sparing, v.accounts.Sparing = use, use }
 
-// DropSpare ends the use of spare rows, once the stock is counted and what may go is free. The error is ErrNoRoom if more
-// rows are in use than the limits allow.
+// DropSpare ends the use of spare rows, once the stock is counted and what may go is free. The error is ErrNoRoom if
+// more rows are in use than the limits allow.
 func (v *Inventory) DropSpare() error {
 	switch {
 	case !v.reservations.DropSpare():

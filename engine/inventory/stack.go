@@ -64,7 +64,7 @@ type note struct {
 }
 
 // below returns where the outcome keeps its link to the one pushed before it. An outcome is pushed once in its life,
-// so its link needs no other memory and is never reused.
+// and its row is used again only after it was drained, so its link needs no other memory.
 func (v *Inventory) below(o Outcome) *uint32 {
 	if o.Kind == Noted {
 		return &v.notes.At(o.Index).below

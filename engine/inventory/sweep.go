@@ -6,9 +6,9 @@ import (
 	"github.com/seathold/seathold/engine/inventory/internal/table"
 )
 
-// Sweep finds reservations whose time is over. Inventory.earliest has for each chunk of rows an instant (ms) before which
-// nothing in it is due, or 0 if that is not known. So a sweep visits only chunks in which something is due, or that have
-// got new reservations. One goroutine uses it.
+// Sweep finds reservations whose time is over. Inventory.earliest has for each chunk of rows an instant (ms) before
+// which nothing in it is due, or 0 if that is not known. So a sweep visits only chunks in which something is due, or
+// that have got new reservations. One goroutine uses it.
 //
 // The sweep stores looking before it looks at a chunk, and its result counts only if that still stands then. Whoever
 // makes a row pending stores 0 after that. So either the sweep has seen the row, or its result does not count.

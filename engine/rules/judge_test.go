@@ -12,8 +12,8 @@ import (
 )
 
 // Of several rules that a request breaks, the first in the order of the contract is reported: shape, phase, access,
-// what is on sale, pack shape. The request here breaks all of them, and is mended one rule at a time. Neither a refusal nor
-// a pass allocates anything.
+// what is on sale, pack shape. The request here breaks all of them, and is mended one rule at a time. Neither a refusal
+// nor a pass allocates anything.
 func TestTheFirstBrokenRuleIsReported(t *testing.T) {
 	sale, err := catalog.Load("../spec/testdata/sale")
 	require.NoError(t, err)

@@ -184,8 +184,8 @@ func excessOf(t *testing.T, c *Census) int {
 	return found.Excess
 }
 
-// TestAllow (I2): what accounts have beyond limits that were lowered is no excess, but no more is allowed than they had,
-// and no more than they have left.
+// TestAllow (I2): what accounts have beyond limits that were lowered is no excess, but no more is allowed than they
+// had, and no more than they have left.
 func TestAllow(t *testing.T) {
 	sale := forSale()
 	sale.Caps[0], sale.Sessions[0].Limit = 4, 2

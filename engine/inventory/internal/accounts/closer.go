@@ -9,12 +9,12 @@ import (
 // Closer makes the rows of accounts that no reservation names any more free again, unless they are kept. One goroutine
 // at a time uses it.
 //
-// A row becomes free in three passes over the accounts. Each comes after a pass over the reservations, and after a grace
-// period that began when the pass before it had ended:
+// A row becomes free in three passes over the accounts. Each comes after a pass over the reservations, and after a
+// grace period that began when the pass before it had ended:
 //
 //  1. If no reservation was found that names the account, and none has entered its ledger since, a compare-and-swap
-//     closes its head. From here on the name is free. A call that has found the account before looks it up again when it
-//     is about to enter the ledger.
+//     closes its head. From here on the name is free. A call that has found the account before looks it up again when
+//     it is about to enter the ledger.
 //  2. The index gets a tombstone. Every call that was making the account has returned, so the account is in the index,
 //     or never will be.
 //  3. If no reservation was found that names the account, its row is free. A reservation that failed before the second

@@ -9,8 +9,9 @@
 // A grace period has passed when each counter was seen at zero once since it began. A call that was running at the
 // beginning had added to one of them, so that one was not zero before the call returned. This is the whole argument.
 // The parity of the epoch, which says to which counter of a pair calls add, only makes sure that each counter does come
-// to zero although new calls keep coming: a grace period waits for the counters that are not in use, changes the parity,
-// and waits for the others. A call that read the parity long ago uses the other counter, and is counted all the same.
+// to zero although new calls keep coming: a grace period waits for the counters that are not in use, changes the
+// parity, and waits for the others. A call that read the parity long ago uses the other counter, and is counted all the
+// same.
 package epoch
 
 import "github.com/seathold/seathold/engine/inventory/internal/table"

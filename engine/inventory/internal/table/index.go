@@ -24,9 +24,10 @@ import (
 // look-ups need not care about moves.
 //
 // The reclaimer makes the next table shortly before this one is half full. If it is late, one caller is elected to when
-// this one is half full; making it takes long, and the others continue in this table meanwhile. Should the elected caller stall, another one is elected each time that half of the
-// remaining room is used up. So at most log2(slots) tables are made for one, however many callers insert. A table that
-// is full to its last slot while all of those stall is enlarged by each caller that needs a slot: none is ever stopped.
+// this one is half full; making it takes long, and the others continue in this table meanwhile. Should the elected
+// caller stall, another one is elected each time that half of the remaining room is used up. So at most log2(slots)
+// tables are made for one, however many callers insert. A table that is full to its last slot while all of those stall
+// is enlarged by each caller that needs a slot: none is ever stopped.
 type Index struct {
 	root  atomic.Pointer[table] // the oldest table that is not all copied; only moves forward
 	make  func(slots int) *table
@@ -187,10 +188,12 @@ func (t *table) elects(claims uint64) bool {
 	return t.filled(claims) > slots-slots>>(n+1) && t.elected.CompareAndSwap(n, n+1)
 }
 
-// filled returns how many slots are not empty at most. It may be negative for a caller that counted the claims long ago.
+// filled returns how many slots are not empty at most. It may be negative for a caller that counted the claims long
+// ago.
 func (t *table) filled(claims uint64) int { return int(claims - t.from) }
 
-// Prepare makes the next table if callers would soon be elected to. It may be called by one goroutine beside the callers.
+// Prepare makes the next table if callers would soon be elected to. It may be called by one goroutine beside the
+// callers.
 func (x *Index) Prepare(claims uint64) {
 	t := x.root.Load()
 	if slots := len(t.slots); t.next.Load() == nil && t.filled(claims) > slots/2-slots/32 {

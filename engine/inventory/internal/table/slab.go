@@ -67,8 +67,8 @@ func (s *Slab[T]) Claim() (uint32, bool) {
 	return s.free.take()
 }
 
-// ClaimSpare is Claim once the slab is full: it returns a spare row. Nobody else claims one meanwhile. A spare row that is
-// given back is like any other.
+// ClaimSpare is Claim once the slab is full: it returns a spare row. Nobody else claims one meanwhile. A spare row that
+// is given back is like any other.
 func (s *Slab[T]) ClaimSpare() (uint32, bool) {
 	spared := s.spared.Load()
 	if spared == s.spare {
