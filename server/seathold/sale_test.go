@@ -50,7 +50,8 @@ func TestAllFaultsAreListed(t *testing.T) {
 		[3]string{"prices.csv", "ARC03,A,100\n", "ARC03,A,1e2\n"})
 	before, _, _ := strings.Cut(read(t, filepath.Join(dir, "sale.yaml")), "discipline: surfing}")
 	line := 1 + strings.Count(before, "\n")
-	want := "seathold: sale definition " + dir + ": 3 faults:\n  sale.yaml:" + strconv.Itoa(line) + `: exclusions.1: matches no session; check the spelling; it is written "Surfing" there
+	want := "seathold: sale definition " + dir + ": 3 faults:\n  sale.yaml:" + strconv.Itoa(line) +
+		`: exclusions.1: matches no session; check the spelling; it is written "Surfing" there
   venues.csv:3: gross_capacity: must be a whole number from 1 to 2147483647, not "-1"
   prices.csv:2: price_eur: must be an amount in EUR from 0 to 9999999, whole or with 2 decimals such as 24.50, not "1e2"
 `
