@@ -206,7 +206,8 @@ func refuseVerdict(verdict inventory.Verdict, r *Reservation) error {
 }
 
 // refuseState refuses a call that the reservation's state does not permit. The snapshot has its content.
-func (e *Engine) refuseState(book *rules.Book, found inventory.Decided, now int64, r *Reservation) (inventory.Result, error) {
+func (e *Engine) refuseState(book *rules.Book, found inventory.Decided, now int64, r *Reservation) (
+	inventory.Result, error) {
 	switch found.State {
 	case Held:
 		return refused(r, Refusal{Code: ReservationHeld})

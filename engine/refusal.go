@@ -3,7 +3,7 @@ package engine
 import "github.com/seathold/seathold/engine/rules"
 
 // Refusal is the error of a request that broke a rule, and of one that the engine could not serve. A refused request
-// changes nothing, except where Refusal notes it.
+// changes nothing; JournalUnavailable is the exception.
 type Refusal = rules.Refusal
 
 // Code names the rule that a refused request broke. The words are those of the HTTP contract; [Rules] returns a row for

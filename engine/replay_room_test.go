@@ -20,7 +20,8 @@ func (s *seller) holds(t *testing.T, n int) (ids []uuid.UUID) {
 	var r engine.Reservation
 	for range n {
 		id := uuid.New()
-		require.NoError(t, s.e.Reserve(t.Context(), &engine.Request{ID: id, Account: longAccount(id), Lines: lines("S0/A", 1)}, &r))
+		q := engine.Request{ID: id, Account: longAccount(id), Lines: lines("S0/A", 1)}
+		require.NoError(t, s.e.Reserve(t.Context(), &q, &r))
 		ids = append(ids, id)
 	}
 	return ids
@@ -68,8 +69,8 @@ func duringCheckpoint(t *testing.T, s *seller, kept *store, before, calls func()
 	s.open = open
 }
 
-// A checkpoint may have two rows of one id: of a reservation that was forgotten while the checkpoint was written, and of
-// the one that has the id since. The second one counts.
+// A checkpoint may have two rows of one id: of a reservation that was forgotten while the checkpoint was written, and
+// of the one that has the id since. The second one counts.
 func TestCheckpointHasTwoReservationsOfOneID(t *testing.T) {
 	for _, ended := range []bool{false, true} { // when its row is written
 		for _, state := range []engine.State{engine.Held, engine.Confirmed, engine.Released} { // of the second
@@ -128,8 +129,8 @@ func twoOfOneID(t *testing.T, ended bool, state engine.State) {
 	verify(t, kept.open(), s.options.Sale)
 }
 
-// A table that was filled up while a checkpoint was written has room for the replay, which knows at times what is before
-// a change and what came into its row later.
+// A table that was filled up while a checkpoint was written has room for the replay. A checkpoint may have a reservation
+// as it was before a change, and besides what came into its former row later.
 func TestFullTableStartsAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, kept := forgetful(t)

@@ -22,7 +22,7 @@ type Stats struct {
 	Reservations map[State]uint64 // by state: held, confirmed, released, returned, expired; nil on a standby
 	Expired      uint64           // reservations that expired, also those that were taken again since
 	Waits        WaitStats        // of calls for other callers
-	Accounts     int              // not closed: of a known reservation or an entry, or of one just forgotten
+	Accounts     int              // of known reservations and of entries; for some passes after that still counted
 	Tables       [3]TableFill     // the tables of limited size (I10)
 	Forgetting   ForgettingStats  // of what has ended
 

@@ -159,7 +159,8 @@ func TestAuditFindsWrongDraws(t *testing.T) {
 	require.Empty(t, newUnsealedJournal(t).problems(all[1:]...), "a journal of version 1")
 	withdrawn := newDrawnJournal(t)
 	withdrawn.fields["withdraw"], withdrawn.kinds["withdraw"] = &record.Draw{Account: "alice"}, record.KindWithdrawn
-	require.Empty(t, withdrawn.problems("announced", "alice", "withdraw", "bob", "alice", "frozen", "drawn", "reserve alice"))
+	require.Empty(t, withdrawn.problems("announced", "alice", "withdraw", "bob", "alice", "frozen", "drawn",
+		"reserve alice"))
 	const without = "I3: draw draw1: account alice withdraws an entry that it does not have, or after the freeze"
 	require.Equal(t, []string{"record 3: " + without},
 		withdrawn.problems("announced", "withdraw", "alice", "bob", "frozen"))
