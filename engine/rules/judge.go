@@ -38,11 +38,7 @@ func (b *Book) Judge(q *Request, lines Resolved, f Facts, into *Refusal) (phase 
 	if !lines.Known() {
 		return 0, b.refuseUnknown(&q.Lines[len(lines.Pools)], lines.unknown, into)
 	}
-	if p.Kind == catalog.Pack && lines.sessions != p.PackSessions {
-		return 0, into.set(Refusal{Code: PackShape, Phase: p.ID, Limit: p.PackSessions, Requested: lines.sessions,
-			offer: b.offerOf(q, lines, f.Now)})
-	}
-	if p.PackEqual && !lines.even() {
+	if !lines.shapedFor(p) {
 		return 0, into.set(Refusal{Code: PackShape, Phase: p.ID, Limit: p.PackSessions, Requested: lines.sessions,
 			offer: b.offerOf(q, lines, f.Now)})
 	}
@@ -98,7 +94,7 @@ func (b *Book) choosePhase(q *Request, lines Resolved, now int64, into *Refusal)
 			continue
 		}
 		choices[2].add(i)
-		if p.Kind == catalog.Single || lines.sessions == p.PackSessions && (!p.PackEqual || lines.even()) {
+		if lines.shapedFor(p) {
 			choices[3].add(i)
 		}
 	}

@@ -91,6 +91,11 @@ func (l Resolved) of(programme int) bool {
 	return l.listed < 0 || l.sale.Sessions[l.listed].Programme == programme
 }
 
+// shapedFor reports whether the sessions and quantities of the lines have the shape that the phase requires.
+func (l Resolved) shapedFor(p *catalog.Phase) bool {
+	return p.Kind == catalog.Single || l.sessions == p.PackSessions && (!p.PackEqual || l.even())
+}
+
 // even reports whether the lines have equally many tickets for each of their sessions.
 func (l Resolved) even() bool { return shapeOf(l.sale, l.Pools).even }
 
