@@ -22,7 +22,7 @@ const (
 	venuesFile   = "venues.csv"
 )
 
-// Load reads a sale definition: the bundled one if nameOrDir is Bundled, otherwise a directory with the four files. Use
+// Load reads a sale definition: the bundled one if nameOrDir is Bundled, otherwise a directory with its files. Use
 // ./paris2024 for a directory of that name. The error for a faulty definition wraps *Faults, which has all faults.
 func Load(nameOrDir string) (*Sale, error) {
 	files := bundledFiles()
@@ -110,11 +110,11 @@ type price struct {
 func load(files fs.FS) (*Sale, *Faults) {
 	l := &loader{files: files, sale: &Sale{sessions: map[string]int{}}, venues: map[string]*venue{}}
 	root := l.readDocument()
-	l.yaml = root.object("name", "title", "timezone", "programmes", "session_limits?", "venues?", "exclusions?", "prices?", "stock",
-		"groups?", "beacons?", "draws?", "phases")
+	l.yaml = root.object("name", "title", "timezone", "programmes", "session_limits?", "venues?", "exclusions?", "prices?",
+		"stock", "groups?", "beacons?", "draws?", "phases")
 	for _, section := range []func(){
-		l.readRules, l.readVenues, l.readVenueNotes, l.readSessions, l.readSessionLimits, l.readExclusions, l.readPrices, l.fillPools,
-		l.readDraws, l.readPhases,
+		l.readRules, l.readVenues, l.readVenueNotes, l.readSessions, l.readSessionLimits, l.readExclusions, l.readPrices,
+		l.fillPools, l.readDraws, l.readPhases,
 	} {
 		section()
 	}

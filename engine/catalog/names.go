@@ -8,14 +8,14 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// spellings has the names of one kind, to refuse two that people take for the same. An exclusion of `surfing` would not
+// spellings has the names of one kind, to refuse two that look the same. An exclusion of `surfing` would not
 // match the sessions of `Surfing`.
 type spellings struct {
 	where map[string]string // by name as it is written: where it was first
 	names map[string]string // by key
 }
 
-// note notes a name. If another one looks the same, it returns the rule that is broken.
+// note adds a name. If another one looks the same, it returns the rule that is broken.
 func (s *spellings) note(name, file string, line int) (rule string) {
 	if _, known := s.where[name]; known || name == "" {
 		return ""
@@ -34,7 +34,7 @@ func (s *spellings) note(name, file string, line int) (rule string) {
 		"write both the same, or rename one", name, other, s.where[other])
 }
 
-// hint returns what to add to the error for a name that is not there, if one that looks the same is.
+// hint returns what to add to the error for an unknown name if a known one looks the same; otherwise "".
 func (s *spellings) hint(name string) string {
 	if other, known := s.names[nameKey(name)]; known && other != name {
 		return fmt.Sprintf("; it is written %.40q there", other)
@@ -47,7 +47,7 @@ func (s *spellings) hint(name string) string {
 // of different scripts that look the same have different keys.
 func nameKey(name string) string {
 	return norm.NFKC.String(strings.Map(func(r rune) rune {
-		if unicode.IsSpace(r) || unmarked(r) != "" {
+		if unicode.IsSpace(r) || forbidden(r) != "" {
 			return -1
 		}
 		least := r
@@ -58,9 +58,9 @@ func nameKey(name string) string {
 	}, norm.NFKC.String(name)))
 }
 
-// unmarked returns what a character is that a text must not have, because nobody can see it or because it changes how
-// others are shown; "" for other characters.
-func unmarked(r rune) string {
+// forbidden returns what a character is if no text may have it, since it is invisible or changes how others are shown;
+// "" for all other characters.
+func forbidden(r rune) string {
 	const brailleBlank = '\u2800'
 	switch {
 	case r < 0x7f && r >= ' ':
@@ -93,7 +93,7 @@ func textRule(text string) string {
 		return fmt.Sprintf("must not begin or end with white space: %.40q", text)
 	}
 	for _, r := range text {
-		if what := unmarked(r); what != "" {
+		if what := forbidden(r); what != "" {
 			return fmt.Sprintf("must not contain U+%04X, %s; remove it: %.40q", r, what, text)
 		}
 	}
