@@ -1,11 +1,10 @@
 package protocol
 
 import (
+	"maps"
 	"slices"
 	"testing"
 	"time"
-
-	"maps"
 )
 
 // exploreCases explores each case with all rules. A case in which no row comes back shows nothing.

@@ -158,7 +158,7 @@ func (x *process) startOver(c *call) bool {
 }
 
 func probe(m *combined, w *world, x *process, c *call) bool {
-	breakIf(x.slot == mostSlots, "the index is too small for the case")
+	boundIf(x.slot == mostSlots, "the index is too small for the case")
 	at := w.index[x.slot]
 	if at == 0 {
 		return absent(m, x, c)

@@ -191,7 +191,7 @@ func claimRow(m *combined, w *world, x *process, c *call) bool {
 // ---- publish
 
 func insert(_ *combined, w *world, x *process, _ *call) bool {
-	breakIf(x.slot == mostSlots, "the index is too small for the case")
+	boundIf(x.slot == mostSlots, "the index is too small for the case")
 	mine := w.at(x.mine)
 	switch at := w.index[x.slot]; {
 	case at == 0: // from here on the id is this row's (I9)

@@ -8,7 +8,7 @@ import "fmt"
 // place gives the outcome its position. The order so far must be legal at every instant, since a crash may cut it
 // there (I6).
 func (m *combined) place(w *world, o outcome, r record) {
-	breakIf(w.count == mostRecords, "the case has too many records")
+	boundIf(w.count == mostRecords, "the case has too many records")
 	w.stack[w.count], w.placed[w.count] = o, r
 	w.count++
 	m.replay(w.placed[:w.count])

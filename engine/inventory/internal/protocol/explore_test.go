@@ -34,11 +34,21 @@ func breakIf(condition bool, format string, args ...any) {
 	}
 }
 
+// tooSmall is a bound of the model that a case exceeds. It is no violation, so it catches no fault.
+type tooSmall string
+
+func boundIf(condition bool, format string, args ...any) {
+	if condition {
+		panic(tooSmall(fmt.Sprintf(format, args...)))
+	}
+}
+
 // found is what an exploration finds.
 type found struct {
-	broken string   // the first violation; "" if none was reached
-	trace  []string // the steps that lead to it
-	states int
+	broken   string   // the first violation; "" if none was reached
+	trace    []string // the steps that lead to it
+	states   int
+	tooSmall bool // what is broken is a bound of the model
 }
 
 // mostStates ends the exploration of a case that is too large.
@@ -60,11 +70,14 @@ func explore[S any](m model[S], begin S) (f found) {
 	defer func() {
 		f.states = seen.count
 		if failure := recover(); failure != nil {
-			b, ok := failure.(broken)
-			if !ok {
+			switch failure := failure.(type) {
+			case broken:
+				f.broken = string(failure)
+			case tooSmall:
+				f.broken, f.tooSmall = string(failure), true
+			default:
 				panic(failure)
 			}
-			f.broken = string(b)
 			for i := range path[:len(path)-1] {
 				f.trace = append(f.trace, m.label(&path[i].state, path[i].next-1))
 			}
@@ -96,7 +109,7 @@ func explore[S any](m model[S], begin S) (f found) {
 			path = path[:at+1]
 			continue
 		}
-		breakIf(seen.count > mostStates, "the case has more than %d states", mostStates)
+		boundIf(seen.count > mostStates, "the case has more than %d states", mostStates)
 		m.check(after)
 	}
 	return f
@@ -173,7 +186,7 @@ func (f found) holds(t *testing.T) {
 // caught fails the test if the exploration of a protocol without one of its rules found no violation.
 func (f found) caught(t *testing.T) {
 	t.Helper()
-	if f.broken == "" {
-		t.Fatalf("not caught in %d states", f.states)
+	if f.broken == "" || f.tooSmall {
+		t.Fatalf("not caught in %d states %s", f.states, f.broken)
 	}
 }

@@ -41,7 +41,7 @@ func (h *history) forget(id uint8) {
 	for n < mostEvents && h.done>>n&1 != 0 {
 		n++
 	}
-	breakIf(n == mostEvents, "the case forgets too often")
+	boundIf(n == mostEvents, "the case forgets too often")
 	h.add(n, event{answer: ok, id: id, began: h.done})
 }
 

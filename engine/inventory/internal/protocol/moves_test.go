@@ -276,7 +276,7 @@ func (m *moves) nextTable(w *movesWorld, x *movesProc, n int) bool {
 }
 
 func (m *moves) enlarge(w *movesWorld) {
-	breakIf(int(w.made) == len(m.sizes), "the case needs more tables")
+	boundIf(int(w.made) == len(m.sizes), "the case needs more tables")
 	w.made++
 }
 

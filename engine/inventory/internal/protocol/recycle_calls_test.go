@@ -93,7 +93,7 @@ func cycleDoAnnounce(m *recycle, w *cycleWorld, x *cycleProc, c *cycleCall) bool
 }
 
 func cycleDoProbe(_ *recycle, w *cycleWorld, x *cycleProc, c *cycleCall) bool {
-	breakIf(x.slot == cycleSlots, "the index is too small for the case")
+	boundIf(x.slot == cycleSlots, "the index is too small for the case")
 	switch at := w.index[x.slot]; {
 	case at == 0:
 		return cycleAbsent(x, c)
@@ -311,7 +311,7 @@ func (m *recycle) fill(w *cycleWorld, x *cycleProc, c *cycleCall) bool {
 }
 
 func cycleDoInsert(_ *recycle, w *cycleWorld, x *cycleProc, c *cycleCall) bool {
-	breakIf(x.slot == cycleSlots, "the index is too small for the case")
+	boundIf(x.slot == cycleSlots, "the index is too small for the case")
 	switch at := w.index[x.slot]; {
 	case at == 0:
 		w.index[x.slot] = x.mine.row
