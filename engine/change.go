@@ -212,7 +212,8 @@ func (e *Engine) refuseState(book *rules.Book, found inventory.Decided, now int6
 	case Held:
 		return refused(r, Refusal{Code: ReservationHeld})
 	case Confirmed:
-		return refused(r, Refusal{Code: ReservationConfirmed, Reference: r.kept(r.refusal.Reference, r.snapshot.Reference)})
+		reference := r.texts.keep(r, r.refusal.Reference, r.snapshot.Reference)
+		return refused(r, Refusal{Code: ReservationConfirmed, Reference: reference})
 	case Released:
 		return refused(r, Refusal{Code: ReservationReleased})
 	case Returned:

@@ -151,6 +151,10 @@ func TestForgottenEarlyWhereTheTableFills(t *testing.T) {
 		require.Equal(t, time.Hour>>4, s.e.Stats().Forgetting.After)
 		passes()
 		require.Equal(t, engine.ReservationNotFound, read(2))
+		for n := byte(81); n <= 95; n++ {
+			reserve(n)
+		}
+		require.Equal(t, time.Minute, s.e.Stats().Forgetting.After, "callers repeat their calls for so long")
 
 		s.options.MaxReservations = 1000
 		require.NoError(t, s.Restart())

@@ -1,7 +1,10 @@
 package engine
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"slices"
 
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/inventory"
@@ -126,6 +129,9 @@ func (e *Engine) fillAccount(sale *catalog.Sale, a *Account, refused *Reservatio
 			}
 		}
 	}
+	slices.SortFunc(a.Reservations, func(r, s Reservation) int {
+		return cmp.Or(s.CreatedAt.Compare(r.CreatedAt), bytes.Compare(s.ID[:], r.ID[:]))
+	})
 	return placed, nil
 }
 

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"time"
-	"unsafe"
 
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/inventory"
@@ -42,8 +41,8 @@ const (
 
 // Reservation is the claim of one account on tickets of one or more pools, as read at one instant.
 //
-// The caller owns it; a call fills it and reuses its Lines. A caller that reuses one for all its calls allocates
-// nothing: a text that an earlier call has left stays if the next one has the same. After Reserve, Account is the
+// The caller owns it; a call fills it and reuses its Lines. A caller that reuses one for all its calls allocates nothing
+// but room for the texts of dozens of answers at a time; texts do not change later. After Reserve, Account is the
 // request's, and after Confirm, Reference is the call's. A caller that overwrites the memory of these texts clears the
 // two before the next call.
 type Reservation struct {
@@ -61,7 +60,7 @@ type Reservation struct {
 	Repeated bool // the call changed nothing: an earlier call with this id had the same effect
 
 	refusal    Refusal
-	room       []byte // of texts, see kept
+	texts      texts
 	snapshot   inventory.Snapshot
 	lines      []inventory.Line
 	wait       inventory.Wait // for other callers
@@ -77,7 +76,7 @@ func (r *Reservation) refuse(refusal Refusal) error {
 // fill sets the public fields of r from its snapshot.
 func (r *Reservation) fill(sale *catalog.Sale) {
 	s := &r.snapshot
-	r.ID, r.Account, r.Phase, r.State = ID(s.ID), r.kept(r.Account, s.Account), sale.Phases[s.Phase].ID, s.State
+	r.ID, r.Account, r.Phase, r.State = ID(s.ID), r.texts.keep(r, r.Account, s.Account), sale.Phases[s.Phase].ID, s.State
 	r.Lines, r.Tickets = r.Lines[:0], 0
 	for _, l := range s.Lines {
 		p := &sale.Pools[l.Pool]
@@ -88,27 +87,9 @@ func (r *Reservation) fill(sale *catalog.Sale) {
 	reference := r.Reference
 	r.CreatedAt, r.ExpiresAt, r.ConfirmedAt, r.Reference = instant(s.CreatedMs), instant(s.ExpiresMs), time.Time{}, ""
 	if s.State == Confirmed || s.State == Returned {
-		r.ConfirmedAt, r.Reference = instant(s.ConfirmedMs), r.kept(reference, s.Reference)
+		r.ConfirmedAt, r.Reference = instant(s.ConfirmedMs), r.texts.keep(r, reference, s.Reference)
 	}
 	r.Repeated = false
-}
-
-// kept returns a text of a snapshot, which is gone after the call, for good. A caller that makes several calls about a
-// reservation has the text already. Others are copied one after the other into room that is made for many, and that is
-// never overwritten.
-func (r *Reservation) kept(had, text string) string {
-	if had == text {
-		return had
-	}
-	if text == "" {
-		return ""
-	}
-	if cap(r.room)-len(r.room) < len(text) {
-		r.room = make([]byte, 0, max(len(text), min(8*cap(r.room), 512)))
-	}
-	at := len(r.room)
-	r.room = append(r.room, text...)
-	return unsafe.String(&r.room[at], len(text))
 }
 
 // Stock is a pool at one instant, in tickets. Available, Held, Sold and Withheld add up to Capacity (I1).
@@ -122,13 +103,10 @@ type Stock struct {
 
 // Account is a buyer's ledger.
 type Account struct {
-	Account    string
-	Programmes []ProgrammeTickets // every programme of the sale, in its order
-	// Reservations are those that count: held and confirmed, newest first. An extend, a reduce and a confirmation after
-	// the expiry make a reservation the newest. After a restart, one that was confirmed longer than Options.Forget ago may
-	// precede newer ones.
-	Reservations []Reservation
-	Access       []AccessSlot // in the order of the phases; of draws that were run
+	Account      string
+	Programmes   []ProgrammeTickets // every programme of the sale, in its order
+	Reservations []Reservation      // those that count, held and confirmed: by CreatedAt, then by ID, the last one first
+	Access       []AccessSlot       // in the order of the phases; of draws that were run
 }
 
 // ProgrammeTickets are an account's tickets in one programme. Held plus Confirmed never exceeds Cap (I2).

@@ -1,5 +1,5 @@
-// Package inventory is the lock-free core: pools, reservations and ledgers. It has no I/O and no goroutines. Time
-// enters as a value, and the owner decides how to wait (Config.Pause).
+// Package inventory is the lock-free core: pools, reservations and ledgers. It has no I/O, no goroutines and no
+// clock: time enters as a value, and the owner decides how to wait (Config.Pause).
 //
 // It keeps these invariants, numbered as everywhere in Seathold:
 //

@@ -61,6 +61,8 @@ type Terms struct {
 	Before  int64  // ms since 1970: what was over before then
 	Durable uint64 // outcomes up to this sequence; not used without a journal
 	All     bool   // at once and all that may be; otherwise when and where that is worth the work
+
+	At time.Duration // the instant, on any clock that does not go back: for Reclaimed.Grace alone
 }
 
 const (
@@ -124,7 +126,7 @@ func (c *Reclaimer) begin(t *Terms) bool {
 		c.v.longWay.Store(0)
 		if c.consider(row, t); len(c.batch) > 0 {
 			c.busy, c.chunk = true, uint32(c.v.reservations.Chunks()) // no more than this
-			return c.await(c.forget)
+			return c.await(t, c.forget)
 		}
 	}
 	claims, inUse, limit := c.v.reservations.Claims(), c.v.reservations.InUse(), c.v.reservations.Limit()
@@ -154,7 +156,7 @@ func (c *Reclaimer) look(t *Terms) bool {
 			c.next = c.lookAtAccounts
 			return true
 		}
-		return c.await(c.forget)
+		return c.await(t, c.forget)
 	}
 	before := len(c.batch)
 	last := min(end, first+table.ChunkRows)
@@ -166,31 +168,31 @@ func (c *Reclaimer) look(t *Terms) bool {
 	}
 	c.chunk++
 	if len(c.batch) >= batchRows {
-		return c.await(c.forget)
+		return c.await(t, c.forget)
 	}
 	return true
 }
 
 // lookAtAccounts makes the rows of accounts free, if that is due. A grace period ends the pass.
-func (c *Reclaimer) lookAtAccounts(*Terms) bool {
+func (c *Reclaimer) lookAtAccounts(t *Terms) bool {
 	switch {
 	case !c.accounts.Due():
 		c.next = c.begin
 	case !c.accounts.Step():
-		return c.await(c.begin)
+		return c.await(t, c.begin)
 	}
 	return true
 }
 
 // await begins a grace period, after which the step is next.
-func (c *Reclaimer) await(next func(*Terms) bool) bool {
-	began := time.Now()
+func (c *Reclaimer) await(t *Terms, next func(*Terms) bool) bool {
+	began := t.At
 	c.grace.Begin()
 	c.ids, c.at = c.v.byID.Root(), 0
 	c.counts.waiting.Store(int64(len(c.batch)))
-	c.next = func(*Terms) bool {
+	c.next = func(t *Terms) bool {
 		if !c.grace.Passed() {
-			c.counts.grace.Store(int64(time.Since(began)))
+			c.counts.grace.Store(int64(t.At - began))
 			return false
 		}
 		c.counts.grace.Store(0)
@@ -311,7 +313,7 @@ func (c *Reclaimer) stillSettled(row uint32, t *Terms) bool {
 }
 
 // passOver leads the ledgers of the next accounts past the rows of the batch.
-func (c *Reclaimer) passOver(*Terms) bool {
+func (c *Reclaimer) passOver(t *Terms) bool {
 	for end := c.at + pieceRows/4; c.at < len(c.ledgers) && c.at < end; c.at++ {
 		account := c.ledgers[c.at]
 		if account == 0 { // a row without content
@@ -326,7 +328,7 @@ func (c *Reclaimer) passOver(*Terms) bool {
 		return true
 	}
 	c.ledgers = c.ledgers[:0]
-	return c.await(c.free)
+	return c.await(t, c.free)
 }
 
 // free gives the next rows of the batch back.

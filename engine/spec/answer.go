@@ -71,7 +71,7 @@ func (r *Reservation) Tickets() int {
 type Account struct {
 	Account      string
 	Programmes   []ProgrammeTickets
-	Reservations []Reservation // held and confirmed, newest first
+	Reservations []Reservation // held and confirmed, by the time of creation, then by id, the last one first
 }
 
 // ProgrammeTickets are an account's tickets in one programme.

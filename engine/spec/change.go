@@ -27,7 +27,7 @@ func (m *Model) extend(op Operation) Answer {
 	}
 	next := *r
 	next.ExpiresAt, next.extended = end, true
-	m.putNewest(&next)
+	m.put(&next)
 	return Answer{Reservation: next.Reservation}
 }
 
@@ -56,7 +56,7 @@ func (m *Model) reduce(op Operation) Answer {
 	}
 	next := *r
 	next.Lines, next.reduced = slices.Clone(op.Lines), true
-	m.putNewest(&next)
+	m.put(&next)
 	return Answer{Reservation: next.Reservation}
 }
 
@@ -124,6 +124,6 @@ func (m *Model) takeAgain(op Operation, r *reservation) Answer {
 	}
 	next := *r
 	next.State, next.Phase, next.ConfirmedAt, next.Reference = "confirmed", phase.ID, op.At, op.Reference
-	m.putNewest(&next)
+	m.put(&next)
 	return Answer{Reservation: next.Reservation}
 }

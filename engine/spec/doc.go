@@ -9,13 +9,11 @@
 //
 // # What is exact
 //
-// Codes and all facts of the contract must be equal. Four things are compared less strictly, because the contract
+// Codes and all facts of the contract must be equal. Three things are compared less strictly, because the contract
 // leaves them open:
 //
 //   - When several lines of a request find too few tickets and requests race, sold_out may name any of them, with the
 //     exact number of tickets available in that pool. Without a race it names the first one.
-//   - When requests race, the order of an account's reservations is ignored. Without a race the newest is first; an
-//     extend, a reduce and a confirm that takes again make a reservation the newest.
 //   - When requests race, can_take_again of reservation_expired is ignored. Without a race it is exact.
 //   - An overdue hold keeps its tickets until an operation expires it: a sweep, or any operation that names the
 //     reservation or reads its account. In a history it may expire at any instant from its end on.

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"maps"
@@ -27,7 +28,7 @@ type Rules struct {
 type Model struct {
 	rules        *Rules
 	reservations map[string]*reservation // by id; replaced, never changed in place
-	byAccount    map[string][]string     // ids, oldest first; replaced, never changed in place
+	byAccount    map[string][]string     // ids; replaced, never changed in place
 }
 
 // reservation is a reservation, the parameters of its request, and what has changed since.
@@ -129,7 +130,9 @@ func (m *Model) account(op Operation) Answer {
 			a.Reservations = append(a.Reservations, r.Reservation)
 		}
 	}
-	slices.Reverse(a.Reservations)
+	slices.SortFunc(a.Reservations, func(r, s Reservation) int {
+		return cmp.Or(s.CreatedAt.Compare(r.CreatedAt), cmp.Compare(s.ID, r.ID))
+	})
 	for i := range m.rules.Sale.Programmes {
 		p := &m.rules.Sale.Programmes[i]
 		held, confirmed := m.ofProgramme(op.Account, i)
@@ -185,10 +188,9 @@ func (m *Model) end(id, state string) {
 // put stores the reservation in the place of the one with its id.
 func (m *Model) put(r *reservation) { m.reservations[r.ID] = r }
 
-// putNewest is put. The reservation is the newest of its account now.
-func (m *Model) putNewest(r *reservation) {
-	others := slices.DeleteFunc(slices.Clone(m.byAccount[r.Account]), func(id string) bool { return id == r.ID })
-	m.byAccount[r.Account] = append(others, r.ID)
+// add stores a new reservation.
+func (m *Model) add(r *reservation) {
+	m.byAccount[r.Account] = append(slices.Clip(m.byAccount[r.Account]), r.ID)
 	m.put(r)
 }
 

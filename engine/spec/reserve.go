@@ -57,7 +57,7 @@ func (m *Model) reserve(op Operation) Answer {
 	if op.Replaces != "" {
 		m.end(op.Replaces, "released")
 	}
-	m.putNewest(now)
+	m.add(now)
 	return Answer{Reservation: now.Reservation}
 }
 

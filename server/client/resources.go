@@ -161,7 +161,7 @@ type Account struct {
 		Held      int    `json:"held"`
 		Confirmed int    `json:"confirmed"`
 	} `json:"programmes"`
-	Reservations []Reservation `json:"reservations"` // held and confirmed, newest first
+	Reservations []Reservation `json:"reservations"` // held and confirmed, by created_at, then by id, the last one first
 	Access       []Slot        `json:"access"`
 }
 
