@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestRowsAreUsedAgain (I10): a thousand times as many reservations as there are rows, each of another account, with
+// TestRowsAreUsedAgain (I10): a hundred times as many reservations as there are rows, each of another account, with
 // every kind of end. What has ended is remembered for as long as it must be, and nothing more.
 func TestRowsAreUsedAgain(t *testing.T) {
 	const room, alive = 400, 50
@@ -17,12 +17,13 @@ func TestRowsAreUsedAgain(t *testing.T) {
 	require.NoError(t, err)
 	d, rec := &drained{t: t, v: v}, v.NewReclaimer()
 	long := fmt.Sprintf("%060d", 0)
+	accountOf := func(n uint64) string {
+		account := long[:1+n%59] + fmt.Sprint(n)
+		return account[max(0, len(account)-MaxAccount):]
+	}
 	for n := range uint64(100 * room) {
 		now := int64(n)
-		account := long[:1+n%59] + fmt.Sprint(n)
-		if len(account) > MaxAccount {
-			account = account[len(account)-MaxAccount:]
-		}
+		account := accountOf(n)
 		q := Request{ID: idOf(n), Account: account, Lines: []Line{{0, 2}}, Created: now, Expires: now + alive}
 		res := v.Reserve(&q)
 		require.Equal(t, Done, res.Verdict, n)
@@ -53,10 +54,11 @@ func TestRowsAreUsedAgain(t *testing.T) {
 		if n%20 == 19 {
 			d.drain()
 			rec.pass(Terms{Before: now - 10, Durable: v.Placed()})
-			if n > 2*alive {
+			if n > 4*alive {
 				require.NotZero(t, v.Find(idOf(n-alive)))
+				require.NotZero(t, v.FindAccount(accountOf(n-alive)))
 				require.Zero(t, v.Find(idOf(n-2*alive)), n)
-				require.Zero(t, v.FindAccount(fmt.Sprint(n-3*alive-20)))
+				require.Zero(t, v.FindAccount(accountOf(n-3*alive-20)), n)
 			}
 		}
 	}
