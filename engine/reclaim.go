@@ -3,7 +3,7 @@ package engine
 import "time"
 
 // The reclaimer pauses for reclaimAgain while it waits for calls that run, and for reclaimEvery while it has nothing to
-// do. A pass begins passEvery after the last one at the latest, whether or not rows are claimed, since what has ended is
+// do. A pass begins passEvery after the last one at the latest, whether or not rows are claimed: what has ended is
 // forgotten as time passes.
 const (
 	reclaimAgain = time.Millisecond

@@ -129,8 +129,8 @@ func twoOfOneID(t *testing.T, ended bool, state engine.State) {
 	verify(t, kept.open(), s.options.Sale)
 }
 
-// A table that was filled up while a checkpoint was written has room for the replay. A checkpoint may have a reservation
-// as it was before a change, and besides what came into its former row later.
+// A table that was filled up while a checkpoint was written has room for the replay. The checkpoint may have a
+// reservation as it was before a change, and also what came into its former row later.
 func TestFullTableStartsAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, kept := forgetful(t)

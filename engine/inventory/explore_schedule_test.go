@@ -128,13 +128,13 @@ type coroutine struct {
 	touched touched
 }
 
-// abandoned ends a caller whose schedule is not continued.
-var abandoned = errors.New("abandoned")
+// errAbandoned ends a caller whose schedule is not continued.
+var errAbandoned = errors.New("abandoned")
 
 // pass lets the scheduler decide who makes the next step.
 func (c *coroutine) pass() {
 	if !c.yield(struct{}{}) {
-		panic(abandoned)
+		panic(errAbandoned)
 	}
 }
 
@@ -447,7 +447,7 @@ func (e *explorer) caller(i int) *coroutine {
 	c.next, c.stop = iter.Pull(func(yield func(struct{}) bool) {
 		c.yield = yield
 		defer func() {
-			if cause := recover(); cause != nil && cause != abandoned {
+			if cause := recover(); cause != nil && cause != errAbandoned {
 				panic(cause)
 			}
 		}()

@@ -9,10 +9,10 @@ import (
 	"unsafe"
 )
 
-// Yield runs before every access to a word; writes reports whether the access may change it. By default it often
+// Yield runs before every access. Its arguments are the word, and whether the access may change it. By default it often
 // yields the processor, so that callers interleave richly on few processors. The explorer of interleavings sets its
 // scheduler.
-var Yield = func(word unsafe.Pointer, writes bool) {
+var Yield = func(unsafe.Pointer, bool) {
 	if rand.IntN(8) == 0 {
 		runtime.Gosched()
 	}
@@ -21,26 +21,31 @@ var Yield = func(word unsafe.Pointer, writes bool) {
 // Word64 is an atomic.Uint64 that yields before each access.
 type Word64 struct{ plain atomic.Uint64 }
 
+// Load yields first.
 func (w *Word64) Load() uint64 {
 	Yield(unsafe.Pointer(w), false)
 	return w.plain.Load()
 }
 
+// Store yields first.
 func (w *Word64) Store(value uint64) {
 	Yield(unsafe.Pointer(w), true)
 	w.plain.Store(value)
 }
 
+// Add yields first.
 func (w *Word64) Add(delta uint64) uint64 {
 	Yield(unsafe.Pointer(w), true)
 	return w.plain.Add(delta)
 }
 
+// And yields first.
 func (w *Word64) And(mask uint64) (old uint64) {
 	Yield(unsafe.Pointer(w), true)
 	return w.plain.And(mask)
 }
 
+// CompareAndSwap yields first.
 func (w *Word64) CompareAndSwap(old, value uint64) bool {
 	Yield(unsafe.Pointer(w), true)
 	return w.plain.CompareAndSwap(old, value)
@@ -49,16 +54,19 @@ func (w *Word64) CompareAndSwap(old, value uint64) bool {
 // Word32 is an atomic.Uint32 that yields before each access.
 type Word32 struct{ plain atomic.Uint32 }
 
+// Load yields first.
 func (w *Word32) Load() uint32 {
 	Yield(unsafe.Pointer(w), false)
 	return w.plain.Load()
 }
 
+// Store yields first.
 func (w *Word32) Store(value uint32) {
 	Yield(unsafe.Pointer(w), true)
 	w.plain.Store(value)
 }
 
+// CompareAndSwap yields first.
 func (w *Word32) CompareAndSwap(old, value uint32) bool {
 	Yield(unsafe.Pointer(w), true)
 	return w.plain.CompareAndSwap(old, value)
@@ -67,11 +75,13 @@ func (w *Word32) CompareAndSwap(old, value uint32) bool {
 // Pointer is an atomic.Pointer that yields before each access.
 type Pointer[T any] struct{ plain atomic.Pointer[T] }
 
+// Load yields first.
 func (p *Pointer[T]) Load() *T {
 	Yield(unsafe.Pointer(p), false)
 	return p.plain.Load()
 }
 
+// Store yields first.
 func (p *Pointer[T]) Store(value *T) {
 	Yield(unsafe.Pointer(p), true)
 	p.plain.Store(value)
