@@ -48,7 +48,7 @@ type caller struct {
 	holds uint64        // made
 	kept  []hold
 
-	order  order
+	demand demand
 	facts  facts
 	lines  []inventory.Line
 	counts counts
@@ -186,14 +186,14 @@ func (c *caller) roll() uint64 {
 }
 
 // ask fills in the request for a hold.
-func (c *caller) ask(what *choice) *order {
+func (c *caller) ask(what *choice) *demand {
 	account := c.p.account(what)
-	if account == c.order.account { // several holds of one account follow each other
-		account = c.order.account
+	if account == c.demand.account { // several holds of one account follow each other
+		account = c.demand.account
 	}
 	c.lines = c.p.lines(c.lines[:0], what, 0)
-	c.order = order{id: c.p.id(what.n, false), account: account, pack: what.isPack(), ttl: what.ttl(), lines: c.lines}
-	return &c.order
+	c.demand = demand{id: c.p.id(what.n, false), account: account, pack: what.isPack(), ttl: what.ttl(), lines: c.lines}
+	return &c.demand
 }
 
 // hold tries to make the next hold.
@@ -251,8 +251,8 @@ func (c *caller) reuse(h *hold, n number) {
 	}
 }
 
-// race makes one request twice at a time: one of the two makes the hold, and the other is told of it.
-func (c *caller) race(h *hold, o *order, n number) {
+// race makes one request twice at a time: one of the two makes the hold, and the other one finds it.
+func (c *caller) race(h *hold, o *demand, n number) {
 	var second sync.WaitGroup
 	var b answer
 	second.Go(func() { b, _ = c.twin.reserve(o) })

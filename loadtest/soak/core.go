@@ -89,9 +89,6 @@ func (s *core) forget() (accounts bool, err error) {
 	s.stop()
 	s.settle()
 	s.reclaim.FreeAll(s.terms())
-	for range 3 { // the stages of accounts
-		s.reclaim.FreeAll(s.terms())
-	}
 	return true, nil
 }
 
@@ -129,7 +126,7 @@ var verdicts = [...]answer{inventory.Done: done, inventory.AlreadyDone: repeated
 var states = map[inventory.State]answer{inventory.Held: wasHeld, inventory.Confirmed: wasConfirmed,
 	inventory.Released: wasReleased, inventory.Returned: wasReturned, inventory.Expired: wasExpired}
 
-func (s *coreSeller) fill(o *order, now int64) *inventory.Request {
+func (s *coreSeller) fill(o *demand, now int64) *inventory.Request {
 	s.request = inventory.Request{ID: o.id, Account: o.account, Lines: o.lines, Created: now, Expires: now + o.ttl}
 	if o.pack {
 		s.request.Flags = coreFlag
@@ -139,7 +136,7 @@ func (s *coreSeller) fill(o *order, now int64) *inventory.Request {
 
 func (s *coreSeller) prefetch(id inventory.ID) { s.v.PrefetchIndex(&id, "") }
 
-func (s *coreSeller) reserve(o *order) (answer, int64) {
+func (s *coreSeller) reserve(o *demand) (answer, int64) {
 	defer s.v.Begin(s.spread).End()
 	now := s.clock.now()
 	q := s.fill(o, now)
@@ -165,7 +162,7 @@ func (s *coreSeller) reserve(o *order) (answer, int64) {
 }
 
 // repeat answers a request whose id has a row; not known while that is undecided, or after it was forgotten.
-func (s *coreSeller) repeat(row uint32, o *order, now int64) (a answer, known bool) {
+func (s *coreSeller) repeat(row uint32, o *demand, now int64) (a answer, known bool) {
 	found, verdict := s.v.Decide(row, now, &inventory.Wait{})
 	if verdict != inventory.Done {
 		return 0, false
@@ -220,7 +217,7 @@ func (s *coreSeller) change(id inventory.ID, state answer, do func(found invento
 	}
 }
 
-func (s *coreSeller) confirmAgain(o *order, reference string) answer {
+func (s *coreSeller) confirmAgain(o *demand, reference string) answer {
 	return s.change(o.id, wasExpired, func(found inventory.Decided, now int64) inventory.Result {
 		q := s.fill(o, now)
 		return s.v.ConfirmAgain(q, found, now, reference)

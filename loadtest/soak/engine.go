@@ -196,7 +196,7 @@ func (s *engineSeller) named(to []engine.Line, lines []inventory.Line) []engine.
 
 func (s *engineSeller) prefetch(inventory.ID) {} // an engine does it for a batch alone
 
-func (s *engineSeller) reserve(o *order) (answer, int64) {
+func (s *engineSeller) reserve(o *demand) (answer, int64) {
 	q := &s.request
 	*q = engine.Request{ID: engine.ID(o.id), Replaces: engine.ID(o.replaces), Account: o.account, Phase: singles,
 		TTL: time.Duration(o.ttl) * time.Millisecond, Lines: s.named(q.Lines[:0], o.lines)}
@@ -211,7 +211,7 @@ func (s *engineSeller) confirm(id inventory.ID, reference string) answer {
 	return s.answer(s.e.Confirm(context.Background(), engine.ID(id), reference, &s.r))
 }
 
-func (s *engineSeller) confirmAgain(o *order, reference string) answer {
+func (s *engineSeller) confirmAgain(o *demand, reference string) answer {
 	return s.answer(s.e.ConfirmAgain(context.Background(), engine.ID(o.id), reference, &s.r))
 }
 

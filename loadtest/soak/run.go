@@ -42,8 +42,8 @@ const (
 	mostParts  = 100
 	fewParts   = 10
 	partLives  = 4
-	settled    = 10   // memory is flat from this fraction of the run on
-	flatWithin = 0.05 // so much more than the least
+	settled    = 10   // memory is flat after one part in so many
+	flatWithin = 0.05 // how much more than the least of those parts is flat
 	// A table grows by pieces: see table.Slab. In a small soak, a piece of each is more than a twentieth of all memory.
 	pieces = 48 << 20
 )
@@ -107,8 +107,11 @@ func (r *run) part(holds uint64) (p part, err error) {
 	if p.alive, err = r.compare(); err != nil {
 		return p, err
 	}
-	if difference, err := r.sale.census(); difference != 0 || err != nil {
-		return p, fmt.Errorf("the census differs by %d tickets: %v", difference, err)
+	switch difference, err := r.sale.census(); {
+	case err != nil:
+		return p, fmt.Errorf("the census differs by %d tickets: %w", difference, err)
+	case difference != 0:
+		return p, fmt.Errorf("the census differs by %d tickets", difference)
 	}
 	if p.known, err = r.sample(); err != nil {
 		return p, err
@@ -153,8 +156,11 @@ func (r *run) finish() error {
 		return err
 	}
 	r.clock.raise(r.clock.ms.Load() + longTTL + remembered + 1000)
-	if alive, err := r.compare(); err != nil || alive > 0 {
-		return fmt.Errorf("after the end, %d holds are alive: %v", alive, err)
+	switch alive, err := r.compare(); {
+	case err != nil:
+		return fmt.Errorf("after the end: %w", err)
+	case alive > 0:
+		return fmt.Errorf("after the end, %d holds are alive", alive)
 	}
 	accounts, err := r.sale.forget()
 	if err != nil {

@@ -34,9 +34,9 @@ type usage struct {
 type seller interface {
 	// prefetch is called some calls before those about the id.
 	prefetch(id inventory.ID)
-	reserve(o *order) (a answer, expires int64)
+	reserve(o *demand) (a answer, expires int64)
 	confirm(id inventory.ID, reference string) answer
-	confirmAgain(o *order, reference string) answer
+	confirmAgain(o *demand, reference string) answer
 	release(id inventory.ID) answer
 	giveBack(id inventory.ID) answer
 	extend(id inventory.ID, expires int64) answer
@@ -44,8 +44,8 @@ type seller interface {
 	read(id inventory.ID, to *facts) answer
 }
 
-// order asks for a reservation.
-type order struct {
+// demand asks for a reservation.
+type demand struct {
 	id       inventory.ID
 	replaces inventory.ID // zero for none
 	account  string
@@ -54,7 +54,7 @@ type order struct {
 	lines    []inventory.Line
 }
 
-// facts are what a read tells. The texts are the seller's until its next call.
+// facts are what a read returns. The texts are the seller's until its next call.
 type facts struct {
 	state     inventory.State
 	account   string

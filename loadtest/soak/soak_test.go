@@ -68,17 +68,17 @@ func TestSoakOfTheEngine(t *testing.T) {
 // faulty is a sale whose sellers do something wrong once in a while.
 type faulty struct {
 	sale
-	fault func(s seller, o *order) // called before each reserve
+	fault func(s seller, o *demand) // called before each reserve
 }
 
 func (f *faulty) seller() seller { return &faultySeller{seller: f.sale.seller(), fault: f.fault} }
 
 type faultySeller struct {
 	seller
-	fault func(s seller, o *order)
+	fault func(s seller, o *demand)
 }
 
-func (s *faultySeller) reserve(o *order) (answer, int64) {
+func (s *faultySeller) reserve(o *demand) (answer, int64) {
 	own := *o
 	s.fault(s.seller, &own)
 	return s.seller.reserve(&own)
@@ -88,32 +88,32 @@ func (s *faultySeller) reserve(o *order) (answer, int64) {
 func TestFaultsAreReported(t *testing.T) {
 	const year = 366 * 24 * 3600 * 1000
 	var hoard sync.Map
-	wrong := func(fault func(s seller, o *order)) func(sale) sale {
+	wrong := func(fault func(s seller, o *demand)) func(sale) sale {
 		return func(s sale) sale { return &faulty{sale: s, fault: fault} }
 	}
 	for name, c := range map[string]struct {
 		plant  func(sale) sale
 		report string
 	}{
-		"a leaked row": {wrong(func(_ seller, o *order) {
+		"a leaked row": {wrong(func(_ seller, o *demand) {
 			if o.ttl == usualTTL && o.id[0] == 0 { // it is released long before
 				o.ttl += year
 			}
 		}), "rows are in use for"},
-		"a lost ticket": {wrong(func(s seller, o *order) {
+		"a lost ticket": {wrong(func(s seller, o *demand) {
 			if o.id[0] == 0 && o.id[1]&15 == 0 {
-				s.reserve(&order{id: inventory.ID{o.id[8], o.id[9], o.id[10], 1}, account: "nobody", ttl: year,
+				s.reserve(&demand{id: inventory.ID{o.id[8], o.id[9], o.id[10], 1}, account: "nobody", ttl: year,
 					lines: []inventory.Line{{Pool: 7, Quantity: 1}}})
 			}
 		}), "the books have"},
-		"a reservation that is gone": {wrong(func(s seller, o *order) {
+		"a reservation that is gone": {wrong(func(s seller, o *demand) {
 			if o.replaces != (inventory.ID{}) && o.id[0]&15 == 0 {
 				s.release(o.replaces)
 			}
 		}), "replace of hold"},
-		"an id that makes two reservations": {wrong(func(_ seller, o *order) { o.id[15] = byte(len(o.lines)) + o.id[0]&1 }),
+		"an id that makes two reservations": {wrong(func(_ seller, o *demand) { o.id[15] = byte(len(o.lines)) + o.id[0]&1 }),
 			"not found"},
-		"growing memory": {wrong(func(_ seller, o *order) {
+		"growing memory": {wrong(func(_ seller, o *demand) {
 			hoard.Store(o.id, bytes.Repeat([]byte{1}, 4096))
 		}), "memory is not flat"},
 		"nothing is forgotten": {func(s sale) sale {
