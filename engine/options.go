@@ -55,8 +55,9 @@ type Options struct {
 	// that is repeated later is a new one, so Forget is much longer than callers retry.
 	//
 	// While over three quarters of a table are in use, the time is half as long with every further hundredth, so that what
-	// ended first is forgotten first, but a minute at least if Forget is not less. Confirmed reservations are never forgotten, nor returned ones whose tickets are
-	// withheld, nor accounts that have entered a draw. See Stats.Forgetting.
+	// ended first is forgotten first. It is a minute at least, unless Forget is less. Confirmed reservations are never
+	// forgotten, nor returned ones whose tickets are withheld, nor accounts that have entered a draw. See
+	// Stats.Forgetting.
 	Forget time.Duration
 
 	// The journal.

@@ -31,9 +31,9 @@ func (m *Memory) forgets(state inventory.State, flags uint8, expiresMs, atMs, no
 	return over < now-m.Forget.Milliseconds()
 }
 
-// leastForget is how long what ended is remembered however full the tables are, unless Memory.Forget is less: callers
+// leastRemembered is how long what ended is remembered however full the tables are, unless Memory.Forget is less: callers
 // repeat calls whose answers they missed (I9).
-const leastForget = time.Minute
+const leastRemembered = time.Minute
 
 // remembersFor returns for how long what ended is remembered now. From three quarters of a table on, it is half as long
 // with every further hundredth. Accounts that stay leave less room to the others.
@@ -41,7 +41,7 @@ func (m *Memory) remembersFor() time.Duration {
 	fills, kept := m.Inventory.Fills(), m.Inventory.Kept()
 	rows, accounts := &fills[inventory.Reservations-1], &fills[inventory.Accounts-1]
 	full := max(100*rows.Used/rows.Limit, 100*(accounts.Used-kept)/max(accounts.Limit-kept, 1))
-	return max(m.Forget>>max(full-75, 0), min(m.Forget, leastForget))
+	return max(m.Forget>>max(full-75, 0), min(m.Forget, leastRemembered))
 }
 
 // Forgetting is what a memory has forgotten so far, and what it forgets now.
