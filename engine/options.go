@@ -92,7 +92,8 @@ type Options struct {
 
 	// MaxReservations is the room for reservations; default 33,554,432, at most 1,073,741,823. Each takes 128 bytes plus
 	// its share of the index, until it is forgotten. So does each change of one (extend, reduce, return, confirm again),
-	// and its former row is free a moment later. The memory of free rows is used again and never given back.
+	// and its former row is free a moment later. The memory of free rows is used again and never given back. A replay
+	// may use more rows, at most twice as many: if a full table was filled anew while a checkpoint was written.
 	MaxReservations int
 	// MaxAccounts is the room for accounts; default 16,777,216, at most 2,147,483,647. Each takes 64 bytes plus its share
 	// of the index, until its last reservation is forgotten; for ever if it has entered a draw.

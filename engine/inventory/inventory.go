@@ -120,9 +120,10 @@ func New(c Config) (*Inventory, error) {
 	return v, nil
 }
 
-// spareOf returns how many rows a table has beyond its limit. Only a restore uses them, until the stock is counted: the
-// checkpoint has rows of what came later, when others had made room, and at times what was before that too.
-func spareOf(limit, most int) int { return min(limit/8+64, most-limit) }
+// spareOf returns how many rows a table has beyond its limit: as many again, or less where numbers of rows end. Only a
+// restore uses them, until the stock is counted. At any of its records there may be a full table of what was there
+// then, beside a full checkpoint of what came into the same rows while it was written. They take no memory until then.
+func spareOf(limit, most int) int { return min(limit+64, most-limit) }
 
 // Call is a running call. See Begin.
 type Call = epoch.Call
