@@ -209,6 +209,9 @@ func (v *Inventory) reserve(q *Request, room []sessionSum) Result {
 	}
 	var ok bool
 	if accountRow == 0 {
+		if v.reservations.Full(false) { // before an account is made, so that a refusal leaves none
+			return Result{Verdict: Full, Table: Reservations}
+		}
 		if accountRow, ok = v.EnsureAccount(q.Account); !ok {
 			return Result{Verdict: Full, Table: Accounts}
 		}

@@ -92,9 +92,9 @@ func (s *Slab[T]) DropSpare() bool {
 	return true
 }
 
-// Full reports whether there is no row to claim, nor a spare one if those count. Nobody claims one meanwhile.
+// Full reports whether at some instant of the call there was no row to claim, nor a spare one if those count.
 func (s *Slab[T]) Full(spare bool) bool {
-	return s.free.empty() && s.used.Load() >= s.limit && !(spare && s.spared.Load() < s.spare)
+	return s.used.Load() >= s.limit && s.free.empty() && !(spare && s.spared.Load() < s.spare)
 }
 
 // Free gives a row back. Nobody else has access to it. One goroutine at a time calls Free.
