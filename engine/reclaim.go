@@ -12,9 +12,27 @@ const (
 	passPressed  = 100 * time.Millisecond // instead of passEvery, where a table is filling up
 )
 
+// passing is what the loop knows of the reclaimer's last pass.
+type passing struct {
+	number uint64
+	began  time.Time
+	worked time.Duration // on it so far
+}
+
+// due reports whether the next pass begins although few rows were claimed. A large table may be filled by what does not
+// end, and passes that find nothing leave the processor to the callers for fourteen times as long as they took.
+func (p *passing) due(pressed bool) bool {
+	least := passEvery
+	if pressed {
+		least = min(passEvery, max(passPressed, 14*p.worked))
+	}
+	return time.Since(p.began) >= least
+}
+
 // reclaimLoop makes the memory of what has ended free again.
 func (e *Engine) reclaimLoop() {
-	r, passed, passes := e.memory.Reclaimer, time.Now(), e.memory.Reclaimer.Passes()
+	r := e.memory.Reclaimer
+	last := passing{number: r.Passes(), began: time.Now()}
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	for {
@@ -23,11 +41,16 @@ func (e *Engine) reclaimLoop() {
 			return
 		case <-pause.C:
 		}
+		began, busy := time.Now(), r.Busy()
 		for more := true; more && !e.stopping(); {
-			more = e.reclaim(time.Since(passed))
-			if now := r.Passes(); now != passes {
-				passed, passes = time.Now(), now
+			more = e.reclaim(last.due(e.memory.Pressed()))
+			if number := r.Passes(); number != last.number {
+				began, busy = time.Now(), true
+				last = passing{number: number, began: began}
 			}
+		}
+		if busy {
+			last.worked += time.Since(began)
 		}
 		if r.Busy() {
 			pause.Reset(reclaimAgain)
@@ -37,16 +60,13 @@ func (e *Engine) reclaimLoop() {
 	}
 }
 
-// reclaim makes a step of the reclaimer. since is the time since its last pass began.
-func (e *Engine) reclaim(since time.Duration) (more bool) {
-	durable, due := uint64(0), passEvery
+// reclaim makes a step of the reclaimer. pass is whether it begins a pass at once.
+func (e *Engine) reclaim(pass bool) (more bool) {
+	durable := uint64(0)
 	if t := e.term.Load(); t.writer != nil {
 		durable = t.writer.Durable()
 	}
-	if e.memory.Pressed() {
-		due = passPressed
-	}
-	return e.memory.Reclaim(e.nowMs(), durable, since >= due)
+	return e.memory.Reclaim(e.nowMs(), durable, pass)
 }
 
 func (e *Engine) stopping() bool {
