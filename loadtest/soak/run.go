@@ -43,7 +43,7 @@ const (
 	fewParts   = 10
 	partLives  = 4
 	settled    = 10   // memory is flat after one part in so many
-	flatWithin = 0.05 // how much more than the least of those parts is flat
+	flatWithin = 0.05 // how much more than the most of those parts is flat
 	// A table grows by pieces: see table.Slab. In a small soak, a piece of each is more than a twentieth of all memory.
 	pieces = 48 << 20
 )
@@ -137,12 +137,16 @@ func (r *run) judge(parts int) error {
 	if len(r.parts) <= from || !r.measures {
 		return nil
 	}
-	least, quickest := last.memory, last.lookup
-	for _, p := range r.parts[from:] {
-		least, quickest = min(least, p.memory), min(quickest, p.lookup)
+	most, quickest := 0, last.lookup
+	for _, p := range r.parts[:from] {
+		most = max(most, p.memory)
 	}
-	if last.memory > least+max(int(flatWithin*float64(least)), pieces) {
-		return fmt.Errorf("memory is not flat: %d MiB are resident, and %d were before", last.memory>>20, least>>20)
+	for _, p := range r.parts[from:] {
+		quickest = min(quickest, p.lookup)
+	}
+	if last.memory > most+max(int(flatWithin*float64(most)), pieces) {
+		return fmt.Errorf("memory is not flat: %d MiB are resident, and at most %d were in the first tenth", last.memory>>20,
+			most>>20)
 	}
 	if last.lookup > slowest*quickest {
 		return fmt.Errorf("a look-up takes %.0f ns, and took %.0f before", last.lookup, quickest)
