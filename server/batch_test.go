@@ -133,7 +133,7 @@ func (f *fixture) batch(body string) *answer {
 // TestBatchLimits checks the limits on operations and bytes of a batch, and that the largest intended batch fits.
 func TestBatchLimits(t *testing.T) {
 	noLeaks(t)
-	f := start(t, nil)
+	f := startAt(t, "2024-01-03T09:00:00Z", nil)
 	ops := func(n int, make func(i int) string) string {
 		texts := []string{}
 		for i := range n {
@@ -150,7 +150,6 @@ func TestBatchLimits(t *testing.T) {
 			`{"session":"ATH01","category":"B","quantity":1},{"session":"SWM01","category":"A","quantity":1},`+
 			`{"session":"JUD01","category":"A","quantity":1}]}`, otherID(i+1), i)
 	})
-	f.clock.set(instantOf(t, "2024-01-03T09:00:00Z"))
 	taken := 0
 	for _, result := range f.batch(packs).json["results"].([]any) {
 		if result.(map[string]any)["status"] == 201. {

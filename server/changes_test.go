@@ -85,8 +85,7 @@ func TestChangesDoNotAllocate(t *testing.T) {
 // The detail of a pack that would become uneven says so: the number of its sessions is right.
 func TestUnevenPackIsExplained(t *testing.T) {
 	noLeaks(t)
-	f := start(t, nil)
-	f.clock.set(instantOf(t, "2024-01-02T00:00:00Z"))
+	f := startAt(t, "2024-01-02T00:00:00Z", nil)
 	lines := func(quantities ...any) string {
 		return fmt.Sprintf(`"lines":[{"session":"SWM01","category":"A","quantity":%d},`+
 			`{"session":"JUD01","category":"A","quantity":%d},{"session":"GYM01","category":"A","quantity":%d}]`, quantities...)

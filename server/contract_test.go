@@ -169,8 +169,8 @@ func refusals(t *testing.T) {
 	many := strings.Repeat(`{"session":"SWM01","category":"A","quantity":1},`, 31)
 	require.Equal(t, "too_many_lines", f.post("/v1/reservations",
 		`{"account":"a","lines":[`+strings.TrimSuffix(many, ",")+`]}`).code())
-	f.clock.set(instantOf(t, "2023-01-01T00:00:00Z"))
-	require.Equal(t, "phase_not_open", f.reserveOne(otherID(4), "a", "SWM01", "1").code())
+	before := startAt(t, "2023-01-01T00:00:00Z", nil)
+	require.Equal(t, "phase_not_open", before.reserveOne(otherID(4), "a", "SWM01", "1").code())
 }
 
 // refusalsOfChanges causes the responses of the calls about one reservation that are refusals of the sale.

@@ -38,7 +38,7 @@ func digestOf(t testing.TB, text any) (d draw.Digest) {
 // TestDraw plays one draw through the API, from its announcement to the proofs.
 func TestDraw(t *testing.T) {
 	noLeaks(t)
-	f := start(t, nil)
+	f := startAt(t, "2023-12-31T23:59:59Z", nil)
 	status := func(want string, entries int) map[string]any {
 		a := f.get("/v1/draws/ballot")
 		require.Equal(t, 200, a.status, "%s", a.body)
@@ -46,7 +46,6 @@ func TestDraw(t *testing.T) {
 		require.Equal(t, fmt.Sprint(entries), fmt.Sprint(a.json["entries"]))
 		return a.json
 	}
-	f.clock.set(instantOf(t, "2023-12-31T23:59:59Z"))
 	status("announced", 0)
 	early := f.post("/v1/draws/ballot/entries", `{"account":"a"}`)
 	require.Equal(t, "registration_closed", early.code())
@@ -114,17 +113,16 @@ func TestDraw(t *testing.T) {
 
 // drawAnswers causes every response of the document for draws and filtered sessions.
 func drawAnswers(t *testing.T) {
-	f := start(t, nil)
+	f := startAt(t, "2024-01-02T00:00:00Z", nil)
 	full := start(t, func(o *Options) { o.MaxInFlight = 1 })
 	defer full.takeAllTurns()()
-	locked := start(t, func(o *Options) {
+	locked := startAt(t, "2024-01-02T00:00:00Z", func(o *Options) {
 		o.Keys = must(ParseKeys(strings.NewReader("read only-for-reading-1\nsell " + sellKey)))(t)
 	})
 	broken := start(t, nil)
 	broken.server.current.Store(nil)
 	defer func() { broken.server.current.Store(broken.engine) }()
 
-	f.clock.set(instantOf(t, "2024-01-02T00:00:00Z"))
 	require.Equal(t, 201, f.post("/v1/draws/ballot/entries", `{"account":"a"}`).status)
 	require.Equal(t, 200, f.post("/v1/draws/ballot/entries", `{"account":"a"}`).status)
 	require.Equal(t, "draw_not_run", f.get("/v1/draws/ballot/entries/a").code())
@@ -150,7 +148,6 @@ func drawAnswers(t *testing.T) {
 	}
 	require.Equal(t, "forbidden", locked.call("POST", "/v1/draws/ballot/entries", `{"account":"a"}`, "Authorization",
 		"Bearer only-for-reading-1").code())
-	locked.clock.set(instantOf(t, "2024-01-02T00:00:00Z"))
 	require.Equal(t, 201, locked.call("POST", "/v1/draws/ballot/entries", `{"account":"a"}`, "Authorization",
 		"Bearer "+sellKey).status)
 	require.Equal(t, 422, f.get("/v1/sessions?phase=gala").status)
@@ -228,8 +225,7 @@ func TestSessionFilter(t *testing.T) {
 // TestAccessSlotsOverHTTP checks the rules of access slots as a client sees them.
 func TestAccessSlotsOverHTTP(t *testing.T) {
 	noLeaks(t)
-	f := start(t, nil)
-	f.clock.set(instantOf(t, "2024-01-01T00:00:00Z"))
+	f := startAt(t, "2024-01-01T00:00:00Z", nil)
 	require.Equal(t, 201, f.post("/v1/draws/ballot/entries", `{"account":"a"}`).status)
 	f.clock.set(instantOf(t, "2024-01-05T00:00:00Z"))
 	runDraw(t, f)

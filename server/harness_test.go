@@ -41,7 +41,8 @@ func noLeaks(t *testing.T) {
 	t.Cleanup(func() { goleak.VerifyNone(t, known...) })
 }
 
-// handClock is a sale clock that the test moves.
+// handClock is a sale clock that the test moves. It does not go back: the engine freezes the entries of a draw as soon
+// as it reads an instant after the end of their registration.
 type handClock struct{ now atomic.Pointer[time.Time] }
 
 func clockAt(t time.Time) *handClock {
@@ -50,7 +51,12 @@ func clockAt(t time.Time) *handClock {
 	return c
 }
 
-func (c *handClock) set(t time.Time)                { c.now.Store(&t) }
+func (c *handClock) set(t time.Time) {
+	if before := c.now.Swap(&t); before != nil && t.Before(*before) {
+		panic("a sale clock does not go back")
+	}
+}
+
 func (c *handClock) advance(d time.Duration)        { c.set(c.read().Add(d)) }
 func (c *handClock) read() time.Time                { return *c.now.Load() }
 func instantOf(t testing.TB, text string) time.Time { return must(time.Parse(time.RFC3339, text))(t) }
@@ -88,8 +94,11 @@ func newEngine(t testing.TB, clock *handClock, change func(*engine.Options)) *en
 	return must(engine.Open(t.Context(), o))(t)
 }
 
-func start(t testing.TB, change func(*Options)) *fixture {
-	clock := clockAt(instantOf(t, early))
+func start(t testing.TB, change func(*Options)) *fixture { return startAt(t, early, change) }
+
+// startAt starts a server whose sale clock is at the instant.
+func startAt(t testing.TB, instant string, change func(*Options)) *fixture {
+	clock := clockAt(instantOf(t, instant))
 	return startWith(t, clock, newEngine(t, clock, nil), change)
 }
 
