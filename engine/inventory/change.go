@@ -228,7 +228,7 @@ func (v *Inventory) fail(old Decided, r *reservation, row uint32, taken []Line) 
 	if r.origin != OriginReplace { // no word came to name it, and the old row keeps its text
 		d := v.details.At(row)
 		d.old.Store(0)
-		if d.reference == v.details.At(old.Row).reference {
+		if old.State == Confirmed && d.reference == v.details.At(old.Row).reference { // otherwise it may be written just now
 			d.reference = 0
 		}
 	}
