@@ -32,10 +32,11 @@ type Reclaimer struct {
 	grace epoch.Grace
 	next  func(*Terms) bool // the next step
 
-	chunk    uint32 // of the pass, the next one to look at
-	passedAt uint64 // claims of rows when the last pass began
-	all      bool   // the pass takes single rows too
-	busy     bool   // at a pass
+	chunk     uint32 // of the pass, the next one to look at
+	passedAt  uint64 // claims of rows when the last pass began
+	all       bool   // the pass takes single rows too
+	busy      bool   // at a pass, or at a long way
+	shortened bool   // a long way, since the last pass
 
 	batch   []candidate
 	at      int        // the next one of the batch
@@ -118,31 +119,38 @@ func (c *Reclaimer) Passes() uint64 { return c.passes }
 // Only the goroutine that steps calls it.
 func (c *Reclaimer) Busy() bool { return c.busy }
 
-// begin begins a pass when a sixteenth of the rows in use was claimed since the last one, so that passes cost a few
-// nanoseconds a reservation; or a sixty-fourth of the table, if that is three quarters full.
+// begin begins a pass if one is due. It shortens a long way first, but only once before a pass: there may always be
+// another one.
 func (c *Reclaimer) begin(t *Terms) bool {
 	c.busy = false
-	if row := c.v.longWay.Load(); row != 0 {
+	claims := c.v.reservations.Claims()
+	due, pressed := c.due(t, claims)
+	if row := c.v.longWay.Load(); row != 0 && !(due && c.shortened) {
 		c.v.longWay.Store(0)
 		if c.consider(row, t); len(c.batch) > 0 {
-			c.busy, c.chunk = true, uint32(c.v.reservations.Chunks()) // no more than this
+			c.busy, c.shortened, c.chunk = true, true, uint32(c.v.reservations.Chunks()) // no more than this
 			return c.await(t, c.forget)
 		}
 	}
-	claims, inUse, limit := c.v.reservations.Claims(), c.v.reservations.InUse(), c.v.reservations.Limit()
-	due := max(inUse/16, min(limit/16, 1024))
-	pressed := inUse > limit/4*3
-	if pressed {
-		due = limit / 64
-	}
-	if !t.All && claims-c.passedAt < uint64(max(due, 1)) {
+	if !due {
 		return false
 	}
-	c.passedAt, c.chunk, c.all, c.busy = claims, 0, t.All || pressed, true
+	c.passedAt, c.chunk, c.all, c.busy, c.shortened = claims, 0, t.All || pressed, true, false
 	c.passes++
 	c.accounts.Begin(c.all)
 	c.next = c.look
 	return true
+}
+
+// due reports whether a pass is: a sixteenth of the rows in use was claimed since the last one, so that passes cost a
+// few nanoseconds a reservation; or a sixty-fourth of the table, if that is pressed, which is three quarters full.
+func (c *Reclaimer) due(t *Terms, claims uint64) (due, pressed bool) {
+	inUse, limit := c.v.reservations.InUse(), c.v.reservations.Limit()
+	after := max(inUse/16, min(limit/16, 1024))
+	if pressed = inUse > limit/4*3; pressed {
+		after = limit / 64
+	}
+	return t.All || claims-c.passedAt >= uint64(max(after, 1)), pressed
 }
 
 // look looks for candidates in one chunk.

@@ -77,3 +77,25 @@ func TestRowsAreUsedAgain(t *testing.T) {
 	require.Zero(t, v.texts.InUse())
 	require.Equal(t, Stock{Available: 1000}, v.Stock(0))
 }
+
+// TestPassesBeginBesideLongWays: a reservation that changes so often that there is always a long way to shorten keeps
+// no pass from beginning, which everybody else's rows wait for.
+func TestPassesBeginBesideLongWays(t *testing.T) {
+	v := testInventory(t, 1, 10, true)
+	d, c := &drained{t: t, v: v}, v.NewReclaimer()
+	for n := range uint64(2) {
+		q := Request{ID: idOf(n), Account: "ann", Lines: []Line{{0, 1}}, Expires: 10}
+		require.Equal(t, Done, v.Reserve(&q).Verdict)
+	}
+	require.Equal(t, Done, v.Release(v.Find(idOf(1)), 0, nil).Verdict)
+	for steps := 0; v.Find(idOf(1)) != 0; steps++ {
+		require.Less(t, steps, 50)
+		for range manyRows {
+			extended(t, v, idOf(0))
+		}
+		d.drain()
+		require.NotZero(t, v.Find(idOf(0)))
+		c.Step(Terms{Before: 20, Durable: v.Placed(), All: true})
+	}
+	require.Less(t, v.reservations.InUse(), 50*manyRows)
+}
