@@ -100,7 +100,9 @@ func (t *Table) Ensure(name string) (uint32, bool) {
 		return 0, false
 	}
 	a := t.At(row)
-	a.Head.Store(0)
+	if a.Head.Load() == free { // otherwise the row is new. The closer may close it already: then the account is made again
+		a.Head.Store(0)
+	}
 	a.size = uint8(len(name))
 	if len(name) <= inlineName {
 		copy(a.name[:], name)
