@@ -11,7 +11,7 @@ func faultsOfRecycling() []fault {
 	const forgetChain = "func (c *Reclaimer) forgetChain("
 	return append([]fault{
 		one("a row is used again while a walker stands on it: no second grace period", "func (c *Reclaimer) passOver(",
-			"return c.await(c.free)", "c.at, c.next = 0, c.free\nreturn true", "one row for two accounts"),
+			"return c.await(t, c.free)", "c.at, c.next = 0, c.free\nreturn true", "one row for two accounts"),
 		one("the index keeps the entry of a forgotten id", forgetChain,
 			"v.byID.Change(v.hashID(&r.id), first.row, to, c.ids)", "true, true",
 			"one row for two accounts"),
@@ -28,7 +28,7 @@ func faultsOfRecycling() []fault {
 		one("the sweep misses a hold: its result counts whatever came since", "func (s *Sweep) Expire(",
 			"word.CompareAndSwap(looking, uint64(earliest))", "word.Store(uint64(earliest))", "the sweep comes by number"),
 		{"the first grace period is skipped", []edit{{function: "func (c *Reclaimer) look(", all: true,
-			old: "return c.await(c.forget)", now: "c.await(c.forget)\nc.next = c.forget\nreturn true"}},
+			old: "return c.await(t, c.forget)", now: "c.await(t, c.forget)\nc.next = c.forget\nreturn true"}},
 			[]string{"a refusal beside a forgotten id"}},
 		one("consider: closes the successor word", "func (c *Reclaimer) consider(",
 			"c.batch = append(c.batch, candidate{row: row, leads: leads})",
@@ -109,7 +109,7 @@ func faultsOfFreeing() []fault {
 			"one row for two accounts"),
 		one("Closer.look: the name is not freed", closerLook, "c.t.texts.Free(name)", "",
 			"an account is closed and made again"),
-		one("lookAtAccounts: without the grace period", "func (c *Reclaimer) lookAtAccounts(", "return c.await(c.begin)",
+		one("lookAtAccounts: without the grace period", "func (c *Reclaimer) lookAtAccounts(", "return c.await(t, c.begin)",
 			"c.next = c.begin\nreturn true", "an account is closed and made again"),
 		one("enter: enters an account that is closed", "func (v *Inventory) enter(", "head&headClosed != 0;", "false;",
 			"an account is made again by two"),
