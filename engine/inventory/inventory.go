@@ -71,7 +71,7 @@ type Inventory struct {
 	long         longLedgers
 
 	earliest []table.Word64 // by chunk of rows; see Sweep
-	calls    epoch.Epoch    // that may stand on a row
+	calls    epoch.Epoch    // that may access rows
 	freeing  table.Word32   // 1 while rows are given back, or while none may be; see PauseFreeing
 	longWay  table.Word32   // a row from which many others lead to the one that has its id; 0 for none
 

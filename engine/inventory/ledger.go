@@ -284,8 +284,8 @@ func (v *Inventory) Ledger(accountRow uint32, rows []Decided, w *Wait) ([]Decide
 const linkFrozen = 1 << 31
 
 // unlink leads the list from the live row before a dead one past it, and returns the row after it. Without a row before
-// it the dead one stays where it is: who enters links to the first live one, and the reclaimer moves the head. If the
-// link before it has changed or is frozen, another walk passes over it.
+// it the dead one stays where it is: a new reservation links to the first live one, and the reclaimer moves the head.
+// If the link before it has changed or is frozen, another walk passes over it.
 func unlink(before, dead *reservation, row uint32) (next uint32) {
 	if before == nil {
 		return dead.next.Load() &^ linkFrozen
@@ -313,8 +313,8 @@ func (v *Inventory) passDead(head *table.Word64) bool {
 		if before = v.reservations.At(row); !State(before.state.Load()).dead() {
 			break
 		}
-		// The version stays: the word differs, so whoever walked from it fails to enter. It does not come back, since the
-		// row would have to enter again.
+		// The version stays: the word differs, so a caller that walked from it fails to enter. The same word does not come
+		// back, since the row would have to enter again.
 		head.CompareAndSwap(w, w&^headRow|uint64(before.freeze()))
 	}
 	for row := before.next.Load() &^ linkFrozen; row != 0; {

@@ -1,6 +1,6 @@
 package inventory
 
-// Rows and words as they are at one instant, decided or not, for those who count them: see engine/inventory/census.
+// Rows and words as they are at one instant, decided or not, for engine/inventory/census, which counts them.
 
 // Look is what a row shows of its units at one instant: a set of the flags Look….
 type Look uint8

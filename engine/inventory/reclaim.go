@@ -13,18 +13,18 @@ import (
 //
 // It goes over the reservations in passes. Dead rows go through these stages, in batches:
 //
-//  1. The last outcome of the row is durable. So it may be told, and the drainer does not come to the row again. If the
-//     row is remembered, it has ended for long enough. No successor word leads to it.
+//  1. The last outcome of the row is durable. So it may be visible, and the drainer does not visit the row again. If
+//     the row has a reservation that has ended, that was long enough ago. No successor word leads to the row.
 //  2. A grace period. Every call that saw the row alive has returned.
-//  3. The first stage is looked at once more: who took an expired reservation again has placed a record that is about
-//     the old row too. Then a compare-and-swap closes the successor word, unless a row follows. From here on the id is
-//     free.
+//  3. The conditions of the first stage are checked once more: a call that took an expired reservation again has placed
+//     a record that is about the old row too. Then a compare-and-swap closes the successor word, unless a row follows.
+//     From here on the id is free.
 //  4. No word leads to the row any more: the index has a tombstone, or leads to the row that follows; the ledger passes
-//     over it; a checkpoint and a sweep, which come by number, find that it is forgotten.
-//  5. A grace period. Every call that could still stand on the row has returned, and the row is free.
+//     over it; a checkpoint and a sweep, which visit rows by number, find that it is forgotten.
+//  5. A grace period. Every call that could still access the row has returned, and the row is free.
 //
-// Rows that follow each other under one id go together: the index is led past all of them. A row that has got a
-// follower since the first stage begins anew.
+// Rows that follow each other under one id go together: the index is led past all of them. If a row has a follower that
+// it did not have at the first stage, it begins anew.
 //
 // Accounts follow: see accounts.Closer.
 type Reclaimer struct {
@@ -32,11 +32,11 @@ type Reclaimer struct {
 	grace epoch.Grace
 	next  func(*Terms) bool // the next step
 
-	chunk     uint32 // of the pass, the next one to look at
+	chunk     uint32 // the next one of the pass
 	passedAt  uint64 // claims of rows when the last pass began
-	all       bool   // the pass takes single rows too
-	busy      bool   // at a pass, or at a long way
-	shortened bool   // a long way, since the last pass
+	all       bool   // the pass also takes rows of chunks in which few are dead
+	busy      bool   // a pass, or the shortening of a long way, has begun and not ended
+	shortened bool   // a long way was shortened since the last pass
 
 	batch   []candidate
 	at      int        // the next one of the batch
@@ -57,7 +57,7 @@ type candidate struct {
 	leads   uint32 // its successor word
 }
 
-// Terms say what may be forgotten.
+// Terms are what may be forgotten.
 type Terms struct {
 	Before  int64  // ms since 1970: what was over before then
 	Durable uint64 // outcomes up to this sequence; not used without a journal
@@ -153,7 +153,7 @@ func (c *Reclaimer) due(t *Terms, claims uint64) (due, pressed bool) {
 	return t.All || claims-c.passedAt >= uint64(max(after, 1)), pressed
 }
 
-// look looks for candidates in one chunk.
+// look searches one chunk for candidates.
 func (c *Reclaimer) look(t *Terms) bool {
 	if c.v.byID.MoveOn() { // entries that are moving cannot be changed
 		return true

@@ -10,10 +10,10 @@ type Reclaimed struct {
 	FreedReservations uint64 // rows of reservations that were made free
 	FreedAccounts     uint64 // rows of accounts that were made free
 
-	// Waiting is how many rows of reservations wait for the calls that may stand on them. They are free after that.
+	// Waiting is how many rows of reservations wait for calls that may still access them. They are free after that.
 	Waiting int
-	// Grace is for how long the reclaimer has waited for the calls that ran when it began to wait, as of its last step. It
-	// is 0 if all of them have returned. One call that stalls lets it rise, and no row is made free meanwhile.
+	// Grace is how long the reclaimer has waited for the calls that ran when it began to wait, as of its last step. It is
+	// 0 if all of them have returned. It rises while one call stalls, and no row is made free meanwhile.
 	Grace time.Duration
 	// Closed is how many accounts are closed and their rows not free yet.
 	Closed int

@@ -43,7 +43,7 @@ func unpackLine(w uint32) Line { return Line{Pool: w >> 12, Quantity: w & MaxQua
 type State uint32
 
 const (
-	free       State = iota // claimed, not yet published
+	free       State = iota // free, or claimed and not yet published
 	pending                 // published, its stock not all taken yet
 	Held                    // taken, to be confirmed before its time is over
 	confirming              // confirmed; its record is about to be placed

@@ -356,7 +356,7 @@ func (v *Inventory) claim() (row uint32, ok bool) {
 	return row, ok
 }
 
-// pend makes a row that is filled pending, and tells the sweep that its chunk has changed.
+// pend makes a row that is filled pending, and notes for the sweep that its chunk has changed.
 func (v *Inventory) pend(r *reservation, row uint32) {
 	r.state.Store(uint32(pending))
 	if earliest := &v.earliest[row>>table.ChunkBits]; earliest.Load() != 0 {

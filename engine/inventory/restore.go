@@ -21,7 +21,7 @@ type Restored struct {
 	Reference string
 	Seq       uint64 // 0 if it is not known
 
-	// Checkpointed says that it is a row of a checkpoint. Those of one id are in any order: that of a reservation that has
+	// Checkpointed marks a row of a checkpoint. Those of one id are in any order: that of a reservation that has
 	// ended since, and whose row was used again, may still be held.
 	Checkpointed bool
 
@@ -256,7 +256,7 @@ func (v *Inventory) NoRoom(of Table) error {
 	return fmt.Errorf("%w for more than %d %s", ErrNoRoom, v.Fills()[of-1].Limit, of)
 }
 
-// spare says whether the restore may use spare rows.
+// spare sets whether the restore may use spare rows.
 func (v *Inventory) spare(use bool) { v.sparing, v.accounts.Sparing = use, use }
 
 // DropSpare ends the use of spare rows, once the stock is counted and what may go is free. The error is ErrNoRoom if

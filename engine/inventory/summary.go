@@ -18,8 +18,8 @@ import (
 // uses it only when it comes to the row where it begins, and every live row that follows is one of its rows.
 //
 // Summaries may be lost, overwritten or out of date. They make walks shorter and decide nothing. A row must not be used
-// again while a summary names it: whoever frees a row first drops the summary of its account, after every call that saw
-// the row alive has returned. Later summaries are made of live rows only, so none can name it again.
+// again while a summary names it: the reclaimer drops the summary of its account before it frees a row, after every
+// call that saw the row alive has returned. Later summaries are made of live rows only, so none can name it again.
 type summary struct {
 	account  uint32
 	rows     []uint32         // those that counted, in the order of the ledger; the summary begins at the first

@@ -10,8 +10,9 @@ import (
 // which nothing in it is due, or 0 if that is not known. So a sweep visits only chunks in which something is due, or
 // that have got new reservations. One goroutine uses it.
 //
-// The sweep stores looking before it looks at a chunk, and its result counts only if that still stands then. Whoever
-// makes a row pending stores 0 after that. So either the sweep has seen the row, or its result does not count.
+// The sweep stores looking before it looks at a chunk, and its result counts only if looking is still stored then. A
+// caller that makes a row pending stores 0 after that. So either the sweep has seen the row, or its result does not
+// count.
 type Sweep struct {
 	v  *Inventory
 	at int // the chunk where the next call begins, so that calls that end early still visit every chunk
@@ -32,7 +33,7 @@ func (s *Sweep) Expire(now int64, most int) (expired int) {
 		first, word := uint32(s.at)<<table.ChunkBits, &s.v.earliest[s.at]
 		if word.Load() <= uint64(now) {
 			word.Store(looking)
-			end := s.v.reservations.End() // not before: who publishes a row while the word is 0 stores nothing
+			end := s.v.reservations.End() // not before: a caller that publishes a row while the word is 0 stores nothing
 			call := s.v.Begin(uint32(s.at))
 			n, earliest := s.chunk(max(first, 1), min(end, first+table.ChunkRows), now, most-expired)
 			call.End()

@@ -50,7 +50,7 @@ func (p *Replay) endedEnough() bool {
 	return p.over > 0 && p.over*part >= p.m.Inventory.Fills()[inventory.Reservations-1].Used
 }
 
-// noteOver counts the records that leave a row which is of use to nobody, or only until it is forgotten.
+// noteOver counts the records after which a row can be freed, at once or when it is forgotten.
 func (p *Replay) noteOver(r *record.Record) {
 	switch r.Kind {
 	case record.KindReservation, record.KindConfirmed, record.KindReleased, record.KindExpired:

@@ -1,5 +1,5 @@
 // Package rules judges requests: by the definition of a sale, the clock and a few facts about the account it decides
-// whether a request may pass, and it writes what a refusal says. All of it is pure functions over an immutable [Book].
+// whether a request may pass, and it words the refusals. All of it is pure functions over an immutable [Book].
 // It has no stock, no ledgers, no draws and no journal. Of the inventory it uses the words alone: a line of a pool, and
 // the limits of a reservation.
 //

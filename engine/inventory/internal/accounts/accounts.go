@@ -50,7 +50,7 @@ type Table struct {
 	table.Slab[Account]
 	Index table.Index // of those that are not closed
 
-	// Sparing says that Ensure may use spare rows. It changes only while nobody else calls Ensure.
+	// Sparing allows Ensure to use spare rows. It changes only while no other goroutine calls Ensure.
 	Sparing bool
 
 	texts *table.Texts

@@ -1,4 +1,4 @@
-// Package epoch tells when every call that was running at some instant has returned. Rows of the inventory are used
+// Package epoch detects when every call that was running at some instant has returned. Rows of the inventory are used
 // again only after that.
 //
 // A call announces itself before it loads the first word that names a row, and withdraws after its last access to one.
@@ -8,8 +8,8 @@
 //
 // A grace period has passed when each counter was seen at zero once since it began. A call that was running at the
 // beginning had added to one of them, so that one was not zero before the call returned. This is the whole argument.
-// The parity of the epoch, which says to which counter of a pair calls add, only makes sure that each counter does come
-// to zero although new calls keep coming: a grace period waits for the counters that are not in use, changes the
+// The parity of the epoch selects the counter of a pair to which calls add. It only makes sure that each counter
+// reaches zero although new calls keep coming: a grace period waits for the counters that are not in use, changes the
 // parity, and waits for the others. A call that read the parity long ago uses the other counter, and is counted all the
 // same.
 package epoch
