@@ -41,10 +41,10 @@ const (
 
 // Reservation is the claim of one account on tickets of one or more pools, as read at one instant.
 //
-// The caller owns it; a call fills it and reuses its Lines. A caller that reuses one for all its calls allocates nothing
-// but room for the texts of dozens of answers at a time; texts do not change later. After Reserve, Account is the
-// request's, and after Confirm, Reference is the call's. A caller that overwrites the memory of these texts clears the
-// two before the next call.
+// The caller owns it; a call fills it and reuses its Lines. A caller that reuses one for all its calls allocates
+// nothing but room for the texts of dozens of answers at a time; texts do not change later. After Reserve, Account is
+// the request's, and after Confirm, Reference is the call's. A caller that overwrites the memory of these texts clears
+// the two before the next call.
 type Reservation struct {
 	ID          ID
 	Account     string

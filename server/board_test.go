@@ -291,7 +291,8 @@ func TestPricesOfSessions(t *testing.T) {
 	sale.Pools[0].PriceCents, sale.Pools[1].PriceCents = catalog.NoPrice, 0
 	text := newStockText(sale)
 	require.True(t, strings.HasPrefix(text.pools[0].full, `{"category":"A","capacity":`), text.pools[0].full)
-	require.True(t, strings.HasPrefix(text.pools[1].full, `{"category":"B","price_cents":0,"capacity":`), text.pools[1].full)
+	require.True(t, strings.HasPrefix(text.pools[1].full, `{"category":"B","price_cents":0,"capacity":`),
+		text.pools[1].full)
 }
 
 // TestNegotiation checks which coding a client gets.
