@@ -253,7 +253,8 @@ var ErrNoRoom = errors.New("no room")
 
 // NoRoom returns ErrNoRoom with the limit of the table.
 func (v *Inventory) NoRoom(of Table) error {
-	return fmt.Errorf("%w for more than %d %s", ErrNoRoom, v.Fills()[of-1].Limit, of)
+	return fmt.Errorf("%w for more than %d %s: what is alive needs a higher limit (max-%[3]s)", ErrNoRoom,
+		v.Fills()[of-1].Limit, of)
 }
 
 // spare sets whether the restore may use spare rows.
