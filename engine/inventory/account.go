@@ -9,10 +9,7 @@ import (
 // MaxAccount is the longest account name in bytes.
 const MaxAccount = 64
 
-const (
-	headRow    = accounts.HeadRow
-	headClosed = accounts.HeadClosed
-)
+const headRow, headClosed = accounts.HeadRow, accounts.HeadClosed
 
 func (v *Inventory) hashID(id *ID) uint32 { return uint32(maphash.Bytes(v.seed, id[:]) >> 32) }
 

@@ -318,10 +318,10 @@ func (e *explorer) ledger(op do) string {
 	if row == 0 {
 		return "[]"
 	}
-	before := e.v.placed.top.Peek() >> 32
+	_, before := e.v.placed.Peek()
 	rows, ok := e.v.Ledger(row, nil, nil)
 	e.must(ok, "no ledger")
-	shown := shownLedger{account: op.name, before: before, placed: e.v.Placed()}
+	shown := shownLedger{account: op.name, before: uint64(before), placed: e.v.Placed()}
 	var all []string
 	var s Snapshot
 	for _, l := range rows {

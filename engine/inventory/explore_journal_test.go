@@ -28,7 +28,7 @@ func (e *explorer) drain() {
 		e.journal = append(e.journal, record)
 	})
 	e.must(len(e.order) == int(last), "I5: the drain covers %d outcomes but visited %d", last, len(e.order))
-	e.must(last == e.v.drained.Load(), "drained %d, and the word has %d", last, e.v.drained.Load())
+	e.must(last == e.v.placed.Drained.Load(), "drained %d, and the word has %d", last, e.v.placed.Drained.Load())
 }
 
 // ledTo returns the number of the record that led to a state of a row; 0 if there is none.
@@ -315,7 +315,7 @@ type checkpoint struct {
 }
 
 func (e *explorer) checkpoint() {
-	made := checkpoint{after: e.v.drained.Load()}
+	made := checkpoint{after: e.v.placed.Drained.Load()}
 	end := e.v.Rows()
 	for row := uint32(1); row < end; row++ {
 		e.forgetTouched()

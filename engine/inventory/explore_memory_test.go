@@ -131,7 +131,7 @@ func (e *explorer) freesAll() {
 	if !e.recycles {
 		return
 	}
-	v, terms := e.v, Terms{Before: 1 << 40, Durable: e.v.drained.Peek()}
+	v, terms := e.v, Terms{Before: 1 << 40, Durable: e.v.placed.Drained.Peek()}
 	e.reclaimer.FreeAll(terms)
 	for range 3 { // for accounts
 		e.reclaimer.pass(terms)

@@ -94,7 +94,7 @@ func (e *explorer) reclaim(before int64) {
 	}
 	rec, steps := e.reclaimer, 0
 	for passes := rec.passes; rec.passes == passes || rec.busy; {
-		durable := e.v.drained.Peek()
+		durable := e.v.placed.Drained.Peek()
 		terms := Terms{Before: before, Durable: durable, All: rec.passes == passes}
 		if c := e.running; c == nil {
 			rec.Step(terms)
@@ -232,7 +232,7 @@ func (e *explorer) answered(h answered, placed uint64) {
 		e.history = append(e.history, h)
 	}
 	if h.answer == "none" && h.kind != "replace" {
-		e.none = append(e.none, toldNone{id: e.id(h.name), before: placed, durable: e.v.drained.Peek()})
+		e.none = append(e.none, toldNone{id: e.id(h.name), before: placed, durable: e.v.placed.Drained.Peek()})
 	}
 }
 

@@ -427,7 +427,7 @@ func (e *explorer) step(c *coroutine) {
 			available, unsettled)
 	}
 	links := 0
-	for top := uint32(e.v.placed.top.Peek()); top != 0; top = *e.v.below(unpackOutcome(top)) {
+	for top, _ := e.v.placed.Peek(); top != 0; top = *e.v.below(top.Outcome()) {
 		links++
 		e.must(links < exploredRows, "I3: an outcome is placed twice")
 	}
@@ -459,7 +459,8 @@ func (e *explorer) caller(i int) *coroutine {
 			}
 			c.saw(uint64(n), e.completed)
 			e.clock++
-			h, placed := answered{do: op, call: e.clock}, e.v.placed.top.Peek()>>32
+			h := answered{do: op, call: e.clock}
+			_, placed := e.v.placed.Peek()
 			c.counts = slices.Contains([]string{"census", "checkpoint", "sweep", "reclaim"}, op.kind)
 			c.touched = touched{none: op.kind == "reclaim"}
 			h.answer = e.do(op)
@@ -468,7 +469,7 @@ func (e *explorer) caller(i int) *coroutine {
 			e.completed += c.past
 			e.clock++
 			h.ret = e.clock
-			e.answered(h, placed)
+			e.answered(h, uint64(placed))
 		}
 	})
 	return c

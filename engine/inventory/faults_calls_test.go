@@ -10,8 +10,8 @@ func faultsOfCalls() []fault {
 		one("Pool.Take: Store instead of CompareAndSwap", "func (p *Pool) Take(",
 			"if p.word.CompareAndSwap(w, w-change) {", "if p.word.Store(w - change); true {",
 			"two packs, opposite scarcity"),
-		one("place: Store instead of CompareAndSwap", "func (v *Inventory) place(",
-			"if v.placed.top.CompareAndSwap(w, count<<32|packed) {", "if v.placed.top.Store(count<<32 | packed); true {",
+		one("Stack.Push: Store instead of CompareAndSwap", "func (s *Stack) Push(",
+			"if s.top.CompareAndSwap(w, next) {", "if s.top.Store(next); true {",
 			"one account, one cap"),
 		one("enter: Store instead of CompareAndSwap", "func (v *Inventory) enter(",
 			"if word.CompareAndSwap(head, accounts.NewHead(head, row)) {", "if word.Store(accounts.NewHead(head, row)); true {",
@@ -68,8 +68,8 @@ func faultsOfCalls() []fault {
 		}, []string{"release beside pack and single"}},
 		one("giveAllBack: the sequence after the state", "func (v *Inventory) giveAllBack(", "v.setSequence(row, seq)",
 			"defer v.setSequence(row, seq)", "confirm, release and expiry"),
-		one("Drain: the sequence from a later load", "func (v *Inventory) Drain(", "last := v.sequence(uint32(w >> 32))",
-			"last := v.Placed()", "the drainer beside pushes"),
+		one("Stack.Take: the sequence from a later load", "func (s *Stack) Take(", "s.sequence(uint32(w >> 32))",
+			"s.Last()", "the drainer beside pushes"),
 	}
 }
 

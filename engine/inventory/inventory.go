@@ -1,12 +1,14 @@
 package inventory
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"hash/maphash"
 
 	"github.com/seathold/seathold/engine/inventory/internal/accounts"
 	"github.com/seathold/seathold/engine/inventory/internal/epoch"
+	"github.com/seathold/seathold/engine/inventory/internal/order"
 	"github.com/seathold/seathold/engine/inventory/internal/stock"
 	"github.com/seathold/seathold/engine/inventory/internal/table"
 )
@@ -75,9 +77,8 @@ type Inventory struct {
 	freeing  table.Word32   // 1 while rows are given back, or while none may be; see PauseFreeing
 	longWay  table.Word32   // a row from which many others lead to the one that has its id; 0 for none
 
-	placed  stack
-	drained table.Word64 // sequence of the last outcome drained; only the drainer writes it
-	order   []uint32     // the drainer's scratch
+	placed  order.Stack
+	taken   []order.Link // the drainer's scratch
 	counted bool         // the stock has been counted after a restore; set by CountStock
 	sparing bool         // a restore may use spare rows; its own
 	ended   endCounts
@@ -85,15 +86,9 @@ type Inventory struct {
 
 // New returns an inventory with all units available.
 func New(c Config) (*Inventory, error) {
-	if c.MaxReservations == 0 {
-		c.MaxReservations = 1 << 25
-	}
-	if c.MaxAccounts == 0 {
-		c.MaxAccounts = 1 << 24
-	}
-	if c.MaxNotes == 0 {
-		c.MaxNotes = 1 << 24
-	}
+	c.MaxReservations = cmp.Or(c.MaxReservations, 1<<25)
+	c.MaxAccounts = cmp.Or(c.MaxAccounts, 1<<24)
+	c.MaxNotes = cmp.Or(c.MaxNotes, 1<<24)
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
@@ -106,7 +101,7 @@ func New(c Config) (*Inventory, error) {
 	for _, s := range c.Sessions {
 		v.sessionLimits = append(v.sessionLimits, s.Limit)
 	}
-	spareRows, spareAccounts := spareOf(c.MaxReservations, 1<<indexBits-1), spareOf(c.MaxAccounts, 1<<31-1)
+	spareRows, spareAccounts := spareOf(c.MaxReservations, order.MaxIndex), spareOf(c.MaxAccounts, 1<<31-1)
 	v.reservations.InitSpare(c.MaxReservations, spareRows)
 	v.details.Init(c.MaxReservations + spareRows)
 	v.overflows.Init(c.MaxReservations + spareRows)
@@ -138,12 +133,12 @@ func (c *Config) validate() error {
 	switch {
 	case len(c.Pools) > MaxPools:
 		return fmt.Errorf("%d pools: at most %d are supported", len(c.Pools), MaxPools)
-	case c.MaxReservations < 1 || c.MaxReservations >= 1<<indexBits:
-		return fmt.Errorf("room for %d reservations: 1 to %d are supported", c.MaxReservations, 1<<indexBits-1)
+	case c.MaxReservations < 1 || c.MaxReservations > order.MaxIndex:
+		return fmt.Errorf("room for %d reservations: 1 to %d are supported", c.MaxReservations, order.MaxIndex)
 	case c.MaxAccounts < 1 || c.MaxAccounts >= 1<<31:
 		return fmt.Errorf("room for %d accounts: 1 to %d are supported", c.MaxAccounts, 1<<31-1)
-	case c.MaxNotes < 1 || c.MaxNotes >= 1<<indexBits:
-		return fmt.Errorf("room for %d notes: 1 to %d are supported", c.MaxNotes, 1<<indexBits-1)
+	case c.MaxNotes < 1 || c.MaxNotes > order.MaxIndex:
+		return fmt.Errorf("room for %d notes: 1 to %d are supported", c.MaxNotes, order.MaxIndex)
 	case c.Pause == nil:
 		return errors.New("no Pause")
 	}

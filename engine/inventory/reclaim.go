@@ -6,6 +6,7 @@ import (
 
 	"github.com/seathold/seathold/engine/inventory/internal/accounts"
 	"github.com/seathold/seathold/engine/inventory/internal/epoch"
+	"github.com/seathold/seathold/engine/inventory/internal/order"
 	"github.com/seathold/seathold/engine/inventory/internal/table"
 )
 
@@ -373,7 +374,7 @@ func (v *Inventory) freeRow(row uint32) {
 	if r.more != 0 {
 		v.overflows.Free(r.more)
 	}
-	d.created, d.began, d.ended, d.reference, d.below = 0, 0, 0, 0, [2]uint32{}
+	d.created, d.began, d.ended, d.reference, d.below = 0, 0, 0, 0, [2]order.Link{}
 	d.seq.Store(0)
 	d.successor.Store(0)
 	d.old.Store(0)

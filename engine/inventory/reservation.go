@@ -1,6 +1,9 @@
 package inventory
 
-import "github.com/seathold/seathold/engine/inventory/internal/table"
+import (
+	"github.com/seathold/seathold/engine/inventory/internal/order"
+	"github.com/seathold/seathold/engine/inventory/internal/table"
+)
 
 // ID is a reservation's id, a UUID chosen by the client.
 type ID [16]byte
@@ -118,15 +121,15 @@ type overflow struct {
 
 // detail is the part of a reservation that is accessed once or twice in its life, one cache line.
 type detail struct {
-	created   int64        // ms since 1970; of the reservation. Written before the row is published
-	began     int64        // ms since 1970: the instant of the outcome that made the row. Likewise
-	ended     int64        // ms since 1970; written by the caller that won the end, before the outcome is placed
-	reference table.Ref    // of a confirmation or return, likewise
-	seq       table.Word64 // of the outcome placed last; its caller sets it before the state that shows the outcome
-	logged    table.Word64 // what was drained last; only the drainer writes it. See packLogged
-	below     [2]uint32    // links of the stack for Took and Ended; written by the caller that places each, until its push
-	successor table.Word32 // the row that has the id after it; see current
-	old       table.Word32 // the row that this one follows, 0 for none; and whether the row is named, see below
+	created   int64         // ms since 1970; of the reservation. Written before the row is published
+	began     int64         // ms since 1970: the instant of the outcome that made the row. Likewise
+	ended     int64         // ms since 1970; written by the caller that won the end, before the outcome is placed
+	reference table.Ref     // of a confirmation or return, likewise
+	seq       table.Word64  // of the outcome placed last; its caller sets it before the state that shows the outcome
+	logged    table.Word64  // what was drained last; only the drainer writes it. See packLogged
+	below     [2]order.Link // of Took and Ended: the outcome placed before; see order.Stack
+	successor table.Word32  // the row that has the id after it; see current
+	old       table.Word32  // the row that this one follows, 0 for none; and whether the row is named, see below
 }
 
 // named is the bit of detail.old that says that a successor word leads to the row, or is about to. Such a row is not

@@ -25,16 +25,16 @@ func (d *drained) drain() int {
 			d.notes = append(d.notes, d.v.NoteAt(o.Index))
 		}
 	})
-	if last != d.last+uint64(n) || d.v.drained.Load() != last {
+	if last != d.last+uint64(n) || d.v.placed.Drained.Load() != last {
 		d.t.Errorf("drained %d outcomes after %d, and the last is %d", n, d.last, last)
 	}
 	d.last = last
 	return n
 }
 
-// TestStack: one goroutine drains while callers push. Nothing is lost or doubled. Each caller's outcomes come in the
+// TestDrain: one goroutine drains while callers push. Nothing is lost or doubled. Each caller's outcomes come in the
 // order of its pushes, each at the sequence that the push returned. The count of pushes passes 2^32 on the way.
-func TestStack(t *testing.T) {
+func TestDrain(t *testing.T) {
 	for _, start := range []uint64{0, 1<<32 - 5, 1<<32 + 7, 1<<40 - 3, math.MaxUint64>>1 - 3000} {
 		v := testInventory(t, 1, 1, true)
 		v.Resume(start)
@@ -77,8 +77,8 @@ func TestStack(t *testing.T) {
 	}
 }
 
-// TestStackSequences: sequences are right on both sides of 2^32, whether or not the outcomes before were drained.
-func TestStackSequences(t *testing.T) {
+// TestSequences: sequences are right on both sides of 2^32, whether or not the outcomes before were drained.
+func TestSequences(t *testing.T) {
 	const start = 1<<32 - 5
 	v := testInventory(t, 2, 100, true)
 	v.Resume(start)
