@@ -166,7 +166,9 @@ func (v *Inventory) fill(row, account uint32, q *Request) {
 	r.id, r.expires, r.account, r.phase, r.flags = q.ID, q.Expires, account, q.Phase, q.Flags
 	r.origin = q.origin
 	d.created, d.began = q.Created, q.Created
-	d.old.Store(q.old)
+	if q.old != 0 { // a free row has zeros, and a store costs as much as a compare-and-swap
+		d.old.Store(q.old)
+	}
 	v.fillLines(r, q.Lines, q.replaces)
 }
 

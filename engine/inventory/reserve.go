@@ -373,7 +373,9 @@ func (v *Inventory) enter(r *reservation, row uint32, head uint64, s *sums, prog
 	for {
 		switch check {
 		case granted:
-			r.next.Store(s.live)
+			if r.next.Load() != s.live {
+				r.next.Store(s.live)
+			}
 			// From here on the reservation counts (I2): no other has entered since the sums were made.
 			if word.CompareAndSwap(head, accounts.NewHead(head, row)) {
 				return res, true
