@@ -10,21 +10,22 @@ const (
 	reclaimEvery = 10 * time.Millisecond
 	passEvery    = time.Minute
 	passPressed  = 100 * time.Millisecond // instead of passEvery, where a table is filling up
+	passRest     = 14                     // there, times as long as the last pass took
 )
 
-// passing is what the loop knows of the reclaimer's last pass.
-type passing struct {
+// lastPass is the reclaimer's last pass.
+type lastPass struct {
 	number uint64
 	began  time.Time
-	worked time.Duration // on it so far
+	worked time.Duration // time that it took so far
 }
 
-// due reports whether the next pass begins although few rows were claimed. A large table may be filled by what does not
-// end, and passes that find nothing leave the processor to the callers for fourteen times as long as they took.
-func (p *passing) due(pressed bool) bool {
+// due reports whether the next pass begins although few rows were claimed. A large table may be full of what does not
+// end. Passes that find nothing there leave the processor to the callers for passRest times as long as they took.
+func (p *lastPass) due(pressed bool) bool {
 	least := passEvery
 	if pressed {
-		least = min(passEvery, max(passPressed, 14*p.worked))
+		least = min(passEvery, max(passPressed, passRest*p.worked))
 	}
 	return time.Since(p.began) >= least
 }
@@ -32,7 +33,7 @@ func (p *passing) due(pressed bool) bool {
 // reclaimLoop makes the memory of what has ended free again.
 func (e *Engine) reclaimLoop() {
 	r := e.memory.Reclaimer
-	last := passing{number: r.Passes(), began: time.Now()}
+	last := lastPass{number: r.Passes(), began: time.Now()}
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	for {
@@ -46,7 +47,7 @@ func (e *Engine) reclaimLoop() {
 			more = e.reclaim(last.due(e.memory.Pressed()))
 			if number := r.Passes(); number != last.number {
 				began, busy = time.Now(), true
-				last = passing{number: number, began: began}
+				last = lastPass{number: number, began: began}
 			}
 		}
 		if busy {

@@ -24,7 +24,7 @@ func TestReclaimerLeavesTheProcessor(t *testing.T) {
 		{10 * time.Second, true, time.Minute},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			p := passing{began: time.Now(), worked: one.worked}
+			p := lastPass{began: time.Now(), worked: one.worked}
 			time.Sleep(one.after - time.Nanosecond)
 			require.False(t, p.due(one.pressed), one)
 			time.Sleep(time.Nanosecond)
