@@ -73,8 +73,7 @@ func (e *explorer) resetRecycling() {
 	if e.moves != nil {
 		e.moves.Reset()
 	}
-	*e.reclaimer = Reclaimer{v: e.v, grace: e.v.calls.Grace(), accounts: e.v.accounts.NewCloser()}
-	e.reclaimer.next = e.reclaimer.begin
+	*e.reclaimer = *e.v.NewReclaimer()
 	e.freed, e.none = [exploredRows]uint32{}, e.none[:0]
 	e.v.freeing.Store(0)
 }

@@ -30,8 +30,12 @@ import (
 // Accounts follow: see accounts.Closer.
 type Reclaimer struct {
 	v     *Inventory
-	grace epoch.Grace
-	next  func(*Terms) bool // the next step
+	terms Terms // of the step
+	next  step
+
+	grace      epoch.Grace
+	graceAt    time.Duration // when the grace period began
+	afterGrace step          // the step after it
 
 	chunk     uint32 // the next one of the pass
 	passedAt  uint64 // claims of rows when the last pass began
@@ -50,6 +54,9 @@ type Reclaimer struct {
 
 	accounts *accounts.Closer
 }
+
+// step is a method of the reclaimer: a method value would be allocated each time.
+type step func(*Reclaimer, *Terms) bool
 
 // candidate is a dead row in a batch.
 type candidate struct {
@@ -75,7 +82,7 @@ const (
 // NewReclaimer returns the reclaimer of the inventory, which has one.
 func (v *Inventory) NewReclaimer() *Reclaimer {
 	c := &Reclaimer{v: v, grace: v.calls.Grace(), accounts: v.accounts.NewCloser()}
-	c.next = c.begin
+	c.next = (*Reclaimer).begin
 	return c
 }
 
@@ -84,7 +91,8 @@ func (v *Inventory) NewReclaimer() *Reclaimer {
 func (c *Reclaimer) Step(t Terms) bool {
 	c.v.byID.Prepare(c.v.reservations.Claims())
 	c.v.accounts.Index.Prepare(c.v.accounts.Claims())
-	return c.next(&t)
+	c.terms = t
+	return c.next(c, &c.terms)
 }
 
 // FreeAll frees all that may be, while no call runs.
@@ -130,7 +138,7 @@ func (c *Reclaimer) begin(t *Terms) bool {
 		c.v.longWay.Store(0)
 		if c.consider(row, t); len(c.batch) > 0 {
 			c.busy, c.shortened, c.chunk = true, true, uint32(c.v.reservations.Chunks()) // no more than this
-			return c.await(t, c.forget)
+			return c.await(t, (*Reclaimer).forget)
 		}
 	}
 	if !due {
@@ -139,7 +147,7 @@ func (c *Reclaimer) begin(t *Terms) bool {
 	c.passedAt, c.chunk, c.all, c.busy, c.shortened = claims, 0, t.All || pressed, true, false
 	c.passes++
 	c.accounts.Begin(c.all)
-	c.next = c.look
+	c.next = (*Reclaimer).look
 	return true
 }
 
@@ -162,10 +170,10 @@ func (c *Reclaimer) look(t *Terms) bool {
 	first, end := c.chunk<<table.ChunkBits, c.v.reservations.End()
 	if first >= end {
 		if len(c.batch) == 0 {
-			c.next = c.lookAtAccounts
+			c.next = (*Reclaimer).lookAtAccounts
 			return true
 		}
-		return c.await(t, c.forget)
+		return c.await(t, (*Reclaimer).forget)
 	}
 	before := len(c.batch)
 	last := min(end, first+table.ChunkRows)
@@ -177,7 +185,7 @@ func (c *Reclaimer) look(t *Terms) bool {
 	}
 	c.chunk++
 	if len(c.batch) >= batchRows {
-		return c.await(t, c.forget)
+		return c.await(t, (*Reclaimer).forget)
 	}
 	return true
 }
@@ -186,28 +194,30 @@ func (c *Reclaimer) look(t *Terms) bool {
 func (c *Reclaimer) lookAtAccounts(t *Terms) bool {
 	switch {
 	case !c.accounts.Due():
-		c.next = c.begin
+		c.next = (*Reclaimer).begin
 	case !c.accounts.Step():
-		return c.await(t, c.begin)
+		return c.await(t, (*Reclaimer).begin)
 	}
 	return true
 }
 
 // await begins a grace period, after which the step is next.
-func (c *Reclaimer) await(t *Terms, next func(*Terms) bool) bool {
-	began := t.At
+func (c *Reclaimer) await(t *Terms, next step) bool {
 	c.grace.Begin()
 	c.ids, c.at = c.v.byID.Root(), 0
 	c.counts.waiting.Store(int64(len(c.batch)))
-	c.next = func(t *Terms) bool {
-		if !c.grace.Passed() {
-			c.counts.grace.Store(int64(t.At - began))
-			return false
-		}
-		c.counts.grace.Store(0)
-		c.next = next
-		return true
+	c.graceAt, c.afterGrace, c.next = t.At, next, (*Reclaimer).endGrace
+	return true
+}
+
+// endGrace ends the grace period if it has passed.
+func (c *Reclaimer) endGrace(t *Terms) bool {
+	if !c.grace.Passed() {
+		c.counts.grace.Store(int64(t.At - c.graceAt))
+		return false
 	}
+	c.counts.grace.Store(0)
+	c.next = c.afterGrace
 	return true
 }
 
@@ -273,7 +283,7 @@ func (c *Reclaimer) forget(t *Terms) bool {
 	if c.at == len(c.batch) {
 		slices.Sort(c.ledgers)
 		c.ledgers = slices.Compact(c.ledgers)
-		c.at, c.next = 0, c.passOver
+		c.at, c.next = 0, (*Reclaimer).passOver
 	}
 	return true
 }
@@ -337,7 +347,7 @@ func (c *Reclaimer) passOver(t *Terms) bool {
 		return true
 	}
 	c.ledgers = c.ledgers[:0]
-	return c.await(t, c.free)
+	return c.await(t, (*Reclaimer).free)
 }
 
 // free gives the next rows of the batch back.
@@ -353,7 +363,7 @@ func (c *Reclaimer) free(*Terms) bool {
 	}
 	c.v.ResumeFreeing()
 	if c.at == len(c.batch) {
-		c.batch, c.next = c.batch[:0], c.look
+		c.batch, c.next = c.batch[:0], (*Reclaimer).look
 		c.counts.waiting.Store(0)
 	}
 	return true

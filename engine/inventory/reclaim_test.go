@@ -99,3 +99,24 @@ func TestPassesBeginBesideLongWays(t *testing.T) {
 	}
 	require.Less(t, v.reservations.InUse(), 50*manyRows)
 }
+
+// TestReclaimerAllocatesNothingOnceWarm: it works beside calls that allocate nothing.
+func TestReclaimerAllocatesNothingOnceWarm(t *testing.T) {
+	v := testInventory(t, 1, 10, false)
+	c := v.NewReclaimer()
+	n := uint64(0)
+	use := func() {
+		for range 100 {
+			n++
+			q := Request{ID: idOf(n), Account: "ann", Lines: []Line{{0, 1}}, Expires: 10}
+			v.Release(v.Reserve(&q).Row, 0, nil)
+		}
+		c.pass(Terms{Before: 20})
+	}
+	for range 10 {
+		use()
+	}
+	freed := c.Freed()
+	require.Zero(t, testing.AllocsPerRun(10, use))
+	require.Equal(t, freed+11*100, c.Freed())
+}
