@@ -210,15 +210,15 @@ func TestBatchIsSentAwayWhenTheCallerStopsWaiting(t *testing.T) {
 	<-g.arrived
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-g.arrived; cancel() }()
-	ops := []engine.Op{
+	ops := []engine.Op{ // what ends the context is the last one's outcome: no operation is without a decision then
+		{Kind: engine.OpRelease, ID: engine.ID{15: 2}},
 		{Kind: engine.OpReserve, Request: engine.Request{ID: engine.ID{15: 1}, Account: "a",
 			Lines: []engine.Line{{Session: "ATH10", Category: "C", Quantity: 1}}}},
-		{Kind: engine.OpRelease, ID: engine.ID{15: 2}},
 	}
 	e.Batch(ctx, ops)
-	require.ErrorIs(t, ops[0].Err, context.Canceled)
+	require.ErrorIs(t, ops[1].Err, context.Canceled)
 	var refusal *engine.Refusal
-	require.ErrorAs(t, ops[1].Err, &refusal)
+	require.ErrorAs(t, ops[0].Err, &refusal)
 	require.Equal(t, engine.ReservationNotFound, refusal.Code, "an operation without an outcome does not wait")
 	close(g.gate)
 	require.NoError(t, e.Flush(t.Context()))
