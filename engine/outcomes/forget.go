@@ -38,10 +38,17 @@ const leastRemembered = time.Minute
 // remembersFor returns for how long what ended is remembered now. From three quarters of a table on, it is half as long
 // with every further hundredth. Accounts that stay leave less room to the others.
 func (m *Memory) remembersFor() time.Duration {
+	return max(m.Forget>>max(m.full()-enough, 0), min(m.Forget, leastRemembered))
+}
+
+// enough is how full a table is, in percent, until what ended is forgotten earlier.
+const enough = 75
+
+// full returns how full the fuller table is, in percent.
+func (m *Memory) full() int {
 	fills, kept := m.Inventory.Fills(), m.Inventory.Kept()
 	rows, accounts := &fills[inventory.Reservations-1], &fills[inventory.Accounts-1]
-	full := max(100*rows.Used/rows.Limit, 100*(accounts.Used-kept)/max(accounts.Limit-kept, 1))
-	return max(m.Forget>>max(full-75, 0), min(m.Forget, leastRemembered))
+	return max(100*rows.Used/rows.Limit, 100*(accounts.Used-kept)/max(accounts.Limit-kept, 1))
 }
 
 // Forgetting is what a memory has forgotten so far, and what it forgets now.
@@ -66,8 +73,9 @@ func (m *Memory) Forgetting() Forgetting {
 	return f
 }
 
-// Pressed reports whether a table is so full that what ended is forgotten before its time.
-func (m *Memory) Pressed() bool { return m.remembersFor() < m.Forget }
+// Pressed reports whether a table is so full that what ended is to be forgotten soon: before its time, unless that is
+// short anyway.
+func (m *Memory) Pressed() bool { return m.full() > enough }
 
 // Reclaim makes memory of what ended free again, in a piece of a fraction of a millisecond. now is an instant (ms) on
 // the sale clock, and durable the last durable record. all is whether a pass begins at once. It returns false if there
