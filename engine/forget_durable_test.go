@@ -13,8 +13,9 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 )
 
-// While the journal hangs, and once it has failed, nothing is forgotten whose end is not durable. So Rescue still writes
-// the state after every record that was handed to the journal (I5), and what ended before is forgotten there, too.
+// While the journal hangs, and once it has failed, nothing is forgotten whose end is not durable. So Rescue still
+// writes the state after every record that was handed to the journal (I5), and what ended before is forgotten there,
+// too.
 func TestNothingIsForgottenBeforeItIsDurable(t *testing.T) {
 	for _, durability := range []engine.Durability{engine.Sync, engine.Async} {
 		t.Run(fmt.Sprint(durability), func(t *testing.T) {

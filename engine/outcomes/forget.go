@@ -31,8 +31,8 @@ func (m *Memory) forgets(state inventory.State, flags uint8, expiresMs, atMs, no
 	return over < now-m.Forget.Milliseconds()
 }
 
-// leastRemembered is how long what ended is remembered however full the tables are, unless Memory.Forget is less: callers
-// repeat calls whose answers they missed (I9).
+// leastRemembered is how long what ended is remembered however full the tables are, unless Memory.Forget is less:
+// callers repeat calls whose answers they missed (I9).
 const leastRemembered = time.Minute
 
 // remembersFor returns for how long what ended is remembered now. From three quarters of a table on, it is half as long

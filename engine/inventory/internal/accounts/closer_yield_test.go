@@ -11,8 +11,8 @@ import (
 	"github.com/seathold/seathold/engine/inventory/internal/table"
 )
 
-// TestClosedWhileItIsMade: the closer may come to a new row while its caller makes the account. It stays closed then, and
-// counts once.
+// TestClosedWhileItIsMade: the closer may come to a new row while its caller makes the account. It stays closed then,
+// and counts once.
 func TestClosedWhileItIsMade(t *testing.T) {
 	accounts := newTable(10)
 	c := accounts.NewCloser()
