@@ -310,9 +310,9 @@ func TestHeads(t *testing.T) {
 		rows := []Kind{KindReservation, KindRanked, KindClock, KindChanged}
 		require.Equal(t, !slices.Contains(rows, Kind(kind)), inJournal, g.name)
 		inCheckpoint := r.Decode(record(second|checkpointBit|kind, stamp, 7)) == nil
-		outcomes := []Kind{KindTaken, KindConfirmed, KindReleased, KindExpired, KindExtended, KindReduced, KindReplaced,
-			KindTakenAgain, KindReturned}
-		require.Equal(t, !slices.Contains(outcomes, Kind(kind)), inCheckpoint, g.name)
+		events := []Kind{KindTaken, KindConfirmed, KindReleased, KindExpired, KindExtended, KindReduced, KindReplaced,
+			KindTakenAgain, KindReturned, KindWithdrawn}
+		require.Equal(t, !slices.Contains(events, Kind(kind)), inCheckpoint, g.name)
 		require.Error(t, r.Decode(record(checkpointBit|kind, stamp, 7)), "version 1 has no place")
 		for _, later := range []byte{2, 3} {
 			require.Error(t, r.Decode(record(later<<versionShift|kind, stamp)))
