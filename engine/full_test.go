@@ -3,6 +3,8 @@ package engine_test
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -28,4 +30,26 @@ func TestFullTableLeavesNoAccounts(t *testing.T) {
 		require.Equal(t, room, s.e.Stats().Tables[1].Used)
 	}
 	require.NoError(t, s.e.Close())
+}
+
+// A full table has room again soon after what ended may be forgotten, also where that is as soon as it can be. No rows
+// are claimed meanwhile, which would begin a pass.
+func TestFullTableHasRoomSoon(t *testing.T) {
+	for _, forget := range []time.Duration{time.Second, time.Minute, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			s, _ := forgetful(t)
+			const room = 100
+			s.options.Forget, s.options.MaxReservations = forget, room
+			require.NoError(t, s.start())
+			s.holds(t, room)
+			s.clock.ms.Add(s.options.TTL.Milliseconds())
+			require.Equal(t, room, s.e.ExpireDue())
+			time.Sleep(time.Second)
+			require.Equal(t, room, s.e.Stats().Tables[0].Used)
+			s.clock.ms.Add(min(forget, time.Minute).Milliseconds() + 1)
+			time.Sleep(time.Second)
+			s.holds(t, room)
+			require.NoError(t, s.e.Close())
+		})
+	}
 }
