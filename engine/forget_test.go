@@ -409,14 +409,14 @@ func TestStandbyForgets(t *testing.T) {
 // A standby makes room while it follows: it forgets what its leader, which has more room, still knows.
 func TestStandbyMakesRoom(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		small := func(o *engine.Options) { o.Forget, o.MaxReservations = time.Hour, 4 }
+		small := func(o *engine.Options) { o.Forget, o.MaxReservations = time.Minute, 4 }
 		a := c.leader("a")
 		b := c.standby("b", small)
 		for range 10 {
 			for range 3 {
 				a.sell()
 			}
-			time.Sleep(2 * time.Hour)
+			time.Sleep(20 * time.Minute)
 			require.False(c, b.isDeposed())
 		}
 		last := a.sell()
