@@ -18,24 +18,13 @@ const Took, Ended, Noted = order.Took, order.Ended, order.Noted
 type Outcome = order.Outcome
 
 // Note is an outcome that is not about a reservation. Only the engine understands what it is about.
-type Note struct {
-	Subject uint32
-	What    uint16
-	AtMs    int64 // ms since 1970, below 2^48: until the year 10889
-}
-
-// note is a Note in 16 bytes. All but below is written before the note is placed.
-type note struct {
-	whatAt  uint64 // AtMs in the upper 48 bits, What in the others
-	subject uint32
-	below   order.Link // as in detail
-}
+type Note = order.Note
 
 // below returns where the outcome keeps its link to the one placed before it. An outcome is placed once in its life,
 // and its row is used again only after it was drained, so its link needs no other memory.
 func (v *Inventory) below(o Outcome) *order.Link {
 	if o.Kind == Noted {
-		return &v.notes.At(o.Index).below
+		return &v.notes.At(o.Index).Below
 	}
 	return &v.details.At(o.Index).below[o.Kind]
 }
@@ -115,12 +104,9 @@ func (v *Inventory) Note(n Note) (uint64, bool) {
 	if !ok {
 		return 0, false
 	}
-	*v.notes.At(i) = note{whatAt: uint64(n.AtMs)<<16 | uint64(n.What), subject: n.Subject}
+	*v.notes.At(i) = n.Row()
 	return v.place(Outcome{Kind: Noted, Index: i}), true
 }
 
 // NoteAt returns the note with this index.
-func (v *Inventory) NoteAt(index uint32) Note {
-	n := v.notes.At(index)
-	return Note{Subject: n.subject, What: uint16(n.whatAt), AtMs: int64(n.whatAt >> 16)}
-}
+func (v *Inventory) NoteAt(index uint32) Note { return v.notes.At(index).Note() }

@@ -66,7 +66,7 @@ type Inventory struct {
 	details      table.Slab[detail]
 	overflows    table.Slab[overflow]
 	accounts     accounts.Table
-	notes        table.Slab[note]
+	notes        table.Slab[order.NoteRow]
 	texts        table.Texts
 	byID         table.Index
 	summaries    [summarySlots]table.Pointer[summary] // of long ledgers
