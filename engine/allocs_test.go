@@ -19,6 +19,8 @@ import (
 func TestAllocations(t *testing.T) {
 	sale, err := spec.ScenarioSale()
 	require.NoError(t, err)
+	curl, _ := sale.SessionByID("CURL")
+	sale.Sessions[curl].SalesEndAt = time.Date(2024, 5, 2, 10, 0, 0, 0, time.UTC)
 	for _, durability := range []engine.Durability{engine.None, engine.Async} {
 		kept := newStore()
 		s := newSeller(sale, nil)
@@ -153,6 +155,7 @@ func (a *allocating) refusals() {
 		{engine.AccountCapExceeded, engine.Request{Account: "gus", Phase: "late",
 			Lines: append(append(lines("JUDO/A", 5), lines("ATHL/A", 5)...), lines("SWIM/A", 5)...)}},
 		{engine.NotOnSale, engine.Request{Account: "eve", Lines: lines("SURF/A", 1)}},
+		{engine.SalesEnded, engine.Request{Account: "eve", Lines: lines("CURL/A", 1)}},
 		{engine.UnknownSession, engine.Request{Account: "eve", Lines: lines("GONE/A", 1)}},
 		{engine.UnknownCategory, engine.Request{Account: "eve", Lines: lines("JUDO/Z", 1)}},
 		{engine.UnknownPhase, engine.Request{Account: "eve", Phase: "gone", Lines: lines("JUDO/A", 1)}},

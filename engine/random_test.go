@@ -197,6 +197,9 @@ func drawDefinition(t *rapid.T) spec.Definition {
 		if i >= len(d.Programmes) {
 			s.Excluded = small(0, 9, "excluded") == 0
 		}
+		if small(0, 2, "ends") == 0 {
+			s.StartsAt = saleStart.Add(time.Duration(small(0, 12, "starts")) * 5 * time.Minute)
+		}
 		for range small(min(1, max(0, len(d.Programmes)-i)), 2, "categories") {
 			s.Places = append(s.Places, small(1, 6, "places"))
 		}

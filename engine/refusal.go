@@ -55,6 +55,7 @@ const (
 	UnknownSession  = rules.UnknownSession
 	UnknownCategory = rules.UnknownCategory
 	NotOnSale       = rules.NotOnSale
+	SalesEnded      = rules.SalesEnded
 	Paused          = rules.Paused
 	PackShape       = rules.PackShape
 	SessionNotFound = rules.SessionNotFound

@@ -198,7 +198,7 @@ func refusal(err error) spec.Refusal {
 	return spec.Refusal{Code: string(r.Code), Phase: r.Phase, Session: r.Session, Category: r.Category,
 		Programme: r.Programme, Reference: r.Reference,
 		Limit: r.Limit, Held: r.Held, Confirmed: r.Confirmed, Requested: r.Requested, Available: r.Available,
-		OpensAt: r.OpensAt, ClosesAt: r.ClosesAt, MaxExpiresAt: r.MaxExpiresAt,
+		OpensAt: r.OpensAt, ClosesAt: r.ClosesAt, EndedAt: r.EndedAt, MaxExpiresAt: r.MaxExpiresAt,
 		CanTakeAgain: r.CanTakeAgain}
 }
 

@@ -21,8 +21,9 @@ const (
 //
 // A snapshot is replaced when a reader requests one, the stock has changed, and either the snapshot is maxLag old or
 // the lists have used less than their share of a processor. So a few readers get the stock of that instant, and any
-// number of readers cost no more than ten snapshots a second. Its stock is read as that of a single session is, so it
-// shows no outcome that a crash could undo (I5).
+// number of readers cost no more than ten snapshots a second. It is replaced as well once sales of a session have ended
+// on the sale clock, and nothing made before that is shown any more. Its stock is read as that of a single session is,
+// so it shows no outcome that a crash could undo (I5).
 type board struct {
 	current    atomic.Pointer[snapshot]
 	text       atomic.Pointer[stockText]
@@ -39,6 +40,7 @@ type snapshot struct {
 	engine *engine.Engine
 	text   *stockText
 	stock  []engine.Stock // by pool
+	ended  int            // how many sessions' sales have ended
 
 	version atomic.Uint64 // of the engine's stock, read before the stock was last seen to be this
 }
@@ -46,7 +48,7 @@ type snapshot struct {
 // stamp identifies a snapshot and its age. Renderings have the stamp only: any number of variants that nobody
 // asks for any more may be on shelves, and each would keep the stock of its own snapshot, and its engine, in memory.
 type stamp struct {
-	era   uint64 // another one for another engine
+	era   uint64 // another one for another engine, and after the end of sales of a session
 	taken time.Time
 	later atomic.Int64 // how long after taken the stock was last seen to be this, in nanoseconds
 }
@@ -55,6 +57,11 @@ type stamp struct {
 // which may be set back.
 func (s *stamp) age(now time.Time) time.Duration {
 	return now.Sub(s.taken) - time.Duration(s.later.Load())
+}
+
+// over reports whether sales of a session have ended since, on the sale clock. That is shown at once.
+func (s *snapshot) over() bool {
+	return s.ended < len(s.text.ends) && s.engine.Now().UnixMilli() >= s.text.ends[s.ended]
 }
 
 // init sets the most bytes that lists may take, and the budget of those that are only being read. It allows a burst.
@@ -81,7 +88,7 @@ func (b *board) snapshot(e *engine.Engine, now time.Time) *snapshot {
 		return s
 	}
 	if !b.mu.TryLock() {
-		if s != nil && s.engine == e && s.age(now) < maxLag {
+		if s != nil && s.engine == e && s.age(now) < maxLag && !s.over() {
 			return s // another reader is replacing it
 		}
 		b.mu.Lock()
@@ -99,7 +106,7 @@ func (b *board) snapshot(e *engine.Engine, now time.Time) *snapshot {
 
 // due reports whether the stock is to be read again.
 func (b *board) due(s *snapshot, now time.Time) bool {
-	if s.age(now) >= maxLag {
+	if s.age(now) >= maxLag || s.over() {
 		return true
 	}
 	version, known := s.engine.StockVersion()
@@ -124,15 +131,16 @@ func (b *board) spend(took time.Duration) { b.allowed.Add(-int64(took)) }
 func (b *board) replace(old *snapshot, e *engine.Engine, now time.Time) *snapshot {
 	began := time.Now()
 	s := &snapshot{stamp: &stamp{taken: now}, engine: e, text: b.textOf(e.Sale())}
+	s.ended = s.text.ended(e.Now().UnixMilli())
 	if last := b.current.Load(); last != nil {
-		if s.era = last.era; last.engine != e {
+		if s.era = last.era; last.engine != e || last.ended != s.ended {
 			s.era++
 		}
 	}
 	version, _ := e.StockVersion()
 	s.version.Store(version)
 	s.stock = appendStock(make([]engine.Stock, 0, len(s.text.pools)), e, 0, len(s.text.pools))
-	if old != nil && old.text == s.text && slices.Equal(old.stock, s.stock) {
+	if old != nil && old.text == s.text && old.ended == s.ended && slices.Equal(old.stock, s.stock) {
 		old.version.Store(version)
 		old.later.Store(int64(now.Sub(old.taken)))
 		s = old

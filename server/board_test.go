@@ -245,6 +245,65 @@ func TestConditionalList(t *testing.T) {
 	require.Equal(t, "private, no-cache", a.header.Get("Cache-Control"))
 }
 
+// TestSalesEndOnLists checks that the end of a session's sales is shown by the lists and by the session from that
+// millisecond of the sale clock on, with another tag, however much lists have used of their share. Until then and after
+// it a list is not made again.
+func TestSalesEndOnLists(t *testing.T) {
+	noLeaks(t)
+	f := start(t, nil)
+	board := &f.server.board
+	f.clock.set(instantOf(t, "2024-07-20T09:59:00Z"))
+	f.get("/v1/stock")
+	f.get("/v1/sessions")
+	board.mu.Lock()
+	board.allowed.Store(-int64(time.Hour))
+	board.refilled = time.Now().Add(time.Hour)
+	board.mu.Unlock()
+	read := func() (states map[string]any, onSale, tags []string) {
+		stock, list := f.get("/v1/stock"), f.get("/v1/sessions")
+		for _, session := range append(list.json["sessions"].([]any), f.get("/v1/sessions/ATH01").json) {
+			s := session.(map[string]any)
+			require.Equal(t, s["session"] != "SRF01" && s["session"] != "CER01", s["sales_end_at"] != nil)
+			if s["on_sale"] == true {
+				onSale = append(onSale, s["session"].(string))
+			}
+		}
+		return stock.json["states"].(map[string]any), onSale, []string{stock.header.Get("ETag"), list.header.Get("ETag")}
+	}
+	never := map[string]any{"SRF01": "not_on_sale", "CER01": "not_on_sale", "SKI01": "sales_ended"}
+	f.clock.set(instantOf(t, "2024-07-20T09:59:59.999Z"))
+	states, onSale, before := read()
+	require.Equal(t, never, states)
+	require.Equal(t, []string{"ATH01", "SWM01", "JUD01", "GYM01", "ATH01"}, onSale)
+
+	made := board.renderings.made.Load()
+	_, _, again := read()
+	require.Equal(t, before, again)
+	require.Equal(t, made, board.renderings.made.Load())
+
+	f.clock.set(instantOf(t, "2024-07-20T10:00:00Z"))
+	over := map[string]any{"SRF01": "not_on_sale", "CER01": "not_on_sale", "ATH01": "sales_ended",
+		"SWM01": "sales_ended", "JUD01": "sales_ended", "SKI01": "sales_ended"}
+	states, onSale, after := read()
+	require.Equal(t, over, states)
+	require.Equal(t, []string{"GYM01"}, onSale)
+	require.NotEqual(t, before[0], after[0])
+	require.NotEqual(t, before[1], after[1])
+	require.Equal(t, made+2, board.renderings.made.Load())
+
+	f.clock.set(instantOf(t, "2024-07-20T20:00:00Z"))
+	_, _, again = read()
+	require.Equal(t, after, again)
+	require.Equal(t, made+2, board.renderings.made.Load())
+
+	f.clock.set(instantOf(t, "2024-07-21T10:00:00Z"))
+	shelf := board.renderings.shelf(variant{available, everySession})
+	require.True(t, shelf.rendering.tryEnter())
+	require.Equal(t, "overloaded", f.get("/v1/stock").code(), "what was made before the end is not shown meanwhile")
+	shelf.rendering.leave()
+	require.Equal(t, "sales_ended", f.get("/v1/stock").json["states"].(map[string]any)["GYM01"])
+}
+
 // decoded returns the content of a body, which may be empty.
 func decoded(t testing.TB, coding string, body []byte) []byte {
 	if len(body) == 0 {

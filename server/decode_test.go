@@ -195,8 +195,8 @@ func TestNoAllocation(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(100, func() {
 		text := f.server.board.textOf(f.engine.Sale())
 		stock = appendStock(stock[:0], f.engine, 0, len(text.pools))
-		room = text.appendSessions(room[:0], everything, stock)
-		room = text.appendAvailable(room, everything, stock)
+		room = text.appendSessions(room[:0], everything, stock, 0)
+		room = text.appendAvailable(room, everything, stock, 0)
 	}), "encoding sessions")
 	require.Zero(t, testing.AllocsPerRun(100, func() { room = encode.Phases(room[:0], f.engine) }), "encoding phases")
 	keys := must(ParseKeys(strings.NewReader(keyFile)))(t)

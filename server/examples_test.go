@@ -269,6 +269,7 @@ func refusalWith(t testing.TB, code engine.Code, facts map[string]any) *engine.R
 		"has":       &r.Held,
 		"confirmed": &r.Confirmed, "requested": &r.Requested, "sessions_given": &r.Requested, "available": &r.Available}
 	times := map[string]*time.Time{"opens_at": &r.OpensAt, "closes_at": &r.ClosesAt, "closed_at": &r.ClosesAt,
+		"ended_at":       &r.EndedAt,
 		"max_expires_at": &r.MaxExpiresAt}
 	for name, fact := range facts {
 		switch fact := fact.(type) {

@@ -91,7 +91,8 @@ func (s *renderings) init(budget *budget, limit int64) {
 	s.rooms.New = func() any { return new([]byte) }
 }
 
-// rendering returns a list in a coding, with stock that is at most maxLag older than now. One goroutine makes a
+// rendering returns a list in a coding, with stock that is at most maxLag older than now, and all ends of sales until
+// the call. One goroutine makes a
 // rendering that is missing. Meanwhile others get the one before it, if that is recent enough, or wait. The error is
 // an *engine.Refusal.
 func (b *board) rendering(e *engine.Engine, v variant, c coding, now time.Time) (*rendering, error) {
@@ -184,10 +185,11 @@ func (b *board) edition(f *shelf, s *snapshot) *edition {
 	}
 	room := b.renderings.rooms.Get().(*[]byte)
 	defer b.renderings.rooms.Put(room)
+	now := s.text.since(s.ended)
 	if f.variant.form == available {
-		*room = s.text.appendAvailable((*room)[:0], &f.variant.filter, s.stock)
+		*room = s.text.appendAvailable((*room)[:0], &f.variant.filter, s.stock, now)
 	} else {
-		*room = s.text.appendSessions((*room)[:0], &f.variant.filter, s.stock)
+		*room = s.text.appendSessions((*room)[:0], &f.variant.filter, s.stock, now)
 	}
 	hash := xxhash.Sum64(*room)
 	if last != nil && last.hash == hash && bytes.Equal(last.coded[identity].Load().body, *room) {

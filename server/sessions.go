@@ -170,7 +170,7 @@ func (x *exchange) readSession() {
 		return
 	}
 	x.stock = appendStock(x.stock[:0], x.engine, text.sessions[session].from, text.sessions[session].end)
-	x.respondTagged(text.appendSession(roomOf(x.ctx), session, x.stock))
+	x.respondTagged(text.appendSession(roomOf(x.ctx), session, x.stock, x.engine.Now().UnixMilli()))
 }
 
 // appendStock appends the stock of the pools from one up to but not including another.

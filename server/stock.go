@@ -1,6 +1,8 @@
 package server
 
 import (
+	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -15,10 +17,12 @@ type stockText struct {
 	sale     *catalog.Sale
 	sessions []sessionText
 	pools    []poolText
+	ends     []int64 // when sales of sessions end, in ms, ascending
 }
 
 type sessionText struct {
-	full      string // `{"session":"ATH10",…,"pools":[`
+	full      string // `{"session":"ATH10",…,"on_sale":`
+	ends      int64  // when its sales end, in ms; math.MaxInt64 for never
 	name      string // `"ATH10":`
 	day       string // on which it begins, at its venue: `2024-08-03`
 	from, end int    // its pools
@@ -40,11 +44,17 @@ func newStockText(sale *catalog.Sale) *stockText {
 		full = encode.String(append(full, `,"discipline":`...), s.Discipline)
 		full = encode.String(append(full, `,"venue":`...), s.Venue)
 		full = encode.Time(append(full, `,"starts_at":`...), s.StartsAt)
-		full = strconv.AppendBool(append(full, `,"on_sale":`...), s.OnSale)
-		full = append(full, `,"pools":[`...)
-		t.sessions = append(t.sessions, sessionText{full: string(full), name: name,
+		ends := int64(math.MaxInt64)
+		if s.OnSale && !s.SalesEndAt.IsZero() {
+			ends = s.SalesEndAt.UnixMilli()
+			full = encode.Time(append(full, `,"sales_end_at":`...), s.SalesEndAt)
+			t.ends = append(t.ends, ends)
+		}
+		full = append(full, `,"on_sale":`...)
+		t.sessions = append(t.sessions, sessionText{full: string(full), ends: ends, name: name,
 			day: s.StartsAt.In(s.Zone).Format(time.DateOnly), from: s.FirstPool, end: s.FirstPool + s.PoolCount})
 	}
+	slices.Sort(t.ends)
 	for i := range sale.Pools {
 		p := &sale.Pools[i]
 		full := encode.String([]byte(`{"category":`), p.Category)
@@ -58,10 +68,30 @@ func newStockText(sale *catalog.Sale) *stockText {
 	return t
 }
 
-// appendSession appends a session. stock is that of its pools.
-func (t *stockText) appendSession(dst []byte, session int, stock []engine.Stock) []byte {
+// ended returns how many sessions' sales have ended at an instant on the sale clock (ms).
+func (t *stockText) ended(now int64) int {
+	ended, _ := slices.BinarySearch(t.ends, now+1)
+	return ended
+}
+
+// since returns the first instant (ms) from which on sales of so many sessions have ended.
+func (t *stockText) since(ended int) int64 {
+	if ended == 0 {
+		return math.MinInt64
+	}
+	return t.ends[ended-1]
+}
+
+// onSale reports whether the session is sold at an instant on the sale clock (ms).
+func (t *stockText) onSale(session int, now int64) bool {
+	return t.sale.Sessions[session].OnSale && now < t.sessions[session].ends
+}
+
+// appendSession appends a session at an instant on the sale clock (ms). stock is that of its pools.
+func (t *stockText) appendSession(dst []byte, session int, stock []engine.Stock, now int64) []byte {
 	s := &t.sessions[session]
-	dst = append(dst, s.full...)
+	dst = strconv.AppendBool(append(dst, s.full...), t.onSale(session, now))
+	dst = append(dst, `,"pools":[`...)
 	for i := range stock {
 		dst = append(encode.Comma(dst, i), t.pools[s.from+i].full...)
 		dst = encode.Int(dst, stock[i].Available)
@@ -73,23 +103,24 @@ func (t *stockText) appendSession(dst []byte, session int, stock []engine.Stock)
 	return append(dst, `]}`...)
 }
 
-// appendSessions appends the answer of GET /v1/sessions. stock is that of all pools.
-func (t *stockText) appendSessions(dst []byte, f *sessionFilter, stock []engine.Stock) []byte {
+// appendSessions appends the answer of GET /v1/sessions at an instant on the sale clock (ms). stock is that of all
+// pools.
+func (t *stockText) appendSessions(dst []byte, f *sessionFilter, stock []engine.Stock, now int64) []byte {
 	dst = append(dst, `{"sessions":[`...)
 	listed := 0
 	for i := range t.sessions {
 		s := &t.sessions[i]
 		if t.selects(f, i, stock[s.from:s.end]) {
-			dst = t.appendSession(encode.Comma(dst, listed), i, stock[s.from:s.end])
+			dst = t.appendSession(encode.Comma(dst, listed), i, stock[s.from:s.end], now)
 			listed++
 		}
 	}
 	return append(dst, `]}`...)
 }
 
-// appendAvailable appends the answer of GET /v1/stock: for each session and category what is available, and the states
-// of the sessions of which nothing is sold.
-func (t *stockText) appendAvailable(dst []byte, f *sessionFilter, stock []engine.Stock) []byte {
+// appendAvailable appends the answer of GET /v1/stock at an instant on the sale clock (ms): for each session and
+// category what is available, and the states of the sessions of which nothing is sold.
+func (t *stockText) appendAvailable(dst []byte, f *sessionFilter, stock []engine.Stock, now int64) []byte {
 	dst = append(dst, `{"stock":{`...)
 	listed := 0
 	for i := range t.sessions {
@@ -109,10 +140,15 @@ func (t *stockText) appendAvailable(dst []byte, f *sessionFilter, stock []engine
 	listed = 0
 	for i := range t.sessions {
 		s := &t.sessions[i]
-		if !t.sale.Sessions[i].OnSale && t.selects(f, i, stock[s.from:s.end]) {
-			dst = append(append(encode.Comma(dst, listed), s.name...), `"not_on_sale"`...)
-			listed++
+		if t.onSale(i, now) || !t.selects(f, i, stock[s.from:s.end]) {
+			continue
 		}
+		state := `"not_on_sale"`
+		if t.sale.Sessions[i].OnSale {
+			state = `"sales_ended"`
+		}
+		dst = append(append(encode.Comma(dst, listed), s.name...), state...)
+		listed++
 	}
 	return append(dst, `}}`...)
 }

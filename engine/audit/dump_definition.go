@@ -26,6 +26,7 @@ type dumpedSession struct {
 	Session   string       `json:"session"`
 	Programme string       `json:"programme"`
 	Limit     int          `json:"limit"`
+	SalesEnd  string       `json:"sales_end_at,omitempty"`
 	Most      int          `json:"most,omitempty"`
 	Pools     []dumpedPool `json:"pools,omitempty"`
 }
@@ -74,6 +75,9 @@ func content(d *record.Definition) *dumpedContent {
 	for i := range sale.Sessions {
 		s := &sale.Sessions[i]
 		session := dumpedSession{Session: s.ID, Programme: sale.Programmes[s.Programme].ID, Limit: s.Limit}
+		if !s.SalesEndAt.IsZero() {
+			session.SalesEnd = stamp(s.SalesEndAt)
+		}
 		for _, p := range sale.Pools[s.FirstPool : s.FirstPool+s.PoolCount] {
 			session.Pools = append(session.Pools, dumpedPool{Category: p.Category, Capacity: p.Capacity, Withheld: p.Withheld})
 		}

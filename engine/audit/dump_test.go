@@ -6,9 +6,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/draw"
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/record"
@@ -113,4 +115,14 @@ func TestDumpOfChanges(t *testing.T) {
 	} {
 		require.Equal(t, want, lines[i])
 	}
+}
+
+// A dump has when sales of sessions end, and nothing of a session without an end.
+func TestDumpHasSalesEnds(t *testing.T) {
+	sale := catalog.Paris2024()
+	sale.Sessions[1].SalesEndAt = time.Time{}
+	d := record.DefinitionOf(sale)
+	sessions := content(&d).Sessions
+	require.Equal(t, sale.Sessions[0].StartsAt.Format(time.RFC3339), sessions[0].SalesEnd)
+	require.Empty(t, sessions[1].SalesEnd)
 }

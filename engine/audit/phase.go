@@ -9,6 +9,15 @@ import (
 	"github.com/seathold/seathold/engine/record"
 )
 
+// checkSalesEnd checks that tickets of a session were taken before the end of its sales. Definitions that were written
+// before there were ends have none.
+func (a *auditor) checkSalesEnd(id uuid.UUID, s *catalog.Session, taken time.Time) {
+	if !s.SalesEndAt.IsZero() && !taken.Before(s.SalesEndAt) {
+		a.problem("phase: reservation %s takes session %s at %s; sales of it ended at %s", id, s.ID, stamp(taken),
+			stamp(s.SalesEndAt))
+	}
+}
+
 // checkPhase checks that a reservation was taken while its phase was open, of sessions that the phase sells, and with
 // as many sessions as a pack must have, and as many tickets for each if they must be equal.
 func (a *auditor) checkPhase(r *record.Record) {
@@ -29,6 +38,7 @@ func (a *auditor) checkPhase(r *record.Record) {
 			a.problem("phase: reservation %s takes session %s, which phase %s does not sell", id, sale.Sessions[session].ID,
 				p.ID)
 		}
+		a.checkSalesEnd(id, &sale.Sessions[session], taken)
 	}
 	if p.Kind == catalog.Pack && len(sessions) != p.PackSessions {
 		a.problem("phase: reservation %s in phase %s is of %d sessions; a pack has %d", id, p.ID, len(sessions),

@@ -146,6 +146,11 @@ func TestVerifyFindsBrokenInvariants(t *testing.T) {
 			s.sale.Phases[s.phase].Kind, s.sale.Phases[s.phase].PackSessions = catalog.Pack, 3
 			s.take(1, "ann", 1)
 		},
+		"record 3: phase: reservation 02000000-0000-0000-0000-000000000000 takes session " + session.ID: func(s *story) {
+			s.sale.Sessions[s.sale.Pools[0].Session].SalesEndAt = time.UnixMilli(s.at + 10)
+			timely, late := s.reservation(1, "ann", 1, 9), s.reservation(2, "ann", 1, 10)
+			s.place(&timely).place(&late)
+		},
 		"does not have equally many tickets for each session": func(s *story) {
 			s.sale.Phases[s.phase].PackEqual = true
 			pack := s.pack(2, 2, 1)

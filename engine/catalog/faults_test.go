@@ -205,8 +205,8 @@ func TestAllFaults(t *testing.T) {
 	_, err := LoadFS(files)
 	require.EqualError(t, err, `sale definition: 16 faults:
 sale.yaml:1: title: is required
-sale.yaml:2: titel: unknown key; the keys allowed here are name, title, timezone, programmes, session_limits, venues, `+
-		`exclusions, prices, stock, groups, beacons, draws, phases
+sale.yaml:2: titel: unknown key; the keys allowed here are name, title, timezone, programmes, session_limits, `+
+		`sales_end, venues, exclusions, prices, stock, groups, beacons, draws, phases
 sale.yaml:3: timezone: must be an IANA time zone such as Europe/Paris, not "Europe/Atlantis"
 sale.yaml:7: programmes.summer.account_cap: must be a whole number from 1 to 4095, not "many"
 sale.yaml:18: stock.withheld_percent: must be a whole number from 0 to 99, not "100"

@@ -1,57 +1,96 @@
 package catalog
 
-// sessionLimit is a line of session_limits.
-type sessionLimit struct {
+import "time"
+
+// The bounds of the minutes of sales_end: 52 weeks before the start of a session, and a day after it. No session is
+// longer. Dates begin in 1971, so no end is before 1970.
+const (
+	earliestEnd = -52 * 7 * 24 * 60
+	latestEnd   = 24 * 60
+)
+
+// numbered is a line of a list of selectors that gives a number to the sessions that match: of session_limits, or of
+// sales_end.
+type numbered struct {
 	selector
-	limit  int
+	number int
 	at     field
 	used   bool // it matches a session
 	faulty bool // a fault of it was reported
 }
 
-// detail orders the limits of one session: the one that names the session comes first, then those that set more keys.
-func (s *sessionLimit) detail() int {
-	if s.session != "" {
-		return 5 + s.keys
+// detail orders the lines of one session: the one that names the session comes first, then those that set more keys.
+func (n *numbered) detail() int {
+	if n.session != "" {
+		return 5 + n.keys
 	}
-	return s.keys
+	return n.keys
 }
 
 // faultOnce reports the first fault that sessions show.
-func (s *sessionLimit) faultOnce(format string, facts ...any) {
-	if !s.faulty {
-		s.at.faultf(format, facts...)
+func (n *numbered) faultOnce(format string, facts ...any) {
+	if !n.faulty {
+		n.at.faultf(format, facts...)
 	}
-	s.faulty = true
+	n.faulty = true
 }
 
-// readSessionLimits reads the limits of single sessions, disciplines, venues and so on. Of those that match a session
-// the one in most detail is its limit.
+// readSessionLimits reads the limits of single sessions, disciplines, venues and so on.
 func (l *loader) readSessionLimits() {
-	var limits []sessionLimit
-	for _, line := range l.yaml["session_limits"].list() {
+	l.eachNumbered("session_limits", "limit", 1, maxAccountCap, func(s *Session, line *numbered) {
+		if line == nil || s.Programme == unknownProgramme {
+			return
+		}
+		if p := &l.sale.Programmes[s.Programme]; p.AccountCap > 0 && line.number > p.AccountCap {
+			line.faultOnce("the limit of session %s must be at most the account_cap of %s: %d", s.ID, p.ID, p.AccountCap)
+		}
+		s.Limit = line.number
+	})
+}
+
+// readSalesEnds reads when sales of sessions end. Without a line that is at their start.
+func (l *loader) readSalesEnds() {
+	l.eachNumbered("sales_end", "minutes", earliestEnd, latestEnd, func(s *Session, line *numbered) {
+		s.SalesEndAt = s.StartsAt
+		if line == nil || s.StartsAt.IsZero() || s.EndsAt.IsZero() { // zero: not known
+			return
+		}
+		s.SalesEndAt = s.StartsAt.Add(time.Duration(line.number) * time.Minute)
+		if s.SalesEndAt.After(s.EndsAt) {
+			line.faultOnce("sales of session %s must end with the session at the latest, %d minutes after its start", s.ID,
+				int(s.EndsAt.Sub(s.StartsAt).Minutes()))
+		}
+	})
+}
+
+// eachNumbered reads a list of selectors that each have a number under a key. It calls do for every session, with the
+// line that holds: of those that match, the one in most detail; nil for none. Lines in equal detail must not differ.
+func (l *loader) eachNumbered(list, key string, least, most int, do func(s *Session, line *numbered)) {
+	var lines []numbered
+	for _, at := range l.yaml[list].list() {
 		before := l.count()
-		selector, keys, _ := l.readSelector(line, "limit")
-		limit := keys["limit"].number(1, maxAccountCap)
+		selector, keys, _ := l.readSelector(at, key)
+		number := keys[key].number(least, most)
 		if l.count() == before {
-			limits = append(limits, sessionLimit{selector: selector, limit: limit, at: line})
+			lines = append(lines, numbered{selector: selector, number: number, at: at})
 		}
 	}
 	for i := range l.sale.Sessions {
-		l.limitSession(&l.sale.Sessions[i], limits)
+		s := &l.sale.Sessions[i]
+		do(s, mostDetailed(s, lines, key))
 	}
-	for i := range limits {
-		if !limits[i].used && !l.unread[sessionsFile] {
-			limits[i].at.faultf("matches no session; check the spelling%s", l.hints(&limits[i].selector))
+	for i := range lines {
+		if !lines[i].used && !l.unread[sessionsFile] {
+			lines[i].at.faultf("matches no session; check the spelling%s", l.hints(&lines[i].selector))
 		}
 	}
 }
 
-// limitSession gives a session its limit if one of these matches it.
-func (l *loader) limitSession(s *Session, limits []sessionLimit) {
-	var best *sessionLimit
-	for i := range limits {
-		at := &limits[i]
+// mostDetailed returns the line that holds for the session; nil for none.
+func mostDetailed(s *Session, lines []numbered, key string) *numbered {
+	var best *numbered
+	for i := range lines {
+		at := &lines[i]
 		if !at.matches(s) {
 			continue
 		}
@@ -60,20 +99,11 @@ func (l *loader) limitSession(s *Session, limits []sessionLimit) {
 			best = at
 		}
 	}
-	if best == nil {
-		return
-	}
-	for i := range limits {
-		if at := &limits[i]; at.matches(s) && at.detail() == best.detail() && at.limit != best.limit {
-			at.faultOnce("session %s has another limit on line %d, which names it in as much detail; give the session a limit "+
-				"of its own, or one of the two another key", s.ID, best.at.line)
+	for i := range lines {
+		if at := &lines[i]; at.matches(s) && at.detail() == best.detail() && at.number != best.number {
+			at.faultOnce("session %s has another value of %s on line %d, which names it in as much detail; give the session "+
+				"a line of its own, or one of the two another key", s.ID, key, best.at.line)
 		}
 	}
-	if s.Programme == unknownProgramme {
-		return
-	}
-	if p := &l.sale.Programmes[s.Programme]; p.AccountCap > 0 && best.limit > p.AccountCap {
-		best.faultOnce("the limit of session %s must be at most the account_cap of %s: %d", s.ID, p.ID, p.AccountCap)
-	}
-	s.Limit = best.limit
+	return best
 }

@@ -110,11 +110,11 @@ type price struct {
 func load(files fs.FS) (*Sale, *Faults) {
 	l := &loader{files: files, sale: &Sale{sessions: map[string]int{}}, venues: map[string]*venue{}}
 	root := l.readDocument()
-	l.yaml = root.object("name", "title", "timezone", "programmes", "session_limits?", "venues?", "exclusions?", "prices?",
-		"stock", "groups?", "beacons?", "draws?", "phases")
+	l.yaml = root.object("name", "title", "timezone", "programmes", "session_limits?", "sales_end?", "venues?",
+		"exclusions?", "prices?", "stock", "groups?", "beacons?", "draws?", "phases")
 	for _, section := range []func(){
-		l.readRules, l.readVenues, l.readVenueNotes, l.readSessions, l.readSessionLimits, l.readExclusions, l.readPrices,
-		l.fillPools, l.readDraws, l.readPhases,
+		l.readRules, l.readVenues, l.readVenueNotes, l.readSessions, l.readSessionLimits, l.readSalesEnds, l.readExclusions,
+		l.readPrices, l.fillPools, l.readDraws, l.readPhases,
 	} {
 		section()
 	}

@@ -68,6 +68,10 @@ type Session struct {
 	Zone       *time.Location // of the venue: the day of a session is a day there
 	Medal      bool
 	Events     string // for people: what is contested
+	// SalesEndAt is the first instant at which nothing of the session is sold any more, UTC: its start, unless the
+	// definition says otherwise. What is held then can still be confirmed. Zero: its sales have no end, in definitions of
+	// journals from before there were ends.
+	SalesEndAt time.Time
 	Limit      int    // tickets that one account may hold or have confirmed for this session: 1 to the AccountCap
 	OnSale     bool   // false: the session is listed only
 	Reason     string // why it is not on sale: "excluded" or "no published prices"; empty when OnSale

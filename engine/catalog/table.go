@@ -214,6 +214,16 @@ func wholeNumber(text string, least, most int) (int, bool) {
 	return n, err == nil && n >= least && n <= most
 }
 
+// signedNumber reads a wholeNumber that may have a minus if least is negative. Zero has none.
+func signedNumber(text string, least, most int) (int, bool) {
+	digits, negative := strings.CutPrefix(text, "-")
+	if !negative || least >= 0 {
+		return wholeNumber(text, max(least, 0), most)
+	}
+	n, ok := wholeNumber(digits, max(1, -most), -least)
+	return -n, ok
+}
+
 // The punctuation allowed in ids. Sessions and categories may contain a plus (`E+`). Names defined in sale.yaml may
 // not: they appear in the documents of a draw, which reserve it.
 const (

@@ -224,11 +224,12 @@ func (f field) oneOf(words ...string) string {
 	return word
 }
 
+// number reads a whole number. It may have a minus if least is negative.
 func (f field) number(least, most int) int {
 	if !f.holds(yaml.ScalarNode, "a whole number") {
 		return 0
 	}
-	n, ok := wholeNumber(f.node.Value, least, most)
+	n, ok := signedNumber(f.node.Value, least, most)
 	if !ok {
 		f.faultf("must be a whole number from %d to %d, not %.40q", least, most, f.node.Value)
 		return 0

@@ -16,7 +16,7 @@ import (
 //
 //	sale string
 //	programmes   count | (id string, account cap, plus 65,536 if the places of returned reservations are withheld)…
-//	sessions     count | (id string, programme, limit)…
+//	sessions     count | (id string, programme, limit, plus 65,536 if its sales end, [end of sales])…
 //	pools        count | (session, category string, capacity, withheld)…
 //	groups       count | id string…
 //	draws        count | (id string, registration opens, closes, time to publish, phase, chain hash string,
@@ -26,7 +26,8 @@ import (
 //	             [draw, length, step, places, priority days, group], what it sells: a bit a session)…
 //
 // Programmes, sessions, phases and draws are named by their positions; group 0 means no group and groups count from 1.
-// The part in brackets is there with access by slots. Times are ms since 1970, durations ms, integers unsigned varints.
+// The parts in brackets are there where sales end, and with access by slots. Times are ms since 1970, durations ms,
+// integers unsigned varints.
 //
 // The digest is the SHA-256 of the content. It is the same on every machine, as long as the sale's files say the same
 // in the same order. Titles, venues, prices and whatever else only people read are not in it.
@@ -109,7 +110,12 @@ func appendContent(run []byte, s *catalog.Sale) []byte {
 	run = appendCount(run, len(s.Sessions))
 	for i := range s.Sessions {
 		x := &s.Sessions[i]
-		run = appendCount(appendCount(appendText(run, x.ID), x.Programme), x.Limit)
+		run = appendCount(appendText(run, x.ID), x.Programme)
+		if x.SalesEndAt.IsZero() {
+			run = appendCount(run, x.Limit)
+		} else {
+			run = appendTime(appendCount(run, x.Limit+salesEnd), x.SalesEndAt)
+		}
 	}
 	run = appendCount(run, len(s.Pools))
 	for i := range s.Pools {
@@ -192,6 +198,9 @@ const (
 // is lower.
 const withholdReturned = 1 << 16
 
+// salesEnd is added to the limit of a session whose sales end at an instant. A limit is lower.
+const salesEnd = 1 << 16
+
 func (f *fields) definition(first bool) Definition {
 	if first {
 		return f.names()
@@ -245,8 +254,11 @@ func (f *fields) content() *catalog.Sale {
 			WithholdReturned: rule >= withholdReturned})
 	}
 	for n := f.count(); n > 0 && !f.bad; n-- {
-		s.Sessions = append(s.Sessions,
-			catalog.Session{ID: string(f.text(maxName)), Programme: f.int(maxParts), Limit: f.int(maxUnits)})
+		x := catalog.Session{ID: string(f.text(maxName)), Programme: f.int(maxParts), Limit: f.int(2*salesEnd - 1)}
+		if x.Limit >= salesEnd {
+			x.Limit, x.SalesEndAt = x.Limit-salesEnd, f.instant()
+		}
+		s.Sessions = append(s.Sessions, x)
 	}
 	for n := f.count(); n > 0 && !f.bad; n-- {
 		s.Pools = append(s.Pools, catalog.Pool{Session: f.int(maxParts), Category: string(f.text(maxName)),

@@ -155,6 +155,9 @@ func TestDigest(t *testing.T) {
 		func(s *catalog.Sale) { s.Programmes[1].WithholdReturned = true },
 		func(s *catalog.Sale) { s.Sessions[1].Limit++ },
 		func(s *catalog.Sale) { s.Sessions[0].Programme = 1 },
+		func(s *catalog.Sale) { s.Sessions[1].SalesEndAt = time.UnixMilli(0) },
+		func(s *catalog.Sale) { s.Sessions[1].SalesEndAt = time.UnixMilli(1) },
+		func(s *catalog.Sale) { s.Sessions[2].SalesEndAt = time.UnixMilli(1) },
 		func(s *catalog.Sale) { s.Pools[0].Capacity-- },
 		func(s *catalog.Sale) { s.Pools[0].Withheld++ },
 		func(s *catalog.Sale) { s.Pools[0].Category = "F" },
@@ -204,6 +207,24 @@ func TestDefinitionKeepsEqualPacks(t *testing.T) {
 	}
 }
 
+// A definition keeps when sales of sessions end, beside the largest limit, and which have no end.
+func TestDefinitionKeepsSalesEnds(t *testing.T) {
+	s := goldenSale(t)
+	s.Sessions[0].Limit, s.Sessions[0].SalesEndAt = 4095, time.UnixMilli(maxTimeMs).UTC()
+	s.Sessions[1].SalesEndAt = time.UnixMilli(0).UTC()
+	d := DefinitionOf(s)
+	b, _, err := journal.Next(d.Append(nil, goldenAt))
+	require.NoError(t, err)
+	var r Record
+	require.NoError(t, r.Decode(b))
+	now := r.Definition.Rules.Sessions
+	for i := range s.Sessions {
+		require.Equal(t, s.Sessions[i].Limit, now[i].Limit)
+		require.Equal(t, s.Sessions[i].SalesEndAt, now[i].SalesEndAt)
+	}
+	require.True(t, now[2].SalesEndAt.IsZero())
+}
+
 // A definition whose digest is not that of its content is no record.
 func TestDefinitionDigestIsChecked(t *testing.T) {
 	d := DefinitionOf(goldenSale(t))
@@ -235,7 +256,7 @@ func TestLargestDefinition(t *testing.T) {
 	}
 	s.Programmes = []catalog.Programme{{ID: "p", AccountCap: 4095}}
 	for i := range 60_000 {
-		s.Sessions = append(s.Sessions, catalog.Session{ID: id(i), Limit: 4095})
+		s.Sessions = append(s.Sessions, catalog.Session{ID: id(i), Limit: 4095, SalesEndAt: at})
 		s.Pools = append(s.Pools, catalog.Pool{Session: i, Category: id(i), Capacity: 1<<31 - 1, Withheld: 1<<31 - 1})
 	}
 	sale, err := catalog.Assemble(s, sells)

@@ -61,6 +61,9 @@ func golden(t testing.TB) []named {
 	equals := goldenSale(t)
 	equals.Phases[1].PackEqual = true
 	equal := DefinitionOf(equals)
+	ends := goldenSale(t)
+	ends.Sessions[0].SalesEndAt, ends.Sessions[2].SalesEndAt = time.UnixMilli(goldenAt), time.UnixMilli(0)
+	salesEnd := DefinitionOf(ends)
 	entry := Draw{Index: 1, Account: "ann"}
 	grouped := Draw{Index: 0, Group: 1, Account: "bob"}
 	ranked := Draw{Index: 1, Group: 2, Account: "cat", Rank: 3_834_000, Slot: 639}
@@ -83,6 +86,7 @@ func golden(t testing.TB) []named {
 		{"definition-row", d.AppendRow(nil, row)},
 		{"definition-withheld", withheld.Append(nil, goldenAt)},
 		{"definition-equal-packs", equal.Append(nil, goldenAt)},
+		{"definition-sales-end", salesEnd.Append(nil, goldenAt)},
 		{"clock", AppendClock(nil, goldenAt, goldenSeq)},
 		{"taken", AppendTaken(nil, &s)},
 		{"taken-long", AppendTaken(nil, &long)},

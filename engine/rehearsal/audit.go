@@ -171,6 +171,10 @@ func (l *ledgerAudit) count(account string, r *engine.Reservation) {
 				line.Category)
 			continue
 		}
+		if s := &l.sale.Sessions[session]; ended(s, r.CreatedAt) {
+			l.found.problem("I3: reservation %s of session %s was taken at %s; sales of it ended at %s", r.ID, s.ID,
+				r.CreatedAt.Format(time.RFC3339), s.SalesEndAt.Format(time.RFC3339))
+		}
 		l.sold[pool] += int64(line.Quantity)
 		l.programmes[l.sale.Sessions[session].Programme] += line.Quantity
 		l.sessions[session] += line.Quantity

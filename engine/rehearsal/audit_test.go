@@ -2,6 +2,7 @@ package rehearsal
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -60,6 +61,10 @@ func TestLedgerAuditFindsDamage(t *testing.T) { // I2, I3, I4
 			sessions = append(sessions, s.ID)
 		}
 	}
+	endOf := func(i int) time.Time {
+		session, _ := sale.SessionByID(sessions[i])
+		return sale.Sessions[session].SalesEndAt
+	}
 	// Six tickets of each of five sessions: exactly at the cap.
 	ledger := func() *engine.Account {
 		a := &engine.Account{Account: "a", Programmes: []engine.ProgrammeTickets{
@@ -86,6 +91,8 @@ func TestLedgerAuditFindsDamage(t *testing.T) { // I2, I3, I4
 			a.Reservations[0].Lines[0].Session = sessions[1]
 		}, "12 tickets of session " + sessions[1] + ", the limit is 6"},
 		{func(a *engine.Account) { a.Reservations[0].State = engine.Held }, "I3"},
+		{func(a *engine.Account) { a.Reservations[4].CreatedAt = endOf(4).Add(-1) }, ""},
+		{func(a *engine.Account) { a.Reservations[4].CreatedAt = endOf(4) }, "sales of it ended at"},
 		{func(a *engine.Account) { a.Reservations[0].Account = "b" }, "I3"},
 		{func(a *engine.Account) { a.Reservations[0].Tickets = 5 }, "I4"},
 		{func(a *engine.Account) { a.Reservations[0].Phase = "packs" }, "a pack of 1 sessions, not of 3"},

@@ -2,6 +2,7 @@ package rehearsal
 
 import (
 	"sort"
+	"time"
 
 	"github.com/seathold/seathold/engine/catalog"
 )
@@ -59,7 +60,7 @@ func appealOf(medal bool, mean, price int) uint64 {
 	return uint64(max(1, interest*cheapness/100))
 }
 
-// listing is what buyers see of a phase: the tickets available when the clock last advanced.
+// listing is what buyers see of a phase: the tickets on sale when the clock last advanced.
 type listing struct {
 	demand    *demand
 	available []int32  // by pool of the sale
@@ -67,13 +68,16 @@ type listing struct {
 	left      int      // tickets
 }
 
-// fill reads the stock.
-func (l *listing) fill(d *demand, available []int32, lastCall bool) {
+// fill reads the stock at an instant. Of sessions whose sales have ended nothing is listed.
+func (l *listing) fill(d *demand, available []int32, at time.Time, lastCall bool) {
 	l.demand, l.available = d, available
 	l.sums, l.left = l.sums[:0], 0
 	sum := uint64(0)
 	for i, pool := range d.pools {
 		n := uint64(available[pool])
+		if ended(&d.sale.Sessions[d.sale.Pools[pool].Session], at) {
+			n = 0
+		}
 		l.left += int(n)
 		if !lastCall {
 			n *= d.appeal[i]
@@ -83,7 +87,12 @@ func (l *listing) fill(d *demand, available []int32, lastCall bool) {
 	}
 }
 
-// any picks a pool without regard to the stock.
+// ended reports whether sales of the session have ended at an instant.
+func ended(s *catalog.Session, at time.Time) bool {
+	return !s.SalesEndAt.IsZero() && !at.Before(s.SalesEndAt)
+}
+
+// any picks a pool without regard to the stock or the end of sales.
 func (l *listing) any(d *dice) uint32 { return l.demand.pools[weighted(l.demand.sums, d)] }
 
 // listed picks a pool with available tickets; false if there is none.

@@ -28,7 +28,7 @@
 //     buyers come back, and two are released. Two requests in a hundred are sent twice, and so is one confirmation in a
 //     hundred. Some packs have the wrong shape at first, and some requests want more tickets than a session allows.
 //   - How buyers react to a refusal. Sold out: take the remaining tickets, or choose another session, up to eight
-//     times. Over the cap or limit: request what still fits.
+//     times; that too where its sales have ended. Over the cap or limit: request what still fits.
 //   - The last call. If no later phase sells the sessions of a phase, more buyers come and take what is available until
 //     nothing is: every ticket on sale is requested.
 //

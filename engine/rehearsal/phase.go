@@ -41,6 +41,7 @@ type stage struct {
 	wave    []int         // number of visits by instant, in an open phase; the first is before the opening
 	visits  uint32        // number of visits so far
 	soldOut int           // sessions, at the end of the stage
+	served  time.Time     // the last instant that was served
 	tally   *tally
 	took    time.Duration
 }
@@ -155,11 +156,12 @@ func (s *stage) opened() bool { return s.phase.Access == catalog.Slots || s.inst
 // serve plays one instant and returns the time of the next.
 func (s *stage) serve(ctx context.Context) (next time.Time, more bool, err error) {
 	began := time.Now()
+	s.served = s.r.engine.Now()
 	if s.instant == 0 {
 		s.r.takeStock(s.phase.ID)
 	}
 	lastCall := s.phase.Access == catalog.Open && s.instant > waves
-	s.listing.fill(&s.demand, s.r.stock, lastCall)
+	s.listing.fill(&s.demand, s.r.stock, s.r.engine.Now(), lastCall)
 	err = s.r.attend(ctx, s, s.arrivals(lastCall))
 	s.instant++
 	s.took += time.Since(began)
@@ -180,7 +182,7 @@ func (s *stage) next() (time.Time, bool) {
 	if wave := time.Duration(s.instant - 1); wave < waves {
 		return s.phase.OpensAt.Add(span / (waves * waves) * wave * wave), true
 	}
-	s.listing.fill(&s.demand, s.r.stock, true)
+	s.listing.fill(&s.demand, s.r.stock, s.r.engine.Now(), true)
 	at := s.phase.OpensAt.Add(span).Add(time.Duration(s.instant-waves) * lastCallEvery)
 	return at, s.final && s.listing.left > 0 && at.Before(s.phase.ClosesAt)
 }

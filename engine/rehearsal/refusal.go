@@ -28,6 +28,8 @@ func (b *buyer) receiveRefusal(op *engine.Op) error {
 		b.complete()
 	case engine.SoldOut:
 		b.soldOut(refusal)
+	case engine.SalesEnded:
+		b.salesEnded(refusal)
 	case engine.SessionLimitExceeded:
 		b.limited(refusal)
 	case engine.AccountCapExceeded:
@@ -68,6 +70,15 @@ func (b *buyer) soldOut(refusal *engine.Refusal) {
 		return
 	}
 	b.replace(i)
+}
+
+// salesEnded takes another session.
+func (b *buyer) salesEnded(refusal *engine.Refusal) {
+	if b.refused >= maxRefusals {
+		b.abandon()
+		return
+	}
+	b.replace(b.lineOf(refusal.Session))
 }
 
 // replace replaces a line by another session. If there is none, single tickets do without it and packs are abandoned.

@@ -88,6 +88,27 @@ func TestEverythingGoesWrong(t *testing.T) {
 	require.Zero(t, r.Draws[1].Priority)
 }
 
+// Sales of some sessions end while a phase still sells them. Their buyers take other sessions, what is left of them
+// stays, and nothing of them was sold after their end.
+func TestSalesEndDuringAPhase(t *testing.T) {
+	sale := catalog.Paris2024()
+	for i := range sale.Sessions {
+		switch i % 3 {
+		case 0: // soon after the last sale has opened, with its rush
+			sale.Sessions[i].SalesEndAt = sale.Sessions[i].SalesEndAt.AddDate(0, -7, 0)
+		case 1: // before
+			sale.Sessions[i].SalesEndAt = sale.Sessions[i].SalesEndAt.AddDate(-1, 0, 0)
+		}
+	}
+	r := run(t, journalled(t, t.TempDir(), Options{Sale: sale, Scale: MinScale, Seed: 3, Workers: 2}))
+	require.Empty(t, r.Audit.Problems)
+	require.True(t, r.Clean())
+	last := r.Phases[len(r.Phases)-1]
+	require.NotZero(t, last.Refused[engine.SalesEnded])
+	require.NotZero(t, r.Places.Left)
+	require.NotZero(t, last.Tickets)
+}
+
 // reproducible returns the part of the report that the seed determines.
 func reproducible(t *testing.T, r *Report) string {
 	again := *r

@@ -73,7 +73,7 @@ type tickets struct {
 	AskedFor int `json:"asked_for"` // of those offered: requested at least once
 	Sold     int `json:"sold"`
 	Left     int `json:"left"`
-	Missed   int `json:"missed"` // requested, but left
+	Missed   int `json:"missed"` // requested, but left; not of sessions whose sales ended while buyers still came
 }
 
 // measured is the part of a report that differs from run to run.
@@ -137,8 +137,18 @@ func (r *rehearsal) summarize() {
 		p.AskedFor += min(offered, int(wanted[i]))
 		p.Left += left
 		p.Sold += offered - left
-		p.Missed += min(left, max(0, int(wanted[i])-(offered-left)))
+		if !r.endedEarly(r.sale.Pools[i].Session) {
+			p.Missed += min(left, max(0, int(wanted[i])-(offered-left)))
+		}
 	}
+}
+
+// endedEarly reports whether sales of a session had ended when a phase that sells it had its last buyers. What is left
+// of it then was not refused to anybody, or rightly.
+func (r *rehearsal) endedEarly(session int) bool {
+	return slices.ContainsFunc(r.stages, func(s *stage) bool {
+		return s.phase.Sells(session) && ended(&r.sale.Sessions[session], s.served)
+	})
 }
 
 // codes returns the codes of all refusals in alphabetical order.

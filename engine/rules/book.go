@@ -11,6 +11,7 @@ package rules
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/seathold/seathold/engine/catalog"
@@ -25,6 +26,7 @@ type Book struct {
 	ttl     time.Duration
 	ttlRule string
 	windows []window // by phase
+	ends    []int64  // by session: when its sales end, in ms; math.MaxInt64 if never
 }
 
 // window is the time in which a phase is open: [opens, closes), in ms.
@@ -38,6 +40,13 @@ func NewBook(sale *catalog.Sale, ttl time.Duration) *Book {
 	for i := range sale.Phases {
 		p := &sale.Phases[i]
 		b.windows = append(b.windows, window{opens: p.OpensAt.UnixMilli(), closes: p.ClosesAt.UnixMilli()})
+	}
+	for i := range sale.Sessions {
+		end := int64(math.MaxInt64)
+		if at := sale.Sessions[i].SalesEndAt; !at.IsZero() {
+			end = at.UnixMilli()
+		}
+		b.ends = append(b.ends, end)
 	}
 	return b
 }

@@ -17,7 +17,8 @@ type Facts struct {
 
 // Judge returns the phase, by its index in Sale.Phases, in which a request may pass to the limits, the caps and the
 // stock. CheckShape has passed it, and lines are its own. The error is into, with the first rule that the request
-// breaks: phase, access, what is on sale, pack shape.
+// breaks: phase, access, what is on sale, pack shape. Of what is on sale, the first line that cannot be bought decides:
+// its session is not sold in the phase, or its sales have ended, or the sale does not have it.
 func (b *Book) Judge(q *Request, lines Resolved, f Facts, into *Refusal) (phase int, err error) {
 	if q.TTL > b.ttl {
 		return 0, b.badTTL(into)
@@ -30,9 +31,13 @@ func (b *Book) Judge(q *Request, lines Resolved, f Facts, into *Refusal) (phase 
 	}
 	p := &b.Sale.Phases[phase]
 	for _, l := range lines.Pools {
-		if session := b.Sale.Pools[l.Pool].Session; !p.Sells(session) {
+		session := b.Sale.Pools[l.Pool].Session
+		if !p.Sells(session) {
 			return 0, into.set(Refusal{Code: NotOnSale, Session: b.Sale.Sessions[session].ID, Phase: p.ID,
 				offer: b.offerOf(q, lines, f.Now)})
+		}
+		if f.Now >= b.ends[session] {
+			return 0, b.refuseEnded(session, into)
 		}
 	}
 	if !lines.Known() {
@@ -52,7 +57,7 @@ func (b *Book) JudgeAgain(account string, phase int, named bool, has []inventory
 	q := Request{Account: account, Phase: b.Sale.Phases[phase].ID}
 	lines := Resolved{sale: b.Sale, Pools: has, sessions: shapeOf(b.Sale, has).sessions, listed: -1}
 	found, err := b.Judge(&q, lines, f, into)
-	if err != nil && !named {
+	if err != nil && !named && into.Code != SalesEnded { // sales end in all phases
 		q.Phase = ""
 		found, err = b.Judge(&q, lines, f, into)
 	}
@@ -66,7 +71,8 @@ func (b *Book) JudgeAgain(account string, phase int, named bool, has []inventory
 //
 // Among the open phases it prefers those of the sessions' programme, then those that sell all the sessions, then those
 // whose shape the sessions and quantities have. A preference that no phase meets is dropped, so that the refusal that
-// follows names what is missing. If several phases remain, the request must name one. If none is open, the refusal
+// follows names what is missing. If several phases remain, the request must name one, unless the sales of a session
+// have ended, which no phase changes. If none is open, the refusal
 // names the next one to open.
 func (b *Book) choosePhase(q *Request, lines Resolved, now int64, into *Refusal) (int, error) {
 	if q.Phase != "" {
@@ -107,6 +113,8 @@ func (b *Book) choosePhase(q *Request, lines Resolved, now int64, into *Refusal)
 		return 0, b.noneOpen(q, lines, now, into)
 	case fit.len() == 1 || met < 2: // met < 2: no phase sells these sessions, and Judge will refuse them
 		return fit.first(), nil
+	case b.ended(lines, now) >= 0:
+		return 0, b.refuseEnded(b.ended(lines, now), into)
 	case !lines.Known(): // the unknown session could decide between the phases
 		return 0, b.refuseUnknown(&q.Lines[len(lines.Pools)], lines.unknown, into)
 	default:
@@ -114,6 +122,22 @@ func (b *Book) choosePhase(q *Request, lines Resolved, now int64, into *Refusal)
 		o.fit = fit
 		return 0, into.set(Refusal{Code: PhaseRequired, offer: o})
 	}
+}
+
+// ended returns the first session of the lines whose sales have ended at an instant (ms); -1 for none.
+func (b *Book) ended(lines Resolved, now int64) int {
+	for _, l := range lines.Pools {
+		if session := b.Sale.Pools[l.Pool].Session; now >= b.ends[session] {
+			return session
+		}
+	}
+	return -1
+}
+
+// refuseEnded refuses a session whose sales have ended.
+func (b *Book) refuseEnded(session int, into *Refusal) error {
+	s := &b.Sale.Sessions[session]
+	return into.set(Refusal{Code: SalesEnded, Session: s.ID, EndedAt: s.SalesEndAt})
 }
 
 // noneOpen refuses a request while no phase is open. It names one of those that sell the sessions, or of all if none

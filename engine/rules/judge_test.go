@@ -17,8 +17,10 @@ import (
 func TestTheFirstBrokenRuleIsReported(t *testing.T) {
 	sale, err := catalog.Load("../spec/testdata/sale")
 	require.NoError(t, err)
-	b := rules.NewBook(sale, time.Hour)
 	now := time.Date(2024, 2, 20, 0, 0, 0, 0, time.UTC)
+	swim, _ := sale.SessionByID("SWIM")
+	sale.Sessions[swim].SalesEndAt = now
+	b := rules.NewBook(sale, time.Hour)
 	slot := noSlots
 	won := func(from time.Duration) func() {
 		return func() {
@@ -54,6 +56,10 @@ func TestTheFirstBrokenRuleIsReported(t *testing.T) {
 		{rules.SlotNotOpen, won(-48 * time.Hour)},
 		{rules.SlotEnded, won(-47 * time.Hour)},
 		{rules.NotOnSale, func() { q.Lines = q.Lines[1:] }},
+		{rules.SalesEnded, func() {
+			sale.Sessions[swim].SalesEndAt = now.Add(time.Millisecond)
+			b = rules.NewBook(sale, time.Hour)
+		}},
 		{rules.UnknownSession, func() { q.Lines[1].Session = "LIST" }},
 		{rules.NotOnSale, func() { q.Lines[1] = rules.Line{Session: "JUDO", Category: "Z", Quantity: 1} }},
 		{rules.UnknownCategory, func() { q.Lines = q.Lines[:1] }},
@@ -98,6 +104,45 @@ func TestEqualPacks(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, c.chose, sale.Phases[phase].ID)
 	}
+}
+
+// An expired reservation of a session whose sales have ended is refused for that, even if a phase that its request did
+// not name would refuse it for something else. A session without an end is sold as long as a phase sells it.
+func TestNothingIsTakenAgainAfterTheEndOfSales(t *testing.T) {
+	sale, err := catalog.Load("../spec/testdata/sale")
+	require.NoError(t, err)
+	late, _ := sale.PhaseByID("late")
+	extra, _ := sale.PhaseByID("extra")
+	sale.Phases[late].Kind, sale.Phases[late].PackSessions = catalog.Pack, 3 // so that extra alone has the shape
+	sale.Phases[extra].Access = catalog.Slots
+	f := rules.Facts{Now: time.Date(2024, 6, 30, 10, 0, 0, 0, time.UTC).UnixMilli(), Slot: noSlots}
+	for _, c := range []struct {
+		sessions []any
+		named    bool
+		code     rules.Code
+	}{
+		{[]any{"ATHL", 1}, false, rules.SalesEnded},
+		{[]any{"ATHL", 1}, true, rules.SalesEnded},
+		{[]any{"SWIM", 1, "ATHL", 1}, false, rules.SalesEnded},
+		{[]any{"SWIM", 1}, true, rules.PackShape},
+		{[]any{"SWIM", 1}, false, rules.NoAccessSlot},
+	} {
+		b := rules.NewBook(sale, time.Hour)
+		var refusal rules.Refusal
+		has := b.Resolve(lines(c.sessions...), nil)
+		_, err := b.JudgeAgain("ann", late, c.named, has.Pools, f, &refusal)
+		require.Equal(t, c.code, refusal.Code, "%+v", c)
+		require.Error(t, err)
+		if c.code == rules.SalesEnded {
+			require.Equal(t, "sales of session ATHL ended at 2024-06-30T10:00:00Z", refusal.Detail())
+		}
+	}
+	athl, _ := sale.SessionByID("ATHL")
+	sale.Sessions[athl].SalesEndAt = time.Time{}
+	b := rules.NewBook(sale, time.Hour)
+	pack := b.Resolve(lines("ATHL", 1, "SWIM", 1, "JUDO", 1), nil)
+	_, err = b.JudgeAgain("ann", late, true, pack.Pools, f, &rules.Refusal{})
+	require.NoError(t, err)
 }
 
 // A reduction keeps some of the lines, each with no more tickets. A pack keeps all its sessions, and equally many

@@ -25,7 +25,7 @@ type offer struct {
 	at       time.Time     // on the sale clock
 	named    bool          // the request named the phase; otherwise the book chose the one that is refused
 	sessions int           // different ones in the request; with an unknown one, its lines
-	selling  phaseSet      // sell all sessions of the request
+	selling  phaseSet      // sell or sold all sessions of the request; not those that open after their sales have ended
 	fit      phaseSet      // of PhaseRequired: the candidates
 	uneven   bool          // the request has different numbers of tickets for its sessions
 	again    bool          // of PhaseRequired: a confirmation is refused, which cannot name a phase
@@ -39,7 +39,10 @@ func (b *Book) offerOf(q *Request, lines Resolved, now int64) offer {
 		return o
 	}
 	o.uneven = !lines.even()
-	o.selling = o.all(func(_ int, p *catalog.Phase) bool { return lines.soldIn(p) })
+	o.selling = o.all(func(i int, p *catalog.Phase) bool {
+		w := b.windows[i]
+		return lines.soldIn(p) && (w.closes <= now || b.ended(lines, max(now, w.opens)) < 0)
+	})
 	return o
 }
 

@@ -106,6 +106,13 @@ func TestDetailsDescribeWhichPhaseWouldBeRight(t *testing.T) {
 			detail: "session LIST is listed without tickets; no phase sells it"},
 		{at: "2024-07-10", lines: lines("ATHL"), code: rules.NotOnSale,
 			detail: "no open phase sells the requested session; phase late sold it until 2024-07-01T10:00:00Z"},
+		{at: "2024-07-01", lines: lines("ATHL", "SWIM"), code: rules.SalesEnded,
+			detail: "sales of session ATHL ended at 2024-06-30T10:00:00Z"},
+		{at: "2024-07-01", phase: "packs", lines: lines("ATHL", "SWIM"), code: rules.PhaseNotOpen,
+			detail: "phase packs was open from 2024-03-01T10:00:00Z until 2024-04-01T10:00:00Z"},
+		{at: "2024-07-01", phase: "packs", lines: lines("JUDO", "SWIM"), code: rules.PhaseNotOpen,
+			detail: "phase packs was open from 2024-03-01T10:00:00Z until 2024-04-01T10:00:00Z; phases late, extra are " +
+				"open and sell all requested sessions"},
 		{at: "2024-05-10", lines: []rules.Line{{Session: "SWIM", Category: "Z", Quantity: 1}}, code: rules.UnknownCategory,
 			detail: `session SWIM has no price category "Z"; it has A, B`},
 	} {

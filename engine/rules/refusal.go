@@ -50,6 +50,7 @@ const (
 	UnknownSession  Code = "unknown_session"
 	UnknownCategory Code = "unknown_category"
 	NotOnSale       Code = "not_on_sale"
+	SalesEnded      Code = "sales_ended"
 	Paused          Code = "paused"
 	PackShape       Code = "pack_shape"
 	SessionNotFound Code = "session_not_found"
@@ -144,6 +145,11 @@ var refusals = [...]Rule{
 	{UnknownSession, 422, "Unknown session", []Fact{factSession}, noSession},
 	{UnknownCategory, 422, "Unknown price category", []Fact{factSession, factCategory}, unknownCategory},
 	{NotOnSale, 422, "Not on sale", []Fact{factSession}, notOnSale},
+	{SalesEnded, 409, "Sales ended", []Fact{
+		factSession, timeFact("ended_at", func(r *Refusal) time.Time { return r.EndedAt }),
+	}, func(r *Refusal) string {
+		return fmt.Sprintf("sales of session %s ended at %s", r.Session, stamp(r.EndedAt))
+	}},
 	{Paused, 409, "Session paused", []Fact{factSession}, func(r *Refusal) string {
 		return fmt.Sprintf("the sale of session %s is paused; retry later, with the same id", r.Session)
 	}},
@@ -288,6 +294,7 @@ type Refusal struct {
 	Available int
 	OpensAt   time.Time
 	ClosesAt  time.Time
+	EndedAt   time.Time // of SalesEnded
 
 	MaxExpiresAt time.Time // of HoldLimitExceeded
 	CanTakeAgain bool      // of ReservationExpired

@@ -34,6 +34,7 @@ type Refusal struct {
 	Available int
 	OpensAt   time.Time
 	ClosesAt  time.Time
+	EndedAt   time.Time // of sales_ended
 
 	MaxExpiresAt time.Time // of hold_limit_exceeded
 	CanTakeAgain bool      // of reservation_expired
@@ -131,7 +132,7 @@ func (r *Refusal) write(b *strings.Builder) {
 	b.WriteString(r.Code)
 	writeFacts(b, "phase", r.Phase, "session", r.Session, "category", r.Category, "programme", r.Programme,
 		"reference", r.Reference, "opens_at", stamp(r.OpensAt), "closes_at", stamp(r.ClosesAt),
-		"max_expires_at", stamp(r.MaxExpiresAt))
+		"ended_at", stamp(r.EndedAt), "max_expires_at", stamp(r.MaxExpiresAt))
 	switch r.Code {
 	case "sold_out":
 		fmt.Fprintf(b, " requested=%d available=%d", r.Requested, r.Available)

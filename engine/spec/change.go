@@ -109,7 +109,8 @@ func (m *Model) judgeAgain(r *reservation, at time.Time) (*catalog.Phase, []Refu
 		return phase, refused
 	}
 	switch refused[0].Code {
-	case "session_limit_exceeded", "account_cap_exceeded", "sold_out": // the phase would sell them
+	case "sales_ended", // in every phase
+		"session_limit_exceeded", "account_cap_exceeded", "sold_out": // the phase would sell them
 		return phase, refused
 	}
 	op.Phase = ""

@@ -32,6 +32,8 @@ type DefinedSession struct {
 	Programme string
 	Places    []int // stock by category; empty for a session that is only listed
 	Excluded  bool
+	// StartsAt is a whole minute, in UTC. Sales of the session end then. If it is zero, that is in 2030.
+	StartsAt time.Time
 }
 
 // DefinedPhase is a phase with open access.
@@ -58,7 +60,12 @@ func (d *Definition) Files() fs.FS {
 	prices := &strings.Builder{}
 	prices.WriteString("session,category,price_eur,places\n")
 	for _, s := range d.Sessions {
-		fmt.Fprintf(sessions, "%s,%s,Sport,Hall,Town,2030-07-26,10:00,12:00,0,\n", s.ID, s.Programme)
+		starts := s.StartsAt
+		if starts.IsZero() {
+			starts = time.Date(2030, 7, 26, 10, 0, 0, 0, time.UTC)
+		}
+		fmt.Fprintf(sessions, "%s,%s,Sport,Hall,Town,%s,%s,0,\n", s.ID, s.Programme, starts.Format("2006-01-02,15:04"),
+			starts.Add(2*time.Hour).Format("15:04"))
 		for i, n := range s.Places {
 			fmt.Fprintf(prices, "%s,%s,10,%d\n", s.ID, Category(i), n)
 		}

@@ -152,6 +152,9 @@ func (m *Model) instants(c Call, seen []time.Time) []time.Time {
 		add(m.rules.Sale.Phases[i].OpensAt)
 		add(m.rules.Sale.Phases[i].ClosesAt)
 	}
+	for i := range m.rules.Sale.Sessions {
+		add(m.rules.Sale.Sessions[i].SalesEndAt)
+	}
 	return all
 }
 

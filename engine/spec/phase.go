@@ -49,6 +49,11 @@ func (m *Model) choosePhase(op Operation) (*catalog.Phase, Refusal) {
 	if len(fit) == 1 || !slices.ContainsFunc(fit, sellsAll) {
 		return fit[0], Refusal{}
 	}
+	for _, l := range m.knownLines(op) {
+		if r := m.ended(l, op.At); r.Code != "" {
+			return nil, r // in every phase
+		}
+	}
 	if known := len(m.knownLines(op)); known < len(op.Lines) {
 		return nil, m.known(op.Lines[known]) // an unknown line cannot decide between the phases
 	}

@@ -150,7 +150,8 @@ func (m *Model) access(op Operation, phase *catalog.Phase) Refusal {
 	return m.rules.Access(op.Account, phase.ID, op.At)
 }
 
-// onSale refuses the first line whose session or category is unknown or not on sale in the phase.
+// onSale refuses the first line whose session or category is unknown or not on sale in the phase, or whose session's
+// sales have ended.
 func (m *Model) onSale(op Operation, phase *catalog.Phase) Refusal {
 	for _, l := range op.Lines {
 		if r := m.known(l); r.Code != "" {
@@ -159,6 +160,18 @@ func (m *Model) onSale(op Operation, phase *catalog.Phase) Refusal {
 		if session, _ := m.rules.Sale.SessionByID(l.Session); !phase.Sells(session) {
 			return Refusal{Code: "not_on_sale", Session: l.Session, Phase: phase.ID}
 		}
+		if r := m.ended(l, op.At); r.Code != "" {
+			return r
+		}
+	}
+	return Refusal{}
+}
+
+// ended refuses a line of a session whose sales have ended.
+func (m *Model) ended(l Line, at time.Time) Refusal {
+	session, _ := m.rules.Sale.SessionByID(l.Session)
+	if end := m.rules.Sale.Sessions[session].SalesEndAt; !end.IsZero() && !at.Before(end) {
+		return Refusal{Code: "sales_ended", Session: l.Session, EndedAt: end}
 	}
 	return Refusal{}
 }

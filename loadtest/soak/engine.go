@@ -42,7 +42,7 @@ func (p plan) define() (*catalog.Sale, error) {
 			{ID: packs, Programme: "games", PackSessions: 3, OpensAt: opens, ClosesAt: closes}},
 	}
 	for i := range sessions {
-		s := spec.DefinedSession{ID: fmt.Sprintf("S%03d", i), Programme: "games"}
+		s := spec.DefinedSession{ID: fmt.Sprintf("S%03d", i), Programme: "games", StartsAt: closes}
 		for range categories {
 			s.Places = append(s.Places, p.placesOf(i))
 		}

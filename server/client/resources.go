@@ -125,7 +125,8 @@ type SessionList struct {
 // Stock is what is available of sessions.
 type Stock struct {
 	Available map[string]map[string]int `json:"stock"` // tickets, by session and category
-	// States has the sessions that cannot be bought now, whatever is available, and why, such as "not_on_sale".
+	// States has the sessions that cannot be bought now, whatever is available, and why, such as "not_on_sale" or
+	// "sales_ended".
 	States map[string]string `json:"states"`
 	tag    string
 }
@@ -137,6 +138,7 @@ type Session struct {
 	Discipline string    `json:"discipline"`
 	Venue      string    `json:"venue"`
 	StartsAt   time.Time `json:"starts_at"`
+	SalesEndAt time.Time `json:"sales_end_at"` // nothing is sold from then on; zero if it is only listed
 	OnSale     bool      `json:"on_sale"`
 	Pools      []Pool    `json:"pools"`
 }
