@@ -103,11 +103,12 @@ func TestReloadCertificates(t *testing.T) {
 	a := newAuthority(t)
 	s, ours := secureServer(t, a)
 	urls := []string{s.api + "/v1/phases", s.operator + "/metrics"}
-	serial := func(url string) string {
+	certificate := func(url string) *x509.Certificate {
 		code, state := status(t, a.client(ours.Transport.(*http.Transport).TLSClientConfig.Certificates...), url)
 		require.Equal(t, 200, code)
-		return state.PeerCertificates[0].SerialNumber.String()
+		return state.PeerCertificates[0]
 	}
+	serial := func(url string) string { return certificate(url).SerialNumber.String() }
 	first := serial(urls[0])
 	status(t, ours, urls[0])
 	reloads := 0
@@ -133,7 +134,7 @@ func TestReloadCertificates(t *testing.T) {
 
 	a.issueServer("server")
 	line := reload()
-	require.Contains(t, line, "127.0.0.1 until "+time.Now().UTC().Format("2006-01-02T"))
+	require.Contains(t, line, "127.0.0.1 until "+certificate(urls[0]).NotAfter.UTC().Format(time.RFC3339))
 	require.NotContains(t, line, "none: ")
 	for _, url := range urls {
 		require.NotEqual(t, first, serial(url))

@@ -78,7 +78,17 @@ func (r *Reader) Header() (string, error) {
 // RepeatsHeader reports whether a line is the header once more, as it is where files were concatenated. Such a line is
 // not data. Call Header before.
 func (r *Reader) RepeatsHeader(line []byte) bool {
-	return len(line) <= 2*len(r.header)+len(mark) && plain(line) == r.header
+	at := 0
+	for _, c := range bytes.TrimPrefix(line, []byte(mark)) {
+		switch {
+		case c == '"':
+		case at == len(r.header) || r.header[at] != c:
+			return false
+		default:
+			at++
+		}
+	}
+	return at == len(r.header)
 }
 
 const mark = "\xef\xbb\xbf" // byte order mark
