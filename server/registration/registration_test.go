@@ -317,8 +317,8 @@ func TestRunEndsWithoutServerOrLock(t *testing.T) {
 	require.NoError(t, book.refused.Close())
 }
 
-// liveBytes returns how much of the heap the last collection found alive. Garbage, of which a busy machine has more, does
-// not count.
+// liveBytes returns how much of the heap the last collection found alive. Garbage, of which a busy machine has more,
+// does not count.
 func liveBytes() uint64 {
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(sample)
