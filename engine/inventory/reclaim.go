@@ -238,7 +238,7 @@ func (c *Reclaimer) consider(row uint32, t *Terms) {
 	d := c.v.details.At(row)
 	leads := d.successor.Load()
 	if d.old.Load()&named != 0 || !c.settled(d, state, t) ||
-		leads == 0 && state != void && !over(r, d, state, t) {
+		leads == 0 && state != void && !Over(state, r.flags, r.expires, d.began, t.Before) {
 		return
 	}
 	c.batch = append(c.batch, candidate{row: row, leads: leads})
@@ -259,12 +259,13 @@ func (c *Reclaimer) settled(d *detail, state State, t *Terms) bool {
 	return state == void || !c.v.journalled || d.seq.Load() <= t.Durable
 }
 
-// over reports whether a reservation has ended for so long that it may be forgotten: its time, or its return.
-func over(r *reservation, d *detail, state State, t *Terms) bool {
+// Over reports whether a reservation may be forgotten: its time was over before an instant. That of a returned one was
+// over at its end or at its return, its last outcome, whichever is later. Instants are in ms since 1970.
+func Over(state State, flags uint8, expires, at, before int64) bool {
 	if state == Returned {
-		return r.flags&FlagWithheld == 0 && max(r.expires, d.began) < t.Before
+		return flags&FlagWithheld == 0 && max(expires, at) < before
 	}
-	return r.expires < t.Before
+	return state != Held && state != Confirmed && expires < before
 }
 
 // forget takes the next rows of the batch through stages 3 and 4, up to their ledgers.

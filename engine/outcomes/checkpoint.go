@@ -51,15 +51,14 @@ func (w *checkpointWriter) draw(kind record.Kind, s record.Stamp, f *record.Draw
 }
 
 func (w *checkpointWriter) reservations(m *Memory) error {
-	now := m.Now()
+	before := m.Now() - m.Forget.Milliseconds()
 	var s inventory.Snapshot
 	// Read once, or a checkpoint would chase the rows that callers keep adding. Every outcome before its start has been
 	// drained already, so its row is below this end.
 	end := m.Inventory.Rows()
 	for row := uint32(1); row < end; row++ {
 		call := m.Inventory.Begin(row)
-		known := m.Inventory.ReadLogged(row, &s) && !m.forgets(s.State, s.Flags, s.ExpiresMs, s.AtMs, now)
-		if known {
+		if m.Inventory.ReadLogged(row, &s) && !inventory.Over(s.State, s.Flags, s.ExpiresMs, s.AtMs, before) {
 			w.run = record.AppendReservation(w.run, &s)
 			w.rows++
 		}

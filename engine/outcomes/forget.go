@@ -15,22 +15,6 @@ import (
 // (I9): a repeat is a new reservation. A standby forgets by itself, and may know more or less than the leader of what
 // has ended. So may a replay whose tables have more room, of what was forgotten early.
 
-// forgets reports whether a reservation in this state, with its last outcome at an instant (ms), is forgotten now. The
-// time of a returned one is over with its return, that of others at their end.
-func (m *Memory) forgets(state inventory.State, flags uint8, expiresMs, atMs, now int64) bool {
-	over := expiresMs
-	switch state {
-	case inventory.Held, inventory.Confirmed:
-		return false
-	case inventory.Returned:
-		if flags&inventory.FlagWithheld != 0 {
-			return false
-		}
-		over = max(expiresMs, atMs)
-	}
-	return over < now-m.Forget.Milliseconds()
-}
-
 // leastRemembered is how long what ended is remembered however full the tables are, unless Memory.Forget is less:
 // callers repeat calls whose answers they missed (I9).
 const leastRemembered = time.Minute
