@@ -43,8 +43,8 @@ const (
 //
 // The caller owns it; a call fills it and reuses its Lines. A caller that reuses one for all its calls allocates
 // nothing but room for the texts of dozens of answers at a time; texts do not change later. After Reserve, Account is
-// the request's, and after Confirm, Reference is the call's. A caller that overwrites the memory of these texts clears
-// the two before the next call.
+// the request's, and after Confirm, Reference is the call's. A caller that overwrites the memory of these texts calls
+// DropTexts before the next call.
 type Reservation struct {
 	ID          ID
 	Account     string
@@ -66,6 +66,9 @@ type Reservation struct {
 	wait       inventory.Wait // for other callers
 	waitedFrom time.Duration  // when the call began to wait for the journal; 0 if it did not wait or is not timed
 }
+
+// DropTexts clears the texts that may be a caller's: those of a request whose memory is about to be used again.
+func (r *Reservation) DropTexts() { r.Account, r.Reference = "", "" }
 
 // refuse stores the refusal in the caller's reservation, so that it costs no allocation.
 func (r *Reservation) refuse(refusal Refusal) error {

@@ -36,8 +36,8 @@ func (x *exchange) inTurn(u urgency, answer func(*exchange)) {
 	defer s.turns.leave(u)
 	x.workspace = s.workspaces.Get().(*workspace)
 	answer(x)
-	x.op.Result.Account, x.op.Result.Reference = "", "" // they may share the memory of the body, which is used again
-	s.workspaces.Put(x.workspace)                       // not after a panic, which may leave it in any state
+	x.op.Result.DropTexts()       // the memory of the body is used again
+	s.workspaces.Put(x.workspace) // not after a panic, which may leave it in any state
 	x.workspace = nil
 }
 

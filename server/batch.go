@@ -54,7 +54,7 @@ func (x *exchange) batch() {
 		x.respond(fasthttp.StatusOK, body)
 	}
 	for i := range ops {
-		ops[i].Result.Account, ops[i].Result.Reference = "", "" // they may share the memory of the body, which is used again
+		ops[i].Result.DropTexts() // the memory of the body is used again
 	}
 	s.batches.Put(b) // not after a panic, which may leave it in any state
 }
