@@ -2,9 +2,6 @@ package inventory
 
 // faultsOfCalls are faults of Reserve, Confirm, Release, the ledgers and the order of the journal.
 func faultsOfCalls() []fault {
-	one := func(what, function, old, now string, cases ...string) fault {
-		return fault{what, []edit{{function: function, old: old, now: now}}, cases}
-	}
 	const undecided, orUndecided = "func (s State) undecided()", "return s == pending || s >= releasing && s <= yielding"
 	return []fault{
 		one("Pool.Take: Store instead of CompareAndSwap", "func (p *Pool) Take(",
@@ -75,9 +72,6 @@ func faultsOfCalls() []fault {
 
 // faultsOfChanges are faults of extend, reduce, return, replace and confirm again.
 func faultsOfChanges() []fault {
-	one := func(what, function, old, now string, cases ...string) fault {
-		return fault{what, []edit{{function: function, old: old, now: now}}, cases}
-	}
 	const supersede, confirmAgain = "func (v *Inventory) supersede(", "func (v *Inventory) confirmAgain("
 	const inPlace = "func (v *Inventory) takeInPlace("
 	const yield = "if !from.state.CompareAndSwap(uint32(old.State), uint32(yielding)) {"

@@ -5,9 +5,6 @@ package inventory
 // checkpoint reads a row in its next use, a forgotten id is repeated, a dead row is linked in again, and a sweep misses
 // a hold in a row that is used again.
 func faultsOfRecycling() []fault {
-	one := func(what, function, old, now string, cases ...string) fault {
-		return fault{what, []edit{{function: function, old: old, now: now}}, cases}
-	}
 	const forgetChain = "func (c *Reclaimer) forgetChain("
 	return append([]fault{
 		one("a row is used again while a walker stands on it: no second grace period", "func (c *Reclaimer) passOver(",
@@ -74,9 +71,6 @@ func faultsOfRecycling() []fault {
 
 // faultsOfFreeing are faults of texts, of the index while it moves, of accounts, and of those who look at all rows.
 func faultsOfFreeing() []fault {
-	one := func(what, function, old, now string, cases ...string) fault {
-		return fault{what, []edit{{function: function, old: old, now: now}}, cases}
-	}
 	const freeRow, closerLook = "func (v *Inventory) freeRow(", "func (c *Closer) look("
 	return []fault{
 		one("freeRow: frees a text that the next row shares", freeRow,

@@ -31,6 +31,11 @@ type edit struct {
 	all      bool
 }
 
+// one is a fault of one edit.
+func one(what, function, old, now string, cases ...string) fault {
+	return fault{what, []edit{{function: function, old: old, now: now}}, cases}
+}
+
 // faults are all planted faults: of the calls, of the changes, and of rows that are used again.
 func faults() []fault { return slices.Concat(faultsOfRecycling(), faultsOfCalls(), faultsOfChanges()) }
 
