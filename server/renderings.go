@@ -92,9 +92,8 @@ func (s *renderings) init(budget *budget, limit int64) {
 }
 
 // rendering returns a list in a coding, with stock that is at most maxLag older than now, and all ends of sales until
-// the call. One goroutine makes a
-// rendering that is missing. Meanwhile others get the one before it, if that is recent enough, or wait. The error is
-// an *engine.Refusal.
+// the call. One goroutine makes a rendering that is missing. Meanwhile others get the one before it, if that is recent
+// enough, or wait. The error is an *engine.Refusal.
 func (b *board) rendering(e *engine.Engine, v variant, c coding, now time.Time) (*rendering, error) {
 	s := b.snapshot(e, now)
 	shelf := b.renderings.shelf(v)

@@ -162,7 +162,7 @@ func (g *recycling) drain() {
 func equalLines(a, b []Line) bool { return fmt.Sprint(a) == fmt.Sprint(b) }
 
 // TestRecyclingUnderLoad (I1 to I3, I6, I9, I10): callers race for few ids and accounts, with every call there is,
-// while the rows of what has ended are used again at once. The journal's order is legal, nobody is told of another's
+// while the rows of what has ended are used again at once. The journal's order is legal, no call answers with another's
 // reservation, a census finds no fault, and at the end memory is what the journal says.
 func TestRecyclingUnderLoad(t *testing.T) {
 	const callers, freed = 4, 40_000

@@ -72,8 +72,7 @@ func (b *Book) JudgeAgain(account string, phase int, named bool, has []inventory
 // Among the open phases it prefers those of the sessions' programme, then those that sell all the sessions, then those
 // whose shape the sessions and quantities have. A preference that no phase meets is dropped, so that the refusal that
 // follows names what is missing. If several phases remain, the request must name one, unless the sales of a session
-// have ended, which no phase changes. If none is open, the refusal
-// names the next one to open.
+// have ended, which no phase changes. If none is open, the refusal names the next one to open.
 func (b *Book) choosePhase(q *Request, lines Resolved, now int64, into *Refusal) (int, error) {
 	if q.Phase != "" {
 		i, ok := b.Sale.PhaseByID(q.Phase)

@@ -140,7 +140,7 @@ func (c *caller) make(turns uint64) {
 	c.turns.Store(c.turn)
 }
 
-// tick sets the clock forward, waits for callers that are far behind, and looks at a hold.
+// tick sets the clock forward, waits for callers that lag far, and looks at a hold.
 func (c *caller) tick() {
 	c.turns.Store(c.turn)
 	slack := uint64(len(c.ring) / slackShare)
@@ -153,7 +153,7 @@ func (c *caller) tick() {
 		if c.turn <= least+slack || c.stop.Load() {
 			break
 		}
-		time.Sleep(wait) // the processor is for those that are behind
+		time.Sleep(wait) // the processor is for those that lag
 	}
 	if c.turn%glance == 0 {
 		c.look(c.roll())

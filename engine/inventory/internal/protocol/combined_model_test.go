@@ -6,7 +6,7 @@ import "fmt"
 // chain of successor words, the ledger of one account, one pool, the texts, the stack with its drainer, the dump of a
 // checkpoint, a sweep that comes by number, and the reclaimer.
 //
-// Left to the other models are the counters behind a grace period, the ring of free rows, the move of the index, and
+// Left to the other models are the counters of a grace period, the ring of free rows, the move of the index, and
 // the accounts. Left to the exploration of the real code are several pools, sessions, and the clock: an expiry may come
 // at any time.
 type combined struct {

@@ -16,7 +16,7 @@
 //	combined        calls, changes, chains of rows, texts, the journal, dumps, a sweep, the reclaimer. Left out: what a
 //	                grace period waits for, the ring, how the index moves, accounts; in all models: several pools and
 //	                sessions, summaries of long ledgers, the clock (an expiry may come at any time).
-//	recycle         the counters behind a grace period, the stack of outcomes, walks of ledgers. Left out: changes,
+//	recycle         the counters of a grace period, the stack of outcomes, walks of ledgers. Left out: changes,
 //	                units.
 //	moves           the index while its entries move to another table, of whatever size. Left out: how many slots are
 //	                filled, and that a stripe is copied and counted in two steps.

@@ -6,7 +6,7 @@ import (
 )
 
 // On a standby one goroutine applies records and makes the reclaimer's steps between two of them. It is not announced.
-// Readers are. They walk ledgers and unlink dead rows behind live ones, but they write no head and no state. So the
+// Readers are. They walk ledgers and unlink dead rows after live ones, but they write no head and no state. So the
 // goroutine may store states plainly. The model has the ledger of one account. Records take an id or end it.
 
 const smallStandbyRows = 3
