@@ -42,6 +42,9 @@
 //	kind 18 returned     whole; returned                                              journal
 //	kind 19 changed      whole; any state                                             checkpoint
 //	kind 20 withdrawn    draw | account string: its entry is taken back               journal
+//	kind 22 paused       what 1 byte: 0 the sale, 1 a phase, 2 a session | its
+//	                     number, 0 for the sale | 1 byte: 1 paused, 0 no longer       both
+//	kind 23 stock        pool | capacity | withheld                                   both
 //
 //	body         phase | flags 1 byte | account string | time to live in ms
 //	lines        count 1 byte | (pool, quantity)…
@@ -58,8 +61,8 @@
 // A checkpoint has kind 19 for what kind 6 cannot express: flags from 4 on, the state returned, a held reservation
 // whose last outcome is not its taking, and one that was confirmed when its time was over, as it was taken again.
 //
-// Phases, pools, draws and groups are numbers of the last definition before the record. A checkpoint begins with the
-// definition in force and the clock. Group 0 means no group and groups count from 1; the same holds for slots. The file
+// Phases, sessions, pools, draws and groups are numbers of the last definition before the record. A checkpoint begins
+// with the definition in force and the clock. Group 0 means no group and groups count from 1; the same holds for slots. The file
 // of Definition has its content.
 //
 // A kind is never reused. A changed body gets a new kind, or a new version.
@@ -116,6 +119,9 @@ const (
 	KindReturned    Kind = 18
 	KindChanged     Kind = 19
 	KindWithdrawn   Kind = 20
+	KindVersion     Kind = 21
+	KindPaused      Kind = 22
+	KindStock       Kind = 23
 )
 
 // The fields of the first byte.
@@ -130,7 +136,7 @@ const (
 func (k Kind) String() string {
 	names := [...]string{"", "definition", "taken", "confirmed", "released", "expired", "reservation",
 		"entry", "frozen", "drawn", "ranked", "clock", "announced", "postponed", "extended", "reduced", "replaced",
-		"taken_again", "returned", "changed", "withdrawn"}
+		"taken_again", "returned", "changed", "withdrawn", "version", "paused", "stock"}
 	if k == 0 || int(k) >= len(names) {
 		return fmt.Sprintf("kind %d", byte(k))
 	}
@@ -159,13 +165,16 @@ func (k Kind) OfReservation() bool { return k >= KindTaken && k <= KindReservati
 // Complete reports whether a record of the kind has all of a reservation, and not only its id and how it ended.
 func (k Kind) Complete() bool { return k == KindTaken || k == KindReservation || k.ofChange() }
 
+// OfDefinition reports whether a record of the kind changes what is in force: a definition, what is paused or a stock.
+func (k Kind) OfDefinition() bool { return k == KindDefinition || k >= KindVersion && k <= KindStock }
+
 // inJournal and inCheckpoint report where records of the kind occur.
 func (k Kind) inJournal() bool {
 	return k != KindReservation && k != KindRanked && k != KindClock && k != KindChanged
 }
 
 func (k Kind) inCheckpoint() bool {
-	return k < KindTaken || k > KindExpired && k < KindExtended || k == KindChanged
+	return k < KindTaken || k > KindExpired && k < KindExtended || k == KindChanged || k.OfDefinition()
 }
 
 // ErrInvalid is the error of bytes that are not a record.
@@ -190,7 +199,9 @@ type Record struct {
 	Reference   string          // of a confirmed or returned one
 	Replaces    inventory.ID    // with inventory.FlagReplaces; zero in a checkpoint once that one is forgotten
 
-	Definition Definition // of KindDefinition
+	Definition Definition // of KindDefinition and KindVersion
+	Pause      Pause      // of KindPaused
+	Stock      Stock      // of KindStock
 	Draw       Draw       // of KindEntry to KindRanked, KindAnnounced, KindPostponed and KindWithdrawn
 
 	head byte
@@ -245,6 +256,10 @@ func (r *Record) Decode(b []byte) error {
 	case f.bad || r.Kind == KindClock:
 	case r.Kind == KindDefinition:
 		r.Definition = f.definition(r.first())
+	case r.Kind == KindPaused:
+		r.Pause = f.pause()
+	case r.Kind == KindStock:
+		r.Stock = f.stock()
 	case r.Kind.ofDraw():
 		r.Draw = f.draw(r.Kind, r.first())
 	default:

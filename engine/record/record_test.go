@@ -113,6 +113,12 @@ func golden(t testing.TB) []named {
 		{"postponed-row", postponed.AppendRow(nil, KindPostponed, row)},
 		{"frozen-unsealed-row", unsealed.AppendRow(nil, KindFrozen, row)},
 		{"ranked", ranked.AppendRow(nil, KindRanked, Stamp{})},
+		{"paused-sale", Pause{Paused: true}.Append(nil, goldenAt)},
+		{"paused-phase", Pause{Of: OnePhase, Index: 1, Paused: true}.Append(nil, goldenAt)},
+		{"paused-session-row", Pause{Of: OneSession, Index: 3800, Paused: true}.AppendRow(nil, row)},
+		{"paused-no-longer", Pause{Of: OneSession, Index: 2}.Append(nil, goldenAt)},
+		{"stock", Stock{Pool: 4035, Capacity: 1<<31 - 1, Withheld: 300}.Append(nil, goldenAt)},
+		{"stock-row", Stock{Capacity: 5, Withheld: 5}.AppendRow(nil, row)},
 	}
 	return append(all, goldenChanges(&s)...)
 }
@@ -248,6 +254,14 @@ func encode(r *Record) []byte {
 		return r.Definition.AppendRow(nil, r.Stamp)
 	case r.Kind == KindDefinition:
 		return r.Definition.Append(nil, r.AtMs)
+	case r.Kind == KindPaused && row:
+		return r.Pause.AppendRow(nil, r.Stamp)
+	case r.Kind == KindPaused:
+		return r.Pause.Append(nil, r.AtMs)
+	case r.Kind == KindStock && row:
+		return r.Stock.AppendRow(nil, r.Stamp)
+	case r.Kind == KindStock:
+		return r.Stock.Append(nil, r.AtMs)
 	case r.Kind.ofDraw() && row:
 		return r.Draw.AppendRow(nil, r.Kind, r.Stamp)
 	case r.Kind.ofDraw():
