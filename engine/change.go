@@ -142,7 +142,7 @@ func (e *Engine) judgeAgain(book *rules.Book, now int64, r *Reservation) (invent
 	phase, err := book.JudgeAgain(s.Account, int(s.Phase), s.Flags&record.FlagPhaseGiven != 0, s.Lines, e.facts(now),
 		&r.refusal)
 	return inventory.Request{ID: s.ID, Account: s.Account, Lines: s.Lines, Phase: uint16(phase), Flags: s.Flags,
-		Created: s.CreatedMs, Expires: s.ExpiresMs, Wait: &r.wait}, err
+		Created: s.CreatedMs, Expires: s.ExpiresMs, Wait: &r.wait, Limits: book.Limits()}, err
 }
 
 // repeated is the result of an attempt that found nothing to change.

@@ -140,7 +140,7 @@ func (e *Engine) take(book *rules.Book, q *Request, r *Reservation, phase int, n
 		flags |= inventory.FlagReplaces
 	}
 	request := inventory.Request{ID: inventory.ID(id), Account: q.Account, Lines: r.lines, Phase: uint16(phase),
-		Flags: flags, Created: now, Expires: now + ttl.Milliseconds(), Wait: &r.wait}
+		Flags: flags, Created: now, Expires: now + ttl.Milliseconds(), Wait: &r.wait, Limits: book.Limits()}
 	var res inventory.Result
 	if old.Row == 0 {
 		res = e.inventory.Reserve(&request)

@@ -264,10 +264,8 @@ func (v *Inventory) ConfirmAgain(q *Request, old Decided, now int64, reference s
 func (v *Inventory) takeInPlace(q *Request, old Decided, now int64, reference string) Result {
 	var sessions [MaxLines]sessionSum
 	var lines [MaxLines]Line
-	s := sums{wait: q.Wait, old: old}
-	if s.wait == nil {
-		s.wait = &Wait{}
-	}
+	s := v.sumsFor(q)
+	s.old = old
 	hash, tickets, programme := v.hashID(&q.ID), 0, v.programmeOf(q.Lines[0].Pool)
 	s.bySession, tickets = v.requested(q.Lines, sessions[:])
 	// The sums will include the old row. So the request counts without what that has, and so do the facts of a refusal.
@@ -412,7 +410,7 @@ func (v *Inventory) confirmAgain(old Decided, row uint32, taken []Line) Result {
 func (v *Inventory) CanTake(q *Request) bool {
 	var room [MaxLines]sessionSum
 	var res Result
-	s, tickets, head := sums{}, 0, uint64(0)
+	s, tickets, head := v.sumsFor(q), 0, uint64(0)
 	s.bySession, tickets = v.requested(q.Lines, room[:])
 	if account := v.FindAccount(q.Account); account != 0 {
 		head = v.accounts.At(account).Head.Load()

@@ -52,15 +52,14 @@ type Config struct {
 // goroutines at once, except Drain (one goroutine), Resume and the Restore methods (one goroutine, before all
 // others).
 type Inventory struct {
-	pools         []PoolConfig
-	stock         []stock.Pool
-	sessions      []SessionConfig
-	sessionLimits []int
-	caps          []int
-	journalled    bool
-	wake          func()
-	pause         func(Wait) (Wait, bool)
-	seed          maphash.Seed
+	pools      []PoolConfig
+	stock      []stock.Pool
+	sessions   []SessionConfig
+	limits     Limits // of requests that have none of their own
+	journalled bool
+	wake       func()
+	pause      func(Wait) (Wait, bool)
+	seed       maphash.Seed
 
 	reservations table.Slab[reservation]
 	details      table.Slab[detail]
@@ -92,14 +91,14 @@ func New(c Config) (*Inventory, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	v := &Inventory{pools: c.Pools, sessions: c.Sessions, caps: c.Caps, journalled: c.Journalled, wake: c.Wake,
+	v := &Inventory{pools: c.Pools, sessions: c.Sessions, limits: Limits{Caps: c.Caps}, journalled: c.Journalled, wake: c.Wake,
 		pause: c.Pause, seed: maphash.MakeSeed(), long: usualLedgers}
 	v.stock = make([]stock.Pool, len(c.Pools))
 	for i, p := range c.Pools {
 		v.stock[i].Fill(p.Units, 0, 0)
 	}
 	for _, s := range c.Sessions {
-		v.sessionLimits = append(v.sessionLimits, s.Limit)
+		v.limits.Sessions = append(v.limits.Sessions, s.Limit)
 	}
 	spareRows, spareAccounts := spareOf(c.MaxReservations, order.MaxIndex), spareOf(c.MaxAccounts, 1<<31-1)
 	v.reservations.InitSpare(c.MaxReservations, spareRows)

@@ -19,8 +19,9 @@ import (
 // sums is what one walk of a ledger finds for one request. It is on the caller's stack; those of thousands of callers
 // do not fit a cache, so it takes no more room than the request needs.
 type sums struct {
-	wait *Wait   // of the call
-	old  Decided // the row that the request is to follow; see change.go
+	wait   *Wait   // of the call
+	limits *Limits // of the request
+	old    Decided // the row that the request is to follow; see change.go
 
 	held, confirmed int // tickets in the programme that are certain to count
 	doubtful        int // tickets that count now and may cease to
@@ -37,6 +38,18 @@ type sessionSum struct {
 	session                   uint32
 	requested                 int32
 	held, confirmed, doubtful int32
+}
+
+// sumsFor returns the sums with which the walks for a request begin.
+func (v *Inventory) sumsFor(q *Request) sums {
+	s := sums{wait: q.Wait, limits: q.Limits}
+	if s.wait == nil {
+		s.wait = &Wait{}
+	}
+	if s.limits == nil {
+		s.limits = &v.limits
+	}
+	return s
 }
 
 // requested sums a request's lines by session, in the room given (I4), and returns the number of its tickets.
@@ -188,11 +201,11 @@ func (v *Inventory) ticketsIn(r *reservation, programme uint8) int32 {
 // (I7).
 func (v *Inventory) checkCaps(s *sums, head uint64, programme uint8, tickets int, res *Result) decision {
 	v.walk(uint32(head&headRow), programme, s, false)
-	check, excess := v.checkSums(s, programme, tickets, res), 0
+	check, excess := checkSums(s, programme, tickets, res), 0
 	if check != granted && s.summary != nil {
 		bound := s.held + s.confirmed + s.doubtful
 		v.walk(uint32(head&headRow), programme, s, true)
-		check = v.checkSums(s, programme, tickets, res)
+		check = checkSums(s, programme, tickets, res)
 		excess = bound - (s.held + s.confirmed + s.doubtful)
 	}
 	if check == granted && v.wantsSummary(s, excess) {
@@ -206,17 +219,18 @@ func (v *Inventory) checkCaps(s *sums, head uint64, programme uint8, tickets int
 	if s.marks != marks {
 		return inDoubt
 	}
-	return v.checkSums(s, programme, tickets, res)
+	return checkSums(s, programme, tickets, res)
 }
 
 // checkSums compares the sums with the session limits, then with the account cap, and fills in the facts of a
 // refusal. An undecided reservation puts every refusal in doubt, even one that holds without it. Another caller may
 // have observed its effect, by units taken or given back, and then its tickets belong in the facts, or no longer do
 // (I7).
-func (v *Inventory) checkSums(s *sums, programme uint8, tickets int, res *Result) decision {
+func checkSums(s *sums, programme uint8, tickets int, res *Result) decision {
+	limits := s.limits.Sessions
 	for i := range s.bySession {
 		b := &s.bySession[i]
-		limit := v.sessionLimits[b.session]
+		limit := limits[b.session]
 		switch {
 		case int(b.held)+int(b.confirmed)+int(b.doubtful)+int(b.requested) <= limit:
 			continue
@@ -227,7 +241,7 @@ func (v *Inventory) checkSums(s *sums, programme uint8, tickets int, res *Result
 			Held: int(b.held), Confirmed: int(b.confirmed), Requested: int(b.requested)}
 		return refused
 	}
-	accountCap := v.caps[programme]
+	accountCap := s.limits.Caps[programme]
 	switch {
 	case s.held+s.confirmed+s.doubtful+tickets <= accountCap:
 		return granted

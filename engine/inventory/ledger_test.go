@@ -220,7 +220,7 @@ func TestFactsOfACapRefusal(t *testing.T) {
 	for _, long := range []longLedgers{usualLedgers, shortest} {
 		v := testInventory(t, 1, 1<<20, false)
 		v.long = long
-		v.caps[0] = 4 + between
+		v.limits.Caps[0] = 4 + between
 		reserve := func(round, n, tickets uint32) Result {
 			return v.Reserve(&Request{ID: idOf(uint64(round)<<32 | uint64(n)), Account: fmt.Sprint("a", round),
 				Lines: []Line{{Quantity: tickets}}, Expires: 10})

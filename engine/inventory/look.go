@@ -73,7 +73,7 @@ func (v *Inventory) Words(pool int) (taken, gone int) {
 
 // ForSale returns the pools, sessions and caps of the Config.
 func (v *Inventory) ForSale() (pools []PoolConfig, sessions []SessionConfig, caps []int) {
-	return v.pools, v.sessions, v.caps
+	return v.pools, v.sessions, v.limits.Caps
 }
 
 // States counts the reservations by state. One whose end is decided but not yet visible counts as held.

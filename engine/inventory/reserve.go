@@ -20,9 +20,19 @@ type Request struct {
 	Expires int64  // ms since 1970: from then on it cannot be confirmed
 	Wait    *Wait  // how long the call has waited for others; nil if it has not
 
+	// Limits are those of the definition by which the caller judged the request. They do not change while it has them. Nil
+	// stands for those of the Config.
+	Limits *Limits
+
 	origin   Origin // of the row; set by the calls of the inventory
 	old      uint32 // the row that it follows
 	replaces ID     // with OriginReplace: the id of the old row
+}
+
+// Limits are how many tickets an account may hold or have confirmed.
+type Limits struct {
+	Caps     []int // by programme
+	Sessions []int // by session
 }
 
 // Verdict is the answer to an operation.
@@ -195,10 +205,7 @@ func (v *Inventory) reserveLong(q *Request) Result {
 func (v *Inventory) reserve(q *Request, room []sessionSum) Result {
 	hash := v.hashID(&q.ID)
 	v.byID.Prefetch(hash)
-	s := sums{wait: q.Wait}
-	if s.wait == nil {
-		s.wait = &Wait{}
-	}
+	s := v.sumsFor(q)
 	tickets := 0
 	s.bySession, tickets = v.requested(q.Lines, room)
 	programme := v.programmeOf(q.Lines[0].Pool)

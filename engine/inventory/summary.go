@@ -97,7 +97,7 @@ func (v *Inventory) wantsSummary(s *sums, excess int) bool {
 // of the rows that have entered since. Where many of the old one's rows are dead it is made from the ledger alone,
 // which unlinks them, so that other walks do not pass over ever more dead rows.
 func (v *Inventory) summarize(head uint32, old *summary) {
-	made := &summary{tickets: make([]int32, len(v.caps)), sessions: map[uint32]int32{}}
+	made := &summary{tickets: make([]int32, len(v.limits.Caps)), sessions: map[uint32]int32{}}
 	var kept []uint32
 	end := uint32(0)
 	if old != nil {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/inventory"
 )
 
 // Book is a sale definition in the form in which requests are judged by it. It is immutable and may be shared by any
@@ -27,6 +28,7 @@ type Book struct {
 	ttlRule string
 	windows []window // by phase
 	ends    []int64  // by session: when its sales end, in ms; math.MaxInt64 if never
+	limits  inventory.Limits
 }
 
 // window is the time in which a phase is open: [opens, closes), in ms.
@@ -41,7 +43,11 @@ func NewBook(sale *catalog.Sale, ttl time.Duration) *Book {
 		p := &sale.Phases[i]
 		b.windows = append(b.windows, window{opens: p.OpensAt.UnixMilli(), closes: p.ClosesAt.UnixMilli()})
 	}
+	for i := range sale.Programmes {
+		b.limits.Caps = append(b.limits.Caps, sale.Programmes[i].AccountCap)
+	}
 	for i := range sale.Sessions {
+		b.limits.Sessions = append(b.limits.Sessions, sale.Sessions[i].Limit)
 		end := int64(math.MaxInt64)
 		if at := sale.Sessions[i].SalesEndAt; !at.IsZero() {
 			end = at.UnixMilli()
@@ -50,6 +56,9 @@ func NewBook(sale *catalog.Sale, ttl time.Duration) *Book {
 	}
 	return b
 }
+
+// Limits returns the caps and limits by which the inventory judges a request that passed. They do not change.
+func (b *Book) Limits() *inventory.Limits { return &b.limits }
 
 // PhaseOpen reports whether a phase, by its index in Sale.Phases, is open at an instant (ms).
 func (b *Book) PhaseOpen(phase int, now int64) bool { return b.windows[phase].open(now) }
