@@ -60,8 +60,8 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
-	e := &Engine{o: o, book: rules.NewBook(o.Sale, o.TTL), stop: make(chan struct{}), deposed: make(chan struct{}),
-		waits: waits.New()}
+	e := &Engine{o: o, book: rules.NewBook(o.Sale, o.TTL, rules.Pauses{}, 0), stop: make(chan struct{}),
+		deposed: make(chan struct{}), waits: waits.New()}
 	e.slot = e.slotOf
 	v, err := inventory.New(e.inventoryConfig())
 	if err != nil {

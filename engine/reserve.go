@@ -24,8 +24,8 @@ import (
 // Errors are *Refusal, or ctx's. After a refusal nothing has changed, except where Refusal notes it. If ctx was done
 // before the call, nothing is decided. If it ends while the call waits for the journal, the decision is not undone;
 // retry with the same id to learn it. A refusal is part of r, and the next call that fills r overwrites it. If several
-// rules are broken, the first in this order is reported: shape of the request, phase, access, what is on sale, pack
-// shape, limits and caps, stock.
+// rules are broken, the first in this order is reported: shape of the request, phase, access, pauses, what is on sale,
+// pack shape, limits and caps, stock.
 func (e *Engine) Reserve(ctx context.Context, q *Request, r *Reservation) error {
 	began := e.counts.begin(r)
 	seq, refusal := e.reserve(ctx, q, r)

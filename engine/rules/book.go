@@ -3,8 +3,8 @@
 // It has no stock, no ledgers, no draws and no journal. Of the inventory it uses the words alone: a line of a pool, and
 // the limits of a reservation.
 //
-// Where several rules are broken, the first in this order is reported: shape of the request, phase, access, what is on
-// sale, pack shape, limits and caps, stock. [Book.CheckShape] has the first; [Book.Judge] the others up to the pack
+// Where several rules are broken, the first in this order is reported: shape of the request, phase, access, pauses,
+// what is on sale, pack shape, limits and caps, stock. [Book.CheckShape] has the first; [Book.Judge] the others up to the pack
 // shape; the inventory has the rest, and the engine reports it. [Rules] is the table of all refusals, of those too that
 // other packages decide.
 package rules
@@ -22,7 +22,9 @@ import (
 // number of goroutines. Nothing that it does allocates, except for the texts of refusals, which are made when they are
 // read.
 type Book struct {
-	Sale *catalog.Sale
+	Sale   *catalog.Sale
+	Paused Pauses
+	Since  uint64 // sequence of the record that put the book into force; 0 for a sale that nothing has changed
 
 	ttl     time.Duration
 	ttlRule string
@@ -36,9 +38,11 @@ type window struct{ opens, closes int64 }
 
 func (w window) open(now int64) bool { return now >= w.opens && now < w.closes }
 
-// NewBook returns the book of a sale in which a hold lasts the TTL at most, in whole seconds.
-func NewBook(sale *catalog.Sale, ttl time.Duration) *Book {
-	b := &Book{Sale: sale, ttl: ttl, ttlRule: fmt.Sprintf("ttl_seconds: a whole number from 1 to %d", ttl/time.Second)}
+// NewBook returns the book of a sale in which a hold lasts the TTL at most, in whole seconds. Since is the sequence of
+// the record that put the sale, its stock or its pauses into force last.
+func NewBook(sale *catalog.Sale, ttl time.Duration, paused Pauses, since uint64) *Book {
+	b := &Book{Sale: sale, Paused: paused, Since: since, ttl: ttl,
+		ttlRule: fmt.Sprintf("ttl_seconds: a whole number from 1 to %d", ttl/time.Second)}
 	for i := range sale.Phases {
 		p := &sale.Phases[i]
 		b.windows = append(b.windows, window{opens: p.OpensAt.UnixMilli(), closes: p.ClosesAt.UnixMilli()})

@@ -17,7 +17,7 @@ type Facts struct {
 
 // Judge returns the phase, by its index in Sale.Phases, in which a request may pass to the limits, the caps and the
 // stock. CheckShape has passed it, and lines are its own. The error is into, with the first rule that the request
-// breaks: phase, access, what is on sale, pack shape. Of what is on sale, the first line that cannot be bought decides:
+// breaks: phase, access, pauses, what is on sale, pack shape. Of what is on sale, the first line that cannot be bought decides:
 // its session is not sold in the phase, or its sales have ended, or the sale does not have it.
 func (b *Book) Judge(q *Request, lines Resolved, f Facts, into *Refusal) (phase int, err error) {
 	if q.TTL > b.ttl {
@@ -27,6 +27,9 @@ func (b *Book) Judge(q *Request, lines Resolved, f Facts, into *Refusal) (phase 
 		return 0, err
 	}
 	if err := b.checkAccess(q, lines, phase, f, into); err != nil {
+		return 0, err
+	}
+	if err := b.checkPauses(q, lines, phase, f.Now, into); err != nil {
 		return 0, err
 	}
 	p := &b.Sale.Phases[phase]
@@ -51,13 +54,14 @@ func (b *Book) Judge(q *Request, lines Resolved, f Facts, into *Refusal) (phase 
 }
 
 // JudgeAgain judges an expired reservation of the account and the phase like a new request for what it has. If its
-// phase does not sell that any more, and its request did not name the phase, any other may do so.
+// phase does not sell that any more, and its request did not name the phase, any other may do so. A pause decides alone:
+// it ends.
 func (b *Book) JudgeAgain(account string, phase int, named bool, has []inventory.Line, f Facts, into *Refusal) (
 	int, error) {
 	q := Request{Account: account, Phase: b.Sale.Phases[phase].ID}
 	lines := Resolved{sale: b.Sale, Pools: has, sessions: shapeOf(b.Sale, has).sessions, listed: -1}
 	found, err := b.Judge(&q, lines, f, into)
-	if err != nil && !named && into.Code != SalesEnded { // sales end in all phases
+	if err != nil && !named && into.Code != Paused && into.Code != SalesEnded { // sales end in all phases
 		q.Phase = ""
 		found, err = b.Judge(&q, lines, f, into)
 	}
@@ -174,4 +178,26 @@ func (b *Book) checkAccess(q *Request, lines Resolved, phase int, f Facts, into 
 	}
 	refusal.offer = b.offerOf(q, lines, f.Now)
 	return into.set(refusal)
+}
+
+// checkPauses refuses a request while the sale, its phase or a session of its lines is paused. The phase was chosen as
+// if nothing were paused: a pause moves no buyer to another phase.
+func (b *Book) checkPauses(q *Request, lines Resolved, phase int, now int64, into *Refusal) error {
+	if b.Paused.Sale() || b.Paused.Phase(phase) {
+		return into.set(Refusal{Code: Paused, Phase: b.Sale.Phases[phase].ID, offer: b.offerOf(q, lines, now)})
+	}
+	if session := b.pausedSession(lines); session >= 0 {
+		return into.set(Refusal{Code: Paused, Session: b.Sale.Sessions[session].ID})
+	}
+	return nil
+}
+
+// pausedSession returns the first session of the lines that is paused; -1 for none.
+func (b *Book) pausedSession(lines Resolved) int {
+	for _, l := range lines.Pools {
+		if session := b.Sale.Pools[l.Pool].Session; b.Paused.Session(session) {
+			return session
+		}
+	}
+	return -1
 }

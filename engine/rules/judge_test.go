@@ -20,7 +20,7 @@ func TestTheFirstBrokenRuleIsReported(t *testing.T) {
 	now := time.Date(2024, 2, 20, 0, 0, 0, 0, time.UTC)
 	swim, _ := sale.SessionByID("SWIM")
 	sale.Sessions[swim].SalesEndAt = now
-	b := rules.NewBook(sale, time.Hour)
+	b := rules.NewBook(sale, time.Hour, rules.Pauses{}, 0)
 	slot := noSlots
 	won := func(from time.Duration) func() {
 		return func() {
@@ -58,7 +58,7 @@ func TestTheFirstBrokenRuleIsReported(t *testing.T) {
 		{rules.NotOnSale, func() { q.Lines = q.Lines[1:] }},
 		{rules.SalesEnded, func() {
 			sale.Sessions[swim].SalesEndAt = now.Add(time.Millisecond)
-			b = rules.NewBook(sale, time.Hour)
+			b = rules.NewBook(sale, time.Hour, rules.Pauses{}, 0)
 		}},
 		{rules.UnknownSession, func() { q.Lines[1].Session = "LIST" }},
 		{rules.NotOnSale, func() { q.Lines[1] = rules.Line{Session: "JUDO", Category: "Z", Quantity: 1} }},
@@ -77,7 +77,7 @@ func TestTheFirstBrokenRuleIsReported(t *testing.T) {
 func TestEqualPacks(t *testing.T) {
 	sale, err := catalog.Load("../spec/testdata/sale")
 	require.NoError(t, err)
-	b := rules.NewBook(sale, time.Hour)
+	b := rules.NewBook(sale, time.Hour, rules.Pauses{}, 0)
 	twice := append(lines("SWIM", 1, "GALA", 2), rules.Line{Session: "SWIM", Category: "B", Quantity: 1})
 	for _, c := range []struct {
 		phase string
@@ -127,7 +127,7 @@ func TestNothingIsTakenAgainAfterTheEndOfSales(t *testing.T) {
 		{[]any{"SWIM", 1}, true, rules.PackShape},
 		{[]any{"SWIM", 1}, false, rules.NoAccessSlot},
 	} {
-		b := rules.NewBook(sale, time.Hour)
+		b := rules.NewBook(sale, time.Hour, rules.Pauses{}, 0)
 		var refusal rules.Refusal
 		has := b.Resolve(lines(c.sessions...), nil)
 		_, err := b.JudgeAgain("ann", late, c.named, has.Pools, f, &refusal)
@@ -139,7 +139,7 @@ func TestNothingIsTakenAgainAfterTheEndOfSales(t *testing.T) {
 	}
 	athl, _ := sale.SessionByID("ATHL")
 	sale.Sessions[athl].SalesEndAt = time.Time{}
-	b := rules.NewBook(sale, time.Hour)
+	b := rules.NewBook(sale, time.Hour, rules.Pauses{}, 0)
 	pack := b.Resolve(lines("ATHL", 1, "SWIM", 1, "JUDO", 1), nil)
 	_, err = b.JudgeAgain("ann", late, true, pack.Pools, f, &rules.Refusal{})
 	require.NoError(t, err)
@@ -150,7 +150,7 @@ func TestNothingIsTakenAgainAfterTheEndOfSales(t *testing.T) {
 func TestWhatAReductionMayKeep(t *testing.T) {
 	sale, err := catalog.Load("../spec/testdata/sale")
 	require.NoError(t, err)
-	b := rules.NewBook(sale, time.Hour)
+	b := rules.NewBook(sale, time.Hour, rules.Pauses{}, 0)
 	even, uneven := lines("SWIM", 2, "ATHL", 2), lines("SWIM", 2, "ATHL", 3)
 	for _, c := range []struct {
 		phase     string

@@ -28,12 +28,15 @@ type offer struct {
 	selling  phaseSet      // sell or sold all sessions of the request; not those that open after their sales have ended
 	fit      phaseSet      // of PhaseRequired: the candidates
 	uneven   bool          // the request has different numbers of tickets for its sessions
+	paused   phaseSet      // are no alternative now: all, if the sale is paused or a session of the request
+	shut     bool          // the whole sale is paused
 	again    bool          // of PhaseRequired: a confirmation is refused, which cannot name a phase
 }
 
 // offerOf returns the offer for a request at an instant (ms).
 func (b *Book) offerOf(q *Request, lines Resolved, now int64) offer {
-	o := offer{sale: b.Sale, at: time.UnixMilli(now).UTC(), named: q.Phase != "", sessions: lines.sessions}
+	o := offer{sale: b.Sale, at: time.UnixMilli(now).UTC(), named: q.Phase != "", sessions: lines.sessions,
+		paused: b.pausedFor(lines), shut: b.Paused.Sale()}
 	if !lines.Known() { // a session is unknown, so no phase sells them all
 		o.sessions = len(q.Lines)
 		return o
@@ -44,6 +47,14 @@ func (b *Book) offerOf(q *Request, lines Resolved, now int64) offer {
 		return lines.soldIn(p) && (w.closes <= now || b.ended(lines, max(now, w.opens)) < 0)
 	})
 	return o
+}
+
+// pausedFor returns the phases in which a pause stops a request for the lines.
+func (b *Book) pausedFor(lines Resolved) phaseSet {
+	if b.Paused.Sale() || b.pausedSession(lines) >= 0 {
+		return ^phaseSet(0)
+	}
+	return b.Paused.phases
 }
 
 // all returns the phases that meet the condition.
@@ -104,10 +115,13 @@ func (o *offer) itOrThem() string {
 }
 
 // sellers describes in which phases of a set something is sold: those that are open, or else the next one, or else the
-// last one.
+// last one. Paused ones are passed over.
 func (o *offer) sellers(set phaseSet, what string) string {
 	if set == 0 {
 		return "no phase sells " + what
+	}
+	if set &^= o.paused; set == 0 {
+		return "only a paused phase sells " + what
 	}
 	open := o.open(set)
 	switch nearest := o.nearest(set); {
@@ -145,7 +159,7 @@ func (o *offer) elsewhere(r *Refusal) string {
 		return ""
 	}
 	others := o.all(func(i int, p *catalog.Phase) bool {
-		return o.selling.has(i) && p.ID != r.Phase &&
+		return o.selling.has(i) && !o.paused.has(i) && p.ID != r.Phase &&
 			(p.Kind == catalog.Single || p.PackSessions == o.sessions && !(o.uneven && p.PackEqual))
 	})
 	if others == 0 {
@@ -208,7 +222,25 @@ func phaseRequired(r *Refusal) string {
 	if r.offer.again {
 		what = "reserve with a new id and "
 	}
-	return fmt.Sprintf(`phases %s are open and fit; %sname one of them in "phase"`, r.offer.names(r.offer.fit), what)
+	switch fit := r.offer.fit &^ r.offer.paused; fit.len() {
+	case 0:
+		return "what was requested is paused; retry later, with the same id"
+	case 1:
+		return fmt.Sprintf(`phase %s is open and fits; %sname it in "phase"`, r.offer.names(fit), what)
+	}
+	return fmt.Sprintf(`phases %s are open and fit; %sname one of them in "phase"`, r.offer.names(r.offer.fit&^r.offer.paused), what)
+}
+
+// paused is the detail of Paused.
+func paused(r *Refusal) string {
+	const retry = " is paused; retry later, with the same id"
+	switch o := &r.offer; {
+	case r.Session != "":
+		return "the sale of session " + r.Session + retry
+	case o.shut:
+		return "the sale" + retry
+	}
+	return "phase " + r.Phase + retry + r.offer.elsewhere(r)
 }
 
 // noSlot is the detail of a refusal for the lack of an open access slot.

@@ -15,7 +15,7 @@ import (
 func TestDetailsDescribeWhichPhaseWouldBeRight(t *testing.T) {
 	sale, err := catalog.Load("../spec/testdata/sale")
 	require.NoError(t, err)
-	b := rules.NewBook(sale, 17*time.Minute)
+	b := rules.NewBook(sale, 17*time.Minute, rules.Pauses{}, 0)
 	lines := func(sessions ...string) (all []rules.Line) {
 		for _, session := range sessions {
 			all = append(all, rules.Line{Session: session, Category: "A", Quantity: 1})

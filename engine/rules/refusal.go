@@ -150,9 +150,7 @@ var refusals = [...]Rule{
 	}, func(r *Refusal) string {
 		return fmt.Sprintf("sales of session %s ended at %s", r.Session, stamp(r.EndedAt))
 	}},
-	{Paused, 409, "Session paused", []Fact{factSession}, func(r *Refusal) string {
-		return fmt.Sprintf("the sale of session %s is paused; retry later, with the same id", r.Session)
-	}},
+	{Paused, 409, "Paused", []Fact{factPhase, factSession}, paused}, // one of the facts is empty
 	{PackShape, 422, "Wrong pack shape", []Fact{
 		numberFact("sessions_required", func(r *Refusal) int { return r.Limit }),
 		numberFact("sessions_given", func(r *Refusal) int { return r.Requested }),
