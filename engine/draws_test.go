@@ -414,7 +414,7 @@ func packOf(sale *catalog.Sale) (lines []engine.Line) {
 	phase, _ := sale.PhaseByID("packs")
 	for i := range sale.Sessions {
 		if s := &sale.Sessions[i]; len(lines) < 3 && sale.Phases[phase].Sells(i) {
-			lines = append(lines, engine.Line{Session: s.ID, Category: sale.Pools[s.FirstPool].Category, Quantity: 1})
+			lines = append(lines, engine.Line{Session: s.ID, Category: sale.Pools[s.Pools[0]].Category, Quantity: 1})
 		}
 	}
 	return lines

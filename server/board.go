@@ -139,7 +139,7 @@ func (b *board) replace(old *snapshot, e *engine.Engine, now time.Time) *snapsho
 	}
 	version, _ := e.StockVersion()
 	s.version.Store(version)
-	s.stock = appendStock(make([]engine.Stock, 0, len(s.text.pools)), e, 0, len(s.text.pools))
+	s.stock = appendStock(make([]engine.Stock, 0, len(s.text.pools)), e, len(s.text.pools))
 	if old != nil && old.text == s.text && old.ended == s.ended && slices.Equal(old.stock, s.stock) {
 		old.version.Store(version)
 		old.later.Store(int64(now.Sub(old.taken)))

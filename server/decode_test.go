@@ -194,7 +194,7 @@ func TestNoAllocation(t *testing.T) {
 	everything, stock := &sessionFilter{phase: all, programme: all}, []engine.Stock{}
 	require.Zero(t, testing.AllocsPerRun(100, func() {
 		text := f.server.board.textOf(f.engine.Sale())
-		stock = appendStock(stock[:0], f.engine, 0, len(text.pools))
+		stock = appendStock(stock[:0], f.engine, len(text.pools))
 		room = text.appendSessions(room[:0], everything, stock, 0)
 		room = text.appendAvailable(room, everything, stock, 0)
 	}), "encoding sessions")

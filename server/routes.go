@@ -33,7 +33,6 @@ type workspace struct {
 	decoder  decoder
 	op       engine.Op // the call's request and result
 	location []byte
-	stock    []engine.Stock // of one session
 	etag     []byte
 }
 

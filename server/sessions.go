@@ -169,13 +169,12 @@ func (x *exchange) readSession() {
 		x.fail(&engine.Refusal{Code: engine.SessionNotFound, Session: string(x.param)})
 		return
 	}
-	x.stock = appendStock(x.stock[:0], x.engine, text.sessions[session].from, text.sessions[session].end)
-	x.respondTagged(text.appendSession(roomOf(x.ctx), session, x.stock, x.engine.Now().UnixMilli()))
+	x.respondTagged(text.appendSession(roomOf(x.ctx), session, x.engine.Stock, x.engine.Now().UnixMilli()))
 }
 
-// appendStock appends the stock of the pools from one up to but not including another.
-func appendStock(dst []engine.Stock, e *engine.Engine, from, end int) []engine.Stock {
-	for pool := from; pool < end; pool++ {
+// appendStock appends the stock of the first so many pools.
+func appendStock(dst []engine.Stock, e *engine.Engine, pools int) []engine.Stock {
+	for pool := range pools {
 		dst = append(dst, e.Stock(pool))
 	}
 	return dst

@@ -21,11 +21,11 @@ type stockText struct {
 }
 
 type sessionText struct {
-	full      string // `{"session":"ATH10",…,"on_sale":`
-	ends      int64  // when its sales end, in ms; math.MaxInt64 for never
-	name      string // `"ATH10":`
-	day       string // on which it begins, at its venue: `2024-08-03`
-	from, end int    // its pools
+	full  string // `{"session":"ATH10",…,"on_sale":`
+	ends  int64  // when its sales end, in ms; math.MaxInt64 for never
+	name  string // `"ATH10":`
+	day   string // on which it begins, at its venue: `2024-08-03`
+	pools []int  // by number
 }
 
 type poolText struct {
@@ -52,7 +52,7 @@ func newStockText(sale *catalog.Sale) *stockText {
 		}
 		full = append(full, `,"on_sale":`...)
 		t.sessions = append(t.sessions, sessionText{full: string(full), ends: ends, name: name,
-			day: s.StartsAt.In(s.Zone).Format(time.DateOnly), from: s.FirstPool, end: s.FirstPool + s.PoolCount})
+			day: s.StartsAt.In(s.Zone).Format(time.DateOnly), pools: s.Pools})
 	}
 	slices.Sort(t.ends)
 	for i := range sale.Pools {
@@ -87,17 +87,18 @@ func (t *stockText) onSale(session int, now int64) bool {
 	return t.sale.Sessions[session].OnSale && now < t.sessions[session].ends
 }
 
-// appendSession appends a session at an instant on the sale clock (ms). stock is that of its pools.
-func (t *stockText) appendSession(dst []byte, session int, stock []engine.Stock, now int64) []byte {
+// appendSession appends a session at an instant on the sale clock (ms). stock is that of a pool.
+func (t *stockText) appendSession(dst []byte, session int, stock func(pool int) engine.Stock, now int64) []byte {
 	s := &t.sessions[session]
 	dst = strconv.AppendBool(append(dst, s.full...), t.onSale(session, now))
 	dst = append(dst, `,"pools":[`...)
-	for i := range stock {
-		dst = append(encode.Comma(dst, i), t.pools[s.from+i].full...)
-		dst = encode.Int(dst, stock[i].Available)
-		dst = encode.Int(append(dst, `,"held":`...), stock[i].Held)
-		dst = encode.Int(append(dst, `,"sold":`...), stock[i].Sold)
-		dst = encode.Int(append(dst, `,"withheld":`...), stock[i].Withheld)
+	for i, pool := range s.pools {
+		dst = append(encode.Comma(dst, i), t.pools[pool].full...)
+		stock := stock(pool)
+		dst = encode.Int(dst, stock.Available)
+		dst = encode.Int(append(dst, `,"held":`...), stock.Held)
+		dst = encode.Int(append(dst, `,"sold":`...), stock.Sold)
+		dst = encode.Int(append(dst, `,"withheld":`...), stock.Withheld)
 		dst = append(dst, '}')
 	}
 	return append(dst, `]}`...)
@@ -109,9 +110,8 @@ func (t *stockText) appendSessions(dst []byte, f *sessionFilter, stock []engine.
 	dst = append(dst, `{"sessions":[`...)
 	listed := 0
 	for i := range t.sessions {
-		s := &t.sessions[i]
-		if t.selects(f, i, stock[s.from:s.end]) {
-			dst = t.appendSession(encode.Comma(dst, listed), i, stock[s.from:s.end], now)
+		if t.selects(f, i, stock) {
+			dst = t.appendSession(encode.Comma(dst, listed), i, func(pool int) engine.Stock { return stock[pool] }, now)
 			listed++
 		}
 	}
@@ -125,12 +125,12 @@ func (t *stockText) appendAvailable(dst []byte, f *sessionFilter, stock []engine
 	listed := 0
 	for i := range t.sessions {
 		s := &t.sessions[i]
-		if !t.selects(f, i, stock[s.from:s.end]) {
+		if !t.selects(f, i, stock) {
 			continue
 		}
 		dst = append(append(encode.Comma(dst, listed), s.name...), '{')
-		for pool := s.from; pool < s.end; pool++ {
-			dst = append(encode.Comma(dst, pool-s.from), t.pools[pool].name...)
+		for n, pool := range s.pools {
+			dst = append(encode.Comma(dst, n), t.pools[pool].name...)
 			dst = encode.Int(dst, stock[pool].Available)
 		}
 		dst = append(dst, '}')
@@ -140,7 +140,7 @@ func (t *stockText) appendAvailable(dst []byte, f *sessionFilter, stock []engine
 	listed = 0
 	for i := range t.sessions {
 		s := &t.sessions[i]
-		if t.onSale(i, now) || !t.selects(f, i, stock[s.from:s.end]) {
+		if t.onSale(i, now) || !t.selects(f, i, stock) {
 			continue
 		}
 		state := `"not_on_sale"`
@@ -153,7 +153,7 @@ func (t *stockText) appendAvailable(dst []byte, f *sessionFilter, stock []engine
 	return append(dst, `}}`...)
 }
 
-// selects reports whether the filter selects the session, whose pools have the stock.
+// selects reports whether the filter selects the session. stock is that of all pools.
 func (t *stockText) selects(f *sessionFilter, session int, stock []engine.Stock) bool {
 	s := &t.sale.Sessions[session]
 	if f.phase != all && !t.sale.Phases[f.phase].Sells(session) ||
@@ -164,8 +164,8 @@ func (t *stockText) selects(f *sessionFilter, session int, stock []engine.Stock)
 		return false
 	}
 	most := 0
-	for i := range stock {
-		most = max(most, stock[i].Available)
+	for _, pool := range t.sessions[session].pools {
+		most = max(most, stock[pool].Available)
 	}
 	return most >= f.least
 }

@@ -67,9 +67,8 @@ func (s *story) pack(quantities ...int) inventory.Snapshot {
 	r := s.of(1)
 	r.Lines = nil
 	for session := range s.sale.Sessions {
-		first := s.sale.Sessions[session].FirstPool
 		if len(r.Lines) < 3 && s.sale.Phases[s.phase].Sells(session) && s.sale.Sessions[session].Limit >= 6 {
-			r.Lines = append(r.Lines, inventory.Line{Pool: uint32(first), Quantity: uint32(quantities[len(r.Lines)])})
+			r.Lines = append(r.Lines, inventory.Line{Pool: uint32(s.sale.Sessions[session].Pools[0]), Quantity: uint32(quantities[len(r.Lines)])})
 		}
 	}
 	return r

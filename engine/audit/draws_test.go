@@ -102,7 +102,7 @@ func (d *drawnJournal) pack() (lines []inventory.Line) {
 	phase := &d.sale.Phases[d.sale.Draws[0].Phase]
 	for i := range d.sale.Sessions {
 		if s := &d.sale.Sessions[i]; phase.Sells(i) && len(lines) < phase.PackSessions {
-			lines = append(lines, inventory.Line{Pool: uint32(s.FirstPool), Quantity: 1})
+			lines = append(lines, inventory.Line{Pool: uint32(s.Pools[0]), Quantity: 1})
 		}
 	}
 	return lines

@@ -78,7 +78,8 @@ func content(d *record.Definition) *dumpedContent {
 		if !s.SalesEndAt.IsZero() {
 			session.SalesEnd = stamp(s.SalesEndAt)
 		}
-		for _, p := range sale.Pools[s.FirstPool : s.FirstPool+s.PoolCount] {
+		for _, pool := range s.Pools {
+			p := &sale.Pools[pool]
 			session.Pools = append(session.Pools, dumpedPool{Category: p.Category, Capacity: p.Capacity, Withheld: p.Withheld})
 		}
 		to.Sessions = append(to.Sessions, session)

@@ -9,15 +9,19 @@ import (
 // and draws. What only people read, such as titles and venues, may be empty. sells has, by phase and session, what
 // Phase.Sells returns. Assemble takes over the slices of s.
 //
+// Pools may come in any order; Assemble sets Session.Pools. Parts may be Removed: they have numbers and ids as all
+// others. Neither a removed phase nor a removed session may have marks in sells.
+//
 // The error names a part that does not fit the others: an index without an element, an id that is empty, too long or
-// used twice, a pool that does not follow those of its session, withheld tickets beyond the capacity.
+// used twice, a category that a session has twice, withheld tickets beyond the capacity.
 func Assemble(s Sale, sells [][]bool) (*Sale, error) {
 	a := assembly{sale: &s}
-	names(&a, "programme", s.Programmes, func(p *Programme) string { return p.ID })
-	s.sessions = names(&a, "session", s.Sessions, func(x *Session) string { return x.ID })
-	s.phases = names(&a, "phase", s.Phases, func(p *Phase) string { return p.ID })
-	s.draws = names(&a, "draw", s.Draws, func(d *Draw) string { return d.ID })
-	s.groups = names(&a, "group", s.Groups, func(g *Group) string { return g.ID })
+	names(&a, "programme", s.Programmes, func(p *Programme) (string, bool) { return p.ID, p.Removed })
+	s.sessions = names(&a, "session", s.Sessions, func(x *Session) (string, bool) { return x.ID, false })
+	s.phases = names(&a, "phase", s.Phases, func(p *Phase) (string, bool) { return p.ID, p.Removed })
+	s.draws = names(&a, "draw", s.Draws, func(d *Draw) (string, bool) { return d.ID, d.Removed })
+	s.groups = names(&a, "group", s.Groups, func(g *Group) (string, bool) { return g.ID, g.Removed })
+	s.unstated = nil
 	for i := range s.Sessions {
 		a.refer("session", s.Sessions[i].ID, "programme", s.Sessions[i].Programme, len(s.Programmes))
 	}
@@ -44,15 +48,19 @@ func (a *assembly) faultf(format string, args ...any) {
 	}
 }
 
-// names returns the positions of the ids.
-func names[T any](a *assembly, what string, parts []T, id func(*T) string) map[string]int {
-	positions := make(map[string]int, len(parts))
+// names checks the ids, and returns the positions of those that look-ups find. id returns an id and whether they skip
+// it.
+func names[T any](a *assembly, what string, parts []T, id func(*T) (name string, hidden bool)) map[string]int {
+	used, positions := make(map[string]bool, len(parts)), make(map[string]int, len(parts))
 	for i := range parts {
-		name := id(&parts[i])
-		if _, twice := positions[name]; twice || name == "" || len(name) > maxIDBytes {
+		name, hidden := id(&parts[i])
+		if used[name] || name == "" || len(name) > maxIDBytes {
 			a.faultf("%s %d has the id %.40q, which is empty, too long or used twice", what, i, name)
 		}
-		positions[name] = i
+		used[name] = true
+		if !hidden {
+			positions[name] = i
+		}
 	}
 	return positions
 }
@@ -63,26 +71,24 @@ func (a *assembly) refer(what, id, to string, index, count int) {
 	}
 }
 
-// pools gives every session its pools, which come in the order of the sessions.
+// pools gives every session its pools. The slices are new ones: those of the parts may belong to another sale.
 func (a *assembly) pools() {
-	next := 0
 	for i := range a.sale.Sessions {
-		s := &a.sale.Sessions[i]
-		s.FirstPool, s.PoolCount = next, 0
-		for next < len(a.sale.Pools) && a.sale.Pools[next].Session == i {
-			p := &a.sale.Pools[next]
-			_, twice := a.sale.PoolOf(i, p.Category)
-			if twice || p.Withheld < 0 || p.Withheld > p.Capacity {
-				a.faultf("session %s, category %.40s: it is listed twice, or %d of %d tickets are withheld", s.ID, p.Category,
-					p.Withheld, p.Capacity)
-			}
-			s.PoolCount++
-			next++
-		}
+		a.sale.Sessions[i].Pools = nil
 	}
-	if next < len(a.sale.Pools) {
-		a.faultf("pool %d is of session %d of %d, and does not come with the session's others", next,
-			a.sale.Pools[next].Session, len(a.sale.Sessions))
+	for i := range a.sale.Pools {
+		p := &a.sale.Pools[i]
+		if p.Session < 0 || p.Session >= len(a.sale.Sessions) {
+			a.faultf("pool %d is of session %d of %d", i, p.Session, len(a.sale.Sessions))
+			continue
+		}
+		s := &a.sale.Sessions[p.Session]
+		twice := slices.ContainsFunc(s.Pools, func(other int) bool { return a.sale.Pools[other].Category == p.Category })
+		if twice || p.Withheld < 0 || p.Withheld > p.Capacity {
+			a.faultf("session %s, category %.40s: it is listed twice, or %d of %d tickets are withheld", s.ID, p.Category,
+				p.Withheld, p.Capacity)
+		}
+		s.Pools = append(s.Pools, i)
 	}
 }
 
@@ -95,6 +101,7 @@ func (a *assembly) phases(sells [][]bool) {
 			return
 		}
 		p.sells = slices.Clone(sells[i])
+		a.sold(p)
 		if p.Access != Slots {
 			continue
 		}
@@ -104,6 +111,15 @@ func (a *assembly) phases(sells [][]bool) {
 		}
 		if p.Slots.Step <= 0 || p.Slots.Length <= 0 || p.SlotCount() > maxSlots {
 			a.faultf("phase %s: slots of %v every %v", p.ID, p.Slots.Length, p.Slots.Step)
+		}
+	}
+}
+
+// sold refuses a mark of what is never sold.
+func (a *assembly) sold(p *Phase) {
+	for i, sold := range p.sells {
+		if s := &a.sale.Sessions[i]; sold && (p.Removed || s.Removed) {
+			a.faultf("phase %s sells session %s, and one of the two is removed", p.ID, s.ID)
 		}
 	}
 }

@@ -72,7 +72,8 @@ const maxFaults = 100
 type report struct {
 	faults []*FieldError
 	more   int
-	unread map[string]bool // files that were not read whole: what refers to them is not checked
+	unread map[string]bool   // files that were not read whole: what refers to them is not checked
+	kept   map[string][]byte // the files that were read, as they are
 }
 
 // faultf records a fault. A cause given with %w becomes the fault's Err.

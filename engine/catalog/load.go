@@ -20,6 +20,7 @@ const (
 	sessionsFile = "sessions.csv"
 	pricesFile   = "prices.csv"
 	venuesFile   = "venues.csv"
+	stockFile    = "stock.csv" // optional
 )
 
 // Load reads a sale definition: the bundled one if nameOrDir is Bundled, otherwise a directory with its files. Use
@@ -121,6 +122,7 @@ func load(files fs.FS) (*Sale, *Faults) {
 	if faults := l.all(); faults != nil {
 		return nil, faults
 	}
+	l.sale.Files = &Files{text: l.kept}
 	return l.sale, nil
 }
 

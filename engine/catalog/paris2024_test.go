@@ -145,11 +145,12 @@ func TestParisStock(t *testing.T) {
 	sale := Paris2024()
 	for i := range sale.Sessions {
 		s := &sale.Sessions[i]
-		if s.PoolCount == 0 {
+		if len(s.Pools) == 0 {
 			continue
 		}
 		capacity, withheld := 0, 0
-		for _, p := range sale.Pools[s.FirstPool : s.FirstPool+s.PoolCount] {
+		for _, pool := range s.Pools {
+			p := &sale.Pools[pool]
 			capacity += p.Capacity
 			withheld += p.Withheld
 		}

@@ -124,7 +124,6 @@ func (l *loader) categoriesOfStock(at field) {
 func (l *loader) fillPools() {
 	for i := range l.sale.Sessions {
 		session := &l.sale.Sessions[i]
-		session.FirstPool, session.PoolCount = len(l.sale.Pools), len(l.prices[i])
 		if len(l.prices[i]) == 0 {
 			if session.Reason == "" {
 				session.Reason = unpricedReason
@@ -138,6 +137,7 @@ func (l *loader) fillPools() {
 			withheld = places
 		}
 		for c, p := range l.prices[i] {
+			session.Pools = append(session.Pools, len(l.sale.Pools))
 			l.sale.Pools = append(l.sale.Pools, Pool{Session: i, Category: p.category, PriceCents: p.amount,
 				Capacity: places[c], Withheld: withheld[c], Derived: derived})
 		}

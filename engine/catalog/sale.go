@@ -37,12 +37,16 @@ type Sale struct {
 	Currency   Currency // of all prices; the zero value if no session has one
 	Programmes []Programme
 	Sessions   []Session
-	Pools      []Pool // grouped by session, in the order of Sessions
+	Pools      []Pool // grouped by session in a loaded sale; what Continue adds comes last
 	Phases     []Phase
 	Draws      []Draw
 	Groups     []Group
 
-	sessions, phases, draws, groups map[string]int // positions by id
+	// Files is what the sale was loaded from, as it was written; nil for a sale that was assembled.
+	Files *Files
+
+	sessions, phases, draws, groups map[string]int // positions by id, without removed phases, draws and groups
+	unstated                        []bool         // by pool: the files leave its stock as it is; see Continue
 }
 
 // Programme is a family of sessions with an account cap of its own.
@@ -54,6 +58,10 @@ type Programme struct {
 	// WithholdReturned keeps the places of returned reservations withheld. Without it they are on sale again. Only a
 	// return withholds: the tickets that a reduced reservation no longer has are always on sale again.
 	WithholdReturned bool
+
+	// Removed: the definition no longer has the programme, and no session that is on sale belongs to it. It keeps its
+	// number. See Continue.
+	Removed bool
 }
 
 // Session is a ticketed competition session, which people attend.
@@ -74,9 +82,12 @@ type Session struct {
 	SalesEndAt time.Time
 	Limit      int    // tickets that one account may hold or have confirmed for this session: 1 to the AccountCap
 	OnSale     bool   // false: the session is listed only
-	Reason     string // why it is not on sale: "excluded" or "no published prices"; empty when OnSale
-	FirstPool  int    // its pools are Sale.Pools[FirstPool : FirstPool+PoolCount]
-	PoolCount  int
+	Reason     string // why it is not on sale: "excluded", "no published prices" or "removed"; empty when OnSale
+	Pools      []int  // indices into Sale.Pools, ascending, with removed pools
+
+	// Removed: the definition no longer has the session. It is listed with the facts and the stock that it had last, and
+	// not on sale. See Continue.
+	Removed bool
 }
 
 // Pool is the countable stock of one session and price category.
@@ -87,6 +98,10 @@ type Pool struct {
 	Capacity   int    // tickets, 1 to 2^31-1
 	Withheld   int    // the part of Capacity that is not sold to the public; all of it in an excluded session
 	Derived    bool   // the stock rule derived Capacity from the venue's gross capacity; no source states it
+
+	// Removed: the session no longer has the category. Nothing of the pool is sold, and it keeps its stock. A removed
+	// session's pools need not be removed. See Continue.
+	Removed bool
 }
 
 // NoPrice is Pool.PriceCents of a category without a published price. 0 is a price: the tickets are free.
@@ -96,6 +111,7 @@ const NoPrice = -1
 const (
 	excludedReason = "excluded"
 	unpricedReason = "no published prices"
+	removedReason  = "removed"
 )
 
 // Kind is the shape of the reservations that a phase accepts.
@@ -129,7 +145,12 @@ type Phase struct {
 	Access       Access
 	Draw         int      // with Slots: index into Sale.Draws; its winners get the slots. Otherwise -1
 	Slots        SlotRule // with Slots
-	sells        []bool   // by session
+
+	// Removed: the definition no longer has the phase. It is never open and sells nothing, whatever its times say. See
+	// Continue.
+	Removed bool
+
+	sells []bool // by session
 }
 
 // SlotRule lays out the access slots of a phase. The first slot opens with the phase and each next one a step later, as
@@ -154,6 +175,9 @@ type Draw struct {
 	// PublishWithin is the time to publish the digest of the entries: the beacon's round is due at least this long after
 	// registration closes, unless it is a stand-in. Whole minutes, 10 by default.
 	PublishWithin time.Duration
+
+	// Removed: the definition no longer has the draw. It takes no entries. See Continue.
+	Removed bool
 }
 
 // Beacon is the public randomness that decides a draw: one round of a drand chain.
@@ -183,25 +207,28 @@ func (b *Beacon) PublishedAt() time.Time {
 type Group struct {
 	ID    string // `club`
 	Title string
+
+	// Removed: the definition no longer has the group. See Continue.
+	Removed bool
 }
 
-// SessionByID returns the index of a session in Sessions.
+// SessionByID returns the index of a session in Sessions. It finds removed sessions, since they are listed.
 func (s *Sale) SessionByID(id string) (int, bool) { i, ok := s.sessions[id]; return i, ok }
 
-// PhaseByID returns the index of a phase in Phases.
+// PhaseByID returns the index of a phase in Phases. It does not find removed ones.
 func (s *Sale) PhaseByID(id string) (int, bool) { i, ok := s.phases[id]; return i, ok }
 
-// DrawByID returns the index of a draw in Draws.
+// DrawByID returns the index of a draw in Draws. It does not find removed ones.
 func (s *Sale) DrawByID(id string) (int, bool) { i, ok := s.draws[id]; return i, ok }
 
-// GroupByID returns the index of a priority group in Groups.
+// GroupByID returns the index of a priority group in Groups. It does not find removed ones.
 func (s *Sale) GroupByID(id string) (int, bool) { i, ok := s.groups[id]; return i, ok }
 
-// PoolOf returns the index in Pools of a session's category; the session is an index into Sessions.
+// PoolOf returns the index in Pools of a session's category; the session is an index into Sessions. It does not find
+// removed pools.
 func (s *Sale) PoolOf(session int, category string) (int, bool) {
-	of := &s.Sessions[session]
-	for i := of.FirstPool; i < of.FirstPool+of.PoolCount; i++ {
-		if s.Pools[i].Category == category {
+	for _, i := range s.Sessions[session].Pools {
+		if p := &s.Pools[i]; p.Category == category && !p.Removed {
 			return i, true
 		}
 	}
@@ -209,7 +236,8 @@ func (s *Sale) PoolOf(session int, category string) (int, bool) {
 }
 
 // Sells reports whether the phase sells the session: the session belongs to the phase's programme, is on sale and
-// passes the phase's own filter. The sale of 5 July 2023, for example, had only venues outside Paris.
+// passes the phase's own filter. The sale of 5 July 2023, for example, had only venues outside Paris. A removed phase
+// sells nothing, and a removed session is sold in no phase.
 func (p *Phase) Sells(session int) bool { return p.sells[session] }
 
 // SlotCount returns the number of access slots of the phase: 1 to 65535 with Access Slots, 0 with Access Open.
@@ -242,7 +270,7 @@ func (p *Phase) Slot(i int) (opens, closes time.Time) {
 func (s *Sale) PlacesOnSale() int {
 	places := 0
 	for i := range s.Pools {
-		if s.Sessions[s.Pools[i].Session].OnSale {
+		if s.Sessions[s.Pools[i].Session].OnSale && !s.Pools[i].Removed {
 			places += s.Pools[i].Capacity - s.Pools[i].Withheld
 		}
 	}

@@ -126,6 +126,10 @@ func (r *report) read(fsys fs.FS, file string, limit int64) (text []byte, ok boo
 		r.faultf(file, line, "text", "must be UTF-8; it contains the byte %#x", text[at])
 		return nil, false
 	}
+	if r.kept == nil {
+		r.kept = map[string][]byte{}
+	}
+	r.kept[file] = text
 	return bytes.TrimPrefix(text, []byte("\ufeff")), true
 }
 

@@ -57,7 +57,7 @@ func TestLedgerAuditFindsDamage(t *testing.T) { // I2, I3, I4
 	sale := catalog.Paris2024()
 	var sessions []string
 	for i := range sale.Sessions {
-		if s := &sale.Sessions[i]; s.OnSale && s.Programme == 0 && sale.Pools[s.FirstPool].Category == "A" {
+		if s := &sale.Sessions[i]; s.OnSale && s.Programme == 0 && sale.Pools[s.Pools[0]].Category == "A" {
 			sessions = append(sessions, s.ID)
 		}
 	}

@@ -24,7 +24,7 @@ func newDemand(s *catalog.Sale, phase int) demand {
 			continue
 		}
 		mean := meanPrice(s, session)
-		for pool := session.FirstPool; pool < session.FirstPool+session.PoolCount; pool++ {
+		for _, pool := range session.Pools {
 			p := &s.Pools[pool]
 			appeal := appealOf(session.Medal, mean, p.PriceCents)
 			sum += uint64(p.Capacity-p.Withheld) * appeal
@@ -39,7 +39,8 @@ func newDemand(s *catalog.Sale, phase int) demand {
 // meanPrice returns the mean price of a session's tickets on sale, in cents.
 func meanPrice(s *catalog.Sale, session *catalog.Session) int {
 	cents, tickets := 0, 0
-	for _, p := range s.Pools[session.FirstPool : session.FirstPool+session.PoolCount] {
+	for _, pool := range session.Pools {
+		p := &s.Pools[pool]
 		tickets += p.Capacity - p.Withheld
 		cents += (p.Capacity - p.Withheld) * max(0, p.PriceCents) // without a price as if they were free
 	}

@@ -242,8 +242,8 @@ func (s *stage) close() {
 	for i := range s.r.sale.Sessions {
 		session := &s.r.sale.Sessions[i]
 		left := int32(0)
-		for _, n := range s.r.stock[session.FirstPool : session.FirstPool+session.PoolCount] {
-			left += n
+		for _, pool := range session.Pools {
+			left += s.r.stock[pool]
 		}
 		if s.phase.Sells(i) && left == 0 {
 			s.soldOut++

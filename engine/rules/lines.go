@@ -41,7 +41,7 @@ func (b *Book) poolOf(l *Line) (session, pool int, fault Code) {
 	if !ok {
 		return 0, 0, UnknownSession
 	}
-	if b.Sale.Sessions[session].PoolCount == 0 {
+	if len(b.Sale.Sessions[session].Pools) == 0 {
 		return session, 0, NotOnSale
 	}
 	if pool, ok = b.Sale.PoolOf(session, l.Category); !ok {

@@ -275,8 +275,10 @@ func unknownCategory(r *Refusal) string {
 	i, _ := r.offer.sale.SessionByID(r.Session)
 	session := &r.offer.sale.Sessions[i]
 	var ids []string
-	for _, p := range r.offer.sale.Pools[session.FirstPool : session.FirstPool+session.PoolCount] {
-		ids = append(ids, p.Category)
+	for _, pool := range session.Pools {
+		if p := &r.offer.sale.Pools[pool]; !p.Removed {
+			ids = append(ids, p.Category)
+		}
 	}
 	return detail + "; it has " + strings.Join(ids, ", ")
 }

@@ -182,7 +182,7 @@ func (m *Model) known(l Line) Refusal {
 	if !ok {
 		return Refusal{Code: "unknown_session", Session: l.Session}
 	}
-	if m.rules.Sale.Sessions[session].PoolCount == 0 {
+	if len(m.rules.Sale.Sessions[session].Pools) == 0 {
 		return Refusal{Code: "not_on_sale", Session: l.Session} // only listed
 	}
 	if _, ok := m.rules.Sale.PoolOf(session, l.Category); !ok {

@@ -286,7 +286,7 @@ func (p page) tickets(e *engine.Engine) {
 	for i := range sale.Sessions {
 		session := &sale.Sessions[i]
 		var sum engine.Stock
-		for pool := session.FirstPool; pool < session.FirstPool+session.PoolCount; pool++ {
+		for _, pool := range session.Pools {
 			stock := e.Stock(pool)
 			sum.Available += stock.Available
 			sum.Held += stock.Held

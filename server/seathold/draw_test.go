@@ -234,7 +234,7 @@ func (s *drawServer) checkSlots() {
 		if s.sale.Phases[phase].Sells(i) {
 			taken++
 			session := &s.sale.Sessions[i]
-			category := s.sale.Pools[session.FirstPool].Category
+			category := s.sale.Pools[session.Pools[0]].Category
 			pack += fmt.Sprintf(`,{"session":"%s","category":"%s","quantity":2}`, session.ID, category)
 		}
 	}
