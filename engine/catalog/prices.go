@@ -140,6 +140,7 @@ func (l *loader) fillPools() {
 			session.Pools = append(session.Pools, len(l.sale.Pools))
 			l.sale.Pools = append(l.sale.Pools, Pool{Session: i, Category: p.category, PriceCents: p.amount,
 				Capacity: places[c], Withheld: withheld[c], Derived: derived})
+			l.sale.unstated = append(l.sale.unstated, !session.OnSale)
 		}
 	}
 }
