@@ -165,7 +165,7 @@ func (e *Engine) change(ctx context.Context, id ID, r *Reservation,
 	if row == 0 {
 		return 0, r.refuse(Refusal{Code: ReservationNotFound})
 	}
-	book := e.book
+	book := e.book.Load()
 	for now := e.nowMs(); ; {
 		found, verdict := e.inventory.Decide(row, now, &r.wait)
 		if verdict != inventory.Done {

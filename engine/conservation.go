@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/seathold/seathold/engine/audit"
-	"github.com/seathold/seathold/engine/ballot"
 	"github.com/seathold/seathold/engine/inventory/census"
 	"github.com/seathold/seathold/engine/record"
 )
@@ -46,10 +45,10 @@ func (e *Engine) CheckConservation(ctx context.Context) (Conservation, error) {
 	}
 	e.conservation.lock.Lock()
 	defer e.conservation.lock.Unlock()
-	sale := e.book.Sale
+	sale := e.Sale()
 	check := audit.Check{Sale: sale, Inventory: e.inventory, Census: e.conservation.census,
 		Pause:   func(busy time.Duration) error { return e.yieldAfter(ctx, busy) },
-		Winners: func() ([][]int, func(uint32)) { return ballot.Winners(sale, e.ballots) }}
+		Winners: func() ([][]int, func(uint32)) { return e.ballots.Winners(sale) }}
 	c, err := check.Run()
 	if err != nil {
 		return Conservation{}, err

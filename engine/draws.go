@@ -53,18 +53,18 @@ var (
 	ErrFreezeUndated    = ballot.ErrUndated
 )
 
-func (e *Engine) newBallots() []*ballot.Ballot {
-	return ballot.New(&ballot.Host{Sale: e.book.Sale, Inventory: e.inventory, Accounts: e.o.MaxAccounts,
+func (e *Engine) newBallots() *ballot.Ballots {
+	return ballot.New(&ballot.Host{Inventory: e.inventory, Accounts: e.o.MaxAccounts,
 		Sync: e.o.Durability == Sync, Journalled: e.o.Durability != None,
 		Now: e.Now, Machine: e.o.MachineClock, Random: e.o.Random, Visible: e.visible, Pause: e.waits.Pause,
 		Place: func(kind record.Kind, draw int, accountRow uint32, at time.Time) (seq uint64, ok bool) {
 			return e.inventory.Note(outcomes.NoteOf(kind, draw, accountRow, at.UnixMilli()))
-		}})
+		}}, e.Sale())
 }
 
 // announcements returns a record for each draw that needs a secret.
 func (e *Engine) announcements() (all []*record.Draw, err error) {
-	for _, b := range e.ballots {
+	for _, b := range e.ballots.All() {
 		if !b.NeedsSecret() {
 			continue
 		}
@@ -80,7 +80,7 @@ func (e *Engine) announcements() (all []*record.Draw, err error) {
 // announce gives the draws the secrets of these records, the first of which has the stamp.
 func (e *Engine) announce(all []*record.Draw, s record.Stamp) error {
 	for _, f := range all {
-		if err := e.ballots[f.Index].Restore(record.KindAnnounced, f, s); err != nil {
+		if err := e.ballots.Of(f.Index).Restore(record.KindAnnounced, f, s); err != nil {
 			return err
 		}
 		s.Seq++
@@ -93,14 +93,14 @@ func (e *Engine) checkRevivals(was *record.Definition, nowMs int64) error {
 	if was == nil || was.Rules == nil {
 		return nil
 	}
-	sale := e.book.Sale
+	sale := e.Sale()
 	for i := range was.Rules.Draws {
 		now, there := sale.DrawByID(was.Rules.Draws[i].ID)
 		if !there {
 			continue
 		}
 		terms := record.DrawTerms(was.Rules, i)
-		if err := e.ballots[now].CheckRevival(&terms, instant(nowMs)); err != nil {
+		if err := e.ballots.Of(now).CheckRevival(&terms, instant(nowMs)); err != nil {
 			return err
 		}
 	}
@@ -113,7 +113,7 @@ func (e *Engine) ballotOf(sale *catalog.Sale, id string) (*ballot.Ballot, error)
 	if !ok {
 		return nil, &Refusal{Code: DrawNotFound, Where: id}
 	}
-	return e.ballots[i], nil
+	return e.ballots.Of(i), nil
 }
 
 // drawRefusal turns an error of package ballot into a refusal where it is one.
@@ -142,7 +142,7 @@ func (e *Engine) Draw(id string) (DrawStatus, error) {
 	if err := e.admitRead(); err != nil {
 		return DrawStatus{}, err
 	}
-	b, err := e.ballotOf(e.book.Sale, id)
+	b, err := e.ballotOf(e.Sale(), id)
 	if err != nil {
 		return DrawStatus{}, err
 	}
@@ -163,7 +163,7 @@ func (e *Engine) Enter(ctx context.Context, id, account, group string) (Entry, e
 }
 
 func (e *Engine) enter(ctx context.Context, id, account, group string, r *Reservation) (Entry, error) {
-	sale := e.book.Sale
+	sale := e.Sale()
 	b, err := e.ballotOf(sale, id)
 	if err != nil {
 		return Entry{}, err
@@ -199,7 +199,7 @@ func (e *Engine) enter(ctx context.Context, id, account, group string, r *Reserv
 // Errors are *Refusal with DrawNotFound, EntryNotFound, RegistrationClosed once the entries are frozen, Full,
 // JournalUnavailable or NotLeader, or ctx's.
 func (e *Engine) WithdrawEntry(ctx context.Context, id, account string) error {
-	sale := e.book.Sale
+	sale := e.Sale()
 	b, err := e.ballotOf(sale, id)
 	if err != nil {
 		return err
@@ -232,7 +232,7 @@ func (e *Engine) readEntry(ctx context.Context, id, account string) (Entry, erro
 	if err := e.admitRead(); err != nil {
 		return Entry{}, err
 	}
-	sale := e.book.Sale
+	sale := e.Sale()
 	b, err := e.ballotOf(sale, id)
 	if err != nil {
 		return Entry{}, err
@@ -250,7 +250,7 @@ func (e *Engine) readEntry(ctx context.Context, id, account string) (Entry, erro
 
 // slotOf returns the access slot that an account has won in a draw, for the rules.
 func (e *Engine) slotOf(account string, draw int) (opens, closes time.Time, won bool) {
-	slot, won := e.ballots[draw].AccessSlot(e.inventory.FindAccount(account))
+	slot, won := e.ballots.Of(draw).AccessSlot(e.inventory.FindAccount(account))
 	return slot.OpensAt, slot.ClosesAt, won
 }
 
@@ -298,7 +298,7 @@ func (e *Engine) RunDraw(ctx context.Context, id string, beacon draw.Beacon) (Dr
 // decideDraw makes a decision about a draw and waits until it is durable.
 func (e *Engine) decideDraw(ctx context.Context, id string,
 	decide func(*ballot.Ballot) (uint64, error)) (DrawStatus, error) {
-	b, err := e.ballotOf(e.book.Sale, id)
+	b, err := e.ballotOf(e.Sale(), id)
 	if err != nil {
 		return DrawStatus{}, err
 	}
@@ -322,7 +322,7 @@ func (e *Engine) decideDraw(ctx context.Context, id string,
 // for the operator only: exports do not have the accounts. Errors are *Refusal with DrawNotFound or DrawNotRun, and
 // visit's.
 func (e *Engine) DrawWinners(id string, visit func(DrawWinner) error) error {
-	sale := e.book.Sale
+	sale := e.Sale()
 	b, err := e.ballotOf(sale, id)
 	if err != nil {
 		return err
@@ -333,7 +333,7 @@ func (e *Engine) DrawWinners(id string, visit func(DrawWinner) error) error {
 // ExportDraw writes the files of a draw that was run, see draw.Result.Export. Errors are *Refusal with DrawNotFound or
 // DrawNotRun, and create's.
 func (e *Engine) ExportDraw(id string, create func(name string) (io.WriteCloser, error)) error {
-	sale := e.book.Sale
+	sale := e.Sale()
 	b, err := e.ballotOf(sale, id)
 	if err != nil {
 		return err
@@ -343,7 +343,7 @@ func (e *Engine) ExportDraw(id string, create func(name string) (io.WriteCloser,
 
 // freezeDue freezes the draws whose registration is over.
 func (e *Engine) freezeDue() {
-	for _, b := range e.ballots {
+	for _, b := range e.ballots.All() {
 		if b.BecameVoid() {
 			e.o.Log.Error("a draw is void: its round was due before its entries were frozen; announce another one in the "+
 				"sale definition", "draw", b.ID())

@@ -76,7 +76,7 @@ func (e *Engine) decideEnd(ctx context.Context, id ID, r *Reservation, to State,
 	if row == 0 {
 		return 0, r.refuse(Refusal{Code: ReservationNotFound})
 	}
-	book, now := e.book, e.nowMs()
+	book, now := e.book.Load(), e.nowMs()
 	res := d(row, now)
 	found := inventory.Decided{Row: res.Row, State: to}
 	switch res.Verdict {

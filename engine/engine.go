@@ -21,15 +21,16 @@ import (
 // Engine runs a sale. All methods may be called by any number of goroutines, except Close.
 type Engine struct {
 	o         Options
-	book      *rules.Book // each attempt of a call reads it once
+	book      atomic.Pointer[rules.Book] // by which calls are judged; each attempt of one loads it once
+	shown     atomic.Pointer[shownBook]  // made when a read asks for it
 	inventory *inventory.Inventory
 	slot      func(account string, draw int) (opens, closes time.Time, won bool) // slotOf, so that no call allocates it
 
 	term     atomic.Pointer[term]     // nil until this engine leads
 	idle     atomic.Pointer[idleness] // until then: why it accepts no calls
 	deposed  chan struct{}            // closed by term.watch, or, if there was no term, by follow
-	ballots  []*ballot.Ballot         // by draw
-	memory   outcomes.Memory          // the inventory and the ballots, as the journal makes them durable
+	ballots  *ballot.Ballots
+	memory   outcomes.Memory // the inventory, the ballots and the definition, as the journal makes them durable
 	recovery Recovery
 
 	counts       *counts
@@ -60,8 +61,9 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
-	e := &Engine{o: o, book: rules.NewBook(o.Sale, o.TTL, rules.Pauses{}, 0), stop: make(chan struct{}),
-		deposed: make(chan struct{}), waits: waits.New()}
+	e := &Engine{o: o, stop: make(chan struct{}), deposed: make(chan struct{}), waits: waits.New()}
+	e.memory.Begin(outcomes.NewInForce(record.DefinitionOf(o.Sale), record.Stamp{}))
+	e.judgeBy(e.memory.Judging())
 	e.slot = e.slotOf
 	v, err := inventory.New(e.inventoryConfig())
 	if err != nil {
@@ -72,8 +74,9 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	e.conservation.census = census.New(v)
 	e.counts = newCounts(o.Timed)
 	e.ballots = e.newBallots()
-	e.memory = outcomes.Memory{Sale: e.book.Sale, Inventory: v, Ballots: e.ballots, Reclaimer: v.NewReclaimer(),
-		Forget: o.Forget, Now: e.nowMs, Above: e.allowAbove}
+	m := &e.memory
+	m.Inventory, m.Ballots, m.Reclaimer = v, e.ballots, v.NewReclaimer()
+	m.Forget, m.Now, m.Above = o.Forget, e.nowMs, e.allowAbove
 	e.standsBy(errFollowing, "")
 	switch {
 	case o.Durability == None:
@@ -96,7 +99,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 }
 
 func (e *Engine) inventoryConfig() inventory.Config {
-	s := e.book.Sale
+	s := e.Sale()
 	c := inventory.Config{
 		MaxReservations: e.o.MaxReservations, MaxAccounts: e.o.MaxAccounts, ExpectAccounts: e.o.ExpectAccounts,
 		Journalled: e.o.Durability != None, Pause: e.waits.Pause,
@@ -138,11 +141,35 @@ func (e *Engine) Close() error {
 	return errors.Join(err, e.o.Journal.Close())
 }
 
-// Sale returns the sale definition.
-func (e *Engine) Sale() *catalog.Sale { return e.book.Sale }
+// Sale returns the definition that is in force, as far as it is durable (I5). What a later one says has the same
+// numbers.
+func (e *Engine) Sale() *catalog.Sale { return e.memory.Shown().Sale }
+
+// shownBook is the book of a definition that may be shown.
+type shownBook struct {
+	of   *outcomes.InForce
+	book *rules.Book
+}
+
+// bookShown returns the book of the definition that may be shown, for reads.
+func (e *Engine) bookShown() *rules.Book {
+	last, now := e.shown.Load(), e.memory.Shown()
+	if last == nil || last.of != now {
+		last = &shownBook{of: now, book: e.bookOf(now)}
+		e.shown.Store(last)
+	}
+	return last.book
+}
+
+func (e *Engine) bookOf(f *outcomes.InForce) *rules.Book {
+	return rules.NewBook(f.Sale, e.o.TTL, f.Paused, f.Since.Seq)
+}
+
+// judgeBy publishes the book of what is in force. From here on calls are judged by it.
+func (e *Engine) judgeBy(f *outcomes.InForce) { e.book.Store(e.bookOf(f)) }
 
 // PhaseOpen reports whether a phase of the sale, by its index in Sale().Phases, is open now on the sale clock.
-func (e *Engine) PhaseOpen(phase int) bool { return e.book.PhaseOpen(phase, e.nowMs()) }
+func (e *Engine) PhaseOpen(phase int) bool { return e.bookShown().PhaseOpen(phase, e.nowMs()) }
 
 // TTL returns how long a hold lasts if the request has no TTL.
 func (e *Engine) TTL() time.Duration { return e.o.TTL }

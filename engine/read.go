@@ -56,7 +56,7 @@ func (e *Engine) findReservation(id ID, r *Reservation) error {
 			return r.refuse(Refusal{Code: Overloaded})
 		}
 	}
-	r.fill(e.book.Sale)
+	r.fill(e.Sale())
 	return nil
 }
 
@@ -78,7 +78,7 @@ func (e *Engine) readAccount(ctx context.Context, account string, refused *Reser
 		return Account{}, err
 	}
 	a := Account{Account: account}
-	sale := e.book.Sale
+	sale := e.Sale()
 	for i := range sale.Programmes {
 		p := &sale.Programmes[i]
 		a.Programmes = append(a.Programmes, ProgrammeTickets{Programme: p.ID, Cap: p.AccountCap})
@@ -103,7 +103,7 @@ func (e *Engine) fillAccount(sale *catalog.Sale, a *Account, refused *Reservatio
 	}
 	for i := range sale.Phases {
 		if p := &sale.Phases[i]; p.Access == catalog.Slots {
-			if slot, ok := e.ballots[p.Draw].AccessSlot(row); ok {
+			if slot, ok := e.ballots.Of(p.Draw).AccessSlot(row); ok {
 				a.Access = append(a.Access, slot)
 			}
 		}
@@ -160,7 +160,7 @@ func (e *Engine) ledger(row uint32, w *inventory.Wait) (ledger []inventory.Decid
 // Stock reads a pool of the sale, by its index in Sale().Pools. It never blocks. With durability Sync it shows what is
 // durable (I5), which includes every acknowledged outcome.
 func (e *Engine) Stock(pool int) Stock {
-	p := &e.book.Sale.Pools[pool]
+	p := &e.Sale().Pools[pool]
 	s := Stock{Capacity: p.Capacity, Withheld: p.Withheld}
 	if t := e.term.Load(); t != nil && t.drain != nil && e.o.Durability == Sync {
 		var withheld int

@@ -38,7 +38,7 @@ func (e *Engine) reserve(ctx context.Context, q *Request, r *Reservation) (seq u
 	if err := e.admit(ctx, r); err != nil {
 		return 0, err
 	}
-	book := e.book
+	book := e.book.Load()
 	if err := book.CheckShape(q, &r.refusal); err != nil {
 		return 0, err
 	}

@@ -181,7 +181,7 @@ func (e *Engine) journalStats(w *journal.Writer) *JournalStats {
 func (e *Engine) openSlots() []SlotStats {
 	var all []SlotStats
 	now, checked := e.Now(), e.conservation.last.Load()
-	sale := e.book.Sale
+	sale := e.Sale()
 	for i := range sale.Phases {
 		p := &sale.Phases[i]
 		if p.Access != catalog.Slots {

@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/draw"
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/record"
@@ -19,7 +18,6 @@ import (
 
 // Host is what ballots need of the engine that runs them.
 type Host struct {
-	Sale       *catalog.Sale
 	Inventory  *inventory.Inventory // names the accounts
 	Accounts   int                  // the most that the inventory holds
 	Sync       bool                 // Status counts durable entries only
@@ -42,9 +40,8 @@ type Host struct {
 type Ballot struct {
 	host     *Host
 	index    int // of the draw
-	draw     *catalog.Draw
-	terms    draw.Terms // as the sale definition has them: without the commitment to the secret
 	register *register
+	rules    atomic.Pointer[drawRules] // changed under the exclusive freezeLock, until the entries are frozen
 
 	// freezeLock orders entries and the freeze: an entry is made under the shared lock, the freeze, a postponement and the
 	// draw under the exclusive one. So the journal has every entry before the record that freezes them. Reads take neither
@@ -176,23 +173,13 @@ var (
 	ErrNotesFull    = errors.New("no room for another outcome of a draw")
 )
 
-// New returns the ballots of all draws of the sale, in their order.
-func New(h *Host) []*Ballot {
-	var all []*Ballot
-	for i := range h.Sale.Draws {
-		all = append(all, &Ballot{host: h, index: i, draw: &h.Sale.Draws[i], terms: record.DrawTerms(h.Sale, i),
-			register: newRegister(h.Accounts)})
-	}
-	return all
-}
-
 // ID returns the draw's id.
-func (b *Ballot) ID() string { return b.draw.ID }
+func (b *Ballot) ID() string { return b.draw().ID }
 
 // Status returns how far the draw has got.
 func (b *Ballot) Status() Status {
 	now := b.host.Now()
-	s := Status{Draw: b.draw.ID, Terms: b.terms, Entries: int(b.count.Load()), Timing: b.timing(b.visible)}
+	s := Status{Draw: b.draw().ID, Terms: *b.terms(), Entries: int(b.count.Load()), Timing: b.timing(b.visible)}
 	if a := b.announced.Load(); a != nil && b.visible(&a.record) {
 		s.Terms.Commitment = a.secret.Commitment()
 	}
@@ -200,9 +187,9 @@ func (b *Ballot) Status() Status {
 		s.Entries = int(b.durable.Load())
 	}
 	switch {
-	case now.Before(b.draw.RegistrationOpens):
+	case now.Before(b.draw().RegistrationOpens):
 		s.State = Announced
-	case now.Before(b.draw.RegistrationCloses):
+	case now.Before(b.draw().RegistrationCloses):
 		s.State = Registration
 	default:
 		s.State = Closed
@@ -225,12 +212,12 @@ func (b *Ballot) Status() Status {
 // FreezeDue reports whether registration is over and the entries are to be frozen.
 func (b *Ballot) FreezeDue() bool {
 	now := b.host.Now()
-	return b.frozen.Load() == nil && !now.Before(b.draw.RegistrationCloses) && !b.isVoid(now)
+	return b.frozen.Load() == nil && !now.Before(b.draw().RegistrationCloses) && !b.isVoid(now)
 }
 
 // open returns ErrRegistrationOpen before the close.
 func (b *Ballot) open() error {
-	if closes := b.draw.RegistrationCloses; b.host.Now().Before(closes) {
+	if closes := b.draw().RegistrationCloses; b.host.Now().Before(closes) {
 		return fmt.Errorf("%w: it closes at %s", ErrRegistrationOpen, closes.UTC().Format(time.RFC3339))
 	}
 	return nil
@@ -250,7 +237,7 @@ func (b *Ballot) Freeze() (seq uint64, err error) {
 	}
 	timing := b.timing(always)
 	timing.Frozen = b.moment()
-	if err := timing.CheckFrozen(&b.terms); err != nil { // before the work
+	if err := timing.CheckFrozen(b.terms()); err != nil { // before the work
 		return 0, err
 	}
 	sorted, err := b.sort(true)
@@ -258,7 +245,7 @@ func (b *Ballot) Freeze() (seq uint64, err error) {
 		return 0, err
 	}
 	timing.Frozen = b.moment()
-	if err := timing.CheckFrozen(&b.terms); err != nil { // the round was due meanwhile
+	if err := timing.CheckFrozen(b.terms()); err != nil { // the round was due meanwhile
 		return 0, err
 	}
 	terms, err := b.sealedTerms().Digest()
@@ -314,7 +301,7 @@ func (b *Ballot) Run(beacon draw.Beacon) (seq uint64, err error) {
 // relay has the beacon of such a round. If one has, the sale clock is slow, and the date of the freeze proves nothing.
 func (b *Ballot) runnable(now time.Time) error {
 	f, timing := b.frozen.Load(), b.timing(always)
-	due := timing.Due(&b.terms)
+	due := timing.Due(b.terms())
 	switch {
 	case f == nil:
 		if err := b.open(); err != nil {
@@ -322,16 +309,16 @@ func (b *Ballot) runnable(now time.Time) error {
 		}
 		if b.isVoid(now) {
 			return fmt.Errorf("%w: round %d was due at %s; the draw is void, so announce another one", draw.ErrLate,
-				timing.Round(&b.terms), due.Format(time.RFC3339))
+				timing.Round(b.terms()), due.Format(time.RFC3339))
 		}
 		return ErrNotFrozen
-	case b.terms.StandIn:
+	case b.terms().StandIn:
 		return nil
 	case !f.sealed():
 		return fmt.Errorf("%w, so the draw is void: announce another one", ErrUndated)
 	case now.Before(due):
 		return fmt.Errorf("%w: it is %s there, and round %d is due at %s", ErrNotDue, now.Format(time.RFC3339),
-			timing.Round(&b.terms), due.Format(time.RFC3339))
+			timing.Round(b.terms()), due.Format(time.RFC3339))
 	}
 	return nil
 }
@@ -386,7 +373,7 @@ func (b *Ballot) sortedAgain() (*sortedEntries, error) {
 		return nil, err
 	}
 	if f.root != sorted.Root() || f.size != sorted.Len() {
-		return nil, fmt.Errorf("draw %s: its %d entries have the root %s; published were %d and %s", b.draw.ID,
+		return nil, fmt.Errorf("draw %s: its %d entries have the root %s; published were %d and %s", b.draw().ID,
 			sorted.Len(), sorted.Root(), f.size, f.root)
 	}
 	b.sorted.Store(sorted)
@@ -411,7 +398,7 @@ func (b *Ballot) sort(sealed bool) (*sortedEntries, error) {
 	})
 	entries, err := freeze(len(rows),
 		func(into []byte, i int) []byte { return append(into, b.host.Inventory.AccountName(rows[i])...) },
-		func(i int) uint8 { return uint8(b.register.of(rows[i]).group) }, record.GroupNames(b.host.Sale))
+		func(i int) uint8 { return uint8(b.register.of(rows[i]).group) }, record.GroupNames(b.sale()))
 	if err != nil {
 		return nil, err
 	}

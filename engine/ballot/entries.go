@@ -39,7 +39,7 @@ type AccessSlot struct {
 // is returned unchanged, with Repeated set. The entry is visible once the outcome with the returned sequence is
 // durable. Errors are ErrClosed, ErrOverloaded, ErrAccountsFull and ErrNotesFull.
 func (b *Ballot) Enter(account string, group int) (entry Entry, seq uint64, err error) {
-	entry = Entry{Draw: b.draw.ID, Account: account}
+	entry = Entry{Draw: b.draw().ID, Account: account}
 	for wait := (inventory.Wait{}); ; {
 		p, now := b.entryOf(b.find(account)), b.host.Now()
 		switch {
@@ -55,7 +55,7 @@ func (b *Ballot) Enter(account string, group int) (entry Entry, seq uint64, err 
 				return Entry{}, 0, ErrOverloaded
 			}
 			continue
-		case now.Before(b.draw.RegistrationOpens) || !now.Before(b.draw.RegistrationCloses) || b.frozen.Load() != nil:
+		case now.Before(b.draw().RegistrationOpens) || !now.Before(b.draw().RegistrationCloses) || b.frozen.Load() != nil:
 			return Entry{}, 0, ErrClosed
 		}
 		// The lock is taken for new entries only, so repeats and late calls never wait for the freeze.
@@ -168,7 +168,7 @@ func (b *Ballot) groupName(code int) string {
 	if code == 0 {
 		return ""
 	}
-	return b.host.Sale.Groups[code-1].ID
+	return b.sale().Groups[code-1].ID
 }
 
 // Entry returns an account's entry and its result. Errors are ErrNoEntry, and ErrNotRun for an entry that was placed;
@@ -187,7 +187,7 @@ func (b *Ballot) Entry(account string) (Entry, error) {
 		return Entry{}, err
 	}
 	p := b.register.of(row) // read after the draw, so with its rank
-	entry := Entry{Draw: b.draw.ID, Account: account, Group: b.groupName(p.group), Rank: p.rank, Root: status.Root,
+	entry := Entry{Draw: b.draw().ID, Account: account, Group: b.groupName(p.group), Rank: p.rank, Root: status.Root,
 		Seed: status.Seed}
 	name := []byte(account)
 	if b.frozen.Load().sealed() {
@@ -210,7 +210,7 @@ func (b *Ballot) slotOf(p entryState) (AccessSlot, bool) {
 	if p.slot == 0 {
 		return AccessSlot{}, false
 	}
-	phase := &b.host.Sale.Phases[b.draw.Phase]
+	phase := &b.sale().Phases[b.draw().Phase]
 	opens, closes := phase.Slot(p.slot - 1)
 	return AccessSlot{Phase: phase.ID, OpensAt: opens, ClosesAt: closes,
 		Priority: p.slot <= phase.PrioritySlotCount()}, true
@@ -231,7 +231,8 @@ func (b *Ballot) isVisiblyDrawn() bool {
 
 // Winners returns a count for each access slot, by phase, and the function that adds an account's slots to the counts.
 // A phase without access slots, or whose draw has no visible result, has nil. visit is nil if all phases have nil.
-func Winners(sale *catalog.Sale, all []*Ballot) (winners [][]int, visit func(accountRow uint32)) {
+func (b *Ballots) Winners(sale *catalog.Sale) (winners [][]int, visit func(accountRow uint32)) {
+	all := b.All()
 	winners = make([][]int, len(sale.Phases))
 	for i := range sale.Phases {
 		p := &sale.Phases[i]

@@ -124,16 +124,16 @@ func (b *Ballot) Restore(kind record.Kind, f *record.Draw, s record.Stamp) error
 
 // restoreFrozen restores the freeze. It fails if the sale now has other terms than those published with the root.
 func (b *Ballot) restoreFrozen(f *record.Draw, s record.Stamp) error {
-	terms := record.TermsDigest(&b.terms)
+	terms := record.TermsDigest(b.terms())
 	if f.MachineMs != 0 {
 		if b.announced.Load() == nil {
-			return fmt.Errorf("%w: draw %s is frozen before it has a secret", record.ErrInvalid, b.draw.ID)
+			return fmt.Errorf("%w: draw %s is frozen before it has a secret", record.ErrInvalid, b.draw().ID)
 		}
 		terms, _ = b.sealedTerms().Digest() // invalid terms are other terms too
 	}
 	if f.Terms != terms {
 		return fmt.Errorf("draw %s: its entries were frozen under other terms; restore the closing time, publish_within, "+
-			"beacon, phase and slots that the sale definition had then", b.draw.ID)
+			"beacon, phase and slots that the sale definition had then", b.draw().ID)
 	}
 	if b.frozen.Load() == nil {
 		frozen := &frozenEntries{size: f.Size, root: f.Root, terms: f.Terms, machineMs: f.MachineMs}
@@ -151,13 +151,13 @@ func (b *Ballot) restoreDrawn(f *record.Draw, s record.Stamp) error {
 	}
 	frozen := b.frozen.Load()
 	if frozen == nil {
-		return fmt.Errorf("%w: draw %s is drawn before it is frozen", record.ErrInvalid, b.draw.ID)
+		return fmt.Errorf("%w: draw %s is drawn before it is frozen", record.ErrInvalid, b.draw().ID)
 	}
 	seed := draw.SeedOf(frozen.root, f.Beacon.Randomness)
 	if b.ranked < frozen.size {
 		var err error
 		if seed, err = b.rank(f.Beacon); err != nil {
-			return fmt.Errorf("draw %s: %w", b.draw.ID, err)
+			return fmt.Errorf("draw %s: %w", b.draw().ID, err)
 		}
 	}
 	drawn := &drawnEntries{beacon: f.Beacon, seed: seed}

@@ -38,7 +38,7 @@ func newBallot(t *testing.T) (*Ballot, *inventory.Inventory) {
 	v, err := inventory.New(inventory.Config{MaxReservations: 1 << 10, MaxAccounts: 1 << 10, MaxNotes: 1 << 10,
 		Pause: func(w inventory.Wait) (inventory.Wait, bool) { return w, false }})
 	require.NoError(t, err)
-	h := &Host{Sale: sale, Inventory: v, Accounts: 1 << 10,
+	h := &Host{Inventory: v, Accounts: 1 << 10,
 		Now:     func() time.Time { return sale.Draws[0].RegistrationOpens },
 		Machine: time.Now, Random: rand.Reader,
 		Place: func(kind record.Kind, _ int, _ uint32, at time.Time) (uint64, bool) {
@@ -46,7 +46,7 @@ func newBallot(t *testing.T) (*Ballot, *inventory.Inventory) {
 		},
 		Visible: func(uint64) bool { return true },
 		Pause:   func(w inventory.Wait) (inventory.Wait, bool) { return w, false }}
-	return New(h)[0], v
+	return New(h, sale).Of(0), v
 }
 
 // I5, I7: An entry whose record is not yet placed may still fail. No reader sees it: a repeat waits until it is
@@ -149,7 +149,7 @@ func TestFreezeWithoutWithdrawn(t *testing.T) {
 	}
 	_, err = b.Withdraw("alice")
 	require.NoError(t, err)
-	b.host.Now = func() time.Time { return b.draw.RegistrationCloses }
+	b.host.Now = func() time.Time { return b.draw().RegistrationCloses }
 	_, err = b.Freeze()
 	require.NoError(t, err)
 	require.Equal(t, 1, b.Status().Entries)

@@ -29,21 +29,21 @@ func (b *Ballot) NeedsSecret() bool { return b.announced.Load() == nil && b.froz
 func (b *Ballot) Announcement() (*record.Draw, error) {
 	f := &record.Draw{Index: b.index}
 	if _, err := io.ReadFull(b.host.Random, f.Secret[:]); err != nil {
-		return nil, fmt.Errorf("the secret of draw %s: %w", b.draw.ID, err)
+		return nil, fmt.Errorf("the secret of draw %s: %w", b.draw().ID, err)
 	}
 	return f, nil
 }
 
 // sealedTerms returns the terms with the commitment to the secret, which is there.
 func (b *Ballot) sealedTerms() *draw.Terms {
-	terms := b.terms
+	terms := *b.terms()
 	terms.Commitment = b.announced.Load().secret.Commitment()
 	return &terms
 }
 
 // unsealedTerms returns the terms of entries that were frozen in a journal of version 1.
 func (b *Ballot) unsealedTerms() *draw.Terms {
-	terms := b.terms
+	terms := *b.terms()
 	terms.PublishWithin = 0
 	return &terms
 }
@@ -52,7 +52,7 @@ func (b *Ballot) unsealedTerms() *draw.Terms {
 func (b *Ballot) restoreAnnounced(f *record.Draw, s record.Stamp) error {
 	if a := b.announced.Load(); a != nil {
 		if a.secret != f.Secret {
-			return fmt.Errorf("%w: draw %s has two secrets", record.ErrInvalid, b.draw.ID)
+			return fmt.Errorf("%w: draw %s has two secrets", record.ErrInvalid, b.draw().ID)
 		}
 		return nil
 	}

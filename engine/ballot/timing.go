@@ -60,8 +60,8 @@ func (b *Ballot) Postpone(round uint64) (seq uint64, err error) {
 		return all[n-1].record.seq.Load(), nil
 	}
 	timing, now := b.timing(always), b.moment()
-	present, due := timing.Round(&b.terms), timing.Due(&b.terms)
-	if err := timing.Postpone(&b.terms, round, now); err != nil {
+	present, due := timing.Round(b.terms()), timing.Due(b.terms())
+	if err := timing.Postpone(b.terms(), round, now); err != nil {
 		return 0, err
 	}
 	if !now.Machine.Before(due) {
@@ -89,9 +89,9 @@ func (b *Ballot) restorePostponed(f *record.Draw, s record.Stamp) error {
 	if slices.ContainsFunc(timing.Postponed, func(p draw.Postponement) bool { return p.Round == f.Round }) {
 		return nil
 	}
-	if err := timing.Postpone(&b.terms, f.Round, at); err != nil {
+	if err := timing.Postpone(b.terms(), f.Round, at); err != nil {
 		return fmt.Errorf("draw %s: its round was postponed under other terms; restore the closing time, beacon and phase "+
-			"that the sale definition had then: %w", b.draw.ID, err)
+			"that the sale definition had then: %w", b.draw().ID, err)
 	}
 	p := &postponement{Postponement: draw.Postponement{Round: f.Round, At: at}}
 	p.record.restore(s)
@@ -105,7 +105,7 @@ func (b *Ballot) restorePostponed(f *record.Draw, s record.Stamp) error {
 func (b *Ballot) isVoid(now time.Time) bool {
 	f := b.frozen.Load()
 	switch {
-	case b.terms.StandIn || b.drawn.Load() != nil:
+	case b.terms().StandIn || b.drawn.Load() != nil:
 		return false
 	case f != nil && !f.sealed():
 		return true
@@ -114,7 +114,7 @@ func (b *Ballot) isVoid(now time.Time) bool {
 	if f == nil {
 		timing.Frozen.Sale = now
 	}
-	return !timing.Frozen.Sale.Before(timing.Due(&b.terms))
+	return !timing.Frozen.Sale.Before(timing.Due(b.terms()))
 }
 
 // CheckRevival refuses a definition that gives a void draw another round. Otherwise an operator who has seen a beacon
@@ -124,7 +124,7 @@ func (b *Ballot) isVoid(now time.Time) bool {
 func (b *Ballot) CheckRevival(was *draw.Terms, now time.Time) error {
 	timing := b.timing(always)
 	due := timing.Due(was)
-	is := &b.terms
+	is := b.terms()
 	same := was.Round == is.Round && was.StandIn == is.StandIn && was.Chain.PublicKey == is.Chain.PublicKey &&
 		was.Chain.RoundTime(was.Round).Equal(is.Chain.RoundTime(is.Round))
 	known := b.count.Load() > 0 && !b.host.Machine().Before(due)
@@ -133,11 +133,11 @@ func (b *Ballot) CheckRevival(was *draw.Terms, now time.Time) error {
 		return nil
 	case now.Before(due):
 		return fmt.Errorf("draw %s: %w: round %d was due at %s by the clock of the machine, so its beacon is known; the "+
-			"draw cannot have another round, so restore its definition", b.draw.ID, draw.ErrRoundDue, timing.Round(was),
+			"draw cannot have another round, so restore its definition", b.draw().ID, draw.ErrRoundDue, timing.Round(was),
 			due.Format(time.RFC3339))
 	}
 	return fmt.Errorf("draw %s: %w: round %d was due at %s; the draw is void and cannot have another round, so restore "+
-		"its definition and announce another draw", b.draw.ID, draw.ErrLate, timing.Round(was), due.Format(time.RFC3339))
+		"its definition and announce another draw", b.draw().ID, draw.ErrLate, timing.Round(was), due.Format(time.RFC3339))
 }
 
 // BecameVoid reports, once, that the draw is void.

@@ -17,8 +17,8 @@ import (
 
 // standIn is the beacon that the sale definition has for the ballot.
 func standIn(t *testing.T, b *Ballot) draw.Beacon {
-	beacon := draw.Beacon{Round: b.terms.Round}
-	_, err := hex.Decode(beacon.Signature[:], []byte(b.draw.Beacon.Signature))
+	beacon := draw.Beacon{Round: b.terms().Round}
+	_, err := hex.Decode(beacon.Signature[:], []byte(b.draw().Beacon.Signature))
 	require.NoError(t, err)
 	beacon.Randomness = sha256.Sum256(beacon.Signature[:])
 	return beacon
@@ -57,12 +57,12 @@ func TestVersion1ReplaysToTheSameResult(t *testing.T) {
 	require.NoError(t, err)
 	for _, drawn := range []bool{true, false} {
 		b, _ := newBallot(t)
-		b.host.Now = func() time.Time { return b.draw.RegistrationCloses.Add(time.Hour) }
-		b.terms.StandIn = drawn
+		b.host.Now = func() time.Time { return b.draw().RegistrationCloses.Add(time.Hour) }
+		b.terms().StandIn = drawn
 		want, err := draw.Run(entries, *b.unsealedTerms(), draw.Timing{}, standIn(t, b))
 		require.NoError(t, err)
 		restoreEntries(t, b)
-		frozen := record.Draw{Size: 2, Root: entries.Root(), Terms: record.TermsDigest(&b.terms)}
+		frozen := record.Draw{Size: 2, Root: entries.Root(), Terms: record.TermsDigest(b.terms())}
 		require.NoError(t, b.Restore(record.KindFrozen, &frozen, record.Stamp{}))
 		if !drawn {
 			_, err := b.Run(standIn(t, b))
@@ -91,8 +91,8 @@ func TestVersion1ReplaysToTheSameResult(t *testing.T) {
 func TestLateFreezeOfAJournalIsNotRun(t *testing.T) {
 	for _, late := range []bool{false, true} {
 		b, _ := newBallot(t)
-		b.terms.StandIn = false // round 1000 is of August 2023
-		due := b.terms.Chain.RoundTime(b.terms.Round)
+		b.terms().StandIn = false // round 1000 is of August 2023
+		due := b.terms().Chain.RoundTime(b.terms().Round)
 		b.host.Now = func() time.Time { return due.Add(time.Hour) }
 		announced := record.Draw{Secret: draw.Secret{5}}
 		require.NoError(t, b.Restore(record.KindAnnounced, &announced, record.Stamp{}))
@@ -137,8 +137,8 @@ func TestContradictingRecordsAreRefused(t *testing.T) {
 	terms, err := b.sealedTerms().Digest()
 	require.NoError(t, err)
 	restoreEntries(t, b)
-	frozen = record.Draw{Size: 2, Root: draw.Digest{1}, Terms: terms, MachineMs: b.draw.RegistrationCloses.UnixMilli()}
-	at := record.Stamp{AtMs: b.draw.RegistrationCloses.UnixMilli()}
+	frozen = record.Draw{Size: 2, Root: draw.Digest{1}, Terms: terms, MachineMs: b.draw().RegistrationCloses.UnixMilli()}
+	at := record.Stamp{AtMs: b.draw().RegistrationCloses.UnixMilli()}
 	require.NoError(t, b.Restore(record.KindFrozen, &frozen, at))
 	_, err = b.Run(standIn(t, b))
 	require.ErrorContains(t, err, "published were 2 and 0100")

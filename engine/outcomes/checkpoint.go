@@ -34,7 +34,7 @@ type checkpointWriter struct {
 func (w *checkpointWriter) write(m *Memory, s *State) error {
 	w.run = s.Definition.AppendRow(w.run, s.Since)
 	w.run = record.AppendClock(w.run, m.Now(), s.Last)
-	for _, b := range m.Ballots {
+	for _, b := range m.Ballots.All() {
 		if err := b.Write(w.draw); err != nil {
 			return err
 		}

@@ -13,7 +13,7 @@ import (
 // journal's writer calls Fill and Durable. Any number may call Stock and Version.
 type Drain struct {
 	inventory *inventory.Inventory
-	ballots   []*ballot.Ballot
+	ballots   *ballot.Ballots
 	snapshot  inventory.Snapshot
 	previous  inventory.Snapshot // of the row that a changed one follows
 	run       []byte
@@ -45,7 +45,7 @@ func NoteOf(kind record.Kind, draw int, accountRow uint32, atMs int64) inventory
 
 // NewDrain returns the drain of a memory in which every outcome is durable.
 func (m *Memory) NewDrain() *Drain {
-	d := &Drain{inventory: m.Inventory, ballots: m.Ballots, durable: make([]durableStock, len(m.Sale.Pools))}
+	d := &Drain{inventory: m.Inventory, ballots: m.Ballots, durable: make([]durableStock, len(m.Shown().Sale.Pools))}
 	d.visit = d.append
 	for i := range d.durable {
 		s := d.inventory.Stock(i)
@@ -118,7 +118,7 @@ func (d *Drain) changeOf(first int, pool uint32) *change {
 }
 
 func (d *Drain) appendNote(n inventory.Note) {
-	d.run = d.ballots[n.What>>8].Append(d.run, record.Kind(n.What&0xff), n.Subject, n.AtMs)
+	d.run = d.ballots.Of(int(n.What>>8)).Append(d.run, record.Kind(n.What&0xff), n.Subject, n.AtMs)
 }
 
 // Durable is called when the group is durable. From here on its outcomes are visible.
@@ -134,7 +134,7 @@ func (d *Drain) Durable(journal.Group) {
 		d.version.Add(1)
 	}
 	d.changes = d.changes[:0]
-	for _, b := range d.ballots {
+	for _, b := range d.ballots.All() {
 		b.MadeDurable()
 	}
 }

@@ -4,19 +4,18 @@
 package outcomes
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/seathold/seathold/engine/ballot"
-	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/record"
 )
 
 // Memory is the state of a running sale that its journal makes durable. Its fields do not change while the sale runs.
 type Memory struct {
-	Sale      *catalog.Sale
 	Inventory *inventory.Inventory
-	Ballots   []*ballot.Ballot // by draw
+	Ballots   *ballot.Ballots
 	Reclaimer *inventory.Reclaimer
 
 	// Forget is how long after its time was over a reservation that has ended is remembered.
@@ -25,7 +24,22 @@ type Memory struct {
 	Now func() int64
 	// Above accepts and returns what accounts have beyond the caps and limits of the sale.
 	Above func() record.Above
+
+	judging atomic.Pointer[InForce] // the last one that is placed: by which calls are judged
+	shown   atomic.Pointer[InForce] // the last one that may be shown (I5)
 }
+
+// Begin puts what is in force at first into force.
+func (m *Memory) Begin(f *InForce) {
+	m.judging.Store(f)
+	m.shown.Store(f)
+}
+
+// Judging returns what is in force for calls. It may not be durable.
+func (m *Memory) Judging() *InForce { return m.judging.Load() }
+
+// Shown returns what is in force as far as it may be shown (I5).
+func (m *Memory) Shown() *InForce { return m.shown.Load() }
 
 // State is the definition in force and a point in the journal. The memory has the outcomes of every record up to that
 // point, and perhaps later ones.

@@ -74,7 +74,7 @@ type missing struct {
 
 // NewReplay returns a replay into an empty memory.
 func (m *Memory) NewReplay() *Replay {
-	return &Replay{m: m, decoder: record.NewDecoder(m.Sale)}
+	return &Replay{m: m, decoder: record.NewDecoder(m.Shown().Sale)}
 }
 
 // Into returns the callbacks by which a backend delivers to this replay. They return ctx's error once it has ended.
@@ -141,9 +141,9 @@ func (p *Replay) State() *State {
 // Definition returns the present sale's definition, and since when it is in force. known is false if it is not the
 // journal's last; it is then in force from the given record on.
 func (p *Replay) Definition(from record.Stamp) (d record.Definition, since record.Stamp, known bool) {
-	d = record.DefinitionOf(p.m.Sale)
+	d = record.DefinitionOf(p.m.Shown().Sale)
 	was, since := p.decoder.InForce()
-	if was != nil && was.Lowers(p.m.Sale) {
+	if was != nil && was.Lowers(p.m.Shown().Sale) {
 		d.Above = p.m.Above()
 	}
 	if !p.decoder.Current() {
@@ -159,9 +159,9 @@ type DefinitionError struct{ error }
 // named adds the sale's names to the error of an oversold pool.
 func (p *Replay) named(err error) error {
 	if over := (*inventory.OversoldError)(nil); errors.As(err, &over) {
-		pool := &p.m.Sale.Pools[over.Pool]
+		pool := &p.m.Shown().Sale.Pools[over.Pool]
 		return &DefinitionError{fmt.Errorf("session %s, category %s has %d seats on sale, but the journal has %d taken",
-			p.m.Sale.Sessions[pool.Session].ID, pool.Category, over.Units, over.Taken)}
+			p.m.Shown().Sale.Sessions[pool.Session].ID, pool.Category, over.Units, over.Taken)}
 	}
 	return err
 }
@@ -269,7 +269,7 @@ func (p *Replay) drawRecord(r *record.Record) error {
 	if f.Index < 0 {
 		return nil // announced, and removed before anybody entered
 	}
-	b, d := p.m.Ballots[f.Index], &p.m.Sale.Draws[f.Index]
+	b, d := p.m.Ballots.Of(f.Index), &p.m.Shown().Sale.Draws[f.Index]
 	switch r.Kind {
 	case record.KindEntry, record.KindRanked:
 		row, ok := p.m.Inventory.Keep(f.Account)

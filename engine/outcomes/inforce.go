@@ -1,0 +1,86 @@
+package outcomes
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/draw"
+	"github.com/seathold/seathold/engine/record"
+	"github.com/seathold/seathold/engine/rules"
+)
+
+// InForce is what is in force of a sale at a point of its journal: its definition, the stock that was changed since
+// that was applied, and what is paused. It is immutable; each change makes another one. Its numbers are those of every
+// other one of the sale: see catalog.Continue.
+type InForce struct {
+	Sale   *catalog.Sale // what the definition says, with the stock as it is now
+	Paused rules.Pauses
+	Since  record.Stamp // of the last change: a definition, a pause or a pool's stock
+
+	Definition record.Definition // as it was applied
+	Applied    record.Stamp      // of its record
+	Stock      []StockChange     // since then, by pool
+
+	digest func() draw.Digest
+}
+
+// StockChange is the stock that a pool has instead of what the definition says.
+type StockChange struct {
+	record.Stock
+	Since record.Stamp
+}
+
+// NewInForce returns what is in force after a definition, where nothing is paused. The stamp is that of its record, or
+// of what first had it.
+func NewInForce(d record.Definition, applied record.Stamp) *InForce {
+	return &InForce{Sale: d.Rules, Definition: d, Applied: applied, Since: applied, digest: digestOf(d.Rules)}
+}
+
+// digestOf returns the function that computes the digest of a sale once: it takes a millisecond, and few ask for it.
+func digestOf(sale *catalog.Sale) func() draw.Digest {
+	return sync.OnceValue(func() draw.Digest { return record.DefinitionOf(sale).Digest })
+}
+
+// Digest identifies what is in force, the stock included, and what is paused excluded.
+func (f *InForce) Digest() draw.Digest { return f.digest() }
+
+// Apply returns what is in force once a definition is applied. Its stock is absolute. What is paused stays paused.
+func (f *InForce) Apply(d record.Definition, s record.Stamp) *InForce {
+	next := NewInForce(d, s)
+	next.Paused = f.Paused
+	return next
+}
+
+// Pause returns what is in force after a pause, or after its end.
+func (f *InForce) Pause(p record.Pause, s record.Stamp) *InForce {
+	next := *f
+	next.Since = s
+	switch p.Of {
+	case record.WholeSale:
+		next.Paused = f.Paused.WithSale(p.Paused)
+	case record.OnePhase:
+		next.Paused = f.Paused.WithPhase(p.Index, p.Paused)
+	case record.OneSession:
+		next.Paused = f.Paused.WithSession(p.Index, p.Paused)
+	}
+	return &next
+}
+
+// SetStock returns what is in force once a pool has another stock.
+func (f *InForce) SetStock(stock record.Stock, s record.Stamp) *InForce {
+	next, sale := *f, *f.Sale
+	sale.Pools = slices.Clone(sale.Pools)
+	pool := &sale.Pools[stock.Pool]
+	pool.Capacity, pool.Withheld = stock.Capacity, stock.Withheld
+	next.Sale, next.Since, next.digest = &sale, s, digestOf(&sale)
+	change := StockChange{Stock: stock, Since: s}
+	at, known := slices.BinarySearchFunc(f.Stock, stock.Pool, func(c StockChange, pool int) int { return c.Pool - pool })
+	next.Stock = slices.Clone(f.Stock)
+	if known {
+		next.Stock[at] = change
+	} else {
+		next.Stock = slices.Insert(next.Stock, at, change)
+	}
+	return &next
+}
