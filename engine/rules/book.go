@@ -4,14 +4,15 @@
 // the limits of a reservation.
 //
 // Where several rules are broken, the first in this order is reported: shape of the request, phase, access, pauses,
-// what is on sale, pack shape, limits and caps, stock. [Book.CheckShape] has the first; [Book.Judge] the others up to the pack
-// shape; the inventory has the rest, and the engine reports it. [Rules] is the table of all refusals, of those too that
-// other packages decide.
+// what is on sale, pack shape, limits and caps, stock. [Book.CheckShape] has the first; [Book.Judge] the others up to
+// the pack shape; the inventory has the rest, and the engine reports it. [Rules] is the table of all refusals, of those
+// too that other packages decide.
 package rules
 
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/seathold/seathold/engine/catalog"
@@ -31,6 +32,8 @@ type Book struct {
 	windows []window // by phase
 	ends    []int64  // by session: when its sales end, in ms; math.MaxInt64 if never
 	limits  inventory.Limits
+
+	next *Book // of a book between two others: the later one; the rest is the earlier one's but for the limits
 }
 
 // window is the time in which a phase is open: [opens, closes), in ms.
@@ -44,8 +47,11 @@ func NewBook(sale *catalog.Sale, ttl time.Duration, paused Pauses, since uint64)
 	b := &Book{Sale: sale, Paused: paused, Since: since, ttl: ttl,
 		ttlRule: fmt.Sprintf("ttl_seconds: a whole number from 1 to %d", ttl/time.Second)}
 	for i := range sale.Phases {
-		p := &sale.Phases[i]
-		b.windows = append(b.windows, window{opens: p.OpensAt.UnixMilli(), closes: p.ClosesAt.UnixMilli()})
+		w := window{} // a removed phase is never open
+		if p := &sale.Phases[i]; !p.Removed {
+			w = window{opens: p.OpensAt.UnixMilli(), closes: p.ClosesAt.UnixMilli()}
+		}
+		b.windows = append(b.windows, w)
 	}
 	for i := range sale.Programmes {
 		b.limits.Caps = append(b.limits.Caps, sale.Programmes[i].AccountCap)
@@ -61,8 +67,51 @@ func NewBook(sale *catalog.Sale, ttl time.Duration, paused Pauses, since uint64)
 	return b
 }
 
+// Between returns the book for the time in which a sale is replaced by another one that has the same numbers, and more
+// (catalog.Continue). Some callers judge by it while others judge by the old book still, or by the next one already. So
+// it passes only what both pass in the same phase, and its limits are the lower ones of both: a request that it passes
+// could have come before the change and after it. A refusal would be one that perhaps neither book gives. It is
+// therefore always Changing, which no caller outside may see: the engine waits until another book is in force, and
+// judges again.
+//
+// Lines are resolved in the old sale. A name that only the next one has is refused with Changing too.
+func Between(old, next *Book) *Book {
+	b := *old
+	b.next = next
+	b.limits = inventory.Limits{
+		Caps:     lower(old.limits.Caps, next.limits.Caps),
+		Sessions: lower(old.limits.Sessions, next.limits.Sessions),
+	}
+	return &b
+}
+
+// lower returns the lower ones of two lists of limits, and of what only next has the limits there.
+func lower(old, next []int) []int {
+	all := slices.Clone(next)
+	for i, limit := range old {
+		all[i] = min(all[i], limit)
+	}
+	return all
+}
+
+// Changes reports whether b is a book between two others. A refusal by limits, caps or stock does not hold then: see
+// Between.
+func (b *Book) Changes() bool { return b.next != nil }
+
 // Limits returns the caps and limits by which the inventory judges a request that passed. They do not change.
 func (b *Book) Limits() *inventory.Limits { return &b.limits }
+
+// WithholdsReturned reports whether the places of a returned reservation are withheld, if it has tickets of the
+// session. alike is false if b is between two books that do not agree: then nothing may be returned until another book
+// is in force.
+func (b *Book) WithholdsReturned(session int) (withholds, alike bool) {
+	withholds = b.withholds(session)
+	return withholds, b.next == nil || b.next.withholds(session) == withholds
+}
+
+func (b *Book) withholds(session int) bool {
+	return b.Sale.Programmes[b.Sale.Sessions[session].Programme].WithholdReturned
+}
 
 // PhaseOpen reports whether a phase, by its index in Sale.Phases, is open at an instant (ms).
 func (b *Book) PhaseOpen(phase int, now int64) bool { return b.windows[phase].open(now) }

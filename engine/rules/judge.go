@@ -17,9 +17,26 @@ type Facts struct {
 
 // Judge returns the phase, by its index in Sale.Phases, in which a request may pass to the limits, the caps and the
 // stock. CheckShape has passed it, and lines are its own. The error is into, with the first rule that the request
-// breaks: phase, access, pauses, what is on sale, pack shape. Of what is on sale, the first line that cannot be bought decides:
-// its session is not sold in the phase, or its sales have ended, or the sale does not have it.
+// breaks: phase, access, pauses, what is on sale, pack shape. Of what is on sale, the first line that cannot be bought
+// decides: its session is not sold in the phase, or its sales have ended, or the sale does not have it.
+//
+// A book between two others passes what both pass in the same phase, and refuses all else with Changing.
 func (b *Book) Judge(q *Request, lines Resolved, f Facts, into *Refusal) (phase int, err error) {
+	phase, err = b.judge(q, lines, f, into)
+	if b.next == nil {
+		return phase, err
+	}
+	if err == nil {
+		var then int
+		if then, err = b.next.judge(q, lines, f, into); err == nil && then == phase {
+			return phase, nil
+		}
+	}
+	return 0, into.set(Refusal{Code: Changing})
+}
+
+func (b *Book) judge(q *Request, lines Resolved, f Facts, into *Refusal) (phase int, err error) {
+	lines = lines.onlySold(b.Sale)
 	if q.TTL > b.ttl {
 		return 0, b.badTTL(into)
 	}
@@ -44,7 +61,7 @@ func (b *Book) Judge(q *Request, lines Resolved, f Facts, into *Refusal) (phase 
 		}
 	}
 	if !lines.Known() {
-		return 0, b.refuseUnknown(&q.Lines[len(lines.Pools)], lines.unknown, into)
+		return 0, b.refuseNext(lines, into)
 	}
 	if !lines.shapedFor(p) {
 		return 0, into.set(Refusal{Code: PackShape, Phase: p.ID, Limit: p.PackSessions, Requested: lines.sessions,
@@ -54,16 +71,31 @@ func (b *Book) Judge(q *Request, lines Resolved, f Facts, into *Refusal) (phase 
 }
 
 // JudgeAgain judges an expired reservation of the account and the phase like a new request for what it has. If its
-// phase does not sell that any more, and its request did not name the phase, any other may do so. A pause decides alone:
-// it ends.
+// phase does not sell that any more, and its request did not name the phase, any other may do so. A pause decides
+// alone: it ends. A book between two others judges as for Judge.
 func (b *Book) JudgeAgain(account string, phase int, named bool, has []inventory.Line, f Facts, into *Refusal) (
+	int, error) {
+	found, err := b.judgeAgain(account, phase, named, has, f, into)
+	if b.next == nil {
+		return found, err
+	}
+	if err == nil {
+		var then int
+		if then, err = b.next.judgeAgain(account, phase, named, has, f, into); err == nil && then == found {
+			return found, nil
+		}
+	}
+	return 0, into.set(Refusal{Code: Changing})
+}
+
+func (b *Book) judgeAgain(account string, phase int, named bool, has []inventory.Line, f Facts, into *Refusal) (
 	int, error) {
 	q := Request{Account: account, Phase: b.Sale.Phases[phase].ID}
 	lines := Resolved{sale: b.Sale, Pools: has, sessions: shapeOf(b.Sale, has).sessions, listed: -1}
-	found, err := b.Judge(&q, lines, f, into)
+	found, err := b.judge(&q, lines, f, into)
 	if err != nil && !named && into.Code != Paused && into.Code != SalesEnded { // sales end in all phases
 		q.Phase = ""
-		found, err = b.Judge(&q, lines, f, into)
+		found, err = b.judge(&q, lines, f, into)
 	}
 	if err != nil {
 		into.offer.again = true
@@ -119,7 +151,7 @@ func (b *Book) choosePhase(q *Request, lines Resolved, now int64, into *Refusal)
 	case b.ended(lines, now) >= 0:
 		return 0, b.refuseEnded(b.ended(lines, now), into)
 	case !lines.Known(): // the unknown session could decide between the phases
-		return 0, b.refuseUnknown(&q.Lines[len(lines.Pools)], lines.unknown, into)
+		return 0, b.refuseNext(lines, into)
 	default:
 		o := b.offerOf(q, lines, now)
 		o.fit = fit

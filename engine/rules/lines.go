@@ -5,13 +5,15 @@ import (
 	"github.com/seathold/seathold/engine/inventory"
 )
 
-// Resolved are the lines of a request as pools of the sale, up to the first one that the sale does not have.
+// Resolved are the lines of a request as pools of the sale, up to the first one that the sale does not have. A removed
+// pool is one of them, since a reservation may have it; nothing new is sold of it.
 type Resolved struct {
 	Pools []inventory.Line // in the order of the request, each pool once
 
 	sale     *catalog.Sale
 	sessions int  // different ones
 	unknown  Code // why the next line of the request has no pool; empty if all lines have one
+	next     Line // that line, without its quantity
 	listed   int  // the session of that line if it is listed without any category; -1 for none
 }
 
@@ -22,7 +24,8 @@ func (b *Book) Resolve(lines []Line, dst []inventory.Line) Resolved {
 		l := &lines[i]
 		session, pool, fault := b.poolOf(l)
 		if fault != "" {
-			if found.unknown = fault; fault == NotOnSale {
+			found.unknown, found.next = fault, Line{Session: l.Session, Category: l.Category}
+			if fault == NotOnSale {
 				found.listed = session
 			}
 			return found
@@ -41,13 +44,36 @@ func (b *Book) poolOf(l *Line) (session, pool int, fault Code) {
 	if !ok {
 		return 0, 0, UnknownSession
 	}
-	if len(b.Sale.Sessions[session].Pools) == 0 {
+	pools := b.Sale.Sessions[session].Pools
+	if len(pools) == 0 {
 		return session, 0, NotOnSale
 	}
-	if pool, ok = b.Sale.PoolOf(session, l.Category); !ok {
-		return session, 0, UnknownCategory
+	for _, pool := range pools {
+		if b.Sale.Pools[pool].Category == l.Category {
+			return session, pool, ""
+		}
 	}
-	return session, pool, ""
+	return session, 0, UnknownCategory
+}
+
+// onlySold returns the lines of a request as another version of the sale judges them: up to the first one whose pool is
+// removed from that.
+func (l Resolved) onlySold(sale *catalog.Sale) Resolved {
+	l.sale = sale
+	for i, line := range l.Pools {
+		if p := &sale.Pools[line.Pool]; p.Removed {
+			l.unknown, l.next = UnknownCategory, Line{Session: sale.Sessions[p.Session].ID, Category: p.Category}
+			l.Pools, l.listed = l.Pools[:i], -1
+			l.sessions = shapeOf(sale, l.Pools).sessions
+			break
+		}
+	}
+	return l
+}
+
+// refuseNext refuses the line at which the resolved ones end.
+func (b *Book) refuseNext(lines Resolved, into *Refusal) error {
+	return b.refuseUnknown(&lines.next, lines.unknown, into)
 }
 
 // refuseUnknown refuses a line for the fault that poolOf found.
@@ -132,8 +158,23 @@ func quantityOf(lines []inventory.Line, pool uint32) int {
 }
 
 // Keep resolves the lines that a reservation of a phase is to keep of those that it has, and appends them to dst, which
-// is empty. It refuses more than the reservation has, and another shape of a pack.
+// is empty. It refuses more than the reservation has, and another shape of a pack. A book between two others accepts
+// what both accept, and refuses all else with Changing.
 func (b *Book) Keep(keep []Line, phase int, has, dst []inventory.Line, into *Refusal) (kept Resolved, err error) {
+	kept, err = b.keep(keep, phase, has, dst, into)
+	if b.next == nil {
+		return kept, err
+	}
+	if err == nil {
+		_, err = b.next.keep(keep, phase, has, dst, into) // the same lines: pools keep their numbers
+	}
+	if err != nil {
+		err = into.set(Refusal{Code: Changing})
+	}
+	return kept, err
+}
+
+func (b *Book) keep(keep []Line, phase int, has, dst []inventory.Line, into *Refusal) (kept Resolved, err error) {
 	for i := range keep {
 		l := &keep[i]
 		_, pool, fault := b.poolOf(l)

@@ -38,7 +38,7 @@ func (b *Book) offerOf(q *Request, lines Resolved, now int64) offer {
 	o := offer{sale: b.Sale, at: time.UnixMilli(now).UTC(), named: q.Phase != "", sessions: lines.sessions,
 		paused: b.pausedFor(lines), shut: b.Paused.Sale()}
 	if !lines.Known() { // a session is unknown, so no phase sells them all
-		o.sessions = len(q.Lines)
+		o.sessions = max(len(q.Lines), len(lines.Pools)+1)
 		return o
 	}
 	o.uneven = !lines.even()
@@ -57,10 +57,10 @@ func (b *Book) pausedFor(lines Resolved) phaseSet {
 	return b.Paused.phases
 }
 
-// all returns the phases that meet the condition.
+// all returns the phases that meet the condition. Removed ones are none of them.
 func (o *offer) all(condition func(i int, p *catalog.Phase) bool) (met phaseSet) {
 	for i := range o.sale.Phases {
-		if condition(i, &o.sale.Phases[i]) {
+		if p := &o.sale.Phases[i]; !p.Removed && condition(i, p) {
 			met.add(i)
 		}
 	}
@@ -222,13 +222,14 @@ func phaseRequired(r *Refusal) string {
 	if r.offer.again {
 		what = "reserve with a new id and "
 	}
-	switch fit := r.offer.fit &^ r.offer.paused; fit.len() {
+	fit := r.offer.fit &^ r.offer.paused
+	switch fit.len() {
 	case 0:
 		return "what was requested is paused; retry later, with the same id"
 	case 1:
 		return fmt.Sprintf(`phase %s is open and fits; %sname it in "phase"`, r.offer.names(fit), what)
 	}
-	return fmt.Sprintf(`phases %s are open and fit; %sname one of them in "phase"`, r.offer.names(r.offer.fit&^r.offer.paused), what)
+	return fmt.Sprintf(`phases %s are open and fit; %sname one of them in "phase"`, r.offer.names(fit), what)
 }
 
 // paused is the detail of Paused.

@@ -6,7 +6,8 @@ import (
 )
 
 // Pauses are what takes no new holds for now: phases and sessions by their numbers, or the whole sale. The zero value
-// pauses nothing. Pauses are immutable: a change returns others, and any number of goroutines may look at the same ones.
+// pauses nothing. Pauses are immutable: a change returns others, and any number of goroutines may look at the same
+// ones.
 type Pauses struct {
 	sale     bool
 	phases   phaseSet
