@@ -222,9 +222,7 @@ func (v *Inventory) unitsOf(r *reservation, pool uint32) uint32 {
 
 // fail gives back what a change has taken, and makes its row void.
 func (v *Inventory) fail(old Decided, r *reservation, row uint32, taken []Line) {
-	for _, l := range taken {
-		v.stock[l.Pool].GiveBack(l.Quantity)
-	}
+	v.giveBack(taken)
 	if r.origin != OriginReplace { // no word came to name it, and the old row keeps its text
 		d := v.details.At(row)
 		d.old.Store(0)
@@ -233,12 +231,6 @@ func (v *Inventory) fail(old Decided, r *reservation, row uint32, taken []Line) 
 		}
 	}
 	r.state.Store(uint32(void))
-}
-
-func (v *Inventory) settle(lines []Line) {
-	for _, l := range lines {
-		v.stock[l.Pool].Settle(l.Quantity)
-	}
 }
 
 // Replace takes every line of the request or none, in place of a held reservation of the same account, which is
@@ -272,7 +264,7 @@ func (v *Inventory) takeInPlace(q *Request, old Decided, now int64, reference st
 	for i := range s.bySession {
 		s.bySession[i].requested -= int32(v.has(old, func(session uint32) bool { return session == s.bySession[i].session }))
 	}
-	tickets -= v.has(old, func(session uint32) bool { return v.sessions[session].Programme == programme })
+	tickets -= v.has(old, func(session uint32) bool { return v.listing.ProgrammeOf(session) == programme })
 	beyond := v.beyond(lines[:0], q.Lines, old)
 	account := v.reservations.At(old.Row).account
 	if q.origin == OriginAgain { // that one may be closed
@@ -310,7 +302,7 @@ func (v *Inventory) has(old Decided, in func(session uint32) bool) (tickets int)
 	}
 	r := v.reservations.At(old.Row)
 	for i := range int(r.count) {
-		if l := v.lineAt(r, i); in(v.pools[l.Pool].Session) {
+		if l := v.lineAt(r, i); in(v.listing.SessionOf(l.Pool)) {
 			tickets += int(l.Quantity)
 		}
 	}
@@ -349,7 +341,7 @@ func (v *Inventory) refusedInPlace(res Result, old Decided) Result {
 		had = v.has(old, func(session uint32) bool { return session == res.Session })
 		res.Held -= had
 	case AccountCapExceeded:
-		had = v.has(old, func(session uint32) bool { return v.sessions[session].Programme == res.Programme })
+		had = v.has(old, func(session uint32) bool { return v.listing.ProgrammeOf(session) == res.Programme })
 		res.Held -= had
 	}
 	res.Requested += had

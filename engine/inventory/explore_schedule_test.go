@@ -195,7 +195,7 @@ func (e *explorer) start() {
 // reset empties the inventory. Every word keeps its address.
 func (e *explorer) reset() {
 	for i, units := range e.pools {
-		e.v.stock[i].Fill(units, 0, 0)
+		e.v.stock[i].Fill(units, units, 0, 0)
 	}
 	e.v.reservations.Reset(exploredRows)
 	e.v.details.Reset(exploredRows)

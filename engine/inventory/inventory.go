@@ -8,6 +8,7 @@ import (
 
 	"github.com/seathold/seathold/engine/inventory/internal/accounts"
 	"github.com/seathold/seathold/engine/inventory/internal/epoch"
+	"github.com/seathold/seathold/engine/inventory/internal/listing"
 	"github.com/seathold/seathold/engine/inventory/internal/order"
 	"github.com/seathold/seathold/engine/inventory/internal/stock"
 	"github.com/seathold/seathold/engine/inventory/internal/table"
@@ -19,17 +20,23 @@ type PoolConfig struct {
 	Units   uint32 // capacity minus withheld; below 2^31
 }
 
-// SessionConfig is one session: its programme and how many of its tickets an account may hold or have confirmed.
+// SessionConfig is one session: its programme, and the limit of requests without Limits.
 type SessionConfig struct {
-	Programme uint8
-	Limit     int
+	Programme uint8 // below MaxProgrammes
+	Limit     int   // tickets of the session that an account may hold or have confirmed
 }
+
+// MaxProgrammes is how many programmes a sale may have.
+const MaxProgrammes = listing.MaxProgrammes
 
 // Config is what is for sale and how large the tables may get.
 type Config struct {
 	Pools    []PoolConfig
 	Sessions []SessionConfig
-	Caps     []int // by programme: tickets an account may hold or have confirmed
+	Caps     []int // of requests without Limits: by programme, tickets that an account may hold or have confirmed
+
+	// MaxPools and MaxSessions are how many there may come to be; see ExtendListing. Default: those that are given.
+	MaxPools, MaxSessions int
 
 	// MaxReservations is the number of rows: one for each reservation, and one for each change of one. Default 1<<25. Each
 	// takes 128 bytes once it is used, and its reference once it is confirmed.
@@ -52,9 +59,8 @@ type Config struct {
 // goroutines at once, except Drain (one goroutine), Resume and the Restore methods (one goroutine, before all
 // others).
 type Inventory struct {
-	pools      []PoolConfig
-	stock      []stock.Pool
-	sessions   []SessionConfig
+	listing    listing.Listing
+	stock      stock.Pools
 	limits     Limits // of requests that have none of their own
 	journalled bool
 	wake       func()
@@ -88,17 +94,14 @@ func New(c Config) (*Inventory, error) {
 	c.MaxReservations = cmp.Or(c.MaxReservations, 1<<25)
 	c.MaxAccounts = cmp.Or(c.MaxAccounts, 1<<24)
 	c.MaxNotes = cmp.Or(c.MaxNotes, 1<<24)
+	c.MaxPools, c.MaxSessions = cmp.Or(c.MaxPools, len(c.Pools)), cmp.Or(c.MaxSessions, len(c.Sessions))
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	v := &Inventory{pools: c.Pools, sessions: c.Sessions, limits: Limits{Caps: c.Caps}, journalled: c.Journalled, wake: c.Wake,
-		pause: c.Pause, seed: maphash.MakeSeed(), long: usualLedgers}
-	v.stock = make([]stock.Pool, len(c.Pools))
-	for i, p := range c.Pools {
-		v.stock[i].Fill(p.Units, 0, 0)
-	}
-	for _, s := range c.Sessions {
-		v.limits.Sessions = append(v.limits.Sessions, s.Limit)
+	v := &Inventory{limits: Limits{Caps: c.Caps}, journalled: c.Journalled, wake: c.Wake, pause: c.Pause,
+		seed: maphash.MakeSeed(), long: usualLedgers}
+	if err := v.list(&c); err != nil {
+		return nil, err
 	}
 	spareRows, spareAccounts := spareOf(c.MaxReservations, order.MaxIndex), spareOf(c.MaxAccounts, 1<<31-1)
 	v.reservations.InitSpare(c.MaxReservations, spareRows)
@@ -112,6 +115,27 @@ func New(c Config) (*Inventory, error) {
 	v.byID.Init(c.ExpectAccounts, v.reservations.InUse)
 	v.earliest = make([]table.Word64, v.reservations.Chunks())
 	return v, nil
+}
+
+// list fills the listing and the stock.
+func (v *Inventory) list(c *Config) error {
+	sessionOf, programmeOf := make([]uint32, len(c.Pools)), make([]uint8, len(c.Sessions))
+	for i, p := range c.Pools {
+		sessionOf[i] = p.Session
+	}
+	for i, s := range c.Sessions {
+		programmeOf[i] = s.Programme
+		v.limits.Sessions = append(v.limits.Sessions, s.Limit)
+	}
+	v.listing.Init(c.MaxPools, c.MaxSessions)
+	if err := v.listing.Extend(sessionOf, programmeOf); err != nil {
+		return err
+	}
+	v.stock = make(stock.Pools, c.MaxPools)
+	for i, p := range c.Pools {
+		v.stock[i].Fill(p.Units, p.Units, 0, 0)
+	}
+	return nil
 }
 
 // spareOf returns how many rows a table has beyond its limit: as many again, or less where numbers of rows end. Only a
@@ -130,8 +154,8 @@ func (v *Inventory) Begin(spread uint32) Call { return v.calls.Begin(spread) }
 
 func (c *Config) validate() error {
 	switch {
-	case len(c.Pools) > MaxPools:
-		return fmt.Errorf("%d pools: at most %d are supported", len(c.Pools), MaxPools)
+	case c.MaxPools > MaxPools:
+		return fmt.Errorf("%d pools: at most %d are supported", c.MaxPools, MaxPools)
 	case c.MaxReservations < 1 || c.MaxReservations > order.MaxIndex:
 		return fmt.Errorf("room for %d reservations: 1 to %d are supported", c.MaxReservations, order.MaxIndex)
 	case c.MaxAccounts < 1 || c.MaxAccounts >= 1<<31:
@@ -142,20 +166,24 @@ func (c *Config) validate() error {
 		return errors.New("no Pause")
 	}
 	for i, p := range c.Pools {
-		if int(p.Session) >= len(c.Sessions) || p.Units >= 1<<31 {
-			return fmt.Errorf("pool %d: session %d of %d, %d units (must be below 2^31)", i, p.Session, len(c.Sessions), p.Units)
-		}
-	}
-	for i, s := range c.Sessions {
-		if int(s.Programme) >= len(c.Caps) || s.Programme == severalProgrammes {
-			return fmt.Errorf("session %d: programme %d of %d", i, s.Programme, len(c.Caps))
+		if p.Units >= 1<<31 {
+			return fmt.Errorf("pool %d: %d units (must be below 2^31)", i, p.Units)
 		}
 	}
 	return nil
 }
 
 func (v *Inventory) programmeOf(pool uint32) uint8 {
-	return v.sessions[v.pools[pool].Session].Programme
+	return v.listing.ProgrammeOf(v.listing.SessionOf(pool))
+}
+
+// ExtendListing makes the listing longer while calls run: with the session of each pool and the programme of each session. A
+// pool that is new has no units (see ChangeStock). One goroutine at a time calls it, before any call can name what is
+// new. A pool that a call may name keeps its session. A session may change its programme only while none of its tickets
+// is held or sold, and while no call that names it runs. If an extension is not used after all, the next one may use
+// the same numbers otherwise. The error is that there is no room.
+func (v *Inventory) ExtendListing(sessionOf []uint32, programmeOf []uint8) error {
+	return v.listing.Extend(sessionOf, programmeOf)
 }
 
 // Stock is the state of a pool. Available, Held, Sold and Withheld add up to its units.
@@ -164,8 +192,8 @@ type Stock struct {
 	Withheld              int // returned, and not for sale again
 }
 
-// Stock reads a pool. Units whose reservation is being confirmed or returned may still count as held or as sold.
+// Stock reads a pool. Units that are about to go by a ChangeStock still count as available. Units whose reservation is being confirmed or returned may still count as held or as sold.
 func (v *Inventory) Stock(pool int) (s Stock) {
-	s.Available, s.Held, s.Sold, s.Withheld = v.stock[pool].Count(v.pools[pool].Units)
+	s.Available, s.Held, s.Sold, s.Withheld = v.stock[pool].Count()
 	return s
 }

@@ -3,6 +3,7 @@ package inventory
 import (
 	"math"
 
+	"github.com/seathold/seathold/engine/inventory/internal/listing"
 	"github.com/seathold/seathold/engine/inventory/internal/table"
 )
 
@@ -56,7 +57,7 @@ func (v *Inventory) sumsFor(q *Request) sums {
 func (v *Inventory) requested(lines []Line, room []sessionSum) (bySession []sessionSum, tickets int) {
 	bySession = room[:0]
 	for _, l := range lines {
-		session := v.pools[l.Pool].Session
+		session := v.listing.SessionOf(l.Pool)
 		at := 0
 		for at < len(bySession) && bySession[at].session != session {
 			at++
@@ -155,7 +156,7 @@ func (v *Inventory) count(r *reservation, row uint32, tickets int32, state State
 	}
 	for i := range int(r.count) {
 		l := v.lineAt(r, i)
-		session := v.pools[l.Pool].Session
+		session := v.listing.SessionOf(l.Pool)
 		for j := range s.bySession {
 			if b := &s.bySession[j]; b.session == session {
 				b.held += held * int32(l.Quantity)
@@ -169,7 +170,7 @@ func (v *Inventory) count(r *reservation, row uint32, tickets int32, state State
 
 // severalProgrammes is the programme of a reservation of sessions that were in one programme when it was made, and are
 // in several now. Each line counts in the present programme of its session.
-const severalProgrammes = 0xff
+const severalProgrammes = listing.Several
 
 // programmeOfAll returns the programme of the lines.
 func (v *Inventory) programmeOfAll(lines []Line) uint8 {

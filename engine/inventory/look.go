@@ -61,19 +61,28 @@ func (v *Inventory) PauseFreeing() bool { return v.freeing.CompareAndSwap(0, 1) 
 // ResumeFreeing ends what PauseFreeing began.
 func (v *Inventory) ResumeFreeing() { v.freeing.Store(0) }
 
-// Words returns how many units of a pool are not available, and how many of them are gone, as its words have it. Units
-// whose reservation is being decided count in some of them. A broken pool can have negative numbers.
-func (v *Inventory) Words(pool int) (taken, gone int) {
+// Words returns how many units a pool has, how many are not available, and how many of them are gone, as its words have
+// it. Units whose reservation is being decided count in some of them. Those that are about to go by a ChangeStock count
+// nowhere. A broken pool can have negative numbers.
+func (v *Inventory) Words(pool int) (units, taken, gone int) {
 	p := &v.stock[pool]
 	returned := p.Returned.Load() // first: units are sold before they are returned
 	gone = int(p.Sold.Load() - returned)
-	available, _ := p.Units()
-	return int(v.pools[pool].Units) - int(int32(available)), gone
+	available, all, _ := p.Read()
+	return int(all), int(all) - int(int32(available)), gone
 }
 
-// ForSale returns the pools, sessions and caps of the Config.
-func (v *Inventory) ForSale() (pools []PoolConfig, sessions []SessionConfig, caps []int) {
-	return v.pools, v.sessions, v.limits.Caps
+// Limits returns those of requests that have none of their own.
+func (v *Inventory) Limits() *Limits { return &v.limits }
+
+// Pools and Sessions return how many there are; see ExtendListing.
+func (v *Inventory) Pools() int    { return v.listing.Pools() }
+func (v *Inventory) Sessions() int { return v.listing.Sessions() }
+
+// SessionOf returns the session of a pool, and its programme.
+func (v *Inventory) SessionOf(pool uint32) (session uint32, programme uint8) {
+	session = v.listing.SessionOf(pool)
+	return session, v.listing.ProgrammeOf(session)
 }
 
 // States counts the reservations by state. One whose end is decided but not yet visible counts as held.

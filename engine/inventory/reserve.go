@@ -453,10 +453,20 @@ func (v *Inventory) takeSorted(sorted []Line, unsettled bool, w *Wait) (res Resu
 		if open == 0 {
 			res = Result{Verdict: SoldOut, Pool: l.Pool, Requested: int(l.Quantity), Available: int(available)}
 		}
-		for _, l := range sorted[:i] {
-			v.stock[l.Pool].GiveBack(l.Quantity)
-		}
+		v.giveBack(sorted[:i])
 		return res, false
 	}
 	return res, true
+}
+
+func (v *Inventory) settle(lines []Line) {
+	for _, l := range lines {
+		v.stock[l.Pool].Settle(l.Quantity)
+	}
+}
+
+func (v *Inventory) giveBack(lines []Line) {
+	for _, l := range lines {
+		v.stock[l.Pool].GiveBack(l.Quantity)
+	}
 }

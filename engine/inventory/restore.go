@@ -182,12 +182,29 @@ func (v *Inventory) retake(old uint32, was State, now *reservation, state State)
 	v.countRow(now, state, 1)
 	for i := range int(now.count) {
 		pool := v.lineAt(now, i).Pool
-		if available, _ := v.stock[pool].Units(); int32(available) < 0 {
-			units := int(v.pools[pool].Units)
-			return &OversoldError{Pool: int(pool), Units: units, Taken: units - int(int32(available))}
+		if err := v.oversold(int(pool)); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// oversold returns an error if more units of the pool are taken than it has.
+func (v *Inventory) oversold(pool int) error {
+	if available, units, _ := v.stock[pool].Read(); int32(available) < 0 {
+		return &OversoldError{Pool: pool, Units: int(units), Taken: int(units) - int(int32(available))}
+	}
+	return nil
+}
+
+// RestoreUnits sets the units of a pool. What is taken stays so: the error is an *OversoldError if that is more, once
+// the stock is counted.
+func (v *Inventory) RestoreUnits(pool int, units uint32) error {
+	v.stock[pool].SetUnits(units)
+	if !v.counted {
+		return nil
+	}
+	return v.oversold(pool)
 }
 
 // countRow adds what a row takes in a state to the stock, times sign. Units leave available before they are gone, and
@@ -326,7 +343,7 @@ func (v *Inventory) restoreEnd(row uint32, o *Restored) error {
 
 // CountStock counts the stock from the restored reservations and checks that no pool is oversold (I1).
 func (v *Inventory) CountStock() error {
-	counts := make([]struct{ taken, gone, withheld uint64 }, len(v.pools))
+	counts := make([]struct{ taken, gone, withheld uint64 }, v.listing.Pools())
 	for row := uint32(1); row < v.reservations.End(); row++ {
 		r := v.reservations.At(row)
 		taken, gone, withheld := r.takes(State(r.state.Load()))
@@ -345,11 +362,11 @@ func (v *Inventory) CountStock() error {
 		}
 	}
 	for i, c := range counts {
-		units := uint64(v.pools[i].Units)
-		if c.taken > units {
+		_, units, _ := v.stock[i].Read()
+		if c.taken > uint64(units) {
 			return &OversoldError{Pool: i, Units: int(units), Taken: int(c.taken)}
 		}
-		v.stock[i].Fill(uint32(units-c.taken), c.gone, c.withheld)
+		v.stock[i].Fill(units, units-uint32(c.taken), c.gone, c.withheld)
 	}
 	v.counted = true
 	v.spare(false)

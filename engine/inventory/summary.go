@@ -2,7 +2,6 @@ package inventory
 
 import (
 	"maps"
-	"slices"
 	"unsafe"
 
 	"github.com/seathold/seathold/engine/inventory/internal/table"
@@ -22,8 +21,9 @@ import (
 // call that saw the row alive has returned. Later summaries are made of live rows only, so none can name it again.
 type summary struct {
 	account  uint32
-	rows     []uint32         // those that counted, in the order of the ledger; the summary begins at the first
-	tickets  []int32          // by programme
+	listing  uint32   // the version of the listing by which it was made
+	rows     []uint32 // those that counted, in the order of the ledger; the summary begins at the first
+	tickets  [MaxProgrammes]int32
 	sessions map[uint32]int32 // tickets by session
 	dropped  int              // dead rows that may still be linked after the first row
 }
@@ -44,7 +44,8 @@ var usualLedgers = longLedgers{look: 32, skip: 32, most: 64, gain: 16}
 
 // summaryOf returns the account's summary, or nil.
 func (v *Inventory) summaryOf(account uint32) *summary {
-	if found := v.summaries[account%summarySlots].Load(); found != nil && found.account == account {
+	if found := v.summaries[account%summarySlots].Load(); found != nil && found.account == account &&
+		found.listing == v.listing.Version() {
 		return found
 	}
 	return nil
@@ -97,11 +98,12 @@ func (v *Inventory) wantsSummary(s *sums, excess int) bool {
 // of the rows that have entered since. Where many of the old one's rows are dead it is made from the ledger alone,
 // which unlinks them, so that other walks do not pass over ever more dead rows.
 func (v *Inventory) summarize(head uint32, old *summary) {
-	made := &summary{tickets: make([]int32, len(v.limits.Caps)), sessions: map[uint32]int32{}}
+	// First the version, then programmes: if a session changes its programme meanwhile, the summary is out of date.
+	made := &summary{listing: v.listing.Version(), sessions: map[uint32]int32{}}
 	var kept []uint32
 	end := uint32(0)
-	if old != nil {
-		made.tickets, made.sessions = slices.Clone(old.tickets), maps.Clone(old.sessions)
+	if old != nil && old.listing == made.listing {
+		made.tickets, made.sessions = old.tickets, maps.Clone(old.sessions)
 		kept = v.dropDead(made, old)
 		made.dropped = old.dropped + len(old.rows) - len(kept)
 		end = old.rows[0]
@@ -146,7 +148,7 @@ func (v *Inventory) addLines(made *summary, r *reservation, sign int32) {
 	for i := range int(r.count) {
 		l := v.lineAt(r, i)
 		made.tickets[v.programmeOf(l.Pool)] += sign * int32(l.Quantity)
-		made.sessions[v.pools[l.Pool].Session] += sign * int32(l.Quantity)
+		made.sessions[v.listing.SessionOf(l.Pool)] += sign * int32(l.Quantity)
 	}
 }
 

@@ -187,7 +187,7 @@ func TestConfigFaults(t *testing.T) {
 		"no Pause":      {},
 		"2^31":          {Pools: []PoolConfig{{Units: 1 << 31}}, Sessions: []SessionConfig{{}}, Caps: []int{1}, Pause: pause},
 		"session 1":     {Pools: []PoolConfig{{Session: 1}}, Sessions: []SessionConfig{{}}, Caps: []int{1}, Pause: pause},
-		"programme 0":   {Sessions: []SessionConfig{{}}, Pause: pause},
+		"programme 16":  {Sessions: []SessionConfig{{Programme: MaxProgrammes}}, Pause: pause},
 		"reservations":  {MaxReservations: 1 << 30, Pause: pause},
 		"accounts":      {MaxAccounts: -1, Pause: pause},
 		"room for -5 n": {MaxNotes: -5, Pause: pause},

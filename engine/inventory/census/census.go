@@ -13,25 +13,20 @@ import "github.com/seathold/seathold/engine/inventory"
 // taken, and at most the certain and the uncertain ones together. For a pool in which nothing changed between the
 // looks, the comparison is exact.
 type Census struct {
-	v        *inventory.Inventory
-	pools    []inventory.PoolConfig
-	sessions []inventory.SessionConfig
-	caps     []int
+	v      *inventory.Inventory
+	limits *inventory.Limits
 
 	seen  []inventory.Look // by row: the first look
 	sums  []poolSums
 	lines []inventory.Line // of one row
 
-	rows      []inventory.Decided    // of the present ledger
-	programme []int                  // tickets of the present ledger, by programme
-	session   []sessionCount         // likewise, of the sessions that it has
-	allowed   map[uint32][]allowance // by account row: what it may have beyond the limits
+	rows      []inventory.Decided          // of the present ledger
+	programme [inventory.MaxProgrammes]int // tickets of the present ledger, by programme
+	session   []sessionCount               // likewise, of the sessions that it has
+	allowed   map[uint32][]allowance       // by account row: what it may have beyond the limits
 }
 
 // New returns a census of the inventory.
 func New(v *inventory.Inventory) *Census {
-	c := &Census{v: v, allowed: map[uint32][]allowance{}}
-	c.pools, c.sessions, c.caps = v.ForSale()
-	c.sums, c.programme = make([]poolSums, len(c.pools)), make([]int, len(c.caps))
-	return c
+	return &Census{v: v, limits: v.Limits(), allowed: map[uint32][]allowance{}}
 }

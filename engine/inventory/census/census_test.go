@@ -108,13 +108,13 @@ func TestLiveSale(t *testing.T) {
 		require.True(t, ok)
 		require.Zero(t, ledgers.Excess, "I2")
 		counts++
-		if pools.Exact < len(c.pools) {
+		if pools.Exact < v.Pools() {
 			moving++
 		}
 	}
 	pools, ok := c.Pools(rest)
 	require.True(t, ok)
-	require.Equal(t, Pools{Reservations: int(v.Rows()) - 1, Exact: len(c.pools)}, pools)
+	require.Equal(t, Pools{Reservations: int(v.Rows()) - 1, Exact: v.Pools()}, pools)
 	ledgers, ok := c.Ledgers(rest, nil)
 	require.True(t, ok)
 	require.Zero(t, ledgers.Unsteady)

@@ -17,7 +17,7 @@ type Ledgers struct {
 // Ledgers counts the ledger of every account, each as it was at one instant. visit, unless nil, is called with every
 // account row. rest is as for Pools.
 func (c *Census) Ledgers(rest func() bool, visit func(accountRow uint32)) (found Ledgers, ok bool) {
-	found.AtCap = make([]int, len(c.caps))
+	found.AtCap = make([]int, len(c.limits.Caps))
 	end := c.v.Accounts()
 	for row := uint32(1); row < end; row++ {
 		if row%(restRows/16) == 0 && !rest() {
@@ -35,8 +35,8 @@ func (c *Census) Ledgers(rest func() bool, visit func(accountRow uint32)) (found
 			continue
 		}
 		excess := c.excess(row)
-		for programme, n := range c.programme {
-			if n >= c.caps[programme] {
+		for programme, accountCap := range c.limits.Caps {
+			if c.programme[programme] >= accountCap {
 				found.AtCap[programme]++
 			}
 		}
@@ -55,18 +55,19 @@ func (c *Census) count(accountRow uint32) (steady bool) {
 	if c.rows, steady = c.v.Ledger(accountRow, c.rows[:0], nil); !steady {
 		return false
 	}
-	clear(c.programme)
+	clear(c.programme[:])
 	c.session = c.session[:0]
 	for _, found := range c.rows {
 		c.lines = c.v.AppendLines(c.lines[:0], found.Row)
 		for _, l := range c.lines {
-			session, at := int(c.pools[l.Pool].Session), 0
-			c.programme[c.sessions[session].Programme] += int(l.Quantity)
-			for at < len(c.session) && c.session[at].session != session {
+			session, programme := c.v.SessionOf(l.Pool)
+			c.programme[programme] += int(l.Quantity)
+			at := 0
+			for at < len(c.session) && c.session[at].session != int(session) {
 				at++
 			}
 			if at == len(c.session) {
-				c.session = append(c.session, sessionCount{session: session})
+				c.session = append(c.session, sessionCount{session: int(session)})
 			}
 			c.session[at].tickets += int(l.Quantity)
 		}
@@ -76,14 +77,14 @@ func (c *Census) count(accountRow uint32) (steady bool) {
 
 // eachOver calls do for every cap and limit that the present ledger exceeds.
 func (c *Census) eachOver(do func(of, tickets, limit int)) {
-	for programme, n := range c.programme {
-		if limit := c.caps[programme]; n > limit {
+	for programme, limit := range c.limits.Caps {
+		if n := c.programme[programme]; n > limit {
 			do(programme, n, limit)
 		}
 	}
 	for _, s := range c.session {
-		if limit := c.sessions[s.session].Limit; s.tickets > limit {
-			do(len(c.caps)+s.session, s.tickets, limit)
+		if limit := c.limits.Sessions[s.session]; s.tickets > limit {
+			do(len(c.limits.Caps)+s.session, s.tickets, limit)
 		}
 	}
 }
@@ -120,7 +121,7 @@ type Most struct {
 // Allow accepts what accounts have beyond the caps and limits, which were lower, or on other sessions, when it was
 // taken (I2). It returns how much that is. It is called before the sale continues, while no ledger changes.
 func (c *Census) Allow() Most {
-	most := Most{Programmes: make([]int, len(c.caps)), Sessions: make([]int, len(c.sessions))}
+	most := Most{Programmes: make([]int, len(c.limits.Caps)), Sessions: make([]int, len(c.limits.Sessions))}
 	clear(c.allowed)
 	end := c.v.Accounts()
 	for row := uint32(1); row < end; row++ {

@@ -6,6 +6,7 @@ import "github.com/seathold/seathold/engine/inventory"
 type poolSums struct {
 	taken, takenAtMost int // held or confirmed
 	gone, goneAtMost   int
+	units              int // by the words, as the next two
 	wordTaken          int
 	wordGone           int
 }
@@ -34,13 +35,14 @@ func (c *Census) Pools(rest func() bool) (found Pools, ok bool) {
 	if int(first) > len(c.seen) {
 		c.seen = make([]inventory.Look, int(first)+int(first)/4)
 	}
-	clear(c.sums)
+	c.sums = append(c.sums[:0], make([]poolSums, c.v.Pools())...)
 	// The first look.
 	if !c.eachRow(first, rest, func(row uint32, look inventory.Look) { c.seen[row] = look }) {
 		return found, false
 	}
 	for i := range c.sums {
-		c.sums[i].wordTaken, c.sums[i].wordGone = c.v.Words(i)
+		p := &c.sums[i]
+		p.units, p.wordTaken, p.wordGone = c.v.Words(i)
 	}
 	// The second look, also at the rows that were claimed since the first.
 	second := c.v.Rows()
@@ -77,6 +79,9 @@ func (c *Census) add(row uint32, before, now inventory.Look) {
 	both := before & now
 	c.lines = c.v.AppendLines(c.lines[:0], row)
 	for _, l := range c.lines {
+		if int(l.Pool) >= len(c.sums) {
+			continue // it came since the words were read
+		}
 		p, units := &c.sums[l.Pool], int(l.Quantity)
 		p.takenAtMost += units
 		if both&inventory.LookTaken != 0 {
@@ -94,12 +99,12 @@ func (c *Census) add(row uint32, before, now inventory.Look) {
 // compare adds up by how much the words are outside what the sums allow.
 func (c *Census) compare(found *Pools) {
 	for i := range c.sums {
-		p, units := &c.sums[i], int(c.pools[i].Units)
+		p := &c.sums[i]
 		if p.taken == p.takenAtMost && p.gone == p.goneAtMost {
 			found.Exact++
 		}
 		wrong := outside(p.wordTaken, p.taken, p.takenAtMost) + outside(p.wordGone, p.gone, p.goneAtMost) +
-			max(p.wordTaken, p.taken, units) - units
+			max(p.wordTaken, p.taken, p.units) - p.units
 		if wrong != 0 && found.Difference == 0 {
 			found.Pool = i
 		}

@@ -5,10 +5,10 @@ import "github.com/seathold/seathold/engine/inventory/internal/table"
 
 // Pool is the stock of one session and category: one word that packs what is available and what is unsettled.
 //
-//	63            32 31             0
-//	+---------------+---------------+
-//	|   available   |   unsettled   |
-//	+---------------+---------------+
+//	63            32   31   30            0
+//	+---------------+------+---------------+
+//	|   available   | side |   unsettled   |
+//	+---------------+------+---------------+
 //
 // available may be taken now. unsettled counts the units of reservations of several lines that are not decided yet,
 // and of reservations whose units are about to come back. A caller that finds too few available while some are
@@ -17,6 +17,9 @@ import "github.com/seathold/seathold/engine/inventory/internal/table"
 // Neither half is ever negative (I1). Units leave available only by Take, which checks. Units leave unsettled only by
 // Settle and GiveBack, each called by the caller that marked them before.
 //
+// side says which of the two sides has the units in force, that is all that may be taken or are. So they change in the
+// same step as what is available: whoever changes them fills the other side first (see Change).
+//
 // Three counters record what became of units that are not available. They only grow, each after the record of the
 // outcome has its place, and Returned before the units are available again. What is neither available nor gone is held.
 type Pool struct {
@@ -24,15 +27,30 @@ type Pool struct {
 	Sold     table.Word64 // units that were ever confirmed
 	Returned table.Word64 // those of them that came back. Sold − Returned are gone
 	Withheld table.Word64 // those of the gone ones that were given back and are not for sale again
-	_        [32]byte     // one pool a cache line, so that neighbours do not contend
+	sides    [2]table.Word64
+	changes  table.Word64 // of sides; see read
+	_        [8]byte      // one pool a cache line, so that neighbours do not contend
 }
+
+// A side packs the units in force, without those that are pending, and the pending ones: they are about to go, and are
+// read as available.
+//
+//	63            32 31             0
+//	+---------------+---------------+
+//	|    pending    |     units     |
+//	+---------------+---------------+
+
+const side = 1 << 31 // of the word
 
 func pack(available, unsettled uint32) uint64 { return uint64(available)<<32 | uint64(unsettled) }
 
-func unpack(word uint64) (available, unsettled uint32) { return uint32(word >> 32), uint32(word) }
+func unpack(word uint64) (available, unsettled uint32) {
+	return uint32(word >> 32), uint32(word) &^ side
+}
 
 // Fill sets the stock. Nobody else has access to it.
-func (p *Pool) Fill(available uint32, gone, withheld uint64) {
+func (p *Pool) Fill(units, available uint32, gone, withheld uint64) {
+	p.sides[0].Store(uint64(units))
 	p.word.Store(pack(available, 0))
 	p.Sold.Store(gone)
 	p.Returned.Store(0)
@@ -73,15 +91,29 @@ func (p *Pool) GiveBack(k uint32) { p.word.Add(pack(k, 0) - uint64(k)) }
 // Add makes k more units available, or fewer, without a check.
 func (p *Pool) Add(k int64) { p.word.Add(uint64(k) << 32) }
 
-// Count returns how many of so many units are available, held, sold and withheld. Units whose reservation is being
-// confirmed or returned may still count as held or as sold. No number is negative.
-func (p *Pool) Count(units uint32) (available, held, sold, withheld int) {
+// Read returns what is available, and the units in force and those that are pending, all of one instant.
+func (p *Pool) Read() (available, units, pending uint32) {
+	for {
+		changes := p.changes.Load()
+		w := p.word.Load()
+		now := p.sides[w/side&1].Load()
+		// If no change has begun meanwhile, the side in force was not written: one that had begun before writes the other
+		// one, and then brings it in force.
+		if p.changes.Load() == changes {
+			return uint32(w >> 32), uint32(now), uint32(now >> 32)
+		}
+	}
+}
+
+// Count returns how many units are available, held, sold and withheld. Units whose reservation is being confirmed or
+// returned may still count as held or as sold. No number is negative.
+func (p *Pool) Count() (available, held, sold, withheld int) {
 	// In this order, no result is negative. Units leave available before they are sold, and are returned before they are
 	// available again. So sold − returned is at most what was gone when the word was read. It may lag so much that it is
 	// less than what was withheld before.
 	withheld = int(p.Withheld.Load())
 	sold = int(p.Sold.Load())
-	left, _ := p.Units()
+	left, units, pending := p.Read()
 	gone := max(sold-int(p.Returned.Load()), withheld)
-	return int(left), int(units) - int(left) - gone, gone - withheld, withheld
+	return int(left) + int(pending), int(units) - int(left) - gone, gone - withheld, withheld
 }

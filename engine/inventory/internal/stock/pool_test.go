@@ -9,9 +9,9 @@ import (
 // TestPool (I1): units are taken, settled and given back, and the counts add up at each step.
 func TestPool(t *testing.T) {
 	var p Pool
-	p.Fill(10, 0, 0)
+	p.Fill(10, 10, 0, 0)
 	counts := func(want ...int) {
-		available, held, sold, withheld := p.Count(10)
+		available, held, sold, withheld := p.Count()
 		require.Equal(t, want, []int{available, held, sold, withheld})
 	}
 	counts(10, 0, 0, 0)
