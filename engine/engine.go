@@ -76,6 +76,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	e.ballots = e.newBallots()
 	m := &e.memory
 	m.Inventory, m.Ballots, m.Reclaimer = v, e.ballots, v.NewReclaimer()
+	m.Journalled, m.ShowsAtOnce = o.Durability != None, o.Durability != Sync
 	m.Forget, m.Now, m.Above = o.Forget, e.nowMs, e.allowAbove
 	e.standsBy(errFollowing, "")
 	switch {

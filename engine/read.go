@@ -160,7 +160,18 @@ func (e *Engine) ledger(row uint32, w *inventory.Wait) (ledger []inventory.Decid
 // Stock reads a pool of the sale, by its index in Sale().Pools. It never blocks. With durability Sync it shows what is
 // durable (I5), which includes every acknowledged outcome.
 func (e *Engine) Stock(pool int) Stock {
-	p := &e.Sale().Pools[pool]
+	for f := e.memory.Shown(); ; {
+		s := e.stockIn(f.Sale, pool)
+		again := e.memory.Shown()
+		if f == again {
+			return s
+		}
+		f = again // the numbers may be of different instants
+	}
+}
+
+func (e *Engine) stockIn(sale *catalog.Sale, pool int) Stock {
+	p := &sale.Pools[pool]
 	s := Stock{Capacity: p.Capacity, Withheld: p.Withheld}
 	if t := e.term.Load(); t != nil && t.drain != nil && e.o.Durability == Sync {
 		var withheld int

@@ -41,7 +41,7 @@ type Ballot struct {
 	host     *Host
 	index    int // of the draw
 	register *register
-	rules    atomic.Pointer[drawRules] // changed under the exclusive freezeLock, until the entries are frozen
+	rules    atomic.Pointer[drawRules] // replaced under the exclusive freezeLock, until the entries are frozen
 
 	// freezeLock orders entries and the freeze: an entry is made under the shared lock, the freeze, a postponement and the
 	// draw under the exclusive one. So the journal has every entry before the record that freezes them. Reads take neither
@@ -159,6 +159,9 @@ var (
 	ErrUndated          = errors.New("the journal does not say when the entries were frozen")
 )
 
+// errNoSecret is the error of a freeze right after a definition has added the draw.
+var errNoSecret = errors.New("the draw has no secret yet; try again")
+
 // Errors of entries and exports.
 var (
 	ErrClosed     = errors.New("registration is not open")
@@ -178,8 +181,8 @@ func (b *Ballot) ID() string { return b.draw().ID }
 
 // Status returns how far the draw has got.
 func (b *Ballot) Status() Status {
-	now := b.host.Now()
-	s := Status{Draw: b.draw().ID, Terms: *b.terms(), Entries: int(b.count.Load()), Timing: b.timing(b.visible)}
+	now, rules := b.host.Now(), b.shownRules()
+	s := Status{Draw: rules.draw.ID, Terms: rules.terms, Entries: int(b.count.Load()), Timing: b.timing(b.visible)}
 	if a := b.announced.Load(); a != nil && b.visible(&a.record) {
 		s.Terms.Commitment = a.secret.Commitment()
 	}
@@ -187,9 +190,9 @@ func (b *Ballot) Status() Status {
 		s.Entries = int(b.durable.Load())
 	}
 	switch {
-	case now.Before(b.draw().RegistrationOpens):
+	case now.Before(rules.draw.RegistrationOpens):
 		s.State = Announced
-	case now.Before(b.draw().RegistrationCloses):
+	case now.Before(rules.draw.RegistrationCloses):
 		s.State = Registration
 	default:
 		s.State = Closed
@@ -212,7 +215,8 @@ func (b *Ballot) Status() Status {
 // FreezeDue reports whether registration is over and the entries are to be frozen.
 func (b *Ballot) FreezeDue() bool {
 	now := b.host.Now()
-	return b.frozen.Load() == nil && !now.Before(b.draw().RegistrationCloses) && !b.isVoid(now)
+	d := b.draw()
+	return b.frozen.Load() == nil && !d.Removed && !now.Before(d.RegistrationCloses) && !b.isVoid(now)
 }
 
 // open returns ErrRegistrationOpen before the close.
@@ -234,6 +238,9 @@ func (b *Ballot) Freeze() (seq uint64, err error) {
 	}
 	if err := b.open(); err != nil {
 		return 0, err
+	}
+	if b.announced.Load() == nil {
+		return 0, errNoSecret
 	}
 	timing := b.timing(always)
 	timing.Frozen = b.moment()

@@ -55,7 +55,8 @@ func (b *Ballot) Enter(account string, group int) (entry Entry, seq uint64, err 
 				return Entry{}, 0, ErrOverloaded
 			}
 			continue
-		case now.Before(b.draw().RegistrationOpens) || !now.Before(b.draw().RegistrationCloses) || b.frozen.Load() != nil:
+		}
+		if d := b.draw(); now.Before(d.RegistrationOpens) || !now.Before(d.RegistrationCloses) || b.frozen.Load() != nil {
 			return Entry{}, 0, ErrClosed
 		}
 		// The lock is taken for new entries only, so repeats and late calls never wait for the freeze.
@@ -66,6 +67,10 @@ func (b *Ballot) Enter(account string, group int) (entry Entry, seq uint64, err 
 		case enteredNow:
 			entry.Group = b.groupName(group)
 			return entry, seq, nil
+		case enterNoSecret:
+			if err := b.announce(); err != nil {
+				return Entry{}, 0, err
+			}
 		case enterClosed:
 			return Entry{}, 0, ErrClosed
 		case enterNoAccount:
@@ -84,12 +89,16 @@ const (
 	enterClosed
 	enterNoAccount // the table is full
 	enterNoNote    // likewise
+	enterNoSecret  // a definition has just added the draw
 )
 
 // enterNew makes an entry. The caller holds freezeLock.
 func (b *Ballot) enterNew(account string, group int, now time.Time) (seq uint64, verdict enterVerdict) {
-	if b.frozen.Load() != nil {
-		return 0, enterClosed
+	switch d := b.draw(); {
+	case b.frozen.Load() != nil || d.Removed || now.Before(d.RegistrationOpens) || !now.Before(d.RegistrationCloses):
+		return 0, enterClosed // the definition may have changed meanwhile
+	case b.announced.Load() == nil:
+		return 0, enterNoSecret
 	}
 	row, ok := b.keep(account)
 	if !ok {

@@ -20,6 +20,10 @@ func (b *Ballot) Append(run []byte, kind record.Kind, subject uint32, atMs int64
 		f.Account = b.host.Inventory.AccountName(subject)
 		b.register.remove(subject)
 		b.appended--
+	case record.KindAnnounced:
+		announced := b.announced.Load()
+		announced.record.placed.Store(true)
+		f.Secret = announced.secret
 	case record.KindPostponed:
 		p := b.postponements()[subject]
 		p.record.placed.Store(true)
@@ -54,7 +58,7 @@ func (b *Ballot) Write(add func(kind record.Kind, s record.Stamp, f *record.Draw
 	isFrozen := frozen != nil && frozen.record.placed.Load()
 	postponed := b.postponements()
 	var err error
-	if a := b.announced.Load(); a != nil {
+	if a := b.announced.Load(); a != nil && a.record.placed.Load() {
 		err = add(record.KindAnnounced, a.record.stamp(), &record.Draw{Index: b.index, Secret: a.secret})
 	}
 	b.register.each(b.host.Inventory.Accounts(), func(row uint32, p entryState) {

@@ -20,8 +20,11 @@ type announcedDraw struct {
 	record announcement
 }
 
-// NeedsSecret reports whether the draw is to be announced: it has no secret, and its entries are not frozen.
-func (b *Ballot) NeedsSecret() bool { return b.announced.Load() == nil && b.frozen.Load() == nil }
+// NeedsSecret reports whether the draw is to be announced: it has no secret, its entries are not frozen, and the
+// definition has it.
+func (b *Ballot) NeedsSecret() bool {
+	return b.announced.Load() == nil && b.frozen.Load() == nil && !b.draw().Removed
+}
 
 // Announcement returns the record of KindAnnounced with a new secret. The draw has the secret once the caller has made
 // the record durable and restored it. The leader does so before it accepts calls, so the journal has the secret before
@@ -32,6 +35,34 @@ func (b *Ballot) Announcement() (*record.Draw, error) {
 		return nil, fmt.Errorf("the secret of draw %s: %w", b.draw().ID, err)
 	}
 	return f, nil
+}
+
+// announce gives the draw a secret if it needs one, and places its record. So a draw that a definition adds while the
+// sale runs has one before its first entry. The error is Host.Random's, or ErrNotesFull.
+func (b *Ballot) announce() error {
+	if !b.NeedsSecret() {
+		return nil
+	}
+	b.freezeLock.Lock()
+	defer b.freezeLock.Unlock()
+	if !b.NeedsSecret() {
+		return nil
+	}
+	f, err := b.Announcement()
+	if err != nil {
+		return err
+	}
+	now := b.host.Now()
+	a := &announcedDraw{secret: f.Secret}
+	a.record.atMs = now.UnixMilli()
+	b.announced.Store(a) // before its record is placed, since the writer reads it
+	seq, ok := b.host.Place(record.KindAnnounced, b.index, 0, now)
+	if !ok {
+		b.announced.Store(nil)
+		return ErrNotesFull
+	}
+	a.record.markPlaced(seq)
+	return nil
 }
 
 // sealedTerms returns the terms with the commitment to the secret, which is there.

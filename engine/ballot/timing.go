@@ -117,14 +117,13 @@ func (b *Ballot) isVoid(now time.Time) bool {
 	return !timing.Frozen.Sale.Before(timing.Due(b.terms()))
 }
 
-// CheckRevival refuses a definition that gives a void draw another round. Otherwise an operator who has seen a beacon
+// checkRevival refuses a definition that gives a void draw another round. Otherwise an operator who has seen a beacon
 // that does not suit him could leave the entries unfrozen, and wait for one that does. If there are entries, a round
 // that is due by the clock of the machine cannot be replaced either, since the sale clock is a flag and may be slow.
-// was are the terms of the previous definition.
-func (b *Ballot) CheckRevival(was *draw.Terms, now time.Time) error {
+// was are the terms of the previous definition, is those of the next one.
+func (b *Ballot) checkRevival(was, is *draw.Terms, now time.Time) error {
 	timing := b.timing(always)
 	due := timing.Due(was)
-	is := b.terms()
 	same := was.Round == is.Round && was.StandIn == is.StandIn && was.Chain.PublicKey == is.Chain.PublicKey &&
 		was.Chain.RoundTime(was.Round).Equal(is.Chain.RoundTime(is.Round))
 	known := b.count.Load() > 0 && !b.host.Machine().Before(due)
@@ -133,14 +132,19 @@ func (b *Ballot) CheckRevival(was *draw.Terms, now time.Time) error {
 		return nil
 	case now.Before(due):
 		return fmt.Errorf("draw %s: %w: round %d was due at %s by the clock of the machine, so its beacon is known; the "+
-			"draw cannot have another round, so restore its definition", b.draw().ID, draw.ErrRoundDue, timing.Round(was),
+			"draw cannot have another round, so restore its definition", is.Draw, draw.ErrRoundDue, timing.Round(was),
 			due.Format(time.RFC3339))
 	}
 	return fmt.Errorf("draw %s: %w: round %d was due at %s; the draw is void and cannot have another round, so restore "+
-		"its definition and announce another draw", b.draw().ID, draw.ErrLate, timing.Round(was), due.Format(time.RFC3339))
+		"its definition and announce another draw", is.Draw, draw.ErrLate, timing.Round(was), due.Format(time.RFC3339))
 }
 
 // BecameVoid reports, once, that the draw is void.
 func (b *Ballot) BecameVoid() bool {
-	return b.isVoid(b.host.Now()) && !b.noted.Swap(true)
+	return !b.draw().Removed && b.isVoid(b.host.Now()) && !b.noted.Swap(true)
+}
+
+// CheckRevival refuses to give a void draw another round than the previous definition did, see checkRevival.
+func (b *Ballot) CheckRevival(was *draw.Terms, now time.Time) error {
+	return b.checkRevival(was, b.terms(), now)
 }

@@ -12,13 +12,16 @@ import (
 // Drain encodes placed outcomes as records for the journal, and keeps the durable stock. Only the goroutine of the
 // journal's writer calls Fill and Durable. Any number may call Stock and Version.
 type Drain struct {
+	memory    *Memory
 	inventory *inventory.Inventory
 	ballots   *ballot.Ballots
 	snapshot  inventory.Snapshot
 	previous  inventory.Snapshot // of the row that a changed one follows
 	run       []byte
 	count     int
-	changes   []change // of the group that is being made durable
+	last      uint64                  // sequence of the last drained outcome
+	drained   atomic.Pointer[InForce] // as of that; only the writer's goroutine changes it
+	changes   []change                // of the group that is being made durable
 	visit     func(inventory.Outcome)
 
 	durable []durableStock // by pool
@@ -31,10 +34,11 @@ type durableStock struct {
 	withheld atomic.Uint64 // only grows
 }
 
-// change is what an outcome adds to the durable stock of a pool.
+// change is what an outcome adds to the durable stock of a pool, or what it puts into force.
 type change struct {
 	pool           uint32
 	word, withheld uint64
+	inForce        *InForce
 }
 
 // NoteOf packs an outcome that is not about a reservation: a record of a draw. The subject is the account's row. What
@@ -45,9 +49,11 @@ func NoteOf(kind record.Kind, draw int, accountRow uint32, atMs int64) inventory
 
 // NewDrain returns the drain of a memory in which every outcome is durable.
 func (m *Memory) NewDrain() *Drain {
-	d := &Drain{inventory: m.Inventory, ballots: m.Ballots, durable: make([]durableStock, len(m.Shown().Sale.Pools))}
+	d := &Drain{memory: m, inventory: m.Inventory, ballots: m.Ballots, last: m.Inventory.Placed(),
+		durable: make([]durableStock, MostPools)} // a definition may add pools
 	d.visit = d.append
-	for i := range d.durable {
+	d.drained.Store(m.Judging())
+	for i := range m.Judging().Sale.Pools {
 		s := d.inventory.Stock(i)
 		d.durable[i].word.Store(uint64(s.Held)<<32 | uint64(s.Sold+s.Withheld))
 		d.durable[i].withheld.Store(uint64(s.Withheld))
@@ -65,6 +71,7 @@ func (d *Drain) Fill(run []byte) ([]byte, int) {
 // append appends the record of one outcome.
 func (d *Drain) append(placed inventory.Outcome) {
 	d.count++
+	d.last++
 	if placed.Kind == inventory.Noted {
 		d.appendNote(d.inventory.NoteAt(placed.Index))
 		return
@@ -109,7 +116,7 @@ func (d *Drain) addStock(first int, s *inventory.Snapshot, state inventory.State
 // reservation gave back without what it kept.
 func (d *Drain) changeOf(first int, pool uint32) *change {
 	for i := first; i < len(d.changes); i++ {
-		if d.changes[i].pool == pool {
+		if d.changes[i].pool == pool && d.changes[i].inForce == nil {
 			return &d.changes[i]
 		}
 	}
@@ -118,12 +125,35 @@ func (d *Drain) changeOf(first int, pool uint32) *change {
 }
 
 func (d *Drain) appendNote(n inventory.Note) {
+	switch record.Kind(n.What) {
+	case record.KindVersion, record.KindPaused, record.KindStock:
+		change := d.memory.pending.take(n.Subject)
+		d.run = change.append(d.run, n.AtMs)
+		d.putInForce(change.On(d.drained.Load(), record.Stamp{AtMs: n.AtMs, Seq: d.last}))
+		return
+	}
 	d.run = d.ballots.Of(int(n.What>>8)).Append(d.run, record.Kind(n.What&0xff), n.Subject, n.AtMs)
 }
+
+// putInForce notes what is in force after a record of the group. It is shown in its place among the changes of the
+// stock: a reader that reads the same Shown before and after it reads a pool has both as they were at one instant.
+func (d *Drain) putInForce(f *InForce) {
+	d.drained.Store(f)
+	d.changes = append(d.changes, change{inForce: f})
+}
+
+// Drained returns what is in force after the outcome that was drained last. Any number of goroutines call it.
+func (d *Drain) Drained() *InForce { return d.drained.Load() }
 
 // Durable is called when the group is durable. From here on its outcomes are visible.
 func (d *Drain) Durable(journal.Group) {
 	for _, c := range d.changes {
+		if c.inForce != nil {
+			if !d.memory.ShowsAtOnce {
+				d.memory.shown.Store(c.inForce)
+			}
+			continue
+		}
 		p := &d.durable[c.pool]
 		p.word.Add(c.word)
 		if c.withheld != 0 {
@@ -133,6 +163,7 @@ func (d *Drain) Durable(journal.Group) {
 	if len(d.changes) > 0 {
 		d.version.Add(1)
 	}
+	clear(d.changes) // they refer to definitions
 	d.changes = d.changes[:0]
 	for _, b := range d.ballots.All() {
 		b.MadeDurable()

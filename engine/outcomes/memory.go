@@ -12,11 +12,17 @@ import (
 	"github.com/seathold/seathold/engine/record"
 )
 
+// MostPools is how many pools a sale may come to have.
+const MostPools = 60_000
+
 // Memory is the state of a running sale that its journal makes durable. Its fields do not change while the sale runs.
 type Memory struct {
 	Inventory *inventory.Inventory
 	Ballots   *ballot.Ballots
 	Reclaimer *inventory.Reclaimer
+
+	Journalled  bool // the writer of a journal drains what is placed
+	ShowsAtOnce bool // outcomes may be shown before they are durable
 
 	// Forget is how long after its time was over a reservation that has ended is remembered.
 	Forget time.Duration
@@ -27,6 +33,7 @@ type Memory struct {
 
 	judging atomic.Pointer[InForce] // the last one that is placed: by which calls are judged
 	shown   atomic.Pointer[InForce] // the last one that may be shown (I5)
+	pending pending
 }
 
 // Begin puts what is in force at first into force.
