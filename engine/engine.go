@@ -146,6 +146,13 @@ func (e *Engine) Close() error {
 // numbers.
 func (e *Engine) Sale() *catalog.Sale { return e.memory.Shown().Sale }
 
+// Shown returns the sale and what is paused of one instant, as far as they are durable (I5). It never blocks. A reader
+// that finds them to be the same before and after it reads the stock of pools has the stock of this sale.
+func (e *Engine) Shown() (*catalog.Sale, rules.Pauses) {
+	f := e.memory.Shown()
+	return f.Sale, f.Paused
+}
+
 // shownBook is the book of a definition that may be shown.
 type shownBook struct {
 	of   *outcomes.InForce
@@ -169,8 +176,12 @@ func (e *Engine) bookOf(f *outcomes.InForce) *rules.Book {
 // judgeBy publishes the book of what is in force. From here on calls are judged by it.
 func (e *Engine) judgeBy(f *outcomes.InForce) { e.book.Store(e.bookOf(f)) }
 
-// PhaseOpen reports whether a phase of the sale, by its index in Sale().Phases, is open now on the sale clock.
-func (e *Engine) PhaseOpen(phase int) bool { return e.bookShown().PhaseOpen(phase, e.nowMs()) }
+// PhaseOpen reports whether a phase of the sale, by its index in Sale().Phases, is open now on the sale clock, and
+// neither it nor the sale is paused.
+func (e *Engine) PhaseOpen(phase int) bool {
+	_, paused := e.Shown()
+	return !paused.Sale() && !paused.Phase(phase) && e.bookShown().PhaseOpen(phase, e.nowMs())
+}
 
 // TTL returns how long a hold lasts if the request has no TTL.
 func (e *Engine) TTL() time.Duration { return e.o.TTL }

@@ -90,6 +90,11 @@ func (e *Engine) readAccount(ctx context.Context, account string, refused *Reser
 	if err != nil {
 		return Account{}, err
 	}
+	for i := len(a.Programmes) - 1; i >= 0; i-- {
+		if p := &a.Programmes[i]; sale.Programmes[i].Removed && p.Held == 0 && p.Confirmed == 0 {
+			a.Programmes = slices.Delete(a.Programmes, i, i+1)
+		}
+	}
 	return a, nil
 }
 
@@ -102,7 +107,7 @@ func (e *Engine) fillAccount(sale *catalog.Sale, a *Account, refused *Reservatio
 		return 0, nil
 	}
 	for i := range sale.Phases {
-		if p := &sale.Phases[i]; p.Access == catalog.Slots {
+		if p := &sale.Phases[i]; p.Access == catalog.Slots && !p.Removed {
 			if slot, ok := e.ballots.Of(p.Draw).AccessSlot(row); ok {
 				a.Access = append(a.Access, slot)
 			}

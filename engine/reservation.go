@@ -107,7 +107,7 @@ type Stock struct {
 // Account is a buyer's ledger.
 type Account struct {
 	Account      string
-	Programmes   []ProgrammeTickets // every programme of the sale, in its order
+	Programmes   []ProgrammeTickets // of the sale, in its order; a removed one only with tickets
 	Reservations []Reservation      // those that count, held and confirmed: by CreatedAt, then by ID, the last one first
 	Access       []AccessSlot       // in the order of the phases; of draws that were run
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/rules"
 )
 
 const (
@@ -22,8 +23,8 @@ const (
 // A snapshot is replaced when a reader requests one, the stock has changed, and either the snapshot is maxLag old or
 // the lists have used less than their share of a processor. So a few readers get the stock of that instant, and any
 // number of readers cost no more than ten snapshots a second. It is replaced as well once sales of a session have ended
-// on the sale clock, and nothing made before that is shown any more. Its stock is read as that of a single session is,
-// so it shows no outcome that a crash could undo (I5).
+// on the sale clock, the definition has changed, or something was paused or resumed; nothing made before that is shown
+// any more. Its stock is read as that of a single session is, so it shows no outcome that a crash could undo (I5).
 type board struct {
 	current    atomic.Pointer[snapshot]
 	text       atomic.Pointer[stockText]
@@ -48,7 +49,7 @@ type snapshot struct {
 // stamp identifies a snapshot and its age. Renderings have the stamp only: any number of variants that nobody
 // asks for any more may be on shelves, and each would keep the stock of its own snapshot, and its engine, in memory.
 type stamp struct {
-	era   uint64 // another one for another engine, and after the end of sales of a session
+	era   uint64 // another one for another engine or definition, and after the end of sales of a session
 	taken time.Time
 	later atomic.Int64 // how long after taken the stock was last seen to be this, in nanoseconds
 }
@@ -59,9 +60,11 @@ func (s *stamp) age(now time.Time) time.Duration {
 	return now.Sub(s.taken) - time.Duration(s.later.Load())
 }
 
-// over reports whether sales of a session have ended since, on the sale clock. That is shown at once.
+// over reports whether sales of a session have ended since, on the sale clock, or the definition or what is paused is
+// another one. That is shown at once.
 func (s *snapshot) over() bool {
-	return s.ended < len(s.text.ends) && s.engine.Now().UnixMilli() >= s.text.ends[s.ended]
+	return s.ended < len(s.text.ends) && s.engine.Now().UnixMilli() >= s.text.ends[s.ended] ||
+		!s.text.is(s.engine.Shown())
 }
 
 // init sets the most bytes that lists may take, and the budget of those that are only being read. It allows a burst.
@@ -71,12 +74,12 @@ func (b *board) init(budget *budget, limit int64) {
 	b.renderings.init(budget, limit)
 }
 
-// textOf returns the constant part of the JSON of a sale.
-func (b *board) textOf(sale *catalog.Sale) *stockText {
-	if t := b.text.Load(); t != nil && t.sale == sale {
+// textOf returns the constant part of the JSON of a sale in which this is paused.
+func (b *board) textOf(sale *catalog.Sale, pauses rules.Pauses) *stockText {
+	if t := b.text.Load(); t != nil && t.is(sale, pauses) {
 		return t
 	}
-	t := newStockText(sale)
+	t := newStockText(sale, pauses)
 	b.text.Store(t)
 	return t
 }
@@ -130,16 +133,13 @@ func (b *board) spend(took time.Duration) { b.allowed.Add(-int64(took)) }
 // replace reads the stock and makes it the current snapshot, unless it has not changed since the old one.
 func (b *board) replace(old *snapshot, e *engine.Engine, now time.Time) *snapshot {
 	began := time.Now()
-	s := &snapshot{stamp: &stamp{taken: now}, engine: e, text: b.textOf(e.Sale())}
-	s.ended = s.text.ended(e.Now().UnixMilli())
+	s := &snapshot{stamp: &stamp{taken: now}, engine: e}
+	version := s.read(b)
 	if last := b.current.Load(); last != nil {
-		if s.era = last.era; last.engine != e || last.ended != s.ended {
+		if s.era = last.era; last.engine != e || last.ended != s.ended || last.text != s.text {
 			s.era++
 		}
 	}
-	version, _ := e.StockVersion()
-	s.version.Store(version)
-	s.stock = appendStock(make([]engine.Stock, 0, len(s.text.pools)), e, len(s.text.pools))
 	if old != nil && old.text == s.text && old.ended == s.ended && slices.Equal(old.stock, s.stock) {
 		old.version.Store(version)
 		old.later.Store(int64(now.Sub(old.taken)))
@@ -148,4 +148,17 @@ func (b *board) replace(old *snapshot, e *engine.Engine, now time.Time) *snapsho
 	b.current.Store(s)
 	b.spend(time.Since(began))
 	return s
+}
+
+// read reads the stock, and again while the definition changes under it: the stock and the definition are of the same
+// instant. It returns the version of the stock.
+func (s *snapshot) read(b *board) (version uint64) {
+	for s.text == nil || !s.text.is(s.engine.Shown()) {
+		s.text = b.textOf(s.engine.Shown())
+		s.ended = s.text.ended(s.engine.Now().UnixMilli())
+		version, _ = s.engine.StockVersion()
+		s.stock = appendStock(make([]engine.Stock, 0, len(s.text.pools)), s.engine, len(s.text.pools))
+	}
+	s.version.Store(version)
+	return version
 }

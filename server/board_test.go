@@ -20,9 +20,10 @@ import (
 
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/rules"
 )
 
-var everySession = sessionFilter{phase: all, programme: all}
+var everySession = sessionFilter{}
 
 // boarded is a board over the test sale, and a time that the test moves.
 type boarded struct {
@@ -335,7 +336,7 @@ func TestDurableList(t *testing.T) {
 
 // TestDays checks that a day is one at the venue: surfing is in Tahiti, twelve hours behind Paris.
 func TestDays(t *testing.T) {
-	text := newStockText(catalog.Paris2024())
+	text := newStockText(catalog.Paris2024(), rules.Pauses{})
 	for i, s := range text.sale.Sessions {
 		if s.ID == "SRF01" {
 			require.Equal(t, "Pacific/Tahiti", s.Zone.String())
@@ -348,7 +349,7 @@ func TestDays(t *testing.T) {
 func TestPricesOfSessions(t *testing.T) {
 	sale := catalog.Paris2024()
 	sale.Pools[0].PriceCents, sale.Pools[1].PriceCents = catalog.NoPrice, 0
-	text := newStockText(sale)
+	text := newStockText(sale, rules.Pauses{})
 	require.True(t, strings.HasPrefix(text.pools[0].full, `{"category":"A","capacity":`), text.pools[0].full)
 	require.True(t, strings.HasPrefix(text.pools[1].full, `{"category":"B","price_cents":0,"capacity":`),
 		text.pools[1].full)

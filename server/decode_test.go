@@ -191,9 +191,9 @@ func TestNoAllocation(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(100, func() { room = encode.Reservation(room[:0], r) }), "encoding a reservation")
 	f := start(t, nil)
 	room = make([]byte, 0, 64<<10)
-	everything, stock := &sessionFilter{phase: all, programme: all}, []engine.Stock{}
+	everything, stock := &sessionFilter{}, []engine.Stock{}
 	require.Zero(t, testing.AllocsPerRun(100, func() {
-		text := f.server.board.textOf(f.engine.Sale())
+		text := f.server.board.textOf(f.engine.Shown())
 		stock = appendStock(stock[:0], f.engine, len(text.pools))
 		room = text.appendSessions(room[:0], everything, stock, 0)
 		room = text.appendAvailable(room, everything, stock, 0)

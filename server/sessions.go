@@ -24,13 +24,10 @@ import (
 // phase and available together help a buyer to complete a pack: they list the sessions of the phase that still have N
 // tickets in one category. A listed session has all its categories. Equal filters are equal as Go values.
 type sessionFilter struct {
-	phase, programme       int // index, or all
+	phase, programme       string // id; "" for any
 	discipline, venue, day string
 	least                  int // tickets; 0 for any number
 }
-
-// all replaces the index of a phase or programme in a filter without one.
-const all = -1
 
 // filterParameters are the parameters of a query. A value that no session of the sale can have is refused, so that a
 // client learns of a misspelling; a day without sessions is not.
@@ -55,9 +52,9 @@ var filterParameters = [...]struct {
 // parseSessionFilter reads the query as the client sent it. Errors are *engine.Refusal.
 func parseSessionFilter(query []byte, sale *catalog.Sale) (sessionFilter, error) {
 	if len(query) == 0 {
-		return sessionFilter{phase: all, programme: all}, nil
+		return sessionFilter{}, nil
 	}
-	f := sessionFilter{phase: all, programme: all} // it escapes
+	f := sessionFilter{} // it escapes
 	var given [len(filterParameters)]bool
 	for len(query) > 0 {
 		var pair []byte
@@ -94,22 +91,19 @@ func filterIndex(name []byte) int {
 }
 
 func (f *sessionFilter) setPhase(value string, sale *catalog.Sale) error {
-	phase, known := sale.PhaseByID(value)
-	if !known {
+	if _, known := sale.PhaseByID(value); !known {
 		return &engine.Refusal{Code: engine.UnknownPhase, Phase: value}
 	}
-	f.phase = phase
+	f.phase = value
 	return nil
 }
 
 func (f *sessionFilter) setProgramme(value string, sale *catalog.Sale) error {
-	for i := range sale.Programmes {
-		if sale.Programmes[i].ID == value {
-			f.programme = i
-			return nil
-		}
+	if programmeByID(sale, value) == none {
+		return unknownValue("programme", value)
 	}
-	return unknownValue("programme", value)
+	f.programme = value
+	return nil
 }
 
 func (f *sessionFilter) setDay(value string, _ *catalog.Sale) error {
@@ -163,8 +157,8 @@ func (x *exchange) list(as form) {
 }
 
 func (x *exchange) readSession() {
-	text := x.server.board.textOf(x.engine.Sale())
-	session, found := x.engine.Sale().SessionByID(string(x.param))
+	text := x.server.board.textOf(x.engine.Shown())
+	session, found := text.sale.SessionByID(string(x.param))
 	if !found {
 		x.fail(&engine.Refusal{Code: engine.SessionNotFound, Session: string(x.param)})
 		return

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/rules"
 	"github.com/seathold/seathold/server/internal/encode"
 )
 
@@ -15,6 +16,7 @@ import (
 // mostly copying.
 type stockText struct {
 	sale     *catalog.Sale
+	pauses   rules.Pauses
 	sessions []sessionText
 	pools    []poolText
 	ends     []int64 // when sales of sessions end, in ms, ascending
@@ -25,17 +27,17 @@ type sessionText struct {
 	ends  int64  // when its sales end, in ms; math.MaxInt64 for never
 	name  string // `"ATH10":`
 	day   string // on which it begins, at its venue: `2024-08-03`
-	pools []int  // by number
+	pools []int  // by number, without removed ones
 }
 
 type poolText struct {
-	full string // `{"category":"A","price_cents":9500,"capacity":1200,"available":`
+	full string // `{"category":"A","price_cents":9500,"capacity":`
 	name string // `"A":`
 }
 
 // newStockText encodes the constant part of every session.
-func newStockText(sale *catalog.Sale) *stockText {
-	t := &stockText{sale: sale}
+func newStockText(sale *catalog.Sale, pauses rules.Pauses) *stockText {
+	t := &stockText{sale: sale, pauses: pauses}
 	for i := range sale.Sessions {
 		s := &sale.Sessions[i]
 		name := string(encode.String(nil, s.ID)) + ":"
@@ -52,7 +54,7 @@ func newStockText(sale *catalog.Sale) *stockText {
 		}
 		full = append(full, `,"on_sale":`...)
 		t.sessions = append(t.sessions, sessionText{full: string(full), ends: ends, name: name,
-			day: s.StartsAt.In(s.Zone).Format(time.DateOnly), pools: s.Pools})
+			day: s.StartsAt.In(s.Zone).Format(time.DateOnly), pools: offered(sale, s)})
 	}
 	slices.Sort(t.ends)
 	for i := range sale.Pools {
@@ -61,11 +63,24 @@ func newStockText(sale *catalog.Sale) *stockText {
 		if p.PriceCents != catalog.NoPrice {
 			full = encode.Int(append(full, `,"price_cents":`...), p.PriceCents)
 		}
-		full = encode.Int(append(full, `,"capacity":`...), p.Capacity)
-		full = append(full, `,"available":`...)
+		full = append(full, `,"capacity":`...)
 		t.pools = append(t.pools, poolText{full: string(full), name: string(encode.String(nil, p.Category)) + ":"})
 	}
 	return t
+}
+
+// is reports whether the text is that of a sale and of what is paused in it.
+func (t *stockText) is(sale *catalog.Sale, pauses rules.Pauses) bool {
+	return t.sale == sale && t.pauses.Equal(pauses)
+}
+
+// offered returns the pools of a session that buyers see. A removed one keeps its number and its stock.
+func offered(sale *catalog.Sale, s *catalog.Session) []int {
+	removed := func(pool int) bool { return sale.Pools[pool].Removed }
+	if !slices.ContainsFunc(s.Pools, removed) {
+		return s.Pools
+	}
+	return slices.DeleteFunc(slices.Clone(s.Pools), removed)
 }
 
 // ended returns how many sessions' sales have ended at an instant on the sale clock (ms).
@@ -84,7 +99,7 @@ func (t *stockText) since(ended int) int64 {
 
 // onSale reports whether the session is sold at an instant on the sale clock (ms).
 func (t *stockText) onSale(session int, now int64) bool {
-	return t.sale.Sessions[session].OnSale && now < t.sessions[session].ends
+	return t.sale.Sessions[session].OnSale && now < t.sessions[session].ends && !t.pauses.Session(session)
 }
 
 // appendSession appends a session at an instant on the sale clock (ms). stock is that of a pool.
@@ -95,7 +110,8 @@ func (t *stockText) appendSession(dst []byte, session int, stock func(pool int) 
 	for i, pool := range s.pools {
 		dst = append(encode.Comma(dst, i), t.pools[pool].full...)
 		stock := stock(pool)
-		dst = encode.Int(dst, stock.Available)
+		dst = encode.Int(dst, stock.Capacity)
+		dst = encode.Int(append(dst, `,"available":`...), stock.Available)
 		dst = encode.Int(append(dst, `,"held":`...), stock.Held)
 		dst = encode.Int(append(dst, `,"sold":`...), stock.Sold)
 		dst = encode.Int(append(dst, `,"withheld":`...), stock.Withheld)
@@ -108,9 +124,9 @@ func (t *stockText) appendSession(dst []byte, session int, stock func(pool int) 
 // pools.
 func (t *stockText) appendSessions(dst []byte, f *sessionFilter, stock []engine.Stock, now int64) []byte {
 	dst = append(dst, `{"sessions":[`...)
-	listed := 0
+	selected, listed := t.selection(f), 0
 	for i := range t.sessions {
-		if t.selects(f, i, stock) {
+		if t.selects(selected, i, stock) {
 			dst = t.appendSession(encode.Comma(dst, listed), i, func(pool int) engine.Stock { return stock[pool] }, now)
 			listed++
 		}
@@ -122,10 +138,10 @@ func (t *stockText) appendSessions(dst []byte, f *sessionFilter, stock []engine.
 // category what is available, and the states of the sessions of which nothing is sold.
 func (t *stockText) appendAvailable(dst []byte, f *sessionFilter, stock []engine.Stock, now int64) []byte {
 	dst = append(dst, `{"stock":{`...)
-	listed := 0
+	selected, listed := t.selection(f), 0
 	for i := range t.sessions {
 		s := &t.sessions[i]
-		if !t.selects(f, i, stock) {
+		if !t.selects(selected, i, stock) {
 			continue
 		}
 		dst = append(append(encode.Comma(dst, listed), s.name...), '{')
@@ -140,23 +156,67 @@ func (t *stockText) appendAvailable(dst []byte, f *sessionFilter, stock []engine
 	listed = 0
 	for i := range t.sessions {
 		s := &t.sessions[i]
-		if t.onSale(i, now) || !t.selects(f, i, stock) {
+		if t.onSale(i, now) || !t.selects(selected, i, stock) {
 			continue
 		}
-		state := `"not_on_sale"`
-		if t.sale.Sessions[i].OnSale {
-			state = `"sales_ended"`
-		}
-		dst = append(append(encode.Comma(dst, listed), s.name...), state...)
+		dst = append(append(encode.Comma(dst, listed), s.name...), t.state(i, now)...)
 		listed++
 	}
 	return append(dst, `}}`...)
 }
 
+// state returns why nothing of a session is sold at an instant on the sale clock (ms), in quotes.
+func (t *stockText) state(session int, now int64) string {
+	switch {
+	case !t.sale.Sessions[session].OnSale:
+		return `"not_on_sale"`
+	case now >= t.sessions[session].ends:
+		return `"sales_ended"`
+	}
+	return `"paused"`
+}
+
+// selection is a filter in the numbers of the sale.
+type selection struct {
+	*sessionFilter
+	phase, programme int // index, all, or none
+}
+
+// all and none stand for the index of a filter without a phase or programme, and with one that the sale no longer has.
+const (
+	all  = -1
+	none = -2
+)
+
+// selection finds what a filter names. The filter was read when another definition may have been in force.
+func (t *stockText) selection(f *sessionFilter) selection {
+	s := selection{f, all, all}
+	if f.phase != "" {
+		s.phase = none
+		if phase, found := t.sale.PhaseByID(f.phase); found {
+			s.phase = phase
+		}
+	}
+	if f.programme != "" {
+		s.programme = programmeByID(t.sale, f.programme)
+	}
+	return s
+}
+
+// programmeByID returns the index of a programme, or none.
+func programmeByID(sale *catalog.Sale, id string) int {
+	for i := range sale.Programmes {
+		if sale.Programmes[i].ID == id {
+			return i
+		}
+	}
+	return none
+}
+
 // selects reports whether the filter selects the session. stock is that of all pools.
-func (t *stockText) selects(f *sessionFilter, session int, stock []engine.Stock) bool {
+func (t *stockText) selects(f selection, session int, stock []engine.Stock) bool {
 	s := &t.sale.Sessions[session]
-	if f.phase != all && !t.sale.Phases[f.phase].Sells(session) ||
+	if f.phase != all && (f.phase == none || !t.sale.Phases[f.phase].Sells(session)) ||
 		f.programme != all && f.programme != s.Programme ||
 		f.discipline != "" && f.discipline != s.Discipline ||
 		f.venue != "" && f.venue != s.Venue ||

@@ -66,13 +66,18 @@ func appendSlot(dst []byte, slot *engine.AccessSlot) []byte {
 	return append(dst, '}')
 }
 
-// Phases appends all phases of the engine's sale.
+// Phases appends all phases of the engine's sale but removed ones.
 func Phases(dst []byte, e *engine.Engine) []byte {
 	sale := e.Sale()
 	dst = append(dst, `{"phases":[`...)
+	listed := 0
 	for i := range sale.Phases {
 		p := &sale.Phases[i]
-		dst = String(append(Comma(dst, i), `{"phase":`...), p.ID)
+		if p.Removed {
+			continue
+		}
+		dst = String(append(Comma(dst, listed), `{"phase":`...), p.ID)
+		listed++
 		dst = String(append(dst, `,"programme":`...), sale.Programmes[p.Programme].ID)
 		dst = String(append(dst, `,"title":`...), p.Title)
 		if p.Kind == catalog.Pack {
