@@ -45,7 +45,7 @@ const (
 	firstWait     = 20 * time.Millisecond // before the first retry, twice as long before each further one
 	maxWait       = 5 * time.Second
 	maxAnswer     = 64 << 20 // bytes
-	maxProblem    = 64 << 10 // bytes
+	maxProblem    = 4 << 20  // bytes; one may list what stands against a change, line by line
 )
 
 var errURL = errors.New("not a URL such as http://127.0.0.1:8080")
@@ -188,7 +188,7 @@ func (c *caller) send(ctx context.Context, method, path string, body []byte) (*h
 // exchange sends a request and returns a successful response, whose body the caller closes. A 304 is one if the request
 // has a condition.
 func (c *caller) exchange(request *http.Request) (*http.Response, error) {
-	if request.ContentLength > 0 {
+	if request.ContentLength > 0 && request.Header.Get("Content-Type") == "" {
 		request.Header.Set("Content-Type", "application/json")
 	}
 	if c.o.Key != "" {

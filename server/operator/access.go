@@ -102,9 +102,19 @@ func guard(least server.Role, next http.Handler) http.Handler {
 	})
 }
 
-// audited logs a line for each call below /admin/ and /debug/: who made it, and its outcome. Calls that are refused or
-// do not exist have one too. A line has neither the query nor a body. It is logged when the call has ended.
-// calls counts those that have no line yet.
+// changeKey is the key of what a call has changed in its context, a *[]slog.Attr.
+type changeKey struct{}
+
+// audit adds what the call has changed to its line. The line has no other part of a body.
+func audit(r *http.Request, changed ...slog.Attr) {
+	if all, ok := r.Context().Value(changeKey{}).(*[]slog.Attr); ok {
+		*all = append(*all, changed...)
+	}
+}
+
+// audited logs a line for each call below /admin/ and /debug/: who made it, its outcome, and what it changed. Calls
+// that are refused or do not exist have one too. A line has no query. It is logged when the call has ended. calls
+// counts those that have no line yet.
 func (o *Options) audited(calls *atomic.Int64, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.URL.Path, "/admin/") && !strings.HasPrefix(r.URL.Path, "/debug/") {
@@ -115,6 +125,7 @@ func (o *Options) audited(calls *atomic.Int64, next http.Handler) http.Handler {
 		defer calls.Add(-1)
 		began, outcome := time.Now(), &outcome{ResponseWriter: w}
 		complete := false
+		r = r.WithContext(context.WithValue(r.Context(), changeKey{}, &[]slog.Attr{}))
 		defer func() { o.logCall(r, outcome, complete, time.Since(began)) }() // also if the call panics
 		next.ServeHTTP(outcome, r)
 		outcome.begin()
@@ -133,6 +144,7 @@ func (o *Options) logCall(r *http.Request, done *outcome, complete bool, took ti
 	if !complete {
 		facts = append(facts, slog.Bool("cut", true)) // the response did not end, or did not begin if the status is 0
 	}
+	facts = append(facts, *r.Context().Value(changeKey{}).(*[]slog.Attr)...)
 	facts = append(facts, identifiers(done, r)...)
 	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
 		facts = append(facts, slog.String("certificate", r.TLS.PeerCertificates[0].Subject.CommonName))

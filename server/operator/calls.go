@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/draw"
 	"github.com/seathold/seathold/server"
@@ -25,6 +27,7 @@ type calls struct {
 func (c *calls) handler() http.Handler {
 	paths := http.NewServeMux()
 	(&draws{calls: *c}).register(paths)
+	(&sales{calls: *c}).register(paths)
 	paths.Handle("GET /admin/journal/rescue", c.call(c.rescue))
 	own := http.NewCrossOriginProtection().Handler(paths)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -66,6 +69,11 @@ var (
 	roundRefused     = engine.Rule{Code: "round_refused", Status: 422, Title: "Round refused"}
 	journalWorks     = engine.Rule{Code: "journal_works", Status: 409, Title: "Journal works"}
 	beaconRefused    = engine.Rule{Code: "beacon_refused", Status: 422, Title: "Beacon refused"}
+	faultyDefinition = engine.Rule{Code: "faulty_definition", Status: 422, Title: "Faulty definition"}
+	changeRefused    = engine.Rule{Code: "change_refused", Status: 409, Title: "Change refused"}
+	changeUnderWay   = engine.Rule{Code: "change_under_way", Status: 409, Title: "Change under way"}
+	otherDefinition  = engine.Rule{Code: "precondition_failed", Status: 412, Title: "Another definition is in force"}
+	stockTaken       = engine.Rule{Code: "stock_taken", Status: 409, Title: "Stock taken"}
 )
 
 // ruleOf returns the rule of an error that is not a refusal already.
@@ -97,6 +105,14 @@ type refusal struct {
 	detail string
 }
 
+// withFacts is a refusal with further members.
+type withFacts struct {
+	refusal
+	facts any // a struct
+}
+
+func (r *withFacts) Unwrap() error { return &r.refusal }
+
 func (r *refusal) Error() string { return r.detail }
 
 // fail responds with a problem.
@@ -112,6 +128,9 @@ func (c *calls) fail(w http.ResponseWriter, r *http.Request, err error) {
 			rule = ruleOf(err)
 		}
 		body = encode.Problem(nil, rule, err.Error())
+		if more, ok := errors.AsType[*withFacts](err); ok {
+			body = joined(body, more.facts)
+		}
 	}
 	switch rule.Status {
 	case http.StatusInternalServerError:
@@ -124,6 +143,15 @@ func (c *calls) fail(w http.ResponseWriter, r *http.Request, err error) {
 	w.Header().Set("Content-Type", encode.ProblemType)
 	w.WriteHeader(rule.Status)
 	_, _ = w.Write(append(body, '\n')) // an error means that the client has gone
+}
+
+// joined adds the members of a struct to those of a JSON object.
+func joined(object []byte, facts any) []byte {
+	more, err := json.Marshal(facts)
+	if err != nil {
+		panic("BUG: the facts of a refusal are no JSON: " + err.Error())
+	}
+	return append(append(object[:len(object)-1], ','), more[1:]...)
 }
 
 // note logs an event of a call, with what joins it to the audit line of the call.

@@ -1,0 +1,176 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/go-json-experiment/json"
+)
+
+// Sale is the definition of a running sale, and what is paused.
+type Sale struct {
+	Sale        string    `json:"sale"`
+	Title       string    `json:"title"`
+	Version     int       `json:"version"`
+	Digest      string    `json:"digest"`       // of all that is in force, in hexadecimal
+	FilesDigest string    `json:"files_digest"` // of the organiser's files
+	Since       time.Time `json:"since"`        // of the last change, on the sale clock
+	Sessions    int       `json:"sessions"`
+	Paused      struct {
+		Sale     bool     `json:"sale"`
+		Phases   []string `json:"phases"`
+		Sessions []string `json:"sessions"`
+	} `json:"paused"`
+}
+
+// Plan is what a definition would change, and what stands against it.
+type Plan struct {
+	Digest         string   `json:"digest"` // of what is in force; Apply takes it
+	Changes        []string `json:"changes"`
+	Objections     []string `json:"objections"`
+	Same           bool     `json:"same"`            // the files are those in force
+	EarlierVersion int      `json:"earlier_version"` // that had the same files; 0 for none
+}
+
+// Applied is what a definition has changed.
+type Applied struct {
+	Version int      `json:"version"`
+	Digest  string   `json:"digest"`
+	Changes []string `json:"changes"`
+}
+
+// StockWanted are the numbers that a pool is to have; nil for those that stay.
+type StockWanted struct {
+	Capacity *int `json:"capacity,omitempty"`
+	Withheld *int `json:"withheld,omitempty"`
+}
+
+// PoolStock is the stock of one pool.
+type PoolStock struct {
+	Session   string `json:"session"`
+	Category  string `json:"category"`
+	Capacity  int    `json:"capacity"`
+	Available int    `json:"available"`
+	Held      int    `json:"held"`
+	Sold      int    `json:"sold"`
+	Withheld  int    `json:"withheld"`
+}
+
+// Sale returns what is in force.
+func (o *Operator) Sale(ctx context.Context) (s Sale, err error) {
+	_, err = o.c.call(ctx, http.MethodGet, "/admin/sale", nil, &s)
+	return s, err
+}
+
+// SaleFiles returns the files of the definition in force, as a tar archive.
+func (o *Operator) SaleFiles(ctx context.Context) (archive []byte, err error) {
+	_, err = o.c.retry(ctx, func(ctx context.Context) (int, error) {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, o.c.base+"/admin/sale", nil)
+		if err != nil {
+			return 0, err
+		}
+		request.Header.Set("Accept", tarType)
+		response, err := o.c.exchange(request) //nolint:bodyclose // read closes it
+		if err != nil {
+			return 0, err
+		}
+		archive, err = o.c.read(response, maxAnswer)
+		return response.StatusCode, err
+	})
+	return archive, err
+}
+
+// tarType is the content type of a definition's files.
+const tarType = "application/x-tar"
+
+// PlanSale returns what the definition in a tar archive would change. Refused with faulty_definition (faults).
+func (o *Operator) PlanSale(ctx context.Context, archive []byte) (p Plan, err error) {
+	_, err = o.c.retry(ctx, func(ctx context.Context) (int, error) {
+		return o.sendArchive(ctx, "plan", "", archive, &p)
+	})
+	return p, err
+}
+
+// ApplySale puts the definition in a tar archive into force if what is in force has the digest, which is that of a
+// plan. It is not retried: after a broken connection, plan again. Refused with precondition_failed (digest),
+// change_refused (objections) and faulty_definition (faults).
+func (o *Operator) ApplySale(ctx context.Context, archive []byte, digest string) (a Applied, err error) {
+	_, err = o.sendArchive(ctx, "apply", digest, archive, &a)
+	return a, err
+}
+
+// sendArchive makes one attempt of a call whose body is a definition.
+func (o *Operator) sendArchive(ctx context.Context, action, digest string, archive []byte, answer any) (int, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, o.c.base+"/admin/sale/"+action,
+		bytes.NewReader(archive))
+	if err != nil {
+		return 0, err
+	}
+	request.Header.Set("Content-Type", tarType)
+	if digest != "" {
+		request.Header.Set("If-Match", `"`+digest+`"`)
+	}
+	response, err := o.c.exchange(request) //nolint:bodyclose // read closes it
+	if err != nil {
+		return 0, err
+	}
+	text, err := o.c.read(response, maxAnswer)
+	if err != nil {
+		return 0, err
+	}
+	if err := json.Unmarshal(text, answer); err != nil {
+		return 0, noAnswer(response.StatusCode, requestIDOf(response), err.Error())
+	}
+	return response.StatusCode, nil
+}
+
+type pauseState struct {
+	Paused bool `json:"paused"`
+}
+
+// SetPaused pauses the sale, a phase or a session, or lets it go on. Exactly one of the ids, or none for the sale, is
+// not "". Refused with unknown_phase and session_not_found.
+func (o *Operator) SetPaused(ctx context.Context, phase, session string, paused bool) error {
+	var now pauseState
+	_, err := o.c.call(ctx, http.MethodPut, pausePath(phase, session), pauseState{paused}, &now)
+	return err
+}
+
+// Paused reports whether the sale, a phase or a session is paused. See SetPaused.
+func (o *Operator) Paused(ctx context.Context, phase, session string) (bool, error) {
+	var now pauseState
+	_, err := o.c.call(ctx, http.MethodGet, pausePath(phase, session), nil, &now)
+	return now.Paused, err
+}
+
+func pausePath(phase, session string) string {
+	switch {
+	case phase != "":
+		return "/admin/phases/" + url.PathEscape(phase) + "/paused"
+	case session != "":
+		return "/admin/sessions/" + url.PathEscape(session) + "/paused"
+	}
+	return "/admin/sale/paused"
+}
+
+// SetStock sets the numbers of a pool, and returns its stock. Refused with stock_taken (taken), session_not_found and
+// unknown_category.
+func (o *Operator) SetStock(ctx context.Context, session, category string, wanted StockWanted) (p PoolStock, err error) {
+	_, err = o.c.call(ctx, http.MethodPut,
+		"/admin/sessions/"+url.PathEscape(session)+"/pools/"+url.PathEscape(category), wanted, &p)
+	return p, err
+}
+
+// Texts returns a fact that is a list of strings, such as objections; none if there is no such fact.
+func (e *Error) Texts(fact string) (all []string) {
+	list, _ := e.Facts[fact].([]any)
+	for _, element := range list {
+		if text, ok := element.(string); ok {
+			all = append(all, text)
+		}
+	}
+	return all
+}

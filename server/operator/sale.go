@@ -1,0 +1,230 @@
+package operator
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/draw"
+	"github.com/seathold/seathold/server/internal/encode"
+)
+
+// tarType is the content type of a definition's files.
+const tarType = "application/x-tar"
+
+// sales are an operator's calls for the sale's definition:
+//
+//	GET  /admin/sale         what is in force and what is paused; with Accept: application/x-tar its files
+//	POST /admin/sale/plan    what the definition in the body would change, and what stands against it; nothing changes
+//	POST /admin/sale/apply   put the definition in the body into force, if If-Match names what is in force
+//
+// A body is a tar archive of the files of a definition. ETag is the digest of what is in force, and so is the digest
+// of a plan. Applying what is in force changes nothing. The calls of pauses.go and pools.go make single changes.
+type sales struct {
+	calls
+	reading sync.Mutex
+}
+
+// register adds the calls below /admin/ that concern the definition.
+func (s *sales) register(paths *http.ServeMux) {
+	paths.Handle("GET /admin/sale", s.call(s.read))
+	paths.Handle("POST /admin/sale/plan", s.call(s.plan))
+	paths.Handle("POST /admin/sale/apply", s.call(s.apply))
+	paths.Handle("PUT /admin/sessions/{session}/pools/{category}", s.call(s.setStock))
+	for _, path := range []string{
+		"/admin/sale/paused", "/admin/phases/{phase}/paused", "/admin/sessions/{session}/paused"} {
+		paths.Handle("GET "+path, s.call(s.readPaused))
+		paths.Handle("PUT "+path, s.call(s.pause))
+	}
+}
+
+// inForce is what GET /admin/sale responds with.
+type inForce struct {
+	Sale        string      `json:"sale"`
+	Title       string      `json:"title"`
+	Version     int         `json:"version"`
+	Digest      string      `json:"digest"`
+	FilesDigest string      `json:"files_digest"`
+	Since       string      `json:"since"`
+	Sessions    int         `json:"sessions"`
+	Paused      pausedParts `json:"paused"`
+}
+
+// pausedParts are the ids of what is paused.
+type pausedParts struct {
+	Sale     bool     `json:"sale"`
+	Phases   []string `json:"phases"`
+	Sessions []string `json:"sessions"`
+}
+
+func (s *sales) read(w http.ResponseWriter, r *http.Request, e *engine.Engine) error {
+	d, err := e.Definition()
+	if err != nil {
+		return err
+	}
+	w.Header().Set("ETag", `"`+d.Digest.String()+`"`)
+	w.Header().Set("Vary", "Accept")
+	if accepts(r, tarType) {
+		return s.sendFiles(w, r, &d)
+	}
+	since := encode.Time(nil, d.Since)
+	return s.respond(w, r, inForce{Sale: d.Sale.Name, Title: d.Sale.Title, Version: d.Version, Digest: d.Digest.String(),
+		FilesDigest: d.FilesDigest.String(), Since: string(since), Sessions: len(d.Sale.Sessions),
+		Paused: pausedParts{d.Paused.Sale, d.Paused.Phases, d.Paused.Sessions}})
+}
+
+// accepts reports whether the Accept header names the type.
+func accepts(r *http.Request, contentType string) bool {
+	for _, line := range r.Header.Values("Accept") {
+		for part := range strings.SplitSeq(line, ",") {
+			name, _, _ := strings.Cut(part, ";")
+			if strings.EqualFold(strings.TrimSpace(name), contentType) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// sendFiles responds with the files of the definition.
+func (s *sales) sendFiles(w http.ResponseWriter, r *http.Request, d *engine.Definition) error {
+	if d.Files == nil {
+		return &refusal{&encode.NotFound, "the definition in force has no files: the journal is from an earlier release. " +
+			"Apply the definition once, and later versions have them"}
+	}
+	w.Header().Set("Content-Type", tarType)
+	w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s.tar"`, d.Sale.Name))
+	out := &deadlineWriter{w: w, control: http.NewResponseController(w)}
+	_, err := out.Write(d.Files.AppendTar(nil))
+	return s.cut(w, r, err)
+}
+
+// planned is what POST /admin/sale/plan responds with.
+type planned struct {
+	Digest     string   `json:"digest"`
+	Changes    []string `json:"changes"`
+	Objections []string `json:"objections"`
+	Same       bool     `json:"same"`                      // the files are those in force
+	Earlier    int      `json:"earlier_version,omitempty"` // which had the same files
+}
+
+func (s *sales) plan(w http.ResponseWriter, r *http.Request, e *engine.Engine) error {
+	sale, done, err := s.definition(w, r)
+	if err != nil {
+		return err
+	}
+	defer done()
+	plan, err := e.Plan(sale)
+	if err != nil {
+		return faulty(err)
+	}
+	w.Header().Set("ETag", `"`+plan.Digest.String()+`"`)
+	return s.respond(w, r, planned{Digest: plan.Digest.String(), Changes: texts(plan.Changes),
+		Objections: plan.Objections, Same: plan.Same, Earlier: plan.Earlier})
+}
+
+// applied is what POST /admin/sale/apply responds with.
+type applied struct {
+	Version int      `json:"version"`
+	Digest  string   `json:"digest"`
+	Changes []string `json:"changes"`
+}
+
+func (s *sales) apply(w http.ResponseWriter, r *http.Request, e *engine.Engine) error {
+	on, err := condition(e, r)
+	if err != nil {
+		return err
+	}
+	sale, done, err := s.definition(w, r)
+	if err != nil {
+		return err
+	}
+	defer done()
+	// The end of the operator's connection does not cancel what is being journalled.
+	result, err := e.Apply(context.WithoutCancel(r.Context()), sale, on)
+	if errors.Is(err, engine.ErrOtherDefinition) {
+		return differs(e, err.Error())
+	}
+	if objected, ok := errors.AsType[*engine.ChangeRefused](err); ok {
+		return &withFacts{refusal{&changeRefused, err.Error()}, struct {
+			Objections []string `json:"objections"`
+		}{objected.Objections}}
+	}
+	if err != nil {
+		return faulty(err)
+	}
+	changes := texts(result.Changes)
+	audit(r, slog.Int("version", result.Version), slog.String("change", summary(changes)))
+	w.Header().Set("ETag", `"`+result.Digest.String()+`"`)
+	return s.respond(w, r, applied{Version: result.Version, Digest: result.Digest.String(), Changes: changes})
+}
+
+// condition returns the digest in If-Match: the one that the plan had, in quotes.
+func condition(e *engine.Engine, r *http.Request) (on draw.Digest, err error) {
+	if sent := r.Header.Values("If-Match"); len(sent) == 1 {
+		text, opened := strings.CutPrefix(strings.TrimSpace(sent[0]), `"`)
+		text, closed := strings.CutSuffix(text, `"`)
+		digest, err := hex.DecodeString(text)
+		if opened && closed && err == nil && len(digest) == len(on) {
+			on = draw.Digest(digest)
+		}
+	}
+	if on == (draw.Digest{}) {
+		return on, differs(e, `If-Match must be the digest of the plan, in quotes; "*" is not accepted`)
+	}
+	return on, nil
+}
+
+// differs is the refusal of a change that was not planned for what is in force, which it names.
+func differs(e *engine.Engine, detail string) error {
+	d, err := e.Definition()
+	if err != nil {
+		return err
+	}
+	return &withFacts{refusal{&otherDefinition, detail}, struct {
+		Digest string `json:"digest"`
+	}{d.Digest.String()}}
+}
+
+// texts are the changes as lines of text.
+func texts(changes []catalog.Change) []string {
+	all := make([]string, len(changes))
+	for i := range changes {
+		all[i] = changes[i].String()
+	}
+	return all
+}
+
+// summary is what the audit line has of a change. The journal has all of it.
+func summary(changes []string) string {
+	const most = 10
+	if len(changes) == 0 {
+		return "none"
+	}
+	text := strings.Join(changes[:min(most, len(changes))], "; ")
+	if more := len(changes) - most; more > 0 {
+		text += fmt.Sprintf("; and %d more", more)
+	}
+	return text
+}
+
+// respond responds with a value as JSON. A change of thousands of lines may take its reader a while.
+func (s *sales) respond(w http.ResponseWriter, r *http.Request, value any) error {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	out := &deadlineWriter{w: w, control: http.NewResponseController(w)}
+	_, err = out.Write(append(body, '\n'))
+	return s.cut(w, r, err)
+}
