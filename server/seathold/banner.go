@@ -21,7 +21,8 @@ import (
 func (s *service) banner(w io.Writer) error {
 	out := lines{w: w}
 	out.printf("Seathold %s", metrics.ReadBuild())
-	out.printf("  sale       %s", describeSale(s.sale))
+	out.printf("  sale       %s", describeSale(s.engine.Sale()))
+	s.describeDefinition(&out)
 	out.printf("  clock      %s", s.describeClock())
 	out.printf("  open now   %s", describePhases(s.engine))
 	out.printf("  journal    %s", s.describeJournal())
@@ -59,6 +60,29 @@ func describeSale(sale *catalog.Sale) string {
 	}
 	return fmt.Sprintf("%s (%s): %s sessions, %s tickets on sale%s", sale.Title, sale.Name, count(len(sale.Sessions)),
 		count(sale.PlacesOnSale()), derived)
+}
+
+// describeDefinition prints which version of the sale's definition is in force, and how the files of --sale relate to
+// it. A standby that has not caught up does not know.
+func (s *service) describeDefinition(out *lines) {
+	now, err := s.engine.Definition()
+	if err != nil {
+		return
+	}
+	what := fmt.Sprintf("version %d, since %s", now.Version, now.Since.UTC().Format(time.RFC3339))
+	if paused := describePaused(now.Paused.Sale, now.Paused.Phases, now.Paused.Sessions); paused != "" {
+		what += "; PAUSED: " + paused
+	}
+	out.printf("  definition %s", what)
+	plan, err := s.engine.Plan(s.sale.Load())
+	switch {
+	case err != nil || plan.Same || len(plan.Changes) == 0:
+	case plan.Earlier > 0:
+		out.printf("  note       --sale %s has the files of version %d, which were replaced since and have no effect; "+
+			"seathold sale export writes those in force", s.command.Sale, plan.Earlier)
+	default:
+		out.printf("  note       --sale %s is not what is in force, and has no effect here", s.command.Sale)
+	}
 }
 
 func (s *service) describeClock() string {

@@ -29,7 +29,10 @@ const (
 type commands struct {
 	Serve    serveCommand    `cmd:"" default:"withargs" help:"Serve a sale over HTTP. This is the default command."`
 	Rehearse rehearseCommand `cmd:"" help:"Play a whole sale in virtual time against the engine, and audit it."`
-	Sale     saleCommand     `cmd:"" help:"Check a sale definition."`
+	Sale     saleCommand     `cmd:"" help:"Begin, check, change and export a sale definition."`
+	Pause    pauseCommand    `cmd:"" help:"Give no new holds of a session, of a phase or of the whole sale."`
+	Resume   resumeCommand   `cmd:"" help:"Let what was paused go on."`
+	Stock    stockCommand    `cmd:"" help:"Set the capacity of a session's category, or how many of its tickets are withheld."`
 	Draw     drawCommand     `cmd:"" help:"Enter accounts for a draw, run it, publish it, verify it, notify the winners."`
 	Verify   verifyCommand   `cmd:"" help:"Replay a journal that no server is writing, verify it, and print its totals."`
 	Journal  journalCommand  `cmd:"" help:"Inspect a journal."`

@@ -14,7 +14,8 @@ import (
 
 // reloads are the files that a running server reads again on SIGHUP. Each is replaced as a whole or, if it is faulty,
 // not at all; so a reload never ends the server and never fails a request. Flags are not read again: a file that no
-// flag named at the start is never read.
+// flag named at the start is never read. The files of the sale are put into force by a record of the journal; see
+// reload_sale.go.
 type reloads struct {
 	log     *slog.Logger
 	results metrics.Reloads
@@ -25,7 +26,7 @@ type reloads struct {
 
 // reloadable is one file, or files that belong together.
 type reloadable struct {
-	what string // "keys" or "certificates", also in metrics
+	what string // "keys", "certificates" or "sale files", also in metrics
 	read func() (change string, err error)
 }
 
@@ -84,7 +85,8 @@ const reloadPatience = time.Second
 
 func (r *reloads) reload() {
 	if len(r.files) == 0 {
-		r.log.Warn("SIGHUP: there is nothing to read again, since the server was started without --keys and --tls-cert")
+		r.log.Warn("SIGHUP: there is nothing to read again, since the server was started without --keys, " +
+			"--tls-cert and a directory for --sale")
 	}
 	for _, f := range r.files {
 		change, err := f.read()

@@ -9,7 +9,10 @@ import (
 
 // saleCommand is everything that is done with sale definitions.
 type saleCommand struct {
-	Check checkSaleCommand `cmd:"" help:"Check a sale definition, and list all of its faults."`
+	Check  checkSaleCommand  `cmd:"" help:"Check a sale definition, and list all of its faults."`
+	Export exportSaleCommand `cmd:"" help:"Write the definition in force, or a bundled one, into a directory."`
+	Plan   planSaleCommand   `cmd:"" help:"Show what a definition would change in a running sale, and what stands against it."`
+	Apply  applySaleCommand  `cmd:"" help:"Put a definition into force in a running sale."`
 }
 
 type checkSaleCommand struct {

@@ -32,7 +32,7 @@ type serveCommand struct {
 	Journal    journalFlags `embed:""`
 	New        bool         `name:"new" env:"SEATHOLD_NEW" help:"Begin a new journal where there was one before and nothing is there now. Without it, such a place is refused: its disk may not be mounted."`
 	Durability string       `default:"sync" enum:"sync,async,none" env:"SEATHOLD_DURABILITY" help:"Answer after the outcome is on disk (sync, the default), before it (async), or keep no journal at all (none)."`
-	Sale       string       `default:"paris2024" env:"SEATHOLD_SALE" placeholder:"NAME|DIR" help:"The sale definition: the bundled paris2024 (default), or a directory of the same files."`
+	Sale       string       `default:"paris2024" env:"SEATHOLD_SALE" placeholder:"NAME|DIR" help:"The sale definition: the bundled paris2024 (default), or a directory of the same files. Files that were never in force are put into force, at the start and, for a directory, on SIGHUP; a running sale is changed by seathold sale apply, too."`
 	Clock      saleClock    `env:"SEATHOLD_CLOCK" placeholder:"real|RFC3339" help:"The sale clock: wall time, whose steps it follows slowly, or a clock that starts at that instant. Default: the opening of 30 November 2023 for paris2024, real for other sales."`
 	Holds      holds        `embed:""`
 	Checkpoint int          `name:"checkpoint-after" env:"SEATHOLD_CHECKPOINT_AFTER" placeholder:"RECORDS" help:"Write a checkpoint after so many records (default: a million, or twice the number of reservations if that is more)."`
@@ -70,8 +70,8 @@ type service struct {
 	command   *serveCommand
 	process   *process
 	logs      *logs
-	log       *slog.Logger // of the process
-	sale      *catalog.Sale
+	log       *slog.Logger                 // of the process
+	sale      atomic.Pointer[catalog.Sale] // as --sale was read last; the journal may have another one in force
 	clock     saleClock
 	saleClock *saleclock.Clock // of all engines
 	reloads   *reloads
@@ -107,14 +107,16 @@ func (c *serveCommand) prepare(p *process, l *logs) (*service, error) {
 	if s.keys, err = c.Callers.keys(s.reloads); err != nil {
 		return nil, err
 	}
-	if s.sale, err = catalog.Load(c.Sale); err != nil {
+	sale, err := catalog.Load(c.Sale)
+	if err != nil {
 		return nil, err
 	}
+	s.reloadsSale(sale)
 	if err = errors.Join(c.Journal.check(), c.Standby.check(c)); err != nil {
 		return nil, err
 	}
 	s.reloads.warn(c.Journal.Redis.exposure())
-	s.clock = c.Clock.orDefaultOf(c.Sale, s.sale)
+	s.clock = c.Clock.orDefaultOf(c.Sale, sale)
 	s.saleClock = s.clock.start(s.log)
 	if s.api, err = listen("--addr", c.Addr, s.keys); err != nil {
 		return nil, err
@@ -271,7 +273,7 @@ func (s *service) open(standby bool) (e *engine.Engine, stopped bool, err error)
 
 // openEngine opens the sale, as the leader or as a standby.
 func (s *service) openEngine(ctx context.Context, standby bool) (*engine.Engine, error) {
-	o := engine.Options{Sale: s.sale, TTL: s.command.Holds.TTL, MaxHold: s.command.Holds.most(),
+	o := engine.Options{Sale: s.sale.Load(), TTL: s.command.Holds.TTL, MaxHold: s.command.Holds.most(),
 		Clock: s.saleClock, Timed: true, Log: s.log,
 		Standby: standby, TakeoverAfter: s.command.Standby.TakeoverAfter, Address: s.advertised(),
 		Durability: durabilities[s.command.Durability], CheckpointAfter: s.command.Checkpoint,

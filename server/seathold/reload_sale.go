@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/catalog"
+)
+
+// reloadsSale sets the sale that --sale names, and has SIGHUP read it again if that is a directory.
+func (s *service) reloadsSale(sale *catalog.Sale) {
+	s.sale.Store(sale)
+	if s.command.Sale != catalog.Bundled {
+		s.reloads.add("sale files", s.reloadSale)
+	}
+}
+
+// reloadSale reads the directory of --sale again. Files that were never in force are put into force as seathold sale
+// apply does. Those of an earlier version are not: somebody has replaced them since, and a directory that was forgotten
+// must not undo that.
+func (s *service) reloadSale() (change string, err error) {
+	sale, err := catalog.Load(s.command.Sale)
+	if err != nil {
+		return "", err
+	}
+	s.sale.Store(sale)
+	e := s.inCharge()
+	if e == nil {
+		return "", errors.New("the journal is being replayed; send SIGHUP again when the server is ready")
+	}
+	plan, err := e.Plan(sale)
+	refused, _ := errors.AsType[*engine.Refusal](err)
+	switch {
+	case refused != nil && refused.Code == engine.NotLeader:
+		return "none: this server does not lead, and the definition in the journal counts", nil
+	case err != nil:
+		return "", err
+	case plan.Same:
+		return "none: these files are in force", nil
+	case plan.Earlier > 0:
+		return fmt.Sprintf("none: these files were replaced, they are those of version %d; seathold sale apply puts them "+
+			"into force again", plan.Earlier), nil
+	}
+	// A record that is on its way cannot be cancelled.
+	done, err := e.Apply(context.Background(), sale, plan.Digest)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("version %d is in force: %s", done.Version, describeChanges(done.Changes)), nil
+}
+
+// describeChanges returns the changes on one line, the first of many only.
+func describeChanges(changes []catalog.Change) string {
+	const most = 20
+	all := make([]string, min(most, len(changes)))
+	for i := range all {
+		all[i] = changes[i].String()
+	}
+	text := strings.Join(all, "; ")
+	if more := len(changes) - len(all); more > 0 {
+		text += fmt.Sprintf("; and %d more", more)
+	}
+	return text
+}
