@@ -15,10 +15,10 @@ import (
 // rules are the definition in force.
 type rules struct {
 	sale    *catalog.Sale
-	decoder *record.Decoder // in the sale's numbers
-	names   bool            // version 1: the sale is the one that the caller named
-	pools   []int           // rows, by the sale's pools
-	above   [2]map[int]int  // what accounts had beyond caps and limits when it came into force, by row
+	decoder *record.FixedDecoder // in the sale's numbers
+	names   bool                 // version 1: the sale is the one that the caller named
+	pools   []int                // rows, by the sale's pools
+	above   [2]map[int]int       // what accounts had beyond caps and limits when it came into force, by row
 }
 
 // The two tables of rules.above, and of auditor.tickets.
@@ -72,7 +72,7 @@ func (a *auditor) define(seq uint64, d *record.Definition, b []byte) error {
 		}
 		now.sale, now.names = a.given, true
 	}
-	now.decoder = record.NewDecoder(now.sale)
+	now.decoder = record.NewFixedDecoder(now.sale)
 	if _, err := now.decoder.Decode(seq, b); err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 // Replay rebuilds a memory from a checkpoint and the groups after it. One goroutine at a time calls its methods.
 type Replay struct {
 	m       *Memory
-	decoder *record.Decoder
+	decoder *record.FixedDecoder
 	end     uint64 // last record that the checkpoint may contain
 	seq     uint64 // last record applied
 	counted bool   // the stock is counted
@@ -74,7 +74,7 @@ type missing struct {
 
 // NewReplay returns a replay into an empty memory.
 func (m *Memory) NewReplay() *Replay {
-	return &Replay{m: m, decoder: record.NewDecoder(m.Shown().Sale)}
+	return &Replay{m: m, decoder: record.NewFixedDecoder(m.Shown().Sale)}
 }
 
 // Into returns the callbacks by which a backend delivers to this replay. They return ctx's error once it has ended.

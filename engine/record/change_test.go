@@ -282,13 +282,18 @@ func TestDecoderOfChanges(t *testing.T) {
 		s.Phase = 0
 		_, err := decode(2, record())
 		require.ErrorIs(t, err, ErrInvalid, "before any definition")
-		_, err = decode(1, before.Append(nil, 1000))
+		first := DefinitionOf(now)
+		_, err = decode(1, first.Append(nil, 1000))
 		require.NoError(t, err)
-		r, err := decode(2, record())
+		_, err = decode(2, before.Append(nil, 1000))
+		require.NoError(t, err)
+		r, err := decode(3, record())
 		require.NoError(t, err)
 		require.Equal(t, []inventory.Line{{Pool: 1, Quantity: 1}, {Pool: 0, Quantity: 1}}, r.Request.Lines)
+		require.Equal(t, then.Sessions[d.Sale().Pools[1].Session].ID, "SWM03")
 		s.Phase = 1
-		_, err = decode(2, record())
-		require.ErrorContains(t, err, `no longer has the phase "packs"`)
+		r, err = decode(3, record())
+		require.NoError(t, err)
+		require.Equal(t, "packs", d.Sale().Phases[r.Request.Phase].ID, "the first definition lacks it")
 	}
 }

@@ -1,42 +1,54 @@
 package record
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/seathold/seathold/engine/catalog"
-	"github.com/seathold/seathold/engine/inventory"
 )
 
-// Decoder decodes a journal's records in the numbers of the present sale.
+// Decoder decodes a journal's records in one set of numbers: those of its first definition, which later definitions
+// extend. See catalog.Continue.
 type Decoder struct {
-	sale   *catalog.Sale
-	is     Definition   // of the present sale
-	now    *translation // nil before the first definition
-	since  Stamp        // of the last definition
+	given  *catalog.Sale // by the caller; nil for none
+	sale   *catalog.Sale // what the last definition says; nil before the first one
+	is     Definition    // likewise
+	since  Stamp         // of that definition
+	latest uint64        // sequence of the last record that changed what is in force; 0 if it is not known
+	now    *translation  // from the numbers of the records that come now
 	record Record
 }
 
-// NewDecoder returns a decoder for a journal of this sale.
-func NewDecoder(s *catalog.Sale) *Decoder { return &Decoder{sale: s, is: DefinitionOf(s)} }
+// NewDecoder returns a decoder for the journal of a sale. The sale that the caller has, or nil, must have the journal's
+// name. It has what definitions of KindDefinition lack: the facts that only people read and, in version 1, what the names
+// stand for.
+func NewDecoder(given *catalog.Sale) *Decoder { return &Decoder{given: given} }
 
 // Decode decodes one record. A definition applies to the records after it. The result is valid until the next call. seq
 // is the sequence of a record of the journal, and 0 for one of a checkpoint.
 //
-// The error is ErrInvalid for bytes that are not a record, or that come before any definition. Otherwise it states what
-// the present sale lacks: the journal is of another sale, or names a phase, pool, draw or group that was removed. A
-// draw that was announced or postponed, and removed before anybody entered, is no error: its index is then negative.
+// The error is ErrInvalid for bytes that are not a record, or that come before any definition. Otherwise the journal is
+// of another sale, or has a definition of version 1 and names what the given sale lacks. A draw that was announced or
+// postponed under such a definition, and removed before anybody entered, is no error: its index is then negative.
 func (d *Decoder) Decode(seq uint64, b []byte) (*Record, error) {
 	r := &d.record
 	if err := r.Decode(b); err != nil {
 		return nil, err
 	}
+	r.Stale = false
+	if r.Kind.OfDefinition() {
+		d.place(seq, r)
+	}
 	var err error
 	switch {
-	case r.Kind == KindDefinition:
-		d.define(seq, r)
-		d.now, err = translate(r.Definition, d.sale)
+	case r.Kind == KindDefinition || r.Kind == KindVersion:
+		err = d.define(seq, r)
 	case d.now == nil:
 		err = fmt.Errorf("%w: it comes before any definition", ErrInvalid)
+	case r.Kind == KindPaused:
+		err = d.now.pause(&r.Pause)
+	case r.Kind == KindStock:
+		err = d.now.stock(&r.Stock)
 	case r.Kind.Complete():
 		err = d.now.request(&r.Request)
 	case r.Kind.ofDraw():
@@ -45,111 +57,92 @@ func (d *Decoder) Decode(seq uint64, b []byte) (*Record, error) {
 	return r, err
 }
 
-// define notes since when the definition is in force.
-func (d *Decoder) define(seq uint64, r *Record) {
-	if d.now != nil && d.now.from.Same(&r.Definition) {
-		return
-	}
-	if d.since = r.Stamp; seq > 0 {
-		d.since.Seq = seq
+// place determines whether the checkpoint has what the record changes already, or what came after it.
+func (d *Decoder) place(seq uint64, r *Record) {
+	if seq > 0 {
+		r.Stale = d.sale != nil && seq <= d.latest
+		d.latest = max(d.latest, seq)
+	} else {
+		d.latest = max(d.latest, r.Seq)
 	}
 }
 
-// Current reports whether the present sale is what the journal's last definition says.
-func (d *Decoder) Current() bool { return d.now != nil && d.now.from.Same(&d.is) }
+// define puts a definition in force, unless it is stale. Either way the next records have its numbers.
+func (d *Decoder) define(seq uint64, r *Record) error {
+	from := r.Definition
+	if err := d.checkName(from.Sale); err != nil {
+		return err
+	}
+	if r.Stale {
+		d.now = translate(&from, d.sale)
+		return nil
+	}
+	sale, err := d.extend(&from)
+	if err != nil {
+		return err
+	}
+	d.now = translate(&from, sale)
+	again := d.sale != nil && d.is.Same(&from) && d.is.Version == from.Version
+	if d.sale = sale; !again {
+		d.since = r.Stamp
+		if seq > 0 {
+			d.since.Seq = seq
+		}
+	}
+	if from.Rules != nil && from.Rules != sale {
+		r.Definition = d.now.definition(&from, sale)
+	}
+	d.is = r.Definition
+	return nil
+}
 
-// InForce returns the journal's last definition, and the instant and sequence since which it is in force; nil if there
-// is none.
+func (d *Decoder) checkName(name string) error {
+	is := d.sale
+	if d.given != nil {
+		is = d.given
+	}
+	if is != nil && is.Name != name {
+		return fmt.Errorf("the journal belongs to the sale %q, not to %q", name, is.Name)
+	}
+	return nil
+}
+
+// extend returns what a definition says, in the numbers of those before it.
+func (d *Decoder) extend(from *Definition) (*catalog.Sale, error) {
+	says := from.Rules
+	switch {
+	case says == nil && d.given == nil:
+		return nil, errors.New("the journal has a definition of version 1, which must be read with its sale")
+	case says == nil:
+		says = d.given
+	case from.Version == 0 && d.given != nil:
+		says = withFacts(says, d.given)
+	}
+	if d.sale == nil || extends(says, d.sale) {
+		return says, nil
+	}
+	return catalog.Continue(d.sale, says)
+}
+
+// extends reports whether a sale has everything that the other one has, under the same numbers.
+func extends(s, other *catalog.Sale) bool {
+	return prefix(programmeIDs(other), programmeIDs(s)) && prefix(sessionIDs(other), sessionIDs(s)) &&
+		prefix(poolNames(other), poolNames(s)) && prefix(phaseIDs(other), phaseIDs(s)) &&
+		prefix(drawIDs(other), drawIDs(s)) && prefix(GroupNames(other), GroupNames(s))
+}
+
+// Sale returns what the last definition says, in the numbers of all decoded records, without what records of KindStock
+// changed since; nil if there is none.
+func (d *Decoder) Sale() *catalog.Sale { return d.sale }
+
+// InForce returns the last definition, in the numbers of all decoded records, and the instant and sequence since which
+// it is in force; nil if there is none. Its Rules are Sale, or nil in version 1.
 func (d *Decoder) InForce() (*Definition, Stamp) {
-	if d.now == nil {
+	if d.sale == nil {
 		return nil, Stamp{}
 	}
-	return &d.now.from, d.since
+	return &d.is, d.since
 }
 
-// translation maps the numbers of a journal's definition to those of the present sale; -1 for what was removed.
-type translation struct {
-	phases []int
-	draws  []int
-	groups []int
-	pools  []int
-	from   Definition
-}
-
-func translate(from Definition, sale *catalog.Sale) (*translation, error) {
-	if from.Sale != sale.Name {
-		return nil, fmt.Errorf("the journal belongs to the sale %q, not to %q", from.Sale, sale.Name)
-	}
-	t := &translation{from: from, phases: indices(from.Phases, sale.PhaseByID), draws: indices(from.Draws, sale.DrawByID),
-		groups: indices(from.Groups, sale.GroupByID)}
-	for _, p := range from.Pools {
-		pool := -1
-		if session, ok := sale.SessionByID(p.Session); ok {
-			if i, ok := sale.PoolOf(session, p.Category); ok {
-				pool = i
-			}
-		}
-		t.pools = append(t.pools, pool)
-	}
-	return t, nil
-}
-
-// indices looks names up; -1 for those that are missing.
-func indices(names []string, lookUp func(string) (int, bool)) []int {
-	var found []int
-	for _, name := range names {
-		i, ok := lookUp(name)
-		if !ok {
-			i = -1
-		}
-		found = append(found, i)
-	}
-	return found
-}
-
-func (t *translation) request(q *inventory.Request) error {
-	if int(q.Phase) >= len(t.phases) {
-		return fmt.Errorf("%w: phase %d of %d", ErrInvalid, q.Phase, len(t.phases))
-	}
-	if t.phases[q.Phase] < 0 {
-		return fmt.Errorf("the sale no longer has the phase %q, which reservations of the journal name",
-			t.from.Phases[q.Phase])
-	}
-	q.Phase = uint16(t.phases[q.Phase])
-	for i, l := range q.Lines {
-		if int(l.Pool) >= len(t.pools) {
-			return fmt.Errorf("%w: pool %d of %d", ErrInvalid, l.Pool, len(t.pools))
-		}
-		if t.pools[l.Pool] < 0 {
-			p := t.from.Pools[l.Pool]
-			return fmt.Errorf("the sale no longer has session %s, category %s, of which tickets are taken", p.Session,
-				p.Category)
-		}
-		q.Lines[i].Pool = uint32(t.pools[l.Pool])
-	}
-	return nil
-}
-
-func (t *translation) draw(kind Kind, d *Draw) error {
-	if d.Index >= len(t.draws) || d.Group > len(t.groups) {
-		return fmt.Errorf("%w: draw %d of %d, group %d of %d", ErrInvalid, d.Index, len(t.draws), d.Group, len(t.groups))
-	}
-	switch {
-	case t.draws[d.Index] >= 0:
-	case kind == KindAnnounced || kind == KindPostponed:
-		d.Index = -1
-		return nil
-	default:
-		return fmt.Errorf("the sale no longer has the draw %q, for which the journal has entries", t.from.Draws[d.Index])
-	}
-	d.Index = t.draws[d.Index]
-	if d.Group > 0 {
-		now := t.groups[d.Group-1]
-		if now < 0 {
-			return fmt.Errorf("the sale no longer has the priority group %q, which entries of the journal name",
-				t.from.Groups[d.Group-1])
-		}
-		d.Group = now + 1
-	}
-	return nil
-}
+// Latest returns the sequence of the last record that changed what is in force; 0 if it is not known.
+func (d *Decoder) Latest() uint64 { return d.latest }

@@ -53,6 +53,8 @@ type Definition struct {
 	Earlier     []draw.Digest
 	Files       []byte
 
+	packed []byte // the body of the version's record; nil before Pack
+
 	// Above is what accounts had beyond the caps and limits when the definition came into force. Such tickets were rightly
 	// taken under an earlier definition, or before a session moved to another programme (I2).
 	Above Above
@@ -80,23 +82,39 @@ func DefinitionOf(s *catalog.Sale) Definition {
 	for i := range s.Pools {
 		d.Pools = append(d.Pools, Pool{Session: s.Sessions[s.Pools[i].Session].ID, Category: s.Pools[i].Category})
 	}
+	if s.Files != nil {
+		d.FilesDigest, d.Files = s.Files.Digest(), s.Files.AppendTar(nil)
+	}
 	return d
 }
 
 // Append appends the definition's record to a run of records of the journal: it is in force from atMs on.
 func (d *Definition) Append(run []byte, atMs int64) []byte {
-	return seal(d.appendBody(begin(run, KindDefinition, atMs)), len(run))
+	return seal(d.appendBody(begin(run, d.kind(), atMs)), len(run))
 }
 
 // AppendRow appends the record of the definition in force to a run of records of a checkpoint, with the instant and the
 // sequence since which it is.
 func (d *Definition) AppendRow(run []byte, since Stamp) []byte {
-	return seal(d.appendBody(beginRow(run, KindDefinition, since)), len(run))
+	return seal(d.appendBody(beginRow(run, d.kind(), since)), len(run))
+}
+
+func (d *Definition) kind() Kind {
+	if d.Version > 0 {
+		return KindVersion
+	}
+	return KindDefinition
 }
 
 func (d *Definition) appendBody(run []byte) []byte {
-	run = appendContent(append(run, d.Digest[:]...), d.Rules)
-	for _, list := range [][]Most{d.Above.Programmes, d.Above.Sessions} {
+	if d.Version > 0 {
+		return append(run, d.versionBody()...)
+	}
+	return appendAbove(appendContent(append(run, d.Digest[:]...), d.Rules), &d.Above)
+}
+
+func appendAbove(run []byte, above *Above) []byte {
+	for _, list := range [][]Most{above.Programmes, above.Sessions} {
 		run = appendCount(run, len(list))
 		for _, m := range list {
 			run = appendCount(appendCount(run, m.Of), m.Tickets)
@@ -194,12 +212,17 @@ func appendDuration(run []byte, d time.Duration) []byte {
 	return appendCount(run, int(d.Milliseconds()))
 }
 
-// Limits of what a definition of version 2 may say; those of a loaded sale are lower.
+// Limits of what a definition may say. Those of a loaded sale are not higher.
 const (
 	maxName  = 255     // bytes of a name
-	maxParts = 1 << 20 // of one kind
-	maxSpan  = 1 << 40 // ms of a duration
-	maxUnits = 1<<31 - 1
+	maxParts = 1 << 20 // of one kind, where a part is named
+
+	maxProgrammes = 16
+	maxSessions   = 60_000
+	maxPools      = 60_000
+	maxFew        = 64      // groups, draws, phases
+	maxSpan       = 1 << 40 // ms of a duration
+	maxUnits      = 1<<31 - 1
 )
 
 // withholdReturned is added to the account cap of a programme that withholds the places of returned reservations. A cap
@@ -222,12 +245,12 @@ func (f *fields) definition(first bool) Definition {
 		return Definition{}
 	}
 	d := DefinitionOf(sale)
-	d.Above = Above{Programmes: f.most(len(sale.Programmes)), Sessions: f.most(len(sale.Sessions))}
+	d.Above = Above{Programmes: f.beyond(len(sale.Programmes)), Sessions: f.beyond(len(sale.Sessions))}
 	return d
 }
 
-// most reads a list of Above.
-func (f *fields) most(parts int) (list []Most) {
+// beyond reads a list of Above.
+func (f *fields) beyond(parts int) (list []Most) {
 	for n := f.count(); n > 0 && !f.bad; n-- {
 		m := Most{Of: int(f.number(maxParts)), Tickets: int(f.number(maxUnits))}
 		f.bad = f.bad || m.Of >= parts || len(list) > 0 && m.Of <= list[len(list)-1].Of
@@ -255,40 +278,45 @@ func (f *fields) names() Definition {
 
 // content reads the sale of a definition.
 func (f *fields) content() *catalog.Sale {
-	s := catalog.Sale{Name: string(f.text(maxName))}
-	for n := f.count(); n > 0 && !f.bad; n-- {
-		id, rule := string(f.text(maxName)), f.int(2*withholdReturned-1)
-		s.Programmes = append(s.Programmes, catalog.Programme{ID: id, AccountCap: rule % withholdReturned,
-			WithholdReturned: rule >= withholdReturned})
-	}
-	for n := f.count(); n > 0 && !f.bad; n-- {
-		x := catalog.Session{ID: string(f.text(maxName)), Programme: f.int(maxParts), Limit: f.int(2*salesEnd - 1)}
-		if x.Limit >= salesEnd {
-			x.Limit, x.SalesEndAt = x.Limit-salesEnd, f.instant()
-		}
-		s.Sessions = append(s.Sessions, x)
-	}
-	for n := f.count(); n > 0 && !f.bad; n-- {
-		s.Pools = append(s.Pools, catalog.Pool{Session: f.int(maxParts), Category: string(f.text(maxName)),
-			Capacity: f.int(maxUnits), Withheld: f.int(maxUnits)})
-	}
-	for n := f.count(); n > 0 && !f.bad; n-- {
-		s.Groups = append(s.Groups, catalog.Group{ID: string(f.text(maxName))})
-	}
-	for n := f.count(); n > 0 && !f.bad; n-- {
-		s.Draws = append(s.Draws, f.drawRules())
-	}
-	var sells [][]bool
-	for n := f.count(); n > 0 && !f.bad; n-- {
-		s.Phases = append(s.Phases, f.phaseRules())
-		sells = append(sells, f.bits(len(s.Sessions)))
-	}
+	s, sells := f.parts()
 	if f.bad {
 		return nil
 	}
 	sale, err := catalog.Assemble(s, sells)
 	f.bad = err != nil
 	return sale
+}
+
+// parts reads the content: the parts of a sale, and what its phases sell.
+func (f *fields) parts() (s catalog.Sale, sells [][]bool) {
+	s.Name = string(f.text(maxName))
+	for n := f.most(maxProgrammes); n > 0 && !f.bad; n-- {
+		id, rule := string(f.text(maxName)), f.int(2*withholdReturned-1)
+		s.Programmes = append(s.Programmes, catalog.Programme{ID: id, AccountCap: rule % withholdReturned,
+			WithholdReturned: rule >= withholdReturned})
+	}
+	for n := f.most(maxSessions); n > 0 && !f.bad; n-- {
+		x := catalog.Session{ID: string(f.text(maxName)), Programme: f.int(maxParts), Limit: f.int(2*salesEnd - 1)}
+		if x.Limit >= salesEnd {
+			x.Limit, x.SalesEndAt = x.Limit-salesEnd, f.instant()
+		}
+		s.Sessions = append(s.Sessions, x)
+	}
+	for n := f.most(maxPools); n > 0 && !f.bad; n-- {
+		s.Pools = append(s.Pools, catalog.Pool{Session: f.int(maxParts), Category: string(f.text(maxName)),
+			Capacity: f.int(maxUnits), Withheld: f.int(maxUnits)})
+	}
+	for n := f.most(maxFew); n > 0 && !f.bad; n-- {
+		s.Groups = append(s.Groups, catalog.Group{ID: string(f.text(maxName))})
+	}
+	for n := f.most(maxFew); n > 0 && !f.bad; n-- {
+		s.Draws = append(s.Draws, f.drawRules())
+	}
+	for n := f.most(maxFew); n > 0 && !f.bad; n-- {
+		s.Phases = append(s.Phases, f.phaseRules())
+		sells = append(sells, f.bits(len(s.Sessions)))
+	}
+	return s, sells
 }
 
 func (f *fields) drawRules() catalog.Draw {
@@ -313,7 +341,10 @@ func (f *fields) phaseRules() catalog.Phase {
 	return p
 }
 
-func (f *fields) int(limit uint64) int { return int(f.number(limit)) }
+// most reads how many elements follow, each of at least one byte: limit of them or fewer.
+func (f *fields) most(limit int) int { return f.int(min(limit, len(f.rest))) }
+
+func (f *fields) int(limit int) int { return int(f.number(uint64(limit))) }
 
 func (f *fields) instant() time.Time { return time.UnixMilli(f.time()).UTC() }
 

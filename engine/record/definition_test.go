@@ -14,10 +14,13 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 )
 
-// decodeRun decodes a run of records of the journal and returns the last one.
-func decodeRun(t *testing.T, d *Decoder, run []byte) (last *Record, err error) {
+// decodeRun decodes a run of records of the journal, from its first sequence or the given one on, and returns the last.
+func decodeRun(t *testing.T, d *Decoder, run []byte, from ...uint64) (last *Record, err error) {
 	t.Helper()
 	seq := uint64(0)
+	if len(from) > 0 {
+		seq = from[0] - 1
+	}
 	require.NoError(t, each(run, func(b []byte) error {
 		if seq++; err == nil {
 			last, err = d.Decode(seq, b)
@@ -59,11 +62,10 @@ func reordered(t *testing.T, sale *catalog.Sale) *catalog.Sale {
 func TestDecoderTranslates(t *testing.T) {
 	sale := catalog.Paris2024()
 	d := NewDecoder(sale)
-	require.False(t, d.Current())
+	require.Nil(t, d.Sale())
 	definition := DefinitionOf(sale)
 	_, err := decodeRun(t, d, definition.Append(nil, 5))
 	require.NoError(t, err)
-	require.True(t, d.Current())
 	in, since := d.InForce()
 	require.Equal(t, definition.Digest, in.Digest)
 	require.Equal(t, Stamp{AtMs: 5, Seq: 1}, since)
@@ -76,60 +78,50 @@ func TestDecoderTranslates(t *testing.T) {
 	require.NotEqual(t, definition.Digest, was.Digest)
 	s := inventory.Snapshot{Account: "ann", State: inventory.Held, Phase: 1, ExpiresMs: 1000,
 		Lines: []inventory.Line{{Pool: 0, Quantity: 2}, {Pool: 3, Quantity: 1}}}
-	r, err := decodeRun(t, d, AppendTaken(was.Append(nil, 0), &s))
+	r, err := decodeRun(t, d, AppendTaken(was.Append(nil, 0), &s), 8)
 	require.NoError(t, err)
-	require.False(t, d.Current())
+	in, _ = d.InForce()
+	require.Equal(t, definition.Digest, in.Digest, "in the numbers of the first definition")
 	require.EqualValues(t, len(sale.Phases)-2, r.Request.Phase)
 	last := uint32(len(sale.Pools) - 1)
 	require.Equal(t, []inventory.Line{{Pool: last, Quantity: 2}, {Pool: last - 3, Quantity: 1}}, r.Request.Lines)
 
 	entry := Draw{Index: 0, Group: 1, Account: "ann"}
-	r, err = decodeRun(t, d, entry.Append(nil, KindEntry, 0))
+	r, err = decodeRun(t, d, entry.Append(nil, KindEntry, 0), 10)
 	require.NoError(t, err)
 	require.Equal(t, Draw{Index: len(sale.Draws) - 1, Group: 1, Account: "ann"}, r.Draw)
 }
 
-// What the sale no longer has is an error that names it, and so is a number that the definition does not have.
+// A definition of another sale is an error, and so is a number that the definition does not have.
 func TestDecoderRefuses(t *testing.T) {
 	sale := goldenSale(t)
 	held := inventory.Snapshot{Account: "ann", State: inventory.Held, ExpiresMs: 1000,
 		Lines: []inventory.Line{{Pool: 0, Quantity: 2}}}
 	taken := AppendTaken(nil, &held)
 	entry := Draw{Group: 1, Account: "ann"}
-	entered := entry.Append(nil, KindEntry, 0)
-	rename := func(change func(s *catalog.Sale)) func() Definition {
-		return func() Definition {
-			was := goldenSale(t)
-			change(was)
-			return DefinitionOf(was)
-		}
-	}
-	for want, with := range map[string]struct {
-		definition func() Definition
+	other := goldenSale(t)
+	other.Name = "other"
+	of := DefinitionOf(other)
+	_, err := decodeRun(t, NewDecoder(sale), of.Append(nil, 0))
+	require.ErrorContains(t, err, `belongs to the sale "other", not to "games"`)
+
+	few, all := emptyDefinition(), DefinitionOf(sale)
+	for _, c := range []struct {
+		definition Definition
 		record     []byte
+		want       string
 	}{
-		`belongs to the sale "other", not to`:         {rename(func(s *catalog.Sale) { s.Name = "other" }), nil},
-		`no longer has the phase "gone"`:              {rename(func(s *catalog.Sale) { s.Phases[0].ID = "gone" }), taken},
-		"no longer has session GONE, category First":  {rename(func(s *catalog.Sale) { s.Sessions[0].ID = "GONE" }), taken},
-		"no longer has session ATH10, category Z":     {rename(func(s *catalog.Sale) { s.Pools[0].Category = "Z" }), taken},
-		`no longer has the draw "gone"`:               {rename(func(s *catalog.Sale) { s.Draws[0].ID = "gone" }), entered},
-		`no longer has the priority group "gone"`:     {rename(func(s *catalog.Sale) { s.Groups[0].ID = "gone" }), entered},
-		ErrInvalid.Error() + ": phase 0 of 0":         {emptyDefinition, taken},
-		ErrInvalid.Error() + ": draw 0 of 0, group 1": {emptyDefinition, entered},
+		{few, taken, "phase 0 of 0"},
+		{few, entry.Append(nil, KindEntry, 0), "draw 0 of 0, group 1"},
+		{few, Pause{Of: OnePhase}.Append(nil, 0), "number 0 of 0 is paused"},
+		{few, Pause{Of: OneSession, Index: 1}.Append(nil, 0), "number 1 of 0 is paused"},
+		{all, Stock{Pool: 3}.Append(nil, 0), "pool 3 of 3"},
 	} {
-		definition := with.definition()
-		_, err := decodeRun(t, NewDecoder(sale), append(definition.Append(nil, 0), with.record...))
-		require.ErrorContains(t, err, want)
-	}
-	gone := rename(func(s *catalog.Sale) { s.Draws[0].ID = "gone" })()
-	for _, kind := range []Kind{KindAnnounced, KindPostponed} { // without entries a draw can be removed
-		r, err := decodeRun(t, NewDecoder(sale), entry.Append(gone.Append(nil, 0), kind, 0))
-		require.NoError(t, err)
-		require.Negative(t, r.Draw.Index)
+		_, err := decodeRun(t, NewDecoder(nil), append(c.definition.Append(nil, 0), c.record...))
+		require.ErrorContains(t, err, ErrInvalid.Error()+": "+c.want)
 	}
 	held.Lines[0].Pool = 3
-	definition := DefinitionOf(sale)
-	_, err := decodeRun(t, NewDecoder(sale), AppendTaken(definition.Append(nil, 0), &held))
+	_, err = decodeRun(t, NewDecoder(sale), AppendTaken(all.Append(nil, 0), &held))
 	require.ErrorContains(t, err, ErrInvalid.Error()+": pool 3 of 3")
 	_, err = decodeRun(t, NewDecoder(sale), taken)
 	require.ErrorIs(t, err, ErrInvalid)

@@ -42,6 +42,7 @@
 //	kind 18 returned     whole; returned                                              journal
 //	kind 19 changed      whole; any state                                             checkpoint
 //	kind 20 withdrawn    draw | account string: its entry is taken back               journal
+//	kind 21 version      number | digests | compressed: a whole definition            both
 //	kind 22 paused       what 1 byte: 0 the sale, 1 a phase, 2 a session | its
 //	                     number, 0 for the sale | 1 byte: 1 paused, 0 no longer       both
 //	kind 23 stock        pool | capacity | withheld                                   both
@@ -62,8 +63,8 @@
 // whose last outcome is not its taking, and one that was confirmed when its time was over, as it was taken again.
 //
 // Phases, sessions, pools, draws and groups are numbers of the last definition before the record. A checkpoint begins
-// with the definition in force and the clock. Group 0 means no group and groups count from 1; the same holds for slots. The file
-// of Definition has its content.
+// with the definition in force and the clock. Group 0 means no group and groups count from 1; the same holds for slots. The files
+// of Definition and of its versions have their content. No new record has kind 1.
 //
 // A kind is never reused. A changed body gets a new kind, or a new version.
 //
@@ -202,7 +203,11 @@ type Record struct {
 	Definition Definition // of KindDefinition and KindVersion
 	Pause      Pause      // of KindPaused
 	Stock      Stock      // of KindStock
-	Draw       Draw       // of KindEntry to KindRanked, KindAnnounced, KindPostponed and KindWithdrawn
+
+	// Stale is set by a Decoder, for a record that is to change what is in force: the checkpoint had it already, or a later
+	// one. It changes nothing, but the numbers of the next records are those of a stale definition.
+	Stale bool
+	Draw  Draw // of KindEntry to KindRanked, KindAnnounced, KindPostponed and KindWithdrawn
 
 	head byte
 }
@@ -256,6 +261,8 @@ func (r *Record) Decode(b []byte) error {
 	case f.bad || r.Kind == KindClock:
 	case r.Kind == KindDefinition:
 		r.Definition = f.definition(r.first())
+	case r.Kind == KindVersion:
+		r.Definition = f.version()
 	case r.Kind == KindPaused:
 		r.Pause = f.pause()
 	case r.Kind == KindStock:
