@@ -34,6 +34,7 @@ type Engine struct {
 	recovery Recovery
 
 	counts       *counts
+	changes      changeCounts
 	waits        *waits.Waits
 	caughtUpAt   atomic.Int64 // when a standby last had all that the leader had made durable, in ns since counts.began
 	conservation conservationCheck

@@ -26,6 +26,8 @@ type Stats struct {
 	Tables       [3]TableFill     // the tables of limited size (I10)
 	Forgetting   ForgettingStats  // of what has ended
 
+	Definition DefinitionStats
+
 	Journal *JournalStats // nil without a journal, and on a standby
 	Slots   []SlotStats   // of every phase with access slots
 }
@@ -92,7 +94,8 @@ func (e *Engine) Stats() Stats {
 		Waits:        WaitStats{Begun: e.waits.Begun(), TimedOut: e.waits.TimedOut()},
 		Tables:       e.inventory.Fills(),
 		Forgetting:   e.memory.Forgetting(),
-		Reservations: e.counts.reservations(e.inventory, e.memory.Reclaimer), Slots: e.openSlots()}
+		Reservations: e.counts.reservations(e.inventory, e.memory.Reclaimer), Slots: e.openSlots(),
+		Definition: e.definitionStats()}
 	s.Accounts = max(0, s.Tables[inventory.Accounts-1].Used-s.Forgetting.Closed)
 	for of := range call(calls) {
 		s.Calls = append(s.Calls, e.counts.stats(of))

@@ -172,13 +172,27 @@ func (p page) sold(e *engine.Engine, stats *engine.Stats) {
 		p.gauge("access_slots_open", float64(s.Winners), s.Phase)
 		p.gauge("access_slot_windows_open", float64(s.Windows), s.Phase)
 	}
-	for i := range e.Sale().Phases {
-		p.gauge("phase_open", truth(e.PhaseOpen(i)), e.Sale().Phases[i].ID)
-	}
+	p.definition(e, &stats.Definition)
 	p.draws(e)
 	p.gauge("sale_clock_timestamp_seconds", float64(e.Now().UnixMilli())/1000)
 	p.gauge("sale_clock_ahead_seconds", stats.ClockAhead.Seconds())
 	p.tickets(e)
+}
+
+func (p page) definition(e *engine.Engine, stats *engine.DefinitionStats) {
+	sale, paused := e.Shown()
+	p.gauge("definition_version", float64(stats.Version))
+	p.gauge("definition_changed_timestamp_seconds", float64(stats.Since.UnixMilli())/1000)
+	p.counter("definition_changes_total", stats.Changed, "changed")
+	p.counter("definition_changes_total", stats.Refused, "refused")
+	p.gauge("paused", truth(paused.Sale()), "sale")
+	p.gauge("paused", float64(len(paused.Phases())), "phases")
+	p.gauge("paused", float64(len(paused.Sessions())), "sessions")
+	for i := range sale.Phases {
+		if !sale.Phases[i].Removed {
+			p.gauge("phase_open", truth(e.PhaseOpen(i)), sale.Phases[i].ID)
+		}
+	}
 }
 
 func (p page) tables(stats *engine.Stats) {
@@ -203,14 +217,21 @@ func (p page) tables(stats *engine.Stats) {
 }
 
 func (p page) draws(e *engine.Engine) {
-	for i := range e.Sale().Draws {
-		d := &e.Sale().Draws[i]
-		status, err := e.Draw(d.ID)
-		if refusal, ok := errors.AsType[*engine.Refusal](err); ok && refusal.Code == engine.NotLeader {
-			return // a standby that has not caught up, or no longer follows
+	sale := e.Sale()
+	for i := range sale.Draws {
+		d := &sale.Draws[i]
+		if d.Removed {
+			continue
 		}
-		if err != nil {
-			panic("BUG: the sale does not have its own draw: " + err.Error())
+		status, err := e.Draw(d.ID)
+		refusal, refused := errors.AsType[*engine.Refusal](err)
+		switch {
+		case refused && refusal.Code == engine.NotLeader:
+			return // a standby that has not caught up, or no longer follows
+		case refused && refusal.Code == engine.DrawNotFound:
+			continue // it was removed a moment ago
+		case err != nil:
+			panic("BUG: the state of a draw cannot be read: " + err.Error())
 		}
 		unfrozen := time.Duration(0)
 		if status.State == engine.DrawClosed {
@@ -273,7 +294,7 @@ func (p page) conserved(e *engine.Engine) {
 	p.gauge("conservation_unsteady_ledgers", float64(last.UnsteadyLedgers))
 	for i := range e.Sale().Programmes {
 		n := 0
-		if checked {
+		if checked && i < len(last.AccountsAtCap) { // a programme may be newer than the check
 			n = last.AccountsAtCap[i]
 		}
 		p.gauge("accounts_at_cap", float64(n), e.Sale().Programmes[i].ID)

@@ -84,7 +84,14 @@ var families = []struct {
 	{"access_slots_open",
 		"Accounts whose access slot is open now, as of the last check of conservation.", []string{"phase"}},
 	{"access_slot_windows_open", "Access slots that are open now.", []string{"phase"}},
-	{"phase_open", "1 while the phase is open.", []string{"phase"}},
+	{"phase_open", "1 while the phase is open, and neither it nor the sale is paused.", []string{"phase"}},
+	{"definition_version", "Version of the sale's definition that is in force.", nil},
+	{"definition_changed_timestamp_seconds", "Time of the sale clock at which the definition, a pause or a pool's stock " +
+		"was last changed, in seconds since 1970.", nil},
+	{"definition_changes_total", "Calls to change the definition, a pause or a pool's stock, by result: changed, or " +
+		"refused (those that failed included).", []string{"result"}},
+	{"paused", "Parts of the sale that take no new holds for now, by kind: sale (1 if all of it), phases and sessions.",
+		[]string{"kind"}},
 	{"draw_unfrozen_seconds",
 		"Time on the sale clock since registration for the draw closed, while its entries are not frozen; otherwise 0. " +
 			"Missing on a standby that cannot read.",
@@ -130,7 +137,8 @@ var families = []struct {
 		"Pools by how the last check counted them: exact, or bounded if sales continued meanwhile.", []string{"check"}},
 	{"conservation_unsteady_ledgers", "Ledgers that the last check skipped because they kept changing.", nil},
 	{"reload_successful",
-		"1 if the files could be read when they were last read: keys or certificates; 0 if the former ones stay in force.",
+		"1 if the files could be read when they were last read: keys, certificates or sale files; 0 if the former ones " +
+			"stay in force.",
 		[]string{"files"}},
 	{"reload_last_success_timestamp_seconds",
 		"Time at which the files in force were read, in seconds since 1970.", []string{"files"}},
