@@ -39,7 +39,7 @@ func NewInForce(d record.Definition, applied record.Stamp) *InForce {
 
 // digestOf returns the function that computes the digest of a sale once: it takes a millisecond, and few ask for it.
 func digestOf(sale *catalog.Sale) func() draw.Digest {
-	return sync.OnceValue(func() draw.Digest { return record.DefinitionOf(sale).Digest })
+	return sync.OnceValue(func() draw.Digest { return record.DigestOf(sale) })
 }
 
 // Digest identifies what is in force, the stock included, and what is paused excluded.
