@@ -10,10 +10,10 @@ import (
 // Answer is the answer to a call. If it is a refusal, only Refusal is set.
 type Answer struct {
 	Refusal
-	Repeated    bool        // the call changed nothing, because an earlier one with this id had the same effect
+	Repeated    bool        // the call changed nothing: one with this id had the same effect, or the sale was in force
 	Reservation Reservation // of all calls but those below
 	Account     Account     // of ReadAccount
-	Stock       []Stock     // of ReadStock, in the order of the sale's pools
+	Stock       []Stock     // of ReadStock, in the order of the sale's pools; of SetStock that of the pool alone
 	Ended       int         // of Sweep: number of holds it expired
 
 	short []Refusal // with sold_out, in the model's answers: one for each line with too few tickets
@@ -32,6 +32,7 @@ type Refusal struct {
 	Confirmed int
 	Requested int
 	Available int
+	Taken     int // of stock_taken
 	OpensAt   time.Time
 	ClosesAt  time.Time
 	EndedAt   time.Time // of sales_ended
@@ -140,6 +141,8 @@ func (r *Refusal) write(b *strings.Builder) {
 		fmt.Fprintf(b, " limit=%d held=%d confirmed=%d requested=%d", r.Limit, r.Held, r.Confirmed, r.Requested)
 	case "not_a_reduction":
 		fmt.Fprintf(b, " has=%d requested=%d", r.Held, r.Requested)
+	case "stock_taken":
+		fmt.Fprintf(b, " taken=%d", r.Taken)
 	case "reservation_expired":
 		fmt.Fprintf(b, " can_take_again=%t", r.CanTakeAgain)
 	case "pack_shape", "too_many_lines":

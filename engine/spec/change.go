@@ -62,11 +62,10 @@ func (m *Model) reduce(op Operation) Answer {
 
 // kept refuses a line that the reservation cannot keep, because it does not have as many tickets of it.
 func (m *Model) kept(r *reservation, l Line) Refusal {
-	session, ok := m.rules.Sale.SessionByID(l.Session)
-	if !ok {
+	if _, ok := m.rules.Sale.SessionByID(l.Session); !ok {
 		return Refusal{Code: "unknown_session", Session: l.Session}
 	}
-	if _, ok := m.rules.Sale.PoolOf(session, l.Category); !ok {
+	if !m.everDefined(l) { // a reservation keeps what was removed after it
 		return Refusal{Code: "unknown_category", Session: l.Session, Category: l.Category}
 	}
 	if has := quantityOf(r.Lines, l.Session, l.Category); l.Quantity > has {
@@ -78,7 +77,7 @@ func (m *Model) kept(r *reservation, l Line) Refusal {
 // packKept refuses a reduction that breaks a pack: a pack keeps all its sessions, and equal quantities of them if they
 // were equal.
 func (m *Model) packKept(r *reservation, kept []Line) Refusal {
-	i, _ := m.rules.Sale.PhaseByID(r.Phase)
+	i := placeOf(m.rules.Sale.Phases, r.Phase, phaseID) // also one that was removed
 	if m.rules.Sale.Phases[i].Kind != catalog.Pack {
 		return Refusal{}
 	}
@@ -109,7 +108,8 @@ func (m *Model) judgeAgain(r *reservation, at time.Time) (*catalog.Phase, []Refu
 		return phase, refused
 	}
 	switch refused[0].Code {
-	case "sales_ended", // in every phase
+	case "paused", // for a while
+		"sales_ended",                                                // in every phase
 		"session_limit_exceeded", "account_cap_exceeded", "sold_out": // the phase would sell them
 		return phase, refused
 	}

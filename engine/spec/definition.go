@@ -30,7 +30,9 @@ type DefinedProgramme struct {
 type DefinedSession struct {
 	ID        string
 	Programme string
-	Places    []int // stock by category; empty for a session that is only listed
+	Places    []int // stock by category, 0 for a category that it does not have; empty for a session that is only listed
+	Withheld  []int // the part of Places that is not sold; nil for nothing
+	Limit     int   // of the session; 0 for that of its programme
 	Excluded  bool
 	// StartsAt is a whole minute, in UTC. Sales of the session end then. If it is zero, that is in 2030.
 	StartsAt time.Time
@@ -53,12 +55,14 @@ func Category(i int) string { return string(rune('A' + i)) }
 // Load returns the sale.
 func (d *Definition) Load() (*catalog.Sale, error) { return catalog.LoadFS(d.Files()) }
 
-// Files returns the four files of the definition, for a program that reads them from a directory.
+// Files returns the files of the definition, for a program that reads them from a directory.
 func (d *Definition) Files() fs.FS {
 	sessions := &strings.Builder{}
 	sessions.WriteString("session,programme,discipline,venue,city,date,start_local,end_local,medal_session,events\n")
 	prices := &strings.Builder{}
 	prices.WriteString("session,category,price_eur,places\n")
+	stock := &strings.Builder{}
+	stock.WriteString("session,category,capacity,withheld\n")
 	for _, s := range d.Sessions {
 		starts := s.StartsAt
 		if starts.IsZero() {
@@ -67,7 +71,12 @@ func (d *Definition) Files() fs.FS {
 		fmt.Fprintf(sessions, "%s,%s,Sport,Hall,Town,%s,%s,0,\n", s.ID, s.Programme, starts.Format("2006-01-02,15:04"),
 			starts.Add(2*time.Hour).Format("15:04"))
 		for i, n := range s.Places {
-			fmt.Fprintf(prices, "%s,%s,10,%d\n", s.ID, Category(i), n)
+			if n > 0 {
+				fmt.Fprintf(prices, "%s,%s,10,%d\n", s.ID, Category(i), n)
+			}
+			if n > 0 && i < len(s.Withheld) && s.Withheld[i] > 0 && !s.Excluded {
+				fmt.Fprintf(stock, "%s,%s,%d,%d\n", s.ID, Category(i), n, s.Withheld[i])
+			}
 		}
 	}
 	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
@@ -75,6 +84,7 @@ func (d *Definition) Files() fs.FS {
 		"sale.yaml":    file(d.yaml()),
 		"sessions.csv": file(sessions.String()),
 		"prices.csv":   file(prices.String()),
+		"stock.csv":    file(stock.String()),
 		"venues.csv":   file("venue,gross_capacity\nHall,1000000\n"),
 	}
 }
@@ -91,10 +101,17 @@ func (d *Definition) yaml() string {
 			returned)
 	}
 	var excluded []string
+	limits := ""
 	for _, s := range d.Sessions {
+		if s.Limit > 0 {
+			limits += fmt.Sprintf("  - {session: %s, limit: %d}\n", s.ID, s.Limit)
+		}
 		if s.Excluded {
 			excluded = append(excluded, s.ID)
 		}
+	}
+	if limits != "" {
+		b.WriteString("session_limits:\n" + limits)
 	}
 	writeSessions(b, "exclusions", excluded)
 	b.WriteString("stock:\n  withheld_percent: 0\n  weights: {A: 1, B: 1, C: 1, D: 1, E: 1}\nphases:\n")

@@ -170,6 +170,9 @@ func (h History) matches(c Call, want, got Answer) bool {
 		want.CanTakeAgain = got.CanTakeAgain // it holds at one instant of the call, not necessarily at its effect
 		return want.Refusal == got.Refusal || slices.Contains(want.short, got.Refusal)
 	}
+	if c.Kind == Pause || c.Kind == SetStock { // the stock that SetStock shows may have changed again
+		return true
+	}
 	if c.Kind != ReadAccount {
 		unmarked := h.OverHTTP && c.Kind != Reserve
 		return (unmarked || want.Repeated == got.Repeated) && want.Reservation.equal(&got.Reservation)
@@ -194,7 +197,13 @@ func (r *Reservation) equal(o *Reservation) bool {
 
 // equal compares everything that later answers can depend on. The order of an account's reservations is not compared.
 func (m *Model) equal(other *Model) bool {
-	return m == other || maps.EqualFunc(m.reservations, other.reservations, func(a, b *reservation) bool {
+	if m == other {
+		return true
+	}
+	if !sameSale(m.rules.Sale, other.rules.Sale) || !maps.Equal(m.paused, other.paused) {
+		return false
+	}
+	return maps.EqualFunc(m.reservations, other.reservations, func(a, b *reservation) bool {
 		return a == b || a.phaseGiven == b.phaseGiven && a.ttlGiven == b.ttlGiven && a.replaces == b.replaces &&
 			a.extended == b.extended && a.reduced == b.reduced && a.withheld == b.withheld &&
 			a.Reservation.equal(&b.Reservation)
@@ -255,8 +264,13 @@ func (h History) partition(calls []porcupine.Operation) [][]porcupine.Operation 
 	for id, r := range h.Start.reservations {
 		join(namesOf(Operation{Kind: Reserve, ID: id, Account: r.Account, Lines: r.Lines}))
 	}
+	ofAll := slices.ContainsFunc(calls, func(c porcupine.Operation) bool { return c.Input.(Call).Kind >= Apply })
 	for _, c := range calls {
-		join(namesOf(c.Input.(Call).Operation))
+		names := namesOf(c.Input.(Call).Operation)
+		if ofAll {
+			names = append(names, "sale") // a change of the sale may affect every other call
+		}
+		join(names)
 	}
 	parts := map[string][]porcupine.Operation{}
 	for _, c := range calls {
@@ -280,6 +294,8 @@ func namesOf(op Operation) []string {
 			all = append(all, "id "+op.Replaces)
 		}
 		return all
+	case Apply, Pause, SetStock:
+		return []string{"sale"}
 	}
 	return []string{"id " + op.ID}
 }

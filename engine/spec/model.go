@@ -29,6 +29,8 @@ type Model struct {
 	rules        *Rules
 	reservations map[string]*reservation // by id; replaced, never changed in place
 	byAccount    map[string][]string     // ids; replaced, never changed in place
+	paused       map[string]bool         // such as "sale", "phase packs", "session SWIM"; replaced, never changed in place
+	allowed      map[string]int          // before a cap or limit was lowered; replaced, never changed in place
 }
 
 // reservation is a reservation, the parameters of its request, and what has changed since.
@@ -44,18 +46,23 @@ type reservation struct {
 
 // New returns the model of a sale in which nothing is sold yet.
 func New(rules *Rules) *Model {
-	return &Model{rules: rules, reservations: map[string]*reservation{}, byAccount: map[string][]string{}}
+	return &Model{rules: rules, reservations: map[string]*reservation{}, byAccount: map[string][]string{},
+		paused: map[string]bool{}, allowed: map[string]int{}}
 }
 
 // Clone returns an independent copy.
 func (m *Model) Clone() *Model {
-	return &Model{rules: m.rules, reservations: maps.Clone(m.reservations), byAccount: maps.Clone(m.byAccount)}
+	return &Model{rules: m.rules, reservations: maps.Clone(m.reservations), byAccount: maps.Clone(m.byAccount),
+		paused: m.paused, allowed: m.allowed}
 }
 
 // WithRules returns the model under the rules of a sale that has grown, which numbers its pools anew. It replaces m.
 func (m *Model) WithRules(rules *Rules) *Model {
-	return &Model{rules: rules, reservations: m.reservations, byAccount: m.byAccount}
+	return &Model{rules: rules, reservations: m.reservations, byAccount: m.byAccount, paused: m.paused, allowed: m.allowed}
 }
+
+// Sale returns the sale in force. What was ever defined has the same number in all that come after.
+func (m *Model) Sale() *catalog.Sale { return m.rules.Sale }
 
 // Find returns the reservation with the id, not expired even if it is overdue; the zero value if there is none. It is
 // for tests that draw operations which fit.
@@ -89,6 +96,12 @@ func (m *Model) Do(op Operation) Answer {
 		return Answer{Stock: m.stock()}
 	case Sweep:
 		return Answer{Ended: m.sweep(op.At)}
+	case Apply:
+		return m.apply(op)
+	case Pause:
+		return m.pause(op)
+	case SetStock:
+		return m.setStock(op)
 	}
 	panic(fmt.Sprintf("BUG: unknown operation kind %d", op.Kind))
 }
@@ -259,13 +272,14 @@ func (m *Model) Check() error {
 	}
 	for account := range m.byAccount {
 		for i := range m.rules.Sale.Programmes {
-			if held, confirmed := m.ofProgramme(account, i); held+confirmed > m.rules.Sale.Programmes[i].AccountCap {
-				return fmt.Errorf("I2: account %s has %d+%d tickets of %s", account, held, confirmed, m.rules.Sale.Programmes[i].ID)
+			p := &m.rules.Sale.Programmes[i]
+			if held, confirmed := m.ofProgramme(account, i); held+confirmed > max(p.AccountCap, m.allowed["programme "+p.ID]) {
+				return fmt.Errorf("I2: account %s has %d+%d tickets of %s", account, held, confirmed, p.ID)
 			}
 		}
 		for i := range m.rules.Sale.Sessions {
 			s := &m.rules.Sale.Sessions[i]
-			if held, confirmed := m.ofSession(account, s.ID); held+confirmed > s.Limit {
+			if held, confirmed := m.ofSession(account, s.ID); held+confirmed > max(s.Limit, m.allowed["session "+s.ID]) {
 				return fmt.Errorf("I2: account %s has %d+%d tickets of %s", account, held, confirmed, s.ID)
 			}
 		}

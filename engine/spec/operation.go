@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/seathold/seathold/engine/catalog"
 )
 
 // Kind is the kind of an operation.
@@ -22,11 +24,14 @@ const (
 	ReadAccount          //
 	ReadStock            // of every pool of the sale
 	Sweep                // expire every overdue hold
+	Apply                // puts Sale into force
+	Pause                // of Phase, of Session, or of the whole sale; its end if Paused is false
+	SetStock             // of one pool
 )
 
 // kindNames are the words for the kinds, as in scenarios.
 var kindNames = []string{"reserve", "confirm", "release", "extend", "reduce", "return", "read", "account", "stock",
-	"sweep"}
+	"sweep", "apply", "pause", "withhold"}
 
 func (k Kind) String() string { return kindNames[k] }
 
@@ -50,6 +55,12 @@ type Operation struct {
 	Reference string        // of Confirm and Return
 	Again     bool          // Confirm takes an expired reservation once more
 	ExpiresAt time.Time     // of Extend
+	Sale      *catalog.Sale // of Apply, as it was loaded
+	Session   string        // of Pause and SetStock
+	Category  string        // of SetStock
+	Paused    bool          // of Pause
+	Capacity  *int          // of SetStock; nil leaves it as it is
+	Withheld  *int          // likewise
 }
 
 // IDOf derives a UUID from a short name, so that tests can name a reservation r1.
@@ -92,6 +103,17 @@ func (o Operation) String() string {
 		writeLines(b, o.Lines)
 	case ReadAccount:
 		fmt.Fprintf(b, " %s", o.Account)
+	case Pause:
+		writeFacts(b, "phase", o.Phase, "session", o.Session)
+		fmt.Fprintf(b, " %t", o.Paused)
+	case SetStock:
+		fmt.Fprintf(b, " %s/%s", o.Session, o.Category)
+		if o.Capacity != nil {
+			fmt.Fprintf(b, " capacity=%d", *o.Capacity)
+		}
+		if o.Withheld != nil {
+			fmt.Fprintf(b, " withheld=%d", *o.Withheld)
+		}
 	}
 	return b.String()
 }

@@ -74,7 +74,7 @@ func (m *Model) nextPhase(op Operation) *catalog.Phase {
 	return slices.MaxFunc(candidates, func(a, b *catalog.Phase) int { return a.ClosesAt.Compare(b.ClosesAt) })
 }
 
-// knownLines returns the lines before the first one that can never be sold.
+// knownLines returns the lines before the first one of a session or category that is not defined, or no longer.
 func (m *Model) knownLines(op Operation) []Line {
 	if i := slices.IndexFunc(op.Lines, func(l Line) bool { return m.known(l).Code != "" }); i >= 0 {
 		return op.Lines[:i]
@@ -112,7 +112,9 @@ func (m *Model) sellsAll(op Operation, p *catalog.Phase) bool {
 func (m *Model) phases(condition func(*catalog.Phase) bool) []*catalog.Phase {
 	var all []*catalog.Phase
 	for i := range m.rules.Sale.Phases {
-		all = append(all, &m.rules.Sale.Phases[i])
+		if p := &m.rules.Sale.Phases[i]; !p.Removed {
+			all = append(all, p)
+		}
 	}
 	return keep(all, condition)
 }

@@ -61,13 +61,15 @@ func (m *Model) reserve(op Operation) Answer {
 	return Answer{Reservation: now.Reservation}
 }
 
-// judge applies the rules of a new reservation: phase, access, what is on sale, pack shape, limits and caps, stock. It
-// returns the violation of the first violated rule; if that is stock, one for each line with too few tickets.
+// judge applies the rules of a new reservation: phase, access, pauses, what is on sale, pack shape, limits and
+// caps, stock. It returns the violation of the first violated rule; if that is stock, one for each line with too few
+// tickets.
 func (m *Model) judge(op Operation) (*catalog.Phase, []Refusal) {
 	phase, r := m.choosePhase(op)
 	for _, rule := range []func() Refusal{
 		func() Refusal { return r },
 		func() Refusal { return m.access(op, phase) },
+		func() Refusal { return m.stopped(op, phase) },
 		func() Refusal { return m.onSale(op, phase) },
 		func() Refusal { return m.packShape(op, phase) },
 		func() Refusal { return m.sessionLimits(op) },
@@ -134,9 +136,10 @@ func (m *Model) sameContent(r *reservation, op Operation) bool {
 	if !r.reduced {
 		return sameLines(r.Lines, op.Lines)
 	}
-	return len(m.knownLines(op)) == len(op.Lines) && !slices.ContainsFunc(r.Lines, func(l Line) bool {
-		return l.Quantity > quantityOf(op.Lines, l.Session, l.Category)
-	})
+	return !slices.ContainsFunc(op.Lines, func(l Line) bool { return !m.everDefined(l) }) &&
+		!slices.ContainsFunc(r.Lines, func(l Line) bool {
+			return l.Quantity > quantityOf(op.Lines, l.Session, l.Category)
+		})
 }
 
 // access refuses an account that may not buy in the phase.
@@ -189,6 +192,13 @@ func (m *Model) known(l Line) Refusal {
 		return Refusal{Code: "unknown_category", Session: l.Session, Category: l.Category}
 	}
 	return Refusal{}
+}
+
+// everDefined reports whether the pool of a line is defined, or was.
+func (m *Model) everDefined(l Line) bool {
+	return slices.ContainsFunc(m.rules.Sale.Pools, func(p catalog.Pool) bool {
+		return m.rules.Sale.Sessions[p.Session].ID == l.Session && p.Category == l.Category
+	})
 }
 
 // packShape refuses a pack that does not have exactly the phase's number of different sessions, or not equally many

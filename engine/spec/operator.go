@@ -1,0 +1,77 @@
+package spec
+
+import (
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/seathold/seathold/engine/catalog"
+)
+
+// pause stops new holds of a phase, of a session or of the whole sale, or lets them go on.
+func (m *Model) pause(op Operation) Answer {
+	key := "sale"
+	switch {
+	case op.Phase != "":
+		if _, ok := m.rules.Sale.PhaseByID(op.Phase); !ok {
+			return Answer{Refusal: Refusal{Code: "unknown_phase", Phase: op.Phase}}
+		}
+		key = "phase " + op.Phase
+	case op.Session != "":
+		if _, ok := m.rules.Sale.SessionByID(op.Session); !ok {
+			return Answer{Refusal: Refusal{Code: "session_not_found", Session: op.Session}}
+		}
+		key = "session " + op.Session
+	}
+	m.paused = maps.Clone(m.paused)
+	delete(m.paused, key)
+	if op.Paused {
+		m.paused[key] = true
+	}
+	return Answer{}
+}
+
+// stopped refuses a request while the sale, its phase or the session of a line is paused.
+func (m *Model) stopped(op Operation, phase *catalog.Phase) Refusal {
+	if m.paused["sale"] || m.paused["phase "+phase.ID] {
+		return Refusal{Code: "paused", Phase: phase.ID}
+	}
+	for _, l := range m.knownLines(op) {
+		if m.paused["session "+l.Session] {
+			return Refusal{Code: "paused", Session: l.Session}
+		}
+	}
+	return Refusal{}
+}
+
+// setStock sets the stock of one pool. It never falls below what is taken.
+func (m *Model) setStock(op Operation) Answer {
+	sale := m.rules.Sale
+	session, ok := sale.SessionByID(op.Session)
+	if !ok {
+		return Answer{Refusal: Refusal{Code: "session_not_found", Session: op.Session}}
+	}
+	pool, ok := sale.PoolOf(session, op.Category)
+	if !ok {
+		return Answer{Refusal: Refusal{Code: "unknown_category", Session: op.Session, Category: op.Category}}
+	}
+	p := sale.Pools[pool]
+	if op.Capacity != nil {
+		p.Capacity = *op.Capacity
+	}
+	if op.Withheld != nil {
+		p.Withheld = *op.Withheld
+	}
+	if p.Capacity < 1 || p.Capacity > math.MaxInt32 || p.Withheld < 0 || p.Withheld > p.Capacity {
+		return refuse("malformed_request")
+	}
+	if taken := m.takenOf(pool); p.Capacity-p.Withheld < taken {
+		return Answer{Refusal: Refusal{Code: "stock_taken", Session: op.Session, Category: op.Category, Taken: taken}}
+	}
+	next, rules := *sale, *m.rules
+	next.Pools = slices.Clone(sale.Pools)
+	next.Pools[pool] = p
+	rules.Sale = &next
+	m.rules = &rules
+	return Answer{Stock: []Stock{m.ofPool(pool)}}
+}
