@@ -94,9 +94,10 @@ func (e *Engine) decideReturn(ctx context.Context, id ID, reference string, r *R
 		case Returned:
 			return repeated, nil
 		case Confirmed:
-			sale := book.Sale
-			session := sale.Pools[r.snapshot.Lines[0].Pool].Session
-			withhold := sale.Programmes[sale.Sessions[session].Programme].WithholdReturned
+			withhold, alike := book.WithholdsReturned(book.Sale.Pools[r.snapshot.Lines[0].Pool].Session)
+			if !alike {
+				return refused(r, Refusal{Code: rules.Changing})
+			}
 			return e.inventory.Return(found, now, reference, withhold), nil
 		}
 		return e.refuseState(book, found, now, r)
@@ -160,39 +161,44 @@ func (e *Engine) change(ctx context.Context, id ID, r *Reservation,
 	if err := e.admit(ctx, r); err != nil {
 		return 0, err
 	}
-	defer e.inventory.Begin(r.spread()).End()
+	return e.judged(r, func(book *rules.Book) (uint64, bool, error) { return e.changeBy(book, id, r, attempt) })
+}
+
+// changeBy is an attempt of change.
+func (e *Engine) changeBy(book *rules.Book, id ID, r *Reservation,
+	attempt func(book *rules.Book, found inventory.Decided, now int64) (inventory.Result, error)) (
+	seq uint64, again bool, err error) {
 	row := e.inventory.Find(inventory.ID(id))
 	if row == 0 {
-		return 0, r.refuse(Refusal{Code: ReservationNotFound})
+		return 0, false, r.refuse(Refusal{Code: ReservationNotFound})
 	}
-	book := e.book.Load()
 	for now := e.nowMs(); ; {
 		found, verdict := e.inventory.Decide(row, now, &r.wait)
 		if verdict != inventory.Done {
-			return 0, refuseVerdict(verdict, r)
+			return 0, false, refuseVerdict(verdict, r)
 		}
 		e.inventory.ReadAs(found, &r.snapshot)
 		seen := r.snapshot.Seq
 		res, err := attempt(book, found, now)
 		if err != nil {
-			return seen, err
+			return refuseBy(book, seen, r, err)
 		}
 		switch res.Verdict {
 		case inventory.Done:
 			e.inventory.ReadNew(res.Row, &r.snapshot)
 			r.fill(book.Sale)
-			return res.Seq, nil
+			return res.Seq, false, nil
 		case inventory.AlreadyDone:
 			r.fill(book.Sale)
 			r.Repeated = true
-			return seen, nil
+			return seen, false, nil
 		case inventory.Moved, inventory.Known:
 			if !e.waits.Again(&r.wait) {
-				return 0, r.refuse(Refusal{Code: Overloaded})
+				return 0, false, r.refuse(Refusal{Code: Overloaded})
 			}
 			row = found.Row
 		default:
-			return seen, errorOf(book, &res, r)
+			return refuseBy(book, seen, r, errorOf(book, &res, r))
 		}
 	}
 }

@@ -99,7 +99,7 @@ func (e *Engine) decideEnd(ctx context.Context, id ID, r *Reservation, to State,
 	}
 	e.inventory.ReadAs(found, &r.snapshot)
 	_, err = e.refuseState(book, found, now, r)
-	return res.Seq, err
+	return max(res.Seq, book.Since), err
 }
 
 // answer returns a decision once it may be shown: when the outcome with the sequence is durable, 0 for none. A refusal

@@ -56,7 +56,7 @@ func (e *Engine) findReservation(id ID, r *Reservation) error {
 			return r.refuse(Refusal{Code: Overloaded})
 		}
 	}
-	r.fill(e.Sale())
+	r.fill(e.memory.Judging().Sale) // which has the numbers of every row that is there; r waits for the row's outcome (I5)
 	return nil
 }
 
@@ -78,40 +78,24 @@ func (e *Engine) readAccount(ctx context.Context, account string, refused *Reser
 		return Account{}, err
 	}
 	a := Account{Account: account}
-	sale := e.Sale()
-	for i := range sale.Programmes {
-		p := &sale.Programmes[i]
-		a.Programmes = append(a.Programmes, ProgrammeTickets{Programme: p.ID, Cap: p.AccountCap})
-	}
-	placed, err := e.fillAccount(sale, &a, refused)
+	placed, err := e.fillAccount(&a, refused)
 	if err == nil {
 		err = e.awaitDurable(ctx, placed, refused)
 	}
 	if err != nil {
 		return Account{}, err
 	}
-	for i := len(a.Programmes) - 1; i >= 0; i-- {
-		if p := &a.Programmes[i]; sale.Programmes[i].Removed && p.Held == 0 && p.Confirmed == 0 {
-			a.Programmes = slices.Delete(a.Programmes, i, i+1)
-		}
-	}
 	return a, nil
 }
 
 // fillAccount fills in what the account has, without waiting for the journal. It returns the outcome that must be
 // durable before that may be shown.
-func (e *Engine) fillAccount(sale *catalog.Sale, a *Account, refused *Reservation) (seq uint64, err error) {
+func (e *Engine) fillAccount(a *Account, refused *Reservation) (seq uint64, err error) {
 	defer e.inventory.Begin(refused.spread()).End()
 	row := e.inventory.FindAccount(a.Account)
 	if row == 0 {
+		a.Programmes = programmesOf(e.Sale(), nil)
 		return 0, nil
-	}
-	for i := range sale.Phases {
-		if p := &sale.Phases[i]; p.Access == catalog.Slots && !p.Removed {
-			if slot, ok := e.ballots.Of(p.Draw).AccessSlot(row); ok {
-				a.Access = append(a.Access, slot)
-			}
-		}
 	}
 	ledger, why := e.ledger(row, &refused.wait)
 	if why != "" {
@@ -120,13 +104,23 @@ func (e *Engine) fillAccount(sale *catalog.Sale, a *Account, refused *Reservatio
 	// A reservation that is missing from the ledger reveals an outcome too: its release or expiry. So everything placed
 	// must be durable, not only what is shown (I5).
 	placed := e.inventory.Placed()
+	now := e.memory.Judging() // after the ledger, so that it has the numbers of all rows
+	placed, sale := max(placed, now.Since.Seq), now.Sale
+	for i := range sale.Phases {
+		if p := &sale.Phases[i]; p.Access == catalog.Slots && !p.Removed {
+			if slot, ok := e.ballots.Of(p.Draw).AccessSlot(row); ok {
+				a.Access = append(a.Access, slot)
+			}
+		}
+	}
+	tickets := make([]ProgrammeTickets, len(sale.Programmes))
 	a.Reservations = make([]Reservation, len(ledger))
 	for i, l := range ledger {
 		r := &a.Reservations[i]
 		e.inventory.ReadAs(l, &r.snapshot)
 		r.fill(sale)
 		for _, line := range r.snapshot.Lines { // a session may be in another programme now than the phase it was sold in
-			t := &a.Programmes[sale.Sessions[sale.Pools[line.Pool].Session].Programme]
+			t := &tickets[sale.Sessions[sale.Pools[line.Pool].Session].Programme]
 			if r.State == Held {
 				t.Held += int(line.Quantity)
 			} else {
@@ -134,10 +128,27 @@ func (e *Engine) fillAccount(sale *catalog.Sale, a *Account, refused *Reservatio
 			}
 		}
 	}
+	a.Programmes = programmesOf(sale, tickets)
 	slices.SortFunc(a.Reservations, func(r, s Reservation) int {
 		return cmp.Or(s.CreatedAt.Compare(r.CreatedAt), bytes.Compare(s.ID[:], r.ID[:]))
 	})
 	return placed, nil
+}
+
+// programmesOf returns an account's programmes with its tickets, by programme; nil if it has none. Those that a later
+// definition has removed are listed while it has tickets of them.
+func programmesOf(sale *catalog.Sale, tickets []ProgrammeTickets) (all []ProgrammeTickets) {
+	for i := range sale.Programmes {
+		p, t := &sale.Programmes[i], ProgrammeTickets{}
+		if tickets != nil {
+			t = tickets[i]
+		}
+		if !p.Removed || t.Held+t.Confirmed > 0 {
+			t.Programme, t.Cap = p.ID, p.AccountCap
+			all = append(all, t)
+		}
+	}
+	return all
 }
 
 // ledger returns the account's reservations that count, without expired holds, or the code of the refusal. It ends

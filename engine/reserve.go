@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/seathold/seathold/engine/catalog"
@@ -38,24 +39,25 @@ func (e *Engine) reserve(ctx context.Context, q *Request, r *Reservation) (seq u
 	if err := e.admit(ctx, r); err != nil {
 		return 0, err
 	}
-	book := e.book.Load()
-	if err := book.CheckShape(q, &r.refusal); err != nil {
+	if err := e.book.Load().CheckShape(q, &r.refusal); err != nil {
 		return 0, err
 	}
 	e.inventory.PrefetchIndex((*inventory.ID)(&q.ID), q.Account)
-	defer e.inventory.Begin(r.spread()).End()
+	return e.judged(r, func(book *rules.Book) (uint64, bool, error) { return e.reserveBy(book, q, r) })
+}
+
+// reserveBy is an attempt of reserve.
+func (e *Engine) reserveBy(book *rules.Book, q *Request, r *Reservation) (seq uint64, again bool, err error) {
 	now := e.nowMs()
 	for {
-		lines := book.Resolve(q.Lines, r.lines[:0])
-		r.lines = lines.Pools
 		// A known id decides alone: what became of the first request is the answer to its repeats, whatever the rules are
 		// now.
 		if row := e.findGiven(q.ID); row != 0 {
-			if seq, decided, err := e.repeat(book, q, row, lines, now, r); decided {
-				return seq, err
+			if seq, decided, err := e.repeat(book, q, row, now, r); decided {
+				return seq, false, err
 			}
 			if !e.waits.Again(&r.wait) {
-				return 0, r.refuse(Refusal{Code: Overloaded})
+				return 0, false, r.refuse(Refusal{Code: Overloaded})
 			}
 			continue
 		}
@@ -64,23 +66,27 @@ func (e *Engine) reserve(ctx context.Context, q *Request, r *Reservation) (seq u
 			if e.findGiven(q.ID) != 0 {
 				continue // the same request, sent twice, may have released it
 			}
-			return r.snapshot.Seq, err
+			return refuseBy(book, r.snapshot.Seq, r, err)
 		}
+		lines := book.Resolve(q.Lines, r.lines[:0])
+		r.lines = lines.Pools
 		phase, err := book.Judge(q, lines, e.facts(now), &r.refusal)
 		if err != nil {
 			if q.Replaces != (ID{}) {
 				seq = r.snapshot.Seq // the refusal shows that what it replaces is there
 			}
-			return seq, err
+			return refuseBy(book, seq, r, err)
 		}
 		switch res := e.take(book, q, r, phase, now, old); res.Verdict {
+		case inventory.Done:
+			return res.Seq, false, nil
 		case inventory.Known: // another call has just used the id
 		case inventory.Moved: // another call has just changed the reservation that this one replaces
 			if !e.waits.Again(&r.wait) {
-				return 0, r.refuse(Refusal{Code: Overloaded})
+				return 0, false, r.refuse(Refusal{Code: Overloaded})
 			}
 		default:
-			return res.Seq, errorOf(book, &res, r)
+			return refuseBy(book, res.Seq, r, errorOf(book, &res, r))
 		}
 	}
 }
@@ -173,12 +179,10 @@ func newID(now int64) (id ID) {
 	return id
 }
 
-// errorOf returns the error of the inventory's result; nil if the call was done.
+// errorOf returns the error of the inventory's result, which is not Done.
 func errorOf(book *rules.Book, res *inventory.Result, r *Reservation) error {
 	sale := book.Sale
 	switch res.Verdict {
-	case inventory.Done:
-		return nil
 	case inventory.SoldOut:
 		p := &sale.Pools[res.Pool]
 		return r.refuse(Refusal{Code: SoldOut, Session: sale.Sessions[p.Session].ID, Category: p.Category,
@@ -198,7 +202,7 @@ func errorOf(book *rules.Book, res *inventory.Result, r *Reservation) error {
 }
 
 // repeat answers a request whose id is in use. decided is false while the reservation with that id is undecided.
-func (e *Engine) repeat(book *rules.Book, q *Request, row uint32, lines rules.Resolved, now int64, r *Reservation) (
+func (e *Engine) repeat(book *rules.Book, q *Request, row uint32, now int64, r *Reservation) (
 	seq uint64, decided bool, err error) {
 	for {
 		if !e.inventory.Read(row, &r.snapshot) {
@@ -211,12 +215,12 @@ func (e *Engine) repeat(book *rules.Book, q *Request, row uint32, lines rules.Re
 		e.inventory.Expire(row, now)
 	}
 	seq = r.snapshot.Seq
-	if !lines.Known() || !same(book.Sale, q, lines, &r.snapshot) {
+	if !same(book.Sale, q, &r.snapshot) {
 		return seq, true, r.refuse(Refusal{Code: IDReused})
 	}
 	if state := r.snapshot.State; state != Held && state != Confirmed {
 		_, err := e.refuseState(book, inventory.Decided{Row: row, State: state}, now, r)
-		return seq, true, err
+		return max(seq, book.Since), true, err
 	}
 	r.fill(book.Sale)
 	r.Repeated = true
@@ -224,9 +228,10 @@ func (e *Engine) repeat(book *rules.Book, q *Request, row uint32, lines rules.Re
 }
 
 // same reports whether the request has the content of the reservation in the row; its lines may be in any order (I9).
-// Only the present value of what has changed since is known. So the TTL of an extended reservation is not compared, and
-// the request of a reduced one must have each of its lines, with at least as many tickets.
-func same(sale *catalog.Sale, q *Request, lines rules.Resolved, s *inventory.Snapshot) bool {
+// They are compared by name, since the sale may not sell them any more. Only the present value of what has changed since
+// is known. So the TTL of an extended reservation is not compared, and the request of a reduced one must have each of
+// its lines, with at least as many tickets.
+func same(sale *catalog.Sale, q *Request, s *inventory.Snapshot) bool {
 	if q.Account != s.Account || (q.Replaces != (ID{})) != (s.Flags&inventory.FlagReplaces != 0) {
 		return false
 	}
@@ -240,8 +245,36 @@ func same(sale *catalog.Sale, q *Request, lines rules.Resolved, s *inventory.Sna
 	if (q.TTL != 0) != (s.Flags&record.FlagTTLGiven != 0) || q.TTL != 0 && q.TTL.Milliseconds() != ttl && !extended {
 		return false
 	}
-	if s.Flags&inventory.FlagReduced == 0 {
-		return lines.Equal(s.Lines)
+	if s.Flags&inventory.FlagReduced == 0 && len(q.Lines) != len(s.Lines) {
+		return false
 	}
-	return lines.Covers(s.Lines)
+	found := 0
+	for i := range q.Lines {
+		l := &q.Lines[i]
+		switch had := quantityOf(sale, l, s.Lines); {
+		case had > 0 && (l.Quantity == had || l.Quantity > had && s.Flags&inventory.FlagReduced != 0):
+			found++
+		case had > 0 || !everHad(sale, l):
+			return false
+		}
+	}
+	return found == len(s.Lines)
+}
+
+// quantityOf returns how many tickets a reservation has of the line's pool.
+func quantityOf(sale *catalog.Sale, l *Line, has []inventory.Line) int {
+	for _, h := range has {
+		if p := &sale.Pools[h.Pool]; p.Category == l.Category && sale.Sessions[p.Session].ID == l.Session {
+			return int(h.Quantity)
+		}
+	}
+	return 0
+}
+
+// everHad reports whether the sale has the line's pool, or had it. Only repeats for what was reduced ask.
+func everHad(sale *catalog.Sale, l *Line) bool {
+	session, ok := sale.SessionByID(l.Session)
+	return ok && slices.ContainsFunc(sale.Pools, func(p catalog.Pool) bool {
+		return p.Session == session && p.Category == l.Category
+	})
 }

@@ -1,0 +1,66 @@
+package engine
+
+import (
+	"github.com/seathold/seathold/engine/inventory"
+	"github.com/seathold/seathold/engine/rules"
+)
+
+// A call is judged by one book: the one in force when it had announced itself. So after a grace period no call is
+// judged by a book that was replaced before. While the definition changes (see alter.go), the book in force is a
+// transition: what it accepts, the definitions before and after it both accept. What it refuses, one of them may
+// accept, so such a call withdraws its announcement, waits for the next book, and begins again. What became of a
+// reservation does not depend on the definition: repeats, confirmations and releases never wait.
+
+// judged makes attempts at a call, each by one book, until one decides. An attempt finds rows and snapshots for
+// itself, since they are meaningless after it. again is whether the book must be another one.
+func (e *Engine) judged(r *Reservation, attempt func(book *rules.Book) (seq uint64, again bool, err error)) (
+	uint64, error) {
+	for {
+		book, seq, again, err := e.judgeOnce(r, attempt)
+		if !again {
+			return seq, err
+		}
+		if !e.awaitOther(book, &r.wait) {
+			return 0, r.refuse(Refusal{Code: Overloaded})
+		}
+	}
+}
+
+// judgeOnce makes one attempt. It is announced before it loads the book: see alter.go.
+func (e *Engine) judgeOnce(r *Reservation, attempt func(book *rules.Book) (seq uint64, again bool, err error)) (
+	book *rules.Book, seq uint64, again bool, err error) {
+	defer e.inventory.Begin(r.spread()).End()
+	book = e.book.Load()
+	seq, again, err = attempt(book)
+	return book, seq, again, err
+}
+
+// awaitOther waits until another book than this one is in force. It returns false once the call has waited for as long
+// as it may.
+func (e *Engine) awaitOther(book *rules.Book, w *inventory.Wait) bool {
+	for e.book.Load() == book {
+		if !e.waits.Again(w) {
+			return false
+		}
+	}
+	return true
+}
+
+// refuseBy returns the refusal of an attempt, which r has. It reveals the book, so it waits for the book's record, too
+// (I5).
+func refuseBy(book *rules.Book, seq uint64, r *Reservation, err error) (uint64, bool, error) {
+	if book.Changes() && restsOnBook(r.refusal.Code) {
+		return 0, true, nil
+	}
+	return max(seq, book.Since), false, err
+}
+
+// restsOnBook reports whether a refusal of a call that decides something depends on the definition.
+func restsOnBook(c Code) bool {
+	switch c {
+	case ReservationNotFound, IDReused, ReservationConfirmed, ReservationReleased, ReservationExpired,
+		ReservationReturned, ReservationHeld, HoldLimitExceeded, NotAReduction, MalformedRequest, Overloaded, Full:
+		return false
+	}
+	return true
+}
