@@ -39,22 +39,22 @@ func TestAssemble(t *testing.T) {
 // Parts that do not fit each other are refused, and no index is followed before it is checked.
 func TestAssembleRefuses(t *testing.T) {
 	for want, change := range map[string]func(s *Sale, sells [][]bool){
-		"session ARC01 names programme 2 of 2":     func(s *Sale, _ [][]bool) { s.Sessions[0].Programme = 2 },
-		"draw draw1 names phase -1 of":             func(s *Sale, _ [][]bool) { s.Draws[0].Phase = -1 },
-		"phase packs names programme 9 of 2":       func(s *Sale, _ [][]bool) { s.Phases[0].Programme = 9 },
-		"phase packs names draw 7 of 2":            func(s *Sale, _ [][]bool) { s.Phases[0].Draw = 7 },
-		"phase packs names group 1 of 1":           func(s *Sale, _ [][]bool) { s.Phases[0].Slots.Group = 1 },
-		"phase packs: slots of 48h0m0s every 0s":   func(s *Sale, _ [][]bool) { s.Phases[0].Slots.Step = 0 },
-		"every 1ns":                                func(s *Sale, _ [][]bool) { s.Phases[0].Slots.Step = time.Nanosecond },
-		"phase packs: what it sells":               func(_ *Sale, sells [][]bool) { sells[0] = sells[0][1:] },
-		`programme 1 has the id "olympic"`:         func(s *Sale, _ [][]bool) { s.Programmes[1].ID = "olympic" },
-		`phase 0 has the id ""`:                    func(s *Sale, _ [][]bool) { s.Phases[0].ID = "" },
-		"pool 0 is of session 99999 of":            func(s *Sale, _ [][]bool) { s.Pools[0].Session = 99_999 },
-		"pool 0 is of session -1 of":               func(s *Sale, _ [][]bool) { s.Pools[0].Session = -1 },
-		"it is listed twice":                       func(s *Sale, _ [][]bool) { s.Pools[1].Category = s.Pools[0].Category },
-		"withheld":                                 func(s *Sale, _ [][]bool) { s.Pools[0].Withheld = s.Pools[0].Capacity + 1 },
-		"phase packs sells session ARC01, and one": func(s *Sale, sells [][]bool) { s.Sessions[0].Removed, sells[0][0] = true, true },
-		"and one of the two is removed":            func(s *Sale, _ [][]bool) { s.Phases[0].Removed = true },
+		"session ARC01 names programme 2 of 2":   func(s *Sale, _ [][]bool) { s.Sessions[0].Programme = 2 },
+		"draw draw1 names phase -1 of":           func(s *Sale, _ [][]bool) { s.Draws[0].Phase = -1 },
+		"phase packs names programme 9 of 2":     func(s *Sale, _ [][]bool) { s.Phases[0].Programme = 9 },
+		"phase packs names draw 7 of 2":          func(s *Sale, _ [][]bool) { s.Phases[0].Draw = 7 },
+		"phase packs names group 1 of 1":         func(s *Sale, _ [][]bool) { s.Phases[0].Slots.Group = 1 },
+		"phase packs: slots of 48h0m0s every 0s": func(s *Sale, _ [][]bool) { s.Phases[0].Slots.Step = 0 },
+		"every 1ns":                              func(s *Sale, _ [][]bool) { s.Phases[0].Slots.Step = time.Nanosecond },
+		"phase packs: what it sells":             func(_ *Sale, sells [][]bool) { sells[0] = sells[0][1:] },
+		`programme 1 has the id "olympic"`:       func(s *Sale, _ [][]bool) { s.Programmes[1].ID = "olympic" },
+		`phase 0 has the id ""`:                  func(s *Sale, _ [][]bool) { s.Phases[0].ID = "" },
+		"pool 0 is of session 99999 of":          func(s *Sale, _ [][]bool) { s.Pools[0].Session = 99_999 },
+		"pool 0 is of session -1 of":             func(s *Sale, _ [][]bool) { s.Pools[0].Session = -1 },
+		"it is listed twice":                     func(s *Sale, _ [][]bool) { s.Pools[1].Category = s.Pools[0].Category },
+		"withheld":                               func(s *Sale, _ [][]bool) { s.Pools[0].Withheld = s.Pools[0].Capacity + 1 },
+		"phase packs sells session ARC01":        func(s *Sale, m [][]bool) { s.Sessions[0].Removed, m[0][0] = true, true },
+		"and one of the two is removed":          func(s *Sale, _ [][]bool) { s.Phases[0].Removed = true },
 	} {
 		_, err := assembled(t, change)
 		require.ErrorContains(t, err, want)

@@ -41,8 +41,8 @@ func orNone(text string) string {
 }
 
 // Difference returns all that differs between a sale and its next version, which must be in its numbers: a result of
-// Continue. A part that was added or removed is one change; of all others each fact that differs is one. They are in the
-// order of numbers: first the sale, then programmes, sessions with their pools, phases, draws and groups.
+// Continue. A part that was added or removed is one change; of all others each fact that differs is one. They are in
+// the order of numbers: first the sale, then programmes, sessions with their pools, phases, draws and groups.
 func Difference(was, now *Sale) []Change {
 	d := difference{was: was, now: now}
 	d.facts("sale", saleFacts(was), saleFacts(now))

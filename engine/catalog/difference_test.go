@@ -93,8 +93,8 @@ func TestDifferenceOfParts(t *testing.T) {
 	late := strings.Index(text, "  late:\n")
 	files[saleFile].Data = []byte(text[:from] + "phases:\n" + text[late:])
 	require.Less(t, to, late)
-	require.Equal(t, []string{"session S3: removed", "phase packs: removed", "draw ballot: removed", "group club: removed"},
-		differences(t, whole, files))
+	gone := []string{"session S3: removed", "phase packs: removed", "draw ballot: removed", "group club: removed"}
+	require.Equal(t, gone, differences(t, whole, files))
 	less, err := LoadFS(files)
 	require.NoError(t, err)
 	removed, err := Continue(whole, less)
@@ -153,8 +153,8 @@ func TestDifferenceOfOneField(t *testing.T) {
 	})
 }
 
-// mutate changes one field of a part, or of its slots or beacon, and returns its name; "" if the field may not differ or
-// means nothing there.
+// mutate changes one field of a part, or of its slots or beacon, and returns its name; "" if the field may not differ
+// or means nothing there.
 func mutate(t *rapid.T, part reflect.Value, in *Sale, kind string) string {
 	fields := reflect.VisibleFields(part.Type())
 	field := rapid.SampledFrom(fields).Draw(t, "field")

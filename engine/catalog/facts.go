@@ -175,8 +175,8 @@ func drawFacts(in *Sale, d *Draw) []fact {
 }
 
 func describeDraw(_ *Sale, d *Draw) string {
-	return fmt.Sprintf("registration %s to %s, round %d", momentText(d.RegistrationOpens), momentText(d.RegistrationCloses),
-		d.Beacon.Round)
+	return fmt.Sprintf("registration %s to %s, round %d", momentText(d.RegistrationOpens),
+		momentText(d.RegistrationCloses), d.Beacon.Round)
 }
 
 func momentText(t time.Time) string {

@@ -103,7 +103,7 @@ func (r *report) all() *Faults {
 	if len(r.faults) == 0 {
 		return nil
 	}
-	files := []string{saleFile, venuesFile, sessionsFile, pricesFile}
+	files := []string{saleFile, venuesFile, sessionsFile, pricesFile, stockFile}
 	slices.SortStableFunc(r.faults, func(a, b *FieldError) int {
 		return cmp.Or(cmp.Compare(slices.Index(files, a.File), slices.Index(files, b.File)), cmp.Compare(a.Line, b.Line))
 	})

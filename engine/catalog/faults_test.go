@@ -27,7 +27,7 @@ type fault struct {
 //
 //	== title
 //	file
-//	-line to remove, one or more, consecutive
+//	-line to remove, one or more, consecutive; none for a file that the small sale does not have
 //	+line to insert instead, any number
 //	! a fault; several lines for several
 func readFaults(t *testing.T) []fault {
@@ -81,7 +81,12 @@ func TestFaults(t *testing.T) {
 			require.False(t, titles[f.title], "duplicate title")
 			titles[f.title] = true
 			files := smallSale(t)
-			edit(t, files, f.file, f.old, f.new)
+			if f.old == "" {
+				require.NotContains(t, files, f.file)
+				files[f.file] = &fstest.MapFile{Data: []byte(f.new)}
+			} else {
+				edit(t, files, f.file, f.old, f.new)
+			}
 			sale, err := LoadFS(files)
 			require.Nil(t, sale)
 			want := f.want[0]
@@ -98,7 +103,7 @@ func TestFaults(t *testing.T) {
 func requireLocation(t testing.TB, err error) {
 	var fault *FieldError
 	require.ErrorAs(t, err, &fault)
-	require.Contains(t, []string{saleFile, sessionsFile, pricesFile, venuesFile}, fault.File)
+	require.Contains(t, []string{saleFile, sessionsFile, pricesFile, venuesFile, stockFile}, fault.File)
 	require.NotEmpty(t, fault.Field)
 	require.NotEmpty(t, fault.Rule)
 	require.True(t, fault.Line > 0 || fault.Field == "file", "a line in %v", fault)
@@ -107,7 +112,7 @@ func requireLocation(t testing.TB, err error) {
 // TestFileFaults covers the faults that editing lines cannot produce.
 func TestFileFaults(t *testing.T) {
 	advice := map[string]string{pricesFile: "; a sale without prices has prices: none in sale.yaml"}
-	for _, name := range []string{saleFile, sessionsFile, pricesFile, venuesFile} {
+	for _, name := range fileNames {
 		field, notUTF8, limit := "header", "1: text: must be UTF-8; it contains the byte 0xff", maxTableBytes
 		if name == saleFile {
 			field, limit = "document", maxYAMLBytes
@@ -136,8 +141,13 @@ func TestFileFaults(t *testing.T) {
 		} {
 			t.Run(name+" "+title, func(t *testing.T) {
 				files := smallSale(t)
+				files[stockFile] = &fstest.MapFile{Data: []byte("session,category,capacity,withheld\n")}
 				c.change(files)
 				_, err := LoadFS(files)
+				if name == stockFile && title == "missing" {
+					require.NoError(t, err, "it is optional")
+					return
+				}
 				require.EqualError(t, err, "sale definition: "+name+":"+c.want)
 				requireLocation(t, err)
 			})

@@ -115,7 +115,7 @@ func load(files fs.FS) (*Sale, *Faults) {
 		"exclusions?", "prices?", "stock", "groups?", "beacons?", "draws?", "phases")
 	for _, section := range []func(){
 		l.readRules, l.readVenues, l.readVenueNotes, l.readSessions, l.readSessionLimits, l.readSalesEnds, l.readExclusions,
-		l.readPrices, l.fillPools, l.readDraws, l.readPhases,
+		l.readPrices, l.fillPools, l.readStockTable, l.readDraws, l.readPhases,
 	} {
 		section()
 	}

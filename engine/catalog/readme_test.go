@@ -47,7 +47,7 @@ func TestReadmeSaleIsSmallest(t *testing.T) {
 func TestReadmeNamesEveryKey(t *testing.T) {
 	page, err := os.ReadFile("README.md")
 	require.NoError(t, err)
-	text := readSources(t, "load.go", "prices.go", "rules.go", "calendar.go")
+	text := readSources(t, "load.go", "prices.go", "rules.go", "calendar.go", "stocktable.go")
 	found := 0
 	for _, list := range regexp.MustCompile(`(?s)(?:object\(|\[\]string\{)("[^)}]*)[)}]`).FindAllStringSubmatch(text, -1) {
 		for _, name := range regexp.MustCompile(`"(\w+)\??"`).FindAllStringSubmatch(list[1], -1) {

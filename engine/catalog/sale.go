@@ -1,6 +1,6 @@
 // Package catalog holds what is sold and by which rules: programmes, sessions, the pools of their price categories, and
-// the phases of the sale. All of it is data of a sale definition, a directory of four files; none of it is code. The
-// sale of Paris 2024 is bundled.
+// the phases of the sale. All of it is data of a sale definition, a directory of up to five files; none of it is code.
+// The sale of Paris 2024 is bundled.
 //
 // Load reads a definition and checks all of it. A Sale that Load returns needs no further checks: every reference
 // between its parts resolves and every quantity is in range. A definition that breaks a rule is refused with *Faults,
@@ -95,8 +95,8 @@ type Pool struct {
 	Session    int    // index into Sale.Sessions
 	Category   string // `First`, `A` … `E`, `PFR-A`
 	PriceCents int    // in minor units of Sale.Currency: cents of EUR; NoPrice if there is none. A fact for display only
-	Capacity   int    // tickets, 1 to 2^31-1
-	Withheld   int    // the part of Capacity that is not sold to the public; all of it in an excluded session
+	Capacity   int    // tickets, 1 to 2^31-1; 0 if stock.csv says so
+	Withheld   int    // the part of Capacity that is not sold to the public. See Continue for sessions off sale
 	Derived    bool   // the stock rule derived Capacity from the venue's gross capacity; no source states it
 
 	// Removed: the session no longer has the category. Nothing of the pool is sold, and it keeps its stock. A removed

@@ -46,6 +46,13 @@ func (c *checkSaleCommand) Run(p *process) error {
 	out.printf("sessions    %s, of which %s are on sale", count(len(sale.Sessions)), count(onSale))
 	out.printf("places      %s in %s categories of sessions, of which %s are on sale", count(places),
 		count(len(sale.Pools)), count(sale.PlacesOnSale()))
+	stated, err := sale.Files.Stock()
+	if err != nil {
+		return err
+	}
+	if len(stated) > 0 {
+		out.printf("stock       stock.csv states that of %s categories of sessions", count(len(stated)))
+	}
 	out.printf("prices      %s", describePrices(sale))
 	for i := range sale.Phases {
 		phase := &sale.Phases[i]

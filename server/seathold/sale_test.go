@@ -41,6 +41,10 @@ draw        draw2, registration 2023-03-14T23:00:00Z to 2023-04-20T16:00:00Z
 		[3]string{"prices.csv", "session,category,price_eur\n", "session,category,price_chf\n"})
 	require.Contains(t, done(t, "sale", "check", without),
 		"prices      15.00 CHF to 2700.00 CHF; 1 categories of sessions have none\n")
+	stated := "session,category,capacity,withheld\nARC03,A,100,0\n"
+	require.NoError(t, os.WriteFile(filepath.Join(without, "stock.csv"), []byte(stated), 0o600))
+	require.Contains(t, done(t, "sale", "check", without),
+		"stock       stock.csv states that of 1 categories of sessions\n")
 }
 
 // All faults are listed, by the command and by a server that is to serve the definition.
