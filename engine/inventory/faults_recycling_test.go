@@ -110,8 +110,8 @@ func faultsOfFreeing() []fault {
 			"an account is closed and made again"),
 		one("enter: enters an account that is closed", "func (v *Inventory) enter(", "head&headClosed != 0;", "false;",
 			"an account is made again by two"),
-		one("Grace.Passed: looks at one parity only", "func (g *Grace) Passed(", "if g.flipped {", "if true {",
-			"one row for two accounts"),
+		one("Grace.Passed: looks at one parity only", "func (g *Grace) Passed(",
+			"if g.seen[unused] = true; g.seen[unused^1] {", "if g.seen[unused] = true; true {", "one row for two accounts"),
 		one("a call does not announce itself", "func (e *explorer) call(", "defer e.v.Begin(e.spread()).End()", "",
 			"one row for two accounts"),
 		{"Sweep.Expire: reads the number of rows before it says that it looks", []edit{

@@ -152,6 +152,18 @@ type Call = epoch.Call
 // Calls that run at a time should have different spreads.
 func (v *Inventory) Begin(spread uint32) Call { return v.calls.Begin(spread) }
 
+// Grace is a grace period: the time until every call that ran at its beginning has returned.
+type Grace = epoch.Grace
+
+// NewGrace begins a grace period. Its Passed is called until it returns true; it does not wait. There may be any number
+// of them at a time, each used by one goroutine. If the caller has changed a word before, which calls load after Begin,
+// then no call that loaded what it was before runs after the grace period.
+func (v *Inventory) NewGrace() *Grace {
+	g := v.calls.Grace()
+	g.Begin()
+	return &g
+}
+
 func (c *Config) validate() error {
 	switch {
 	case c.MaxPools > MaxPools:
@@ -177,11 +189,11 @@ func (v *Inventory) programmeOf(pool uint32) uint8 {
 	return v.listing.ProgrammeOf(v.listing.SessionOf(pool))
 }
 
-// ExtendListing makes the listing longer while calls run: with the session of each pool and the programme of each session. A
-// pool that is new has no units (see ChangeStock). One goroutine at a time calls it, before any call can name what is
-// new. A pool that a call may name keeps its session. A session may change its programme only while none of its tickets
-// is held or sold, and while no call that names it runs. If an extension is not used after all, the next one may use
-// the same numbers otherwise. The error is that there is no room.
+// ExtendListing makes the listing longer while calls run: with the session of each pool and the programme of each
+// session. A pool that is new has no units (see ChangeStock). One goroutine at a time calls it, before any call can name
+// what is new. A pool that a call may name keeps its session. A session may change its programme only while none of its
+// tickets is held or sold, and while no call that names it runs. If an extension is not used after all, the next one may
+// use the same numbers otherwise. The error is that there is no room.
 func (v *Inventory) ExtendListing(sessionOf []uint32, programmeOf []uint8) error {
 	return v.listing.Extend(sessionOf, programmeOf)
 }
@@ -192,7 +204,8 @@ type Stock struct {
 	Withheld              int // returned, and not for sale again
 }
 
-// Stock reads a pool. Units that are about to go by a ChangeStock still count as available. Units whose reservation is being confirmed or returned may still count as held or as sold.
+// Stock reads a pool. Units whose reservation is being confirmed or returned may still count as held or as sold. Those
+// that are about to go by a ChangeStock still count as available.
 func (v *Inventory) Stock(pool int) (s Stock) {
 	s.Available, s.Held, s.Sold, s.Withheld = v.stock[pool].Count()
 	return s

@@ -8,10 +8,16 @@
 //
 // A grace period has passed when each counter was seen at zero once since it began. A call that was running at the
 // beginning had added to one of them, so that one was not zero before the call returned. This is the whole argument.
-// The parity of the epoch selects the counter of a pair to which calls add. It only makes sure that each counter
-// reaches zero although new calls keep coming: a grace period waits for the counters that are not in use, changes the
-// parity, and waits for the others. A call that read the parity long ago uses the other counter, and is counted all the
-// same.
+//
+// The rest only makes sure that each counter reaches zero although new calls keep coming. Phases follow each other. The
+// parity of the phase selects the counter of a pair to which calls add. The others are not in use: only calls that read
+// the phase before it began still add to them, and soon none does. A user that waits ends the phase once it has seen
+// all counters that are not in use at zero within the phase. Then the others are not in use.
+//
+// Several users may wait at a time. What one sees also serves the others: once three phases have begun since a grace
+// period did, two whole phases lie in it, and in each of them the counters of one parity were all seen at zero. So no
+// user starves another one by ending phases. As long as one polls, phases end, and after three a grace period has
+// passed.
 package epoch
 
 import "github.com/seathold/seathold/engine/inventory/internal/table"
@@ -20,12 +26,12 @@ const stripes = 64
 
 // Epoch counts running calls. The zero value is ready to use. Any number of goroutines call Begin and End.
 type Epoch struct {
-	parity  table.Word32
+	phase   table.Word32
 	_       [60]byte
 	running [stripes][2]counter
 }
 
-// counter is half a cache line: the two of a pair are never used at a time but while the parity changes.
+// counter is half a cache line: the two of a pair are never used at a time but while the phase changes.
 type counter struct {
 	calls table.Word64
 	_     [24]byte
@@ -36,7 +42,7 @@ type Call struct{ calls *table.Word64 }
 
 // Begin announces a call. Calls that run at a time should have different spreads.
 func (e *Epoch) Begin(spread uint32) Call {
-	c := Call{&e.running[spread%stripes][e.parity.Load()&1].calls}
+	c := Call{&e.running[spread%stripes][e.phase.Load()&1].calls}
 	c.calls.Add(1)
 	return c
 }
@@ -46,31 +52,43 @@ func (c Call) End() { c.calls.Add(^uint64(0)) }
 
 // Grace is one grace period after the other. One goroutine at a time uses it.
 type Grace struct {
-	e       *Epoch
-	at      int  // the stripe that was not seen at zero yet
-	flipped bool // the parity was changed in this period
+	e     *Epoch
+	began uint32  // the phase at the beginning
+	phase uint32  // the last one that it has seen
+	at    int     // the stripe whose unused counter was not seen at zero yet in this phase
+	seen  [2]bool // by parity: all counters were seen at zero
 }
 
-// Grace returns the grace periods of an epoch. An epoch has one user of them.
+// Grace returns grace periods of an epoch for one user.
 func (e *Epoch) Grace() Grace { return Grace{e: e} }
 
 // Begin begins a grace period.
-func (g *Grace) Begin() { g.at, g.flipped = 0, false }
+func (g *Grace) Begin() {
+	g.began = g.e.phase.Load()
+	g.phase, g.at, g.seen = g.began, 0, [2]bool{}
+}
 
 // Passed reports whether every call that was running at Begin has returned. It does not wait: it is called until it
 // returns true.
 func (g *Grace) Passed() bool {
 	for {
-		unused := g.e.parity.Load()&1 ^ 1
+		phase := g.e.phase.Load()
+		if phase-g.began >= 3 {
+			return true
+		}
+		if phase != g.phase {
+			g.phase, g.at = phase, 0
+		}
+		unused := phase&1 ^ 1
 		for ; g.at < stripes; g.at++ {
 			if g.e.running[g.at][unused].calls.Load() != 0 {
 				return false
 			}
 		}
-		if g.flipped {
+		if g.seen[unused] = true; g.seen[unused^1] {
 			return true
 		}
-		g.e.parity.Store(unused)
-		g.at, g.flipped = 0, true
+		// If another user was first, this phase has ended all the same.
+		g.e.phase.CompareAndSwap(phase, phase+1)
 	}
 }

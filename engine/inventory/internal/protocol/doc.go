@@ -23,7 +23,7 @@
 //	small accounts  closing, removing and freeing an account; calls that find it, make it, enter it or keep it. A walk
 //	                is one step.
 //	small census    two looks at the rows beside calls that change and the reclaimer. Left out: units sold or withheld.
-//	small grace     the counters and the parity alone; a grace period ends although calls keep coming.
+//	small grace     the counters and the phase alone, also of two users; a grace period ends although calls keep coming.
 //	small ring      the rows of a slab: the ring of free ones, the count of new ones, and who reads how many are in use.
 //	small standby   the goroutine that applies records and reclaims, beside readers. Left out: the index, changes.
 //	small sweep     when a chunk is due next, beside calls that reserve.
