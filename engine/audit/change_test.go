@@ -68,7 +68,8 @@ func (s *story) pack(quantities ...int) inventory.Snapshot {
 	r.Lines = nil
 	for session := range s.sale.Sessions {
 		if len(r.Lines) < 3 && s.sale.Phases[s.phase].Sells(session) && s.sale.Sessions[session].Limit >= 6 {
-			r.Lines = append(r.Lines, inventory.Line{Pool: uint32(s.sale.Sessions[session].Pools[0]), Quantity: uint32(quantities[len(r.Lines)])})
+			pool, quantity := s.sale.Sessions[session].Pools[0], quantities[len(r.Lines)]
+			r.Lines = append(r.Lines, inventory.Line{Pool: uint32(pool), Quantity: uint32(quantity)})
 		}
 	}
 	return r

@@ -1,24 +1,24 @@
 package audit
 
 import (
-	"errors"
-	"fmt"
-
 	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/draw"
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/record"
 )
 
-// What a journal's definitions say. Each of them numbers its pools, sessions and programmes anew. The auditor has rows
-// of its own for them, by name, which never change.
+// What a journal's definitions say. The auditor has rows of its own for their pools, sessions and programmes, by name,
+// which never change.
 
 // rules are the definition in force.
 type rules struct {
-	sale    *catalog.Sale
-	decoder *record.FixedDecoder // in the sale's numbers
-	names   bool                 // version 1: the sale is the one that the caller named
+	sale    *catalog.Sale // in the numbers of the decoder
+	names   bool          // version 1: the sale is the one that the caller named
+	version int           // 0 for a definition of kind 1
+	digest  draw.Digest
 	pools   []int                // rows, by the sale's pools
-	above   [2]map[int]int       // what accounts had beyond caps and limits when it came into force, by row
+	above   [2]map[int]int       // what accounts may have beyond caps and limits, by row
+	stock   map[int]record.Stock // what single pools have instead, by the sale's pools
 }
 
 // The two tables of rules.above, and of auditor.tickets.
@@ -30,7 +30,7 @@ const (
 type auditedPool struct {
 	session  int
 	category string
-	units    int // capacity less withheld; 0 once the sale does not have the pool any more
+	units    int // capacity less withheld, also of a removed pool
 	taken    int // also of returned tickets that are not on sale again
 }
 
@@ -57,30 +57,23 @@ func rowOf[K comparable, T any](rows map[K]int, table *[]T, name K, fresh T) int
 }
 
 // ErrNoSale is returned for a journal that must be judged by a sale that the caller names.
-var ErrNoSale = errors.New("the journal has a definition of version 1, which does not say how many places there " +
-	"were; name the sale that it belongs to")
+var ErrNoSale = record.ErrNoSale
 
-// define puts a definition in force. b is its record.
-func (a *auditor) define(seq uint64, d *record.Definition, b []byte) error {
-	if a.given != nil && a.given.Name != d.Sale {
-		return fmt.Errorf("the journal belongs to the sale %q, not to %q", d.Sale, a.given.Name)
+// define puts a definition in force.
+func (a *auditor) define(seq uint64, d *record.Definition) {
+	now := &rules{sale: a.decoder.Sale(), names: d.Rules == nil, version: d.Version, digest: d.Digest,
+		above: [2]map[int]int{{}, {}}, stock: map[int]record.Stock{}}
+	if now.version > 0 {
+		now.digest = record.DigestOf(now.sale)
 	}
-	now := &rules{sale: d.Rules, above: [2]map[int]int{{}, {}}}
-	if d.Rules == nil {
-		if a.given == nil {
-			return ErrNoSale
-		}
-		now.sale, now.names = a.given, true
-	}
-	now.decoder = record.NewFixedDecoder(now.sale)
-	if _, err := now.decoder.Decode(seq, b); err != nil {
-		return err
-	}
-	if a.rules == nil || d.Rules == nil || a.found.Digest != d.Digest {
+	was, wasLimits := a.rules, a.limits()
+	if was == nil || now.names || was.digest != now.digest || was.version != now.version {
 		a.found.Definitions++
 	}
-	a.found.Sale, a.found.Digest = d.Sale, d.Digest
-	a.rules = now
+	a.found.Sale, a.rules = d.Sale, now
+	if seq == 0 {
+		a.paused = paused{} // the rows of what is paused follow
+	}
 	moved := a.renumber()
 	for _, m := range d.Above.Programmes {
 		now.above[byProgramme][a.programmeRows[now.sale.Programmes[m.Of].ID]] = m.Tickets
@@ -88,19 +81,26 @@ func (a *auditor) define(seq uint64, d *record.Definition, b []byte) error {
 	for _, m := range d.Above.Sessions {
 		now.above[bySession][a.sessionRows[now.sale.Sessions[m.Of].ID]] = m.Tickets
 	}
-	if moved {
+	if len(moved) > 0 {
+		if a.strict && now.version > 0 {
+			a.checkMoved(moved)
+		}
 		a.recount()
 	}
-	if a.strict {
-		a.checkPools()
+	if !a.strict {
+		return
+	}
+	a.checkPools()
+	if now.version > 0 {
+		a.checkVersion(was, wasLimits)
+	} else {
 		a.checkAbove()
 	}
-	return nil
 }
 
-// renumber gives the rows what the rules in force say of them, and reports whether a session is in another programme
-// than before.
-func (a *auditor) renumber() (moved bool) {
+// renumber gives the rows what the rules in force say of them, and returns the rows of the sessions that are in another
+// programme than before.
+func (a *auditor) renumber() (moved []int) {
 	sale := a.rules.sale
 	programmes := make([]int, len(sale.Programmes))
 	for i := range sale.Programmes {
@@ -114,11 +114,10 @@ func (a *auditor) renumber() (moved bool) {
 		programme := programmes[s.Programme]
 		sessions[i] = rowOf(a.sessionRows, &a.sessions, s.ID, auditedSession{id: s.ID, programme: programme})
 		row := &a.sessions[sessions[i]]
-		moved = moved || row.programme != programme
+		if row.programme != programme {
+			moved = append(moved, sessions[i])
+		}
 		row.programme, row.limit = programme, s.Limit
-	}
-	for i := range a.pools {
-		a.pools[i].units = 0
 	}
 	a.rules.pools = make([]int, len(sale.Pools))
 	for i := range sale.Pools {

@@ -35,6 +35,9 @@ type auditedEntry struct {
 // drawRecord checks that entries come before the freeze, the freeze before the draw, and each of them once.
 func (a *auditor) drawRecord(r *record.Record) error {
 	f := &r.Draw
+	if f.Index < 0 {
+		return nil // announced, and removed before anybody entered
+	}
 	rules := &a.rules.sale.Draws[f.Index]
 	d, id := a.draws[rules.ID], rules.ID
 	at := time.UnixMilli(r.AtMs)
@@ -56,6 +59,8 @@ func (a *auditor) drawRecord(r *record.Record) error {
 		switch {
 		case a.strict && (twice || d.size >= 0):
 			a.problem("I9: draw %s: account %s enters again, or after the close", id, f.Account)
+		case a.strict && rules.Removed:
+			a.problem("draw %s: account %s enters; the draw was removed", id, f.Account)
 		case known && (at.Before(rules.RegistrationOpens) || !at.Before(rules.RegistrationCloses)):
 			a.problem("draw %s: account %s enters at %s; registration is open from %s to %s", id, f.Account, stamp(at),
 				stamp(rules.RegistrationOpens), stamp(rules.RegistrationCloses))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/record"
@@ -27,6 +28,10 @@ import (
 // reservation; a return may have given it another reference. "replaces" is the id whose place the reservation took,
 // also after later changes, until that one is forgotten. "withheld" is true for returned tickets that are not on sale
 // again.
+//
+// The line of a version has its number, its digest and that of its files. "changes" is what it changes, a line each, if
+// the version before it is in the journal too. "paused" names a phase or a session, and neither for the whole sale; it
+// is false for the end of a pause. "stock" has the capacity of a pool and how many of its places are withheld.
 func Dump(b journal.Reader, w io.Writer) error {
 	out := bufio.NewWriter(w)
 	d := dumper{out: json.NewEncoder(out)}
@@ -63,7 +68,17 @@ type dumpedRecord struct {
 	Sale        string       `json:"sale,omitempty"`
 	Digest      string       `json:"digest,omitempty"`
 
+	Version     int      `json:"version,omitempty"`
+	FilesDigest string   `json:"files_digest,omitempty"`
+	Changes     []string `json:"changes,omitempty"`
+
 	Content *dumpedContent `json:"content,omitempty"`
+
+	Session        string `json:"session,omitempty"`
+	Category       string `json:"category,omitempty"`
+	Capacity       *int   `json:"capacity,omitempty"`
+	PlacesWithheld *int   `json:"places_withheld,omitempty"`
+	Paused         *bool  `json:"paused,omitempty"`
 
 	Phases     int    `json:"phases,omitempty"`
 	Pools      int    `json:"pools,omitempty"`
@@ -96,12 +111,12 @@ func (d *dumper) line(seq uint64, b []byte) error {
 	}
 	var err error
 	switch {
-	case r.Kind == record.KindDefinition:
-		d.names = r.Definition
-		to.Sale, to.Phases, to.Pools = d.names.Sale, len(d.names.Phases), len(d.names.Pools)
-		if d.names.Rules != nil {
-			to.Digest, to.Content = d.names.Digest.String(), content(&d.names)
-		}
+	case r.Kind == record.KindDefinition || r.Kind == record.KindVersion:
+		d.definition(&to, r)
+	case r.Kind == record.KindPaused:
+		err = d.pause(&to, r.Pause)
+	case r.Kind == record.KindStock:
+		err = d.stock(&to, r.Stock)
 	case r.Kind == record.KindClock:
 	case r.Kind.OfReservation():
 		err = d.reservation(&to, r)
@@ -112,6 +127,52 @@ func (d *dumper) line(seq uint64, b []byte) error {
 		return err
 	}
 	return d.out.Encode(to)
+}
+
+// definition makes a definition the one that gives the numbers of the next records a meaning.
+func (d *dumper) definition(to *dumpedRecord, r *record.Record) {
+	was, now := d.names, r.Definition
+	d.names = now
+	to.Sale, to.Phases, to.Pools = now.Sale, len(now.Phases), len(now.Pools)
+	if now.Rules != nil {
+		to.Digest, to.Content = now.Digest.String(), content(&now)
+	}
+	if now.Version == 0 {
+		return
+	}
+	to.Version, to.FilesDigest, to.Digest = now.Version, now.FilesDigest.String(), record.DigestOf(now.Rules).String()
+	if was.Version > 0 && now.Version == was.Version+1 {
+		for _, change := range catalog.Difference(was.Rules, now.Rules) {
+			to.Changes = append(to.Changes, change.String())
+		}
+	}
+}
+
+func (d *dumper) pause(to *dumpedRecord, p record.Pause) error {
+	to.Paused = &p.Paused
+	sessions := 0
+	if d.names.Rules != nil {
+		sessions = len(d.names.Rules.Sessions)
+	}
+	switch {
+	case p.Of == record.WholeSale:
+	case p.Of == record.OnePhase && p.Index < len(d.names.Phases):
+		to.Phase = d.names.Phases[p.Index]
+	case p.Of == record.OneSession && p.Index < sessions:
+		to.Session = d.names.Rules.Sessions[p.Index].ID
+	default:
+		return fmt.Errorf("%w: number %d is paused", record.ErrInvalid, p.Index)
+	}
+	return nil
+}
+
+func (d *dumper) stock(to *dumpedRecord, s record.Stock) error {
+	if s.Pool >= len(d.names.Pools) {
+		return fmt.Errorf("%w: pool %d of %d", record.ErrInvalid, s.Pool, len(d.names.Pools))
+	}
+	p := d.names.Pools[s.Pool]
+	to.Session, to.Category, to.Capacity, to.PlacesWithheld = p.Session, p.Category, &s.Capacity, &s.Withheld
+	return nil
 }
 
 func (d *dumper) reservation(to *dumpedRecord, r *record.Record) error {

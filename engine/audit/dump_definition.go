@@ -26,6 +26,7 @@ type dumpedSession struct {
 	Session   string       `json:"session"`
 	Programme string       `json:"programme"`
 	Limit     int          `json:"limit"`
+	Removed   bool         `json:"removed,omitempty"`
 	SalesEnd  string       `json:"sales_end_at,omitempty"`
 	Most      int          `json:"most,omitempty"`
 	Pools     []dumpedPool `json:"pools,omitempty"`
@@ -35,10 +36,12 @@ type dumpedPool struct {
 	Category string `json:"category"`
 	Capacity int    `json:"capacity"`
 	Withheld int    `json:"withheld"`
+	Removed  bool   `json:"removed,omitempty"`
 }
 
 type dumpedPhase struct {
 	Phase        string `json:"phase"`
+	Removed      bool   `json:"removed,omitempty"`
 	Programme    string `json:"programme"`
 	PackSessions int    `json:"pack_sessions,omitempty"`
 	PackEqual    bool   `json:"pack_equal_quantities,omitempty"`
@@ -52,13 +55,14 @@ type dumpedPhase struct {
 
 type dumpedDraw struct {
 	Draw               string `json:"draw"`
+	Removed            bool   `json:"removed,omitempty"`
 	RegistrationOpens  string `json:"registration_opens"`
 	RegistrationCloses string `json:"registration_closes"`
 	Phase              string `json:"phase"`
 	Round              uint64 `json:"round"`
 }
 
-// content is for a definition of version 2; one of version 1 has names only.
+// content is for all definitions but those of version 1, which have names only.
 func content(d *record.Definition) *dumpedContent {
 	sale, to := d.Rules, &dumpedContent{}
 	for i := range sale.Programmes {
@@ -74,13 +78,15 @@ func content(d *record.Definition) *dumpedContent {
 	}
 	for i := range sale.Sessions {
 		s := &sale.Sessions[i]
-		session := dumpedSession{Session: s.ID, Programme: sale.Programmes[s.Programme].ID, Limit: s.Limit}
+		session := dumpedSession{Session: s.ID, Programme: sale.Programmes[s.Programme].ID, Limit: s.Limit,
+			Removed: s.Removed}
 		if !s.SalesEndAt.IsZero() {
 			session.SalesEnd = stamp(s.SalesEndAt)
 		}
 		for _, pool := range s.Pools {
 			p := &sale.Pools[pool]
-			session.Pools = append(session.Pools, dumpedPool{Category: p.Category, Capacity: p.Capacity, Withheld: p.Withheld})
+			session.Pools = append(session.Pools, dumpedPool{Category: p.Category, Capacity: p.Capacity, Withheld: p.Withheld,
+				Removed: p.Removed})
 		}
 		to.Sessions = append(to.Sessions, session)
 	}
@@ -92,15 +98,15 @@ func content(d *record.Definition) *dumpedContent {
 	}
 	for i := range sale.Draws {
 		d := &sale.Draws[i]
-		to.Draws = append(to.Draws, dumpedDraw{Draw: d.ID, RegistrationOpens: stamp(d.RegistrationOpens),
+		to.Draws = append(to.Draws, dumpedDraw{Draw: d.ID, Removed: d.Removed, RegistrationOpens: stamp(d.RegistrationOpens),
 			RegistrationCloses: stamp(d.RegistrationCloses), Phase: sale.Phases[d.Phase].ID, Round: d.Beacon.Round})
 	}
 	return to
 }
 
 func phaseContent(sale *catalog.Sale, p *catalog.Phase) dumpedPhase {
-	to := dumpedPhase{Phase: p.ID, Programme: sale.Programmes[p.Programme].ID, PackSessions: p.PackSessions,
-		PackEqual: p.PackEqual, OpensAt: stamp(p.OpensAt), ClosesAt: stamp(p.ClosesAt)}
+	to := dumpedPhase{Phase: p.ID, Removed: p.Removed, Programme: sale.Programmes[p.Programme].ID,
+		PackSessions: p.PackSessions, PackEqual: p.PackEqual, OpensAt: stamp(p.OpensAt), ClosesAt: stamp(p.ClosesAt)}
 	if p.Access == catalog.Slots {
 		to.Draw, to.Slots, to.Places = sale.Draws[p.Draw].ID, p.SlotCount(), p.Slots.Places
 	}

@@ -65,7 +65,8 @@ func TestDump(t *testing.T) {
 	require.Equal(t, []string{"", "withheld"}, []string{programmes[0].Returned, programmes[1].Returned})
 	require.Len(t, c.Sessions, len(s.sale.Sessions))
 	first := s.sale.Pools[0]
-	require.Equal(t, dumpedPool{first.Category, first.Capacity, first.Withheld}, c.Sessions[first.Session].Pools[0])
+	pool0 := dumpedPool{Category: first.Category, Capacity: first.Capacity, Withheld: first.Withheld}
+	require.Equal(t, pool0, c.Sessions[first.Session].Pools[0])
 	require.Equal(t, "draw1", c.Phases[0].Draw)
 	require.Equal(t, s.sale.Phases[0].SlotCount(), c.Phases[0].Slots)
 	require.Equal(t, "packs", c.Draws[0].Phase)

@@ -38,6 +38,10 @@ func (a *auditor) checkPhase(r *record.Record) {
 			a.problem("phase: reservation %s takes session %s, which phase %s does not sell", id, sale.Sessions[session].ID,
 				p.ID)
 		}
+		if pool := &sale.Pools[l.Pool]; pool.Removed {
+			a.problem("phase: reservation %s takes session %s, category %s, which was removed", id, sale.Sessions[session].ID,
+				pool.Category)
+		}
 		a.checkSalesEnd(id, &sale.Sessions[session], taken)
 	}
 	if p.Kind == catalog.Pack && len(sessions) != p.PackSessions {

@@ -106,6 +106,7 @@ func (r *reservation) mayBeForgotten(next *record.Record) bool {
 // checkTaken checks a reservation that was just taken.
 func (a *auditor) checkTaken(now *reservation, r *record.Record) {
 	a.check(now)
+	a.checkPaused(r)
 	a.checkPhase(r)
 	a.checkAccess(r)
 }

@@ -5,8 +5,6 @@ package audit
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/google/uuid"
 
@@ -21,7 +19,8 @@ import (
 type Findings struct {
 	journal.Recovered
 	Sale         string      // its name in the journal; empty for an empty journal
-	Digest       draw.Digest // of the last definition; zero if that has version 1
+	Version      int         // of the last definition; 0 for one from before definitions had versions
+	Digest       draw.Digest // of what is in force; zero for a definition of version 1
 	Definitions  int         // how many different ones were in force, one after another
 	Differs      bool        // the sale that the caller named is not the last definition
 	Reservations int
@@ -48,10 +47,10 @@ const maxProblems = 20
 // that takes the place of another, or is taken again, is judged like a new one; the one whose place is taken does not
 // count then. How far a hold may be extended is an option of the server, which a journal does not have.
 //
-// All of it is judged by the definition that was in force at the record, which the journal has. What was rightly taken
-// before a limit was lowered, or before a session moved to another programme, stays. What a checkpoint contains is the
-// base of all that follows: it must not be oversold, nor have more than its limits, or more than accounts had when the
-// definition came into force.
+// All of it is judged by the definition, the stock and the pauses that were in force at the record, which the journal
+// has. What was rightly taken before a limit was lowered stays. No stock may fall below what is taken. What a
+// checkpoint contains is the base of all that follows: it must not be oversold, nor have more than its limits, or more
+// than accounts had when the definition came into force.
 //
 // sale may be nil. Otherwise it must have the journal's name, and Findings.Differs reports whether it is the journal's
 // last definition. It judges only what follows a definition of version 1, which has names only; without it the error is
@@ -59,7 +58,7 @@ const maxProblems = 20
 //
 // The error is for a journal that cannot be read. Broken invariants are in the findings.
 func Verify(b journal.Reader, sale *catalog.Sale) (Findings, error) {
-	a := &auditor{given: sale, found: Findings{ByState: map[inventory.State]int{}},
+	a := &auditor{given: sale, decoder: record.NewDecoder(sale), found: Findings{ByState: map[inventory.State]int{}},
 		reservations: map[uuid.UUID]*reservation{}, missing: map[uuid.UUID]uint64{}, draws: map[string]*auditedDraw{},
 		programmeRows: map[string]int{}, sessionRows: map[string]int{}, poolRows: map[record.Pool]int{},
 		groupRows: map[string]int{}, accountRows: map[string]int{}, phaseRows: map[string]int{},
@@ -74,9 +73,12 @@ func Verify(b journal.Reader, sale *catalog.Sale) (Findings, error) {
 		return Findings{}, err
 	}
 	a.found.Recovered = recovered
-	if a.rules != nil && sale != nil {
-		is := record.DefinitionOf(sale)
-		a.found.Differs = !a.rules.names && a.found.Digest != is.Digest
+	if a.rules != nil {
+		a.found.Version, a.found.Digest = a.rules.version, a.rules.digest
+		if a.rules.version > 0 {
+			a.found.Digest = record.DigestOf(a.sale())
+		}
+		a.found.Differs = sale != nil && a.differs(sale)
 	}
 	a.sumUp()
 	return a.found, nil
@@ -104,6 +106,7 @@ func (a *auditor) sumUp() {
 // auditor is the state of the sale in its simplest form.
 type auditor struct {
 	given        *catalog.Sale // by the caller; nil for none
+	decoder      *record.Decoder
 	found        Findings
 	seq, end     uint64 // end is the last record that the checkpoint may contain
 	strict       bool   // after end: every step must be legal
@@ -114,6 +117,7 @@ type auditor struct {
 	draws        map[string]*auditedDraw
 
 	rules         *rules // in force; nil before the first definition
+	paused        paused
 	programmes    []auditedProgramme
 	sessions      []auditedSession
 	pools         []auditedPool
@@ -154,17 +158,7 @@ func (a *auditor) apply(seq uint64, b []byte) error {
 	if seq > 0 {
 		a.seq = seq
 	}
-	if record.KindOf(b) == record.KindDefinition {
-		var r record.Record
-		if err := r.Decode(b); err != nil {
-			return err
-		}
-		return a.define(seq, &r.Definition, b)
-	}
-	if a.rules == nil {
-		return fmt.Errorf("%w: it comes before any definition", record.ErrInvalid)
-	}
-	r, err := a.rules.decoder.Decode(seq, b)
+	r, err := a.decoder.Decode(seq, b)
 	if err != nil {
 		return err
 	}
@@ -173,6 +167,10 @@ func (a *auditor) apply(seq uint64, b []byte) error {
 	}
 	if !a.strict {
 		a.latest = max(a.latest, r.AtMs)
+	}
+	if r.Kind.OfDefinition() {
+		a.inForce(seq, r)
+		return nil
 	}
 	switch r.Kind {
 	case record.KindClock:
@@ -188,6 +186,19 @@ func (a *auditor) apply(seq uint64, b []byte) error {
 		return a.drawRecord(r)
 	}
 	return nil
+}
+
+// inForce applies a record that changes what is in force, unless the checkpoint has it, or a later one, already.
+func (a *auditor) inForce(seq uint64, r *record.Record) {
+	switch {
+	case r.Stale:
+	case r.Kind == record.KindPaused:
+		a.pause(r.Pause)
+	case r.Kind == record.KindStock:
+		a.stock(r.Stock)
+	default:
+		a.define(seq, &r.Definition)
+	}
 }
 
 // check checks I1 and I2 for the pools, the programmes and the sessions of a reservation that was just taken. No
@@ -233,9 +244,5 @@ func (a *auditor) checkBase() {
 	if a.rules.names {
 		return // what accounts had beyond the limits is not known
 	}
-	for of := range a.tickets {
-		for _, key := range slices.Sorted(maps.Keys(a.tickets[of])) {
-			a.checkTickets(of, key, a.rules.above[of][key.row()])
-		}
-	}
+	a.checkAccounts()
 }

@@ -19,17 +19,22 @@ type Decoder struct {
 	record Record
 }
 
-// NewDecoder returns a decoder for the journal of a sale. The sale that the caller has, or nil, must have the journal's
-// name. It has what definitions of KindDefinition lack: the facts that only people read and, in version 1, what the names
-// stand for.
+// NewDecoder returns a decoder for the journal of a sale. The sale that the caller has, or nil, must have the
+// journal's name. It has what definitions of KindDefinition lack: the facts that only people read and, in version 1,
+// what the names stand for.
 func NewDecoder(given *catalog.Sale) *Decoder { return &Decoder{given: given} }
+
+// ErrNoSale is the error of a definition of version 1 where the caller has given no sale.
+var ErrNoSale = errors.New("the journal has a definition of version 1, which does not say how many places there " +
+	"were; name the sale that it belongs to")
 
 // Decode decodes one record. A definition applies to the records after it. The result is valid until the next call. seq
 // is the sequence of a record of the journal, and 0 for one of a checkpoint.
 //
-// The error is ErrInvalid for bytes that are not a record, or that come before any definition. Otherwise the journal is
-// of another sale, or has a definition of version 1 and names what the given sale lacks. A draw that was announced or
-// postponed under such a definition, and removed before anybody entered, is no error: its index is then negative.
+// The error is ErrInvalid for bytes that are not a record, or that come before any definition, and ErrNoSale.
+// Otherwise the journal is of another sale, or has a definition of version 1 and names what the given sale lacks. A
+// draw that was announced or postponed under such a definition, and removed before anybody entered, is no error: its
+// index is then negative.
 func (d *Decoder) Decode(seq uint64, b []byte) (*Record, error) {
 	r := &d.record
 	if err := r.Decode(b); err != nil {
@@ -112,7 +117,7 @@ func (d *Decoder) extend(from *Definition) (*catalog.Sale, error) {
 	says := from.Rules
 	switch {
 	case says == nil && d.given == nil:
-		return nil, errors.New("the journal has a definition of version 1, which must be read with its sale")
+		return nil, ErrNoSale
 	case says == nil:
 		says = d.given
 	case from.Version == 0 && d.given != nil:

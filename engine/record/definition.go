@@ -45,9 +45,10 @@ type Definition struct {
 	Rules  *catalog.Sale
 	Digest draw.Digest // of the content; zero in version 1
 
-	// Version counts the definitions of a sale from 1; it is 0 in a record of KindDefinition, which nothing writes any more.
-	// FilesDigest is catalog.Files.Digest of the organiser's files, and Earlier has that of every version before, the first
-	// one first. Files are the files as a tar, shared and not to be changed; nil if the sale was not loaded from files.
+	// Version counts the definitions of a sale from 1; it is 0 in a record of KindDefinition, which nothing writes any
+	// more. FilesDigest is catalog.Files.Digest of the organiser's files, and Earlier has that of every version before,
+	// the first one first. Files are the files as a tar, shared and not to be changed; nil if the sale was not loaded
+	// from files.
 	Version     int
 	FilesDigest draw.Digest
 	Earlier     []draw.Digest

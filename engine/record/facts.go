@@ -19,8 +19,8 @@ import (
 //	draws        flags, title, chain, signature strings
 //	phases       flags, title string
 //
-// There are as many of each as the content has. Flag 1 is for what is removed, 2 for a session that is on sale and for a
-// pool whose capacity is derived, 4 for a session with medals, and 8 for one whose zone is known. Times are ms since
+// There are as many of each as the content has. Flag 1 is for what is removed, 2 for a session that is on sale and for
+// a pool whose capacity is derived, 4 for a session with medals, and 8 for one whose zone is known. Times are ms since
 // 1970, plus 1; 0 for none.
 const (
 	flagRemoved = 1 << iota

@@ -63,8 +63,8 @@
 // whose last outcome is not its taking, and one that was confirmed when its time was over, as it was taken again.
 //
 // Phases, sessions, pools, draws and groups are numbers of the last definition before the record. A checkpoint begins
-// with the definition in force and the clock. Group 0 means no group and groups count from 1; the same holds for slots. The files
-// of Definition and of its versions have their content. No new record has kind 1.
+// with the definition in force and the clock. Group 0 means no group and groups count from 1; the same holds for
+// slots. The files of Definition and of its versions have their content. No new record has kind 1.
 //
 // A kind is never reused. A changed body gets a new kind, or a new version.
 //
@@ -204,8 +204,8 @@ type Record struct {
 	Pause      Pause      // of KindPaused
 	Stock      Stock      // of KindStock
 
-	// Stale is set by a Decoder, for a record that is to change what is in force: the checkpoint had it already, or a later
-	// one. It changes nothing, but the numbers of the next records are those of a stale definition.
+	// Stale is set by a Decoder, for a record that is to change what is in force: the checkpoint had it already, or a
+	// later one. It changes nothing, but the numbers of the next records are those of a stale definition.
 	Stale bool
 	Draw  Draw // of KindEntry to KindRanked, KindAnnounced, KindPostponed and KindWithdrawn
 

@@ -35,7 +35,8 @@ func TestVersionKeepsTheSale(t *testing.T) {
 		was, is := versioned(t, s)
 		requireSame(t, was, is)
 		require.Equal(t, DigestOf(s), DigestOf(is.Rules))
-		t.Logf("%s: %d bytes, %d of them before compression", s.Name, len(was.packed), len(was.appendText(nil))+len(was.Files))
+		plain := len(was.appendText(nil)) + len(was.Files)
+		t.Logf("%s: %d bytes, of %d before compression", s.Name, len(was.packed), plain)
 	}
 }
 
