@@ -88,7 +88,7 @@ func (h History) step(m *Model, c Call, got Answer) []*Model {
 	if got.Code == Overloaded {
 		return []*Model{m}
 	}
-	if h.Crashed && slices.Contains([]string{"sold_out", "account_cap_exceeded", "session_limit_exceeded"}, got.Code) {
+	if h.Crashed && slices.Contains(undoable, got.Code) {
 		return []*Model{m}
 	}
 	var next []*Model
@@ -110,6 +110,9 @@ func (h History) step(m *Model, c Call, got Answer) []*Model {
 	}
 	return next
 }
+
+// undoable are the refusals that an outcome can cause which a crash undoes.
+var undoable = []string{"sold_out", "account_cap_exceeded", "session_limit_exceeded", "stock_taken", "change_refused"}
 
 // afterExpiries returns one model for every subset of the holds overdue at that instant, with that subset expired: a
 // sweep or a reading operation may have expired any of them.
@@ -221,11 +224,20 @@ func (m *Model) hash() uint64 {
 		h.Write(fmt.Append(nil, r.Tickets(), r.ExpiresAt.UnixMilli()))
 		sum += h.Sum64()
 	}
-	return sum
+	h.Reset()
+	h.Write(fmt.Append(nil, m.paused)) // a map in the order of its keys
+	for i := range m.rules.Sale.Pools {
+		p := &m.rules.Sale.Pools[i]
+		h.Write(fmt.Append(nil, p.Capacity, p.Withheld))
+	}
+	return sum + h.Sum64()
 }
 
 func (m *Model) describe() string {
 	b := &strings.Builder{}
+	for _, what := range slices.Sorted(maps.Keys(m.paused)) {
+		fmt.Fprintf(b, "%s is paused\n", what)
+	}
 	for _, id := range slices.Sorted(maps.Keys(m.reservations)) {
 		r := m.reservations[id]
 		fmt.Fprintf(b, "%.8s %s %s", id, r.Account, r.State)

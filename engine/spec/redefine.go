@@ -82,7 +82,9 @@ func (d *Definition) changePhases(draw Draw) {
 			p.Only = []string{d.Sessions[draw(len(d.Sessions), "session")].ID}
 		}
 	case 4:
-		d.Phases = slices.Delete(d.Phases, i, i+1)
+		if len(d.Phases) > 1 {
+			d.Phases = slices.Delete(d.Phases, i, i+1)
+		}
 	default:
 		added := *p
 		added.ID = fmt.Sprintf("f%d", draw(6, "id"))
@@ -99,7 +101,9 @@ func (d *Definition) changeSessions(draw Draw) {
 	case 0:
 		s.Excluded = !s.Excluded
 	case 1:
-		d.Sessions = slices.Delete(d.Sessions, i, i+1)
+		if len(d.Sessions) > 1 {
+			d.Sessions = slices.Delete(d.Sessions, i, i+1)
+		}
 	case 2:
 		added := DefinedSession{ID: fmt.Sprintf("S%d", draw(8, "id")), Programme: s.Programme, StartsAt: s.StartsAt,
 			Places: []int{1 + draw(6, "places")}}
