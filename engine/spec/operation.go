@@ -31,7 +31,7 @@ const (
 
 // kindNames are the words for the kinds, as in scenarios.
 var kindNames = []string{"reserve", "confirm", "release", "extend", "reduce", "return", "read", "account", "stock",
-	"sweep", "apply", "pause", "withhold"}
+	"sweep", "apply", "pause", "set"}
 
 func (k Kind) String() string { return kindNames[k] }
 

@@ -46,8 +46,15 @@ type System interface {
 //	stock SWIM/A -> available=3 held=0 sold=2
 //	sweep -> ended=1
 //	restart
+//	pause session SWIM -> done
+//	resume phase packs -> done
+//	set SWIM/A withheld=2 -> available=1 withheld=2
+//	define phases.late.closes_at = 2024-05-20 10:00
+//	define prices.csv SWIM,A =
+//	apply -> applied
 //
-// After the arrow follow the state or the code, and then any of the facts in any order.
+// After the arrow follow the state or the code, and then any of the facts in any order. Each define step edits the files
+// of the sale, see edited.define; apply puts them into force.
 type Scenario struct {
 	file, title string
 	steps       []step
@@ -95,6 +102,11 @@ func Scenarios() ([]Scenario, error) {
 func parseScenarios(file string, text []byte) ([]Scenario, error) {
 	var all []Scenario
 	var at time.Time
+	original, err := scenarioFiles()
+	if err != nil {
+		return nil, err
+	}
+	files := original
 	for i, line := range strings.Split(string(text), "\n") {
 		n, text := i+1, strings.TrimSpace(line)
 		word, rest, _ := strings.Cut(text, " ")
@@ -103,13 +115,22 @@ func parseScenarios(file string, text []byte) ([]Scenario, error) {
 		case text == "" || word == "#":
 		case word == "scenario":
 			all = append(all, Scenario{file: file, title: rest})
+			files = original
 		case len(all) == 0:
 			err = errors.New("a step before the first scenario")
 		case word == "at":
 			at, err = time.Parse(time.RFC3339Nano, rest)
+		case word == "define":
+			files, err = files.define(rest)
 		default:
 			s := step{line: n, text: text}
-			if err = s.parse(word, rest, at); err == nil {
+			if word == "apply" {
+				s.op.Sale, err = files.sale()
+			}
+			if err == nil {
+				err = s.parse(word, rest, at)
+			}
+			if err == nil {
 				of := &all[len(all)-1]
 				of.steps = append(of.steps, s)
 			}
@@ -133,13 +154,22 @@ func (s *step) parse(word, rest string, at time.Time) error {
 	if !arrow || len(s.want) == 0 {
 		return errors.New("-> and the expected answer are missing")
 	}
+	if word == "resume" || word == "pause" {
+		s.op.Paused, word = word == "pause", "pause"
+		if len(fields) > 0 && fields[0] == "sale" {
+			fields[0] = "" // neither a phase nor a session
+		}
+	}
 	kind := slices.Index(kindNames, word)
 	if kind < 0 {
 		return errors.New("unknown operation")
 	}
 	s.op.Kind = Kind(kind)
 	names := map[Kind]int{Reserve: 2, Confirm: 1, Release: 1, Extend: 2, Reduce: 1, Return: 1, ReadReservation: 1,
-		ReadAccount: 1, ReadStock: 1}[s.op.Kind]
+		ReadAccount: 1, ReadStock: 1, SetStock: 1}[s.op.Kind]
+	if s.op.Kind == Pause {
+		return s.pause(fields)
+	}
 	if len(fields) < names {
 		return errors.New("too few words")
 	}
@@ -158,11 +188,27 @@ func (s *step) parse(word, rest string, at time.Time) error {
 		s.op.Account = fields[0]
 	case ReadStock:
 		s.pool.Session, s.pool.Category, _ = strings.Cut(fields[0], "/")
+	case SetStock:
+		s.op.Session, s.op.Category, _ = strings.Cut(fields[0], "/")
 	}
 	for _, f := range fields[names:] {
 		if err := s.detail(f); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// pause parses what is paused: "sale", "phase ID" or "session ID".
+func (s *step) pause(fields []string) error {
+	switch {
+	case len(fields) == 1 && fields[0] == "":
+	case len(fields) == 2 && fields[0] == "phase":
+		s.op.Phase = fields[1]
+	case len(fields) == 2 && fields[0] == "session":
+		s.op.Session = fields[1]
+	default:
+		return errors.New(`neither "sale" nor "phase ID" nor "session ID"`)
 	}
 	return nil
 }
@@ -180,6 +226,14 @@ func (s *step) detail(field string) error {
 			s.op.Reference = value
 		case "replaces":
 			s.op.Replaces = IDOf(value)
+		case "capacity", "withheld":
+			n, err := strconv.Atoi(value)
+			if name == "capacity" {
+				s.op.Capacity = &n
+			} else {
+				s.op.Withheld = &n
+			}
+			return err
 		case "ttl":
 			d, err := time.ParseDuration(value)
 			s.op.TTL = d
@@ -209,7 +263,11 @@ func (s *Scenario) Play(sale *catalog.Sale, on System) error {
 			}
 			continue
 		}
-		got := answerText(sale, step, on.Do(step.op))
+		answer := on.Do(step.op)
+		if step.op.Kind == Apply && answer.OK() {
+			sale = continued(sale, step.op.Sale)
+		}
+		got := answerText(sale, step, answer)
 		words := strings.Fields(got)
 		for i, want := range step.want {
 			if i == 0 && (len(words) == 0 || words[0] != want) || !slices.Contains(words, want) {
@@ -225,15 +283,33 @@ func answerText(sale *catalog.Sale, s *step, a Answer) string {
 	switch {
 	case s.op.Kind == Sweep:
 		return fmt.Sprintf("ended=%d", a.Ended)
+	case s.op.Kind == SetStock && a.OK():
+		return stockText(a.Stock[0])
+	case s.op.Kind == Pause && a.OK():
+		return "done"
+	case s.op.Kind == Apply && a.OK() && a.Repeated:
+		return "unchanged"
+	case s.op.Kind == Apply && a.OK():
+		return "applied"
 	case s.op.Kind != ReadStock:
 		return a.String()
 	}
 	session, _ := sale.SessionByID(s.pool.Session)
-	pool, ok := sale.PoolOf(session, s.pool.Category)
-	if !ok || pool >= len(a.Stock) {
+	pool := slices.IndexFunc(sale.Pools, func(p catalog.Pool) bool { // also one that was removed
+		return p.Session == session && p.Category == s.pool.Category
+	})
+	if pool < 0 || pool >= len(a.Stock) {
 		return "unknown pool"
 	}
-	p := a.Stock[pool]
+	return stockText(a.Stock[pool])
+}
+
+func stockText(p Stock) string {
 	return fmt.Sprintf("available=%d held=%d sold=%d withheld=%d capacity=%d", p.Available, p.Held, p.Sold, p.Withheld,
 		p.Capacity)
+}
+
+// ChangesSale reports whether the scenario changes the definition of the sale, its stock or what is paused.
+func (s *Scenario) ChangesSale() bool {
+	return slices.ContainsFunc(s.steps, func(s step) bool { return !s.restart && s.op.Kind >= Apply })
 }
