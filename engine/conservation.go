@@ -3,13 +3,17 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/seathold/seathold/engine/audit"
+	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/inventory/census"
+	"github.com/seathold/seathold/engine/outcomes"
 	"github.com/seathold/seathold/engine/record"
+	"github.com/seathold/seathold/engine/rules"
 )
 
 // Conservation is the result of one check of I1 and I2 on the live sale: the differences between stock, ledgers and
@@ -21,6 +25,11 @@ type conservationCheck struct {
 	lock   sync.Mutex
 	census *census.Census
 	last   atomic.Pointer[Conservation]
+	above  atomic.Pointer[record.Above] // what allowAbove found
+
+	bounds *census.Bounds    // the last ones
+	of     *outcomes.InForce // of which they are
+	with   *record.Above     // likewise
 }
 
 // LastConservation returns the result of the last check; false before the first.
@@ -57,18 +66,49 @@ func (e *Engine) CheckConservation(ctx context.Context) (Conservation, error) {
 	return c, nil
 }
 
+// bounds returns the caps and limits by which accounts are checked (I2): those in force, and beyond them what accounts
+// rightly had when they were lowered. Calls are judged by a new definition only once this returns it.
+func (e *Engine) bounds() *census.Bounds {
+	f := e.memory.Judging()
+	c := &e.conservation
+	above := c.above.Load()
+	if c.bounds != nil && c.of == f && c.with == above {
+		return c.bounds
+	}
+	limits := rules.LimitsOf(f.Sale)
+	b := &census.Bounds{Limits: limits,
+		Most: inventory.Limits{Caps: slices.Clone(limits.Caps), Sessions: slices.Clone(limits.Sessions)}}
+	for _, a := range []*record.Above{&f.Definition.Above, above} {
+		if a != nil {
+			raise(b.Most.Caps, a.Programmes)
+			raise(b.Most.Sessions, a.Sessions)
+		}
+	}
+	c.bounds, c.of, c.with = b, f, above
+	return b
+}
+
+func raise(limits []int, most []record.Most) {
+	for _, m := range most {
+		limits[m.Of] = max(limits[m.Of], m.Tickets)
+	}
+}
+
 // allowAbove accepts what accounts have beyond the caps and limits: it was rightly taken before they were lowered, or
 // before a session moved to another programme (I2). It takes about 100 ns an account, and is needed only where they
 // were.
 func (e *Engine) allowAbove() record.Above {
-	most := e.conservation.census.Allow()
-	return record.Above{Programmes: mostOf(most.Programmes), Sessions: mostOf(most.Sessions)}
+	limits := rules.LimitsOf(e.memory.Judging().Sale)
+	most := e.conservation.census.Most(&limits)
+	above := record.Above{Programmes: mostOf(most.Caps, limits.Caps), Sessions: mostOf(most.Sessions, limits.Sessions)}
+	e.conservation.above.Store(&above)
+	return above
 }
 
-// mostOf lists what is not 0, by position.
-func mostOf(tickets []int) (most []record.Most) {
+// mostOf lists what is more than the limits.
+func mostOf(tickets, limits []int) (most []record.Most) {
 	for of, n := range tickets {
-		if n > 0 {
+		if n > limits[of] {
 			most = append(most, record.Most{Of: of, Tickets: n})
 		}
 	}

@@ -73,6 +73,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	e.inventory = v
 	e.sweep = v.NewSweep()
 	e.conservation.census = census.New(v)
+	e.conservation.census.Bounds = e.bounds
 	e.counts = newCounts(o.Timed)
 	e.ballots = e.newBallots()
 	m := &e.memory

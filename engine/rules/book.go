@@ -53,11 +53,8 @@ func NewBook(sale *catalog.Sale, ttl time.Duration, paused Pauses, since uint64)
 		}
 		b.windows = append(b.windows, w)
 	}
-	for i := range sale.Programmes {
-		b.limits.Caps = append(b.limits.Caps, sale.Programmes[i].AccountCap)
-	}
+	b.limits = LimitsOf(sale)
 	for i := range sale.Sessions {
-		b.limits.Sessions = append(b.limits.Sessions, sale.Sessions[i].Limit)
 		end := int64(math.MaxInt64)
 		if at := sale.Sessions[i].SalesEndAt; !at.IsZero() {
 			end = at.UnixMilli()
@@ -65,6 +62,17 @@ func NewBook(sale *catalog.Sale, ttl time.Duration, paused Pauses, since uint64)
 		b.ends = append(b.ends, end)
 	}
 	return b
+}
+
+// LimitsOf returns the caps and limits of a sale.
+func LimitsOf(sale *catalog.Sale) (l inventory.Limits) {
+	for i := range sale.Programmes {
+		l.Caps = append(l.Caps, sale.Programmes[i].AccountCap)
+	}
+	for i := range sale.Sessions {
+		l.Sessions = append(l.Sessions, sale.Sessions[i].Limit)
+	}
+	return l
 }
 
 // Between returns the book for the time in which a sale is replaced by another one that has the same numbers, and more

@@ -13,8 +13,10 @@ import "github.com/seathold/seathold/engine/inventory"
 // taken, and at most the certain and the uncertain ones together. For a pool in which nothing changed between the
 // looks, the comparison is exact.
 type Census struct {
-	v      *inventory.Inventory
-	limits *inventory.Limits
+	v *inventory.Inventory
+	// Bounds returns those in force; another pointer once they have changed. Most is never less than what an account may
+	// get by a call that is under way. By default they are the limits of the inventory's Config.
+	Bounds func() *Bounds
 
 	seen  []inventory.Look // by row: the first look
 	sums  []poolSums
@@ -23,10 +25,14 @@ type Census struct {
 	rows      []inventory.Decided          // of the present ledger
 	programme [inventory.MaxProgrammes]int // tickets of the present ledger, by programme
 	session   []sessionCount               // likewise, of the sessions that it has
-	allowed   map[uint32][]allowance       // by account row: what it may have beyond the limits
 }
+
+// Bounds are the caps and limits in force, and how many tickets an account may have: more, where an account rightly had
+// more when they were lowered (I2).
+type Bounds struct{ Limits, Most inventory.Limits }
 
 // New returns a census of the inventory.
 func New(v *inventory.Inventory) *Census {
-	return &Census{v: v, limits: v.Limits(), allowed: map[uint32][]allowance{}}
+	always := &Bounds{Limits: *v.Limits(), Most: *v.Limits()}
+	return &Census{v: v, Bounds: func() *Bounds { return always }}
 }

@@ -1,7 +1,10 @@
 package census
 
-// allowance is how many tickets an account may have of a programme, or of a session, which count after all programmes.
-type allowance struct{ of, tickets int }
+import (
+	"slices"
+
+	"github.com/seathold/seathold/engine/inventory"
+)
 
 type sessionCount struct{ session, tickets int }
 
@@ -10,14 +13,14 @@ type Ledgers struct {
 	Accounts int    // rows looked at
 	Unsteady int    // accounts skipped because their ledger kept changing; the next count visits them again
 	AtCap    []int  // by programme: accounts that have as many tickets as the cap allows, or more
-	Excess   int    // tickets beyond account caps and session limits, and beyond what Allow found (I2): 0
+	Excess   int    // tickets beyond what accounts may have (I2): 0
 	Account  uint32 // the first account over a limit; meaningful if Excess is not 0
 }
 
 // Ledgers counts the ledger of every account, each as it was at one instant. visit, unless nil, is called with every
 // account row. rest is as for Pools.
 func (c *Census) Ledgers(rest func() bool, visit func(accountRow uint32)) (found Ledgers, ok bool) {
-	found.AtCap = make([]int, len(c.limits.Caps))
+	found.AtCap = make([]int, len(c.Bounds().Limits.Caps))
 	end := c.v.Accounts()
 	for row := uint32(1); row < end; row++ {
 		if row%(restRows/16) == 0 && !rest() {
@@ -26,17 +29,13 @@ func (c *Census) Ledgers(rest func() bool, visit func(accountRow uint32)) (found
 		if visit != nil {
 			visit(row)
 		}
-		if !c.count(row) {
+		excess, by, steady := c.excess(row)
+		if !steady {
 			found.Unsteady++
 			continue
 		}
-		if len(c.rows) == 0 {
-			delete(c.allowed, row)
-			continue
-		}
-		excess := c.excess(row)
-		for programme, accountCap := range c.limits.Caps {
-			if c.programme[programme] >= accountCap {
+		for programme := range found.AtCap {
+			if len(c.rows) > 0 && c.programme[programme] >= by.Limits.Caps[programme] {
 				found.AtCap[programme]++
 			}
 		}
@@ -75,68 +74,45 @@ func (c *Census) count(accountRow uint32) (steady bool) {
 	return true
 }
 
-// eachOver calls do for every cap and limit that the present ledger exceeds.
-func (c *Census) eachOver(do func(of, tickets, limit int)) {
-	for programme, limit := range c.limits.Caps {
+// excess counts the ledger of an account, and returns by how many tickets it has more than it may by these bounds. What
+// was counted while they changed is counted again.
+func (c *Census) excess(accountRow uint32) (excess int, by *Bounds, steady bool) {
+	for {
+		by = c.Bounds()
+		if !c.count(accountRow) {
+			return 0, by, false
+		}
+		excess = 0
+		c.eachOver(&by.Most, func(_ []int, _, tickets, limit int) { excess += tickets - limit })
+		if excess == 0 || c.Bounds() == by {
+			return excess, by, true
+		}
+	}
+}
+
+// eachOver calls do for every cap and limit that the present ledger exceeds, with its list and its place there.
+func (c *Census) eachOver(limits *inventory.Limits, do func(list []int, at, tickets, limit int)) {
+	for programme, limit := range limits.Caps {
 		if n := c.programme[programme]; n > limit {
-			do(programme, n, limit)
+			do(limits.Caps, programme, n, limit)
 		}
 	}
 	for _, s := range c.session {
-		if limit := c.limits.Sessions[s.session]; s.tickets > limit {
-			do(len(c.limits.Caps)+s.session, s.tickets, limit)
+		if limit := limits.Sessions[s.session]; s.tickets > limit {
+			do(limits.Sessions, s.session, s.tickets, limit)
 		}
 	}
 }
 
-// excess returns by how many tickets the account of the present ledger has more than it may. What it may have beyond
-// the limits falls with what it has, since nothing beyond a limit is ever taken again.
-func (c *Census) excess(accountRow uint32) (excess int) {
-	allowed := c.allowed[accountRow]
-	var still []allowance
-	c.eachOver(func(of, tickets, limit int) {
-		may := limit
-		for _, a := range allowed {
-			if a.of == of {
-				may = max(limit, min(a.tickets, tickets))
-				still = append(still, allowance{of, may})
-			}
-		}
-		excess += tickets - may
-	})
-	if len(still) > 0 {
-		c.allowed[accountRow] = still
-	} else if allowed != nil {
-		delete(c.allowed, accountRow)
-	}
-	return excess
-}
-
-// Most is the most tickets that one account has.
-type Most struct {
-	Programmes []int // by programme; 0 where no account exceeds the cap
-	Sessions   []int // by session; 0 where no account exceeds the limit
-}
-
-// Allow accepts what accounts have beyond the caps and limits, which were lower, or on other sessions, when it was
-// taken (I2). It returns how much that is. It is called before the sale continues, while no ledger changes.
-func (c *Census) Allow() Most {
-	most := Most{Programmes: make([]int, len(c.limits.Caps)), Sessions: make([]int, len(c.limits.Sessions))}
-	clear(c.allowed)
+// Most returns the limits, raised to what the account has that has the most of a programme or a session. It is called
+// while no ledger changes.
+func (c *Census) Most(limits *inventory.Limits) inventory.Limits {
+	most := inventory.Limits{Caps: slices.Clone(limits.Caps), Sessions: slices.Clone(limits.Sessions)}
 	end := c.v.Accounts()
 	for row := uint32(1); row < end; row++ {
-		if !c.count(row) {
-			continue
+		if c.count(row) {
+			c.eachOver(&most, func(list []int, at, tickets, _ int) { list[at] = tickets })
 		}
-		c.eachOver(func(of, tickets, _ int) {
-			c.v.Keep(c.v.AccountName(row)) // so that its row is not another account's later
-			c.allowed[row] = append(c.allowed[row], allowance{of, tickets})
-			to := most.Programmes
-			if of >= len(to) {
-				to, of = most.Sessions, of-len(to)
-			}
-			to[of] = max(to[of], tickets)
-		})
 	}
 	return most
 }
