@@ -10,6 +10,7 @@ import (
 // saleCommand is everything that is done with sale definitions.
 type saleCommand struct {
 	Check  checkSaleCommand  `cmd:"" help:"Check a sale definition, and list all of its faults."`
+	Init   initSaleCommand   `cmd:"" help:"Begin a sale definition from a template."`
 	Export exportSaleCommand `cmd:"" help:"Write the definition in force, or a bundled one, into a directory."`
 	Plan   planSaleCommand   `cmd:"" help:"Show what a definition would change in a running sale, and what stands against it."`
 	Apply  applySaleCommand  `cmd:"" help:"Put a definition into force in a running sale."`

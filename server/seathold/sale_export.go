@@ -2,10 +2,7 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 
 	"github.com/seathold/seathold/engine/catalog"
 )
@@ -24,9 +21,6 @@ sale plan finds no change in them, and they can be edited and applied.`
 
 // Run writes the files.
 func (c *exportSaleCommand) Run(p *process) error {
-	if err := requireEmpty(c.Dir); err != nil {
-		return err
-	}
 	files, what, err := c.files(p)
 	if err != nil {
 		return err
@@ -64,16 +58,4 @@ func (c *exportSaleCommand) files(p *process) (files *catalog.Files, what string
 		return nil, "", fmt.Errorf("the files of the server: %w", err)
 	}
 	return files, fmt.Sprintf("sale %s, %s", sale.Name, sale.Title), nil
-}
-
-// requireEmpty refuses a directory with anything in it.
-func requireEmpty(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err == nil && len(entries) > 0 {
-		err = fmt.Errorf("%s is not empty; name a directory that does not exist yet", dir)
-	}
-	return err
 }
