@@ -34,6 +34,7 @@ type Engine struct {
 	recovery Recovery
 
 	counts       *counts
+	altering     sync.Mutex // held while what is in force changes, until the record has its place: see alter.go
 	changes      changeCounts
 	waits        *waits.Waits
 	caughtUpAt   atomic.Int64 // when a standby last had all that the leader had made durable, in ns since counts.began
@@ -106,7 +107,7 @@ func (e *Engine) inventoryConfig() inventory.Config {
 	c := inventory.Config{
 		MaxReservations: e.o.MaxReservations, MaxAccounts: e.o.MaxAccounts, ExpectAccounts: e.o.ExpectAccounts,
 		Journalled: e.o.Durability != None, Pause: e.waits.Pause,
-		Wake: func() { e.term.Load().writer.Wake() },
+		Wake: func() { e.term.Load().writer.Wake() }, MaxPools: outcomes.MostPools, MaxSessions: outcomes.MostPools,
 	}
 	c.MaxNotes = min(e.o.MaxAccounts*len(s.Draws)+1024, 1<<30-1) // every account may enter every draw
 	for i := range s.Programmes {

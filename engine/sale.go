@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/draw"
+	"github.com/seathold/seathold/engine/outcomes"
+	"github.com/seathold/seathold/engine/record"
 )
 
 // Definition is the sale's definition as it is durable, and what is paused.
@@ -75,41 +78,212 @@ func (t *StockTaken) Error() string {
 		t.Session, t.Category, t.Taken, t.Capacity, t.Withheld)
 }
 
-// errNoChange is returned until the definition can be changed while the sale runs.
-var errNoChange = errors.New("the definition cannot be changed while the sale runs yet")
+// Definition returns what is in force, as far as it is durable (I5). Errors are *Refusal with NotLeader, as for every
+// read, and that of files of the journal that cannot be read.
+func (e *Engine) Definition() (Definition, error) {
+	if err := e.admitRead(); err != nil {
+		return Definition{}, err
+	}
+	f := e.memory.Shown()
+	d := Definition{Version: f.Definition.Version, Digest: f.Digest(), FilesDigest: f.Definition.FilesDigest,
+		Since: instant(f.Since.AtMs), Sale: f.Sale, Paused: Pauses{Sale: f.Paused.Sale()}}
+	for _, i := range f.Paused.Phases() {
+		d.Paused.Phases = append(d.Paused.Phases, f.Sale.Phases[i].ID)
+	}
+	for _, i := range f.Paused.Sessions() {
+		d.Paused.Sessions = append(d.Paused.Sessions, f.Sale.Sessions[i].ID)
+	}
+	var err error
+	d.Files, err = filesOf(f)
+	return d, err
+}
 
-// Definition returns what is in force, as far as it is durable (I5). The error is *Refusal with NotLeader, as for every
-// read.
-func (e *Engine) Definition() (Definition, error) { return Definition{}, errNoChange }
+// filesOf returns the files of a definition with the stock that was changed since it was applied; nil without files.
+func filesOf(f *outcomes.InForce) (*catalog.Files, error) {
+	if f.Definition.Files == nil {
+		return nil, nil
+	}
+	files, err := catalog.ReadTar(bytes.NewReader(f.Definition.Files))
+	if err != nil {
+		return nil, fmt.Errorf("the files of the definition in force: %w", err)
+	}
+	if len(f.Stock) == 0 {
+		return files, nil
+	}
+	var rows []catalog.StockRow
+	for _, c := range f.Stock {
+		p := &f.Sale.Pools[c.Pool]
+		rows = append(rows, catalog.StockRow{Session: f.Sale.Sessions[p.Session].ID, Category: p.Category,
+			Capacity: c.Capacity, Withheld: c.Withheld})
+	}
+	return files.WithStock(rows)
+}
 
-// Plan returns what Apply of a sale would change, and what stands against it. Nothing changes, and what stands against
-// it may be another thing a moment later.
-//
-// Errors are *Refusal with NotLeader, and those of a sale whose numbers do not fit those in force.
-func (e *Engine) Plan(sale *catalog.Sale) (Plan, error) { return Plan{}, errNoChange }
+// Plan returns what Apply of a sale would change, and what stands against it. Nothing changes. A moment later, other
+// things may stand against it: calls go on. The error is *Refusal with NotLeader.
+func (e *Engine) Plan(sale *catalog.Sale) (Plan, error) {
+	if err := e.admitRead(); err != nil {
+		return Plan{}, err
+	}
+	f := e.memory.Shown()
+	p := e.plan(f, sale)
+	return Plan{Digest: f.Digest(), Changes: p.changes, Objections: p.objections, Same: p.same, Earlier: p.earlier}, nil
+}
 
 // Apply puts a sale into force in one step, and returns when that is durable. Calls go on meanwhile. What is paused
-// stays paused. If on is not zero, it must be the digest in force, see Plan. Applying what is in force changes nothing
-// and writes nothing; Changes is then empty.
+// stays paused. If on is not zero, it must be the digest in force, see Plan. Applying the files in force changes nothing
+// and writes nothing, unless SetStock has changed the stock since; Changes is then empty.
 //
 // Errors are *ChangeRefused, ErrOtherDefinition, *Refusal with Overloaded, Full, JournalUnavailable or NotLeader, or
 // ctx's. After JournalUnavailable and ctx's the definition may be in force: ask for it, or apply again.
 func (e *Engine) Apply(ctx context.Context, sale *catalog.Sale, on draw.Digest) (Applied, error) {
-	return Applied{}, errNoChange
+	var changes []catalog.Change
+	now, err := e.alter(ctx, func(was *outcomes.InForce) (*alteration, error) {
+		if on != (draw.Digest{}) && on != was.Digest() {
+			return nil, ErrOtherDefinition
+		}
+		p := e.plan(was, sale)
+		if p.same && len(p.changes) == 0 {
+			return nil, nil
+		}
+		if len(p.objections) > 0 {
+			return nil, &ChangeRefused{Objections: p.objections}
+		}
+		changes = p.changes
+		a := &alteration{Change: outcomes.Change{Version: &p.next}}
+		a.stands = func() error { return e.objectionsTo(was.Sale, p.next.Rules) }
+		for i := range changes {
+			a.lines = append(a.lines, changes[i].String())
+		}
+		if len(changes) == 0 {
+			a.lines = []string{"other files that say the same"}
+		}
+		return a, nil
+	})
+	if taken, ok := errors.AsType[*StockTaken](err); ok { // of a pool that was sold meanwhile
+		err = &ChangeRefused{Objections: []string{taken.Error()}}
+	}
+	if err != nil {
+		return Applied{}, err
+	}
+	return Applied{Version: now.Definition.Version, Digest: now.Digest(), Changes: changes}, nil
 }
 
+// objectionsTo returns what stands against a sale that has the numbers of the one in force, as *ChangeRefused.
+func (e *Engine) objectionsTo(was, next *catalog.Sale) error {
+	if all := append(stockObjections(was, next, e.inventory.Stock), e.ballots.Objections(next)...); len(all) > 0 {
+		return &ChangeRefused{Objections: all}
+	}
+	return nil
+}
+
+// nothingStands is for changes that have no objections but those of the stock.
+func nothingStands() error { return nil }
+
 // Pause stops new holds of a phase, of a session or of the whole sale, or lets them go on, and returns when that is
-// durable. Holds stay, and everything else goes on. Pausing what is paused changes nothing and writes nothing.
+// durable. Holds stay, and everything else goes on. Pausing what is paused changes nothing and writes nothing. A pause
+// outlives restarts and new definitions.
 //
 // Errors are *Refusal with UnknownPhase, SessionNotFound, Overloaded, Full, JournalUnavailable or NotLeader, or ctx's.
-func (e *Engine) Pause(ctx context.Context, what Pausable, paused bool) error { return errNoChange }
+func (e *Engine) Pause(ctx context.Context, what Pausable, paused bool) error {
+	_, err := e.alter(ctx, func(was *outcomes.InForce) (*alteration, error) {
+		p, is, err := pauseOf(was, what)
+		if err != nil || is == paused {
+			return nil, err
+		}
+		p.Paused = paused
+		line := what.String() + " is paused"
+		if !paused {
+			line = what.String() + " goes on"
+		}
+		return &alteration{Change: outcomes.Change{Pause: &p}, stands: nothingStands, lines: []string{line}}, nil
+	})
+	return err
+}
+
+// pauseOf returns the record that pauses a part of the sale, and whether that is paused.
+func pauseOf(f *outcomes.InForce, what Pausable) (p record.Pause, is bool, err error) {
+	found := true
+	switch {
+	case what.Phase != "":
+		p.Of = record.OnePhase
+		if p.Index, found = f.Sale.PhaseByID(what.Phase); !found {
+			return p, false, &Refusal{Code: UnknownPhase, Phase: what.Phase}
+		}
+		return p, f.Paused.Phase(p.Index), nil
+	case what.Session != "":
+		p.Of = record.OneSession
+		if p.Index, found = f.Sale.SessionByID(what.Session); !found {
+			return p, false, &Refusal{Code: SessionNotFound, Session: what.Session}
+		}
+		return p, f.Paused.Session(p.Index), nil
+	}
+	return p, f.Paused.Sale(), nil
+}
+
+// String returns the part's name for people.
+func (p Pausable) String() string {
+	switch {
+	case p.Phase != "":
+		return "phase " + p.Phase
+	case p.Session != "":
+		return "session " + p.Session
+	}
+	return "the sale"
+}
+
+// MaxCapacity is the most tickets that a pool may have.
+const MaxCapacity = 1<<31 - 1
 
 // SetStock sets the capacity of a pool, or how many of its tickets are withheld, or both; nil leaves a number as it
 // is. It returns the pool's stock when that is durable. Stock never falls below what is taken: held, sold, or withheld
-// after a return. Setting the present numbers changes nothing and writes nothing.
+// after a return. Setting the present numbers changes nothing and writes nothing. The next version states the stock
+// anew.
 //
 // Errors are *StockTaken, *Refusal with SessionNotFound, UnknownCategory, MalformedRequest, Overloaded, Full,
 // JournalUnavailable or NotLeader, or ctx's.
 func (e *Engine) SetStock(ctx context.Context, session, category string, capacity, withheld *int) (Stock, error) {
-	return Stock{}, errNoChange
+	pool := 0
+	_, err := e.alter(ctx, func(was *outcomes.InForce) (*alteration, error) {
+		to, err := stockOf(was.Sale, session, category, capacity, withheld)
+		pool = to.Pool
+		p := &was.Sale.Pools[pool]
+		if err != nil || p.Capacity == to.Capacity && p.Withheld == to.Withheld {
+			return nil, err
+		}
+		line := fmt.Sprintf("session %s, category %s: capacity %d → %d, withheld %d → %d", session, category, p.Capacity,
+			to.Capacity, p.Withheld, to.Withheld)
+		return &alteration{Change: outcomes.Change{Stock: &to}, stands: nothingStands, lines: []string{line}}, nil
+	})
+	if err != nil {
+		return Stock{}, err
+	}
+	return e.Stock(pool), nil
+}
+
+// stockOf returns the record that gives a pool the numbers that are not nil.
+func stockOf(sale *catalog.Sale, session, category string, capacity, withheld *int) (to record.Stock, err error) {
+	i, found := sale.SessionByID(session)
+	if !found {
+		return to, &Refusal{Code: SessionNotFound, Session: session}
+	}
+	if to.Pool, found = sale.PoolOf(i, category); !found {
+		return record.Stock{}, &Refusal{Code: UnknownCategory, Session: session, Category: category}
+	}
+	p := &sale.Pools[to.Pool]
+	to.Capacity, to.Withheld = p.Capacity, p.Withheld
+	if capacity != nil {
+		to.Capacity = *capacity
+	}
+	if withheld != nil {
+		to.Withheld = *withheld
+	}
+	switch {
+	case to.Capacity < 0 || to.Capacity > MaxCapacity:
+		err = &Refusal{Code: MalformedRequest, Where: fmt.Sprintf("capacity: a whole number from 0 to %d", MaxCapacity)}
+	case to.Withheld < 0 || to.Withheld > to.Capacity:
+		err = &Refusal{Code: MalformedRequest, Where: fmt.Sprintf("withheld: a whole number from 0 to the capacity, %d",
+			to.Capacity)}
+	}
+	return to, err
 }

@@ -106,6 +106,18 @@ func lower(old, next []int) []int {
 // Between.
 func (b *Book) Changes() bool { return b.next != nil }
 
+// moves reports whether a session of the lines belongs to another programme in the later book. Nothing may be taken of
+// it meanwhile: its tickets would count in the one or in the other.
+func (b *Book) moves(lines []inventory.Line) bool {
+	for _, l := range lines {
+		session := b.Sale.Pools[l.Pool].Session
+		if b.Sale.Sessions[session].Programme != b.next.Sale.Sessions[session].Programme {
+			return true
+		}
+	}
+	return false
+}
+
 // Limits returns the caps and limits by which the inventory judges a request that passed. They do not change.
 func (b *Book) Limits() *inventory.Limits { return &b.limits }
 

@@ -28,7 +28,7 @@ func (b *Book) Judge(q *Request, lines Resolved, f Facts, into *Refusal) (phase 
 	}
 	if err == nil {
 		var then int
-		if then, err = b.next.judge(q, lines, f, into); err == nil && then == phase {
+		if then, err = b.next.judge(q, lines, f, into); err == nil && then == phase && !b.moves(lines.Pools) {
 			return phase, nil
 		}
 	}
@@ -81,7 +81,7 @@ func (b *Book) JudgeAgain(account string, phase int, named bool, has []inventory
 	}
 	if err == nil {
 		var then int
-		if then, err = b.next.judgeAgain(account, phase, named, has, f, into); err == nil && then == found {
+		if then, err = b.next.judgeAgain(account, phase, named, has, f, into); err == nil && then == found && !b.moves(has) {
 			return found, nil
 		}
 	}

@@ -1,0 +1,173 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/seathold/seathold/engine/ballot"
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/inventory"
+	"github.com/seathold/seathold/engine/outcomes"
+	"github.com/seathold/seathold/engine/record"
+	"github.com/seathold/seathold/engine/rules"
+)
+
+// A definition, a pause and the stock of a pool change in one way while calls go on. Each change is one record; calls
+// placed before it were accepted by the old definition, and calls placed after it by the new one, so every prefix of the
+// journal is legal (I6):
+//
+//  1. All that takes time is done first: the change is prepared, and its record is encoded.
+//  2. A transition is published: a book that passes what both books pass, with the lower limits of both. A call that it
+//     refuses waits for the next book (see judged.go).
+//  3. A grace period passes. A call announces itself before it loads the book, so from here on no call is judged by the
+//     old one alone.
+//  4. What stands against the change is looked for once more. The units that are to go are taken like those of a
+//     reservation, all or nothing, so stock never falls below what is taken (I1).
+//  5. The record gets its place in the journal. From here on the change is in force.
+//  6. The stock follows, and then the new book is published. In this order, no call that was accepted by the new book
+//     precedes one that was refused for the old stock (I7).
+//  7. The writer shows the change to readers when its record is durable (I5), in its place among the outcomes.
+//
+// Until step 5 the change can be given up: the old book is published again. A caller that stalls between its
+// announcement and its end therefore delays the change, and of the buyers only those whom one of the two definitions
+// refuses. A lock for all calls was rejected, since there a stalled caller would stop every buyer.
+
+// alteration is a change that is prepared.
+type alteration struct {
+	outcomes.Change
+	stands func() error // returns what stands against it, now that no call is judged by the old book alone
+	lines  []string     // what changes, for the log
+}
+
+// alter makes the change that prepare returns for what is in force; nil if that is all right as it is. It returns what
+// is in force then, once that is durable. One change is made at a time.
+func (e *Engine) alter(ctx context.Context, prepare func(was *outcomes.InForce) (*alteration, error)) (
+	now *outcomes.InForce, err error) {
+	var r Reservation
+	now, changed, err := e.alterOnce(ctx, &r, prepare)
+	if err == nil {
+		err = e.awaitDurable(ctx, now.Since.Seq, &r)
+	}
+	return now, e.changes.end(changed, err)
+}
+
+// alterOnce is alter without waiting for the journal.
+func (e *Engine) alterOnce(ctx context.Context, r *Reservation,
+	prepare func(was *outcomes.InForce) (*alteration, error)) (now *outcomes.InForce, changed bool, err error) {
+	e.altering.Lock()
+	defer e.altering.Unlock()
+	if err := e.admit(ctx, r); err != nil {
+		return nil, false, err
+	}
+	was := e.memory.Judging()
+	a, err := prepare(was)
+	if err != nil {
+		return nil, false, err
+	}
+	if a == nil {
+		return was, false, nil
+	}
+	if now, err = e.replace(ctx, was, a, r); err != nil {
+		return nil, false, err
+	}
+	for i, line := range a.lines {
+		if i == mostLogged {
+			e.o.Log.Info("the sale has changed", "version", now.Definition.Version, "changes", len(a.lines)-i)
+			break
+		}
+		e.o.Log.Info("the sale has changed", "version", now.Definition.Version, "change", line)
+	}
+	return now, true, nil
+}
+
+// mostLogged is how many changes of one call get a line in the log.
+const mostLogged = 50
+
+// replace makes a change, from step 2 to step 6.
+func (e *Engine) replace(ctx context.Context, was *outcomes.InForce, a *alteration, r *Reservation) (
+	now *outcomes.InForce, err error) {
+	old, next := e.book.Load(), a.On(was, record.Stamp{})
+	e.book.Store(rules.Between(old, e.bookOf(next)))
+	defer func() {
+		if err != nil {
+			e.book.Store(old)
+		}
+	}()
+	w := inventory.Wait{Limit: e.o.JournalTimeout}
+	for calls := e.inventory.NewGrace(); !calls.Passed(); {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if !e.waits.Again(&w) {
+			return nil, r.refuse(Refusal{Code: Overloaded})
+		}
+	}
+	if err := a.stands(); err != nil {
+		return nil, err
+	}
+	if err := e.list(next.Sale); err != nil {
+		return nil, err
+	}
+	change, err := e.inventory.ChangeStock(unitsOf(next.Sale), &w)
+	if err == nil {
+		if now, err = e.memory.Place(a.Change, e.nowMs()); err != nil {
+			change.Abort()
+		}
+	}
+	if err != nil {
+		if unlisted := e.list(was.Sale); unlisted != nil {
+			panic("BUG: the pools that were there have no room: " + unlisted.Error())
+		}
+		return nil, refuseChange(next.Sale, err, r)
+	}
+	// From here on the change is in force.
+	change.Commit()
+	if a.Version != nil {
+		if err := e.ballots.Announce(); err != nil { // a draw without a secret gets one before its first entry
+			e.o.Log.Error("a new draw has no secret yet", "error", err)
+		}
+	}
+	e.judgeBy(now)
+	return now, nil
+}
+
+// list gives the inventory the pools and the sessions of a sale.
+func (e *Engine) list(sale *catalog.Sale) error {
+	sessionOf, programmeOf := make([]uint32, len(sale.Pools)), make([]uint8, len(sale.Sessions))
+	for i := range sale.Pools {
+		sessionOf[i] = uint32(sale.Pools[i].Session)
+	}
+	for i := range sale.Sessions {
+		programmeOf[i] = uint8(sale.Sessions[i].Programme)
+	}
+	return e.inventory.ExtendListing(sessionOf, programmeOf)
+}
+
+// unitsOf returns how many tickets of each pool may be taken.
+func unitsOf(sale *catalog.Sale) []inventory.Units {
+	all := make([]inventory.Units, len(sale.Pools))
+	for i := range sale.Pools {
+		p := &sale.Pools[i]
+		all[i] = inventory.Units{Pool: uint32(i), Units: uint32(p.Capacity - p.Withheld)}
+	}
+	return all
+}
+
+// refuseChange is the error of a change to a sale that neither the stock nor the journal has taken.
+func refuseChange(sale *catalog.Sale, err error, r *Reservation) error {
+	taken, isTaken := errors.AsType[*inventory.TakenError](err)
+	switch {
+	case isTaken:
+		p := &sale.Pools[taken.Pool]
+		return &StockTaken{Session: sale.Sessions[p.Session].ID, Category: p.Category, Capacity: p.Capacity,
+			Withheld: p.Withheld, Taken: taken.Taken}
+	case errors.Is(err, inventory.ErrUndecided):
+		return r.refuse(Refusal{Code: Overloaded})
+	case errors.Is(err, ballot.ErrNotesFull):
+		return r.refuse(Refusal{Code: Full, Table: inventory.Notes.String()})
+	case errors.Is(err, ballot.ErrTermsStand):
+		return &ChangeRefused{Objections: []string{err.Error()}}
+	}
+	return fmt.Errorf("the sale cannot be changed: %w", err)
+}
