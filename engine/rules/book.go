@@ -82,6 +82,9 @@ func LimitsOf(sale *catalog.Sale) (l inventory.Limits) {
 // therefore always Changing, which no caller outside may see: the engine waits until another book is in force, and
 // judges again.
 //
+// Nor does it pass a session that gets another programme: the inventory counts its tickets in one programme at a time,
+// and nobody may have any while that changes.
+//
 // Lines are resolved in the old sale. A name that only the next one has is refused with Changing too.
 func Between(old, next *Book) *Book {
 	b := *old
@@ -91,6 +94,17 @@ func Between(old, next *Book) *Book {
 		Sessions: lower(old.limits.Sessions, next.limits.Sessions),
 	}
 	return &b
+}
+
+// moves reports whether a session of the lines has another programme in the next sale.
+func (b *Book) moves(lines []inventory.Line) bool {
+	for _, l := range lines {
+		session := b.Sale.Pools[l.Pool].Session
+		if b.Sale.Sessions[session].Programme != b.next.Sale.Sessions[session].Programme {
+			return true
+		}
+	}
+	return false
 }
 
 // lower returns the lower ones of two lists of limits, and of what only next has the limits there.
@@ -105,18 +119,6 @@ func lower(old, next []int) []int {
 // Changes reports whether b is a book between two others. A refusal by limits, caps or stock does not hold then: see
 // Between.
 func (b *Book) Changes() bool { return b.next != nil }
-
-// moves reports whether a session of the lines belongs to another programme in the later book. Nothing may be taken of
-// it meanwhile: its tickets would count in the one or in the other.
-func (b *Book) moves(lines []inventory.Line) bool {
-	for _, l := range lines {
-		session := b.Sale.Pools[l.Pool].Session
-		if b.Sale.Sessions[session].Programme != b.next.Sale.Sessions[session].Programme {
-			return true
-		}
-	}
-	return false
-}
 
 // Limits returns the caps and limits by which the inventory judges a request that passed. They do not change.
 func (b *Book) Limits() *inventory.Limits { return &b.limits }

@@ -26,9 +26,9 @@ func (b *Book) Judge(q *Request, lines Resolved, f Facts, into *Refusal) (phase 
 	if b.next == nil {
 		return phase, err
 	}
-	if err == nil {
+	if err == nil && !b.moves(lines.Pools) {
 		var then int
-		if then, err = b.next.judge(q, lines, f, into); err == nil && then == phase && !b.moves(lines.Pools) {
+		if then, err = b.next.judge(q, lines, f, into); err == nil && then == phase {
 			return phase, nil
 		}
 	}
@@ -79,9 +79,9 @@ func (b *Book) JudgeAgain(account string, phase int, named bool, has []inventory
 	if b.next == nil {
 		return found, err
 	}
-	if err == nil {
+	if err == nil && !b.moves(has) {
 		var then int
-		if then, err = b.next.judgeAgain(account, phase, named, has, f, into); err == nil && then == found && !b.moves(has) {
+		if then, err = b.next.judgeAgain(account, phase, named, has, f, into); err == nil && then == found {
 			return found, nil
 		}
 	}
