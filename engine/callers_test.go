@@ -70,6 +70,9 @@ func (c *caller) record(op spec.Operation, ticks *atomic.Int64) porcupine.Operat
 func (c *caller) draw() spec.Operation {
 	// Six ids for all callers: most are used by several of them, some with other content.
 	id := c.random.IntN(idsOfCell)
+	if len(c.versions) > 0 && c.random.IntN(5) == 0 {
+		return c.drawVersion()
+	}
 	op := spec.Operation{ID: c.idOf(id)}
 	switch n := c.random.IntN(27); {
 	case n < 9:
@@ -84,6 +87,33 @@ func (c *caller) draw() spec.Operation {
 		op.Kind, op.ID, op.Account = spec.ReadAccount, "", cellAccount(c.cell, c.random.IntN(3))
 	default:
 		c.drawChange(&op, id)
+	}
+	return op
+}
+
+// drawVersion draws a call of the organiser: a pause or its end, the stock of a pool, or another definition.
+func (c *caller) drawVersion() (op spec.Operation) {
+	session := cellSession(c.cell, c.random.IntN(3))
+	switch c.random.IntN(3) {
+	case 0:
+		op.Kind, op.Paused = spec.Pause, c.random.IntN(2) == 0
+		switch singles, packs := cellPhases(c.cell); c.random.IntN(4) {
+		case 0:
+		case 1:
+			op.Phase = []string{singles, packs}[c.random.IntN(2)]
+		default:
+			op.Session = session
+		}
+	case 1:
+		op.Kind, op.Session, op.Category = spec.SetStock, session, spec.Category(c.random.IntN(8)/6)
+		number := func(least, n int) *int { i := least + c.random.IntN(n); return &i }
+		if what := c.random.IntN(3); what > 0 {
+			op.Capacity = number(1, 5)
+		} else {
+			op.Withheld = number(0, 3)
+		}
+	default:
+		op.Kind, op.Sale = spec.Apply, c.versions[c.random.IntN(len(c.versions))]
 	}
 	return op
 }

@@ -38,9 +38,16 @@ func cellPhases(cell int) (singles, packs string) {
 	return [2]string{"singles", "kept-singles"}[cell%2], [2]string{"packs", "kept-packs"}[cell%2]
 }
 
-// cellSale returns a sale of cells with packs of two sessions.
+// cellSale returns the sale of cellDefinition.
 func cellSale(t testing.TB, cells int) *catalog.Sale {
-	d := spec.Definition{}
+	d := cellDefinition(cells)
+	sale, err := d.Load()
+	require.NoError(t, err)
+	return sale
+}
+
+// cellDefinition returns a sale of cells with packs of two sessions.
+func cellDefinition(cells int) (d spec.Definition) {
 	programmes := []string{"games", "kept"}
 	for i, id := range programmes[:min(2, cells)] {
 		d.Programmes = append(d.Programmes,
@@ -57,9 +64,7 @@ func cellSale(t testing.TB, cells int) *catalog.Sale {
 				Places: []int{2 + i%2, 2}})
 		}
 	}
-	sale, err := d.Load()
-	require.NoError(t, err)
-	return sale
+	return d
 }
 
 // histories runs concurrent callers, records their answers, and checks them.
@@ -70,6 +75,8 @@ type histories struct {
 	system *seller
 	start  *spec.Model
 	next   int // cell
+
+	versions []*catalog.Sale // that may be applied during a history; empty for histories of one sale
 
 	calls, overloaded, refused, raced int
 	answers                           spec.Tally
@@ -172,13 +179,20 @@ func (h *histories) restart(open func() (journal.Backend, error)) {
 
 // one runs and checks one history.
 func (h *histories) one() {
+	history, _ := h.play()
+	h.count(history)
+	h.judge(spec.History{Start: h.start}, history)
+}
+
+// play runs the callers of one history. Further calls may follow it with the same ticks.
+func (h *histories) play() (history []porcupine.Operation, ticks *atomic.Int64) {
 	callers := 3 + h.random.IntN(4)
 	each := 4 + h.random.IntN(4)
 	seeds := make([]uint64, callers)
 	for i := range seeds {
 		seeds[i] = h.random.Uint64()
 	}
-	var ticks atomic.Int64
+	ticks = &atomic.Int64{}
 	var all sync.WaitGroup
 	begin := make(chan struct{})
 	answered := make([][]porcupine.Operation, callers)
@@ -191,18 +205,16 @@ func (h *histories) one() {
 					c.moveTime()
 					continue
 				}
-				answered[i] = append(answered[i], c.calls(&ticks)...)
+				answered[i] = append(answered[i], c.calls(ticks)...)
 			}
 		})
 	}
 	close(begin)
 	all.Wait()
-	var history []porcupine.Operation
 	for _, of := range answered {
 		history = append(history, of...)
 	}
-	h.count(history)
-	h.judge(spec.History{Start: h.start}, history)
+	return history, ticks
 }
 
 func (h *histories) count(history []porcupine.Operation) {
@@ -236,6 +248,11 @@ func (h *histories) judge(by spec.History, history []porcupine.Operation) {
 	require.NoError(h, err)
 	page := filepath.Join(dir, "history.html")
 	require.NoError(h, by.Visualize(history, info, page))
+	for _, version := range h.versions {
+		next, err := catalog.Continue(h.sale, version)
+		require.NoError(h, err)
+		h.Logf("definition %.8s: %v", version.Files.Digest(), catalog.Difference(h.sale, next))
+	}
 	for _, o := range history {
 		h.Logf("%3d to %3d by %d: %s → %s", o.Call, o.Return, o.ClientId, o.Input.(spec.Call), o.Output.(spec.Answer))
 	}

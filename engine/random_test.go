@@ -266,7 +266,9 @@ func (r *random) drawReserve() spec.Operation {
 		op.Phase = oneOf(r.T, "phase", "f0", "f1", "f2", "f3", "new2", "gone")
 	} else if n < 8 {
 		of := func(p spec.DefinedPhase) bool { return p.Programme != programme }
-		op.Phase = oneOf(r.T, "phase", slices.DeleteFunc(slices.Clone(r.def.Phases), of)...).ID
+		if its := slices.DeleteFunc(slices.Clone(r.def.Phases), of); len(its) > 0 {
+			op.Phase = oneOf(r.T, "phase", its...).ID
+		}
 	}
 	if below(r.T, 4, "has a ttl") == 0 {
 		op.TTL = oneOf(r.T, "ttl", time.Second, 30*time.Second, time.Minute, time.Minute, 2*time.Minute, 5*time.Minute,

@@ -18,6 +18,7 @@ import (
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/audit"
 	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/draw"
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/saleclock"
 	"github.com/seathold/seathold/engine/spec"
@@ -150,8 +151,31 @@ func (s *seller) call(op spec.Operation, r *engine.Reservation) spec.Answer {
 		return spec.Answer{Stock: all}
 	case spec.Sweep:
 		return spec.Answer{Ended: s.e.ExpireDue()}
+	case spec.Apply, spec.Pause, spec.SetStock:
+		return s.change(ctx, op)
 	}
 	return answer(op, r, err)
+}
+
+// change makes a call of the operator.
+func (s *seller) change(ctx context.Context, op spec.Operation) (a spec.Answer) {
+	var err error
+	switch op.Kind {
+	case spec.Apply:
+		var applied engine.Applied
+		applied, err = s.e.Apply(ctx, op.Sale, draw.Digest{})
+		a.Repeated = len(applied.Changes) == 0
+	case spec.Pause:
+		err = s.e.Pause(ctx, engine.Pausable{Phase: op.Phase, Session: op.Session}, op.Paused)
+	case spec.SetStock:
+		var stock engine.Stock
+		stock, err = s.e.SetStock(ctx, op.Session, op.Category, op.Capacity, op.Withheld)
+		a.Stock = []spec.Stock{spec.Stock(stock)}
+	}
+	if err != nil {
+		return spec.Answer{Refusal: refusal(err)}
+	}
+	return a
 }
 
 func request(op spec.Operation) engine.Request {
@@ -188,6 +212,12 @@ func answer(op spec.Operation, r *engine.Reservation, err error) spec.Answer {
 }
 
 func refusal(err error) spec.Refusal {
+	if taken, ok := errors.AsType[*engine.StockTaken](err); ok {
+		return spec.Refusal{Code: "stock_taken", Session: taken.Session, Category: taken.Category, Taken: taken.Taken}
+	}
+	if _, ok := errors.AsType[*engine.ChangeRefused](err); ok {
+		return spec.Refusal{Code: "change_refused"}
+	}
 	var r *engine.Refusal
 	if !errors.As(err, &r) {
 		panic(fmt.Sprintf("an error that is no refusal: %v", err))

@@ -103,6 +103,10 @@ func (o Operation) String() string {
 		writeLines(b, o.Lines)
 	case ReadAccount:
 		fmt.Fprintf(b, " %s", o.Account)
+	case Apply:
+		if o.Sale != nil && o.Sale.Files != nil {
+			fmt.Fprintf(b, " %.8s", o.Sale.Files.Digest())
+		}
 	case Pause:
 		writeFacts(b, "phase", o.Phase, "session", o.Session)
 		fmt.Fprintf(b, " %t", o.Paused)

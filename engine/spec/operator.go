@@ -31,6 +31,9 @@ func (m *Model) pause(op Operation) Answer {
 	return Answer{}
 }
 
+// Paused returns what is paused, sorted: "sale", "phase packs", "session SWIM".
+func (m *Model) Paused() []string { return slices.Sorted(maps.Keys(m.paused)) }
+
 // stopped refuses a request while the sale, its phase or the session of a line is paused.
 func (m *Model) stopped(op Operation, phase *catalog.Phase) Refusal {
 	if m.paused["sale"] || m.paused["phase "+phase.ID] {

@@ -77,8 +77,11 @@ func (t *Tally) Share() float64 {
 
 // Untried returns an error that names the calls among extend, reduce, return, replace and again that never succeeded or
 // were never refused.
-func (t *Tally) Untried() error {
-	for _, name := range changes {
+func (t *Tally) Untried() error { return t.UntriedOf(changes...) }
+
+// UntriedOf returns an error that names the calls among these that never succeeded or were never refused.
+func (t *Tally) UntriedOf(names ...string) error {
+	for _, name := range names {
 		if n := t.calls[name]; n.succeeded == 0 || n.refused == 0 {
 			return fmt.Errorf("%s: %d succeeded, %d were refused", name, n.succeeded, n.refused)
 		}
