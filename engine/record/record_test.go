@@ -151,6 +151,8 @@ func goldenSale(t testing.TB) *catalog.Sale {
 const (
 	golden1 = "testdata/records.golden"  // of version 1, which no encoder writes any more
 	golden2 = "testdata/records2.golden" // of version 2
+
+	goldenVersions = "testdata/version.golden" // of definitions, compressed
 )
 
 // goldenRecords returns the records of a golden file.
@@ -250,9 +252,9 @@ func encode(r *Record) []byte {
 	switch {
 	case r.Kind == KindClock:
 		return AppendClock(nil, r.AtMs, r.Seq)
-	case r.Kind == KindDefinition && row:
+	case (r.Kind == KindDefinition || r.Kind == KindVersion) && row:
 		return r.Definition.AppendRow(nil, r.Stamp)
-	case r.Kind == KindDefinition:
+	case r.Kind == KindDefinition || r.Kind == KindVersion:
 		return r.Definition.Append(nil, r.AtMs)
 	case r.Kind == KindPaused && row:
 		return r.Pause.AppendRow(nil, r.Stamp)
@@ -286,7 +288,8 @@ func encode(r *Record) []byte {
 
 // Decoding never panics, and every record of version 2 that it accepts is encoded to the same bytes again.
 func FuzzRecord(f *testing.F) {
-	for _, g := range append(golden(f), goldenRecords(f, golden1)...) {
+	all := append(golden(f), goldenRecords(f, golden1)...)
+	for _, g := range append(all, goldenRecords(f, goldenVersions)...) {
 		b, _, err := journal.Next(g.run)
 		require.NoError(f, err)
 		f.Add(b)
