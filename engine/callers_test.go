@@ -96,10 +96,10 @@ func (c *caller) drawVersion() (op spec.Operation) {
 	session := cellSession(c.cell, c.random.IntN(3))
 	switch c.random.IntN(3) {
 	case 0:
-		op.Kind, op.Paused = spec.Pause, c.random.IntN(2) == 0
-		switch singles, packs := cellPhases(c.cell); c.random.IntN(4) {
-		case 0:
-		case 1:
+		op.Kind, op.Paused = spec.Pause, c.random.IntN(3) == 0
+		switch singles, packs := cellPhases(c.cell); c.random.IntN(8) {
+		case 0: // the sale
+		case 1, 2:
 			op.Phase = []string{singles, packs}[c.random.IntN(2)]
 		default:
 			op.Session = session
