@@ -43,7 +43,14 @@ func (e *explorer) do(op do) string {
 	case "reclaim":
 		e.reclaim(op.now)
 		return "reclaimed"
+	case "restock", "abandon":
+		return e.restock(op)
+	case "recap":
+		return e.changeCap()
 	default:
+		if e.recap != 0 && op.kind == "reserve" {
+			return e.reserveByBook(op)
+		}
 		return e.call(op)
 	}
 	return ""
@@ -54,7 +61,7 @@ func (e *explorer) call(op do) string {
 	defer e.v.Begin(e.spread()).End()
 	switch op.kind {
 	case "reserve", "replace":
-		return e.reserve(op)
+		return e.reserve(op, nil)
 	case "extend", "reduce", "return":
 		return e.change(op)
 	case "ledger":
@@ -147,11 +154,12 @@ func content(s *Snapshot) string {
 	return string(append(append(b, " of "...), s.Account...))
 }
 
-// reserve asks for a wish, in the place of another one where op names it.
-func (e *explorer) reserve(op do) string {
+// reserve asks for a wish, in the place of another one where op names it. Nil stands for the limits of the Config.
+func (e *explorer) reserve(op do, by *Limits) string {
 	w := e.reservations[op.name]
 	var waited Wait
-	q := Request{ID: e.id(op.name), Account: w.account, Created: op.now, Expires: w.expires, Lines: w.lines, Wait: &waited}
+	q := Request{ID: e.id(op.name), Account: w.account, Created: op.now, Expires: w.expires, Lines: w.lines, Wait: &waited,
+		Limits: by}
 	for {
 		if row := e.v.Find(q.ID); row != 0 {
 			var s Snapshot
@@ -336,10 +344,11 @@ func (e *explorer) ledger(op do) string {
 
 // stock reads every pool.
 func (e *explorer) stock() {
-	for i, units := range e.pools {
+	for i := range e.pools {
 		s := e.v.Stock(i)
-		e.must(min(s.Available, s.Held, s.Sold, s.Withheld) >= 0 && s.Available+s.Held+s.Sold+s.Withheld == int(units),
-			"I1: a reader finds %+v of the %d units of pool %d", s, units, i)
+		e.must(s.Held+s.Sold+s.Withheld <= int(e.wanted[i]), "I1: a reader finds %+v of pool %d", s, i)
+		e.must(min(s.Available, s.Held, s.Sold, s.Withheld) >= 0 && e.mayHave(i, s.Available+s.Held+s.Sold+s.Withheld),
+			"I1: a reader finds %+v of the %d units of pool %d", s, e.pools[i], i)
 	}
 }
 

@@ -11,12 +11,17 @@ type logged struct {
 	was    Snapshot
 	old    uint32   // the one that it follows; 0 for none
 	before Snapshot // of that one
+	note   Note     // of a change of the definition
 }
 
 // drain appends to the journal what was placed. The sequences count the outcomes.
 func (e *explorer) drain() {
 	last := e.v.Drain(func(o Outcome) {
 		e.order = append(e.order, o)
+		if o.Kind == Noted {
+			e.journal = append(e.journal, logged{Outcome: o, note: e.v.NoteAt(o.Index)})
+			return
+		}
 		record := logged{Outcome: o, row: e.use(o.Index)}
 		e.must(e.v.ReadLogged(o.Index, &record.was), "I6: record %d of %v has no content", len(e.order), e.order)
 		if old := e.v.details.At(o.Index).old.Load() &^ named; old != 0 {
@@ -82,13 +87,21 @@ func (all entries) put(now entry) entries {
 func (e *explorer) legalPrefixes() (known entries) {
 	known = e.known[:0]
 	e.explain(known, 0)
+	e.units, e.accountCap = slices.Clone(e.pools), exploredCap
 	for i := range e.journal {
 		record := &e.journal[i]
+		if record.Kind == Noted {
+			e.redefine(known, record.note, i+1)
+			e.explain(known, uint64(i+1))
+			continue
+		}
 		e.must(e.follows(known, record), "I6, I3, I9: record %d of %v: %s after %v", i+1, e.order, content(&record.was),
 			known)
 		known = known.apply(record, uint64(i+1))
 		for n := range known {
-			e.legal(known, &known[n], i+1)
+			if e.recap == 0 || known[n].seq == uint64(i+1) { // what was taken before a cap was lowered stays
+				e.legal(known, &known[n], i+1)
+			}
 		}
 		e.explain(known, uint64(i+1))
 	}
@@ -185,7 +198,7 @@ func (e *explorer) legal(known entries, of *entry, n int) {
 			account += ticketsOf(other.Lines)
 		}
 	}
-	e.must(account <= exploredCap, "I6, I2: after record %d of %v account %s has %d", n, e.order, of.Account, account)
+	e.must(account <= e.accountCap, "I6, I2: after record %d of %v account %s has %d", n, e.order, of.Account, account)
 	for _, l := range of.Lines {
 		taken, _, _ := known.units(l.Pool)
 		session := 0
@@ -194,7 +207,7 @@ func (e *explorer) legal(known entries, of *entry, n int) {
 				session += quantity(other.Lines, l.Pool)
 			}
 		}
-		e.must(taken <= int(e.pools[l.Pool]) && session <= exploredLimit,
+		e.must(taken <= int(e.units[l.Pool]) && session <= exploredLimit,
 			"I6: after record %d of %v pool %d has %d taken, %d by account %s", n, e.order, l.Pool, taken, session, of.Account)
 	}
 }
@@ -228,7 +241,7 @@ func (all entries) units(pool uint32) (taken, gone, withheld int) {
 
 // finished checks that memory is what the journal says, once nobody is at work.
 func (e *explorer) finished(known entries) {
-	for i, units := range e.pools {
+	for i, units := range e.units {
 		p := &e.v.stock[i]
 		available, unsettled := p.Units()
 		taken, gone, withheld := known.units(uint32(i))

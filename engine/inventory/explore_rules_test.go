@@ -38,7 +38,7 @@ func (e *explorer) judge() {
 func (e *explorer) withExpiries() []answered {
 	all := slices.Clone(e.history)
 	for _, h := range e.history {
-		if h.kind == "reclaim" {
+		if slices.Contains([]string{"reclaim", "restock", "abandon", "recap"}, h.kind) {
 			continue
 		}
 		h.kind, h.answer = "expire", "looked"
@@ -89,6 +89,8 @@ func (e *explorer) apply(s sequential, h answered) []sequential {
 	switch h.kind {
 	case "reclaim":
 		return []sequential{s}
+	case "restock", "abandon", "recap":
+		return e.applyRedefinition(s, h)
 	case "ledger":
 		var all []string
 		for _, r := range s {
@@ -253,7 +255,7 @@ func (e *explorer) refusals(s sequential, account string, lines []Line) []string
 		}
 	}
 	held, confirmed := count(func(r *Snapshot, _ Line) bool { return r.Account == account })
-	if tickets := ticketsOf(lines); held+confirmed+tickets > exploredCap {
+	if tickets := ticketsOf(lines); held+confirmed+tickets > s.accountCap() {
 		return []string{fmt.Sprintf("cap: %d beside %d %d", tickets, held, confirmed)}
 	}
 	var all []string
@@ -264,7 +266,7 @@ func (e *explorer) refusals(s sequential, account string, lines []Line) []string
 				taken += quantity(r.Lines, l.Pool)
 			}
 		}
-		if available := int(e.pools[l.Pool]) - taken; available < int(l.Quantity) {
+		if available := e.unitsIn(s, l.Pool) - taken; available < int(l.Quantity) {
 			all = append(all, fmt.Sprintf("sold out %d: %d of %d", l.Pool, l.Quantity, available))
 		}
 	}

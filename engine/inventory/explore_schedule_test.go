@@ -64,12 +64,13 @@ type explorer struct {
 	census      Counter
 	sweep       *Sweep
 	recycled
+	redefined
 	known entries   // room
 	rows  []Decided // room
 
 	schedules, steps int
 	judged           map[string]bool
-	most             int // preemptions in one schedule
+	deepest          int // preemptions in one schedule
 	idle             int // times that all callers waited, in this schedule
 	failure          string
 }
@@ -164,7 +165,7 @@ func (e *explorer) explore() {
 			for _, word := range e.found {
 				e.shared[word] = true
 			}
-			e.choices, e.steps, e.most = nil, 0, 0
+			e.choices, e.steps, e.deepest = nil, 0, 0
 			clear(e.visited)
 		} else if !e.backtrack() {
 			return
@@ -176,8 +177,8 @@ func (e *explorer) explore() {
 func (e *explorer) start() {
 	e.shared, e.uses, e.judged = map[uintptr]bool{}, map[uintptr]*uses{}, map[string]bool{}
 	e.visited, e.writes = map[uint64]int{}, map[uintptr]write{}
-	c := Config{Caps: []int{exploredCap}, Journalled: true, MaxReservations: exploredRows, MaxAccounts: exploredRows,
-		Pause: e.pause}
+	c := Config{Caps: []int{max(exploredCap, e.recap)}, Journalled: true, MaxReservations: exploredRows,
+		MaxAccounts: exploredRows, Pause: e.pause}
 	for i, units := range e.pools {
 		c.Sessions = append(c.Sessions, SessionConfig{Limit: exploredLimit})
 		c.Pools = append(c.Pools, PoolConfig{Session: uint32(i), Units: units})
@@ -190,6 +191,7 @@ func (e *explorer) start() {
 	}
 	e.census, e.sweep = NewCounter(e.v), e.v.NewSweep()
 	e.startRecycling()
+	e.startDefinition()
 }
 
 // reset empties the inventory. Every word keeps its address.
@@ -202,6 +204,7 @@ func (e *explorer) reset() {
 	e.v.overflows.Reset(exploredRows)
 	e.v.accounts.Reset(exploredRows)
 	e.v.texts.Reset(exploredRows)
+	e.v.notes.Reset(exploredRows)
 	e.v.calls = epoch.Epoch{}
 	for i := range e.v.earliest {
 		e.v.earliest[i].Store(0)
@@ -214,6 +217,7 @@ func (e *explorer) reset() {
 	e.v.Resume(0)
 	e.sweep.at = 0
 	e.resetRecycling()
+	e.resetDefinition()
 }
 
 const exploredRows = 100
@@ -260,7 +264,7 @@ func (e *explorer) uncounted(word unsafe.Pointer) bool {
 	short, long := e.v.texts.Counters()
 	switch (*table.Word64)(word) {
 	case e.v.reservations.Counter(), e.v.details.Counter(), e.v.overflows.Counter(), e.v.accounts.Counter(),
-		short, long, &e.v.ended.expired, &e.v.ended.replaced, &e.v.ended.again, &e.reclaimer.freed:
+		e.v.notes.Counter(), short, long, &e.v.ended.expired, &e.v.ended.replaced, &e.v.ended.again, &e.reclaimer.freed:
 		return true
 	}
 	return false
@@ -321,7 +325,7 @@ func (e *explorer) schedule() {
 		}
 	}()
 	preemptions, began := 0, e.steps
-	defer func() { e.most = max(e.most, preemptions) }()
+	defer func() { e.deepest = max(e.deepest, preemptions) }()
 	var last *coroutine
 	for {
 		able := e.able(last)
@@ -423,7 +427,7 @@ func (e *explorer) step(c *coroutine) {
 	}
 	for i := range e.pools {
 		available, unsettled := e.v.stock[i].Units()
-		e.must(available+unsettled <= e.pools[i], "I1: pool %d of %d has %d available, %d unsettled", i, e.pools[i],
+		e.must(available+unsettled <= e.most[i], "I1: pool %d of %d has %d available, %d unsettled", i, e.most[i],
 			available, unsettled)
 	}
 	links := 0

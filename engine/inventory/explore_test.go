@@ -44,7 +44,7 @@ func TestExplore(t *testing.T) {
 		require.NoError(t, err)
 	}
 	recycled := slices.Concat(recyclings(), recycledByNumber(), recycledAccountRows(), recycledChanges())
-	for _, c := range slices.Concat(explored(), races(), beside(), pairs(), recycled) {
+	for _, c := range slices.Concat(explored(), redefinitions(), races(), beside(), pairs(), recycled) {
 		t.Run(c.title, func(t *testing.T) {
 			e := &explorer{t: t, plan: c.plan}
 			if e.preemptions == 0 {
@@ -61,7 +61,7 @@ func TestExplore(t *testing.T) {
 				}
 			}()
 			e.explore()
-			t.Logf("%d schedules with up to %d preemptions, %d steps, %d different histories", e.schedules, e.most, e.steps,
+			t.Logf("%d schedules with up to %d preemptions, %d steps, %d different histories", e.schedules, e.deepest, e.steps,
 				len(e.judged))
 			require.Greater(t, e.schedules, 1)
 			require.True(t, len(e.judged) > 1 || slices.Equal(e.programs[0], e.programs[1]))
@@ -85,6 +85,7 @@ type plan struct {
 	long         bool // every ledger is long enough for a summary
 	withhold     bool // what is returned is not for sale again
 	oneSpread    bool // all calls announce themselves with the same spread
+	recap        int  // the account cap that recap puts into force; 0 if no program has one
 }
 
 // wish is a reservation that a caller asks for, or what one is changed to: then it uses the id of that one.

@@ -190,10 +190,10 @@ func (v *Inventory) programmeOf(pool uint32) uint8 {
 }
 
 // ExtendListing makes the listing longer while calls run: with the session of each pool and the programme of each
-// session. A pool that is new has no units (see ChangeStock). One goroutine at a time calls it, before any call can name
-// what is new. A pool that a call may name keeps its session. A session may change its programme only while none of its
-// tickets is held or sold, and while no call that names it runs. If an extension is not used after all, the next one may
-// use the same numbers otherwise. The error is that there is no room.
+// session. A pool that is new has no units (see ChangeStock). One goroutine at a time calls it, before any call can
+// name what is new. A pool that a call may name keeps its session. A session may change its programme only while none
+// of its tickets is held or sold, and while no call that names it runs. If an extension is not used after all, the next
+// one may use the same numbers otherwise. The error is that there is no room.
 func (v *Inventory) ExtendListing(sessionOf []uint32, programmeOf []uint8) error {
 	return v.listing.Extend(sessionOf, programmeOf)
 }

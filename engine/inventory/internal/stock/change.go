@@ -13,7 +13,8 @@ type line struct{ pool, quantity uint32 }
 
 // Change is a change of the units of several pools, all or nothing. One is under way at a time, and one goroutine makes
 // it. It is like a reservation of the units that are to go (I6, I7): they are taken in ascending order of the pools and
-// unsettled until the record of the change has its place. Units that are to come are given after that.
+// unsettled until the record of the change has its place. Units that are to come are given after that. They are
+// unsettled before, so that nobody is refused for want of them who may know that the change has happened elsewhere.
 //
 // What is about to go is pending: it is read as available until the change is over.
 type Change struct {
@@ -52,9 +53,12 @@ func (p Pools) Change(to []Units, wait func() bool) (c Change, short Short, took
 		if open > 0 && wait() {
 			continue
 		}
-		c.lowered = c.lowered[:i]
+		c.lowered, c.raised = c.lowered[:i], nil
 		c.Abort()
 		return c, Short{Units{l.pool, units - l.quantity}, int(units) - int(available), open}, false
+	}
+	for _, r := range c.raised {
+		p[r.pool].Mark(r.quantity)
 	}
 	return c, short, true
 }
@@ -67,7 +71,7 @@ func (c *Change) Commit() {
 	}
 	for _, l := range c.raised {
 		p := &c.pools[l.pool]
-		p.turn(p.units()+l.quantity, 0, int64(l.quantity), 0)
+		p.turn(p.units()+l.quantity, 0, int64(l.quantity), -int64(l.quantity))
 	}
 }
 
@@ -76,6 +80,9 @@ func (c *Change) Abort() {
 	for _, l := range c.lowered {
 		p := &c.pools[l.pool]
 		p.turn(p.units()+l.quantity, 0, int64(l.quantity), -int64(l.quantity))
+	}
+	for _, r := range c.raised {
+		c.pools[r.pool].Settle(r.quantity)
 	}
 }
 
