@@ -1,0 +1,176 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/audit"
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/draw"
+	"github.com/seathold/seathold/engine/saleclock"
+)
+
+// I1, I2, I4, I6: callers reserve, confirm, release, reduce and return while changes of every kind are made. At the end,
+// stock and ledgers add up, and the journal is legal from its opening.
+func TestEverythingChangesAtOnce(t *testing.T) {
+	random := seeded(t)
+	sale := stressSale(t, 4, 40)
+	kept := newStore()
+	s := sellerOn(sale, kept)
+	s.options.Clock = saleclock.Virtual(func() time.Time { return saleStart.Add(time.Second) })
+	require.NoError(t, s.start())
+	ctx, stop := context.WithCancel(context.Background())
+	var callers sync.WaitGroup
+	codes := tally{n: map[engine.Code]int{}}
+	for i := range 6 {
+		random := rand.New(rand.NewPCG(random.Uint64(), uint64(i)))
+		callers.Go(func() { buyAndGiveBack(t, s.e, random, ctx.Done(), &codes) })
+	}
+	changed := 0
+	for range rounds(t, 150) {
+		err := s.changeAnything(random, sale)
+		switch refused, isRefusal := errors.AsType[*engine.Refusal](err); {
+		case err == nil:
+			changed++
+		case isRefusal:
+			require.Equal(t, engine.Overloaded, refused.Code)
+		default:
+			_, objected := errors.AsType[*engine.ChangeRefused](err)
+			_, taken := errors.AsType[*engine.StockTaken](err)
+			require.True(t, objected || taken, "%v", err)
+		}
+	}
+	stop()
+	callers.Wait()
+	require.NotZero(t, changed)
+	t.Log(changed, codes.n)
+	c, err := s.e.CheckConservation(context.Background())
+	require.NoError(t, err)
+	require.Empty(t, c.Problem)
+	require.NoError(t, s.e.Close())
+	found, err := audit.Verify(kept.open(), nil)
+	require.NoError(t, err)
+	require.Empty(t, found.Problems)
+}
+
+// changeAnything makes one change of any kind. base is the sale at the opening.
+func (s *seller) changeAnything(random *rand.Rand, base *catalog.Sale) error {
+	ctx := context.Background()
+	now := s.e.Sale()
+	session := now.Sessions[random.IntN(len(now.Sessions))].ID
+	switch random.IntN(5) {
+	case 0:
+		return s.e.Pause(ctx, engine.Pausable{Session: session}, random.IntN(4) == 0)
+	case 1:
+		return s.e.Pause(ctx, engine.Pausable{Phase: []string{"singles", "packs"}[random.IntN(2)]}, random.IntN(4) == 0)
+	case 2:
+		capacity, withheld := 30+random.IntN(40), random.IntN(10)
+		_, err := s.e.SetStock(ctx, session, "A", &capacity, &withheld)
+		if refusal, ok := errors.AsType[*engine.Refusal](err); ok && refusal.Code == engine.UnknownCategory {
+			return nil // it is removed
+		}
+		return err
+	}
+	_, err := s.e.Apply(ctx, drawnSale(random, base), draw.Digest{})
+	return err
+}
+
+// drawnSale returns the sale at the opening with other caps, limits, stock, windows and sessions.
+func drawnSale(random *rand.Rand, base *catalog.Sale) *catalog.Sale {
+	s := *base
+	s.Programmes = append([]catalog.Programme(nil), base.Programmes...)
+	s.Programmes[0].AccountCap, s.Programmes[0].WithholdReturned = 10+random.IntN(20), random.IntN(2) == 0
+	s.Phases = append([]catalog.Phase(nil), base.Phases...)
+	if random.IntN(3) == 0 {
+		s.Phases[1].ClosesAt = saleStart.Add(time.Duration(random.IntN(2)) * time.Hour).Add(time.Millisecond)
+	}
+	s.Sessions, s.Pools = nil, nil
+	for i := range 8 {
+		if random.IntN(5) == 0 {
+			continue
+		}
+		s.Sessions = append(s.Sessions, catalog.Session{ID: fmt.Sprint("S", i), Limit: 2 + random.IntN(5), OnSale: true})
+		s.Pools = append(s.Pools, catalog.Pool{Session: len(s.Sessions) - 1, Category: "A", Capacity: 60 + random.IntN(60)})
+	}
+	sells := make([][]bool, len(s.Phases))
+	for i := range sells {
+		sells[i] = make([]bool, len(s.Sessions))
+		for j := range sells[i] {
+			sells[i][j] = random.IntN(6) > 0
+		}
+	}
+	made, err := catalog.Assemble(s, sells)
+	if err != nil {
+		panic(err)
+	}
+	return made
+}
+
+// buyAndGiveBack makes the calls of a caller until stop is closed.
+func buyAndGiveBack(t testing.TB, e *engine.Engine, random *rand.Rand, stop <-chan struct{}, codes *tally) {
+	ctx := context.Background()
+	var r engine.Reservation
+	var own []engine.ID
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		var err error
+		if len(own) == 0 || random.IntN(3) == 0 {
+			q := engine.Request{ID: uuid.New(), Account: fmt.Sprint("a", random.IntN(12))}
+			lines := 1
+			if random.IntN(3) == 0 {
+				lines = 3
+			}
+			first := random.IntN(8)
+			for i := range lines {
+				q.Lines = append(q.Lines, engine.Line{Session: fmt.Sprint("S", (first+i)%8), Category: "A",
+					Quantity: 1 + random.IntN(3)})
+			}
+			if err = e.Reserve(ctx, &q, &r); err == nil {
+				own = append(own, q.ID)
+			}
+		} else {
+			at := random.IntN(len(own))
+			id, over := own[at], true
+			switch random.IntN(5) {
+			case 0, 1:
+				err, over = e.Confirm(ctx, id, "", &r), false
+			case 2:
+				err = e.Release(ctx, id, &r)
+			case 3:
+				err = e.Return(ctx, id, "", &r)
+			default:
+				if err, over = e.Reservation(ctx, id, &r), false; err == nil && len(r.Lines) > 0 {
+					keep := append([]engine.Line(nil), r.Lines...)
+					keep[0].Quantity = max(1, keep[0].Quantity-1)
+					err = e.Reduce(ctx, id, keep, &r)
+				}
+			}
+			if err == nil && over {
+				own[at] = own[len(own)-1]
+				own = own[:len(own)-1]
+			}
+		}
+		code := codeOf(t, err)
+		codes.mu.Lock()
+		codes.n[code]++
+		codes.mu.Unlock()
+		if code != "" {
+			if _, err := e.Account(ctx, fmt.Sprint("a", random.IntN(12))); err != nil {
+				codeOf(t, err)
+			}
+		}
+	}
+}

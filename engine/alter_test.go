@@ -1,0 +1,327 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/draw"
+	"github.com/seathold/seathold/engine/journal"
+)
+
+// edited returns a sale after a change of its parts. What each phase sells stays; only new sessions are sold in addition,
+// in the first phase.
+func edited(t testing.TB, was *catalog.Sale, change func(s *catalog.Sale)) *catalog.Sale {
+	t.Helper()
+	s := *was
+	s.Programmes, s.Sessions = slices.Clone(was.Programmes), slices.Clone(was.Sessions)
+	s.Pools, s.Phases = slices.Clone(was.Pools), slices.Clone(was.Phases)
+	change(&s)
+	sells := make([][]bool, len(s.Phases))
+	for i := range s.Phases {
+		sells[i] = make([]bool, len(s.Sessions))
+		for j := range s.Sessions {
+			now := &s.Sessions[j]
+			before, known := was.SessionByID(now.ID)
+			sells[i][j] = now.OnSale && !now.Removed && (known && was.Phases[i].Sells(before) || !known && i == 0)
+		}
+	}
+	made, err := catalog.Assemble(s, sells)
+	require.NoError(t, err)
+	return made
+}
+
+// added adds a session with places in category A.
+func added(id string, places int) func(s *catalog.Sale) {
+	return func(s *catalog.Sale) {
+		s.Sessions = append(s.Sessions, catalog.Session{ID: id, Limit: 6, OnSale: true})
+		s.Pools = append(s.Pools, catalog.Pool{Session: len(s.Sessions) - 1, Category: "A", Capacity: places})
+	}
+}
+
+// without removes a session and its pools.
+func without(id string) func(s *catalog.Sale) {
+	return func(s *catalog.Sale) {
+		at := slices.IndexFunc(s.Sessions, func(x catalog.Session) bool { return x.ID == id })
+		s.Sessions = slices.Delete(s.Sessions, at, at+1)
+		s.Pools = slices.DeleteFunc(s.Pools, func(p catalog.Pool) bool { return p.Session == at })
+		for i := range s.Pools {
+			if s.Pools[i].Session > at {
+				s.Pools[i].Session--
+			}
+		}
+	}
+}
+
+// capped sets the cap of the only programme, limited the limit of all sessions.
+func capped(to int) func(s *catalog.Sale) {
+	return func(s *catalog.Sale) { s.Programmes[0].AccountCap = to }
+}
+
+func limited(to int) func(s *catalog.Sale) {
+	return func(s *catalog.Sale) {
+		for i := range s.Sessions {
+			s.Sessions[i].Limit = to
+		}
+	}
+}
+
+// newChanging starts a seller of two sessions of ten places each.
+func newChanging(t testing.TB, d engine.Durability) (*seller, *store) {
+	kept := newStore()
+	s := sellerOn(stressSale(t, 2, 10), kept)
+	if s.options.Durability = d; d == engine.None {
+		s.open = nil
+	}
+	s.clock.set(saleStart)
+	require.NoError(t, s.start())
+	t.Cleanup(func() { require.NoError(t, s.e.Close()) })
+	return s, kept
+}
+
+func (s *seller) hold(account, session string, n int) (engine.ID, error) {
+	var r engine.Reservation
+	q := engine.Request{ID: uuid.New(), Account: account,
+		Lines: []engine.Line{{Session: session, Category: "A", Quantity: n}}}
+	return q.ID, s.e.Reserve(context.Background(), &q, &r)
+}
+
+func (s *seller) stockOf(t testing.TB, session string) engine.Stock {
+	i, ok := s.e.Sale().SessionByID(session)
+	require.True(t, ok)
+	return s.e.Stock(s.e.Sale().Sessions[i].Pools[0])
+}
+
+// apply puts a sale into force whatever is in force.
+func (s *seller) apply(t testing.TB, sale *catalog.Sale) engine.Applied {
+	t.Helper()
+	applied, err := s.e.Apply(context.Background(), sale, draw.Digest{})
+	require.NoError(t, err)
+	return applied
+}
+
+// Every kind of change is in force, durable and shown when its call returns; a repeat writes nothing.
+func TestASaleChangesWhileItRuns(t *testing.T) {
+	for _, d := range []engine.Durability{engine.Sync, engine.Async, engine.None} {
+		ctx := context.Background()
+		s, _ := newChanging(t, d)
+		was := s.e.Sale()
+		first, err := s.hold("ann", "S0", 5)
+		require.NoError(t, err)
+		n := func(n int) *int { return &n }
+
+		stock, err := s.e.SetStock(ctx, "S0", "A", n(8), n(2))
+		require.NoError(t, err)
+		require.Equal(t, engine.Stock{Capacity: 8, Withheld: 2, Held: 5, Available: 1}, stock)
+		_, err = s.hold("bob", "S0", 2)
+		require.Equal(t, engine.SoldOut, codeOf(t, err))
+		_, err = s.e.SetStock(ctx, "S0", "A", n(6), nil)
+		taken, ok := errors.AsType[*engine.StockTaken](err)
+		require.True(t, ok, "%v", err)
+		require.Equal(t, engine.StockTaken{Session: "S0", Category: "A", Capacity: 6, Withheld: 2, Taken: 5}, *taken)
+		_, err = s.e.SetStock(ctx, "S9", "A", n(6), nil)
+		require.Equal(t, engine.SessionNotFound, codeOf(t, err))
+		_, err = s.e.SetStock(ctx, "S0", "Z", n(6), nil)
+		require.Equal(t, engine.UnknownCategory, codeOf(t, err))
+		_, err = s.e.SetStock(ctx, "S0", "A", nil, n(9))
+		require.Equal(t, engine.MalformedRequest, codeOf(t, err))
+		_, err = s.e.SetStock(ctx, "S0", "A", n(20), n(0))
+		require.NoError(t, err)
+		_, err = s.hold("bob", "S0", 6)
+		require.NoError(t, err)
+
+		require.NoError(t, s.e.Pause(ctx, engine.Pausable{Session: "S1"}, true))
+		_, err = s.hold("bob", "S1", 1)
+		require.Equal(t, engine.Paused, codeOf(t, err))
+		require.Equal(t, engine.UnknownPhase, codeOf(t, s.e.Pause(ctx, engine.Pausable{Phase: "x"}, true)))
+		require.Equal(t, engine.SessionNotFound, codeOf(t, s.e.Pause(ctx, engine.Pausable{Session: "x"}, true)))
+
+		plan, err := s.e.Plan(edited(t, was, added("S2", 3)))
+		require.NoError(t, err)
+		require.Len(t, plan.Objections, 1, "11 of S0 are held, which has 10 in the files")
+		require.Len(t, plan.Changes, 3, "%v", plan.Changes) // the session, that the phase sells it, and S0
+		_, err = s.e.Apply(ctx, was, draw.Digest{1})
+		require.ErrorIs(t, err, engine.ErrOtherDefinition)
+		_, err = s.e.Apply(ctx, edited(t, was, added("S2", 3)), plan.Digest)
+		objected, ok := errors.AsType[*engine.ChangeRefused](err)
+		require.True(t, ok, "%v", err)
+		require.Equal(t, plan.Objections, objected.Objections)
+		wider := edited(t, was, func(sale *catalog.Sale) { sale.Pools[0].Capacity = 12; added("S2", 3)(sale) })
+		applied := s.apply(t, wider)
+		require.Len(t, applied.Changes, 3, "%v", applied.Changes)
+		_, err = s.hold("bob", "S2", 3)
+		require.NoError(t, err)
+		_, err = s.hold("bob", "S1", 1)
+		require.Equal(t, engine.Paused, codeOf(t, err), "a pause outlives a new version")
+		require.NoError(t, s.e.Pause(ctx, engine.Pausable{Session: "S1"}, false))
+
+		applied = s.apply(t, edited(t, wider, without("S0")))
+		_, err = s.hold("cid", "S0", 1)
+		require.Equal(t, engine.NotOnSale, codeOf(t, err))
+		var r engine.Reservation
+		require.NoError(t, s.e.Confirm(ctx, first, "paid", &r))
+		require.Equal(t, []engine.Line{{Session: "S0", Category: "A", Quantity: 5}}, r.Lines)
+		found, err := s.e.Definition()
+		require.NoError(t, err)
+		require.Equal(t, applied.Digest, found.Digest)
+		require.Equal(t, applied.Version, found.Version)
+
+		placed := func() uint64 {
+			if j := s.e.Stats().Journal; j != nil {
+				return j.Placed
+			}
+			return 0
+		}
+		before := placed()
+		require.NoError(t, s.e.Pause(ctx, engine.Pausable{}, false))
+		_, err = s.e.SetStock(ctx, "S1", "A", n(10), n(0))
+		require.NoError(t, err)
+		require.Empty(t, s.apply(t, edited(t, wider, without("S0"))).Changes)
+		require.Equal(t, before, placed(), "repeats write nothing")
+		c, err := s.e.CheckConservation(ctx)
+		require.NoError(t, err)
+		require.Empty(t, c.Problem)
+	}
+}
+
+// during makes a change while a call stalls, and runs do as soon as the transition is in force. It ends the stalled call
+// after that, and returns the error of the change.
+func (s *seller) during(t testing.TB, change func() error, do func()) error {
+	end := s.e.Stall()
+	changed := make(chan error, 1)
+	go func() { changed <- change() }()
+	for !s.e.Changing() {
+		runtime.Gosched()
+	}
+	do()
+	end()
+	return <-changed
+}
+
+// A caller that stalls delays a change, and of the other callers only those whom one of the two definitions refuses.
+// Those get the answer of the definition that is in force afterwards.
+func TestAStalledCallDelaysTheChangeNotTheBuyers(t *testing.T) {
+	ctx := context.Background()
+	s, _ := newChanging(t, engine.Sync)
+	was := s.e.Sale()
+	var r engine.Reservation
+	held, err := s.hold("ann", "S0", 2)
+	require.NoError(t, err)
+	sold, err := s.hold("ann", "S0", 2)
+	require.NoError(t, err)
+	require.NoError(t, s.e.Confirm(ctx, sold, "", &r))
+	late := make(chan error, 10)
+	background := func(do func() error) { go func() { late <- do() }() }
+
+	now := edited(t, was, func(sale *catalog.Sale) {
+		sale.Programmes[0].AccountCap = 7
+		sale.Programmes[0].WithholdReturned = true
+		sale.Pools[1].Capacity = 4
+	})
+	require.NoError(t, s.during(t, func() error { _, err := s.e.Apply(ctx, now, draw.Digest{}); return err }, func() {
+		_, err := s.hold("bob", "S0", 6)
+		require.NoError(t, err, "both definitions accept it")
+		require.NoError(t, s.e.Extend(ctx, held, saleStart.Add(time.Minute), &r))
+		require.NoError(t, s.e.Confirm(ctx, held, "paid", &r))
+		require.NoError(t, s.e.Confirm(ctx, held, "paid", &r))
+		require.True(t, r.Repeated)
+		require.Equal(t, engine.ReservationConfirmed, codeOf(t, s.e.Release(ctx, held, &r)))
+		require.Equal(t, engine.ReservationNotFound, codeOf(t, s.e.Release(ctx, uuid.New(), &r)))
+		background(func() error { _, err := s.hold("ann", "S1", 4); return err }) // the old cap accepts it
+		var r engine.Reservation
+		require.Equal(t, engine.Overloaded, codeOf(t, <-late), "a call waits for a tenth of a second at most")
+		require.Equal(t, engine.Overloaded, codeOf(t, s.e.Return(ctx, sold, "", &r)), "they withhold it, or not")
+		require.True(t, s.e.Changing())
+	}))
+	_, err = s.hold("ann", "S1", 4)
+	require.Equal(t, engine.AccountCapExceeded, codeOf(t, err))
+	require.NoError(t, s.e.Return(ctx, sold, "", &r))
+	require.Equal(t, engine.Stock{Capacity: 10, Withheld: 2, Held: 6, Sold: 2}, s.stockOf(t, "S0"))
+
+	// The call that waits gets the answer of the next book, and so does one that waits while the change is given up.
+	given, cancel := context.WithCancel(ctx)
+	err = s.during(t, func() error { return s.e.Pause(given, engine.Pausable{}, true) }, func() {
+		for range 3 {
+			background(func() error { _, err := s.hold("dora", "S1", 1); return err })
+		}
+		cancel()
+		for range 3 {
+			require.NoError(t, <-late)
+		}
+	})
+	require.ErrorIs(t, err, context.Canceled)
+	require.False(t, s.e.Changing())
+	require.NoError(t, s.during(t, func() error { return s.e.Pause(ctx, engine.Pausable{Session: "S1"}, true) }, func() {
+		background(func() error { _, err := s.hold("eve", "S1", 1); return err })
+	}))
+	require.Equal(t, engine.Paused, codeOf(t, <-late))
+}
+
+// If a call stalls for longer than the journal may take, the change is given up, and nothing has changed.
+func TestAChangeIsGivenUp(t *testing.T) {
+	s := sellerOn(stressSale(t, 1, 10), newStore())
+	s.options.JournalTimeout = 50 * time.Millisecond
+	s.clock.set(saleStart)
+	require.NoError(t, s.start())
+	defer func() { require.NoError(t, s.e.Close()) }()
+	defer s.e.Stall()()
+	digest := func() draw.Digest {
+		d, err := s.e.Definition()
+		require.NoError(t, err)
+		return d.Digest
+	}
+	before, eight := digest(), 8
+	_, err := s.e.SetStock(context.Background(), "S0", "A", &eight, nil)
+	require.Equal(t, engine.Overloaded, codeOf(t, err))
+	require.False(t, s.e.Changing())
+	require.Equal(t, before, digest())
+	for range 2 {
+		_, err = s.hold("ann"+uuid.NewString(), "S0", 5)
+		require.NoError(t, err)
+	}
+}
+
+// I5: neither a read nor a refusal reveals a change that a crash at that instant could undo.
+func TestAChangeIsRevealedWhenItIsDurable(t *testing.T) {
+	ctx := context.Background()
+	s, kept := newChanging(t, engine.Sync)
+	block, blocked := make(chan struct{}), make(chan struct{}, 100)
+	kept.before = func(context.Context, journal.Group) error {
+		blocked <- struct{}{}
+		<-block
+		return nil
+	}
+	paused := make(chan error, 1)
+	go func() { paused <- s.e.Pause(ctx, engine.Pausable{Phase: "singles"}, true) }()
+	<-blocked
+	for s.e.Changing() {
+		runtime.Gosched()
+	}
+	found, err := s.e.Definition()
+	require.NoError(t, err)
+	require.Empty(t, found.Paused.Phases)
+	require.True(t, s.e.PhaseOpen(0))
+	gone, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	var r engine.Reservation
+	q := engine.Request{Account: "ann", Lines: []engine.Line{{Session: "S0", Category: "A", Quantity: 1}}}
+	require.ErrorIs(t, s.e.Reserve(gone, &q, &r), context.DeadlineExceeded)
+	again := make(chan error, 1)
+	go func() { again <- s.e.Pause(ctx, engine.Pausable{Phase: "singles"}, true) }()
+	close(block)
+	require.NoError(t, <-paused)
+	require.NoError(t, <-again)
+	require.False(t, s.e.PhaseOpen(0))
+	require.Equal(t, engine.Paused, codeOf(t, s.e.Reserve(ctx, &q, &r)))
+	found, err = s.e.Definition()
+	require.NoError(t, err)
+	require.Equal(t, []string{"singles"}, found.Paused.Phases)
+}
