@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/catalog"
@@ -49,14 +50,14 @@ func (s *sales) register(paths *http.ServeMux) {
 
 // inForce is what GET /admin/sale responds with.
 type inForce struct {
-	Sale        string      `json:"sale"`
-	Title       string      `json:"title"`
-	Version     int         `json:"version"`
-	Digest      string      `json:"digest"`
-	FilesDigest string      `json:"files_digest"`
-	Since       string      `json:"since"`
-	Sessions    int         `json:"sessions"`
-	Paused      pausedParts `json:"paused"`
+	Sale        string         `json:"sale"`
+	Title       string         `json:"title"`
+	Version     int            `json:"version"`
+	Digest      string         `json:"digest"`
+	FilesDigest string         `json:"files_digest"`
+	Since       jsontext.Value `json:"since"`
+	Sessions    int            `json:"sessions"`
+	Paused      pausedParts    `json:"paused"`
 }
 
 // pausedParts are the ids of what is paused.
@@ -78,7 +79,7 @@ func (s *sales) read(w http.ResponseWriter, r *http.Request, e *engine.Engine) e
 	}
 	since := encode.Time(nil, d.Since)
 	return s.respond(w, r, inForce{Sale: d.Sale.Name, Title: d.Sale.Title, Version: d.Version, Digest: d.Digest.String(),
-		FilesDigest: d.FilesDigest.String(), Since: string(since), Sessions: len(d.Sale.Sessions),
+		FilesDigest: d.FilesDigest.String(), Since: since, Sessions: len(d.Sale.Sessions),
 		Paused: pausedParts{d.Paused.Sale, d.Paused.Phases, d.Paused.Sessions}})
 }
 

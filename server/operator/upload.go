@@ -35,8 +35,12 @@ func (s *sales) definition(w http.ResponseWriter, r *http.Request) (sale *catalo
 			s.reading.Unlock()
 		}
 	}()
-	files, err := catalog.ReadTar(&upload{http.MaxBytesReader(w, r.Body, MaxDefinition), http.NewResponseController(w),
-		time.Now().Add(longestUpload)})
+	sent := &upload{http.MaxBytesReader(w, r.Body, MaxDefinition), http.NewResponseController(w),
+		time.Now().Add(longestUpload)}
+	files, err := catalog.ReadTar(sent)
+	if err == nil {
+		_, err = io.Copy(io.Discard, sent) // the padding after the end of the archive
+	}
 	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
 		return nil, nil, &refusal{&encode.PayloadTooLarge, fmt.Sprintf("the body has at most %d bytes", MaxDefinition)}
 	}
