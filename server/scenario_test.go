@@ -13,12 +13,16 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine"
 )
 
 // TestScenarios plays the files of testdata/scenarios, each on a new server, and then once more on another one, where
 // every call that changes a reservation is the only operation of a batch. The lines of a file are executed in order:
 //
 //	clock 2024-01-10T09:00:00Z          the sale clock; "clock +17m" moves it
+//	pause session ATH01                 what the operator does: pause, resume, of a session, a phase, or sale;
+//	stock ATH01 A 20 2                  and the capacity of a category, and how many of it are withheld
 //	POST /v1/reservations {…}           a request; <1> is a UUID that ends in 1
 //	= 409 sold_out available=1          its response: the status; for a problem the code and exactly its facts;
 //	                                    otherwise any members, such as lines.0.quantity, or pools.#=2 for a length
@@ -67,6 +71,17 @@ func (s *scenario) play(line string) {
 	case "", "#":
 	case "clock":
 		s.moveClock(rest)
+	case "pause", "resume":
+		kind, id, _ := strings.Cut(rest, " ")
+		what := map[string]engine.Pausable{"sale": {}, "phase": {Phase: id}, "session": {Session: id}}
+		require.Contains(s.t, what, kind, s.position())
+		require.NoError(s.t, s.engine.Pause(s.t.Context(), what[kind], word == "pause"), s.position())
+	case "stock":
+		words := strings.Fields(rest)
+		require.Len(s.t, words, 4, s.position())
+		capacity, withheld := must(strconv.Atoi(words[2]))(s.t), must(strconv.Atoi(words[3]))(s.t)
+		_, err := s.engine.SetStock(s.t.Context(), words[0], words[1], &capacity, &withheld)
+		require.NoError(s.t, err, s.position())
 	case "=":
 		require.NotNil(s.t, s.answer, s.position())
 		s.expect(rest)
