@@ -20,8 +20,8 @@ func TestScenarios(t *testing.T) {
 	play := func(name string, journalOf func(t *testing.T) func() (journal.Backend, error)) {
 		t.Run(name, func(t *testing.T) {
 			for i := range all {
-				if all[i].ChangesSale() {
-					continue // the engine cannot do so yet
+				if journalled := name != "journal=none"; journalled && all[i].ChangesSale() {
+					continue // a restart does not read such changes yet
 				}
 				s := newSeller(sale, journalOf(t))
 				require.NoError(t, s.start())
