@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/draw"
 	"github.com/seathold/seathold/engine/outcomes"
-	"github.com/seathold/seathold/engine/record"
 )
 
 // Definition is the sale's definition as it is durable, and what is paused.
@@ -94,29 +92,8 @@ func (e *Engine) Definition() (Definition, error) {
 		d.Paused.Sessions = append(d.Paused.Sessions, f.Sale.Sessions[i].ID)
 	}
 	var err error
-	d.Files, err = filesOf(f)
+	d.Files, err = f.Files()
 	return d, err
-}
-
-// filesOf returns the files of a definition with the stock that was changed since it was applied; nil without files.
-func filesOf(f *outcomes.InForce) (*catalog.Files, error) {
-	if f.Definition.Files == nil {
-		return nil, nil
-	}
-	files, err := catalog.ReadTar(bytes.NewReader(f.Definition.Files))
-	if err != nil {
-		return nil, fmt.Errorf("the files of the definition in force: %w", err)
-	}
-	if len(f.Stock) == 0 {
-		return files, nil
-	}
-	var rows []catalog.StockRow
-	for _, c := range f.Stock {
-		p := &f.Sale.Pools[c.Pool]
-		rows = append(rows, catalog.StockRow{Session: f.Sale.Sessions[p.Session].ID, Category: p.Category,
-			Capacity: c.Capacity, Withheld: c.Withheld})
-	}
-	return files.WithStock(rows)
 }
 
 // Plan returns what Apply of a sale would change, and what stands against it. Nothing changes. A moment later, other
@@ -187,7 +164,7 @@ func nothingStands() error { return nil }
 // Errors are *Refusal with UnknownPhase, SessionNotFound, Overloaded, Full, JournalUnavailable or NotLeader, or ctx's.
 func (e *Engine) Pause(ctx context.Context, what Pausable, paused bool) error {
 	_, err := e.alter(ctx, func(was *outcomes.InForce) (*alteration, error) {
-		p, is, err := pauseOf(was, what)
+		p, is, err := was.PauseOf(what.Phase, what.Session)
 		if err != nil || is == paused {
 			return nil, err
 		}
@@ -201,26 +178,6 @@ func (e *Engine) Pause(ctx context.Context, what Pausable, paused bool) error {
 	return err
 }
 
-// pauseOf returns the record that pauses a part of the sale, and whether that is paused.
-func pauseOf(f *outcomes.InForce, what Pausable) (p record.Pause, is bool, err error) {
-	found := true
-	switch {
-	case what.Phase != "":
-		p.Of = record.OnePhase
-		if p.Index, found = f.Sale.PhaseByID(what.Phase); !found {
-			return p, false, &Refusal{Code: UnknownPhase, Phase: what.Phase}
-		}
-		return p, f.Paused.Phase(p.Index), nil
-	case what.Session != "":
-		p.Of = record.OneSession
-		if p.Index, found = f.Sale.SessionByID(what.Session); !found {
-			return p, false, &Refusal{Code: SessionNotFound, Session: what.Session}
-		}
-		return p, f.Paused.Session(p.Index), nil
-	}
-	return p, f.Paused.Sale(), nil
-}
-
 // String returns the part's name for people.
 func (p Pausable) String() string {
 	switch {
@@ -232,9 +189,6 @@ func (p Pausable) String() string {
 	return "the sale"
 }
 
-// MaxCapacity is the most tickets that a pool may have.
-const MaxCapacity = 1<<31 - 1
-
 // SetStock sets the capacity of a pool, or how many of its tickets are withheld, or both; nil leaves a number as it
 // is. It returns the pool's stock when that is durable. Stock never falls below what is taken: held, sold, or withheld
 // after a return. Setting the present numbers changes nothing and writes nothing. The next version states the stock
@@ -245,7 +199,7 @@ const MaxCapacity = 1<<31 - 1
 func (e *Engine) SetStock(ctx context.Context, session, category string, capacity, withheld *int) (Stock, error) {
 	pool := 0
 	_, err := e.alter(ctx, func(was *outcomes.InForce) (*alteration, error) {
-		to, err := stockOf(was.Sale, session, category, capacity, withheld)
+		to, err := was.StockOf(session, category, capacity, withheld)
 		pool = to.Pool
 		p := &was.Sale.Pools[pool]
 		if err != nil || p.Capacity == to.Capacity && p.Withheld == to.Withheld {
@@ -259,31 +213,4 @@ func (e *Engine) SetStock(ctx context.Context, session, category string, capacit
 		return Stock{}, err
 	}
 	return e.Stock(pool), nil
-}
-
-// stockOf returns the record that gives a pool the numbers that are not nil.
-func stockOf(sale *catalog.Sale, session, category string, capacity, withheld *int) (to record.Stock, err error) {
-	i, found := sale.SessionByID(session)
-	if !found {
-		return to, &Refusal{Code: SessionNotFound, Session: session}
-	}
-	if to.Pool, found = sale.PoolOf(i, category); !found {
-		return record.Stock{}, &Refusal{Code: UnknownCategory, Session: session, Category: category}
-	}
-	p := &sale.Pools[to.Pool]
-	to.Capacity, to.Withheld = p.Capacity, p.Withheld
-	if capacity != nil {
-		to.Capacity = *capacity
-	}
-	if withheld != nil {
-		to.Withheld = *withheld
-	}
-	switch {
-	case to.Capacity < 0 || to.Capacity > MaxCapacity:
-		err = &Refusal{Code: MalformedRequest, Where: fmt.Sprintf("capacity: a whole number from 0 to %d", MaxCapacity)}
-	case to.Withheld < 0 || to.Withheld > to.Capacity:
-		err = &Refusal{Code: MalformedRequest, Where: fmt.Sprintf("withheld: a whole number from 0 to the capacity, %d",
-			to.Capacity)}
-	}
-	return to, err
 }

@@ -1,0 +1,83 @@
+package outcomes
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/record"
+	"github.com/seathold/seathold/engine/rules"
+)
+
+// Files returns the files of the definition with the stock that was changed since it was applied; nil without files.
+func (f *InForce) Files() (*catalog.Files, error) {
+	if f.Definition.Files == nil {
+		return nil, nil
+	}
+	files, err := catalog.ReadTar(bytes.NewReader(f.Definition.Files))
+	if err != nil {
+		return nil, fmt.Errorf("the files of the definition in force: %w", err)
+	}
+	if len(f.Stock) == 0 {
+		return files, nil
+	}
+	var rows []catalog.StockRow
+	for _, c := range f.Stock {
+		p := &f.Sale.Pools[c.Pool]
+		rows = append(rows, catalog.StockRow{Session: f.Sale.Sessions[p.Session].ID, Category: p.Category,
+			Capacity: c.Capacity, Withheld: c.Withheld})
+	}
+	return files.WithStock(rows)
+}
+
+// PauseOf returns the record that pauses a phase or a session, or the sale if both are "", and whether that is paused.
+// The error is *rules.Refusal with UnknownPhase or SessionNotFound.
+func (f *InForce) PauseOf(phase, session string) (p record.Pause, is bool, err error) {
+	found := true
+	switch {
+	case phase != "":
+		p.Of = record.OnePhase
+		if p.Index, found = f.Sale.PhaseByID(phase); !found {
+			return p, false, &rules.Refusal{Code: rules.UnknownPhase, Phase: phase}
+		}
+		return p, f.Paused.Phase(p.Index), nil
+	case session != "":
+		p.Of = record.OneSession
+		if p.Index, found = f.Sale.SessionByID(session); !found {
+			return p, false, &rules.Refusal{Code: rules.SessionNotFound, Session: session}
+		}
+		return p, f.Paused.Session(p.Index), nil
+	}
+	return p, f.Paused.Sale(), nil
+}
+
+// maxCapacity is the most tickets that a pool may have.
+const maxCapacity = 1<<31 - 1
+
+// StockOf returns the record that gives a pool the numbers that are not nil. The error is *rules.Refusal with
+// SessionNotFound, UnknownCategory or MalformedRequest.
+func (f *InForce) StockOf(session, category string, capacity, withheld *int) (to record.Stock, err error) {
+	i, found := f.Sale.SessionByID(session)
+	if !found {
+		return to, &rules.Refusal{Code: rules.SessionNotFound, Session: session}
+	}
+	if to.Pool, found = f.Sale.PoolOf(i, category); !found {
+		return record.Stock{}, &rules.Refusal{Code: rules.UnknownCategory, Session: session, Category: category}
+	}
+	p := &f.Sale.Pools[to.Pool]
+	to.Capacity, to.Withheld = p.Capacity, p.Withheld
+	if capacity != nil {
+		to.Capacity = *capacity
+	}
+	if withheld != nil {
+		to.Withheld = *withheld
+	}
+	switch {
+	case to.Capacity < 0 || to.Capacity > maxCapacity:
+		err = &rules.Refusal{Code: rules.MalformedRequest, Where: fmt.Sprintf("capacity: a whole number from 0 to %d", maxCapacity)}
+	case to.Withheld < 0 || to.Withheld > to.Capacity:
+		err = &rules.Refusal{Code: rules.MalformedRequest, Where: fmt.Sprintf("withheld: a whole number from 0 to the capacity, %d",
+			to.Capacity)}
+	}
+	return to, err
+}
