@@ -120,7 +120,10 @@ func (e *Engine) ballotOf(sale *catalog.Sale, id string) (*ballot.Ballot, error)
 func drawRefusal(sale *catalog.Sale, id string, err error) error {
 	switch {
 	case errors.Is(err, ballot.ErrClosed):
-		i, _ := sale.DrawByID(id)
+		i, there := sale.DrawByID(id)
+		if !there {
+			return &Refusal{Code: DrawNotFound, Where: id}
+		}
 		d := &sale.Draws[i]
 		return &Refusal{Code: RegistrationClosed, OpensAt: d.RegistrationOpens, ClosesAt: d.RegistrationCloses}
 	case errors.Is(err, ballot.ErrOverloaded):
@@ -185,7 +188,10 @@ func (e *Engine) enter(ctx context.Context, id, account, group string, r *Reserv
 	}
 	entry, seq, err := b.Enter(account, code)
 	if err != nil {
-		return Entry{}, drawRefusal(sale, id, err)
+		if failure := e.awaitDurable(ctx, e.memory.Judging().Since.Seq, r); failure != nil { // it reveals the definition (I5)
+			return Entry{}, failure
+		}
+		return Entry{}, drawRefusal(e.Sale(), id, err)
 	}
 	if err := e.awaitDurable(ctx, seq, r); err != nil {
 		return Entry{}, err
