@@ -44,8 +44,8 @@ type Applied struct {
 
 // StockWanted are the numbers that a pool is to have; nil for those that stay.
 type StockWanted struct {
-	Capacity *int `json:"capacity,omitempty"`
-	Withheld *int `json:"withheld,omitempty"`
+	Capacity *int `json:"capacity,omitzero"`
+	Withheld *int `json:"withheld,omitzero"`
 }
 
 // PoolStock is the stock of one pool.

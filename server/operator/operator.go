@@ -37,8 +37,8 @@ type Options struct {
 	Failed func() error
 	// Metrics serves /metrics.
 	Metrics http.Handler
-	// Engine returns the current engine, nil while the journal is replayed. Without the function there is no
-	// /admin/draws/.
+	// Engine returns the current engine, nil while the journal is replayed. Without the function there is nothing below
+	// /admin/.
 	Engine func() *engine.Engine
 	// Keys are the callers' keys: any key for /metrics, an admin's key for profiles and all calls below /admin/. /healthz
 	// and /readyz need none. Without keys every caller may do everything.
@@ -74,7 +74,7 @@ func (p *Port) Close() error {
 	return err
 }
 
-// New makes the server of /healthz, /readyz, /metrics, /debug/pprof/ and /admin/draws/. The caller gives it a listener
+// New makes the server of /healthz, /readyz, /metrics, /debug/pprof/ and /admin/. The caller gives it a listener
 // and closes it.
 func New(o Options) *Port {
 	if o.Log == nil {

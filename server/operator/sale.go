@@ -114,8 +114,8 @@ type planned struct {
 	Digest     string   `json:"digest"`
 	Changes    []string `json:"changes"`
 	Objections []string `json:"objections"`
-	Same       bool     `json:"same"`                      // the files are those in force
-	Earlier    int      `json:"earlier_version,omitempty"` // which had the same files
+	Same       bool     `json:"same"`                     // the files are those in force
+	Earlier    int      `json:"earlier_version,omitzero"` // which had the same files
 }
 
 func (s *sales) plan(w http.ResponseWriter, r *http.Request, e *engine.Engine) error {

@@ -97,11 +97,12 @@ func run(args []string, p *process) (code int) {
 	return exitDone
 }
 
-// fail prints the error on one line; the faults of a sale definition on lines of their own. The program ends even if
-// the reader of stderr has stalled.
+// fail prints the error on one line; the faults of a sale definition, and objections to it, on lines of their own. The
+// program ends even if the reader of stderr has stalled.
 func (p *process) fail(code int, err error) int {
 	text, separator := err.Error(), "; "
-	if _, many := errors.AsType[*catalog.Faults](err); many {
+	_, faulty := errors.AsType[*catalog.Faults](err)
+	if _, refused := errors.AsType[*saleRefused](err); refused || faulty {
 		separator = "\n  "
 	}
 	lines := strings.Split(text, "\n")

@@ -28,6 +28,7 @@ func TestOperatorNeedsAnAdmin(t *testing.T) {
 		{"/debug/pprof/cmdline", 401, 403, 200},
 		{"/debug/pprof/profile?seconds=1", 401, 403, 200},
 		{"/admin/draws/draw1", 401, 403, 200},
+		{"/admin/sale", 401, 403, 200},
 		{"/admin/journal/rescue", 401, 403, 409},
 	} {
 		for key, want := range map[string]int{"": c.without, sell: c.seller, admin: c.ofAdmin} {
@@ -39,7 +40,7 @@ func TestOperatorNeedsAnAdmin(t *testing.T) {
 	audited := func(calls int) func() bool {
 		return func() bool { return strings.Count(f.output.String(), "msg=audit") == calls }
 	}
-	f.await(audited(12))
+	f.await(audited(15))
 	log := f.output.String()
 	for _, line := range []string{
 		"msg=audit key=anonymous role=none method=GET path=/debug/pprof/cmdline status=401 ",
@@ -57,7 +58,7 @@ func TestOperatorNeedsAnAdmin(t *testing.T) {
 	refusedWith(t, "forbidden", rescue...)
 	t.Setenv("SEATHOLD_KEY", admin)
 	refusedWith(t, "journal_works", rescue...)
-	f.await(audited(15))
+	f.await(audited(18))
 	require.NotContains(t, f.output.String(), "0123456789abcdef", "a key is in the log")
 	require.Equal(t, exitDone, f.stop())
 }

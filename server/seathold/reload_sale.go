@@ -65,3 +65,14 @@ func describeChanges(changes []catalog.Change) string {
 	}
 	return text
 }
+
+// saleRefused is the error of a start with files that cannot be put into force. It has a line for each objection.
+type saleRefused struct {
+	sale string // as --sale names it
+	*engine.ChangeRefused
+}
+
+func (r *saleRefused) Error() string {
+	return fmt.Sprintf("--sale %s cannot be put into force after what was sold and drawn; seathold sale export writes the "+
+		"files in force; objections:\n%s", r.sale, strings.Join(r.Objections, "\n"))
+}

@@ -292,6 +292,9 @@ func (s *service) openEngine(ctx context.Context, standby bool) (*engine.Engine,
 	if err == nil && s.command.New && e.Recovery().Last > 0 {
 		s.log.Warn("there is a journal, so --new has no effect; without it an empty place would be refused")
 	}
+	if refused, ok := errors.AsType[*engine.ChangeRefused](err); ok {
+		err = &saleRefused{s.command.Sale, refused}
+	}
 	return e, hintNew(err)
 }
 
