@@ -106,7 +106,7 @@ func (e *Engine) replace(ctx context.Context, was *outcomes.InForce, a *alterati
 	if err := a.stands(); err != nil {
 		return nil, err
 	}
-	if err := e.list(next.Sale); err != nil {
+	if err := e.memory.List(next.Sale); err != nil {
 		return nil, err
 	}
 	change, err := e.inventory.ChangeStock(unitsOf(next.Sale), &w)
@@ -116,7 +116,7 @@ func (e *Engine) replace(ctx context.Context, was *outcomes.InForce, a *alterati
 		}
 	}
 	if err != nil {
-		if unlisted := e.list(was.Sale); unlisted != nil {
+		if unlisted := e.memory.List(was.Sale); unlisted != nil {
 			panic("BUG: the pools that were there have no room: " + unlisted.Error())
 		}
 		return nil, refuseChange(next.Sale, err, r)
@@ -130,18 +130,6 @@ func (e *Engine) replace(ctx context.Context, was *outcomes.InForce, a *alterati
 	}
 	e.judgeBy(now)
 	return now, nil
-}
-
-// list gives the inventory the pools and the sessions of a sale.
-func (e *Engine) list(sale *catalog.Sale) error {
-	sessionOf, programmeOf := make([]uint32, len(sale.Pools)), make([]uint8, len(sale.Sessions))
-	for i := range sale.Pools {
-		sessionOf[i] = uint32(sale.Pools[i].Session)
-	}
-	for i := range sale.Sessions {
-		programmeOf[i] = uint8(sale.Sessions[i].Programme)
-	}
-	return e.inventory.ExtendListing(sessionOf, programmeOf)
 }
 
 // unitsOf returns how many tickets of each pool may be taken.

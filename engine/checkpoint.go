@@ -70,7 +70,7 @@ func (e *Engine) writeCheckpoint(ctx context.Context, t *term, report *Checkpoin
 		return err
 	}
 	defer c.Abort()
-	s := outcomes.State{Last: report.Start, Definition: t.definition, Since: t.since}
+	s := outcomes.State{Last: report.Start, InForce: t.drain.Drained}
 	pause := func(took time.Duration) error { return e.yieldAfter(ctx, took) }
 	report.Reservations, report.Bytes, err = e.memory.Write(c, &s, pause)
 	if err != nil {

@@ -266,7 +266,7 @@ func (c *cluster) requireDefinitionsFirst() (definitions int) {
 		require.NoError(c, eachRecord(g.Records, func(b []byte) {
 			var r record.Record
 			require.NoError(c, r.Decode(b))
-			if r.Kind == record.KindDefinition {
+			if r.Kind == record.KindVersion {
 				definitions++
 				require.True(c, first && g.Count == 1, "a definition in group %d of epoch %d", i, epochs[i])
 			}

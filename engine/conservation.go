@@ -25,11 +25,9 @@ type conservationCheck struct {
 	lock   sync.Mutex
 	census *census.Census
 	last   atomic.Pointer[Conservation]
-	above  atomic.Pointer[record.Above] // what allowAbove found
 
 	bounds *census.Bounds    // the last ones
 	of     *outcomes.InForce // of which they are
-	with   *record.Above     // likewise
 }
 
 // LastConservation returns the result of the last check; false before the first.
@@ -71,20 +69,15 @@ func (e *Engine) CheckConservation(ctx context.Context) (Conservation, error) {
 func (e *Engine) bounds() *census.Bounds {
 	f := e.memory.Judging()
 	c := &e.conservation
-	above := c.above.Load()
-	if c.bounds != nil && c.of == f && c.with == above {
+	if c.bounds != nil && c.of == f {
 		return c.bounds
 	}
 	limits := rules.LimitsOf(f.Sale)
 	b := &census.Bounds{Limits: limits,
 		Most: inventory.Limits{Caps: slices.Clone(limits.Caps), Sessions: slices.Clone(limits.Sessions)}}
-	for _, a := range []*record.Above{&f.Definition.Above, above} {
-		if a != nil {
-			raise(b.Most.Caps, a.Programmes)
-			raise(b.Most.Sessions, a.Sessions)
-		}
-	}
-	c.bounds, c.of, c.with = b, f, above
+	raise(b.Most.Caps, f.Definition.Above.Programmes)
+	raise(b.Most.Sessions, f.Definition.Above.Sessions)
+	c.bounds, c.of = b, f
 	return b
 }
 
@@ -92,27 +85,6 @@ func raise(limits []int, most []record.Most) {
 	for _, m := range most {
 		limits[m.Of] = max(limits[m.Of], m.Tickets)
 	}
-}
-
-// allowAbove accepts what accounts have beyond the caps and limits: it was rightly taken before they were lowered, or
-// before a session moved to another programme (I2). It takes about 100 ns an account, and is needed only where they
-// were.
-func (e *Engine) allowAbove() record.Above {
-	limits := rules.LimitsOf(e.memory.Judging().Sale)
-	most := e.conservation.census.Most(&limits)
-	above := record.Above{Programmes: mostOf(most.Caps, limits.Caps), Sessions: mostOf(most.Sessions, limits.Sessions)}
-	e.conservation.above.Store(&above)
-	return above
-}
-
-// mostOf lists what is more than the limits.
-func mostOf(tickets, limits []int) (most []record.Most) {
-	for of, n := range tickets {
-		if n > limits[of] {
-			most = append(most, record.Most{Of: of, Tickets: n})
-		}
-	}
-	return most
 }
 
 // checkLoop checks I1 and I2 every Options.CheckEvery, and never uses more than a fiftieth of one processor.

@@ -59,7 +59,7 @@ func (e *Engine) newBallots() *ballot.Ballots {
 		Now: e.Now, Machine: e.o.MachineClock, Random: e.o.Random, Visible: e.visible, Pause: e.waits.Pause,
 		Place: func(kind record.Kind, draw int, accountRow uint32, at time.Time) (seq uint64, ok bool) {
 			return e.inventory.Note(outcomes.NoteOf(kind, draw, accountRow, at.UnixMilli()))
-		}}, e.Sale())
+		}}, &catalog.Sale{})
 }
 
 // announcements returns a record for each draw that needs a secret.
@@ -84,25 +84,6 @@ func (e *Engine) announce(all []*record.Draw, s record.Stamp) error {
 			return err
 		}
 		s.Seq++
-	}
-	return nil
-}
-
-// checkRevivals refuses a sale definition that gives a void draw another round than the journal's definition did.
-func (e *Engine) checkRevivals(was *record.Definition, nowMs int64) error {
-	if was == nil || was.Rules == nil {
-		return nil
-	}
-	sale := e.Sale()
-	for i := range was.Rules.Draws {
-		now, there := sale.DrawByID(was.Rules.Draws[i].ID)
-		if !there {
-			continue
-		}
-		terms := record.DrawTerms(was.Rules, i)
-		if err := e.ballots.Of(now).CheckRevival(&terms, instant(nowMs)); err != nil {
-			return err
-		}
 	}
 	return nil
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/seathold/seathold/engine/inventory/census"
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/outcomes"
-	"github.com/seathold/seathold/engine/record"
 	"github.com/seathold/seathold/engine/rules"
 )
 
@@ -64,7 +63,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{o: o, stop: make(chan struct{}), deposed: make(chan struct{}), waits: waits.New()}
-	e.memory.Begin(outcomes.NewInForce(record.DefinitionOf(o.Sale), record.Stamp{}))
+	e.memory.Begin(o.Sale)
 	e.judgeBy(e.memory.Judging())
 	e.slot = e.slotOf
 	v, err := inventory.New(e.inventoryConfig())
@@ -80,18 +79,13 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	m := &e.memory
 	m.Inventory, m.Ballots, m.Reclaimer = v, e.ballots, v.NewReclaimer()
 	m.Journalled, m.ShowsAtOnce = o.Durability != None, o.Durability != Sync
-	m.Forget, m.Now, m.Above = o.Forget, e.nowMs, e.allowAbove
+	m.Forget, m.Now = o.Forget, e.nowMs
 	e.standsBy(errFollowing, "")
 	switch {
 	case o.Durability == None:
-		secrets, err := e.announcements()
-		if err == nil {
-			err = e.announce(secrets, record.Stamp{AtMs: e.nowMs()})
-		}
-		if err != nil {
+		if err := e.startUnrecorded(); err != nil {
 			return nil, err
 		}
-		(&term{e: e}).begin()
 	case o.Standby:
 		e.background.Go(e.follow)
 	default:
@@ -102,25 +96,16 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	return e, nil
 }
 
+// inventoryConfig returns that of an inventory without pools: they come with the definition that is put into force.
 func (e *Engine) inventoryConfig() inventory.Config {
-	s := e.Sale()
+	s := e.o.Sale
 	c := inventory.Config{
+		MaxPools: outcomes.MostPools, MaxSessions: outcomes.MostSessions,
 		MaxReservations: e.o.MaxReservations, MaxAccounts: e.o.MaxAccounts, ExpectAccounts: e.o.ExpectAccounts,
 		Journalled: e.o.Durability != None, Pause: e.waits.Pause,
-		Wake: func() { e.term.Load().writer.Wake() }, MaxPools: outcomes.MostPools, MaxSessions: outcomes.MostPools,
+		Wake: func() { e.term.Load().writer.Wake() },
 	}
 	c.MaxNotes = min(e.o.MaxAccounts*len(s.Draws)+1024, 1<<30-1) // every account may enter every draw
-	for i := range s.Programmes {
-		c.Caps = append(c.Caps, s.Programmes[i].AccountCap)
-	}
-	for i := range s.Sessions {
-		session := &s.Sessions[i]
-		c.Sessions = append(c.Sessions, inventory.SessionConfig{Programme: uint8(session.Programme), Limit: session.Limit})
-	}
-	for i := range s.Pools {
-		p := &s.Pools[i]
-		c.Pools = append(c.Pools, inventory.PoolConfig{Session: uint32(p.Session), Units: uint32(p.Capacity - p.Withheld)})
-	}
 	return c
 }
 

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -62,6 +63,23 @@ func (l *limitsSale) restart(checkpoint bool, change func(d *spec.Definition)) {
 	l.start()
 }
 
+// refuses requires that a start with a changed definition fails, and that the one in force stays.
+func (l *limitsSale) refuses(change func(d *spec.Definition), objection string) {
+	require.NoError(l.t, l.s.e.Close())
+	was := l.def
+	was.Sessions = slices.Clone(was.Sessions)
+	change(&l.def)
+	sale, err := l.def.Load()
+	require.NoError(l.t, err)
+	refused := sellerOn(sale, l.kept)
+	refused.clock.set(saleStart.Add(time.Minute))
+	var objections *engine.ChangeRefused
+	require.ErrorAs(l.t, refused.start(), &objections)
+	require.Equal(l.t, []string{objection}, objections.Objections)
+	l.def = was
+	l.start()
+}
+
 // reserve returns the refusal, if any, and the reservation's id.
 func (l *limitsSale) reserve(account, phase string, lines ...engine.Line) (engine.ID, *engine.Refusal) {
 	l.ids++
@@ -94,7 +112,8 @@ func ticketsOf(session string, n int) engine.Line {
 	return engine.Line{Session: session, Category: "A", Quantity: n}
 }
 
-// I2: a cap, a limit, or the programme of a session changes between two starts. What was rightly taken stays, and
+// I2: a cap, a limit, or the programme of a session changes between two starts. Only a session of which no ticket is
+// held or sold may change its programme. What was rightly taken stays, and
 // counts where the definition in force says; a refusal states it; neither the live check nor verify calls it
 // corruption, from the records or from a checkpoint, however often the server starts. Nothing is taken beyond the limit
 // in force.
@@ -120,32 +139,31 @@ func TestLimitsThatChange(t *testing.T) {
 
 		l.restart(checkpoint, func(*spec.Definition) {})
 		l.sound("ann", 6, 0)
-		l.restart(checkpoint, func(d *spec.Definition) { d.Sessions[0].Programme = "two" }) // A moves
-		l.sound("ann", 2, 4)
-		l.sound("bob", 2, 3)
-		_, refusal = l.reserve("ann", "twos", ticketsOf("C", 3))
-		require.Equal(t, &engine.Refusal{Code: engine.AccountCapExceeded, Programme: "two", Limit: 6, Held: 4, Requested: 3},
+		l.refuses(func(d *spec.Definition) { d.Sessions[0].Programme = "two" },
+			"session A: 7 tickets are held or sold, so it must stay in the programme one")
+		l.restart(checkpoint, func(d *spec.Definition) { d.Sessions[3].Programme = "one" }) // D moves; nobody has it
+		_, refusal = l.reserve("ann", "ones", ticketsOf("D", 1))
+		require.Equal(t, &engine.Refusal{Code: engine.AccountCapExceeded, Programme: "one", Limit: 5, Held: 6, Requested: 1},
 			refusal)
-		_, refusal = l.reserve("ann", "twos", ticketsOf("C", 2))
+		_, refusal = l.reserve("ann", "twos", ticketsOf("C", 4))
 		require.Nil(t, refusal)
-		_, refusal = l.reserve("ann", "ones", ticketsOf("B", 1))
-		require.Nil(t, refusal, "within the limit of B and the cap of one, from which A has moved")
-		l.sound("ann", 3, 6)
+		l.sound("ann", 6, 4)
 
-		l.restart(checkpoint, func(d *spec.Definition) { d.Programmes[1].AccountCap = 4 })
-		l.sound("ann", 3, 6)
+		l.restart(checkpoint, func(d *spec.Definition) { d.Programmes[1].AccountCap, d.Programmes[1].SessionLimit = 3, 3 })
+		l.sound("ann", 6, 4)
 		var r engine.Reservation
 		require.NoError(t, l.s.e.Release(t.Context(), bob, &r))
-		_, refusal = l.reserve("bob", "twos", ticketsOf("C", 4))
+		_, refusal = l.reserve("bob", "twos", ticketsOf("C", 3))
 		require.Nil(t, refusal)
-		l.sound("bob", 0, 4)
+		l.sound("bob", 0, 3)
 		l.restart(checkpoint, func(d *spec.Definition) { d.Programmes[1].AccountCap = 9 })
-		l.sound("ann", 3, 6)
+		l.sound("ann", 6, 4)
 		require.NoError(t, l.s.e.Close())
 	}
 }
 
-// A definition says what accounts have beyond its limits, and a checkpoint has the same.
+// A definition says what accounts may have beyond its limits: as much as they could have before. A restart with the same
+// definition says nothing more, and a checkpoint has the same.
 func TestDefinitionSaysWhatIsAbove(t *testing.T) {
 	l := newLimitsSale(t)
 	_, refusal := l.reserve("ann", "ones", ticketsOf("A", 4), ticketsOf("B", 2))
@@ -156,7 +174,8 @@ func TestDefinitionSaysWhatIsAbove(t *testing.T) {
 	require.Empty(t, groups)
 	l.kept.checkpoints = nil
 	_, groups = l.kept.records(t)
-	want := record.Above{Programmes: []record.Most{{Of: 0, Tickets: 6}}, Sessions: []record.Most{{Of: 0, Tickets: 4}}}
+	want := record.Above{Programmes: []record.Most{{Of: 0, Tickets: 6}},
+		Sessions: []record.Most{{Of: 0, Tickets: 4}, {Of: 1, Tickets: 4}}}
 	require.Equal(t, record.Above{}, groups[0].Definition.Above)
 	require.Equal(t, want, groups[2].Definition.Above)
 	require.Equal(t, want, rows[0].Definition.Above)

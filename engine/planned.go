@@ -23,7 +23,10 @@ type planned struct {
 // plan prepares a sale to come into force after f, and finds everything that stands against it. Whoever puts it into
 // force must look again at stock and draws: calls go on meanwhile.
 func (e *Engine) plan(f *outcomes.InForce, sale *catalog.Sale) planned {
-	p := planned{same: isSame(f, sale), earlier: earlierWith(&f.Definition, sale)}
+	p := planned{same: isSame(f, sale)}
+	if !p.same {
+		p.earlier = earlierWith(&f.Definition, sale)
+	}
 	if sale.Name != f.Sale.Name {
 		p.objections = append(p.objections, fmt.Sprintf("the sale %q is in force; it cannot become the sale %q", f.Sale.Name,
 			sale.Name))
@@ -37,9 +40,7 @@ func (e *Engine) plan(f *outcomes.InForce, sale *catalog.Sale) planned {
 	p.changes = catalog.Difference(f.Sale, next)
 	p.objections = append(stockObjections(f.Sale, next, e.inventory.Stock), e.ballots.Objections(next)...)
 	p.next = f.Definition.Next(next)
-	if sale.Files != nil {
-		p.next.FilesDigest, p.next.Files = sale.Files.Digest(), sale.Files.AppendTar(nil)
-	}
+	p.next.FilesDigest, p.next.Files = filesIn(sale)
 	if err := p.next.Pack(); err != nil {
 		p.objections = append(p.objections, err.Error())
 	}

@@ -76,7 +76,8 @@ func TestRandomOperationsOnDisk(t *testing.T) {
 type random struct {
 	*rapid.T
 	def    spec.Definition
-	sale   *catalog.Sale
+	given  *catalog.Sale
+	sale   *catalog.Sale // in the engine's numbers
 	model  *spec.Model
 	system *seller
 	at     time.Time
@@ -106,6 +107,11 @@ func runRandomly(t *rapid.T, answers *spec.Tally, open func() (journal.Backend, 
 func (r *random) load() {
 	sale, err := r.def.Load()
 	require.NoError(r, err)
+	r.given = sale
+	if r.sale != nil { // the engine keeps the numbers of the journal's first definition
+		sale, err = catalog.Continue(r.sale, sale)
+		require.NoError(r, err)
+	}
 	r.sale = sale
 }
 
@@ -177,7 +183,7 @@ func (r *random) grow() {
 	}
 	r.load()
 	r.model = r.model.WithRules(&spec.Rules{Sale: r.sale, TTL: spec.ScenarioTTL, MaxHold: spec.ScenarioMaxHold})
-	r.system.options.Sale = r.sale
+	r.system.options.Sale = r.given
 	require.NoError(r, r.system.Restart())
 }
 

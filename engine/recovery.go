@@ -18,6 +18,7 @@ type Recovery struct {
 	Accounts     int
 	Latest       time.Time // the latest instant on the sale clock in the journal; zero for none
 	Took         time.Duration
+	Sale         Start
 }
 
 // Recovery returns what the journal contained at the start; the zero value without a journal and on a standby.
@@ -26,7 +27,7 @@ func (e *Engine) Recovery() Recovery { return e.recovery }
 // recover replays the journal and begins the term.
 func (e *Engine) recover(ctx context.Context) error {
 	began := time.Now()
-	p := e.memory.NewReplay()
+	p := e.memory.NewReplay(e.o.Sale)
 	t, found, err := e.recoverAlone(ctx, p)
 	if err != nil {
 		return err
@@ -39,7 +40,7 @@ func (e *Engine) recover(ctx context.Context) error {
 	t.begin()
 	e.recovery = Recovery{Recovered: found, Reservations: e.counts.atFirst,
 		Accounts: e.inventory.Fills()[inventory.Accounts-1].Used,
-		Latest:   latest, Took: took}
+		Latest:   latest, Took: took, Sale: t.start}
 	return nil
 }
 

@@ -59,5 +59,5 @@ func (e *Engine) rescuable() *outcomes.State {
 		return nil
 	}
 	// Nothing is drained any more, so the state does not change.
-	return &outcomes.State{Last: e.inventory.Placed(), Definition: t.definition, Since: t.since}
+	return &outcomes.State{Last: e.inventory.Placed(), InForce: t.drain.Drained}
 }

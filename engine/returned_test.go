@@ -17,11 +17,13 @@ import (
 // definition leaves earlier returns as they are, also those that a replay restores, and the journal stays legal.
 func TestReturnedTicketsChange(t *testing.T) {
 	at := time.Date(2024, 3, 1, 10, 0, 0, 0, time.UTC)
+	starts := 0
 	saleOf := func(withhold bool) *catalog.Sale {
+		starts++ // makes each definition a new one: the files of an earlier version would change nothing
 		d := spec.Definition{
 			Programmes: []spec.DefinedProgramme{{ID: "p", AccountCap: 9, SessionLimit: 9, WithholdReturned: withhold}},
 			Sessions:   []spec.DefinedSession{{ID: "S", Programme: "p", Places: []int{10}}},
-			Phases:     []spec.DefinedPhase{{ID: "all", Programme: "p", OpensAt: at, ClosesAt: at.Add(time.Hour)}},
+			Phases:     []spec.DefinedPhase{{ID: "all", Programme: "p", OpensAt: at, ClosesAt: at.Add(time.Hour + time.Duration(starts)*time.Minute)}},
 		}
 		sale, err := d.Load()
 		require.NoError(t, err)

@@ -97,7 +97,7 @@ func (e *Engine) follow() {
 		case <-ctx.Done():
 		}
 	}()
-	p := e.memory.NewReplay()
+	p := e.memory.NewReplay(e.o.Sale)
 	alive := func(leader string) error { return e.caughtUp(p, leader) }
 	found, err := e.followUntilSilent(ctx, cancel, p, alive)
 	for err == nil {

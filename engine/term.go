@@ -31,9 +31,7 @@ type term struct {
 	e      *Engine
 	writer *journal.Writer // nil without a journal
 	drain  *outcomes.Drain // the writer's source; nil without a journal
-
-	definition record.Definition // in force
-	since      record.Stamp      // when it came into force, and its record
+	start  Start
 }
 
 // claim makes this engine the writer of the journal that was replayed. Where several servers share the journal, it
@@ -44,7 +42,9 @@ func (e *Engine) claim(ctx context.Context, p *outcomes.Replay, found journal.Re
 	if err := p.Finish(); err != nil {
 		return nil, err
 	}
-	if err := e.checkRevivals(p.InForce(), max(e.nowMs(), p.Latest())); err != nil {
+	e.o.Clock.NotBefore(p.Latest()) // an older leader has acknowledged outcomes of that instant
+	first, start, err := e.startDefinition(p.Defined())
+	if err != nil {
 		return nil, err
 	}
 	if shared := e.o.shared(); shared != nil {
@@ -53,12 +53,14 @@ func (e *Engine) claim(ctx context.Context, p *outcomes.Replay, found journal.Re
 		}
 		e.standsBy(errTakingOver, "")
 	}
-	e.o.Clock.NotBefore(p.Latest()) // an older leader has acknowledged outcomes of that instant
-	t := &term{e: e}
+	t := &term{e: e, start: start}
 	opening := journal.Group{First: found.Last + 1}
-	var known bool
-	if t.definition, t.since, known = p.Definition(record.Stamp{AtMs: e.nowMs(), Seq: opening.First}); !known {
-		opening.Records, opening.Count = t.definition.Append(nil, t.since.AtMs), 1
+	if first != nil {
+		since := record.Stamp{AtMs: e.nowMs(), Seq: opening.First}
+		opening.Records, opening.Count = first.Append(nil, since.AtMs), 1
+		if err := e.memory.Follow(e.memory.Shown().Apply(*first, since)); err != nil {
+			return nil, err
+		}
 	}
 	last, err := e.storeOpening(ctx, opening)
 	if err != nil {
@@ -103,6 +105,7 @@ func (e *Engine) storeOpening(ctx context.Context, opening journal.Group) (last 
 // begin publishes the term, so that calls are accepted, and starts the work that only a leader does.
 func (t *term) begin() {
 	e := t.e
+	e.judgeBy(e.memory.Judging())
 	e.counts.countBase(e.inventory, e.memory.Reclaimer)
 	e.term.Store(t)
 	if t.writer != nil {

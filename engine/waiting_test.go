@@ -11,6 +11,7 @@ import (
 
 	"github.com/seathold/seathold/engine/internal/waits"
 	"github.com/seathold/seathold/engine/inventory"
+	"github.com/seathold/seathold/engine/outcomes"
 	"github.com/seathold/seathold/engine/saleclock"
 	"github.com/seathold/seathold/engine/spec"
 )
@@ -127,6 +128,12 @@ func TestWaitsOfABatchAddUp(t *testing.T) {
 		c.Journalled, c.Wake = true, sync.OnceFunc(func() { <-resume })
 		e.inventory, err = inventory.New(c)
 		require.NoError(t, err)
+		listed := outcomes.Memory{Inventory: e.inventory} // the engine's own is read in the background
+		require.NoError(t, listed.List(sale))
+		for i := range sale.Pools {
+			p := &sale.Pools[i]
+			require.NoError(t, e.inventory.RestoreUnits(i, uint32(p.Capacity-p.Withheld)))
+		}
 		var stalled sync.WaitGroup
 		stalled.Go(func() {
 			var r Reservation

@@ -143,8 +143,3 @@ func (b *Ballot) checkRevival(was, is *draw.Terms, now time.Time) error {
 func (b *Ballot) BecameVoid() bool {
 	return !b.draw().Removed && b.isVoid(b.host.Now()) && !b.noted.Swap(true)
 }
-
-// CheckRevival refuses to give a void draw another round than the previous definition did, see checkRevival.
-func (b *Ballot) CheckRevival(was *draw.Terms, now time.Time) error {
-	return b.checkRevival(was, b.terms(), now)
-}

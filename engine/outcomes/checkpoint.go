@@ -16,14 +16,16 @@ const chunkBytes = 32 << 10
 // It returns how many reservations and bytes were written, also after an error.
 func (m *Memory) Write(to journal.Checkpoint, s *State,
 	pause func(took time.Duration) error) (reservations int, bytes int64, err error) {
-	w := checkpointWriter{to: to, pause: pause, began: time.Now()}
-	err = w.write(m, s)
+	w := checkpointWriter{to: to, state: s, pause: pause, began: time.Now()}
+	err = w.write(m)
 	return w.rows, w.bytes, err
 }
 
 // checkpointWriter writes a checkpoint piece by piece.
 type checkpointWriter struct {
 	to    journal.Checkpoint
+	state *State
+	wrote *InForce // last
 	pause func(took time.Duration) error
 	run   []byte
 	began time.Time // of the present piece
@@ -31,9 +33,9 @@ type checkpointWriter struct {
 	bytes int64
 }
 
-func (w *checkpointWriter) write(m *Memory, s *State) error {
-	w.run = s.Definition.AppendRow(w.run, s.Since)
-	w.run = record.AppendClock(w.run, m.Now(), s.Last)
+func (w *checkpointWriter) write(m *Memory) error {
+	w.inForce()
+	w.run = record.AppendClock(w.run, m.Now(), w.state.Last)
 	for _, b := range m.Ballots.All() {
 		if err := b.Write(w.draw); err != nil {
 			return err
@@ -45,7 +47,31 @@ func (w *checkpointWriter) write(m *Memory, s *State) error {
 	return w.flush(1)
 }
 
+// inForce writes what is in force, unless it is written already. Whatever was read before may have numbers of it: the
+// outcomes that it shows were drained after the record of the definition that they need.
+func (w *checkpointWriter) inForce() {
+	f := w.state.InForce()
+	if f == w.wrote {
+		return
+	}
+	w.wrote = f
+	w.run = f.Definition.AppendRow(w.run, f.Applied)
+	for _, c := range f.Stock {
+		w.run = c.AppendRow(w.run, c.Since)
+	}
+	for _, phase := range f.Paused.Phases() {
+		w.run = record.Pause{Of: record.OnePhase, Index: phase, Paused: true}.AppendRow(w.run, f.Since)
+	}
+	for _, session := range f.Paused.Sessions() {
+		w.run = record.Pause{Of: record.OneSession, Index: session, Paused: true}.AppendRow(w.run, f.Since)
+	}
+	if f.Since != f.Applied { // also says when the last change was, if it was the end of a pause
+		w.run = record.Pause{Of: record.WholeSale, Paused: f.Paused.Sale()}.AppendRow(w.run, f.Since)
+	}
+}
+
 func (w *checkpointWriter) draw(kind record.Kind, s record.Stamp, f *record.Draw) error {
+	w.inForce()
 	w.run = f.AppendRow(w.run, kind, s)
 	return w.flush(chunkBytes)
 }
@@ -59,6 +85,7 @@ func (w *checkpointWriter) reservations(m *Memory) error {
 	for row := uint32(1); row < end; row++ {
 		call := m.Inventory.Begin(row)
 		if m.Inventory.ReadLogged(row, &s) && !inventory.Over(s.State, s.Flags, s.ExpiresMs, s.AtMs, before) {
+			w.inForce()
 			w.run = record.AppendReservation(w.run, &s)
 			w.rows++
 		}

@@ -8,12 +8,16 @@ import (
 	"time"
 
 	"github.com/seathold/seathold/engine/ballot"
+	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/record"
 )
 
-// MostPools is how many pools a sale may come to have.
-const MostPools = 60_000
+// MostPools and MostSessions are how many a sale may come to have; catalog.Load refuses more.
+const (
+	MostPools    = 60_000
+	MostSessions = 60_000
+)
 
 // Memory is the state of a running sale that its journal makes durable. Its fields do not change while the sale runs.
 type Memory struct {
@@ -27,19 +31,64 @@ type Memory struct {
 	// Forget is how long after its time was over a reservation that has ended is remembered.
 	Forget time.Duration
 	// Now is the instant on the sale clock, in ms since 1970.
-	Now func() int64
-	// Above accepts and returns what accounts have beyond the caps and limits of the sale.
-	Above func() record.Above
-
+	Now     func() int64
 	judging atomic.Pointer[InForce] // the last one that is placed: by which calls are judged
 	shown   atomic.Pointer[InForce] // the last one that may be shown (I5)
 	pending pending
 }
 
-// Begin puts what is in force at first into force.
-func (m *Memory) Begin(f *InForce) {
+// Begin names a sale before anything is in force. The memory has none of its parts yet.
+func (m *Memory) Begin(sale *catalog.Sale) {
+	f := NewInForce(record.DefinitionOf(sale), record.Stamp{})
 	m.judging.Store(f)
 	m.shown.Store(f)
+}
+
+// Follow puts into force what is durable: in a replay, and at a start. No call is made meanwhile, but there may be
+// readers. The error is an *inventory.OversoldError if more is taken than there is, once the stock is counted.
+func (m *Memory) Follow(f *InForce) error {
+	if err := m.List(f.Sale); err != nil {
+		return err
+	}
+	for i := range f.Sale.Pools {
+		if err := m.restoreUnits(f, i); err != nil {
+			return err
+		}
+	}
+	m.Ballots.Follow(f.Sale)
+	m.judging.Store(f)
+	m.shown.Store(f)
+	return nil
+}
+
+// List gives the inventory the pools and the sessions of a sale.
+func (m *Memory) List(sale *catalog.Sale) error {
+	sessionOf, programmeOf := make([]uint32, len(sale.Pools)), make([]uint8, len(sale.Sessions))
+	for i := range sale.Pools {
+		sessionOf[i] = uint32(sale.Pools[i].Session)
+	}
+	for i := range sale.Sessions {
+		programmeOf[i] = uint8(sale.Sessions[i].Programme)
+	}
+	return m.Inventory.ExtendListing(sessionOf, programmeOf)
+}
+
+func (m *Memory) restoreUnits(f *InForce, pool int) error {
+	p := &f.Sale.Pools[pool]
+	return m.Inventory.RestoreUnits(pool, uint32(p.Capacity-p.Withheld))
+}
+
+// followChange is Follow for a pause or a pool's stock.
+func (m *Memory) followChange(c Change, s record.Stamp) error {
+	f := c.On(m.Shown(), s)
+	if c.Stock != nil {
+		if err := m.restoreUnits(f, c.Stock.Pool); err != nil {
+			return err
+		}
+	}
+	m.judging.Store(f)
+	m.shown.Store(f)
+	return nil
 }
 
 // Judging returns what is in force for calls. It may not be durable.
@@ -48,10 +97,10 @@ func (m *Memory) Judging() *InForce { return m.judging.Load() }
 // Shown returns what is in force as far as it may be shown (I5).
 func (m *Memory) Shown() *InForce { return m.shown.Load() }
 
-// State is the definition in force and a point in the journal. The memory has the outcomes of every record up to that
-// point, and perhaps later ones.
+// State is a point in the journal, and what is in force. The memory has the outcomes of every record up to that point,
+// and perhaps later ones.
 type State struct {
-	Last       uint64 // sequence of the record
-	Definition record.Definition
-	Since      record.Stamp // when the definition came into force, and its record
+	Last uint64 // sequence of the record
+	// InForce returns what is in force after the outcomes that are drained so far.
+	InForce func() *InForce
 }

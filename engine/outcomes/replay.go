@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/record"
@@ -14,14 +15,16 @@ import (
 // Replay rebuilds a memory from a checkpoint and the groups after it. One goroutine at a time calls its methods.
 type Replay struct {
 	m       *Memory
-	decoder *record.FixedDecoder
+	decoder *record.Decoder
 	end     uint64 // last record that the checkpoint may contain
 	seq     uint64 // last record applied
 	counted bool   // the stock is counted
 	latest  int64  // instant (ms) of the journal
 	missing []missing
 	applied uint64 // records
-	over    int    // rows that ended since the reclaimer's last pass began
+	// inJournal is whether the present record is one of the journal, and not of a checkpoint.
+	inJournal bool
+	over      int // rows that ended since the reclaimer's last pass began
 }
 
 // roomEvery is after how many records the reclaimer makes steps, and how many at most.
@@ -72,9 +75,10 @@ type missing struct {
 	fault error
 }
 
-// NewReplay returns a replay into an empty memory.
-func (m *Memory) NewReplay() *Replay {
-	return &Replay{m: m, decoder: record.NewFixedDecoder(m.Shown().Sale)}
+// NewReplay returns a replay into an empty memory, of a journal of this sale. What is in force follows the journal's
+// definitions, and so do the numbers of everything. The sale has what older journals do not say, see record.Decoder.
+func (m *Memory) NewReplay(sale *catalog.Sale) *Replay {
+	return &Replay{m: m, decoder: record.NewDecoder(sale)}
 }
 
 // Into returns the callbacks by which a backend delivers to this replay. They return ctx's error once it has ended.
@@ -90,8 +94,8 @@ func (p *Replay) Into(ctx context.Context) journal.Recovery {
 }
 
 // countStock counts the stock, once: when the replay is over, or on a standby when it is past the checkpoint's end.
-// Only from there on is the state consistent. The stock is the present sale's, which may have fewer places than an
-// earlier one, so what the reservations took meanwhile is no fault.
+// Only from there on is the state consistent. The stock is that of the last definition, which may have fewer places than
+// an earlier one, so what the reservations took meanwhile is no fault.
 func (p *Replay) countStock() error {
 	if p.counted {
 		return nil
@@ -122,38 +126,18 @@ func (p *Replay) PastCheckpoint() bool { return p.seq >= p.end }
 // Latest returns the latest instant on the sale clock in the journal so far, in ms since 1970; 0 for none.
 func (p *Replay) Latest() int64 { return p.latest }
 
-// InForce returns the journal's last definition; nil for none.
-func (p *Replay) InForce() *record.Definition {
-	d, _ := p.decoder.InForce()
-	return d
-}
+// Defined reports whether the journal has a definition so far. It is then in force.
+func (p *Replay) Defined() bool { return p.decoder.Sale() != nil }
 
 // State returns the point that the replay has reached; nil if the memory is not consistent there.
 func (p *Replay) State() *State {
 	if !p.counted || p.seq == 0 {
 		return nil
 	}
-	s := State{Last: p.seq}
-	s.Definition, s.Since, _ = p.Definition(record.Stamp{AtMs: max(p.m.Now(), p.latest), Seq: p.seq})
-	return &s
+	return &State{Last: p.seq, InForce: p.m.Shown}
 }
 
-// Definition returns the present sale's definition, and since when it is in force. known is false if it is not the
-// journal's last; it is then in force from the given record on.
-func (p *Replay) Definition(from record.Stamp) (d record.Definition, since record.Stamp, known bool) {
-	d = record.DefinitionOf(p.m.Shown().Sale)
-	was, since := p.decoder.InForce()
-	if was != nil && was.Lowers(p.m.Shown().Sale) {
-		d.Above = p.m.Above()
-	}
-	if !p.decoder.Current() {
-		return d, from, false
-	}
-	d.Above = was.Above
-	return d, since, true
-}
-
-// DefinitionError is the fault of a sale definition that lacks what the journal has.
+// DefinitionError is the fault of a sale whose journal is another one's, or an old one that names what the sale lacks.
 type DefinitionError struct{ error }
 
 // named adds the sale's names to the error of an oversold pool.
@@ -167,7 +151,7 @@ func (p *Replay) named(err error) error {
 }
 
 func (p *Replay) apply(seq uint64, b []byte) error {
-	if seq > 0 {
+	if p.inJournal = seq > 0; p.inJournal {
 		p.seq = seq
 	}
 	r, err := p.decoder.Decode(seq, b)
@@ -195,7 +179,11 @@ func (p *Replay) apply(seq uint64, b []byte) error {
 // restore restores the outcome of a record.
 func (p *Replay) restore(r *record.Record) error {
 	switch r.Kind {
-	case record.KindDefinition, record.KindClock:
+	case record.KindClock:
+	case record.KindDefinition, record.KindVersion:
+		return p.named(p.defined(r))
+	case record.KindPaused, record.KindStock:
+		return p.named(p.changedInForce(r))
 	case record.KindTaken, record.KindReservation:
 		return p.taken(r)
 	case record.KindConfirmed, record.KindReleased, record.KindExpired:
@@ -208,6 +196,35 @@ func (p *Replay) restore(r *record.Record) error {
 		return p.drawRecord(r)
 	}
 	return nil
+}
+
+// defined puts a definition into force. One of a checkpoint begins the rows of what is in force anew: pauses follow it,
+// those that have ended meanwhile do not.
+func (p *Replay) defined(r *record.Record) error {
+	if r.Stale {
+		return nil
+	}
+	in, since := p.decoder.InForce()
+	d := *in
+	if d.Rules == nil { // version 1 has no more than names
+		d = record.DefinitionOf(p.decoder.Sale())
+	}
+	f := NewInForce(d, since)
+	if p.inJournal {
+		f.Paused = p.m.Shown().Paused
+	}
+	return p.m.Follow(f)
+}
+
+// changedInForce applies a pause or the stock of a pool.
+func (p *Replay) changedInForce(r *record.Record) error {
+	switch {
+	case r.Stale:
+		return nil
+	case r.Kind == record.KindPaused:
+		return p.m.followChange(Change{Pause: &r.Pause}, r.Stamp)
+	}
+	return p.m.followChange(Change{Stock: &r.Stock}, r.Stamp)
 }
 
 func restored(r *record.Record) inventory.Restored {

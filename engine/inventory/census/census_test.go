@@ -197,12 +197,10 @@ func TestBounds(t *testing.T) {
 		require.NoError(t, v.RestoreTaken(in(inventory.Held, q))) // restoring checks no caps
 	}
 	take(hold(3, "b", 0, 2))
-	require.Equal(t, bounds.Limits, c.Most(&bounds.Limits))
 	take(hold(1, "a", 0, 3))
 	take(hold(2, "a", 4, 3))
 	require.Equal(t, 2+1, excessOf(t, c), "it is corruption")
 	most := inventory.Limits{Caps: []int{6, 8}, Sessions: []int{3, 6, 6, 6}}
-	require.Equal(t, most, c.Most(&bounds.Limits))
 	bounds = &Bounds{Limits: bounds.Limits, Most: most}
 	require.Zero(t, excessOf(t, c))
 	take(hold(4, "a", 4, 1))

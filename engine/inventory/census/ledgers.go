@@ -1,8 +1,6 @@
 package census
 
 import (
-	"slices"
-
 	"github.com/seathold/seathold/engine/inventory"
 )
 
@@ -102,17 +100,4 @@ func (c *Census) eachOver(limits *inventory.Limits, do func(list []int, at, tick
 			do(limits.Sessions, s.session, s.tickets, limit)
 		}
 	}
-}
-
-// Most returns the limits, raised to what the account has that has the most of a programme or a session. It is called
-// while no ledger changes.
-func (c *Census) Most(limits *inventory.Limits) inventory.Limits {
-	most := inventory.Limits{Caps: slices.Clone(limits.Caps), Sessions: slices.Clone(limits.Sessions)}
-	end := c.v.Accounts()
-	for row := uint32(1); row < end; row++ {
-		if c.count(row) {
-			c.eachOver(&most, func(list []int, at, tickets, _ int) { list[at] = tickets })
-		}
-	}
-	return most
 }

@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/draw"
+	"github.com/seathold/seathold/engine/record"
+)
+
+// Start is what became of the sale in Options at the start of an engine that leads at once, or that makes its journal.
+// The journal's definition stays in force if it was made of the same files, and also if it has replaced the given one
+// before. A sale that the journal has never seen is applied, as Engine.Apply does it.
+type Start struct {
+	Version int              // in force now
+	Applied bool             // the given sale has become this version
+	Changes []catalog.Change // by that; nil for a new journal
+	Earlier int              // the given sale is this earlier version, so the one in force stays; 0 otherwise
+}
+
+// startUnrecorded begins the term of an engine without a journal.
+func (e *Engine) startUnrecorded() error {
+	first, start, err := e.startDefinition(false)
+	if err != nil {
+		return err
+	}
+	now := record.Stamp{AtMs: e.nowMs()}
+	if err := e.memory.Follow(e.memory.Shown().Apply(*first, now)); err != nil {
+		return err
+	}
+	secrets, err := e.announcements()
+	if err == nil {
+		err = e.announce(secrets, now)
+	}
+	if err == nil {
+		e.recovery.Sale = start
+		(&term{e: e}).begin()
+	}
+	return err
+}
+
+// startDefinition returns the definition with which the term begins; nil if the journal's stays. defined is whether the
+// journal has one. A standby follows that, whatever its own sale says. A definition of an old journal is written again
+// as a version, since only those have all of a sale.
+//
+// The error is a *ChangeRefused for a sale that cannot follow the journal's.
+func (e *Engine) startDefinition(defined bool) (*record.Definition, Start, error) {
+	f, given := e.memory.Shown(), e.o.Sale
+	if !defined {
+		first := (&record.Definition{}).Next(given)
+		first.FilesDigest, first.Files = filesIn(given)
+		return &first, Start{Version: 1, Applied: true}, first.Pack()
+	}
+	version, p := f.Definition.Version, e.plan(f, given)
+	stays := p.same || e.o.Standby || p.earlier > 0
+	if stays && !p.same {
+		e.o.Log.Warn("the given sale definition is not the one in force, which the journal has and which stays; apply it "+
+			"to the running sale if it is meant", "version", version, "given", p.earlier)
+	}
+	switch {
+	case stays && version > 0:
+		return nil, Start{Version: version, Earlier: p.earlier}, nil
+	case stays && !p.same:
+		next := f.Definition.Next(f.Sale)
+		return &next, Start{Version: next.Version}, next.Pack()
+	case len(p.objections) > 0:
+		return nil, Start{}, &ChangeRefused{Objections: p.objections}
+	}
+	start := Start{Version: p.next.Version}
+	if !p.same {
+		start.Applied, start.Changes = true, p.changes
+	}
+	return &p.next, start, nil
+}
+
+// filesIn returns the files of a sale as a version has them; zero for a sale that was not loaded from files.
+func filesIn(sale *catalog.Sale) (digest draw.Digest, tar []byte) {
+	if sale.Files == nil {
+		return digest, nil
+	}
+	return sale.Files.Digest(), sale.Files.AppendTar(nil)
+}
