@@ -261,3 +261,28 @@ func TestScrapeIsCheap(t *testing.T) {
 	t.Logf("a page of %d lines: %v, %.1f times as long as printing it", lines, scrape, float64(scrape)/float64(printing))
 	require.Less(t, scrape, 15*printing)
 }
+
+// TestDefinitionMetrics checks the metrics of the definition and of what is paused.
+func TestDefinitionMetrics(t *testing.T) {
+	o := open(t)
+	opens, found := o.engine.Sale().PhaseByID("all-venues")
+	require.True(t, found)
+	require.True(t, o.engine.PhaseOpen(opens))
+	require.NoError(t, o.engine.Pause(t.Context(), engine.Pausable{}, true))
+	require.NoError(t, o.engine.Pause(t.Context(), engine.Pausable{}, true)) // changes nothing
+	require.NoError(t, o.engine.Pause(t.Context(), engine.Pausable{Session: "ATH10"}, true))
+	require.Error(t, o.engine.Pause(t.Context(), engine.Pausable{Session: "none"}, true))
+	series := values(t, o.scrape(t))
+	for name, want := range map[string]float64{
+		`seathold_definition_version`:                         1,
+		`seathold_paused{kind="sale"}`:                        1,
+		`seathold_paused{kind="phases"}`:                      0,
+		`seathold_paused{kind="sessions"}`:                    1,
+		`seathold_definition_changes_total{result="changed"}`: 2,
+		`seathold_definition_changes_total{result="refused"}`: 1,
+		`seathold_phase_open{phase="all-venues"}`:             0,
+	} {
+		require.EqualValues(t, want, series[name], name)
+	}
+	require.Greater(t, series["seathold_definition_changed_timestamp_seconds"], 1.7e9)
+}

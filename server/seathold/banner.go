@@ -62,26 +62,25 @@ func describeSale(sale *catalog.Sale) string {
 		count(sale.PlacesOnSale()), derived)
 }
 
-// describeDefinition prints which version of the sale's definition is in force, and how the files of --sale relate to
-// it. A standby that has not caught up does not know.
+// describeDefinition prints which version of the sale's definition is in force, what is paused, and what became of the
+// files of --sale. A standby that has not caught up does not know.
 func (s *service) describeDefinition(out *lines) {
 	now, err := s.engine.Definition()
 	if err != nil {
 		return
 	}
 	what := fmt.Sprintf("version %d, since %s", now.Version, now.Since.UTC().Format(time.RFC3339))
+	start := s.engine.Recovery().Sale
+	if start.Applied && start.Version > 1 {
+		what += fmt.Sprintf("; put into force at this start, with %s changes", count(len(start.Changes)))
+	}
 	if paused := describePaused(now.Paused.Sale, now.Paused.Phases, now.Paused.Sessions); paused != "" {
 		what += "; PAUSED: " + paused
 	}
 	out.printf("  definition %s", what)
-	plan, err := s.engine.Plan(s.sale.Load())
-	switch {
-	case err != nil || plan.Same || len(plan.Changes) == 0:
-	case plan.Earlier > 0:
+	if start.Earlier > 0 {
 		out.printf("  note       --sale %s has the files of version %d, which were replaced since and have no effect; "+
-			"seathold sale export writes those in force", s.command.Sale, plan.Earlier)
-	default:
-		out.printf("  note       --sale %s is not what is in force, and has no effect here", s.command.Sale)
+			"seathold sale export writes those in force", s.command.Sale, start.Earlier)
 	}
 }
 
