@@ -65,7 +65,7 @@ func (w *checkpointWriter) inForce() {
 	for _, session := range f.Paused.Sessions() {
 		w.run = record.Pause{Of: record.OneSession, Index: session, Paused: true}.AppendRow(w.run, f.Since)
 	}
-	if f.Since != f.Applied { // also says when the last change was, if it was the end of a pause
+	if f.Paused.Sale() || f.Since != f.Applied { // also says when the last change was, if it was the end of a pause
 		w.run = record.Pause{Of: record.WholeSale, Paused: f.Paused.Sale()}.AppendRow(w.run, f.Since)
 	}
 }

@@ -1,0 +1,147 @@
+package engine_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/journal"
+)
+
+// versionStory changes a sale in every way while tickets are held. after is called after each outcome.
+func versionStory(t testing.TB, s *seller, after func()) {
+	ctx := t.Context()
+	first := s.e.Sale()
+	hold := func(session string, n int) {
+		_, err := s.hold("ann", session, n)
+		require.NoError(t, err)
+		after()
+	}
+	apply := func(sale *catalog.Sale) {
+		s.apply(t, sale)
+		after()
+	}
+	stock := func(session string, capacity, withheld int) {
+		_, err := s.e.SetStock(ctx, session, "A", &capacity, &withheld)
+		require.NoError(t, err)
+		after()
+	}
+	pause := func(what engine.Pausable, paused bool) {
+		require.NoError(t, s.e.Pause(ctx, what, paused))
+		after()
+	}
+	hold("S0", 2)
+	stock("S0", 4, 1)
+	larger := edited(t, first, added("NEW", 5))
+	apply(larger) // the stock of S0 is as at first
+	hold("NEW", 1)
+	stock("NEW", 9, 0)
+	stock("S1", 3, 3)
+	pause(engine.Pausable{Session: "NEW"}, true)
+	pause(engine.Pausable{}, true)
+	apply(first) // NEW is removed, and stays paused
+	pause(engine.Pausable{}, false)
+	hold("S0", 1)
+	stock("S0", 8, 0)
+	apply(edited(t, larger, capped(4))) // NEW is there again; ann is at the cap
+	pause(engine.Pausable{Session: "NEW"}, false)
+	_, err := s.hold("ann", "NEW", 1)
+	require.Equal(t, engine.AccountCapExceeded, codeOf(t, err))
+	stock("NEW", 2, 0)
+}
+
+// inForceOf describes what is in force, the stock and the account of ann.
+func inForceOf(t testing.TB, e *engine.Engine) string {
+	d, err := e.Definition()
+	require.NoError(t, err)
+	var text strings.Builder
+	fmt.Fprintln(&text, d.Version, d.Digest, d.Since, d.Paused)
+	for i := range d.Sale.Pools {
+		session := &d.Sale.Sessions[d.Sale.Pools[i].Session]
+		fmt.Fprintln(&text, session.ID, session.Removed, e.Stock(i))
+	}
+	a, err := e.Account(t.Context(), "ann")
+	require.NoError(t, err)
+	fmt.Fprintln(&text, a.Programmes, len(a.Reservations))
+	return text.String()
+}
+
+// A journal that is cut after any record of a changed sale replays to what was shown then (I6): from the beginning, and
+// from a checkpoint that has more of the changes than the record at which it starts, or some of them twice.
+func TestEveryPrefixOfVersions(t *testing.T) {
+	s, kept := newChanging(t, engine.Sync)
+	pictures := map[uint64]string{}
+	versionStory(t, s, func() {
+		last := s.e.Stats().Journal.Durable
+		pictures[last] = inForceOf(t, s.e)
+		_, err := s.e.Checkpoint(t.Context())
+		require.NoError(t, err)
+	})
+	first, last := uint64(2), s.e.Stats().Journal.Durable
+	require.Len(t, pictures, int(last-first+1), "one record an outcome")
+	shows := func(end uint64, c *storedCheckpoint) {
+		cut := newStore()
+		where := fmt.Sprintf("records to %d", end)
+		for _, g := range kept.groups {
+			if g.Last() <= end {
+				cut.groups = append(cut.groups, g)
+			}
+		}
+		if c != nil {
+			cut.checkpoints = []storedCheckpoint{*c}
+			where += fmt.Sprintf(", checkpoint %d to %d", c.info.Start, c.info.End)
+		}
+		again := sellerOn(s.options.Sale, cut)
+		again.clock.set(saleStart)
+		require.NoError(t, again.start(), where)
+		require.Equal(t, pictures[end], inForceOf(t, again.e), where)
+		require.Equal(t, end, again.e.Stats().Journal.Durable, "nothing is written at the start")
+		checked, err := again.e.CheckConservation(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, checked.Problem, where)
+		require.NoError(t, again.e.Close())
+	}
+	for end := first; end <= last; end++ {
+		shows(end, nil)
+		for start := first - 1; start <= end; start++ {
+			c := kept.checkpoints[end-first]
+			c.info = journal.CheckpointInfo{Start: start, End: end}
+			shows(end, &c)
+			shows(last, &c)
+		}
+		for early := first; early < end; early++ { // what is in force is written again where it has changed meanwhile
+			chunks := slices.Concat(kept.checkpoints[early-first].chunks, kept.checkpoints[end-first].chunks)
+			shows(end, &storedCheckpoint{info: journal.CheckpointInfo{Start: early, End: end}, chunks: chunks})
+		}
+	}
+}
+
+// A standby shows after each change what its leader shows, and so does the leader that it becomes. Its own definition
+// does not matter.
+func TestStandbyFollowsVersions(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.sale = stressSale(c, 2, 10)
+		a := c.leader("a")
+		b := c.standby("b", func(o *engine.Options) { o.Sale = stressSale(c, 3, 7) })
+		time.Sleep(2 * beat)
+		versionStory(c, &seller{e: a.Engine}, func() {
+			shown := inForceOf(c, a.Engine)
+			time.Sleep(beat)
+			synctest.Wait()
+			require.Equal(c, shown, inForceOf(c, b.Engine))
+		})
+		shown := inForceOf(c, a.Engine)
+		a.crash()
+		time.Sleep(2 * silence)
+		b.requireLeads()
+		require.Equal(c, shown, inForceOf(c, b.Engine))
+		b.close()
+	})
+}
