@@ -94,7 +94,7 @@ func (e *Engine) decideReturn(ctx context.Context, id ID, reference string, r *R
 		case Returned:
 			return repeated, nil
 		case Confirmed:
-			withhold, alike := book.WithholdsReturned(book.Sale.Pools[r.snapshot.Lines[0].Pool].Session)
+			withhold, alike := book.WithholdsReturned(r.snapshot.Lines)
 			if !alike {
 				return refused(r, Refusal{Code: rules.Changing})
 			}
@@ -186,10 +186,10 @@ func (e *Engine) changeBy(book *rules.Book, id ID, r *Reservation,
 		switch res.Verdict {
 		case inventory.Done:
 			e.inventory.ReadNew(res.Row, &r.snapshot)
-			r.fill(book.Sale)
+			r.fill(e.named())
 			return res.Seq, false, nil
 		case inventory.AlreadyDone:
-			r.fill(book.Sale)
+			r.fill(e.named())
 			r.Repeated = true
 			return seen, false, nil
 		case inventory.Moved, inventory.Known:
@@ -211,7 +211,9 @@ func refuseVerdict(verdict inventory.Verdict, r *Reservation) error {
 	return r.refuse(Refusal{Code: ReservationNotFound})
 }
 
-// refuseState refuses a call that the reservation's state does not permit. The snapshot has its content.
+// refuseState refuses a call that the reservation's state does not permit. The snapshot has its content. While the
+// definition changes, it refuses one whose reservation perhaps cannot be taken again with Changing: the change may be
+// given up.
 func (e *Engine) refuseState(book *rules.Book, found inventory.Decided, now int64, r *Reservation) (
 	inventory.Result, error) {
 	switch found.State {
@@ -226,5 +228,9 @@ func (e *Engine) refuseState(book *rules.Book, found inventory.Decided, now int6
 		return refused(r, Refusal{Code: ReservationReturned})
 	}
 	request, err := e.judgeAgain(book, now, r)
-	return refused(r, Refusal{Code: ReservationExpired, CanTakeAgain: err == nil && e.inventory.CanTake(&request)})
+	can := err == nil && e.inventory.CanTake(&request)
+	if !can && book.Changes() {
+		return refused(r, Refusal{Code: rules.Changing})
+	}
+	return refused(r, Refusal{Code: ReservationExpired, CanTakeAgain: can})
 }

@@ -235,9 +235,14 @@ func (e *Engine) readEntry(ctx context.Context, id, account string) (Entry, erro
 	return entry, drawRefusal(sale, id, err)
 }
 
-// slotOf returns the access slot that an account has won in a draw, for the rules.
+// slotOf returns the access slot that an account has won in a draw, for the rules. A transition judges by the coming
+// definition too, which may have a draw that is not there yet: nobody has won in that.
 func (e *Engine) slotOf(account string, draw int) (opens, closes time.Time, won bool) {
-	slot, won := e.ballots.Of(draw).AccessSlot(e.inventory.FindAccount(account))
+	all := e.ballots.All()
+	if draw >= len(all) {
+		return opens, closes, false
+	}
+	slot, won := all[draw].AccessSlot(e.inventory.FindAccount(account))
 	return slot.OpensAt, slot.ClosesAt, won
 }
 

@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/seathold/seathold/engine/inventory"
+	"github.com/seathold/seathold/engine/rules"
 )
 
 // Confirm sells a held reservation, stores the reference with it, and fills r. The reference is at most MaxReference
@@ -71,21 +72,26 @@ func (e *Engine) decideEnd(ctx context.Context, id ID, r *Reservation, to State,
 	if err := e.admit(ctx, r); err != nil {
 		return 0, err
 	}
-	defer e.inventory.Begin(r.spread()).End()
+	return e.judged(r, func(book *rules.Book) (uint64, bool, error) { return e.endBy(book, id, r, to, d) })
+}
+
+// endBy is an attempt of decideEnd.
+func (e *Engine) endBy(book *rules.Book, id ID, r *Reservation, to State,
+	d func(row uint32, now int64) inventory.Result) (seq uint64, again bool, err error) {
 	row := e.inventory.Find(inventory.ID(id))
 	if row == 0 {
-		return 0, r.refuse(Refusal{Code: ReservationNotFound})
+		return 0, false, r.refuse(Refusal{Code: ReservationNotFound})
 	}
-	book, now := e.book.Load(), e.nowMs()
+	now := e.nowMs()
 	res := d(row, now)
 	found := inventory.Decided{Row: res.Row, State: to}
 	switch res.Verdict {
 	case inventory.Done, inventory.AlreadyDone:
 		// The row is in the cache now. It may have changed again, so it is read as the call has found it.
 		e.inventory.ReadAs(found, &r.snapshot)
-		r.fill(book.Sale)
+		r.fill(e.named())
 		r.Repeated = res.Verdict == inventory.AlreadyDone
-		return res.Seq, nil
+		return res.Seq, false, nil
 	case inventory.WasConfirmed:
 		found.State = Confirmed
 	case inventory.WasReleased:
@@ -95,11 +101,11 @@ func (e *Engine) decideEnd(ctx context.Context, id ID, r *Reservation, to State,
 	case inventory.WasExpired:
 		found.State = Expired
 	default:
-		return 0, refuseVerdict(res.Verdict, r)
+		return 0, false, refuseVerdict(res.Verdict, r)
 	}
 	e.inventory.ReadAs(found, &r.snapshot)
 	_, err = e.refuseState(book, found, now, r)
-	return max(res.Seq, book.Since), err
+	return refuseBy(book, res.Seq, r, err)
 }
 
 // answer returns a decision once it may be shown: when the outcome with the sequence is durable, 0 for none. A refusal

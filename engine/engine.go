@@ -105,7 +105,8 @@ func (e *Engine) inventoryConfig() inventory.Config {
 		Journalled: e.o.Durability != None, Pause: e.waits.Pause,
 		Wake: func() { e.term.Load().writer.Wake() },
 	}
-	c.MaxNotes = min(e.o.MaxAccounts*len(s.Draws)+1024, 1<<30-1) // every account may enter every draw
+	// Every account may enter every draw. A definition may add the first one.
+	c.MaxNotes = min(e.o.MaxAccounts*max(len(s.Draws), 1)+1024, 1<<30-1)
 	return c
 }
 

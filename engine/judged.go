@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/rules"
 )
@@ -9,7 +10,12 @@ import (
 // judged by a book that was replaced before. While the definition changes (see alter.go), the book in force is a
 // transition: what it accepts, the definitions before and after it both accept. What it refuses, one of them may
 // accept, so such a call withdraws its announcement, waits for the next book, and begins again. What became of a
-// reservation does not depend on the definition: repeats, confirmations and releases never wait.
+// reservation does not depend on the definition: repeats, confirmations and releases wait only to say whether an
+// expired reservation can be taken again.
+//
+// A call that has loaded the transition may stall, and meet what calls by the next book have done meanwhile. So its
+// book may lack the phase and the sessions of a reservation that it finds: see named. No book is further behind, since
+// the next change has a grace period of its own.
 
 // judged makes attempts at a call, each by one book, until one decides. An attempt finds rows and snapshots for
 // itself, since they are meaningless after it. again is whether the book must be another one.
@@ -45,6 +51,10 @@ func (e *Engine) awaitOther(book *rules.Book, w *inventory.Wait) bool {
 	}
 	return true
 }
+
+// named returns the definition that names what a call has read of reservations. It has the numbers of all of them: it
+// was in force before any call could use them. Numbers are never used again for other names.
+func (e *Engine) named() *catalog.Sale { return e.memory.Judging().Sale }
 
 // refuseBy returns the refusal of an attempt, which r has. It reveals the book, so it waits for the book's record, too
 // (I5).

@@ -56,7 +56,7 @@ func (e *Engine) findReservation(id ID, r *Reservation) error {
 			return r.refuse(Refusal{Code: Overloaded})
 		}
 	}
-	r.fill(e.memory.Judging().Sale) // which has the numbers of every row that is there; r waits for the row's outcome (I5)
+	r.fill(e.named()) // r waits for the row's outcome (I5)
 	return nil
 }
 

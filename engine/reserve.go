@@ -53,8 +53,11 @@ func (e *Engine) reserveBy(book *rules.Book, q *Request, r *Reservation) (seq ui
 		// A known id decides alone: what became of the first request is the answer to its repeats, whatever the rules are
 		// now.
 		if row := e.findGiven(q.ID); row != 0 {
-			if seq, decided, err := e.repeat(book, q, row, now, r); decided {
-				return seq, false, err
+			switch seq, decided, err := e.repeat(book, q, row, now, r); {
+			case decided && err == nil:
+				return seq, false, nil
+			case decided:
+				return refuseBy(book, seq, r, err)
 			}
 			if !e.waits.Again(&r.wait) {
 				return 0, false, r.refuse(Refusal{Code: Overloaded})
@@ -215,14 +218,15 @@ func (e *Engine) repeat(book *rules.Book, q *Request, row uint32, now int64, r *
 		e.inventory.Expire(row, now)
 	}
 	seq = r.snapshot.Seq
-	if !same(book.Sale, q, &r.snapshot) {
+	sale := e.named()
+	if !same(sale, q, &r.snapshot) {
 		return seq, true, r.refuse(Refusal{Code: IDReused})
 	}
 	if state := r.snapshot.State; state != Held && state != Confirmed {
 		_, err := e.refuseState(book, inventory.Decided{Row: row, State: state}, now, r)
-		return max(seq, book.Since), true, err
+		return seq, true, err
 	}
-	r.fill(book.Sale)
+	r.fill(sale)
 	r.Repeated = true
 	return seq, true, nil
 }

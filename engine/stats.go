@@ -197,7 +197,8 @@ func (e *Engine) openSlots() []SlotStats {
 				continue
 			}
 			s.Windows++
-			if checked != nil && checked.SlotWinners[i] != nil {
+			// The check may be older than the phase, or than its slots.
+			if checked != nil && i < len(checked.SlotWinners) && slot < len(checked.SlotWinners[i]) {
 				s.Winners += checked.SlotWinners[i][slot]
 			}
 		}

@@ -148,11 +148,14 @@ func (b *Ballots) Announce() error {
 	return nil
 }
 
-// Objections returns what stands against the terms of a definition that has the numbers of the one in force, each a
-// sentence.
+// Objections returns what stands against the terms of a definition, each a sentence. It has the numbers of the one in
+// force, or of an earlier one, which may lack the latest draws.
 func (b *Ballots) Objections(sale *catalog.Sale) (all []string) {
 	groups := make([]bool, len(sale.Groups))
 	for _, known := range b.All() {
+		if known.index >= len(sale.Draws) {
+			break
+		}
 		if objection := known.objection(rulesOf(sale, known.index)); objection != "" {
 			all = append(all, objection)
 		}

@@ -91,11 +91,12 @@ func checkChanges(t *rapid.T, old, next, between *rules.Book) {
 			}
 		}
 	}
-	for session := range old.Sale.Sessions {
-		before, _ := old.WithholdsReturned(session)
-		after, alike := next.WithholdsReturned(session)
+	for pool := range old.Sale.Pools {
+		lines := []inventory.Line{{Pool: uint32(pool), Quantity: 1}}
+		before, _ := old.WithholdsReturned(lines)
+		after, alike := next.WithholdsReturned(lines)
 		require.True(t, alike)
-		found, alike := between.WithholdsReturned(session)
+		found, alike := between.WithholdsReturned(lines)
 		require.Equal(t, before, found)
 		require.Equal(t, before == after, alike)
 	}

@@ -75,6 +75,9 @@ func (b *Book) judge(q *Request, lines Resolved, f Facts, into *Refusal) (phase 
 // alone: it ends. A book between two others judges as for Judge.
 func (b *Book) JudgeAgain(account string, phase int, named bool, has []inventory.Line, f Facts, into *Refusal) (
 	int, error) {
+	if b.next != nil && b.lacks(phase, has) {
+		return 0, into.set(Refusal{Code: Changing})
+	}
 	found, err := b.judgeAgain(account, phase, named, has, f, into)
 	if b.next == nil {
 		return found, err

@@ -161,6 +161,9 @@ func quantityOf(lines []inventory.Line, pool uint32) int {
 // is empty. It refuses more than the reservation has, and another shape of a pack. A book between two others accepts
 // what both accept, and refuses all else with Changing.
 func (b *Book) Keep(keep []Line, phase int, has, dst []inventory.Line, into *Refusal) (kept Resolved, err error) {
+	if b.next != nil && b.lacks(phase, has) {
+		return kept, into.set(Refusal{Code: Changing})
+	}
 	kept, err = b.keep(keep, phase, has, dst, into)
 	if b.next == nil {
 		return kept, err

@@ -79,10 +79,6 @@ const (
 	NotLeader          Code = "not_leader"
 )
 
-// Changing refuses what a book between two others does not pass. The engine judges again by the next book, so it is no
-// refusal for callers and has no row in the table. See Between.
-const Changing Code = "changing"
-
 // refusals is the table of all codes of the engine. A new refusal is a constant above, a row here, a constant in
 // engine/refusal.go and its schema in server/openapi.yaml.
 var refusals = [...]Rule{

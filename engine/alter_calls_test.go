@@ -1,0 +1,180 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/draw"
+	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/rules"
+)
+
+// withDraw returns a sale that has one more phase with access slots, and its draw, whose registration is open for an
+// hour. It sells all sessions in all phases.
+func withDraw(t testing.TB, was *catalog.Sale, change func(s *catalog.Sale)) *catalog.Sale {
+	t.Helper()
+	paris, err := catalog.Load(catalog.Bundled)
+	require.NoError(t, err)
+	s := *was
+	d, p := paris.Draws[0], paris.Phases[paris.Draws[0].Phase]
+	d.ID, d.Phase, d.RegistrationOpens, d.RegistrationCloses = "late", len(s.Phases), saleStart, saleStart.Add(time.Hour)
+	p.ID, p.Programme, p.Kind, p.Draw = "drawn", 0, catalog.Single, len(s.Draws)
+	p.OpensAt, p.ClosesAt = saleStart, saleStart.Add(1000*time.Hour)
+	p.Slots.Group, p.Slots.PriorityDays = -1, 0
+	s.Draws = append(append([]catalog.Draw(nil), s.Draws...), d)
+	s.Phases = append(append([]catalog.Phase(nil), s.Phases...), p)
+	if change != nil {
+		change(&s)
+	}
+	sells := make([][]bool, len(s.Phases))
+	for i := range sells {
+		sells[i] = make([]bool, len(s.Sessions))
+		for j := range sells[i] {
+			sells[i][j] = true
+		}
+	}
+	made, err := catalog.Assemble(s, sells)
+	require.NoError(t, err)
+	return made
+}
+
+// While a change that adds a draw is under way, requests are judged by the coming definition as well, although the draw
+// is not there yet.
+func TestCallsWhileADrawIsAdded(t *testing.T) {
+	ctx := context.Background()
+	s, _ := newChanging(t, engine.Sync)
+	was := s.e.Sale()
+	now := withDraw(t, was, func(s *catalog.Sale) {
+		s.Phases[0].ClosesAt = saleStart // only the phase of the draw is open
+	})
+	require.NoError(t, s.during(t, func() error { _, err := s.e.Apply(ctx, now, draw.Digest{}); return err }, func() {
+		_, err := s.hold("ann", "S0", 1)
+		require.Equal(t, engine.Overloaded, codeOf(t, err))
+	}))
+	_, err := s.hold("ann", "S0", 1)
+	require.Equal(t, engine.NoAccessSlot, codeOf(t, err))
+	_, err = s.e.Enter(ctx, "late", "ann", "")
+	require.NoError(t, err)
+}
+
+// A plan is made for the definition that is durable, while one that adds a draw is not yet.
+func TestPlanWhileADrawIsNotDurable(t *testing.T) {
+	ctx := context.Background()
+	s, kept := newChanging(t, engine.Sync)
+	was := s.e.Sale()
+	block, blocked := make(chan struct{}), make(chan struct{}, 100)
+	kept.before = func(context.Context, journal.Group) error {
+		blocked <- struct{}{}
+		<-block
+		return nil
+	}
+	applied := make(chan error, 1)
+	go func() { _, err := s.e.Apply(ctx, withDraw(t, was, nil), draw.Digest{}); applied <- err }()
+	<-blocked
+	plan, err := s.e.Plan(was)
+	close(block)
+	require.NoError(t, <-applied)
+	require.NoError(t, err)
+	require.Empty(t, plan.Objections)
+}
+
+// The statistics of access slots name phases that came after the last check of the stock.
+func TestStatisticsOfAPhaseThatWasAdded(t *testing.T) {
+	ctx := context.Background()
+	s, _ := newChanging(t, engine.Sync)
+	_, err := s.e.CheckConservation(ctx)
+	require.NoError(t, err)
+	s.apply(t, withDraw(t, s.e.Sale(), nil))
+	s.clock.set(saleStart.Add(24 * time.Hour))
+	require.NotEmpty(t, s.e.Stats().Slots)
+}
+
+// A call that loaded the transition and then stalled meets reservations of sessions and phases that only the new
+// definition has.
+func TestALateCallOfATransition(t *testing.T) {
+	ctx := context.Background()
+	s, _ := newChanging(t, engine.Sync)
+	was := s.e.Sale()
+	now := withDraw(t, was, func(s *catalog.Sale) {
+		added("S2", 40)(s)
+		s.Phases[0].ClosesAt = saleStart
+		s.Phases[1].ID, s.Phases[1].Access, s.Phases[1].Draw, s.Draws = "new", catalog.Open, -1, nil
+		s.Phases[1].Slots = catalog.SlotRule{Group: -1}
+	})
+	var late *rules.Book
+	require.NoError(t, s.during(t, func() error { _, err := s.e.Apply(ctx, now, draw.Digest{}); return err }, func() {
+		late = s.e.Book()
+	}))
+	var r engine.Reservation
+	hold := func() engine.Request {
+		q := engine.Request{ID: uuid.New(), Account: "ann", Phase: "new", TTL: time.Minute,
+			Lines: []engine.Line{{Session: "S2", Category: "A", Quantity: 1}}}
+		require.NoError(t, s.e.Reserve(ctx, &q, &r))
+		require.Equal(t, "new", r.Phase)
+		return q
+	}
+	held, sold, over := hold(), hold(), hold()
+	require.NoError(t, s.e.Extend(ctx, held.ID, saleStart.Add(5*time.Minute), &r))
+	require.NoError(t, s.e.Confirm(ctx, sold.ID, "", &r))
+	s.clock.set(saleStart.Add(2 * time.Minute))
+	require.Equal(t, engine.ReservationExpired, codeOf(t, s.e.Confirm(ctx, over.ID, "", &r)))
+
+	s.e.Under(late, func() {
+		require.NoError(t, s.e.Reserve(ctx, &held, &r))
+		require.True(t, r.Repeated)
+		require.Equal(t, "S2", r.Lines[0].Session)
+		require.NoError(t, s.e.Reservation(ctx, held.ID, &r))
+		require.NoError(t, s.e.Extend(ctx, held.ID, saleStart.Add(4*time.Minute), &r))
+		require.NoError(t, s.e.Confirm(ctx, sold.ID, "", &r))
+		require.Equal(t, "S2", r.Lines[0].Session)
+		for _, call := range []func() error{
+			func() error { return s.e.Reserve(ctx, &over, &r) },
+			func() error { return s.e.Confirm(ctx, over.ID, "", &r) },
+			func() error { return s.e.ConfirmAgain(ctx, over.ID, "", &r) },
+			func() error { return s.e.Reduce(ctx, held.ID, held.Lines, &r) },
+			func() error { return s.e.Return(ctx, sold.ID, "", &r) },
+			func() error {
+				return s.e.Reserve(ctx, &engine.Request{Account: "ann", Replaces: over.ID, Lines: held.Lines}, &r)
+			},
+			func() error {
+				return s.e.Reserve(ctx, &engine.Request{Account: "ann", Replaces: held.ID, Lines: held.Lines}, &r)
+			},
+		} {
+			require.Equal(t, engine.Overloaded, codeOf(t, call()))
+		}
+		_, err := s.e.Account(ctx, "ann")
+		require.NoError(t, err)
+		require.NoError(t, s.e.Release(ctx, held.ID, &r))
+		require.Equal(t, "S2", r.Lines[0].Session)
+	})
+	require.NoError(t, s.e.Return(ctx, sold.ID, "", &r))
+}
+
+// Whether an expired reservation can be taken again rests on the definition. While that changes, nobody is told that it
+// cannot, since the change may be given up.
+func TestWhetherAnExpiredOneCanBeTakenAgainWhileTheSaleChanges(t *testing.T) {
+	ctx := context.Background()
+	s, _ := newChanging(t, engine.Sync)
+	held, err := s.hold("ann", "S0", 1)
+	require.NoError(t, err)
+	s.clock.set(saleStart.Add(time.Hour))
+	given, cancel := context.WithCancel(ctx)
+	answered := make(chan error, 1)
+	var r engine.Reservation
+	err = s.during(t, func() error { return s.e.Pause(given, engine.Pausable{}, true) }, func() {
+		go func() { answered <- s.e.Confirm(ctx, held, "", &r) }()
+		cancel()
+		err := <-answered
+		require.Equal(t, engine.ReservationExpired, codeOf(t, err))
+		refusal, _ := errors.AsType[*engine.Refusal](err)
+		require.True(t, refusal.CanTakeAgain)
+	})
+	require.ErrorIs(t, err, context.Canceled)
+}
