@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"github.com/seathold/seathold/engine/inventory/internal/accounts"
+	"github.com/seathold/seathold/engine/inventory/internal/stock"
 	"github.com/seathold/seathold/engine/inventory/internal/table"
 )
 
@@ -170,7 +171,7 @@ func (v *Inventory) supersede(old Decided, row uint32, beyond []Line) Result {
 	seq := v.place(Outcome{Kind: Took, Index: row})
 	v.setSequence(row, seq)
 	v.setSequence(old.Row, seq)
-	v.settle(beyond)
+	v.stock.Settle(beyond)
 	for i := range int(from.count) {
 		l := v.surplus(from, i, r)
 		if l.Quantity == 0 {
@@ -186,7 +187,7 @@ func (v *Inventory) supersede(old Decided, row uint32, beyond []Line) Result {
 		}
 		p.GiveBack(l.Quantity)
 	}
-	r.state.Store(uint32(r.origin.to()))
+	r.state.Store(uint32(r.origin.To()))
 	if r.origin == OriginReplace {
 		from.state.Store(uint32(Released))
 		v.ended.replaced.Add(1)
@@ -222,7 +223,7 @@ func (v *Inventory) unitsOf(r *reservation, pool uint32) uint32 {
 
 // fail gives back what a change has taken, and makes its row void.
 func (v *Inventory) fail(old Decided, r *reservation, row uint32, taken []Line) {
-	v.giveBack(taken)
+	v.stock.GiveBack(taken)
 	if r.origin != OriginReplace { // no word came to name it, and the old row keeps its text
 		d := v.details.At(row)
 		d.old.Store(0)
@@ -284,7 +285,7 @@ func (v *Inventory) takeInPlace(q *Request, old Decided, now int64, reference st
 		return v.refusedInPlace(res, old)
 	}
 	var room [MaxLines]Line
-	sorted := sortByPool(room[:], beyond)
+	sorted := stock.Sort(room[:], beyond)
 	if res, took := v.takeSorted(sorted, true, s.wait); !took {
 		v.fail(old, r, row, nil)
 		return v.refusedInPlace(res, old)
@@ -321,7 +322,7 @@ func (v *Inventory) units(old Decided, pool uint32) uint32 {
 func (v *Inventory) beyond(to, lines []Line, old Decided) []Line {
 	for _, l := range lines {
 		if has := v.units(old, l.Pool); l.Quantity > has {
-			to = append(to, Line{l.Pool, l.Quantity - has})
+			to = append(to, Line{Pool: l.Pool, Quantity: l.Quantity - has})
 		}
 	}
 	return to
@@ -388,7 +389,7 @@ func (v *Inventory) confirmAgain(old Decided, row uint32, taken []Line) Result {
 	seq := v.place(Outcome{Kind: Took, Index: row})
 	v.setSequence(row, seq)
 	v.setSequence(old.Row, seq)
-	v.settle(taken)
+	v.stock.Settle(taken)
 	for _, l := range taken {
 		v.stock[l.Pool].Sold.Add(uint64(l.Quantity))
 	}

@@ -16,7 +16,7 @@ func TestAChangeBesideAConfirmation(t *testing.T) {
 	require.NoError(t, err)
 	d, moved := &drained{t: t, v: v}, 0
 	for n := range uint64(500) {
-		held := v.Reserve(&Request{ID: idOf(n), Account: "ann", Lines: []Line{{0, 1}}, Expires: 10})
+		held := v.Reserve(&Request{ID: idOf(n), Account: "ann", Lines: lines(0, 1), Expires: 10})
 		require.Equal(t, Done, held.Verdict)
 		d.drain() // so that the next outcome wakes: in the midst of the confirmation, the change goes on
 		var results [2]Result

@@ -18,9 +18,9 @@ func extended(t *testing.T, v *Inventory, id ID) {
 func TestReplacedIsKept(t *testing.T) {
 	v := testInventory(t, 1, 10, true)
 	d, c := &drained{t: t, v: v}, v.NewReclaimer()
-	first := v.Reserve(&Request{ID: idOf(1), Account: "ann", Lines: []Line{{0, 1}}, Expires: 10})
+	first := v.Reserve(&Request{ID: idOf(1), Account: "ann", Lines: lines(0, 1), Expires: 10})
 	require.Equal(t, Done, first.Verdict)
-	next := Request{ID: idOf(2), Account: "ann", Lines: []Line{{0, 1}}, Expires: 10, Flags: FlagReplaces}
+	next := Request{ID: idOf(2), Account: "ann", Lines: lines(0, 1), Expires: 10, Flags: FlagReplaces}
 	require.Equal(t, Done, v.Replace(&next, Decided{first.Row, Held}).Verdict)
 	for range 50 {
 		extended(t, v, next.ID)

@@ -84,7 +84,7 @@ func TestSequences(t *testing.T) {
 	v.Resume(start)
 	d := &drained{t: t, v: v, last: start}
 	for n := range uint64(12) {
-		res := v.Reserve(&Request{ID: idOf(n), Account: "ann", Lines: []Line{{0, 1}, {1, 1}}, Expires: 10})
+		res := v.Reserve(&Request{ID: idOf(n), Account: "ann", Lines: lines(0, 1, 1, 1), Expires: 10})
 		require.Equal(t, Done, res.Verdict)
 		require.Equal(t, start+2*n+1, res.Seq)
 		if n%3 == 0 {
@@ -117,7 +117,7 @@ func TestWake(t *testing.T) {
 func TestLogged(t *testing.T) {
 	v := testInventory(t, 1, 100, true)
 	var s Snapshot
-	row := v.Reserve(&Request{ID: idOf(1), Account: "ann", Lines: []Line{{0, 2}}, Expires: 10}).Row
+	row := v.Reserve(&Request{ID: idOf(1), Account: "ann", Lines: lines(0, 2), Expires: 10}).Row
 	require.False(t, v.ReadLogged(row, &s))
 	d := &drained{t: t, v: v}
 	d.drain()
@@ -133,9 +133,9 @@ func TestLogged(t *testing.T) {
 	require.Equal(t, "ref", s.Reference)
 	require.EqualValues(t, 3, s.AtMs)
 	require.EqualValues(t, 2, s.Seq)
-	released := v.Reserve(&Request{ID: idOf(2), Account: "ann", Lines: []Line{{0, 2}}, Created: 1, Expires: 10}).Row
-	expired := v.Reserve(&Request{ID: idOf(3), Account: "bob", Lines: []Line{{0, 2}}, Created: 2, Expires: 10}).Row
-	late := v.Reserve(&Request{ID: idOf(4), Account: "cat", Lines: []Line{{0, 2}}, Created: 2, Expires: 10}).Row
+	released := v.Reserve(&Request{ID: idOf(2), Account: "ann", Lines: lines(0, 2), Created: 1, Expires: 10}).Row
+	expired := v.Reserve(&Request{ID: idOf(3), Account: "bob", Lines: lines(0, 2), Created: 2, Expires: 10}).Row
+	late := v.Reserve(&Request{ID: idOf(4), Account: "cat", Lines: lines(0, 2), Created: 2, Expires: 10}).Row
 	require.Equal(t, Done, v.Release(released, 9, nil).Verdict)
 	require.True(t, v.Expire(expired, 12))
 	require.Equal(t, WasExpired, v.Confirm(late, 13, "ref", nil).Verdict)

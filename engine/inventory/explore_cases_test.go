@@ -7,14 +7,6 @@ type exploredCase struct {
 	plan
 }
 
-func lines(poolsAndQuantities ...uint32) []Line {
-	var all []Line
-	for i := 0; i < len(poolsAndQuantities); i += 2 {
-		all = append(all, Line{Pool: poolsAndQuantities[i], Quantity: poolsAndQuantities[i+1]})
-	}
-	return all
-}
-
 // explored are the cases of the model of the protocol, and what the model leaves out: ends that race, ids, reads.
 func explored() []exploredCase {
 	reserve := func(name string) do { return do{kind: "reserve", name: name} }

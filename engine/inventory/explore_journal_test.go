@@ -42,7 +42,7 @@ func (e *explorer) ledTo(found Decided) uint64 {
 		record := &e.journal[i]
 		origin := record.was.Origin
 		switch {
-		case record.Kind == Took && record.row == found.Row && origin.to() == found.State,
+		case record.Kind == Took && record.row == found.Row && origin.To() == found.State,
 			record.Kind == Ended && record.row == found.Row && found.State != Held,
 			record.Kind == Took && record.old == found.Row && origin == OriginReplace && found.State == Released:
 			return uint64(i + 1)
@@ -176,11 +176,11 @@ func (e *explorer) follows(known entries, record *logged) bool {
 		was = known.of(record.before.ID)
 	}
 	switch before := &record.before; {
-	case was == nil || record.old != was.row || now.State != now.Origin.to():
+	case was == nil || record.old != was.row || now.State != now.Origin.To():
 		return false
 	case before.State != was.State || !slices.Equal(before.Lines, was.Lines):
 		return false // what the drainer takes for the row before it
-	case was.State != now.Origin.from() || was.State == Held && now.AtMs >= was.ExpiresMs:
+	case was.State != now.Origin.From() || was.State == Held && now.AtMs >= was.ExpiresMs:
 		return false
 	case now.Origin == OriginReplace:
 		return was.Account == now.Account
@@ -295,7 +295,7 @@ func (e *explorer) finishedRows() {
 		}
 		last := last[e.use(row)]
 		seq, _ := unpackLogged(last)
-		decided := state == Held || state == Confirmed || state.dead() && state != void
+		decided := state == Held || state == Confirmed || state.Dead() && state != void
 		e.must(state == void && seq == 0 || decided && seq > 0, "row %d stays in state %d", row, state)
 		e.must(d.logged.Load() == last && d.seq.Load() == seq,
 			"I5: row %d in state %d has sequence %d, logged %#x; by the journal %d and %#x", row, state, d.seq.Load(),

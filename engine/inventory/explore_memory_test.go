@@ -34,7 +34,7 @@ func (e *explorer) finishedMemory() {
 		if next := d.successor.Load(); next != 0 && next != closed {
 			rows.named(next)
 		}
-		if next := r.next.Load() &^ linkFrozen; next != 0 && !state.dead() {
+		if next := r.next.Load() &^ linkFrozen; next != 0 && !state.Dead() {
 			rows.named(next)
 		}
 		accounts.named(r.account)

@@ -2,7 +2,7 @@ package inventory
 
 // faultsOfCalls are faults of Reserve, Confirm, Release, the ledgers and the order of the journal.
 func faultsOfCalls() []fault {
-	const undecided, orUndecided = "func (s State) undecided()", "return s == pending || s >= releasing && s <= yielding"
+	const undecided, orUndecided = "func (s State) Undecided()", "return s == Pending || s >= Releasing && s <= Yielding"
 	return []fault{
 		one("Pool.Take: Store instead of CompareAndSwap", "func (p *Pool) Take(",
 			"if p.word.CompareAndSwap(w, w-change) {", "if p.word.Store(w - change); true {",
@@ -35,11 +35,11 @@ func faultsOfCalls() []fault {
 			"if true {", "the cap, over a pack that fails by race", "cap and confirm"),
 		one("foresee: without a look whether the id is free", "func (v *Inventory) foresee(",
 			"row != 0 && row != s.old.Row {", "row != 0 && false {", "one id, the first try fails by race"),
-		one("State.undecided: without expiring", undecided, orUndecided, orUndecided+" && s != expiring",
+		one("State.Undecided: without expiring", undecided, orUndecided, orUndecided+" && s != Expiring",
 			"what expired is bought, then its account buys again"),
-		one("State.undecided: without releasing", undecided, orUndecided, orUndecided+" && s != releasing",
+		one("State.Undecided: without releasing", undecided, orUndecided, orUndecided+" && s != Releasing",
 			"what was released is bought, then its account buys again"),
-		one("State.undecided: without pending", undecided, "s == pending ||", "", "the cap, over a pack that fails by race"),
+		one("State.Undecided: without pending", undecided, "s == Pending ||", "", "the cap, over a pack that fails by race"),
 		{"takeSorted: refused instead of in doubt", []edit{
 			{function: "func (v *Inventory) takeSorted(", old: "open > 0 && v.backOff(w)", now: "open > 1<<30"},
 			{function: "func (v *Inventory) takeSorted(", old: "if open == 0 {", now: "if true {"},
@@ -103,7 +103,7 @@ func faultsOfChanges() []fault {
 		}, []string{"what a reduce frees, bought in turn"}},
 		{"takeInPlace: one line is taken as settled", []edit{
 			{function: inPlace, old: "v.takeSorted(sorted, true, s.wait)", now: "v.takeSorted(sorted, len(sorted) > 1, s.wait)"},
-			{function: supersede, old: "v.settle(beyond)", now: "if len(beyond) > 1 {\nv.settle(beyond)\n}"},
+			{function: supersede, old: "v.stock.Settle(beyond)", now: "if len(beyond) > 1 {\nv.stock.Settle(beyond)\n}"},
 		}, []string{"replace beside release and a buyer"}},
 		{"takeInPlace: caps and limits with both rows", []edit{
 			{function: inPlace, old: "s.bySession[i].requested -=", now: "_ ="},
@@ -115,8 +115,8 @@ func faultsOfChanges() []fault {
 		}, []string{"replace beside what its account buys", "replace at a session limit"}},
 		one("refusedInPlace: without a look whether the old row stands", "func (v *Inventory) refusedInPlace(",
 			"if !v.stands(old) {", "if false {", "a replace that is refused over its account, beside release"),
-		one("supersede: the old row's state before the new one's", supersede, "r.state.Store(uint32(r.origin.to()))",
-			"defer r.state.Store(uint32(r.origin.to()))", "reduce of what is confirmed beside a reader",
+		one("supersede: the old row's state before the new one's", supersede, "r.state.Store(uint32(r.origin.To()))",
+			"defer r.state.Store(uint32(r.origin.To()))", "reduce of what is confirmed beside a reader",
 			"reduce of what is confirmed beside the census"),
 		one("supersede: the successor after the state", supersede, "v.details.At(old.Row).successor.Store(row)",
 			"defer v.details.At(old.Row).successor.Store(row)", "reduce beside confirm and a buyer"),
@@ -134,16 +134,16 @@ func faultsOfChanges() []fault {
 			"again beside a buyer"),
 		one("confirmAgain: counts as sold after the state", confirmAgain, "v.stock[l.Pool].Sold.Add(uint64(l.Quantity))",
 			"defer v.stock[l.Pool].Sold.Add(uint64(l.Quantity))", "again of what is expired beside the census"),
-		one("State.undecided: without yielding", "func (s State) undecided()", "s <= yielding", "s < yielding",
+		one("State.Undecided: without yielding", "func (s State) Undecided()", "s <= Yielding", "s < Yielding",
 			"replace at the cap"),
-		one("State.counts: without yielding", "func (s State) counts()", "s <= yielding", "s < yielding",
+		one("State.Counts: without yielding", "func (s State) Counts()", "s <= Yielding", "s < Yielding",
 			"return of what is confirmed beside a reader"),
 		one("push: Store instead of CompareAndSwap", "func (v *Inventory) push(",
 			"if head.CompareAndSwap(w, accounts.NewHead(w, row)) {", "if head.Store(accounts.NewHead(w, row)); true {",
 			"two reduce, and one confirms"),
-		one("State.dead: with yielding", "func (s State) dead()", "s >= Released", "s >= yielding", "replace at the cap"),
-		one("stateAfter: what changed is expired", "func (r *reservation) stateAfter(", "case expiring, Expired:",
-			"case expiring, Expired, yielding, superseded:", "reduce beside confirm and a buyer"),
+		one("State.Dead: with yielding", "func (s State) Dead()", "s >= Released", "s >= Yielding", "replace at the cap"),
+		one("State.Ended: what changed is expired", "func (s State) Ended(", "case Expiring, Expired:",
+			"case Expiring, Expired, Yielding, Superseded:", "reduce beside confirm and a buyer"),
 		one("follow: a void row without a successor is found", "func (v *Inventory) follow(", "case state == Expired:",
 			"case state == Expired || state == void:", "replace beside confirm"),
 	}

@@ -64,7 +64,7 @@ func faultsOfRecycling() []fault {
 			"if !before.next.CompareAndSwap(row, next) {", "if before.next.CompareAndSwap(row, next); false {",
 			"a link, and a change of the one before it"),
 		one("hasID: finds a row whose id is free", "func (v *Inventory) hasID(",
-			"(!State(r.state.Load()).dead() || v.details.At(row).successor.Load() != closed)", "true",
+			"(!State(r.state.Load()).Dead() || v.details.At(row).successor.Load() != closed)", "true",
 			"an id that expired, again"),
 	}, faultsOfFreeing()...)
 }
@@ -121,8 +121,8 @@ func faultsOfFreeing() []fault {
 		}, []string{"the sweep comes by number"}},
 		one("pend: the sweep is not told", "func (v *Inventory) pend(", "earliest.Store(0)", "",
 			"the sweep comes by number"),
-		one("look: what is forgotten was never gone", "func (r *reservation) look(", "if state != free && (",
-			"if state != free && state != forgotten && (", "the census beside recycling"),
+		one("look: what is forgotten was never gone", "func (s State) Look(", "if s != Free && (",
+			"if s != Free && s != Forgotten && (", "the census beside recycling"),
 		one("free: while a census counts", "func (c *Reclaimer) free(", "if !c.v.PauseFreeing() {",
 			"if c.v.PauseFreeing(); false {", "the census beside recycling"),
 	}

@@ -4,17 +4,17 @@ package inventory
 func faultsOfRedefinitions() []fault {
 	const change, commit, abort = "func (p Pools) Change(", "func (c *Change) Commit(", "func (c *Change) Abort("
 	const restock = "func (e *explorer) restock("
-	const mark = "p[r.pool].Mark(r.quantity)"
-	const give = "p.turn(p.units()+l.quantity, 0, int64(l.quantity), -int64(l.quantity))"
-	const given = "p.turn(p.units()+l.quantity, 0, int64(l.quantity), 0)"
+	const mark = "p[r.Pool].Mark(r.Quantity)"
+	const give = "p.turn(p.units()+l.Quantity, 0, int64(l.Quantity), -int64(l.Quantity))"
+	const given = "p.turn(p.units()+l.Quantity, 0, int64(l.Quantity), 0)"
 	return []fault{
 		{"Change: takes without unsettled marks", []edit{
 			{function: "func (p *Pool) lower(", old: "(w-uint64(k)<<32+uint64(k))^side", now: "(w-uint64(k)<<32)^side"},
-			{function: commit, old: "p.turn(p.units(), 0, 0, -int64(l.quantity))", now: "p.turn(p.units(), 0, 0, 0)"},
+			{function: commit, old: "p.turn(p.units(), 0, 0, -int64(l.Quantity))", now: "p.turn(p.units(), 0, 0, 0)"},
 			{function: abort, old: give, now: given},
 		}, []string{"a lowering is abandoned beside buyers"}},
 		{"Change: gives before place", []edit{
-			{function: change, old: mark, now: "p[r.pool].turn(p[r.pool].units()+r.quantity, 0, int64(r.quantity), 0)"},
+			{function: change, old: mark, now: "p[r.Pool].turn(p[r.Pool].units()+r.Quantity, 0, int64(r.Quantity), 0)"},
 			{function: commit, old: give, now: "_ = p"},
 		}, []string{"a pool is raised, and bought"}},
 		{"Change: what is to come is not unsettled", []edit{

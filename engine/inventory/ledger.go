@@ -113,7 +113,7 @@ func (v *Inventory) pass(before *reservation, row, end uint32, most int, program
 		r := v.reservations.At(row)
 		next := r.next.Load() &^ linkFrozen
 		state := State(r.state.Load())
-		if state.dead() {
+		if state.Dead() {
 			row = unlink(before, r, row)
 			continue
 		}
@@ -139,7 +139,7 @@ func (v *Inventory) pass(before *reservation, row, end uint32, most int, program
 func (v *Inventory) count(r *reservation, row uint32, tickets int32, state State, s *sums) {
 	held, confirmed, doubtful := int32(0), int32(0), int32(0)
 	switch {
-	case state.undecided():
+	case state.Undecided():
 		doubtful = 1
 	case state == Confirmed:
 		confirmed = 1
@@ -275,7 +275,7 @@ func (v *Inventory) Ledger(accountRow uint32, rows []Decided, w *Wait) ([]Decide
 		for row := uint32(head & headRow); row != 0; {
 			r := v.reservations.At(row)
 			next := r.next.Load() &^ linkFrozen
-			if state := State(r.state.Load()); state.counts() {
+			if state := State(r.state.Load()); state.Counts() {
 				rows = append(rows, Decided{row, state})
 				decided = decided && (state == Held || state == Confirmed)
 				before = r
@@ -325,7 +325,7 @@ func (v *Inventory) passDead(head *table.Word64) bool {
 		if row == 0 {
 			return true
 		}
-		if before = v.reservations.At(row); !State(before.state.Load()).dead() {
+		if before = v.reservations.At(row); !State(before.state.Load()).Dead() {
 			break
 		}
 		// The version stays: the word differs, so a caller that walked from it fails to enter. The same word does not come
@@ -334,7 +334,7 @@ func (v *Inventory) passDead(head *table.Word64) bool {
 	}
 	for row := before.next.Load() &^ linkFrozen; row != 0; {
 		r := v.reservations.At(row)
-		if !State(r.state.Load()).dead() {
+		if !State(r.state.Load()).Dead() {
 			before, row = r, r.next.Load()&^linkFrozen
 			continue
 		}

@@ -2,17 +2,6 @@ package inventory
 
 // Rows and words as they are at one instant, decided or not, for engine/inventory/census, which counts them.
 
-// Look is what a row shows of its units at one instant: a set of the flags Look….
-type Look uint8
-
-const (
-	LookTaken    Look = 1 << iota // they are not available
-	LookGone                      // they are sold, or withheld after a return
-	LookOver                      // they will not be taken again
-	LookWasTaken                  // they may have been not available a moment ago
-	LookWasGone                   // they may have been gone a moment ago
-)
-
 // Look looks at a row below Rows by its number. A row without a reservation shows nothing. While freeing is paused, a
 // row that is over stays so, and one that has been taken shows LookWasTaken from then on, and likewise if it was gone.
 func (v *Inventory) Look(row uint32) Look {
@@ -20,33 +9,7 @@ func (v *Inventory) Look(row uint32) Look {
 	if r == nil {
 		return 0
 	}
-	return r.look(State(r.state.Load()))
-}
-
-func (r *reservation) look(state State) (look Look) {
-	taken, gone, withheld := r.takes(state)
-	if taken {
-		look |= LookTaken
-	}
-	if gone {
-		look |= LookGone
-	}
-	if state.dead() && !withheld {
-		look |= LookOver
-	}
-	if state != free && (state != Returned || withheld) { // otherwise a returned one has no units of its own
-		look |= LookWasTaken
-	}
-	if gone || state.mayHaveBeenGone() || state == pending && r.origin == OriginAgain { // sold while it is pending
-		look |= LookWasGone
-	}
-	return look
-}
-
-// mayHaveBeenGone reports whether the units of a row may have been gone just before it came to the state, or are about
-// to be.
-func (s State) mayHaveBeenGone() bool {
-	return s == confirming || s == yielding || s == superseded || s == forgotten
+	return State(r.state.Load()).Look(r.origin, r.flags)
 }
 
 // AppendLines appends the lines of a row that has a reservation.

@@ -232,7 +232,7 @@ func (c *Reclaimer) consider(row uint32, t *Terms) {
 		return
 	}
 	c.accounts.Mark(r.account)
-	if !state.dead() {
+	if !state.Dead() {
 		return
 	}
 	d := c.v.details.At(row)
@@ -246,7 +246,7 @@ func (c *Reclaimer) consider(row uint32, t *Terms) {
 		d = c.v.details.At(leads)
 		state = State(c.v.reservations.At(leads).state.Load())
 		next := d.successor.Load()
-		if !state.dead() || next == 0 || !c.settled(d, state, t) {
+		if !state.Dead() || next == 0 || !c.settled(d, state, t) {
 			return
 		}
 		c.batch = append(c.batch, candidate{row: leads, follows: true, leads: next})

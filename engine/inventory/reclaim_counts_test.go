@@ -15,7 +15,7 @@ func TestReclaimedShowsAStalledCall(t *testing.T) {
 	require.NoError(t, err)
 	rec, terms := v.NewReclaimer(), Terms{Before: 100, All: true}
 	for n := range uint64(3) {
-		q := Request{ID: idOf(n), Account: "ann", Lines: []Line{{0, 1}}, Created: 1, Expires: 50}
+		q := Request{ID: idOf(n), Account: "ann", Lines: lines(0, 1), Created: 1, Expires: 50}
 		res := v.Reserve(&q)
 		require.Equal(t, Done, res.Verdict)
 		require.Equal(t, Done, v.Release(res.Row, 2, nil).Verdict)

@@ -71,11 +71,11 @@ func (g *recycling) play(random *rand.Rand, enough func() bool) {
 
 func (g *recycling) one(random *rand.Rand, n uint64, now int64) {
 	v, w := g.v, &Wait{}
-	lines := []Line{{uint32(n % recycledPools), 1 + random.Uint32N(3)}}
+	wanted := lines(uint32(n%recycledPools), 1+random.Uint32N(3))
 	if random.IntN(2) == 0 {
-		lines = append(lines, Line{uint32(n+1) % recycledPools, 1 + random.Uint32N(2)})
+		wanted = append(wanted, lines(uint32(n+1)%recycledPools, 1+random.Uint32N(2))...)
 	}
-	q := Request{ID: idOf(n), Account: accountOf(n), Lines: lines, Created: now, Wait: w,
+	q := Request{ID: idOf(n), Account: accountOf(n), Lines: wanted, Created: now, Wait: w,
 		Expires: now + 1 + random.Int64N(60)}
 	row := v.Find(q.ID)
 	if row == 0 {

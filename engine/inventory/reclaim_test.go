@@ -24,7 +24,7 @@ func TestRowsAreUsedAgain(t *testing.T) {
 	for n := range uint64(100 * room) {
 		now := int64(n)
 		account := accountOf(n)
-		q := Request{ID: idOf(n), Account: account, Lines: []Line{{0, 2}}, Created: now, Expires: now + alive}
+		q := Request{ID: idOf(n), Account: account, Lines: lines(0, 2), Created: now, Expires: now + alive}
 		res := v.Reserve(&q)
 		require.Equal(t, Done, res.Verdict, n)
 		old := Decided{res.Row, Held}
@@ -34,7 +34,7 @@ func TestRowsAreUsedAgain(t *testing.T) {
 		case 2:
 			require.Equal(t, Done, v.Extend(old, now, now+alive).Verdict)
 		case 3:
-			require.Equal(t, Done, v.Reduce(old, now, []Line{{0, 1}}).Verdict)
+			require.Equal(t, Done, v.Reduce(old, now, lines(0, 1)).Verdict)
 		case 4:
 			require.Equal(t, Done, v.Confirm(res.Row, now, account, nil).Verdict)
 			require.Equal(t, Done, v.Return(Decided{res.Row, Confirmed}, now, long[:n%60], false).Verdict)
@@ -84,7 +84,7 @@ func TestPassesBeginBesideLongWays(t *testing.T) {
 	v := testInventory(t, 1, 10, true)
 	d, c := &drained{t: t, v: v}, v.NewReclaimer()
 	for n := range uint64(2) {
-		q := Request{ID: idOf(n), Account: "ann", Lines: []Line{{0, 1}}, Expires: 10}
+		q := Request{ID: idOf(n), Account: "ann", Lines: lines(0, 1), Expires: 10}
 		require.Equal(t, Done, v.Reserve(&q).Verdict)
 	}
 	require.Equal(t, Done, v.Release(v.Find(idOf(1)), 0, nil).Verdict)
@@ -108,7 +108,7 @@ func TestReclaimerAllocatesNothingOnceWarm(t *testing.T) {
 	use := func() {
 		for range 100 {
 			n++
-			q := Request{ID: idOf(n), Account: "ann", Lines: []Line{{0, 1}}, Expires: 10}
+			q := Request{ID: idOf(n), Account: "ann", Lines: []Line{{Quantity: 1}}, Expires: 10}
 			v.Release(v.Reserve(&q).Row, 0, nil)
 		}
 		c.pass(Terms{Before: 20})

@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"github.com/seathold/seathold/engine/inventory/internal/order"
+	"github.com/seathold/seathold/engine/inventory/internal/stock"
 	"github.com/seathold/seathold/engine/inventory/internal/table"
 )
 
@@ -9,10 +10,7 @@ import (
 type ID [16]byte
 
 // Line is a quantity of one pool.
-type Line struct {
-	Pool     uint32
-	Quantity uint32
-}
+type Line = stock.Line
 
 // Limits of a reservation (I10).
 const (
@@ -29,70 +27,6 @@ const inlineLines = 4 // so that a pack of three needs no second cache line
 func packLine(l Line) uint32 { return l.Pool<<12 | l.Quantity }
 
 func unpackLine(w uint32) Line { return Line{Pool: w >> 12, Quantity: w & MaxQuantity} }
-
-// State is the state of a reservation. The state word is the only truth about it: ledgers and checkpoints read it
-// there.
-//
-//	free → pending → held → confirming → confirmed
-//	          ↓        ↓→ releasing → released  ↓
-//	        void       ↓→ expiring  → expired   ↓
-//	                   ↓→ yielding ←────────────
-//	                         ↓→ superseded, released
-//
-// What has ended is forgotten some time later, and then its row is free again. Within one call a row keeps its meaning,
-// and its state only moves forward. Two steps are decisions: the step out of pending, made by the caller that reserves,
-// and the step out of held or confirmed, made by the compare-and-swap that wins (I3). The winner alone makes the next
-// step, once the outcome has its place in the journal. A row that is made by a return goes from pending to returned.
-type State uint32
-
-const (
-	free       State = iota // free, or claimed and not yet published
-	pending                 // published, its stock not all taken yet
-	Held                    // taken, to be confirmed before its time is over
-	confirming              // confirmed; its record is about to be placed
-	Confirmed               // sold
-	releasing               // released; its record is about to be placed, then its units come back
-	expiring                // expired, likewise
-	yielding                // changed; the record of the row that follows it is about to be placed
-	Released                // given back by a caller
-	Returned                // given back after it was sold
-	Expired                 // given back because its time was over
-	void                    // failed; to every reader as if it had never been made
-	superseded              // changed: another row has the id now
-	forgotten               // no word names the row any more; see reclaim.go
-)
-
-// counts reports whether the reservation's tickets count against the caps. They do until the record of its end has
-// its place in the journal (I6).
-func (s State) counts() bool { return s >= pending && s <= yielding }
-
-// undecided reports whether the reservation may cease to count by the next step of its own caller. No refusal may
-// rest on it (I7).
-func (s State) undecided() bool { return s == pending || s >= releasing && s <= yielding }
-
-// dead reports whether the row will never count again.
-func (s State) dead() bool { return s >= Released }
-
-// Flags of a reservation, beside those of its caller, which has the first two.
-const (
-	FlagReplaces = 1 << (iota + 2) // it took the place of another one
-	FlagExtended                   // its end was moved
-	FlagReduced                    // it keeps less than was reserved
-	FlagWithheld                   // it was returned, and its tickets are not for sale again
-)
-
-// Origin is the outcome that made a row.
-type Origin uint8
-
-const (
-	OriginReserve    Origin = iota
-	OriginExtend            // another end, the same lines
-	OriginReduce            // fewer tickets of a held reservation
-	OriginReduceSold        // fewer tickets of a confirmed one
-	OriginReplace           // in the place of a held reservation with another id
-	OriginAgain             // an expired reservation, taken again and confirmed
-	OriginReturn            // a confirmed reservation, given back
-)
 
 // reservation is the part of a reservation that every operation reads, one cache line. Its caller writes all of it
 // before the row is published: first the content, then the state pending, then the index. Only state and next change
@@ -288,7 +222,7 @@ func (v *Inventory) appendLines(to []Line, r *reservation) []Line {
 
 // ReadNew fills the snapshot with the row that a change has just made, whatever has happened since.
 func (v *Inventory) ReadNew(row uint32, to *Snapshot) {
-	v.ReadAs(Decided{row, v.reservations.At(row).origin.to()}, to)
+	v.ReadAs(Decided{row, v.reservations.At(row).origin.To()}, to)
 }
 
 // ReadLogged fills the snapshot with the outcomes that have been drained, whatever has happened since: records and
@@ -320,7 +254,7 @@ func (v *Inventory) ReadPrevious(row uint32, to *Snapshot) bool {
 	if old == 0 {
 		return false
 	}
-	v.ReadAs(Decided{old, v.reservations.At(row).origin.from()}, to)
+	v.ReadAs(Decided{old, v.reservations.At(row).origin.From()}, to)
 	return true
 }
 
@@ -332,40 +266,12 @@ func (v *Inventory) replaced(r *reservation) ID {
 	return v.overflows.At(r.more).replaces
 }
 
-// stateAfter returns the state that a drained outcome of the reservation led to. Once its end is placed, its state has
-// left held and shows which end it is. A confirmed one may have changed since.
+// stateAfter returns the state that a drained outcome of the reservation led to.
 func (r *reservation) stateAfter(k Kind) State {
 	if k == Took {
-		return r.origin.to()
+		return r.origin.To()
 	}
-	switch State(r.state.Load()) {
-	case releasing, Released:
-		return Released
-	case expiring, Expired:
-		return Expired
-	}
-	return Confirmed
-}
-
-// from returns the state of the row that such a row follows, and to the state in which it begins.
-func (o Origin) from() State {
-	switch o {
-	case OriginReduceSold, OriginReturn:
-		return Confirmed
-	case OriginAgain:
-		return Expired
-	}
-	return Held
-}
-
-func (o Origin) to() State {
-	switch o {
-	case OriginReduceSold, OriginAgain:
-		return Confirmed
-	case OriginReturn:
-		return Returned
-	}
-	return Held
+	return State(r.state.Load()).Ended()
 }
 
 // Rows returns the row after the last reservation: rows 1 to Rows()-1 may hold one.

@@ -111,7 +111,7 @@ func (v *Inventory) find(hash uint32, id *ID) uint32 {
 // hasID reports whether the row is under the id, or leads to the one that is.
 func (v *Inventory) hasID(row uint32, id *ID) bool {
 	r := v.reservations.At(row)
-	return r.id == *id && (!State(r.state.Load()).dead() || v.details.At(row).successor.Load() != closed)
+	return r.id == *id && (!State(r.state.Load()).Dead() || v.details.At(row).successor.Load() != closed)
 }
 
 // current returns the row that has the id of this one now; 0 for none.
@@ -242,7 +242,7 @@ func (v *Inventory) reserve(q *Request, room []sessionSum) Result {
 	seq := v.place(Outcome{Kind: Took, Index: row}) // step 5
 	v.setSequence(row, seq)
 	if len(q.Lines) > 1 { // step 6
-		v.settle(q.Lines)
+		v.stock.Settle(q.Lines)
 	}
 	r.state.Store(uint32(Held))
 	return Result{Verdict: Done, Row: row, Seq: seq}
@@ -412,7 +412,7 @@ func (v *Inventory) enter(r *reservation, row uint32, head uint64, s *sums, prog
 func (v *Inventory) takeAll(lines []Line, w *Wait) (res Result, took bool) {
 	if len(lines) <= inlineLines {
 		var room [inlineLines]Line
-		return v.takeSorted(sortByPool(room[:], lines), len(lines) > 1, w)
+		return v.takeSorted(stock.Sort(room[:], lines), len(lines) > 1, w)
 	}
 	return v.takeLong(lines, w)
 }
@@ -422,18 +422,7 @@ func (v *Inventory) takeAll(lines []Line, w *Wait) (res Result, took bool) {
 //go:noinline
 func (v *Inventory) takeLong(lines []Line, w *Wait) (res Result, took bool) {
 	var room [MaxLines]Line
-	return v.takeSorted(sortByPool(room[:], lines), true, w)
-}
-
-// sortByPool copies the lines into the room and sorts them by pool.
-func sortByPool(room, lines []Line) (sorted []Line) {
-	sorted = room[:copy(room, lines)]
-	for i := 1; i < len(sorted); i++ {
-		for j := i; j > 0 && sorted[j].Pool < sorted[j-1].Pool; j-- {
-			sorted[j], sorted[j-1] = sorted[j-1], sorted[j]
-		}
-	}
-	return sorted
+	return v.takeSorted(stock.Sort(room[:], lines), true, w)
 }
 
 // takeSorted takes every line or gives back what it took. Units are unsettled unless the take cannot fail any more:
@@ -453,20 +442,8 @@ func (v *Inventory) takeSorted(sorted []Line, unsettled bool, w *Wait) (res Resu
 		if open == 0 {
 			res = Result{Verdict: SoldOut, Pool: l.Pool, Requested: int(l.Quantity), Available: int(available)}
 		}
-		v.giveBack(sorted[:i])
+		v.stock.GiveBack(sorted[:i])
 		return res, false
 	}
 	return res, true
-}
-
-func (v *Inventory) settle(lines []Line) {
-	for _, l := range lines {
-		v.stock[l.Pool].Settle(l.Quantity)
-	}
-}
-
-func (v *Inventory) giveBack(lines []Line) {
-	for _, l := range lines {
-		v.stock[l.Pool].GiveBack(l.Quantity)
-	}
 }

@@ -89,8 +89,8 @@ func (v *Inventory) RestoreChanged(o Restored) error {
 		if seq != 0 && o.Seq <= seq {
 			return nil
 		}
-		if o.Origin != OriginReserve && seq != 0 && state != o.Origin.from() {
-			return fmt.Errorf("reservation %x is %s, and changes as if it were %s", o.Request.ID, state, o.Origin.from())
+		if o.Origin != OriginReserve && seq != 0 && state != o.Origin.From() {
+			return fmt.Errorf("reservation %x is %s, and changes as if it were %s", o.Request.ID, state, o.Origin.From())
 		}
 	}
 	row, err := v.restoreRow(&o, old)
@@ -119,7 +119,7 @@ func (v *Inventory) appear(row uint32, seq uint64, state State, old uint32, oldE
 	r, was := v.reservations.At(row), free
 	if old != 0 {
 		from := v.reservations.At(old)
-		if was = State(from.state.Load()); !was.dead() {
+		if was = State(from.state.Load()); !was.Dead() {
 			from.state.Store(uint32(yielding))
 		}
 	}
@@ -210,7 +210,7 @@ func (v *Inventory) RestoreUnits(pool int, units uint32) error {
 // countRow adds what a row takes in a state to the stock, times sign. Units leave available before they are gone, and
 // are no longer gone before they are available again: see Stock.
 func (v *Inventory) countRow(r *reservation, state State, sign int64) {
-	taken, gone, withheld := r.takes(state)
+	taken, gone, withheld := state.Takes(r.flags)
 	for i := range int(r.count) {
 		l := v.lineAt(r, i)
 		p, q := &v.stock[l.Pool], sign*int64(l.Quantity)
@@ -230,13 +230,6 @@ func (v *Inventory) countRow(r *reservation, state State, sign int64) {
 			p.Add(-q)
 		}
 	}
-}
-
-// takes reports whether a row in the state has all of its units, whether they are gone, and whether they are withheld.
-func (r *reservation) takes(s State) (taken, gone, withheld bool) {
-	withheld = s == Returned && r.flags&FlagWithheld != 0
-	gone = s == Confirmed || withheld
-	return gone || s == Held || s == confirming, gone, withheld
 }
 
 // restored sets the state of a row, and the sequence of the outcome that led to it.
@@ -346,7 +339,7 @@ func (v *Inventory) CountStock() error {
 	counts := make([]struct{ taken, gone, withheld uint64 }, v.listing.Pools())
 	for row := uint32(1); row < v.reservations.End(); row++ {
 		r := v.reservations.At(row)
-		taken, gone, withheld := r.takes(State(r.state.Load()))
+		taken, gone, withheld := State(r.state.Load()).Takes(r.flags)
 		for i := range int(r.count) {
 			l := v.lineAt(r, i)
 			c, q := &counts[l.Pool], uint64(l.Quantity)
@@ -378,21 +371,4 @@ type OversoldError struct{ Pool, Units, Taken int }
 
 func (e *OversoldError) Error() string {
 	return fmt.Sprintf("pool %d has %d units, but %d are taken", e.Pool, e.Units, e.Taken)
-}
-
-// String returns the state's name in the API; undecided between two of them.
-func (s State) String() string {
-	switch s {
-	case Held:
-		return "held"
-	case Confirmed:
-		return "confirmed"
-	case Released:
-		return "released"
-	case Returned:
-		return "returned"
-	case Expired:
-		return "expired"
-	}
-	return "undecided"
 }

@@ -13,7 +13,7 @@ func TestReadersOfRestoredChanges(t *testing.T) {
 	v, err := New(Config{Pools: []PoolConfig{{Units: 4}}, Sessions: []SessionConfig{{Limit: 4}}, Caps: []int{4},
 		MaxReservations: 1 << 17, MaxAccounts: 1, Pause: yieldingPause(0)})
 	require.NoError(t, err)
-	o := Restored{Request: &Request{Account: "ann", Lines: []Line{{0, 4}}, Expires: 1}, State: Held, Seq: 1}
+	o := Restored{Request: &Request{Account: "ann", Lines: lines(0, 4), Expires: 1}, State: Held, Seq: 1}
 	require.NoError(t, v.RestoreTaken(o))
 	require.NoError(t, v.CountStock())
 	done, looks := make(chan struct{}), 0
@@ -57,7 +57,7 @@ func TestStockOfAStandby(t *testing.T) {
 	o, sold, returned := Restored{Request: &Request{Account: "ann", Expires: 1}}, uint64(0), uint64(0)
 	restore := func(method func(Restored) error, state State, origin Origin, flags uint8, tickets uint32, want Stock) {
 		o.Seq++
-		o.State, o.Origin, o.Request.Flags, o.Request.Lines = state, origin, flags, []Line{{0, tickets}}
+		o.State, o.Origin, o.Request.Flags, o.Request.Lines = state, origin, flags, lines(0, tickets)
 		require.NoError(t, method(o))
 		p := &v.stock[0]
 		require.GreaterOrEqual(t, p.Sold.Load(), sold)

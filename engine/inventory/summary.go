@@ -67,7 +67,7 @@ func (v *Inventory) countRows(of *summary, programme uint8, s *sums) {
 		r := v.reservations.At(row)
 		state := State(r.state.Load())
 		switch {
-		case state.dead():
+		case state.Dead():
 		case r.programme == programme:
 			v.count(r, row, int32(r.tickets), state, s)
 		case r.programme == severalProgrammes:
@@ -134,7 +134,7 @@ func (v *Inventory) dropDead(made, old *summary) []uint32 {
 	kept := make([]uint32, 0, len(old.rows))
 	for i, row := range old.rows {
 		v.prefetchRow(old, i+aheadRows)
-		if r := v.reservations.At(row); State(r.state.Load()).dead() {
+		if r := v.reservations.At(row); State(r.state.Load()).Dead() {
 			v.addLines(made, r, -1)
 		} else {
 			kept = append(kept, row)
@@ -160,7 +160,7 @@ func (v *Inventory) eachLive(head, end uint32, visit func(r *reservation, row ui
 	for at := 0; row != end && row != 0; {
 		r := v.reservations.At(row)
 		next := r.next.Load() &^ linkFrozen
-		if State(r.state.Load()).dead() {
+		if State(r.state.Load()).Dead() {
 			next = unlink(before, r, row)
 		} else {
 			visit(r, row, at)

@@ -21,7 +21,7 @@ func testSweep(t *testing.T, most int) {
 	v := testInventory(t, 1, 1<<20, false)
 	const holds = 2*table.ChunkRows + 100
 	for n := range uint64(holds) {
-		res := v.Reserve(&Request{ID: idOf(n), Account: fmt.Sprint(n), Lines: []Line{{0, 1}}, Expires: int64(10 + n%5*10)})
+		res := v.Reserve(&Request{ID: idOf(n), Account: fmt.Sprint(n), Lines: lines(0, 1), Expires: int64(10 + n%5*10)})
 		require.Equal(t, Done, res.Verdict)
 		if n%7 == 0 {
 			require.Equal(t, Done, v.Confirm(res.Row, 0, "", nil).Verdict)

@@ -8,6 +8,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// lines lists pools and quantities, in turn.
+func lines(poolsAndQuantities ...uint32) []Line {
+	var all []Line
+	for i := 0; i < len(poolsAndQuantities); i += 2 {
+		all = append(all, Line{Pool: poolsAndQuantities[i], Quantity: poolsAndQuantities[i+1]})
+	}
+	return all
+}
+
 // to lists pools and the units that they are to have, in turn.
 func to(pairs ...uint32) (all []Units) {
 	for i := 0; i < len(pairs); i += 2 {
@@ -21,7 +30,7 @@ func to(pairs ...uint32) (all []Units) {
 func TestChangeStock(t *testing.T) {
 	v := testInventory(t, 3, 10, false)
 	reserve := func(n uint64, pool, quantity uint32) Verdict {
-		return v.Reserve(&Request{ID: idOf(n), Account: "ann", Lines: []Line{{pool, quantity}}, Expires: 10}).Verdict
+		return v.Reserve(&Request{ID: idOf(n), Account: "ann", Lines: lines(pool, quantity), Expires: 10}).Verdict
 	}
 	require.Equal(t, Done, reserve(1, 0, 4))
 	c, err := v.ChangeStock(to(2, 12, 1, 3, 0, 4), nil)
@@ -56,7 +65,7 @@ func TestChangeStock(t *testing.T) {
 func TestRefusalsAwaitAChangeOfStock(t *testing.T) {
 	v := testInventory(t, 1, 2, false)
 	v.pause = yieldingPause(3)
-	q := Request{ID: idOf(1), Account: "ann", Lines: []Line{{0, 1}}, Expires: 10}
+	q := Request{ID: idOf(1), Account: "ann", Lines: lines(0, 1), Expires: 10}
 	c, err := v.ChangeStock(to(0, 0), nil)
 	require.NoError(t, err)
 	require.Equal(t, Overloaded, v.Reserve(&q).Verdict)
@@ -72,7 +81,7 @@ func TestRefusalsAwaitAChangeOfStock(t *testing.T) {
 // and tickets are taken and released.
 func TestStockWhileItChanges(t *testing.T) {
 	v := testInventory(t, 2, 100, false)
-	row := v.Reserve(&Request{ID: idOf(1), Account: "ann", Lines: []Line{{0, 7}, {1, 7}}, Expires: 10}).Row
+	row := v.Reserve(&Request{ID: idOf(1), Account: "ann", Lines: lines(0, 7, 1, 7), Expires: 10}).Row
 	require.Equal(t, Done, v.Confirm(row, 0, "", nil).Verdict)
 	var done atomic.Bool
 	var all sync.WaitGroup
@@ -90,7 +99,7 @@ func TestStockWhileItChanges(t *testing.T) {
 	})
 	all.Go(func() {
 		for n := uint64(2); !done.Load(); n++ {
-			res := v.Reserve(&Request{ID: idOf(n), Account: "bob", Lines: []Line{{0, 2}}, Expires: 10})
+			res := v.Reserve(&Request{ID: idOf(n), Account: "bob", Lines: lines(0, 2), Expires: 10})
 			require.Equal(t, Done, res.Verdict)
 			v.Release(res.Row, 0, nil)
 			if n%1024 == 0 {
@@ -120,7 +129,7 @@ func TestListingGrows(t *testing.T) {
 	n := uint64(0)
 	reserve := func(pool uint32) Result {
 		n++
-		return v.Reserve(&Request{ID: idOf(n), Account: "ann", Lines: []Line{{pool, 1}}, Expires: 10, Limits: limits})
+		return v.Reserve(&Request{ID: idOf(n), Account: "ann", Lines: lines(pool, 1), Expires: 10, Limits: limits})
 	}
 	for range 9 {
 		require.Equal(t, Done, reserve(0).Verdict)
@@ -151,7 +160,7 @@ func TestListingGrows(t *testing.T) {
 // TestRestoreUnits: the stock is counted by the units in force then, and a later change of them is checked.
 func TestRestoreUnits(t *testing.T) {
 	v := testInventory(t, 1, 5, true)
-	q := Request{ID: idOf(1), Account: "ann", Lines: []Line{{0, 4}}, Expires: 10}
+	q := Request{ID: idOf(1), Account: "ann", Lines: lines(0, 4), Expires: 10}
 	require.NoError(t, v.RestoreTaken(Restored{Request: &q, State: Held}))
 	require.NoError(t, v.RestoreUnits(0, 3))
 	require.Equal(t, &OversoldError{Pool: 0, Units: 3, Taken: 4}, v.CountStock())

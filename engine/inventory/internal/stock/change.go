@@ -1,15 +1,12 @@
 package stock
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // Units is how many units a pool is to have.
 type Units struct{ Pool, Units uint32 }
-
-// Pools are all pools, by number.
-type Pools []Pool
-
-// line is by how much a pool changes.
-type line struct{ pool, quantity uint32 }
 
 // Change is a change of the units of several pools, all or nothing. One is under way at a time, and one goroutine makes
 // it. It is like a reservation of the units that are to go (I6, I7): they are taken in ascending order of the pools and
@@ -19,7 +16,7 @@ type line struct{ pool, quantity uint32 }
 // What is about to go is pending: it is read as available until the change is over.
 type Change struct {
 	pools           Pools
-	lowered, raised []line // by how much
+	lowered, raised []Line // by how much
 }
 
 // Short is why a change is impossible: the pool has fewer units that are not taken.
@@ -36,16 +33,16 @@ func (p Pools) Change(to []Units, wait func() bool) (c Change, short Short, took
 	for _, t := range to {
 		switch units := p[t.Pool].units(); {
 		case t.Units < units:
-			c.lowered = append(c.lowered, line{t.Pool, units - t.Units})
+			c.lowered = append(c.lowered, Line{t.Pool, units - t.Units})
 		case t.Units > units:
-			c.raised = append(c.raised, line{t.Pool, t.Units - units})
+			c.raised = append(c.raised, Line{t.Pool, t.Units - units})
 		}
 	}
-	slices.SortFunc(c.lowered, func(a, b line) int { return int(a.pool) - int(b.pool) })
+	slices.SortFunc(c.lowered, func(a, b Line) int { return cmp.Compare(a.Pool, b.Pool) })
 	for i := 0; i < len(c.lowered); {
 		l := c.lowered[i]
-		units := p[l.pool].units()
-		available, open, took := p[l.pool].lower(l.quantity)
+		units := p[l.Pool].units()
+		available, open, took := p[l.Pool].lower(l.Quantity)
 		if took {
 			i++
 			continue
@@ -55,10 +52,10 @@ func (p Pools) Change(to []Units, wait func() bool) (c Change, short Short, took
 		}
 		c.lowered, c.raised = c.lowered[:i], nil
 		c.Abort()
-		return c, Short{Units{l.pool, units - l.quantity}, int(units) - int(available), open}, false
+		return c, Short{Units{l.Pool, units - l.Quantity}, int(units) - int(available), open}, false
 	}
 	for _, r := range c.raised {
-		p[r.pool].Mark(r.quantity)
+		p[r.Pool].Mark(r.Quantity)
 	}
 	return c, short, true
 }
@@ -66,23 +63,23 @@ func (p Pools) Change(to []Units, wait func() bool) (c Change, short Short, took
 // Commit ends a change whose record has its place.
 func (c *Change) Commit() {
 	for _, l := range c.lowered {
-		p := &c.pools[l.pool]
-		p.turn(p.units(), 0, 0, -int64(l.quantity))
+		p := &c.pools[l.Pool]
+		p.turn(p.units(), 0, 0, -int64(l.Quantity))
 	}
 	for _, l := range c.raised {
-		p := &c.pools[l.pool]
-		p.turn(p.units()+l.quantity, 0, int64(l.quantity), -int64(l.quantity))
+		p := &c.pools[l.Pool]
+		p.turn(p.units()+l.Quantity, 0, int64(l.Quantity), -int64(l.Quantity))
 	}
 }
 
 // Abort ends a change that does not happen, and gives back what it took.
 func (c *Change) Abort() {
 	for _, l := range c.lowered {
-		p := &c.pools[l.pool]
-		p.turn(p.units()+l.quantity, 0, int64(l.quantity), -int64(l.quantity))
+		p := &c.pools[l.Pool]
+		p.turn(p.units()+l.Quantity, 0, int64(l.Quantity), -int64(l.Quantity))
 	}
 	for _, r := range c.raised {
-		c.pools[r.pool].Settle(r.quantity)
+		c.pools[r.Pool].Settle(r.Quantity)
 	}
 }
 
