@@ -94,6 +94,9 @@ func (c *caller) draw() spec.Operation {
 // drawVersion draws a call of the organiser: a pause or its end, the stock of a pool, or another definition.
 func (c *caller) drawVersion() (op spec.Operation) {
 	session := cellSession(c.cell, c.random.IntN(3))
+	if c.random.IntN(12) == 0 {
+		session = "GONE"
+	}
 	switch c.random.IntN(3) {
 	case 0:
 		op.Kind, op.Paused = spec.Pause, c.random.IntN(3) == 0

@@ -251,7 +251,7 @@ func (h *histories) judge(by spec.History, history []porcupine.Operation) {
 	for _, version := range h.versions {
 		next, err := catalog.Continue(h.sale, version)
 		require.NoError(h, err)
-		h.Logf("definition %.8s: %v", version.Files.Digest(), catalog.Difference(h.sale, next))
+		h.Logf("definition %x: %v", version.Files.Digest(), catalog.Difference(h.sale, next))
 	}
 	for _, o := range history {
 		h.Logf("%3d to %3d by %d: %s → %s", o.Call, o.Return, o.ClientId, o.Input.(spec.Call), o.Output.(spec.Answer))

@@ -83,6 +83,7 @@ type random struct {
 	at     time.Time
 	tally  *spec.Tally
 	made   []spec.Operation // requests
+	plans  bool             // restarts and other definitions come from elsewhere
 }
 
 func runRandomly(t *rapid.T, answers *spec.Tally, open func() (journal.Backend, error), verify func(*catalog.Sale)) {
@@ -153,6 +154,7 @@ func (r *random) step() {
 		r.system.clock.set(r.at)
 		_, err := r.system.e.Checkpoint(context.Background())
 		require.NoError(r, err)
+	case r.plans:
 	case n < 98:
 		require.NoError(r, r.system.Restart())
 	default:

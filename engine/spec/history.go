@@ -24,7 +24,7 @@ type History struct {
 	Start *Model // the sale before the first call
 
 	// OverHTTP is for answers of the HTTP API. They do not show whether a call other than a reserve was a repeat, nor the
-	// phase with pack_shape.
+	// phase with pack_shape and not_on_sale.
 	OverHTTP bool
 
 	// Crashed is for a history that continues after a crash. Refusals for lack of stock or cap room may be due to outcomes
@@ -167,7 +167,7 @@ func (h History) matches(c Call, want, got Answer) bool {
 		return false
 	}
 	if !want.OK() {
-		if h.OverHTTP && want.Code == "pack_shape" {
+		if h.OverHTTP && (want.Code == "pack_shape" || want.Code == "not_on_sale") {
 			want.Phase = ""
 		}
 		want.CanTakeAgain = got.CanTakeAgain // it holds at one instant of the call, not necessarily at its effect

@@ -105,7 +105,8 @@ func (o Operation) String() string {
 		fmt.Fprintf(b, " %s", o.Account)
 	case Apply:
 		if o.Sale != nil && o.Sale.Files != nil {
-			fmt.Fprintf(b, " %.8s", o.Sale.Files.Digest())
+			digest := o.Sale.Files.Digest()
+			fmt.Fprintf(b, " %x", digest[:4])
 		}
 	case Pause:
 		writeFacts(b, "phase", o.Phase, "session", o.Session)
