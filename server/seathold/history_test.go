@@ -22,14 +22,15 @@ import (
 
 // histories run on the real program, which sells cells on wall time.
 type histories struct {
-	t       *testing.T
-	random  *rand.Rand
-	rules   *spec.Rules
-	args    []string // of every server
-	next    historytest.Cell
-	tally   historytest.Tally
-	begun   atomic.Int64            // requests
-	reached map[int64]chan struct{} // closed when so many have begun
+	t          *testing.T
+	random     *rand.Rand
+	rules      *spec.Rules
+	args       []string // of every server
+	definition *spec.Definition
+	next       historytest.Cell
+	tally      historytest.Tally
+	begun      atomic.Int64            // requests
+	reached    map[int64]chan struct{} // closed when so many have begun
 }
 
 // newHistories writes the sale and prepares histories of so many cells on servers with these arguments.
@@ -47,8 +48,9 @@ func newHistories(t *testing.T, cells int, args ...string) *histories {
 	dir := t.TempDir()
 	require.NoError(t, os.CopyFS(dir, definition.Files()))
 	return &histories{t: t, random: rand.New(rand.NewPCG(seed, 0)),
-		rules: &spec.Rules{Sale: sale, TTL: spec.ScenarioTTL, MaxHold: spec.ScenarioMaxHold},
-		args:  append([]string{"--sale", dir}, args...)}
+		definition: definition,
+		rules:      &spec.Rules{Sale: sale, TTL: spec.ScenarioTTL, MaxHold: spec.ScenarioMaxHold},
+		args:       append([]string{"--sale", dir}, args...)}
 }
 
 // milestones returns channels that are closed when so many requests have begun from now on.
@@ -98,11 +100,11 @@ func (h *histories) verify(journal ...string) {
 // address is where a client of package historytest connects.
 func (s *program) address() string { return strings.TrimPrefix(s.api, "http://") }
 
-// door gives callers the address of the running server, and blocks them while there is none.
+// door gives callers the running server, and blocks them while there is none.
 type door struct {
-	mu      sync.Mutex
-	open    chan struct{}
-	address string
+	mu     sync.Mutex
+	open   chan struct{}
+	server *program
 }
 
 func (d *door) shut() {
@@ -114,18 +116,18 @@ func (d *door) shut() {
 func (d *door) leadTo(s *program) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.address = s.address()
+	d.server = s
 	close(d.open)
 }
 
-func (d *door) enter() string {
+func (d *door) enter() *program {
 	d.mu.Lock()
 	open := d.open
 	d.mu.Unlock()
 	<-open
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.address
+	return d.server
 }
 
 // crashes are histories during which the server, Redis or both are killed.
@@ -218,7 +220,7 @@ func (h *crashes) call(c *historytest.Caller) {
 		}
 		for ops := c.Draw(); ; {
 			h.begin()
-			reply := c.Call(h.door.enter(), ops, nil)
+			reply := c.Call(h.door.enter().address(), ops, nil)
 			if reply.Sent() && (!reply.Unknown() || c.Random.IntN(2) == 0) {
 				break
 			}

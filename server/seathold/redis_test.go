@@ -69,9 +69,6 @@ func (p *pair) sell(c *shopper, stop <-chan struct{}) error {
 			if a, err = p.call("/v1/reservations/"+id+path, ""); err != nil {
 				return err
 			}
-			if a.text("state") == "" {
-				return fmt.Errorf("%s of a hold is answered with %d: %v", path, a.status, a.body)
-			}
 		}
 		c.promises[id] = &promise{account: account, possible: []string{a.text("state")}}
 	}

@@ -25,6 +25,10 @@ type problem struct {
 	Detail     string    `json:"detail"`
 	Code       string    `json:"code"`
 	Where      string    `json:"where"`
+	Phase      string    `json:"phase"`
+	OpensAt    time.Time `json:"opens_at"`
+	ClosesAt   time.Time `json:"closes_at"`
+	EndedAt    time.Time `json:"ended_at"`
 	Session    string    `json:"session"`
 	Category   string    `json:"category"`
 	Programme  string    `json:"programme"`
@@ -190,7 +194,8 @@ func refusalOf(status int, body []byte) (spec.Refusal, error) {
 		(p.Where != "") != (p.Code == "malformed_request") {
 		return spec.Refusal{}, errors.New("an unexpected fact, a missing one, or no detail")
 	}
-	return spec.Refusal{Code: p.Code, Session: p.Session, Category: p.Category, Programme: p.Programme,
+	return spec.Refusal{Code: p.Code, Phase: p.Phase, OpensAt: p.OpensAt, ClosesAt: p.ClosesAt, EndedAt: p.EndedAt,
+		Session: p.Session, Category: p.Category, Programme: p.Programme,
 		Reference: p.Reference, Limit: p.Cap + p.Limit + p.Required, Held: p.Held + p.Has, Confirmed: p.Confirmed,
 		Requested: p.Requested + p.Given, Available: p.Available, MaxExpiresAt: p.MaxExpires,
 		CanTakeAgain: p.Again != nil && *p.Again}, nil
@@ -205,9 +210,11 @@ func statusOf(code string) int {
 		return http.StatusNotFound
 	case "sold_out", "account_cap_exceeded", "session_limit_exceeded", "id_reused", "reservation_confirmed",
 		"reservation_released", "reservation_expired", "reservation_returned", "reservation_held", "hold_limit_exceeded",
-		"not_a_reduction":
+		"not_a_reduction", "paused", "sales_ended":
 		return http.StatusConflict
-	case "phase_required", "pack_shape":
+	case "phase_not_open":
+		return http.StatusForbidden
+	case "phase_required", "pack_shape", "unknown_phase", "unknown_session", "unknown_category", "not_on_sale":
 		return http.StatusUnprocessableEntity
 	case spec.Overloaded, spec.Unknown, NotLeader:
 		return http.StatusServiceUnavailable
