@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/record"
 )
 
 // versionStory changes a sale in every way while tickets are held. after is called after each outcome.
@@ -144,4 +146,32 @@ func TestStandbyFollowsVersions(t *testing.T) {
 		require.Equal(c, shown, inForceOf(c, b.Engine))
 		b.close()
 	})
+}
+
+// The replay of stock that was changed often copies the pools of a large sale only once.
+func TestReplayOfManyStocks(t *testing.T) {
+	const pools, changes = 6000, 3000
+	kept := newStore()
+	s := sellerOn(stressSale(t, pools, 10), kept)
+	s.clock.set(saleStart)
+	require.NoError(t, s.start())
+	require.NoError(t, s.e.Close())
+	var run []byte
+	for i := range changes {
+		run = record.Stock{Pool: i % 2500, Capacity: 20 + i}.Append(run, saleStart.UnixMilli())
+	}
+	kept.groups = append(kept.groups, journal.Group{First: 2, Count: changes, Records: run})
+	allocated := func() int {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int(m.TotalAlloc)
+	}
+	before := allocated()
+	require.NoError(t, s.start())
+	require.Less(t, (allocated()-before)>>20, 500, "MiB")
+	for pool, capacity := range map[int]int{0: 20 + 2500, 499: 20 + 2999, 500: 20 + 500, 2500: 10} {
+		require.Equal(t, capacity, s.e.Stock(pool).Available, pool)
+	}
+	require.NoError(t, s.e.Close())
+	verify(t, kept.open(), nil)
 }

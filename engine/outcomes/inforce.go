@@ -69,18 +69,25 @@ func (f *InForce) Pause(p record.Pause, s record.Stamp) *InForce {
 
 // SetStock returns what is in force once a pool has another stock.
 func (f *InForce) SetStock(stock record.Stock, s record.Stamp) *InForce {
+	return f.setStocks(map[int]StockChange{stock.Pool: {Stock: stock, Since: s}}, s)
+}
+
+// setStocks returns what is in force once pools have other stock. The stamp is that of the last change.
+func (f *InForce) setStocks(changes map[int]StockChange, s record.Stamp) *InForce {
 	next, sale := *f, *f.Sale
 	sale.Pools = slices.Clone(sale.Pools)
-	pool := &sale.Pools[stock.Pool]
-	pool.Capacity, pool.Withheld = stock.Capacity, stock.Withheld
-	next.Sale, next.Since, next.digest = &sale, s, digestOf(&sale)
-	change := StockChange{Stock: stock, Since: s}
-	at, known := slices.BinarySearchFunc(f.Stock, stock.Pool, func(c StockChange, pool int) int { return c.Pool - pool })
-	next.Stock = slices.Clone(f.Stock)
-	if known {
-		next.Stock[at] = change
-	} else {
-		next.Stock = slices.Insert(next.Stock, at, change)
+	next.Stock = make([]StockChange, 0, len(f.Stock)+len(changes))
+	for _, c := range f.Stock {
+		if _, again := changes[c.Pool]; !again {
+			next.Stock = append(next.Stock, c)
+		}
 	}
+	for _, c := range changes {
+		pool := &sale.Pools[c.Pool]
+		pool.Capacity, pool.Withheld = c.Capacity, c.Withheld
+		next.Stock = append(next.Stock, c)
+	}
+	slices.SortFunc(next.Stock, func(a, b StockChange) int { return a.Pool - b.Pool })
+	next.Sale, next.Since, next.digest = &sale, s, digestOf(&sale)
 	return &next
 }

@@ -25,6 +25,10 @@ type Replay struct {
 	// inJournal is whether the present record is one of the journal, and not of a checkpoint.
 	inJournal bool
 	over      int // rows that ended since the reclaimer's last pass began
+	// stock has the pools whose stock was changed and is not in force yet, until the stock is counted. Each InForce has
+	// pools of its own, so one a record would copy them for minutes.
+	stock map[int]StockChange
+	since record.Stamp // of the last pause or pool
 }
 
 // roomEvery is after how many records the reclaimer makes steps, and how many at most.
@@ -100,6 +104,7 @@ func (p *Replay) countStock() error {
 	if p.counted {
 		return nil
 	}
+	p.settleStock()
 	if err := p.m.Inventory.CountStock(); err != nil {
 		return p.named(err)
 	}
@@ -213,18 +218,43 @@ func (p *Replay) defined(r *record.Record) error {
 	if p.inJournal {
 		f.Paused = p.m.Shown().Paused
 	}
+	p.stock = nil // the definition states all
 	return p.m.Follow(f)
 }
 
 // changedInForce applies a pause or the stock of a pool.
 func (p *Replay) changedInForce(r *record.Record) error {
-	switch {
-	case r.Stale:
+	if r.Stale {
 		return nil
+	}
+	p.since = r.Stamp
+	switch {
 	case r.Kind == record.KindPaused:
 		return p.m.followChange(Change{Pause: &r.Pause}, r.Stamp)
+	case p.counted:
+		return p.m.followChange(Change{Stock: &r.Stock}, r.Stamp)
 	}
-	return p.m.followChange(Change{Stock: &r.Stock}, r.Stamp)
+	if p.stock == nil {
+		p.stock = map[int]StockChange{}
+	}
+	p.stock[r.Stock.Pool] = StockChange{Stock: r.Stock, Since: r.Stamp}
+	return nil
+}
+
+// settleStock puts the stock of changed pools into force. Nobody reads yet.
+func (p *Replay) settleStock() {
+	if len(p.stock) == 0 {
+		return
+	}
+	f := p.m.Shown().setStocks(p.stock, p.since)
+	for pool := range p.stock {
+		if err := p.m.restoreUnits(f, pool); err != nil {
+			panic("BUG: the stock is not counted yet, and lacks tickets: " + err.Error())
+		}
+	}
+	p.m.judging.Store(f)
+	p.m.shown.Store(f)
+	p.stock = nil
 }
 
 func restored(r *record.Record) inventory.Restored {
