@@ -21,13 +21,31 @@ func (f *InForce) Files() (*catalog.Files, error) {
 	if len(f.Stock) == 0 {
 		return files, nil
 	}
-	var rows []catalog.StockRow
+	return files.WithStock(f.stated(files))
+}
+
+// stated returns the stock that was changed, as rows of stock.csv. That of a session which the files no longer have, or
+// have without prices, is no part of them: it stays as it is when they are applied.
+func (f *InForce) stated(files *catalog.Files) (rows []catalog.StockRow) {
+	says, err := catalog.LoadFS(files.FS())
 	for _, c := range f.Stock {
 		p := &f.Sale.Pools[c.Pool]
-		rows = append(rows, catalog.StockRow{Session: f.Sale.Sessions[p.Session].ID, Category: p.Category,
-			Capacity: c.Capacity, Withheld: c.Withheld})
+		row := catalog.StockRow{Session: f.Sale.Sessions[p.Session].ID, Category: p.Category, Capacity: c.Capacity,
+			Withheld: c.Withheld}
+		if err == nil && !has(says, row.Session, row.Category) { // what this program refuses to load is exported as it is
+			continue
+		}
+		rows = append(rows, row)
 	}
-	return files.WithStock(rows)
+	return rows
+}
+
+func has(sale *catalog.Sale, session, category string) bool {
+	i, found := sale.SessionByID(session)
+	if found {
+		_, found = sale.PoolOf(i, category)
+	}
+	return found
 }
 
 // PauseOf returns the record that pauses a phase or a session, or the sale if both are "", and whether that is paused.

@@ -1,0 +1,73 @@
+package engine_test
+
+import (
+	"io/fs"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/draw"
+)
+
+// fullFiles returns the files of the template that has everything, after edits of old texts to new ones.
+func fullFiles(t testing.TB, edits ...string) fstest.MapFS {
+	files, root := fstest.MapFS{}, catalog.Template(true).FS()
+	for _, name := range []string{"sale.yaml", "venues.csv", "sessions.csv", "prices.csv", "stock.csv"} {
+		text, err := fs.ReadFile(root, name)
+		require.NoError(t, err)
+		for j := 0; j < len(edits); j += 2 {
+			text = []byte(strings.ReplaceAll(string(text), edits[j], edits[j+1]))
+		}
+		files[name] = &fstest.MapFile{Data: text}
+	}
+	return files
+}
+
+func loaded(t testing.TB, files fs.FS) *catalog.Sale {
+	sale, err := catalog.LoadFS(files)
+	require.NoError(t, err)
+	return sale
+}
+
+// What is exported loads, and is no change when it is applied, whatever stock was set: also that of a session that the
+// files no longer have, or have without prices.
+func TestExportedFilesChangeNothing(t *testing.T) {
+	for name, edits := range map[string][]string{
+		"all sold":        nil,
+		"removed session": {"TEN02,summer,Tennis,Court 1,Paris,2034-07-21,11:00,19:00,0,First round\n", "", "TEN02,A,30,1500\n", ""},
+		"without prices":  {"TEN02,A,30,1500\n", ""},
+	} {
+		kept := newStore()
+		s := sellerOn(loaded(t, fullFiles(t)), kept)
+		s.clock.set(saleStart)
+		require.NoError(t, s.start())
+		if edits != nil {
+			s.apply(t, loaded(t, fullFiles(t, edits...)))
+		}
+		capacity := 1577
+		_, err := s.e.SetStock(t.Context(), "SRF01", "A", &capacity, nil)
+		require.NoError(t, err, name)
+		_, err = s.e.SetStock(t.Context(), "TEN02", "A", &capacity, nil)
+		require.NoError(t, err, name)
+		d, err := s.e.Definition()
+		require.NoError(t, err)
+		exported := loaded(t, d.Files.FS())
+		plan, err := s.e.Plan(exported)
+		require.NoError(t, err)
+		require.Empty(t, plan.Changes, name)
+		require.Empty(t, plan.Objections, name)
+		_, err = s.e.Apply(t.Context(), exported, draw.Digest{})
+		require.NoError(t, err)
+		now, err := s.e.Definition()
+		require.NoError(t, err)
+		require.Equal(t, d.Digest, now.Digest, name)
+		require.Equal(t, now.Files.Digest(), d.Files.Digest(), name)
+		require.Equal(t, engine.Pauses{}, now.Paused)
+		require.NoError(t, s.e.Close())
+		verify(t, kept.open(), exported)
+	}
+}
