@@ -1,6 +1,8 @@
 package audit
 
 import (
+	"slices"
+
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/draw"
 	"github.com/seathold/seathold/engine/inventory"
@@ -16,6 +18,7 @@ type rules struct {
 	names   bool          // version 1: the sale is the one that the caller named
 	version int           // 0 for a definition of kind 1
 	digest  draw.Digest
+	files   []draw.Digest        // of the earlier versions and of this one; nil for a definition of kind 1
 	pools   []int                // rows, by the sale's pools
 	above   [2]map[int]int       // what accounts may have beyond caps and limits, by row
 	stock   map[int]record.Stock // what single pools have instead, by the sale's pools
@@ -65,6 +68,7 @@ func (a *auditor) define(seq uint64, d *record.Definition) {
 		above: [2]map[int]int{{}, {}}, stock: map[int]record.Stock{}}
 	if now.version > 0 {
 		now.digest = record.DigestOf(now.sale)
+		now.files = append(slices.Clone(d.Earlier), d.FilesDigest)
 	}
 	was, wasLimits := a.rules, a.limits()
 	if was == nil || now.names || was.digest != now.digest || was.version != now.version {

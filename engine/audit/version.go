@@ -33,6 +33,11 @@ func (a *auditor) checkVersion(was *rules, wasLimits [2][]int) {
 	if a.rules.version != was.version+1 {
 		a.problem("definition: version %d follows version %d", a.rules.version, was.version)
 	}
+	earlier := a.rules.files[:len(a.rules.files)-1]
+	if !slices.Equal(earlier, was.files[max(0, len(was.files)-record.MaxEarlier):]) {
+		a.problem("definition: version %d names the files of %d earlier versions; they are not those of the versions before it",
+			a.rules.version, len(earlier))
+	}
 	for of, limits := range a.limits() {
 		for row, limit := range limits {
 			allowed := 0
