@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seathold/seathold/engine"
@@ -19,8 +20,9 @@ import (
 	"github.com/seathold/seathold/engine/saleclock"
 )
 
-// I1, I2, I4, I6: callers reserve, confirm, release, reduce and return while changes of every kind are made. At the end,
-// stock and ledgers add up, and the journal is legal from its opening.
+// I1, I2, I4, I6: callers reserve, confirm, release, reduce and return while changes of every kind are made, and while
+// stock and ledgers are checked again and again. At the end, they add up, the journal is legal from its opening, and a
+// restart shows the same definition and stock, from all records and from a checkpoint.
 func TestEverythingChangesAtOnce(t *testing.T) {
 	random := seeded(t)
 	sale := stressSale(t, 4, 40)
@@ -35,6 +37,13 @@ func TestEverythingChangesAtOnce(t *testing.T) {
 		random := rand.New(rand.NewPCG(random.Uint64(), uint64(i)))
 		callers.Go(func() { buyAndGiveBack(t, s.e, random, ctx.Done(), &codes) })
 	}
+	callers.Go(func() {
+		for ctx.Err() == nil {
+			if !s.soundly(t) {
+				return
+			}
+		}
+	})
 	changed := 0
 	for range rounds(t, 150) {
 		err := s.changeAnything(random, sale)
@@ -53,13 +62,39 @@ func TestEverythingChangesAtOnce(t *testing.T) {
 	callers.Wait()
 	require.NotZero(t, changed)
 	t.Log(changed, codes.n)
-	c, err := s.e.CheckConservation(context.Background())
+	require.True(t, s.soundly(t))
+	shown := allInForce(t, s.e)
+	require.NoError(t, s.Restart())
+	require.Equal(t, shown, allInForce(t, s.e))
+	_, err := s.e.Checkpoint(context.Background())
 	require.NoError(t, err)
-	require.Empty(t, c.Problem)
+	require.NoError(t, s.Restart())
+	require.Equal(t, shown, allInForce(t, s.e))
+	require.True(t, s.soundly(t))
 	require.NoError(t, s.e.Close())
 	found, err := audit.Verify(kept.open(), nil)
 	require.NoError(t, err)
 	require.Empty(t, found.Problems)
+}
+
+// soundly checks the conservation of tickets on the live sale.
+func (s *seller) soundly(t testing.TB) bool {
+	c, err := s.e.CheckConservation(context.Background())
+	return assert.NoError(t, err) && assert.Empty(t, c.Problem)
+}
+
+// allInForce returns the definition and all stock.
+func allInForce(t testing.TB, e *engine.Engine) (all struct {
+	engine.Definition
+	stock []engine.Stock
+}) {
+	var err error
+	all.Definition, err = e.Definition()
+	require.NoError(t, err)
+	for i := range all.Sale.Pools {
+		all.stock = append(all.stock, e.Stock(i))
+	}
+	return all
 }
 
 // changeAnything makes one change of any kind. base is the sale at the opening.

@@ -55,12 +55,13 @@ type randomPlans struct {
 }
 
 func (v *randomPlans) play() {
-	v.load()
-	v.files = v.sale.Files.Digest()
+	sale, err := v.def.Load()
+	require.NoError(v, err)
+	v.files = sale.Files.Digest()
 	v.seen[v.files] = true
-	v.model = spec.New(&spec.Rules{Sale: v.sale, TTL: spec.ScenarioTTL, MaxHold: spec.ScenarioMaxHold})
+	v.model = spec.New(&spec.Rules{Sale: sale, TTL: spec.ScenarioTTL, MaxHold: spec.ScenarioMaxHold})
 	v.stream = journaltest.NewStream()
-	v.system = newSeller(v.sale, func() (journal.Backend, error) { return v.process(), nil })
+	v.system = newSeller(sale, func() (journal.Backend, error) { return v.process(), nil })
 	require.NoError(v, v.system.start())
 	defer func() {
 		if v.system.e != nil {

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -11,7 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/draw"
 	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/journal/embedded"
 	"github.com/seathold/seathold/engine/spec"
@@ -75,45 +78,52 @@ func TestRandomOperationsOnDisk(t *testing.T) {
 // random is one run of random operations.
 type random struct {
 	*rapid.T
-	def    spec.Definition
-	given  *catalog.Sale
-	sale   *catalog.Sale // in the engine's numbers
-	model  *spec.Model
-	system *seller
-	at     time.Time
-	tally  *spec.Tally
-	made   []spec.Operation // requests
-	plans  bool             // restarts and other definitions come from elsewhere
+	def     spec.Definition // in force, apart from stock that was set since
+	digests []draw.Digest   // of the files of all versions
+	model   *spec.Model
+	system  *seller
+	at      time.Time
+	tally   *spec.Tally
+	made    []spec.Operation // requests
+	grown   int              // how often
+	plans   bool             // restarts and other definitions come from elsewhere
 }
 
 func runRandomly(t *rapid.T, answers *spec.Tally, open func() (journal.Backend, error), verify func(*catalog.Sale)) {
-	r := &random{T: t, def: drawDefinition(t), at: saleStart, tally: answers}
-	r.load()
-	r.model = spec.New(&spec.Rules{Sale: r.sale, TTL: spec.ScenarioTTL, MaxHold: spec.ScenarioMaxHold})
-	r.system = newSeller(r.sale, open)
-	require.NoError(t, r.system.start())
+	r := newRandom(t, answers, open)
 	defer func() { require.NoError(t, r.system.e.Close()) }() // rapid may end a run early
 	for range 60 {
 		r.step()
-		r.same(spec.Operation{Kind: spec.ReadStock, At: r.at})
-		require.NoError(t, r.model.Check())
+		r.compare()
 	}
+	r.finish(verify)
+}
+
+// newRandom starts an engine and the model with a random sale.
+func newRandom(t *rapid.T, answers *spec.Tally, open func() (journal.Backend, error)) *random {
+	r := &random{T: t, def: drawDefinition(t), at: saleStart, tally: answers}
+	sale, err := r.def.Load()
+	require.NoError(t, err)
+	r.digests = []draw.Digest{sale.Files.Digest()}
+	r.model = spec.New(&spec.Rules{Sale: sale, TTL: spec.ScenarioTTL, MaxHold: spec.ScenarioMaxHold})
+	r.system = newSeller(sale, open)
+	require.NoError(t, r.system.start())
+	return r
+}
+
+// compare compares all stock, also of what is removed.
+func (r *random) compare() {
+	r.same(spec.Operation{Kind: spec.ReadStock, At: r.at})
+	require.NoError(r, r.model.Check())
+}
+
+// finish compares all accounts, closes the engine and verifies its journal.
+func (r *random) finish(verify func(*catalog.Sale)) {
 	for _, account := range accounts {
 		r.same(spec.Operation{Kind: spec.ReadAccount, Account: account, At: r.at})
 	}
-	require.NoError(t, r.system.e.Close())
-	verify(r.sale)
-}
-
-func (r *random) load() {
-	sale, err := r.def.Load()
-	require.NoError(r, err)
-	r.given = sale
-	if r.sale != nil { // the engine keeps the numbers of the journal's first definition
-		sale, err = catalog.Continue(r.sale, sale)
-		require.NoError(r, err)
-	}
-	r.sale = sale
+	require.NoError(r, r.system.e.Close())
+	verify(r.model.Sale())
 }
 
 // same executes the operation on both sides and compares the answers.
@@ -164,6 +174,9 @@ func (r *random) step() {
 
 // grow restarts with a larger sale.
 func (r *random) grow() {
+	before := r.def
+	r.grown++
+	r.def.Sessions, r.def.Phases = slices.Clone(r.def.Sessions), slices.Clone(r.def.Phases)
 	switch below(r.T, 4, "grow") {
 	case 0:
 		s := &r.def.Sessions[below(r.T, len(r.def.Sessions), "session")]
@@ -175,17 +188,41 @@ func (r *random) grow() {
 			s.Places[i] += 2
 		}
 	case 2:
-		s := spec.DefinedSession{ID: fmt.Sprintf("NEW%d", len(r.def.Sessions)), Programme: r.def.Programmes[0].ID,
+		s := spec.DefinedSession{ID: fmt.Sprintf("NEW%d", r.grown), Programme: r.def.Programmes[0].ID,
 			Places: []int{3}}
 		r.def.Sessions = append([]spec.DefinedSession{s}, r.def.Sessions...)
 	default:
-		p := spec.DefinedPhase{ID: fmt.Sprintf("new%d", len(r.def.Phases)), Programme: r.def.Programmes[0].ID,
+		p := spec.DefinedPhase{ID: fmt.Sprintf("new%d", r.grown), Programme: r.def.Programmes[0].ID,
 			OpensAt: saleStart, ClosesAt: saleStart.Add(3 * time.Hour)}
 		r.def.Phases = append([]spec.DefinedPhase{p}, r.def.Phases...)
 	}
-	r.load()
-	r.model = r.model.WithRules(&spec.Rules{Sale: r.sale, TTL: spec.ScenarioTTL, MaxHold: spec.ScenarioMaxHold})
-	r.system.options.Sale = r.given
+	r.startWith(before)
+}
+
+// startWith restarts with the files of the definition, which are mostly new. The engine applies them then, like the
+// model, unless they had been in force before: what has replaced them stays. It does not start if they cannot follow
+// what is sold. before is the definition in force.
+func (r *random) startWith(before spec.Definition) {
+	given, err := r.def.Load()
+	require.NoError(r, err)
+	r.system.clock.set(r.at)
+	last := r.system.options.Sale
+	r.system.options.Sale = given
+	switch {
+	case slices.Contains(r.digests, given.Files.Digest()):
+		r.def = before
+	case len(r.model.Objections(given)) > 0:
+		refused, ok := errors.AsType[*engine.ChangeRefused](r.system.Restart())
+		require.True(r, ok)
+		require.Len(r, refused.Objections, len(r.model.Objections(given)), "%v", refused)
+		r.def, r.system.options.Sale = before, last
+		require.NoError(r, r.system.start())
+		return
+	default:
+		answer := r.model.Do(spec.Operation{Kind: spec.Apply, Sale: given, At: r.at})
+		require.True(r, answer.OK())
+		r.digests = append(r.digests, given.Files.Digest())
+	}
 	require.NoError(r, r.system.Restart())
 }
 

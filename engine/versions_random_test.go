@@ -6,34 +6,43 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/seathold/seathold/engine/catalog"
+	"github.com/seathold/seathold/engine/journal"
 	"github.com/seathold/seathold/engine/spec"
 )
 
 // The engine and the model answer random calls alike while the sale is paused, gets other stock and other definitions
-// (I1, I2). All stock is compared after every call, also of what is removed.
+// (I1, I2). With a journal, there are checkpoints and restarts in between, also with files that the journal has never
+// seen, or that another version has replaced. All stock is compared after every call, also of what is removed. At the
+// end the journal verifies (I6).
 func TestRandomVersions(t *testing.T) {
 	var answers spec.Tally
-	rapid.Check(t, func(t *rapid.T) {
-		r := &random{T: t, def: drawDefinition(t), at: saleStart, tally: &answers}
-		r.load()
-		r.model = spec.New(&spec.Rules{Sale: r.sale, TTL: spec.ScenarioTTL, MaxHold: spec.ScenarioMaxHold})
-		r.system = newSeller(r.sale, nil)
-		require.NoError(t, r.system.start())
-		defer func() { require.NoError(t, r.system.e.Close()) }() // rapid may end a run early
-		for range 60 {
-			if below(t, 4, "change the sale") == 0 {
-				r.changeSale()
-			} else {
-				r.step()
+	for range rounds(t, 2) {
+		rapid.Check(t, func(rt *rapid.T) {
+			if below(rt, 3, "no journal") == 0 {
+				runVersions(rt, &answers, nil, func(*catalog.Sale) {})
+				return
 			}
-			r.same(spec.Operation{Kind: spec.ReadStock, At: r.at})
-			require.NoError(t, r.model.Check())
-		}
-		for _, account := range accounts {
-			r.same(spec.Operation{Kind: spec.ReadAccount, Account: account, At: r.at})
-		}
-	})
+			kept := newStore()
+			runVersions(rt, &answers, func() (journal.Backend, error) { return kept.open(), nil },
+				func(sale *catalog.Sale) { verify(t, kept.open(), sale) })
+		})
+	}
 	t.Log(&answers)
+}
+
+func runVersions(t *rapid.T, answers *spec.Tally, open func() (journal.Backend, error), verify func(*catalog.Sale)) {
+	r := newRandom(t, answers, open)
+	defer func() { require.NoError(t, r.system.e.Close()) }() // rapid may end a run early
+	for range 60 {
+		if below(t, 4, "change the sale") == 0 {
+			r.changeSale()
+		} else {
+			r.step()
+		}
+		r.compare()
+	}
+	r.finish(verify)
 }
 
 // changeSale makes a call of the operator on both sides.
@@ -58,6 +67,7 @@ func (r *random) changeSale() {
 		op = spec.Operation{At: r.at, Kind: spec.Apply, Sale: sale}
 		if len(r.model.Objections(sale)) == 0 {
 			r.def = next
+			r.digests = append(r.digests, sale.Files.Digest())
 		}
 	}
 	r.same(op)

@@ -76,7 +76,7 @@ func LimitsOf(sale *catalog.Sale) (l inventory.Limits) {
 }
 
 // Changing refuses what a book between two others does not pass. The engine judges again by the next book, so it is no
-// refusal for callers and has no row in the table of refusals.
+// refusal for callers: it has no row in the table, is not counted and is not exported by package engine.
 const Changing Code = "changing"
 
 // Between returns the book for the time in which a sale is replaced by another one that has the same numbers, and more
@@ -111,20 +111,6 @@ func (b *Book) moves(lines []inventory.Line) bool {
 	return false
 }
 
-// lacks reports whether the sale lacks the phase or a pool of a reservation, by their numbers. A book between two others
-// may meet reservations that the next one has accepted, of what is new in its sale.
-func (b *Book) lacks(phase int, lines []inventory.Line) bool {
-	if phase >= len(b.Sale.Phases) {
-		return true
-	}
-	for _, l := range lines {
-		if int(l.Pool) >= len(b.Sale.Pools) {
-			return true
-		}
-	}
-	return false
-}
-
 // lower returns the lower ones of two lists of limits, and of what only next has the limits there.
 func lower(old, next []int) []int {
 	all := slices.Clone(next)
@@ -141,22 +127,15 @@ func (b *Book) Changes() bool { return b.next != nil }
 // Limits returns the caps and limits by which the inventory judges a request that passed. They do not change.
 func (b *Book) Limits() *inventory.Limits { return &b.limits }
 
-// WithholdsReturned reports whether the places of a returned reservation with the lines are withheld. alike is false if
-// b is between two books that do not agree: then nothing may be returned until another book is in force.
-func (b *Book) WithholdsReturned(lines []inventory.Line) (withholds, alike bool) {
-	if b.next == nil {
-		return b.withholds(lines), true
-	}
-	if b.lacks(0, lines) {
-		return false, false
-	}
-	withholds = b.withholds(lines)
-	return withholds, b.next.withholds(lines) == withholds
+// WithholdsReturned reports whether the places of a returned reservation are withheld, if it has tickets of the
+// session. alike is false if b is between two books that do not agree: then nothing may be returned until another book
+// is in force.
+func (b *Book) WithholdsReturned(session int) (withholds, alike bool) {
+	withholds = b.withholds(session)
+	return withholds, b.next == nil || b.next.withholds(session) == withholds
 }
 
-// withholds decides by the first line: a reservation is made in one programme.
-func (b *Book) withholds(lines []inventory.Line) bool {
-	session := b.Sale.Pools[lines[0].Pool].Session
+func (b *Book) withholds(session int) bool {
 	return b.Sale.Programmes[b.Sale.Sessions[session].Programme].WithholdReturned
 }
 

@@ -56,11 +56,6 @@ func (m *Model) Clone() *Model {
 		paused: m.paused, allowed: m.allowed}
 }
 
-// WithRules returns the model under the rules of a sale that has grown, which numbers its pools anew. It replaces m.
-func (m *Model) WithRules(rules *Rules) *Model {
-	return &Model{rules: rules, reservations: m.reservations, byAccount: m.byAccount, paused: m.paused, allowed: m.allowed}
-}
-
 // Sale returns the sale in force. What was ever defined has the same number in all that come after.
 func (m *Model) Sale() *catalog.Sale { return m.rules.Sale }
 

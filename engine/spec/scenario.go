@@ -308,8 +308,3 @@ func stockText(p Stock) string {
 	return fmt.Sprintf("available=%d held=%d sold=%d withheld=%d capacity=%d", p.Available, p.Held, p.Sold, p.Withheld,
 		p.Capacity)
 }
-
-// ChangesSale reports whether the scenario changes the definition of the sale, its stock or what is paused.
-func (s *Scenario) ChangesSale() bool {
-	return slices.ContainsFunc(s.steps, func(s step) bool { return !s.restart && s.op.Kind >= Apply })
-}
