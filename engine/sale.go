@@ -103,8 +103,8 @@ func (e *Engine) Plan(sale *catalog.Sale) (Plan, error) {
 		return Plan{}, err
 	}
 	f := e.memory.Shown()
-	p := e.plan(f, sale)
-	return Plan{Digest: f.Digest(), Changes: p.changes, Objections: p.objections, Same: p.same, Earlier: p.earlier}, nil
+	p := e.memory.Plan(f, sale)
+	return Plan{Digest: f.Digest(), Changes: p.Changes, Objections: p.Objections, Same: p.Same, Earlier: p.Earlier}, nil
 }
 
 // Apply puts a sale into force in one step, and returns when that is durable. Calls go on meanwhile. What is paused
@@ -119,16 +119,16 @@ func (e *Engine) Apply(ctx context.Context, sale *catalog.Sale, on draw.Digest) 
 		if on != (draw.Digest{}) && on != was.Digest() {
 			return nil, ErrOtherDefinition
 		}
-		p := e.plan(was, sale)
-		if p.same && len(p.changes) == 0 {
+		p := e.memory.Plan(was, sale)
+		if p.Same && len(p.Changes) == 0 {
 			return nil, nil
 		}
-		if len(p.objections) > 0 {
-			return nil, &ChangeRefused{Objections: p.objections}
+		if len(p.Objections) > 0 {
+			return nil, &ChangeRefused{Objections: p.Objections}
 		}
-		changes = p.changes
-		a := &alteration{Change: outcomes.Change{Version: &p.next}}
-		a.stands = func() error { return e.objectionsTo(was.Sale, p.next.Rules) }
+		changes = p.Changes
+		a := &alteration{Change: outcomes.Change{Version: &p.Next}}
+		a.stands = func() error { return e.objectionsTo(was.Sale, p.Next.Rules) }
 		for i := range changes {
 			a.lines = append(a.lines, changes[i].String())
 		}
@@ -148,7 +148,7 @@ func (e *Engine) Apply(ctx context.Context, sale *catalog.Sale, on draw.Digest) 
 
 // objectionsTo returns what stands against a sale that has the numbers of the one in force, as *ChangeRefused.
 func (e *Engine) objectionsTo(was, next *catalog.Sale) error {
-	if all := append(stockObjections(was, next, e.inventory.Stock), e.ballots.Objections(next)...); len(all) > 0 {
+	if all := e.memory.Objections(was, next); len(all) > 0 {
 		return &ChangeRefused{Objections: all}
 	}
 	return nil

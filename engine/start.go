@@ -2,7 +2,7 @@ package engine
 
 import (
 	"github.com/seathold/seathold/engine/catalog"
-	"github.com/seathold/seathold/engine/draw"
+	"github.com/seathold/seathold/engine/outcomes"
 	"github.com/seathold/seathold/engine/record"
 )
 
@@ -45,36 +45,27 @@ func (e *Engine) startUnrecorded() error {
 func (e *Engine) startDefinition(defined bool) (*record.Definition, Start, error) {
 	f, given := e.memory.Shown(), e.o.Sale
 	if !defined {
-		first := (&record.Definition{}).Next(given)
-		first.FilesDigest, first.Files = filesIn(given)
-		return &first, Start{Version: 1, Applied: true}, first.Pack()
+		first, err := outcomes.FirstOf(given)
+		return &first, Start{Version: 1, Applied: true}, err
 	}
-	version, p := f.Definition.Version, e.plan(f, given)
-	stays := p.same || e.o.Standby || p.earlier > 0
-	if stays && !p.same {
+	version, p := f.Definition.Version, e.memory.Plan(f, given)
+	stays := p.Same || e.o.Standby || p.Earlier > 0
+	if stays && !p.Same {
 		e.o.Log.Warn("the given sale definition is not the one in force, which the journal has and which stays; apply it "+
-			"to the running sale if it is meant", "version", version, "given", p.earlier)
+			"to the running sale if it is meant", "version", version, "given", p.Earlier)
 	}
 	switch {
 	case stays && version > 0:
-		return nil, Start{Version: version, Earlier: p.earlier}, nil
-	case stays && !p.same:
+		return nil, Start{Version: version, Earlier: p.Earlier}, nil
+	case stays && !p.Same:
 		next := f.Definition.Next(f.Sale)
 		return &next, Start{Version: next.Version}, next.Pack()
-	case len(p.objections) > 0:
-		return nil, Start{}, &ChangeRefused{Objections: p.objections}
+	case len(p.Objections) > 0:
+		return nil, Start{}, &ChangeRefused{Objections: p.Objections}
 	}
-	start := Start{Version: p.next.Version}
-	if !p.same {
-		start.Applied, start.Changes = true, p.changes
+	start := Start{Version: p.Next.Version}
+	if !p.Same {
+		start.Applied, start.Changes = true, p.Changes
 	}
-	return &p.next, start, nil
-}
-
-// filesIn returns the files of a sale as a version has them; zero for a sale that was not loaded from files.
-func filesIn(sale *catalog.Sale) (digest draw.Digest, tar []byte) {
-	if sale.Files == nil {
-		return digest, nil
-	}
-	return sale.Files.Digest(), sale.Files.AppendTar(nil)
+	return &p.Next, start, nil
 }

@@ -1,6 +1,6 @@
 // Package outcomes translates between the memory of a running sale and the records of its journal: Drain encodes
 // outcomes in the order in which they were placed and keeps the durable stock, Replay restores the memory from records,
-// and Memory.Write writes a checkpoint.
+// Memory.Write writes a checkpoint, and Memory.Plan prepares a change of the sale.
 package outcomes
 
 import (

@@ -1,4 +1,4 @@
-package engine
+package outcomes
 
 import (
 	"fmt"
@@ -7,44 +7,63 @@ import (
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/draw"
 	"github.com/seathold/seathold/engine/inventory"
-	"github.com/seathold/seathold/engine/outcomes"
 	"github.com/seathold/seathold/engine/record"
 )
 
-// planned is a sale that is to come into force after what is in force.
-type planned struct {
-	next       record.Definition // packed, in the numbers of what is in force; incomplete with objections
-	changes    []catalog.Change
-	objections []string // why it cannot, each a sentence
-	same       bool     // the files, or the facts of a sale without files, are those in force
-	earlier    int      // the earlier version that had the same files; 0 for none
+// Plan is a sale that is to come into force after what is in force.
+type Plan struct {
+	Next       record.Definition // packed, in the numbers of what is in force; incomplete with objections
+	Changes    []catalog.Change
+	Objections []string // why it cannot, each a sentence
+	Same       bool     // the files, or the facts of a sale without files, are those in force
+	Earlier    int      // the earlier version that had the same files; 0 for none
 }
 
-// plan prepares a sale to come into force after f, and finds everything that stands against it. Whoever puts it into
-// force must look again at stock and draws: calls go on meanwhile.
-func (e *Engine) plan(f *outcomes.InForce, sale *catalog.Sale) planned {
-	p := planned{same: isSame(f, sale)}
-	if !p.same {
-		p.earlier = earlierWith(&f.Definition, sale)
+// Plan prepares a sale to come into force after f, and finds everything that stands against it. Whoever puts it into
+// force must look at Objections again: calls go on meanwhile.
+func (m *Memory) Plan(f *InForce, sale *catalog.Sale) Plan {
+	p := Plan{Same: isSame(f, sale)}
+	if !p.Same {
+		p.Earlier = earlierWith(&f.Definition, sale)
 	}
 	if sale.Name != f.Sale.Name {
-		p.objections = append(p.objections, fmt.Sprintf("the sale %q is in force; it cannot become the sale %q", f.Sale.Name,
+		p.Objections = append(p.Objections, fmt.Sprintf("the sale %q is in force; it cannot become the sale %q", f.Sale.Name,
 			sale.Name))
 		return p
 	}
 	next, err := catalog.Continue(f.Sale, sale)
 	if err != nil {
-		p.objections = strings.Split(err.Error(), "\n")
+		p.Objections = strings.Split(err.Error(), "\n")
 		return p
 	}
-	p.changes = catalog.Difference(f.Sale, next)
-	p.objections = append(stockObjections(f.Sale, next, e.inventory.Stock), e.ballots.Objections(next)...)
-	p.next = f.Definition.Next(next)
-	p.next.FilesDigest, p.next.Files = filesIn(sale)
-	if err := p.next.Pack(); err != nil {
-		p.objections = append(p.objections, err.Error())
+	p.Changes = catalog.Difference(f.Sale, next)
+	p.Objections = m.Objections(f.Sale, next)
+	p.Next = f.Definition.Next(next)
+	p.Next.FilesDigest, p.Next.Files = filesIn(sale)
+	if err := p.Next.Pack(); err != nil {
+		p.Objections = append(p.Objections, err.Error())
 	}
 	return p
+}
+
+// FirstOf returns the first version of a sale. The error is that it does not fit a record.
+func FirstOf(sale *catalog.Sale) (record.Definition, error) {
+	first := (&record.Definition{}).Next(sale)
+	first.FilesDigest, first.Files = filesIn(sale)
+	return first, first.Pack()
+}
+
+// filesIn returns the files of a sale as a version has them; zero for a sale that was not loaded from files.
+func filesIn(sale *catalog.Sale) (digest draw.Digest, tar []byte) {
+	if sale.Files == nil {
+		return digest, nil
+	}
+	return sale.Files.Digest(), sale.Files.AppendTar(nil)
+}
+
+// Objections returns what was sold, or drawn, and stands against a sale that has the numbers of the one in force.
+func (m *Memory) Objections(was, next *catalog.Sale) []string {
+	return append(stockObjections(was, next, m.Inventory.Stock), m.Ballots.Objections(next)...)
 }
 
 // stockObjections returns what stands against the pools and sessions of a sale that has the numbers of the one before.
@@ -77,7 +96,7 @@ func stockObjections(was, next *catalog.Sale, stock func(pool int) inventory.Sto
 }
 
 // isSame reports whether the sale is the one in force, as it was applied.
-func isSame(f *outcomes.InForce, sale *catalog.Sale) bool {
+func isSame(f *InForce, sale *catalog.Sale) bool {
 	if d := &f.Definition; sale.Files != nil && d.FilesDigest != (draw.Digest{}) {
 		return sale.Files.Digest() == d.FilesDigest
 	}
