@@ -28,6 +28,22 @@
 // (an end, what is kept), so that repeating it changes nothing. [Engine.Batch] makes many calls and waits for the
 // journal once.
 //
+// # Changes of the sale
+//
+// The definition may change while all calls go on:
+//
+//   - [Engine.Apply] puts another definition into force in one step: other caps and limits, phases, dates, prices and
+//     stock, and sessions, categories, programmes, phases and draws that are new or gone. [Engine.Plan] returns what
+//     would change, and what stands against it. What was sold stays sold, and what is gone keeps its tickets.
+//   - [Engine.Pause] stops new holds of a phase, of a session or of the whole sale, or lets them go on.
+//   - [Engine.SetStock] gives a pool another capacity, or withholds another part of it.
+//   - [Engine.Definition] returns what is in force.
+//
+// Each is one record of the journal, durable before the call returns, and repeating it changes nothing. It is refused,
+// and nothing changes, if a pool would have fewer tickets than are taken, if a session would get another programme
+// while tickets of it are held or sold, if a draw or a priority group that has entries would be gone, if a frozen draw
+// would get other terms, or if the sale would get another name. Lower caps and limits are no obstacle.
+//
 // # Invariants
 //
 //   - I1 conservation. In every pool, capacity = available + held + sold + withheld, and none is negative. Never
@@ -58,6 +74,10 @@
 // likewise, and all operations of a batch together for at most one second, plus one millisecond for each of them.
 // Stats.Waits counts the calls that waited, and those whose time was over. Waiting for the journal is apart:
 // Options.JournalTimeout bounds it.
+//
+// A change of the sale first waits until every call that began before it has been decided, for at most
+// Options.JournalTimeout; then it is refused as Overloaded. Meanwhile a call that both definitions accept does not
+// wait. One that either of them refuses waits for the end of the change, within its 100 ms.
 //
 // # Packages
 //

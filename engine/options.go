@@ -28,6 +28,9 @@ const (
 type Options struct {
 	// What is sold, and where outcomes are kept.
 
+	// Sale is what is sold, if the journal has no definition yet. Otherwise it is compared with the journal's, by
+	// Sale.Files if both have them: see Start. A program that changes a loaded sale passes it through catalog.Assemble,
+	// which takes its Files away. Engine.Sale returns what is in force, and Engine.Apply replaces it.
 	Sale       *catalog.Sale
 	Journal    journal.Backend // not yet recovered; the engine closes it
 	Durability Durability      // default Sync

@@ -40,6 +40,34 @@ func TestRescueKeepsWhatWasAllowed(t *testing.T) {
 	require.NoError(t, l.s.e.Close())
 }
 
+// Rescue writes what is in force: versions, stock and pauses. A server that begins with that shows the same.
+func TestRescueAfterChanges(t *testing.T) {
+	kept := newStore()
+	s := sellerOn(stressSale(t, 2, 10), kept)
+	s.clock.set(saleStart)
+	require.NoError(t, s.start())
+	versionStory(t, s, func() {})
+	require.NoError(t, s.e.Pause(t.Context(), engine.Pausable{Session: "S0"}, true))
+	held, err := s.hold("bob", "S1", 1)
+	require.NoError(t, err)
+	shown := inForceOf(t, s.e)
+	kept.before = func(context.Context, journal.Group) error { return journal.ErrGone }
+	require.Error(t, s.e.Extend(t.Context(), held, saleStart.Add(time.Minute), &engine.Reservation{}))
+	saved := newStore()
+	_, err = s.e.Rescue(t.Context(), func(last uint64) (journal.Checkpoint, error) {
+		return saved.open().Checkpoint(t.Context(), last)
+	})
+	require.NoError(t, err)
+	require.ErrorIs(t, s.e.Close(), journal.ErrGone)
+	again := sellerOn(s.options.Sale, saved)
+	again.clock.set(saleStart)
+	require.NoError(t, again.start())
+	require.Equal(t, shown, inForceOf(t, again.e))
+	require.Equal(t, 4, again.e.Recovery().Sale.Version)
+	require.NoError(t, again.e.Close())
+	verify(t, saved.open(), nil)
+}
+
 // hanging is a journal whose checkpoints hang, as with a Redis that does not respond, until their context ends.
 type hanging struct {
 	*memory

@@ -9,6 +9,9 @@ import (
 // and draws. What only people read, such as titles and venues, may be empty. sells has, by phase and session, what
 // Phase.Sells returns. Assemble takes over the slices of s.
 //
+// The result has no Files, also if s is a loaded sale with other facts: the files do not say what it says. A program
+// that changes a sale always assembles it again.
+//
 // Pools may come in any order; Assemble sets Session.Pools. Parts may be Removed: they have numbers and ids as all
 // others. Neither a removed phase nor a removed session may have marks in sells.
 //
@@ -21,7 +24,7 @@ func Assemble(s Sale, sells [][]bool) (*Sale, error) {
 	s.phases = names(&a, "phase", s.Phases, func(p *Phase) (string, bool) { return p.ID, p.Removed })
 	s.draws = names(&a, "draw", s.Draws, func(d *Draw) (string, bool) { return d.ID, d.Removed })
 	s.groups = names(&a, "group", s.Groups, func(g *Group) (string, bool) { return g.ID, g.Removed })
-	s.unstated = nil
+	s.unstated, s.Files = nil, nil
 	for i := range s.Sessions {
 		a.refer("session", s.Sessions[i].ID, "programme", s.Sessions[i].Programme, len(s.Programmes))
 	}

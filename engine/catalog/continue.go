@@ -34,7 +34,11 @@ func Continue(was, now *Sale) (*Sale, error) {
 	if err := c.limits(); err != nil {
 		return nil, err
 	}
-	return Assemble(c.sale, c.sells())
+	next, err := Assemble(c.sale, c.sells())
+	if err == nil {
+		next.Files = now.Files
+	}
+	return next, err
 }
 
 // continuation is a sale on its way from the numbers of now to those of was.

@@ -95,7 +95,7 @@ type Pool struct {
 	Session    int    // index into Sale.Sessions
 	Category   string // `First`, `A` … `E`, `PFR-A`
 	PriceCents int    // in minor units of Sale.Currency: cents of EUR; NoPrice if there is none. A fact for display only
-	Capacity   int    // tickets, 1 to 2^31-1; 0 if stock.csv says so
+	Capacity   int    // tickets, 0 to 2^31-1; prices.csv and the stock rule give 1 or more, so 0 comes from stock.csv
 	Withheld   int    // the part of Capacity that is not sold to the public. See Continue for sessions off sale
 	Derived    bool   // the stock rule derived Capacity from the venue's gross capacity; no source states it
 

@@ -144,6 +144,7 @@ func continued(was, now *catalog.Sale) *catalog.Sale {
 	if err != nil {
 		panic("BUG: " + err.Error())
 	}
+	sale.Files = now.Files
 	return sale
 }
 
