@@ -14,7 +14,7 @@ import (
 type redefined struct {
 	book table.Word32 // the number of the book in force
 
-	most       []uint32 // units of pools in any definition of the plan
+	most       []uint32 // units of pools in any definition of the plan, or abandoned
 	wanted     []uint32 // by all wishes
 	units      []uint32 // by the journal, up to the record that is judged
 	accountCap int      // likewise
@@ -33,7 +33,7 @@ func (e *explorer) startDefinition() {
 		}
 	}
 	for _, op := range slices.Concat(e.programs...) {
-		if op.kind == "restock" {
+		if op.kind == "restock" || op.kind == "abandon" { // what is to come is unsettled before
 			for _, l := range e.reservations[op.name].lines {
 				e.most[l.Pool] = max(e.most[l.Pool], l.Quantity)
 			}
@@ -236,6 +236,35 @@ func redefinitions() []exploredCase {
 			reservations: map[string]wish{"a": one("A", 0, 1), "s": stock(0, 1)}, before: []do{reserve("a")},
 			programs:    [][]do{{{kind: "expire", name: "a", now: 10}}, {of("restock", "s")}, {{kind: "census"}}},
 			preemptions: 2}},
+		{"a pool is lowered beside a replacement and a release", plan{pools: []uint32{2, 1},
+			reservations: map[string]wish{"a": one("A", 0, 1), "b": one("B", 0, 1), "c": one("A", 1, 1), "s": stock(0, 0)},
+			before:       []do{reserve("a"), reserve("b")},
+			programs: [][]do{{{kind: "replace", name: "c", with: "a"}}, {of("release", "b")},
+				{of("restock", "s")}}, preemptions: 2}},
+		{"a pool is lowered beside an expiry and a buyer", plan{pools: []uint32{1},
+			reservations: map[string]wish{"a": one("A", 0, 1), "b": one("B", 0, 1), "s": stock(0, 0)},
+			before:       []do{reserve("a")},
+			programs:     [][]do{{{kind: "expire", name: "a", now: 10}}, {reserve("b")}, {of("restock", "s")}}}},
+		{"one pool is raised and one lowered beside packs", plan{pools: []uint32{1, 1},
+			reservations: map[string]wish{"a": pack("A"), "b": pack("B"), "s": stock(1, 2, 0, 0)},
+			programs:     [][]do{{reserve("a")}, {reserve("b")}, {of("restock", "s")}}, preemptions: 3}},
+		{"a raise and a lowering are abandoned beside packs", plan{pools: []uint32{1, 1},
+			reservations: map[string]wish{"a": pack("A"), "b": pack("B"), "s": stock(0, 2, 1, 0)},
+			programs:     [][]do{{reserve("a")}, {reserve("b")}, {of("abandon", "s")}}, preemptions: 3}},
+		{"one pool is raised and one lowered beside a pack and a reader", plan{pools: []uint32{1, 2},
+			reservations: map[string]wish{"a": pack("A"), "s": stock(0, 2, 1, 1)},
+			programs:     [][]do{{reserve("a")}, {of("restock", "s")}, {{kind: "stock"}}}, preemptions: 2}},
+		{"one pool is raised and one lowered beside a buyer and the census", plan{pools: []uint32{1, 1},
+			reservations: map[string]wish{"a": one("A", 0, 2), "s": stock(0, 2, 1, 0)},
+			programs:     [][]do{{reserve("a")}, {of("restock", "s")}, {{kind: "census"}}}, preemptions: 2}},
+		{"a pool is lowered and raised again beside a release and a reader", plan{pools: []uint32{2},
+			reservations: map[string]wish{"a": one("A", 0, 1), "s": stock(0, 1), "u": stock(0, 3)},
+			before:       []do{reserve("a")},
+			programs: [][]do{{of("release", "a")}, {of("restock", "s"), of("restock", "u")},
+				{{kind: "stock"}}}, preemptions: 2}},
+		{"a pool is lowered and raised again beside a reader", plan{pools: []uint32{3},
+			reservations: map[string]wish{"s": stock(0, 1), "u": stock(0, 2)},
+			programs:     [][]do{{of("restock", "s"), of("restock", "u")}, {{kind: "stock"}}}, preemptions: every}},
 		{"the cap is lowered beside buyers", plan{pools: []uint32{9, 9}, recap: 2,
 			reservations: map[string]wish{"a": one("A", 0, 2), "b": one("A", 1, 2)},
 			programs:     [][]do{{reserve("a")}, {reserve("b")}, {{kind: "recap"}}}, preemptions: 2}},

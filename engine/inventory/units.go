@@ -13,10 +13,10 @@ type Units = stock.Units
 // StockChange is a change of the units of pools that is under way. See ChangeStock.
 type StockChange struct{ change stock.Change }
 
-// ChangeStock begins to change the units of several pools, all or nothing. Units that are to go are taken as by a
-// reservation: so a pool never has fewer than are taken (I1), the call waits for what is undecided, and until the
-// change has ended nobody is refused for want of them (I7). The caller then places the record of the change, and calls
-// Commit; or, if that fails, Abort. One change is under way at a time.
+// ChangeStock begins to change the units of several pools, each given once, all or nothing. Units that are to go are
+// taken as by a reservation: so a pool never has fewer than are taken (I1), the call waits for what is undecided, and
+// until the change has ended nobody is refused for want of them (I7). The caller then places the record of the change,
+// and calls Commit; or, if that fails, Abort. One change is under way at a time.
 //
 // The error is a *TakenError for the first pool, in their order, of which too many units are taken, or ErrUndecided.
 // Then nothing has changed. w is how long the call has waited; nil if it has not.

@@ -54,6 +54,33 @@ func TestPhasesOfOthers(t *testing.T) {
 	other.End()
 }
 
+// TestAGivenUpGrace: a user that gives up in the middle of a grace period and never asks again delays no other, also
+// where the phases wrap around. The other one still waits for every call that ran when it began.
+func TestAGivenUpGrace(t *testing.T) {
+	for _, first := range []uint32{0, 1<<32 - 3, 1<<32 - 2, 1<<32 - 1} {
+		var e Epoch
+		e.phase.Store(first)
+		for range 4 {
+			old := e.Begin(1)
+			givenUp := e.Grace()
+			givenUp.Begin()
+			require.False(t, givenUp.Passed()) // it has begun another phase
+			other := e.Grace()
+			other.Begin()
+			require.False(t, other.Passed())
+			old.End()
+			next := e.Begin(2)
+			last := e.Grace()
+			last.Begin()
+			require.False(t, last.Passed())
+			next.End()
+			require.True(t, other.Passed())
+			require.True(t, last.Passed())
+		}
+		require.Greater(t, e.phase.Load()-first, uint32(3), "they wrap around")
+	}
+}
+
 // TestGraceOfTwoUsers: two users wait in turn or at a time, while calls keep coming. A word that a user has withdrawn
 // before its grace period is seen by no call after it.
 func TestGraceOfTwoUsers(t *testing.T) {
