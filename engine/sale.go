@@ -72,6 +72,10 @@ type StockTaken struct {
 }
 
 func (t *StockTaken) Error() string {
+	if t.Withheld > t.Capacity {
+		return fmt.Sprintf("session %s, category %s: of a capacity of %d, %d tickets cannot be withheld; %d are taken",
+			t.Session, t.Category, t.Capacity, t.Withheld, t.Taken)
+	}
 	return fmt.Sprintf("session %s, category %s: %d tickets are taken, so a capacity of %d less %d withheld is too low",
 		t.Session, t.Category, t.Taken, t.Capacity, t.Withheld)
 }
@@ -194,8 +198,8 @@ func (p Pausable) String() string {
 // after a return. Setting the present numbers changes nothing and writes nothing. The next version states the stock
 // anew.
 //
-// Errors are *StockTaken, *Refusal with SessionNotFound, UnknownCategory, MalformedRequest, Overloaded, Full,
-// JournalUnavailable or NotLeader, or ctx's.
+// Errors are *StockTaken, also if more would be withheld than the capacity, *Refusal with SessionNotFound,
+// UnknownCategory, MalformedRequest, Overloaded, Full, JournalUnavailable or NotLeader, or ctx's.
 func (e *Engine) SetStock(ctx context.Context, session, category string, capacity, withheld *int) (Stock, error) {
 	pool := 0
 	_, err := e.alter(ctx, func(was *outcomes.InForce) (*alteration, error) {
@@ -204,6 +208,14 @@ func (e *Engine) SetStock(ctx context.Context, session, category string, capacit
 		p := &was.Sale.Pools[pool]
 		if err != nil || p.Capacity == to.Capacity && p.Withheld == to.Withheld {
 			return nil, err
+		}
+		if to.Withheld > to.Capacity { // the number that the call leaves as it is stands against the other one
+			taken, err := e.takenOf(pool)
+			if err != nil {
+				return nil, err
+			}
+			return nil, &StockTaken{Session: session, Category: category, Capacity: to.Capacity, Withheld: to.Withheld,
+				Taken: taken}
 		}
 		line := fmt.Sprintf("session %s, category %s: capacity %d → %d, withheld %d → %d", session, category, p.Capacity,
 			to.Capacity, p.Withheld, to.Withheld)

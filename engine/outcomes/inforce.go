@@ -84,7 +84,7 @@ func (f *InForce) setStocks(changes map[int]StockChange, s record.Stamp) *InForc
 	}
 	for _, c := range changes {
 		pool := &sale.Pools[c.Pool]
-		pool.Capacity, pool.Withheld = c.Capacity, c.Withheld
+		pool.Capacity, pool.Withheld, pool.Derived = c.Capacity, c.Withheld, false // as stock.csv states it
 		next.Stock = append(next.Stock, c)
 	}
 	slices.SortFunc(next.Stock, func(a, b StockChange) int { return a.Pool - b.Pool })

@@ -93,7 +93,9 @@ func (f *InForce) StockOf(session, category string, capacity, withheld *int) (to
 	switch {
 	case to.Capacity < 0 || to.Capacity > maxCapacity:
 		err = &rules.Refusal{Code: rules.MalformedRequest, Where: fmt.Sprintf("capacity: a whole number from 0 to %d", maxCapacity)}
-	case to.Withheld < 0 || to.Withheld > to.Capacity:
+	case to.Withheld < 0 || to.Withheld > maxCapacity:
+		err = &rules.Refusal{Code: rules.MalformedRequest, Where: fmt.Sprintf("withheld: a whole number from 0 to %d", maxCapacity)}
+	case to.Withheld > to.Capacity && capacity != nil && withheld != nil:
 		err = &rules.Refusal{Code: rules.MalformedRequest, Where: fmt.Sprintf("withheld: a whole number from 0 to the capacity, %d",
 			to.Capacity)}
 	}

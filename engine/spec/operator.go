@@ -65,7 +65,8 @@ func (m *Model) setStock(op Operation) Answer {
 	if op.Withheld != nil {
 		p.Withheld = *op.Withheld
 	}
-	if p.Capacity < 0 || p.Capacity > math.MaxInt32 || p.Withheld < 0 || p.Withheld > p.Capacity {
+	contradicts := op.Capacity != nil && op.Withheld != nil && p.Withheld > p.Capacity
+	if p.Capacity < 0 || p.Capacity > math.MaxInt32 || p.Withheld < 0 || p.Withheld > math.MaxInt32 || contradicts {
 		return refuse("malformed_request")
 	}
 	if taken := m.takenOf(pool); p.Capacity-p.Withheld < taken {

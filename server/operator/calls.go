@@ -29,7 +29,11 @@ func (c *calls) handler() http.Handler {
 	(&draws{calls: *c}).register(paths)
 	(&sales{calls: *c}).register(paths)
 	paths.Handle("GET /admin/journal/rescue", c.call(c.rescue))
-	own := http.NewCrossOriginProtection().Handler(paths)
+	own := http.NewCrossOriginProtection()
+	own.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.fail(w, r, &refusal{&encode.Forbidden, "this call does not accept requests of web pages of other origins"})
+	}))
+	known := own.Handler(c.known(paths))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch role := callerOf(r).Role; {
 		case role == 0:
@@ -37,10 +41,36 @@ func (c *calls) handler() http.Handler {
 		case role < server.Admin:
 			c.fail(w, r, &refusal{&encode.Forbidden, "this call requires a key with the role admin"})
 		default:
-			own.ServeHTTP(w, r)
+			known.ServeHTTP(w, r)
 		}
 	})
 }
+
+// known serves the calls that exist. Others are refused with a problem, as on the API.
+func (c *calls) known(paths *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer, pattern := paths.Handler(r)
+		if pattern != "" {
+			paths.ServeHTTP(w, r)
+			return
+		}
+		probe := &discarded{header: http.Header{}}
+		answer.ServeHTTP(probe, r)
+		if methods := probe.header.Get("Allow"); methods != "" {
+			w.Header().Set("Allow", methods)
+			c.fail(w, r, &refusal{&encode.MethodNotAllowed, "this path supports " + methods})
+			return
+		}
+		c.fail(w, r, &refusal{&encode.NotFound, "the operator's port has no such call"})
+	})
+}
+
+// discarded is a response of which only the header is of use.
+type discarded struct{ header http.Header }
+
+func (d *discarded) Header() http.Header            { return d.header }
+func (d *discarded) Write(data []byte) (int, error) { return len(data), nil }
+func (d *discarded) WriteHeader(int)                {}
 
 // call requires an engine.
 func (c *calls) call(answer func(w http.ResponseWriter, r *http.Request, e *engine.Engine) error) http.Handler {

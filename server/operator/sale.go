@@ -2,7 +2,6 @@ package operator
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -153,7 +152,11 @@ func (s *sales) apply(w http.ResponseWriter, r *http.Request, e *engine.Engine) 
 	// The end of the operator's connection does not cancel what is being journalled.
 	result, err := e.Apply(context.WithoutCancel(r.Context()), sale, on)
 	if errors.Is(err, engine.ErrOtherDefinition) {
-		return differs(e, err.Error())
+		d, known := e.Definition()
+		if known != nil {
+			return known
+		}
+		return differs(d.Digest, err.Error())
 	}
 	if objected, ok := errors.AsType[*engine.ChangeRefused](err); ok {
 		return &withFacts{refusal{&changeRefused, err.Error()}, struct {
@@ -169,31 +172,31 @@ func (s *sales) apply(w http.ResponseWriter, r *http.Request, e *engine.Engine) 
 	return s.respond(w, r, applied{Version: result.Version, Digest: result.Digest.String(), Changes: changes})
 }
 
-// condition returns the digest in If-Match: the one that the plan had, in quotes.
+// condition returns the digest in If-Match that is in force. It is the one that the plan had, in quotes as ETag or bare
+// as in JSON, and may be one of a list.
 func condition(e *engine.Engine, r *http.Request) (on draw.Digest, err error) {
-	if sent := r.Header.Values("If-Match"); len(sent) == 1 {
-		text, opened := strings.CutPrefix(strings.TrimSpace(sent[0]), `"`)
-		text, closed := strings.CutSuffix(text, `"`)
-		digest, err := hex.DecodeString(text)
-		if opened && closed && err == nil && len(digest) == len(on) {
-			on = draw.Digest(digest)
+	d, err := e.Definition()
+	if err != nil {
+		return on, err
+	}
+	sent := strings.Join(r.Header.Values("If-Match"), ",")
+	for tag := range strings.SplitSeq(sent, ",") {
+		if tag = strings.TrimSpace(tag); tag == `"`+d.Digest.String()+`"` || tag == d.Digest.String() {
+			return d.Digest, nil
 		}
 	}
-	if on == (draw.Digest{}) {
-		return on, differs(e, `If-Match must be the digest of the plan, in quotes; "*" is not accepted`)
+	detail := `If-Match must be the digest of the plan, in quotes; "*" is not accepted`
+	if strings.Contains(sent, `"`) && !strings.HasPrefix(sent, "W/") {
+		detail = engine.ErrOtherDefinition.Error()
 	}
-	return on, nil
+	return on, differs(d.Digest, detail)
 }
 
 // differs is the refusal of a change that was not planned for what is in force, which it names.
-func differs(e *engine.Engine, detail string) error {
-	d, err := e.Definition()
-	if err != nil {
-		return err
-	}
+func differs(inForce draw.Digest, detail string) error {
 	return &withFacts{refusal{&otherDefinition, detail}, struct {
 		Digest string `json:"digest"`
-	}{d.Digest.String()}}
+	}{inForce.String()}}
 }
 
 // texts are the changes as lines of text.

@@ -33,6 +33,10 @@ type selling struct {
 func sell(t *testing.T) *selling {
 	sale, err := catalog.Load("../testdata/sale")
 	require.NoError(t, err)
+	return sellSale(t, sale)
+}
+
+func sellSale(t *testing.T, sale *catalog.Sale) *selling {
 	now := time.Date(2024, 1, 10, 9, 0, 0, 0, time.UTC)
 	e, err := engine.Open(t.Context(), engine.Options{Sale: sale, Durability: engine.None,
 		Clock: saleclock.Virtual(func() time.Time { return now })})
@@ -132,11 +136,12 @@ func TestSaleChanges(t *testing.T) {
 	require.Equal(t, false, plan.json["same"])
 	require.EqualValues(t, 1, s.call("GET", "/admin/sale", "").json["version"])
 
-	for _, condition := range []string{"", "*", digest, `W/"` + digest + `"`, `"` + strings.Repeat("0", 64) + `"`, `""`} {
+	for _, condition := range []string{"", "*", `W/"` + digest + `"`, `"` + strings.Repeat("0", 64) + `"`, `""`, `"` + digest} {
 		refused := s.want(412, "precondition_failed", "POST", "/admin/sale/apply", other, "If-Match", condition)
 		require.Equal(t, digest, refused.json["digest"], condition)
 	}
-	done := s.want(200, "", "POST", "/admin/sale/apply", other, "If-Match", `"`+digest+`"`)
+	require.Empty(t, s.want(200, "", "POST", "/admin/sale/apply", tarOf(t), "If-Match", digest).json["changes"])
+	done := s.want(200, "", "POST", "/admin/sale/apply", other, "If-Match", `"other", "`+digest+`"`)
 	require.EqualValues(t, 2, done.json["version"])
 	require.Equal(t, plan.json["changes"], done.json["changes"])
 	require.Equal(t, `"`+done.json["digest"].(string)+`"`, done.header.Get("ETag"))
@@ -178,7 +183,13 @@ func TestSaleChangesRefused(t *testing.T) {
 	s.want(401, "unauthenticated", "POST", "/admin/sale/apply", fewer, "Authorization", "")
 	s.want(403, "forbidden", "POST", "/admin/sale/apply", fewer, "Authorization", "Bearer "+readKey)
 	s.want(403, "forbidden", "GET", "/admin/sale", "", "Authorization", "Bearer "+readKey)
-	require.Equal(t, 403, s.call("POST", "/admin/sale/apply", fewer, "Sec-Fetch-Site", "cross-site").status)
+	s.want(403, "forbidden", "POST", "/admin/sale/apply", fewer, "Sec-Fetch-Site", "cross-site")
+	for _, method := range []string{"DELETE", "PATCH", "OPTIONS", "PUT"} {
+		a := s.want(405, "method_not_allowed", method, "/admin/sale", "")
+		require.Equal(t, "GET, HEAD", a.header.Get("Allow"))
+	}
+	s.want(405, "method_not_allowed", "GET", "/admin/sale/plan", "")
+	s.want(404, "not_found", "GET", "/admin/none", "")
 	require.Equal(t, before.body, s.call("GET", "/admin/sale", "").body)
 }
 
@@ -252,8 +263,11 @@ func TestPoolStock(t *testing.T) {
 	require.EqualValues(t, 4, refused.json["taken"])
 	require.Equal(t, "ATH01", refused.json["session"])
 	s.want(409, "stock_taken", "PUT", path, `{"capacity": 5}`)
+	for _, body := range []string{`{"capacity": 1}`, `{"capacity": 0}`, `{"withheld": 7}`} { // 2 of 6 are withheld
+		require.EqualValues(t, 4, s.want(409, "stock_taken", "PUT", path, body).json["taken"])
+	}
 	for _, body := range []string{"", "{}", `{"capacity":"9"}`, `{"capacity":1.5}`, `{"capacity":-1}`, `{"withheld":-1}`,
-		`{"capacity":9,"price":1}`, `{"capacity":0}`, `{"capacity":99999999999}`} {
+		`{"capacity":9,"price":1}`, `{"capacity":9,"withheld":10}`, `{"capacity":99999999999}`} {
 		s.want(400, "malformed_request", "PUT", path, body)
 	}
 	s.want(404, "session_not_found", "PUT", "/admin/sessions/none/pools/A", `{"capacity":9}`)
@@ -270,4 +284,13 @@ func TestPoolStock(t *testing.T) {
 	require.Equal(t, "session,category,capacity,withheld\nATH01,A,6,2\n", string(text))
 	plan := s.want(200, "", "POST", "/admin/sale/plan", string(files.body))
 	require.Empty(t, plan.json["changes"])
+}
+
+// TestDerivedStock sets the stock of a pool that the stock rule has filled: the files in force state it from then on,
+// so a definition that begins with them changes nothing.
+func TestDerivedStock(t *testing.T) {
+	s := sellSale(t, catalog.Paris2024())
+	s.want(200, "", "PUT", "/admin/sessions/ATH10/pools/A", `{"withheld": 40}`)
+	files := s.want(200, "", "GET", "/admin/sale", "", "Accept", tarType)
+	require.Empty(t, s.want(200, "", "POST", "/admin/sale/plan", string(files.body)).json["changes"])
 }

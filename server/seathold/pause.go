@@ -65,8 +65,11 @@ func (c *pausing) set(p *process, paused bool) error {
 
 // named returns what WHAT is: a phase, a session, or neither for the sale.
 func (c *pausing) named(ctx context.Context, operator *client.Operator) (phase, session string, err error) {
-	if c.What == "sale" {
+	switch c.What {
+	case "sale":
 		return "", "", nil
+	case "":
+		return "", "", usagef("WHAT is empty: name a session, a phase, or sale")
 	}
 	if id, ok := strings.CutPrefix(c.What, "phase:"); ok && id != "" {
 		return id, "", nil
