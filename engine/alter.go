@@ -46,10 +46,28 @@ func (e *Engine) alter(ctx context.Context, prepare func(was *outcomes.InForce) 
 	now *outcomes.InForce, err error) {
 	var r Reservation
 	now, changed, err := e.alterOnce(ctx, &r, prepare)
-	if err == nil {
+	switch {
+	case err == nil:
 		err = e.awaitDurable(ctx, now.Since.Seq, &r)
+	case ctx.Err() == nil && restsOnSale(err): // it reveals changes, holds and entries before it (I5)
+		if failure := e.awaitDurable(ctx, e.inventory.Placed(), &r); failure != nil {
+			err = failure
+		}
 	}
 	return now, e.changes.end(changed, err)
+}
+
+// restsOnSale reports whether a change is refused for what is in force or taken.
+func restsOnSale(err error) bool {
+	refusal, ok := errors.AsType[*Refusal](err)
+	if !ok {
+		return true
+	}
+	switch refusal.Code {
+	case Overloaded, Full, JournalUnavailable, NotLeader:
+		return false
+	}
+	return true
 }
 
 // alterOnce is alter without waiting for the journal.

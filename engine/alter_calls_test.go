@@ -3,6 +3,8 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -69,20 +71,89 @@ func TestPlanWhileADrawIsNotDurable(t *testing.T) {
 	ctx := context.Background()
 	s, kept := newChanging(t, engine.Sync)
 	was := s.e.Sale()
-	block, blocked := make(chan struct{}), make(chan struct{}, 100)
+	end := s.undurable(t, kept, func() error { _, err := s.e.Apply(ctx, withDraw(t, was, nil), draw.Digest{}); return err })
+	plan, err := s.e.Plan(was)
+	require.NoError(t, end())
+	require.NoError(t, err)
+	require.Empty(t, plan.Objections)
+}
+
+// undurable makes a change that is in force for calls and not durable until end is called, which returns its error.
+func (s *seller) undurable(t testing.TB, kept *store, change func() error) (end func() error) {
+	block, blocked, ended := make(chan struct{}), make(chan struct{}, 1000), make(chan error, 1)
+	kept.mu.Lock()
 	kept.before = func(context.Context, journal.Group) error {
 		blocked <- struct{}{}
 		<-block
 		return nil
 	}
-	applied := make(chan error, 1)
-	go func() { _, err := s.e.Apply(ctx, withDraw(t, was, nil), draw.Digest{}); applied <- err }()
+	kept.mu.Unlock()
+	go func() { ended <- change() }()
 	<-blocked
-	plan, err := s.e.Plan(was)
-	close(block)
-	require.NoError(t, <-applied)
+	for s.e.Changing() {
+		runtime.Gosched()
+	}
+	open := sync.OnceFunc(func() { close(block) })
+	t.Cleanup(open)
+	return func() error {
+		open()
+		return <-ended
+	}
+}
+
+// I5: the refusal of a change reveals neither the change before it nor a hold before that is durable.
+func TestARefusedChangeRevealsOnlyWhatIsDurable(t *testing.T) {
+	ctx := context.Background()
+	five, three := 5, 3
+	set := func(s *seller, ctx context.Context, n *int) error {
+		_, err := s.e.SetStock(ctx, "S0", "A", n, nil)
+		return err
+	}
+	s, kept := newChanging(t, engine.Sync)
+	found, err := s.e.Definition()
 	require.NoError(t, err)
-	require.Empty(t, plan.Objections)
+	end := s.undurable(t, kept, func() error { return set(s, ctx, &five) })
+	gone, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	_, err = s.e.Apply(gone, s.e.Sale(), found.Digest)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.NoError(t, end())
+	_, err = s.e.Apply(ctx, s.e.Sale(), found.Digest)
+	require.ErrorIs(t, err, engine.ErrOtherDefinition)
+
+	s, kept = newChanging(t, engine.Sync)
+	end = s.undurable(t, kept, func() error { _, err := s.hold("ann", "S0", 4); return err })
+	gone, cancel = context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, set(s, gone, &three), context.DeadlineExceeded)
+	require.NoError(t, end())
+	_, ok := errors.AsType[*engine.StockTaken](set(s, ctx, &three))
+	require.True(t, ok)
+}
+
+// A draw that the definition in force does not have is neither frozen nor postponed, although that is not durable yet:
+// otherwise the draw could never come back.
+func TestADrawThatIsRemovedIsNotFrozen(t *testing.T) {
+	ctx := context.Background()
+	s, kept := newChanging(t, engine.Sync)
+	was := s.e.Sale()
+	drawn := withDraw(t, was, nil)
+	s.apply(t, drawn)
+	s.clock.set(saleStart.Add(2 * time.Hour))
+	end := s.undurable(t, kept, func() error { _, err := s.e.Apply(ctx, was, draw.Digest{}); return err })
+	refused := make(chan error, 2)
+	go func() { _, err := s.e.FreezeDraw(ctx, "late"); refused <- err }()
+	go func() { _, err := s.e.PostponeDraw(ctx, "late", 1<<40); refused <- err }()
+	time.AfterFunc(20*time.Millisecond, func() { refused <- end() })
+	for range 3 {
+		if err := <-refused; err != nil {
+			require.Equal(t, engine.DrawNotFound, codeOf(t, err))
+		}
+	}
+	s.apply(t, drawn)
+	status, err := s.e.FreezeDraw(ctx, "late")
+	require.NoError(t, err)
+	require.Equal(t, engine.DrawFrozen, status.State)
 }
 
 // The statistics of access slots name phases that came after the last check of the stock.

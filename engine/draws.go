@@ -304,7 +304,13 @@ func (e *Engine) decideDraw(ctx context.Context, id string,
 			err = failure
 		}
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, ballot.ErrRemoved): // it is to be durable before it is shown (I5)
+		if failure := e.awaitDurable(ctx, e.memory.Judging().Since.Seq, &r); failure != nil {
+			return DrawStatus{}, failure
+		}
+		return DrawStatus{}, &Refusal{Code: DrawNotFound, Where: id}
+	case err != nil:
 		return DrawStatus{}, fmt.Errorf("draw %s: %w", id, err)
 	}
 	return b.Status(), nil

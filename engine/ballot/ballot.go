@@ -156,6 +156,7 @@ var (
 	ErrAlreadyDrawn     = errors.New("the draw was run before; its result is final")
 	ErrNotFrozen        = errors.New("the entries are not frozen; freeze them before the round is due")
 	ErrNotDue           = errors.New("the round is not due by the sale clock, which therefore is behind or simulated")
+	ErrRemoved          = errors.New("the sale has no such draw any more")
 	ErrUndated          = errors.New("the journal does not say when the entries were frozen")
 )
 
@@ -235,6 +236,9 @@ func (b *Ballot) Freeze() (seq uint64, err error) {
 	defer b.freezeLock.Unlock()
 	if f := b.frozen.Load(); f != nil {
 		return f.record.seq.Load(), nil
+	}
+	if b.draw().Removed {
+		return 0, ErrRemoved
 	}
 	if err := b.open(); err != nil {
 		return 0, err

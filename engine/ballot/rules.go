@@ -49,6 +49,11 @@ func (r *drawRules) differ(other *drawRules) bool {
 		r.terms.PublishWithin != other.terms.PublishWithin || r.draw.Removed != other.draw.Removed
 }
 
+// judgesOtherwise reports whether entries or the freeze are judged otherwise by other rules.
+func (r *drawRules) judgesOtherwise(other *drawRules) bool {
+	return r.differ(other) || !r.draw.RegistrationOpens.Equal(other.draw.RegistrationOpens)
+}
+
 // Ballots are those of all draws of a sale, by draw. A definition may add some; none is ever removed.
 type Ballots struct {
 	host *Host
@@ -106,7 +111,7 @@ func (b *Ballots) Change(sale *catalog.Sale, place func() (seq uint64, ok bool))
 	before := b.All()
 	for _, known := range before {
 		rules := rulesOf(sale, known.index)
-		if !known.rules.Load().differ(rules) {
+		if !known.rules.Load().judgesOtherwise(rules) {
 			continue
 		}
 		known.freezeLock.Lock()

@@ -55,6 +55,9 @@ func (b *Ballot) Postpone(round uint64) (seq uint64, err error) {
 	if b.drawn.Load() != nil {
 		return 0, ErrAlreadyDrawn
 	}
+	if b.draw().Removed {
+		return 0, ErrRemoved
+	}
 	all := b.postponements()
 	if n := len(all); n > 0 && all[n-1].Round == round {
 		return all[n-1].record.seq.Load(), nil
