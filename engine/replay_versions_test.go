@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -144,8 +145,28 @@ func TestStandbyFollowsVersions(t *testing.T) {
 		time.Sleep(2 * silence)
 		b.requireLeads()
 		require.Equal(c, shown, inForceOf(c, b.Engine))
+		require.Contains(c, b.log.String(), "the given sale definition is not the one in force")
 		b.close()
 	})
+}
+
+// A checkpoint during which the sale changes again and again replays to what is in force.
+func TestCheckpointDuringVersions(t *testing.T) {
+	kept := newStore()
+	s := sellerOn(stressSale(t, 2, 10), kept)
+	var once sync.Once
+	s.open = func() (journal.Backend, error) {
+		return &busy{memory: kept.open(), calls: func() { once.Do(func() { versionStory(t, s, func() {}) }) }}, nil
+	}
+	s.clock.set(saleStart)
+	require.NoError(t, s.start())
+	_, err := s.e.Checkpoint(t.Context())
+	require.NoError(t, err)
+	shown := inForceOf(t, s.e)
+	require.NoError(t, s.Restart())
+	require.Equal(t, shown, inForceOf(t, s.e))
+	require.NoError(t, s.e.Close())
+	verify(t, kept.open(), nil)
 }
 
 // The replay of stock that was changed often copies the pools of a large sale only once.
