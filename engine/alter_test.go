@@ -329,3 +329,15 @@ func TestAChangeIsRevealedWhenItIsDurable(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"singles"}, found.Paused.Phases)
 }
+
+// The stock of what a sale without pools does not have is refused.
+func TestStockOfASaleWithoutPools(t *testing.T) {
+	s := sellerOn(edited(t, stressSale(t, 2, 10), func(s *catalog.Sale) { s.Pools = nil }), newStore())
+	s.clock.set(saleStart)
+	require.NoError(t, s.start())
+	_, err := s.e.SetStock(t.Context(), "NONE", "A", nil, nil)
+	require.Equal(t, engine.SessionNotFound, codeOf(t, err))
+	_, err = s.e.SetStock(t.Context(), "S0", "A", nil, nil)
+	require.Equal(t, engine.UnknownCategory, codeOf(t, err))
+	require.NoError(t, s.e.Close())
+}

@@ -204,10 +204,13 @@ func (e *Engine) SetStock(ctx context.Context, session, category string, capacit
 	pool := 0
 	_, err := e.alter(ctx, func(was *outcomes.InForce) (*alteration, error) {
 		to, err := was.StockOf(session, category, capacity, withheld)
+		if err != nil {
+			return nil, err
+		}
 		pool = to.Pool
 		p := &was.Sale.Pools[pool]
-		if err != nil || p.Capacity == to.Capacity && p.Withheld == to.Withheld {
-			return nil, err
+		if p.Capacity == to.Capacity && p.Withheld == to.Withheld {
+			return nil, nil
 		}
 		if to.Withheld > to.Capacity { // the number that the call leaves as it is stands against the other one
 			taken, err := e.takenOf(pool)
