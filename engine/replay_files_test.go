@@ -71,3 +71,56 @@ func TestExportedFilesChangeNothing(t *testing.T) {
 		verify(t, kept.open(), exported)
 	}
 }
+
+// A start follows the rules by the files: those in force and those of earlier versions change nothing, also after the
+// stock was set and a pause; new ones make a version, also if only their ends of lines are new. A start that fails
+// writes nothing.
+func TestStartsWithAlternatingFiles(t *testing.T) {
+	lower := []string{"account_cap: 30", "account_cap: 20"}
+	a, b := loaded(t, fullFiles(t)), loaded(t, fullFiles(t, lower...))
+	kept := newStore()
+	s := sellerOn(a, kept)
+	s.clock.set(saleStart)
+	starts := func(sale *catalog.Sale, want engine.Start, changes int, do func()) {
+		t.Helper()
+		groups := len(kept.groups)
+		s.options.Sale = sale
+		require.NoError(t, s.start())
+		is := s.e.Recovery().Sale
+		require.Len(t, is.Changes, changes)
+		is.Changes = nil
+		require.Equal(t, want, is)
+		require.Equal(t, want.Applied, len(kept.groups) > groups, "something is written")
+		if do != nil {
+			do()
+		}
+		require.NoError(t, s.e.Close())
+		verify(t, kept.open(), nil)
+	}
+	starts(a, engine.Start{Version: 1, Applied: true}, 0, nil)
+	starts(a, engine.Start{Version: 1}, 0, nil)
+	starts(b, engine.Start{Version: 2, Applied: true}, 1, nil)
+	starts(a, engine.Start{Version: 2, Earlier: 1}, 0, func() {
+		capacity := 1600
+		_, err := s.e.SetStock(t.Context(), "TEN02", "A", &capacity, nil)
+		require.NoError(t, err)
+		require.NoError(t, s.e.Pause(t.Context(), engine.Pausable{Session: "TEN02"}, true))
+	})
+	starts(a, engine.Start{Version: 2, Earlier: 1}, 0, nil)
+	starts(b, engine.Start{Version: 2}, 0, func() { require.Equal(t, 1600, s.stockOf(t, "TEN02").Capacity) })
+	crlf := loaded(t, fullFiles(t, append(lower, "\n", "\r\n")...))
+	starts(crlf, engine.Start{Version: 3, Applied: true}, 1, nil) // which states the stock of TEN02 anew
+	starts(b, engine.Start{Version: 3, Earlier: 2}, 0, func() {
+		require.Equal(t, 1500, s.stockOf(t, "TEN02").Capacity)
+		d, err := s.e.Definition()
+		require.NoError(t, err)
+		require.Equal(t, []string{"TEN02"}, d.Paused.Sessions)
+		s.apply(t, a)
+	})
+	starts(a, engine.Start{Version: 4}, 0, nil)
+	starts(b, engine.Start{Version: 4, Earlier: 2}, 0, nil)
+	groups := len(kept.groups)
+	s.options.Sale = loaded(t, fullFiles(t, "name: demo", "name: other"))
+	require.ErrorContains(t, s.start(), `the journal belongs to the sale "demo"`)
+	require.Len(t, kept.groups, groups)
+}
