@@ -9,7 +9,11 @@ func (v *Inventory) Look(row uint32) Look {
 	if r == nil {
 		return 0
 	}
-	return State(r.state.Load()).Look(r.origin, r.flags)
+	state := State(r.state.Load())
+	if state == free {
+		return 0 // its content may be written just now
+	}
+	return state.Look(r.origin, r.flags)
 }
 
 // AppendLines appends the lines of a row that has a reservation.
