@@ -14,14 +14,14 @@ import (
 )
 
 // A definition, a pause and the stock of a pool change in one way while calls go on. Each change is one record; calls
-// placed before it were accepted by the old definition, and calls placed after it by the new one, so every prefix of the
-// journal is legal (I6):
+// placed before it were accepted by the old definition, and calls placed after it by the new one, so every prefix of
+// the journal is legal (I6):
 //
 //  1. All that takes time is done first: the change is prepared, and its record is encoded.
-//  2. A transition is published: a book that passes what both books pass, with the lower limits of both. A call that it
-//     refuses waits for the next book (see judged.go).
-//  3. A grace period passes. A call announces itself before it loads the book, so from here on no call is judged by the
-//     old one alone.
+//  2. A transition is published: a book that passes what both books pass, with the lower limits of both. A call that
+//     it refuses waits for the next book (see judged.go).
+//  3. A grace period passes. A call announces itself before it loads the book, so from here on no call is judged by
+//     the old one alone.
 //  4. What stands against the change is looked for once more. The units that are to go are taken like those of a
 //     reservation, all or nothing, so stock never falls below what is taken (I1).
 //  5. The record gets its place in the journal. From here on the change is in force.
@@ -160,8 +160,8 @@ func unitsOf(sale *catalog.Sale) []inventory.Units {
 	return all
 }
 
-// takenOf returns how many tickets of a pool are taken. It begins to withhold all that is left, and gives up at once: so
-// it counts no reservation that fails a moment later (I7). The caller has e.altering.
+// takenOf returns how many tickets of a pool are taken. It begins to withhold all that is left, and gives up at once:
+// so it counts no reservation that fails a moment later (I7). The caller has e.altering.
 func (e *Engine) takenOf(pool int) (int, error) {
 	change, err := e.inventory.ChangeStock([]inventory.Units{{Pool: uint32(pool)}}, nil)
 	taken, isTaken := errors.AsType[*inventory.TakenError](err)

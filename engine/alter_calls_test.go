@@ -47,8 +47,8 @@ func withDraw(t testing.TB, was *catalog.Sale, change func(s *catalog.Sale)) *ca
 	return made
 }
 
-// While a change that adds a draw is under way, requests are judged by the coming definition as well, although the draw
-// is not there yet.
+// While a change that adds a draw is under way, requests are judged by the coming definition as well, although the
+// draw is not there yet.
 func TestCallsWhileADrawIsAdded(t *testing.T) {
 	ctx := context.Background()
 	s, _ := newChanging(t, engine.Sync)
@@ -56,7 +56,7 @@ func TestCallsWhileADrawIsAdded(t *testing.T) {
 	now := withDraw(t, was, func(s *catalog.Sale) {
 		s.Phases[0].ClosesAt = saleStart // only the phase of the draw is open
 	})
-	require.NoError(t, s.during(t, func() error { _, err := s.e.Apply(ctx, now, draw.Digest{}); return err }, func() {
+	require.NoError(t, s.during(func() error { _, err := s.e.Apply(ctx, now, draw.Digest{}); return err }, func() {
 		_, err := s.hold("ann", "S0", 1)
 		require.Equal(t, engine.Overloaded, codeOf(t, err))
 	}))
@@ -71,7 +71,10 @@ func TestPlanWhileADrawIsNotDurable(t *testing.T) {
 	ctx := context.Background()
 	s, kept := newChanging(t, engine.Sync)
 	was := s.e.Sale()
-	end := s.undurable(t, kept, func() error { _, err := s.e.Apply(ctx, withDraw(t, was, nil), draw.Digest{}); return err })
+	end := s.undurable(t, kept, func() error {
+		_, err := s.e.Apply(ctx, withDraw(t, was, nil), draw.Digest{})
+		return err
+	})
 	plan, err := s.e.Plan(was)
 	require.NoError(t, end())
 	require.NoError(t, err)
@@ -180,7 +183,7 @@ func TestALateCallOfATransition(t *testing.T) {
 		s.Phases[1].Slots = catalog.SlotRule{Group: -1}
 	})
 	var late *rules.Book
-	require.NoError(t, s.during(t, func() error { _, err := s.e.Apply(ctx, now, draw.Digest{}); return err }, func() {
+	require.NoError(t, s.during(func() error { _, err := s.e.Apply(ctx, now, draw.Digest{}); return err }, func() {
 		late = s.e.Book()
 	}))
 	var r engine.Reservation
@@ -228,8 +231,8 @@ func TestALateCallOfATransition(t *testing.T) {
 	require.NoError(t, s.e.Return(ctx, sold.ID, "", &r))
 }
 
-// Whether an expired reservation can be taken again rests on the definition. While that changes, nobody is told that it
-// cannot, since the change may be given up.
+// Whether an expired reservation can be taken again rests on the definition. While that changes, nobody is told that
+// it cannot, since the change may be given up.
 func TestWhetherAnExpiredOneCanBeTakenAgainWhileTheSaleChanges(t *testing.T) {
 	ctx := context.Background()
 	s, _ := newChanging(t, engine.Sync)
@@ -239,7 +242,7 @@ func TestWhetherAnExpiredOneCanBeTakenAgainWhileTheSaleChanges(t *testing.T) {
 	given, cancel := context.WithCancel(ctx)
 	answered := make(chan error, 1)
 	var r engine.Reservation
-	err = s.during(t, func() error { return s.e.Pause(given, engine.Pausable{}, true) }, func() {
+	err = s.during(func() error { return s.e.Pause(given, engine.Pausable{}, true) }, func() {
 		go func() { answered <- s.e.Confirm(ctx, held, "", &r) }()
 		cancel()
 		err := <-answered

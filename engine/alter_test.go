@@ -17,8 +17,8 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 )
 
-// edited returns a sale after a change of its parts. What each phase sells stays; only new sessions are sold in addition,
-// in the first phase.
+// edited returns a sale after a change of its parts. What each phase sells stays; only new sessions are sold in
+// addition, in the first phase.
 func edited(t testing.TB, was *catalog.Sale, change func(s *catalog.Sale)) *catalog.Sale {
 	t.Helper()
 	s := *was
@@ -64,14 +64,6 @@ func without(id string) func(s *catalog.Sale) {
 // capped sets the cap of the only programme, limited the limit of all sessions.
 func capped(to int) func(s *catalog.Sale) {
 	return func(s *catalog.Sale) { s.Programmes[0].AccountCap = to }
-}
-
-func limited(to int) func(s *catalog.Sale) {
-	return func(s *catalog.Sale) {
-		for i := range s.Sessions {
-			s.Sessions[i].Limit = to
-		}
-	}
 }
 
 // newChanging starts a seller of two sessions of ten places each.
@@ -196,9 +188,9 @@ func TestASaleChangesWhileItRuns(t *testing.T) {
 	}
 }
 
-// during makes a change while a call stalls, and runs do as soon as the transition is in force. It ends the stalled call
-// after that, and returns the error of the change.
-func (s *seller) during(t testing.TB, change func() error, do func()) error {
+// during makes a change while a call stalls, and runs do as soon as the transition is in force. It ends the stalled
+// call after that, and returns the error of the change.
+func (s *seller) during(change func() error, do func()) error {
 	end := s.e.Stall()
 	changed := make(chan error, 1)
 	go func() { changed <- change() }()
@@ -230,7 +222,7 @@ func TestAStalledCallDelaysTheChangeNotTheBuyers(t *testing.T) {
 		sale.Programmes[0].WithholdReturned = true
 		sale.Pools[1].Capacity = 4
 	})
-	require.NoError(t, s.during(t, func() error { _, err := s.e.Apply(ctx, now, draw.Digest{}); return err }, func() {
+	require.NoError(t, s.during(func() error { _, err := s.e.Apply(ctx, now, draw.Digest{}); return err }, func() {
 		_, err := s.hold("bob", "S0", 6)
 		require.NoError(t, err, "both definitions accept it")
 		require.NoError(t, s.e.Extend(ctx, held, saleStart.Add(time.Minute), &r))
@@ -252,7 +244,7 @@ func TestAStalledCallDelaysTheChangeNotTheBuyers(t *testing.T) {
 
 	// The call that waits gets the answer of the next book, and so does one that waits while the change is given up.
 	given, cancel := context.WithCancel(ctx)
-	err = s.during(t, func() error { return s.e.Pause(given, engine.Pausable{}, true) }, func() {
+	err = s.during(func() error { return s.e.Pause(given, engine.Pausable{}, true) }, func() {
 		for range 3 {
 			background(func() error { _, err := s.hold("dora", "S1", 1); return err })
 		}
@@ -263,7 +255,7 @@ func TestAStalledCallDelaysTheChangeNotTheBuyers(t *testing.T) {
 	})
 	require.ErrorIs(t, err, context.Canceled)
 	require.False(t, s.e.Changing())
-	require.NoError(t, s.during(t, func() error { return s.e.Pause(ctx, engine.Pausable{Session: "S1"}, true) }, func() {
+	require.NoError(t, s.during(func() error { return s.e.Pause(ctx, engine.Pausable{Session: "S1"}, true) }, func() {
 		background(func() error { _, err := s.hold("eve", "S1", 1); return err })
 	}))
 	require.Equal(t, engine.Paused, codeOf(t, <-late))

@@ -392,7 +392,7 @@ func TestSaleThatShrank(t *testing.T) {
 	}
 	require.ErrorContains(t, open(without(func(d *spec.Definition) { d.Sessions[0].Places = []int{5, 2} })),
 		"session S1, category B: 3 tickets are taken, so a capacity of 2 less 0 withheld is too low")
-	require.NoError(t, open(without(func(d *spec.Definition) { d.Phases = d.Phases[:1] })), "a phase that sells nothing now")
+	require.NoError(t, open(without(func(d *spec.Definition) { d.Phases = d.Phases[:1] })), "the phase sells nothing")
 	require.NoError(t, open(without(func(d *spec.Definition) { d.Sessions[0].Places = []int{5} })), "its pool stays")
 	require.NoError(t, open(without(func(d *spec.Definition) { d.Sessions = d.Sessions[1:] })), "the session stays")
 	require.NoError(t, open(without(func(d *spec.Definition) { d.Sessions = d.Sessions[:1] })), "S2 has no reservation")

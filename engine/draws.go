@@ -169,7 +169,8 @@ func (e *Engine) enter(ctx context.Context, id, account, group string, r *Reserv
 	}
 	entry, seq, err := b.Enter(account, code)
 	if err != nil {
-		if failure := e.awaitDurable(ctx, e.memory.Judging().Since.Seq, r); failure != nil { // it reveals the definition (I5)
+		// The refusal reveals the definition (I5).
+		if failure := e.awaitDurable(ctx, e.memory.Judging().Since.Seq, r); failure != nil {
 			return Entry{}, failure
 		}
 		return Entry{}, drawRefusal(e.Sale(), id, err)

@@ -8,8 +8,8 @@ func (e *Engine) Stall() (end func()) { return e.inventory.Begin(7).End }
 // Changing reports whether a transition between two books is in force.
 func (e *Engine) Changing() bool { return e.book.Load().Changes() }
 
-// Book returns the book that is in force. Under puts another one into force while do runs: that of calls which loaded it
-// and then stalled.
+// Book returns the book that is in force. Under puts another one into force while do runs: that of calls which loaded
+// it and then stalled.
 func (e *Engine) Book() *rules.Book { return e.book.Load() }
 
 func (e *Engine) Under(book *rules.Book, do func()) {

@@ -162,8 +162,8 @@ func TestLimitsThatChange(t *testing.T) {
 	}
 }
 
-// A definition says what accounts may have beyond its limits: as much as they could have before. A restart with the same
-// definition says nothing more, and a checkpoint has the same.
+// A definition says what accounts may have beyond its limits: as much as they could have before. A restart with the
+// same definition says nothing more, and a checkpoint has the same.
 func TestDefinitionSaysWhatIsAbove(t *testing.T) {
 	l := newLimitsSale(t)
 	_, refusal := l.reserve("ann", "ones", ticketsOf("A", 4), ticketsOf("B", 2))

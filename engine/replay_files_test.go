@@ -37,9 +37,10 @@ func loaded(t testing.TB, files fs.FS) *catalog.Sale {
 // files no longer have, or have without prices.
 func TestExportedFilesChangeNothing(t *testing.T) {
 	for name, edits := range map[string][]string{
-		"all sold":        nil,
-		"removed session": {"TEN02,summer,Tennis,Court 1,Paris,2034-07-21,11:00,19:00,0,First round\n", "", "TEN02,A,30,1500\n", ""},
-		"without prices":  {"TEN02,A,30,1500\n", ""},
+		"all sold": nil,
+		"removed session": {"TEN02,summer,Tennis,Court 1,Paris,2034-07-21,11:00,19:00,0,First round\n", "",
+			"TEN02,A,30,1500\n", ""},
+		"without prices": {"TEN02,A,30,1500\n", ""},
 	} {
 		kept := newStore()
 		s := sellerOn(loaded(t, fullFiles(t)), kept)

@@ -76,8 +76,8 @@ func inForceOf(t testing.TB, e *engine.Engine) string {
 	return text.String()
 }
 
-// A journal that is cut after any record of a changed sale replays to what was shown then (I6): from the beginning, and
-// from a checkpoint that has more of the changes than the record at which it starts, or some of them twice.
+// A journal that is cut after any record of a changed sale replays to what was shown then (I6): from the beginning,
+// and from a checkpoint that has more of the changes than the record at which it starts, or some of them twice.
 func TestEveryPrefixOfVersions(t *testing.T) {
 	s, kept := newChanging(t, engine.Sync)
 	pictures := map[uint64]string{}

@@ -232,9 +232,9 @@ func (e *Engine) repeat(book *rules.Book, q *Request, row uint32, now int64, r *
 }
 
 // same reports whether the request has the content of the reservation in the row; its lines may be in any order (I9).
-// They are compared by name, since the sale may not sell them any more. Only the present value of what has changed since
-// is known. So the TTL of an extended reservation is not compared, and the request of a reduced one must have each of
-// its lines, with at least as many tickets.
+// They are compared by name, since the sale may not sell them any more. Only the present value of what has changed
+// since is known. So the TTL of an extended reservation is not compared, and the request of a reduced one must have
+// each of its lines, with at least as many tickets.
 func same(sale *catalog.Sale, q *Request, s *inventory.Snapshot) bool {
 	if q.Account != s.Account || (q.Replaces != (ID{})) != (s.Flags&inventory.FlagReplaces != 0) {
 		return false

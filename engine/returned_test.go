@@ -23,7 +23,8 @@ func TestReturnedTicketsChange(t *testing.T) {
 		d := spec.Definition{
 			Programmes: []spec.DefinedProgramme{{ID: "p", AccountCap: 9, SessionLimit: 9, WithholdReturned: withhold}},
 			Sessions:   []spec.DefinedSession{{ID: "S", Programme: "p", Places: []int{10}}},
-			Phases:     []spec.DefinedPhase{{ID: "all", Programme: "p", OpensAt: at, ClosesAt: at.Add(time.Hour + time.Duration(starts)*time.Minute)}},
+			Phases: []spec.DefinedPhase{{ID: "all", Programme: "p", OpensAt: at,
+				ClosesAt: at.Add(time.Hour + time.Duration(starts)*time.Minute)}},
 		}
 		sale, err := d.Load()
 		require.NoError(t, err)

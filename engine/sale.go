@@ -112,8 +112,8 @@ func (e *Engine) Plan(sale *catalog.Sale) (Plan, error) {
 }
 
 // Apply puts a sale into force in one step, and returns when that is durable. Calls go on meanwhile. What is paused
-// stays paused. If on is not zero, it must be the digest in force, see Plan. Applying the files in force changes nothing
-// and writes nothing, unless SetStock has changed the stock since; Changes is then empty.
+// stays paused. If on is not zero, it must be the digest in force, see Plan. Applying the files in force changes
+// nothing and writes nothing, unless SetStock has changed the stock since; Changes is then empty.
 //
 // Errors are *ChangeRefused, ErrOtherDefinition, *Refusal with Overloaded, Full, JournalUnavailable or NotLeader, or
 // ctx's. After JournalUnavailable and ctx's the definition may be in force: ask for it, or apply again.

@@ -390,8 +390,8 @@ func firstReads(c *cluster) {
 	b.close()
 }
 
-// TestStandbyWithAnotherSale: a standby of another sale than the journal's says so, never claims, and refuses all calls.
-// One with another definition of the same sale follows the journal's.
+// TestStandbyWithAnotherSale: a standby of another sale than the journal's says so, never claims, and refuses all
+// calls. One with another definition of the same sale follows the journal's.
 func TestStandbyWithAnotherSale(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		a := c.leader("a")

@@ -37,9 +37,9 @@ func (e *Engine) startUnrecorded() error {
 	return err
 }
 
-// startDefinition returns the definition with which the term begins; nil if the journal's stays. defined is whether the
-// journal has one. A standby follows that, whatever its own sale says. A definition of an old journal is written again
-// as a version, since only those have all of a sale.
+// startDefinition returns the definition with which the term begins; nil if the journal's stays. defined is whether
+// the journal has one. A standby follows that, whatever its own sale says. A definition of an old journal is written
+// again as a version, since only those have all of a sale.
 //
 // The error is a *ChangeRefused for a sale that cannot follow the journal's.
 func (e *Engine) startDefinition(defined bool) (*record.Definition, Start, error) {

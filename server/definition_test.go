@@ -24,8 +24,8 @@ func saleWith(t *testing.T, changes ...[3]string) *catalog.Sale {
 	return must(catalog.Load(dir))(t)
 }
 
-// TestListsFollowTheDefinition checks that lists and phases are those of a new definition as soon as it is applied, also
-// where the stock has not changed: sessions and categories are added, excluded and removed, and so is a phase.
+// TestListsFollowTheDefinition checks that lists and phases are those of a new definition as soon as it is applied,
+// also where the stock has not changed: sessions and categories are added, excluded and removed, and so is a phase.
 func TestListsFollowTheDefinition(t *testing.T) {
 	f := start(t, nil)
 	lists := []string{"/v1/sessions", "/v1/stock", "/v1/sessions?phase=early", "/v1/sessions/SWM01", "/v1/phases"}

@@ -21,7 +21,7 @@ type Conservation struct {
 	StockDifference int // tickets by which pools and reservations disagree, or pools are oversold (I1)
 	Accounts        int
 	UnsteadyLedgers int // ledgers that changed too often to be checked; the next check covers them
-	CapExcess       int // tickets above account caps and session limits, and what accounts had when these were lowered (I2)
+	CapExcess       int // tickets above account caps and session limits, or above what accounts had when these fell (I2)
 	AccountsAtCap   []int
 	SlotWinners     [][]int // by phase: number of accounts with each access slot; nil for phases without a completed draw
 

@@ -102,8 +102,8 @@ func (a *auditor) define(seq uint64, d *record.Definition) {
 	}
 }
 
-// renumber gives the rows what the rules in force say of them, and returns the rows of the sessions that are in another
-// programme than before.
+// renumber gives the rows what the rules in force say of them, and returns the rows of the sessions that are in
+// another programme than before.
 func (a *auditor) renumber() (moved []int) {
 	sale := a.rules.sale
 	programmes := make([]int, len(sale.Programmes))

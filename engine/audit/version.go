@@ -24,8 +24,8 @@ func (a *auditor) limits() (of [2][]int) {
 }
 
 // checkVersion checks that a version follows the definition before it, and that it allows accounts exactly as much
-// beyond caps and limits as they could have had: up to the earlier cap or limit, or to what was allowed beyond that. No
-// account may have more. What accounts had under a definition of version 1 is not known.
+// beyond caps and limits as they could have had: up to the earlier cap or limit, or to what was allowed beyond that.
+// No account may have more. What accounts had under a definition of version 1 is not known.
 func (a *auditor) checkVersion(was *rules, wasLimits [2][]int) {
 	if was == nil || was.names {
 		return
@@ -35,8 +35,8 @@ func (a *auditor) checkVersion(was *rules, wasLimits [2][]int) {
 	}
 	earlier := a.rules.files[:len(a.rules.files)-1]
 	if !slices.Equal(earlier, was.files[max(0, len(was.files)-record.MaxEarlier):]) {
-		a.problem("definition: version %d names the files of %d earlier versions; they are not those of the versions before it",
-			a.rules.version, len(earlier))
+		a.problem("definition: version %d names the files of %d earlier versions; "+
+			"they are not those of the versions before it", a.rules.version, len(earlier))
 	}
 	for of, limits := range a.limits() {
 		for row, limit := range limits {

@@ -115,7 +115,8 @@ func TestVerifyJudgesChangesOfTheDefinition(t *testing.T) {
 		"a version that leaves out the files of an earlier one": {func(s *story) {
 			d := s.version(s.version(s.first()))
 			s.version(d, func(d *record.Definition) { d.Earlier = d.Earlier[1:] })
-		}, "record 4: definition: version 4 names the files of 2 earlier versions; they are not those of the versions before"},
+		}, "record 4: definition: version 4 names the files of 2 earlier versions; " +
+			"they are not those of the versions before"},
 		"a version with other files of an earlier one": {func(s *story) {
 			s.version(s.first(), func(d *record.Definition) { d.Earlier[0][0]++ })
 		}, "record 2: definition: version 2 names the files of 1 earlier versions"},

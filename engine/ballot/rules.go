@@ -101,8 +101,9 @@ func (b *Ballots) grow(sale *catalog.Sale) {
 // ErrTermsStand is the error of Change for a draw that cannot have the terms of the definition. Nothing has changed.
 var ErrTermsStand = errors.New("a draw stands against the definition")
 
-// Change gives the draws what a definition says, and places its record in the journal by place. It returns the record's
-// sequence. The definition has the numbers of the one before. New draws get their secrets after it: see Announce.
+// Change gives the draws what a definition says, and places its record in the journal by place. It returns the
+// record's sequence. The definition has the numbers of the one before. New draws get their secrets after it: see
+// Announce.
 //
 // The draws whose terms change are locked meanwhile, so the journal has no record of theirs that another definition
 // explains. Errors are ErrTermsStand, for what Objections would list, and ErrNotesFull. One goroutine at a time calls
@@ -185,13 +186,13 @@ func (b *Ballot) objection(next *drawRules) string {
 	case b.frozen.Load() != nil && removed:
 		return fmt.Sprintf("draw %s: its entries are frozen; keep it", id)
 	case b.frozen.Load() != nil:
-		return fmt.Sprintf("draw %s: its entries are frozen under other terms; keep its closing time, publish_within, beacon, "+
-			"phase and slots", id)
+		return fmt.Sprintf("draw %s: its entries are frozen under other terms; "+
+			"keep its closing time, publish_within, beacon, phase and slots", id)
 	case removed && b.count.Load() > 0:
 		return fmt.Sprintf("draw %s: it has %d entries; keep it", id, b.count.Load())
 	case len(b.postponements()) > 0:
-		return fmt.Sprintf("draw %s: its round is postponed under other terms; keep its closing time, publish_within, beacon, "+
-			"phase and slots", id)
+		return fmt.Sprintf("draw %s: its round is postponed under other terms; "+
+			"keep its closing time, publish_within, beacon, phase and slots", id)
 	}
 	if err := b.checkRevival(&was.terms, &next.terms, b.host.Now()); err != nil {
 		return err.Error()

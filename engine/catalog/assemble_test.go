@@ -26,8 +26,8 @@ func assembled(t *testing.T, change func(s *Sale, sells [][]bool)) (*Sale, error
 	return Assemble(s, sells)
 }
 
-// What Assemble makes of the parts of a loaded sale is that sale, apart from its files: with other facts, they would say
-// something else.
+// What Assemble makes of the parts of a loaded sale is that sale, apart from its files: with other facts, they would
+// say something else.
 func TestAssemble(t *testing.T) {
 	again, err := assembled(t, func(*Sale, [][]bool) {})
 	require.NoError(t, err)

@@ -6,8 +6,9 @@ import (
 	"slices"
 )
 
-// Continue returns what the sale now says in the numbers of the sale was, so that an index means the same part in every
-// version of a sale. Records and memory name programmes, sessions, pools, phases, draws and groups by their indices.
+// Continue returns what the sale now says in the numbers of the sale was, so that an index means the same part in
+// every version of a sale. Records and memory name programmes, sessions, pools, phases, draws and groups by their
+// indices.
 //
 //   - A part of both sales keeps its index in was, and has the facts of now. Parts are the same if their ids are: of a
 //     pool those of its session and its category.
@@ -15,7 +16,8 @@ import (
 //   - A part that only was has stays, Removed, with the facts that it had. If it comes back in a later version, it has
 //     its index again.
 //   - The pools of a session that now does not have, or has without prices, stay as they are. The other pools of an
-//     excluded session keep their stock as well, unless stock.csv states it: taking a session off sale moves no ticket.
+//     excluded session keep their stock as well, unless stock.csv states it: taking a session off sale moves no
+//     ticket.
 //
 // So Continue of a version with itself changes nothing, and neither does a second Continue with the same sale. Both
 // sales stay as they are, and the result shares no slice with them that may change.

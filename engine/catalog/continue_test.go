@@ -132,10 +132,10 @@ func TestContinue(t *testing.T) {
 // checkParts checks all parts but pools: in the numbers of was, those of now with its facts, the others as they were.
 func checkParts(t *rapid.T, was, now, next *Sale) {
 	checkMerged(t, was.Programmes, now.Programmes, next.Programmes,
-		func(s *Sale, p *Programme) string { return p.ID }, was, now, next,
+		func(_ *Sale, p *Programme) string { return p.ID }, was, now, next,
 		func(p *Programme) { p.Removed = true })
 	checkMerged(t, was.Groups, now.Groups, next.Groups,
-		func(s *Sale, g *Group) string { return g.ID }, was, now, next, func(g *Group) { g.Removed = true })
+		func(_ *Sale, g *Group) string { return g.ID }, was, now, next, func(g *Group) { g.Removed = true })
 	checkMerged(t, was.Sessions, now.Sessions, next.Sessions, func(s *Sale, x *Session) string {
 		plain := *x
 		plain.Programme, plain.Pools = 0, nil

@@ -7,7 +7,7 @@ import (
 
 // Change is one difference between two versions of a sale, in words for people.
 type Change struct {
-	What     string // `sale`, `session ATH10`, `session ATH10, category A`, `phase single`, `programme olympic`, `draw d1`
+	What     string // `sale`, `session ATH10`, `session ATH10, category A`, `phase single`, `programme summer`, `draw d1`
 	Field    string // `session_limit`, `starts_at`, `withheld` …, or added or removed for a part as a whole
 	From, To string // "" for nothing; To describes what was added
 }
@@ -150,8 +150,8 @@ func (d *difference) pools(session int) {
 	}
 }
 
-// price adds a change of a price. If the currency has changed, that is a change of the sale; the same number in another
-// currency is no further one.
+// price adds a change of a price. If the currency has changed, that is a change of the sale; the same number in
+// another currency is no further one.
 func (d *difference) price(name string, was, now *Pool) {
 	if was.PriceCents != now.PriceCents {
 		d.add(name, "price", priceText(d.was, was), priceText(d.now, now))

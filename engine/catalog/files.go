@@ -33,8 +33,8 @@ type Files struct {
 // names returns the names of the files that there are, sorted.
 func (f *Files) names() []string { return slices.Sorted(maps.Keys(f.text)) }
 
-// Digest returns the SHA-256 of the names and contents of the files, in the order of names. It is the same wherever the
-// files are, in a directory or in any tar of them.
+// Digest returns the SHA-256 of the names and contents of the files, in the order of names. It is the same wherever
+// the files are, in a directory or in any tar of them.
 func (f *Files) Digest() [sha256.Size]byte {
 	hash := sha256.New()
 	for _, name := range f.names() {
@@ -122,7 +122,7 @@ func readEntries(from *tar.Reader) (*Files, error) {
 // strange is the error for an entry that is no file of a definition.
 func strange(name string) error {
 	if at := strings.LastIndex(strings.TrimSuffix(name, "/"), "/"); at >= 0 || strings.HasSuffix(name, "/") {
-		return fmt.Errorf("the tar has %.80q; the files of a sale definition must be at its root, as by: tar -cf - -C DIR .",
+		return fmt.Errorf("the tar has %.80q; the files of a sale definition must be at its root, as in `tar -cf - -C DIR .`",
 			name)
 	}
 	return fmt.Errorf("the tar has %.80q, which is no file of a sale definition; those are %s", name, listOf(fileNames))

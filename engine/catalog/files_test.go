@@ -128,8 +128,8 @@ func TestReadTarRefuses(t *testing.T) {
 	for want, packed := range map[string][]byte{
 		`the tar has "notes.txt", which is no file of a sale definition; those are sale.yaml, venues.csv, sessions.csv, ` +
 			`prices.csv and stock.csv`: tarOf(t, file("./notes.txt", 1)),
-		`the tar has "demo/sale.yaml"; the files of a sale definition must be at its root, as by: tar -cf - -C DIR .`: tarOf(
-			t, file("demo/sale.yaml", 1)),
+		`the tar has "demo/sale.yaml"; the files of a sale definition must be at its root, ` +
+			"as in `tar -cf - -C DIR .`": tarOf(t, file("demo/sale.yaml", 1)),
 		`the tar has "demo/"; the files`:    tarOf(t, tar.Header{Typeflag: tar.TypeDir, Name: "demo/"}),
 		`the tar has "../sale.yaml"; the`:   tarOf(t, file("../sale.yaml", 1)),
 		`the tar has "/sale.yaml"; the`:     tarOf(t, file("/sale.yaml", 1)),

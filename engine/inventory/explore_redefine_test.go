@@ -9,8 +9,8 @@ import (
 	"github.com/seathold/seathold/engine/inventory/internal/table"
 )
 
-// redefined is the part of the explorer that is about changes of the definition while calls run: of the units of pools,
-// and of the account cap. Their records are notes.
+// redefined is the part of the explorer that is about changes of the definition while calls run: of the units of
+// pools, and of the account cap. Their records are notes.
 type redefined struct {
 	book table.Word32 // the number of the book in force
 
@@ -150,8 +150,8 @@ func (e *explorer) mayHave(pool, units int) bool {
 	return false
 }
 
-// The sequential rules keep the definition beside the reservations, as a snapshot that is none: its lines are the units
-// of pools, and its time is the cap.
+// The sequential rules keep the definition beside the reservations, as a snapshot that is none: its lines are the
+// units of pools, and its time is the cap.
 var definitionID = ID{0xff}
 
 func (s sequential) accountCap() int {

@@ -155,9 +155,9 @@ func (v *Inventory) Begin(spread uint32) Call { return v.calls.Begin(spread) }
 // Grace is a grace period: the time until every call that ran at its beginning has returned.
 type Grace = epoch.Grace
 
-// NewGrace begins a grace period. Its Passed is called until it returns true; it does not wait. There may be any number
-// of them at a time, each used by one goroutine. If the caller has changed a word before, which calls load after Begin,
-// then no call that loaded what it was before runs after the grace period.
+// NewGrace begins a grace period. Its Passed is called until it returns true; it does not wait. There may be any
+// number of them at a time, each used by one goroutine. If the caller has changed a word before, which calls load
+// after Begin, then no call that loaded what it was before runs after the grace period.
 func (v *Inventory) NewGrace() *Grace {
 	g := v.calls.Grace()
 	g.Begin()
@@ -192,8 +192,8 @@ func (v *Inventory) programmeOf(pool uint32) uint8 {
 // ExtendListing makes the listing longer while calls run: with the session of each pool and the programme of each
 // session. A pool that is new has no units (see ChangeStock). One goroutine at a time calls it, before any call can
 // name what is new. A pool that a call may name keeps its session. A session may change its programme only while none
-// of its tickets is held or sold, and while no call that names it runs. If an extension is not used after all, the next
-// one may use the same numbers otherwise. The error is that there is no room.
+// of its tickets is held or sold, and while no call that names it runs. If an extension is not used after all, the
+// next one may use the same numbers otherwise. The error is that there is no room.
 func (v *Inventory) ExtendListing(sessionOf []uint32, programmeOf []uint8) error {
 	return v.listing.Extend(sessionOf, programmeOf)
 }

@@ -21,9 +21,9 @@ const (
 // Origin is the outcome that made a row.
 type Origin = life.Origin
 
-// OriginReserve: a new reservation. OriginExtend: another end, the same lines. OriginReduce and OriginReduceSold: fewer
-// tickets of a held one, or of a confirmed one. OriginReplace: in the place of a held one with another id. OriginAgain:
-// an expired one, taken again and confirmed. OriginReturn: a confirmed one, given back.
+// OriginReserve: a new reservation. OriginExtend: another end, the same lines. OriginReduce and OriginReduceSold:
+// fewer tickets of a held one, or of a confirmed one. OriginReplace: in the place of a held one with another id.
+// OriginAgain: an expired one, taken again and confirmed. OriginReturn: a confirmed one, given back.
 const (
 	OriginReserve, OriginExtend, OriginReduce = life.OriginReserve, life.OriginExtend, life.OriginReduce
 	OriginReduceSold, OriginReplace           = life.OriginReduceSold, life.OriginReplace

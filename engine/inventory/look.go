@@ -28,9 +28,9 @@ func (v *Inventory) PauseFreeing() bool { return v.freeing.CompareAndSwap(0, 1) 
 // ResumeFreeing ends what PauseFreeing began.
 func (v *Inventory) ResumeFreeing() { v.freeing.Store(0) }
 
-// Words returns how many units a pool has, how many are not available, and how many of them are gone, as its words have
-// it. Units whose reservation is being decided count in some of them. Those that are about to go by a ChangeStock count
-// nowhere. A broken pool can have negative numbers.
+// Words returns how many units a pool has, how many are not available, and how many of them are gone, as its words
+// have it. Units whose reservation is being decided count in some of them. Those that are about to go by a ChangeStock
+// count nowhere. A broken pool can have negative numbers.
 func (v *Inventory) Words(pool int) (units, taken, gone int) {
 	p := &v.stock[pool]
 	returned := p.Returned.Load() // first: units are sold before they are returned
@@ -42,8 +42,10 @@ func (v *Inventory) Words(pool int) (units, taken, gone int) {
 // Limits returns those of requests that have none of their own.
 func (v *Inventory) Limits() *Limits { return &v.limits }
 
-// Pools and Sessions return how many there are; see ExtendListing.
-func (v *Inventory) Pools() int    { return v.listing.Pools() }
+// Pools returns how many pools there are; see ExtendListing.
+func (v *Inventory) Pools() int { return v.listing.Pools() }
+
+// Sessions returns how many sessions there are; see ExtendListing.
 func (v *Inventory) Sessions() int { return v.listing.Sessions() }
 
 // SessionOf returns the session of a pool, and its programme.

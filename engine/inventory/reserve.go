@@ -20,8 +20,8 @@ type Request struct {
 	Expires int64  // ms since 1970: from then on it cannot be confirmed
 	Wait    *Wait  // how long the call has waited for others; nil if it has not
 
-	// Limits are those of the definition by which the caller judged the request. They do not change while it has them. Nil
-	// stands for those of the Config.
+	// Limits are those of the definition by which the caller judged the request. They do not change while it has them.
+	// Nil stands for those of the Config.
 	Limits *Limits
 
 	origin   Origin // of the row; set by the calls of the inventory

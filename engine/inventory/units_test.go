@@ -77,8 +77,8 @@ func TestRefusalsAwaitAChangeOfStock(t *testing.T) {
 	require.Equal(t, Stock{Available: 1, Held: 1}, v.Stock(0))
 }
 
-// TestStockWhileItChanges (I1): readers of the stock see held and sold tickets that were there, while units come and go
-// and tickets are taken and released.
+// TestStockWhileItChanges (I1): readers of the stock see held and sold tickets that were there, while units come and
+// go and tickets are taken and released.
 func TestStockWhileItChanges(t *testing.T) {
 	v := testInventory(t, 2, 100, false)
 	row := v.Reserve(&Request{ID: idOf(1), Account: "ann", Lines: lines(0, 7, 1, 7), Expires: 10}).Row

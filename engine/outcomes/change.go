@@ -73,9 +73,9 @@ func (p *pending) take(number uint32) Change {
 	return c
 }
 
-// Place gives the record of a change its place in the journal, and puts the change into force for the calls that look at
-// Judging from here on: for draws in the same step, since their records follow it. It returns what is in force then. It
-// is shown once the record is durable (I5). The change must fit what Judging returns.
+// Place gives the record of a change its place in the journal, and puts the change into force for the calls that look
+// at Judging from here on: for draws in the same step, since their records follow it. It returns what is in force
+// then. It is shown once the record is durable (I5). The change must fit what Judging returns.
 //
 // Errors are ballot.ErrNotesFull and ballot.ErrTermsStand; nothing has changed then. After a version, the caller
 // calls Ballots.Announce. One goroutine at a time calls Place.

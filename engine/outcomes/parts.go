@@ -24,8 +24,8 @@ func (f *InForce) Files() (*catalog.Files, error) {
 	return files.WithStock(f.stated(files))
 }
 
-// stated returns the stock that was changed, as rows of stock.csv. That of a session which the files no longer have, or
-// have without prices, is no part of them: it stays as it is when they are applied.
+// stated returns the stock that was changed, as rows of stock.csv. That of a session which the files no longer have,
+// or have without prices, is no part of them: it stays as it is when they are applied.
 func (f *InForce) stated(files *catalog.Files) (rows []catalog.StockRow) {
 	says, err := catalog.LoadFS(files.FS())
 	for _, c := range f.Stock {
@@ -51,7 +51,7 @@ func has(sale *catalog.Sale, session, category string) bool {
 // PauseOf returns the record that pauses a phase or a session, or the sale if both are "", and whether that is paused.
 // The error is *rules.Refusal with UnknownPhase or SessionNotFound.
 func (f *InForce) PauseOf(phase, session string) (p record.Pause, is bool, err error) {
-	found := true
+	var found bool
 	switch {
 	case phase != "":
 		p.Of = record.OnePhase
@@ -92,12 +92,16 @@ func (f *InForce) StockOf(session, category string, capacity, withheld *int) (to
 	}
 	switch {
 	case to.Capacity < 0 || to.Capacity > maxCapacity:
-		err = &rules.Refusal{Code: rules.MalformedRequest, Where: fmt.Sprintf("capacity: a whole number from 0 to %d", maxCapacity)}
+		err = malformed("capacity: a whole number from 0 to %d", maxCapacity)
 	case to.Withheld < 0 || to.Withheld > maxCapacity:
-		err = &rules.Refusal{Code: rules.MalformedRequest, Where: fmt.Sprintf("withheld: a whole number from 0 to %d", maxCapacity)}
+		err = malformed("withheld: a whole number from 0 to %d", maxCapacity)
 	case to.Withheld > to.Capacity && capacity != nil && withheld != nil:
-		err = &rules.Refusal{Code: rules.MalformedRequest, Where: fmt.Sprintf("withheld: a whole number from 0 to the capacity, %d",
-			to.Capacity)}
+		err = malformed("withheld: a whole number from 0 to the capacity, %d", to.Capacity)
 	}
 	return to, err
+}
+
+// malformed refuses a number of a pool, and says which numbers it may be.
+func malformed(where string, most int) error {
+	return &rules.Refusal{Code: rules.MalformedRequest, Where: fmt.Sprintf(where, most)}
 }

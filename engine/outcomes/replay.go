@@ -98,8 +98,8 @@ func (p *Replay) Into(ctx context.Context) journal.Recovery {
 }
 
 // countStock counts the stock, once: when the replay is over, or on a standby when it is past the checkpoint's end.
-// Only from there on is the state consistent. The stock is that of the last definition, which may have fewer places than
-// an earlier one, so what the reservations took meanwhile is no fault.
+// Only from there on is the state consistent. The stock is that of the last definition, which may have fewer places
+// than an earlier one, so what the reservations took meanwhile is no fault.
 func (p *Replay) countStock() error {
 	if p.counted {
 		return nil
@@ -203,8 +203,8 @@ func (p *Replay) restore(r *record.Record) error {
 	return nil
 }
 
-// defined puts a definition into force. One of a checkpoint begins the rows of what is in force anew: pauses follow it,
-// those that have ended meanwhile do not.
+// defined puts a definition into force. One of a checkpoint begins the rows of what is in force anew: pauses follow
+// it, those that have ended meanwhile do not.
 func (p *Replay) defined(r *record.Record) error {
 	if r.Stale {
 		return nil

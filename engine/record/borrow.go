@@ -7,8 +7,8 @@ import (
 	"github.com/seathold/seathold/engine/catalog"
 )
 
-// withFacts returns a sale that was assembled of its content, with the facts that another one has of the same parts. Of
-// what that one lacks only the content is known: a session is then on sale if a phase sells it.
+// withFacts returns a sale that was assembled of its content, with the facts that another one has of the same parts.
+// Of what that one lacks only the content is known: a session is then on sale if a phase sells it.
 func withFacts(rules, given *catalog.Sale) *catalog.Sale {
 	s := *rules
 	s.Title, s.Currency = given.Title, given.Currency

@@ -14,7 +14,8 @@ import (
 	"github.com/seathold/seathold/engine/journal"
 )
 
-// decodeRun decodes a run of records of the journal, from its first sequence or the given one on, and returns the last.
+// decodeRun decodes a run of records of the journal, from its first sequence or the given one on, and returns the
+// last.
 func decodeRun(t *testing.T, d *Decoder, run []byte, from ...uint64) (last *Record, err error) {
 	t.Helper()
 	seq := uint64(0)

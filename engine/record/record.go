@@ -67,9 +67,9 @@
 // slots. The files of Definition and of its versions have their content. No new record has kind 1.
 //
 // A checkpoint has the definition as it was applied, then a record of kind 23 for every pool whose stock was changed
-// since, then one of kind 22 for everything that is paused. It has all of them again where another definition came into
-// force while it was written. A record of kinds 21 to 23 in the groups after it changes nothing if its sequence is not
-// above all of theirs.
+// since, then one of kind 22 for everything that is paused. It has all of them again where another definition came
+// into force while it was written. A record of kinds 21 to 23 in the groups after it changes nothing if its sequence
+// is not above all of theirs.
 //
 // A kind is never reused. A changed body gets a new kind, or a new version.
 //

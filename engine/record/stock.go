@@ -2,8 +2,8 @@ package record
 
 import "github.com/seathold/seathold/engine/inventory"
 
-// Stock is the content of KindStock: the stock that a pool has from the record on, instead of what the version in force
-// says. The next version ends it.
+// Stock is the content of KindStock: the stock that a pool has from the record on, instead of what the version in
+// force says. The next version ends it.
 type Stock struct {
 	Pool     int
 	Capacity int

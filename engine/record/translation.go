@@ -116,17 +116,18 @@ func number(n int, to []int) (now int, ok bool) {
 }
 
 func (t *translation) pause(p *Pause) (err error) {
-	of, ok := t.phases, true
+	of := t.phases
 	switch p.Of {
 	case WholeSale:
 		return nil
 	case OneSession:
 		of = t.sessions
 	}
-	was := p.Index
-	if p.Index, ok = number(was, of); !ok {
-		return fmt.Errorf("%w: number %d of %d is paused", ErrInvalid, was, len(of))
+	now, ok := number(p.Index, of)
+	if !ok {
+		return fmt.Errorf("%w: number %d of %d is paused", ErrInvalid, p.Index, len(of))
 	}
+	p.Index = now
 	return nil
 }
 

@@ -110,9 +110,13 @@ func (d *Definition) pack(text []byte) []byte {
 		panic("BUG: the compression is not one of flate's: " + err.Error())
 	}
 	for _, part := range [][]byte{text, d.Files} {
-		w.Write(part) // to memory: no error
+		if _, err = w.Write(part); err != nil {
+			panic("BUG: a write to memory failed: " + err.Error())
+		}
 	}
-	w.Close()
+	if err = w.Close(); err != nil {
+		panic("BUG: a write to memory failed: " + err.Error())
+	}
 	body := append(appendCount(nil, d.Version), d.FilesDigest[:]...)
 	body = appendCount(body, len(d.Earlier))
 	for i := range d.Earlier {

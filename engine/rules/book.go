@@ -5,8 +5,8 @@
 //
 // Where several rules are broken, the first in this order is reported: shape of the request, phase, access, pauses,
 // what is on sale, pack shape, limits and caps, stock. [Book.CheckShape] has the first; [Book.Judge] the others up to
-// the pack shape; the inventory has the rest, and the engine reports it. [Rules] is the table of all refusals, of those
-// too that other packages decide.
+// the pack shape; the inventory has the rest, and the engine reports it. [Rules] is the table of all refusals, of
+// those too that other packages decide.
 package rules
 
 import (
@@ -80,9 +80,9 @@ func LimitsOf(sale *catalog.Sale) (l inventory.Limits) {
 const Changing Code = "changing"
 
 // Between returns the book for the time in which a sale is replaced by another one that has the same numbers, and more
-// (catalog.Continue). Some callers judge by it while others judge by the old book still, or by the next one already. So
-// it passes only what both pass in the same phase, and its limits are the lower ones of both: a request that it passes
-// could have come before the change and after it. A refusal would be one that perhaps neither book gives. It is
+// (catalog.Continue). Some callers judge by it while others judge by the old book still, or by the next one already.
+// So it passes only what both pass in the same phase, and its limits are the lower ones of both: a request that it
+// passes could have come before the change and after it. A refusal would be one that perhaps neither book gives. It is
 // therefore always Changing, which no caller outside may see: the engine waits until another book is in force, and
 // judges again.
 //
@@ -111,6 +111,20 @@ func (b *Book) moves(lines []inventory.Line) bool {
 	return false
 }
 
+// lacks reports whether the sale lacks the phase or a pool of a reservation, by their numbers. A book between two
+// others may meet reservations that the next one has accepted, of what is new in its sale.
+func (b *Book) lacks(phase int, lines []inventory.Line) bool {
+	if phase >= len(b.Sale.Phases) {
+		return true
+	}
+	for _, l := range lines {
+		if int(l.Pool) >= len(b.Sale.Pools) {
+			return true
+		}
+	}
+	return false
+}
+
 // lower returns the lower ones of two lists of limits, and of what only next has the limits there.
 func lower(old, next []int) []int {
 	all := slices.Clone(next)
@@ -127,15 +141,22 @@ func (b *Book) Changes() bool { return b.next != nil }
 // Limits returns the caps and limits by which the inventory judges a request that passed. They do not change.
 func (b *Book) Limits() *inventory.Limits { return &b.limits }
 
-// WithholdsReturned reports whether the places of a returned reservation are withheld, if it has tickets of the
-// session. alike is false if b is between two books that do not agree: then nothing may be returned until another book
-// is in force.
-func (b *Book) WithholdsReturned(session int) (withholds, alike bool) {
-	withholds = b.withholds(session)
-	return withholds, b.next == nil || b.next.withholds(session) == withholds
+// WithholdsReturned reports whether the places of a returned reservation with the lines are withheld. alike is false
+// if b is between two books that do not agree: then nothing may be returned until another book is in force.
+func (b *Book) WithholdsReturned(lines []inventory.Line) (withholds, alike bool) {
+	if b.next == nil {
+		return b.withholds(lines), true
+	}
+	if b.lacks(0, lines) {
+		return false, false
+	}
+	withholds = b.withholds(lines)
+	return withholds, b.next.withholds(lines) == withholds
 }
 
-func (b *Book) withholds(session int) bool {
+// withholds decides by the first line: a reservation is made in one programme.
+func (b *Book) withholds(lines []inventory.Line) bool {
+	session := b.Sale.Pools[lines[0].Pool].Session
 	return b.Sale.Programmes[b.Sale.Sessions[session].Programme].WithholdReturned
 }
 

@@ -56,8 +56,8 @@ func (b *Book) poolOf(l *Line) (session, pool int, fault Code) {
 	return session, 0, UnknownCategory
 }
 
-// onlySold returns the lines of a request as another version of the sale judges them: up to the first one whose pool is
-// removed from that.
+// onlySold returns the lines of a request as another version of the sale judges them: up to the first one whose pool
+// is removed from that.
 func (l Resolved) onlySold(sale *catalog.Sale) Resolved {
 	l.sale = sale
 	for i, line := range l.Pools {

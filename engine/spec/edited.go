@@ -63,7 +63,9 @@ func (e edited) define(text string) (edited, error) {
 }
 
 func withRow(text, key, rest string) string {
-	rows := slices.DeleteFunc(strings.SplitAfter(text, "\n"), func(row string) bool { return strings.HasPrefix(row, key+",") })
+	rows := slices.DeleteFunc(strings.SplitAfter(text, "\n"), func(row string) bool {
+		return strings.HasPrefix(row, key+",")
+	})
 	if rest != "" {
 		rows = append(rows, key+","+rest+"\n")
 	}

@@ -29,7 +29,7 @@ type Model struct {
 	rules        *Rules
 	reservations map[string]*reservation // by id; replaced, never changed in place
 	byAccount    map[string][]string     // ids; replaced, never changed in place
-	paused       map[string]bool         // such as "sale", "phase packs", "session SWIM"; replaced, never changed in place
+	paused       map[string]bool         // "sale", "phase packs", "session SWIM"; replaced, never changed in place
 	allowed      map[string]int          // before a cap or limit was lowered; replaced, never changed in place
 }
 

@@ -53,8 +53,8 @@ type System interface {
 //	define prices.csv SWIM,A =
 //	apply -> applied
 //
-// After the arrow follow the state or the code, and then any of the facts in any order. Each define step edits the files
-// of the sale, see edited.define; apply puts them into force.
+// After the arrow follow the state or the code, and then any of the facts in any order. Each define step edits the
+// files of the sale, see edited.define; apply puts them into force.
 type Scenario struct {
 	file, title string
 	steps       []step

@@ -158,9 +158,9 @@ func pausePath(phase, session string) string {
 
 // SetStock sets the numbers of a pool, and returns its stock. Refused with stock_taken (taken), session_not_found and
 // unknown_category.
-func (o *Operator) SetStock(ctx context.Context, session, category string, wanted StockWanted) (p PoolStock, err error) {
+func (o *Operator) SetStock(ctx context.Context, session, category string, to StockWanted) (p PoolStock, err error) {
 	_, err = o.c.call(ctx, http.MethodPut,
-		"/admin/sessions/"+url.PathEscape(session)+"/pools/"+url.PathEscape(category), wanted, &p)
+		"/admin/sessions/"+url.PathEscape(session)+"/pools/"+url.PathEscape(category), to, &p)
 	return p, err
 }
 

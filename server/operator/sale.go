@@ -172,8 +172,8 @@ func (s *sales) apply(w http.ResponseWriter, r *http.Request, e *engine.Engine) 
 	return s.respond(w, r, applied{Version: result.Version, Digest: result.Digest.String(), Changes: changes})
 }
 
-// condition returns the digest in If-Match that is in force. It is the one that the plan had, in quotes as ETag or bare
-// as in JSON, and may be one of a list.
+// condition returns the digest in If-Match that is in force. It is the one that the plan had, in quotes as ETag or
+// bare as in JSON, and may be one of a list.
 func condition(e *engine.Engine, r *http.Request) (on draw.Digest, err error) {
 	d, err := e.Definition()
 	if err != nil {

@@ -66,7 +66,8 @@ func faulty(err error) error {
 	if faults.More > 0 {
 		all = append(all, fmt.Sprintf("and %d more", faults.More))
 	}
-	return &withFacts{refusal{&faultyDefinition, "the definition has faults; `seathold sale check` lists them too"}, struct {
+	detail := "the definition has faults; `seathold sale check` lists them too"
+	return &withFacts{refusal{&faultyDefinition, detail}, struct {
 		Faults []string `json:"faults"`
 	}{all}}
 }

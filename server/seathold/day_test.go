@@ -90,7 +90,9 @@ func TestDay(t *testing.T) {
 	for _, code := range slices.Sorted(maps.Keys(d.codes)) {
 		t.Logf("%7d %s", d.codes[code], code)
 	}
-	for _, code := range []string{"201", "paused", "sold_out", "session_limit_exceeded", "phase_not_open", "unknown_session"} {
+	for _, code := range []string{
+		"201", "paused", "sold_out", "session_limit_exceeded", "phase_not_open", "unknown_session",
+	} {
 		require.Positive(t, d.codes[code], code)
 	}
 }
@@ -239,7 +241,8 @@ func (b *dayBuyer) one() {
 	defer c.Close()
 	for range 5 {
 		b.serial++
-		line := client.Line{Session: []string{dayPaused, dayPaused, "ATH11", "JUD01", "SWM03", "TEN07", "NEW01"}[b.random.IntN(7)],
+		sessions := []string{dayPaused, dayPaused, "ATH11", "JUD01", "SWM03", "TEN07", "NEW01"}
+		line := client.Line{Session: sessions[b.random.IntN(len(sessions))],
 			Category: spec.Category(b.random.IntN(2)), Quantity: 1 + b.random.IntN(4)}
 		q := client.Request{Account: fmt.Sprintf("buyer-%d-%d", b.number, b.serial/20), Lines: []client.Line{line}}
 		if b.random.IntN(2) == 0 {

@@ -22,8 +22,8 @@ const (
 )
 
 // TestHistoriesOfVersions (I5, I6, I7, I9) kills the leader with -9 during histories in which an organiser pauses the
-// sale, phases and sessions, sets the stock of pools, and applies other definitions. The next leader is a new server on
-// the same journal, with the first definition in its directory, or a standby on Redis. What was acknowledged is in
+// sale, phases and sessions, sets the stock of pools, and applies other definitions. The next leader is a new server
+// on the same journal, with the first definition in its directory, or a standby on Redis. What was acknowledged is in
 // force there. Each history has a sale, a journal and servers of its own, since a change may affect all of a sale.
 func TestHistoriesOfVersions(t *testing.T) {
 	for _, c := range []struct {

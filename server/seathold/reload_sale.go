@@ -19,8 +19,8 @@ func (s *service) reloadsSale(sale *catalog.Sale) {
 }
 
 // reloadSale reads the directory of --sale again. Files that were never in force are put into force as seathold sale
-// apply does. Those of an earlier version are not: somebody has replaced them since, and a directory that was forgotten
-// must not undo that.
+// apply does. Those of an earlier version are not: somebody has replaced them since, and a directory that was
+// forgotten must not undo that.
 func (s *service) reloadSale() (change string, err error) {
 	sale, err := catalog.Load(s.command.Sale)
 	if err != nil {
@@ -73,6 +73,6 @@ type saleRefused struct {
 }
 
 func (r *saleRefused) Error() string {
-	return fmt.Sprintf("--sale %s cannot be put into force after what was sold and drawn; seathold sale export writes the "+
-		"files in force; objections:\n%s", r.sale, strings.Join(r.Objections, "\n"))
+	return fmt.Sprintf("--sale %s cannot be put into force after what was sold and drawn; "+
+		"seathold sale export writes the files in force; objections:\n%s", r.sale, strings.Join(r.Objections, "\n"))
 }

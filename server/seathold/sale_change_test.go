@@ -181,7 +181,8 @@ func TestSaleOnHangup(t *testing.T) {
 	edit(t, dir, [3]string{"sale.yaml", "account_cap: 10", "account_cap: -1"})
 	require.Contains(t, hangup(), "could not be read again; the former ones stay in force")
 	require.Zero(t, s.gauge(`seathold_reload_successful{files="sale files"}`))
-	edit(t, dir, [3]string{"sale.yaml", "name: games", "name: others"}, [3]string{"sale.yaml", "account_cap: -1", lowerCap[1]})
+	edit(t, dir, [3]string{"sale.yaml", "name: games", "name: others"},
+		[3]string{"sale.yaml", "account_cap: -1", lowerCap[1]})
 	require.Contains(t, hangup(), "the definition cannot be applied: ")
 
 	// A change by a command is in the log with the name of the key.
@@ -189,10 +190,11 @@ func TestSaleOnHangup(t *testing.T) {
 	done(t, "sale", "apply", dir)
 	done(t, "pause", "ATH01")
 	log := s.output.String()
-	require.Regexp(t, `msg=audit key=ops role=admin method=POST path=/admin/sale/plan status=200 request_id=`, log)
-	require.Regexp(t, `msg=audit key=ops role=admin method=POST path=/admin/sale/apply status=200 version=3 change="programme `+
-		`summer: .*" request_id=`, log)
-	require.Regexp(t, `msg=audit key=ops role=admin method=PUT path=/admin/sessions/ATH01/paused status=200 paused=true `, log)
+	audit := `msg=audit key=ops role=admin `
+	require.Regexp(t, audit+`method=POST path=/admin/sale/plan status=200 request_id=`, log)
+	require.Regexp(t, audit+`method=POST path=/admin/sale/apply status=200 version=3 `+
+		`change="programme summer: .*" request_id=`, log)
+	require.Regexp(t, audit+`method=PUT path=/admin/sessions/ATH01/paused status=200 paused=true `, log)
 	t.Setenv("SEATHOLD_KEY", "")
 	refusedWith(t, "set SEATHOLD_KEY, or --key, to a key in the server's --keys file", "sale", "apply", dir)
 	require.Equal(t, exitDone, s.stop())

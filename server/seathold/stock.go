@@ -16,8 +16,8 @@ type stockCommand struct {
 }
 
 func (c *stockCommand) Help() string {
-	return `A number that is not given stays as it is. Tickets that are held or sold are never taken away: less than that is
-refused, and nothing changes. The numbers hold until a new definition is applied; sale export has them.`
+	return `A number that is not given stays as it is. Tickets that are held or sold are never taken away: less than that
+is refused, and nothing changes. The numbers hold until a new definition is applied; sale export has them.`
 }
 
 // Run sets the stock of one pool.

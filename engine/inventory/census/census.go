@@ -27,8 +27,8 @@ type Census struct {
 	session   []sessionCount               // likewise, of the sessions that it has
 }
 
-// Bounds are the caps and limits in force, and how many tickets an account may have: more, where an account rightly had
-// more when they were lowered (I2).
+// Bounds are the caps and limits in force, and how many tickets an account may have: more, where an account rightly
+// had more when they were lowered (I2).
 type Bounds struct{ Limits, Most inventory.Limits }
 
 // New returns a census of the inventory.

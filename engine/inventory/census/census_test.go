@@ -210,7 +210,8 @@ func TestBounds(t *testing.T) {
 	require.Equal(t, []int{1, 0}, found.AtCap)
 }
 
-// TestBoundsThatChange (I2): limits that rise while a ledger is counted are no reason to report what was taken by them.
+// TestBoundsThatChange (I2): limits that rise while a ledger is counted are no reason to report what was taken by
+// them.
 func TestBoundsThatChange(t *testing.T) {
 	v := open(t, forSale())
 	c := New(v)

@@ -72,8 +72,8 @@ func (c *Census) count(accountRow uint32) (steady bool) {
 	return true
 }
 
-// excess counts the ledger of an account, and returns by how many tickets it has more than it may by these bounds. What
-// was counted while they changed is counted again.
+// excess counts the ledger of an account, and returns by how many tickets it has more than it may by these bounds.
+// What was counted while they changed is counted again.
 func (c *Census) excess(accountRow uint32) (excess int, by *Bounds, steady bool) {
 	for {
 		by = c.Bounds()

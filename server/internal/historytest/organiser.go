@@ -61,8 +61,8 @@ func (o *Organiser) Draw() (op spec.Operation) {
 }
 
 // Change makes the call until it has an answer, and records it. All of these calls are absolute, and nobody else
-// changes the sale. So several attempts have one effect together, at some instant between the first one and the answer.
-// Only whether that was a change is lost with the first answer.
+// changes the sale. So several attempts have one effect together, at some instant between the first one and the
+// answer. Only whether that was a change is lost with the first answer.
 func (o *Organiser) Change(op spec.Operation) {
 	h := o.history
 	op.At = spec.Instant(h.clock())

@@ -9,10 +9,10 @@
 // A grace period has passed when each counter was seen at zero once since it began. A call that was running at the
 // beginning had added to one of them, so that one was not zero before the call returned. This is the whole argument.
 //
-// The rest only makes sure that each counter reaches zero although new calls keep coming. Phases follow each other. The
-// parity of the phase selects the counter of a pair to which calls add. The others are not in use: only calls that read
-// the phase before it began still add to them, and soon none does. A user that waits ends the phase once it has seen
-// all counters that are not in use at zero within the phase. Then the others are not in use.
+// The rest only makes sure that each counter reaches zero although new calls keep coming. Phases follow each other.
+// The parity of the phase selects the counter of a pair to which calls add. The others are not in use: only calls that
+// read the phase before it began still add to them, and soon none does. A user that waits ends the phase once it has
+// seen all counters that are not in use at zero within the phase. Then the others are not in use.
 //
 // Several users may wait at a time. What one sees also serves the others: once three phases have begun since a grace
 // period did, two whole phases lie in it, and in each of them the counters of one parity were all seen at zero. So no

@@ -11,10 +11,11 @@ package life
 //	                   ↓→ yielding ←────────────
 //	                         ↓→ superseded, released
 //
-// What has ended is forgotten some time later, and then its row is free again. Within one call a row keeps its meaning,
-// and its state only moves forward. Two steps are decisions: the step out of pending, made by the caller that reserves,
-// and the step out of held or confirmed, made by the compare-and-swap that wins (I3). The winner alone makes the next
-// step, once the outcome has its place in the journal. A row that is made by a return goes from pending to returned.
+// What has ended is forgotten some time later, and then its row is free again. Within one call a row keeps its
+// meaning, and its state only moves forward. Two steps are decisions: the step out of pending, made by the caller that
+// reserves, and the step out of held or confirmed, made by the compare-and-swap that wins (I3). The winner alone makes
+// the next step, once the outcome has its place in the journal. A row that is made by a return goes from pending to
+// returned.
 type State uint32
 
 const (
@@ -52,8 +53,8 @@ func (s State) Takes(flags uint8) (taken, gone, withheld bool) {
 	return gone || s == Held || s == Confirming, gone, withheld
 }
 
-// Ended returns the state to which the end of a reservation led, once that is placed: then the state has left held, and
-// shows which end it is. A confirmed one may have changed since.
+// Ended returns the state to which the end of a reservation led, once that is placed: then the state has left held,
+// and shows which end it is. A confirmed one may have changed since.
 func (s State) Ended() State {
 	switch s {
 	case Releasing, Released:

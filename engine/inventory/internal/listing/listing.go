@@ -28,9 +28,13 @@ func (l *Listing) Init(maxPools, maxSessions int) {
 	l.sessions, l.programmes = make([]uint32, maxPools), make([]atomic.Uint32, maxSessions)
 }
 
-// Pools and Sessions return how many there are. Version changes whenever that does, or a programme.
-func (l *Listing) Pools() int      { return int(l.pools.Load()) }
-func (l *Listing) Sessions() int   { return int(l.listed.Load()) }
+// Pools returns how many pools there are.
+func (l *Listing) Pools() int { return int(l.pools.Load()) }
+
+// Sessions returns how many sessions there are.
+func (l *Listing) Sessions() int { return int(l.listed.Load()) }
+
+// Version changes whenever the number of pools or sessions does, or the programme of a session.
 func (l *Listing) Version() uint32 { return l.version.Load() }
 
 // SessionOf returns the session of a pool.
@@ -39,10 +43,10 @@ func (l *Listing) SessionOf(pool uint32) uint32 { return l.sessions[pool] }
 // ProgrammeOf returns the programme of a session.
 func (l *Listing) ProgrammeOf(session uint32) uint8 { return uint8(l.programmes[session].Load()) }
 
-// Extend sets the session of each pool and the programme of each session; error if they do not fit in. One goroutine at
-// a time calls it. A pool that a call may name keeps its session. A session changes its programme only while none of
-// its tickets is held or sold, and no call runs that names it. What is given later has to contain all that calls may
-// name; other entries may be given anew.
+// Extend sets the session of each pool and the programme of each session; error if they do not fit in. One goroutine
+// at a time calls it. A pool that a call may name keeps its session. A session changes its programme only while none
+// of its tickets is held or sold, and no call runs that names it. What is given later has to contain all that calls
+// may name; other entries may be given anew.
 func (l *Listing) Extend(sessions []uint32, programmes []uint8) error {
 	if len(sessions) > len(l.sessions) || len(programmes) > len(l.programmes) {
 		return fmt.Errorf("%d pools and %d sessions: there is room for %d and %d", len(sessions), len(programmes),

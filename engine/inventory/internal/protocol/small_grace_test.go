@@ -3,11 +3,11 @@ package protocol
 import "testing"
 
 // A grace period is over when each counter of each stripe has been seen at zero since it began. A call announces
-// itself by adding one to a counter of its stripe, and the phase of the epoch chooses which. There may be several users
-// of grace periods: the reclaimer, and a change of the definition. Each polls: it looks at the unused counter of every
-// stripe, begins the next phase, and looks at the other counters. Stripes are seen at zero one after the other, at
-// different times. A user that finds that the phase has changed looks at all stripes anew, so each phase ends after all
-// counters that were unused in it were seen at zero in it. So a user may also count phases that others have ended.
+// itself by adding one to a counter of its stripe, and the phase of the epoch chooses which. There may be several
+// users of grace periods: the reclaimer, and a change of the definition. Each polls: it looks at the unused counter of
+// every stripe, begins the next phase, and looks at the other counters. Stripes are seen at zero one after the other,
+// at different times. A user that finds that the phase has changed looks at all stripes anew, so each phase ends after
+// all counters that were unused in it were seen at zero in it. So a user may also count phases that others have ended.
 
 type smallGrace struct {
 	parity  uint8      // of the phase

@@ -8,10 +8,11 @@ import (
 // Units is how many units a pool is to have.
 type Units struct{ Pool, Units uint32 }
 
-// Change is a change of the units of several pools, all or nothing. One is under way at a time, and one goroutine makes
-// it. It is like a reservation of the units that are to go (I6, I7): they are taken in ascending order of the pools and
-// unsettled until the record of the change has its place. Units that are to come are given after that. They are
-// unsettled before, so that nobody is refused for want of them who may know that the change has happened elsewhere.
+// Change is a change of the units of several pools, all or nothing. One is under way at a time, and one goroutine
+// makes it. It is like a reservation of the units that are to go (I6, I7): they are taken in ascending order of the
+// pools and unsettled until the record of the change has its place. Units that are to come are given after that. They
+// are unsettled before, so that nobody is refused for want of them who may know that the change has happened
+// elsewhere.
 //
 // What is about to go is pending: it is read as available until the change is over.
 type Change struct {
