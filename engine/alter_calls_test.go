@@ -3,9 +3,9 @@ package engine_test
 import (
 	"context"
 	"errors"
-	"runtime"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -68,7 +68,11 @@ func TestCallsWhileADrawIsAdded(t *testing.T) {
 
 // A plan is made for the definition that is durable, while one that adds a draw is not yet.
 func TestPlanWhileADrawIsNotDurable(t *testing.T) {
-	ctx := context.Background()
+	synctest.Test(t, planWhileADrawIsNotDurable)
+}
+
+func planWhileADrawIsNotDurable(t *testing.T) {
+	ctx := t.Context()
 	s, kept := newChanging(t, engine.Sync)
 	was := s.e.Sale()
 	end := s.undurable(t, kept, func() error {
@@ -82,6 +86,7 @@ func TestPlanWhileADrawIsNotDurable(t *testing.T) {
 }
 
 // undurable makes a change that is in force for calls and not durable until end is called, which returns its error.
+// It runs in a bubble of synctest.
 func (s *seller) undurable(t testing.TB, kept *store, change func() error) (end func() error) {
 	block, blocked, ended := make(chan struct{}), make(chan struct{}, 1000), make(chan error, 1)
 	kept.mu.Lock()
@@ -91,13 +96,12 @@ func (s *seller) undurable(t testing.TB, kept *store, change func() error) (end 
 		return nil
 	}
 	kept.mu.Unlock()
-	go func() { ended <- change() }()
-	<-blocked
-	for s.e.Changing() {
-		runtime.Gosched()
-	}
 	open := sync.OnceFunc(func() { close(block) })
 	t.Cleanup(open)
+	go func() { ended <- change() }()
+	<-blocked
+	synctest.Wait()
+	require.False(t, s.e.Changing())
 	return func() error {
 		open()
 		return <-ended
@@ -106,7 +110,11 @@ func (s *seller) undurable(t testing.TB, kept *store, change func() error) (end 
 
 // I5: the refusal of a change reveals neither the change before it nor a hold before that is durable.
 func TestARefusedChangeRevealsOnlyWhatIsDurable(t *testing.T) {
-	ctx := context.Background()
+	synctest.Test(t, refusedChangeRevealsOnlyWhatIsDurable)
+}
+
+func refusedChangeRevealsOnlyWhatIsDurable(t *testing.T) {
+	ctx := t.Context()
 	five, three := 5, 3
 	set := func(s *seller, ctx context.Context, n *int) error {
 		_, err := s.e.SetStock(ctx, "S0", "A", n, nil)
@@ -120,39 +128,56 @@ func TestARefusedChangeRevealsOnlyWhatIsDurable(t *testing.T) {
 	defer cancel()
 	_, err = s.e.Apply(gone, s.e.Sale(), found.Digest)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
+	refused := begun(func() error {
+		_, err := s.e.Apply(ctx, s.e.Sale(), found.Digest)
+		return err
+	})
+	require.Empty(t, refused, "an answer before the change is durable")
 	require.NoError(t, end())
-	_, err = s.e.Apply(ctx, s.e.Sale(), found.Digest)
-	require.ErrorIs(t, err, engine.ErrOtherDefinition)
+	require.ErrorIs(t, <-refused, engine.ErrOtherDefinition)
 
 	s, kept = newChanging(t, engine.Sync)
 	end = s.undurable(t, kept, func() error { _, err := s.hold("ann", "S0", 4); return err })
 	gone, cancel = context.WithTimeout(ctx, 50*time.Millisecond)
 	defer cancel()
 	require.ErrorIs(t, set(s, gone, &three), context.DeadlineExceeded)
+	refused = begun(func() error { return set(s, ctx, &three) })
+	require.Empty(t, refused, "an answer before the hold is durable")
 	require.NoError(t, end())
-	_, ok := errors.AsType[*engine.StockTaken](set(s, ctx, &three))
+	_, ok := errors.AsType[*engine.StockTaken](<-refused)
 	require.True(t, ok)
+}
+
+// begun starts a call, and returns when that has ended or is blocked. The channel gets the error of the call. It runs
+// in a bubble of synctest.
+func begun(call func() error) <-chan error {
+	ended := make(chan error, 1)
+	go func() { ended <- call() }()
+	synctest.Wait()
+	return ended
 }
 
 // A draw that the definition in force does not have is neither frozen nor postponed, although that is not durable yet:
 // otherwise the draw could never come back.
 func TestADrawThatIsRemovedIsNotFrozen(t *testing.T) {
-	ctx := context.Background()
+	synctest.Test(t, removedDrawIsNotFrozen)
+}
+
+func removedDrawIsNotFrozen(t *testing.T) {
+	ctx := t.Context()
 	s, kept := newChanging(t, engine.Sync)
 	was := s.e.Sale()
 	drawn := withDraw(t, was, nil)
 	s.apply(t, drawn)
 	s.clock.set(saleStart.Add(2 * time.Hour))
 	end := s.undurable(t, kept, func() error { _, err := s.e.Apply(ctx, was, draw.Digest{}); return err })
-	refused := make(chan error, 2)
-	go func() { _, err := s.e.FreezeDraw(ctx, "late"); refused <- err }()
-	go func() { _, err := s.e.PostponeDraw(ctx, "late", 1<<40); refused <- err }()
-	time.AfterFunc(20*time.Millisecond, func() { refused <- end() })
-	for range 3 {
-		if err := <-refused; err != nil {
-			require.Equal(t, engine.DrawNotFound, codeOf(t, err))
-		}
-	}
+	frozen := begun(func() error { _, err := s.e.FreezeDraw(ctx, "late"); return err })
+	postponed := begun(func() error { _, err := s.e.PostponeDraw(ctx, "late", 1<<40); return err })
+	require.Empty(t, frozen, "an answer before the removal is durable")
+	require.Empty(t, postponed, "an answer before the removal is durable")
+	require.NoError(t, end())
+	require.Equal(t, engine.DrawNotFound, codeOf(t, <-frozen))
+	require.Equal(t, engine.DrawNotFound, codeOf(t, <-postponed))
 	s.apply(t, drawn)
 	status, err := s.e.FreezeDraw(ctx, "late")
 	require.NoError(t, err)

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,7 +15,6 @@ import (
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/draw"
-	"github.com/seathold/seathold/engine/journal"
 )
 
 // edited returns a sale after a change of its parts. What each phase sells stays; only new sessions are sold in
@@ -287,36 +287,30 @@ func TestAChangeIsGivenUp(t *testing.T) {
 
 // I5: neither a read nor a refusal reveals a change that a crash at that instant could undo.
 func TestAChangeIsRevealedWhenItIsDurable(t *testing.T) {
-	ctx := context.Background()
+	synctest.Test(t, aChangeIsRevealedWhenItIsDurable)
+}
+
+func aChangeIsRevealedWhenItIsDurable(t *testing.T) {
+	ctx := t.Context()
 	s, kept := newChanging(t, engine.Sync)
-	block, blocked := make(chan struct{}), make(chan struct{}, 100)
-	kept.before = func(context.Context, journal.Group) error {
-		blocked <- struct{}{}
-		<-block
-		return nil
-	}
-	paused := make(chan error, 1)
-	go func() { paused <- s.e.Pause(ctx, engine.Pausable{Phase: "singles"}, true) }()
-	<-blocked
-	for s.e.Changing() {
-		runtime.Gosched()
-	}
+	pause := func() error { return s.e.Pause(ctx, engine.Pausable{Phase: "singles"}, true) }
+	end := s.undurable(t, kept, pause)
 	found, err := s.e.Definition()
 	require.NoError(t, err)
 	require.Empty(t, found.Paused.Phases)
 	require.True(t, s.e.PhaseOpen(0))
 	gone, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 	defer cancel()
-	var r engine.Reservation
-	q := engine.Request{Account: "ann", Lines: []engine.Line{{Session: "S0", Category: "A", Quantity: 1}}}
-	require.ErrorIs(t, s.e.Reserve(gone, &q, &r), context.DeadlineExceeded)
-	again := make(chan error, 1)
-	go func() { again <- s.e.Pause(ctx, engine.Pausable{Phase: "singles"}, true) }()
-	close(block)
-	require.NoError(t, <-paused)
+	q := engine.Request{Account: "ann", Lines: lines("S0/A", 1)}
+	require.ErrorIs(t, s.e.Reserve(gone, &q, &engine.Reservation{}), context.DeadlineExceeded)
+	refused := begun(func() error { return s.e.Reserve(ctx, &q, &engine.Reservation{}) })
+	again := begun(pause)
+	require.Empty(t, refused, "an answer before the pause is durable")
+	require.Empty(t, again, "an answer before the pause is durable")
+	require.NoError(t, end())
 	require.NoError(t, <-again)
+	require.Equal(t, engine.Paused, codeOf(t, <-refused))
 	require.False(t, s.e.PhaseOpen(0))
-	require.Equal(t, engine.Paused, codeOf(t, s.e.Reserve(ctx, &q, &r)))
 	found, err = s.e.Definition()
 	require.NoError(t, err)
 	require.Equal(t, []string{"singles"}, found.Paused.Phases)
