@@ -150,7 +150,7 @@ var refusals = [...]Rule{
 	}, func(r *Refusal) string {
 		return fmt.Sprintf("sales of session %s ended at %s", r.Session, stamp(r.EndedAt))
 	}},
-	{Paused, 409, "Paused", []Fact{factPhase, factSession}, paused}, // one of the facts is empty
+	{Paused, 409, "Paused", []Fact{optional(factPhase), optional(factSession)}, paused}, // it has one of them
 	{PackShape, 422, "Wrong pack shape", []Fact{
 		numberFact("sessions_required", func(r *Refusal) int { return r.Limit }),
 		numberFact("sessions_given", func(r *Refusal) int { return r.Requested }),
@@ -233,17 +233,19 @@ func (u *Rule) Detail(r *Refusal) string { return u.detail(r) }
 // Fact is one fact of a refusal, by its name in the HTTP contract. Exactly one of the functions is set; it reads the
 // value.
 type Fact struct {
-	Name    string
-	Text    func(r *Refusal) string
-	Number  func(r *Refusal) int
-	Flag    func(r *Refusal) bool
-	Instant func(r *Refusal) time.Time
+	Name     string
+	Text     func(r *Refusal) string
+	Number   func(r *Refusal) int
+	Flag     func(r *Refusal) bool
+	Instant  func(r *Refusal) time.Time
+	Optional bool // a text that is left out where it is empty
 }
 
 func textFact(name string, of func(r *Refusal) string) Fact    { return Fact{Name: name, Text: of} }
 func numberFact(name string, of func(r *Refusal) int) Fact     { return Fact{Name: name, Number: of} }
 func flagFact(name string, of func(r *Refusal) bool) Fact      { return Fact{Name: name, Flag: of} }
 func timeFact(name string, of func(r *Refusal) time.Time) Fact { return Fact{Name: name, Instant: of} }
+func optional(f Fact) Fact                                     { f.Optional = true; return f }
 
 // The facts that several rules share.
 var (

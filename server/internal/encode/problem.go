@@ -34,6 +34,9 @@ func Refusal(dst []byte, r *engine.Refusal) []byte {
 	dst = openProblem(dst, rule, rule.Detail(r))
 	for i := range rule.Facts {
 		fact := &rule.Facts[i]
+		if fact.Optional && fact.Text(r) == "" {
+			continue
+		}
 		dst = append(append(append(dst, `,"`...), fact.Name...), `":`...)
 		switch {
 		case fact.Text != nil:
