@@ -159,8 +159,7 @@ func (e *Engine) enter(ctx context.Context, id, account, group string, r *Reserv
 	if group != "" {
 		g, ok := sale.GroupByID(group)
 		if !ok {
-			return Entry{}, r.refuse(Refusal{Code: MalformedRequest,
-				Where: "priority_group: the sale has no group " + strconv.Quote(group)})
+			return Entry{}, r.refuse(noGroup(group))
 		}
 		code = g + 1
 	}
@@ -173,12 +172,19 @@ func (e *Engine) enter(ctx context.Context, id, account, group string, r *Reserv
 		if failure := e.awaitDurable(ctx, e.memory.Judging().Since.Seq, r); failure != nil {
 			return Entry{}, failure
 		}
+		if errors.Is(err, ballot.ErrNoGroup) {
+			return Entry{}, r.refuse(noGroup(group))
+		}
 		return Entry{}, drawRefusal(e.Sale(), id, err)
 	}
 	if err := e.awaitDurable(ctx, seq, r); err != nil {
 		return Entry{}, err
 	}
 	return entry, nil
+}
+
+func noGroup(id string) Refusal {
+	return Refusal{Code: MalformedRequest, Where: "priority_group: the sale has no group " + strconv.Quote(id)}
 }
 
 // WithdrawEntry takes an account's entry for a draw back, as its operator, until the entries are frozen. The account
@@ -197,7 +203,7 @@ func (e *Engine) WithdrawEntry(ctx context.Context, id, account string) error {
 		return err
 	}
 	seq, err := b.Withdraw(account)
-	if err == nil || errors.Is(err, ballot.ErrNoEntry) { // that it has none is an outcome too (I5)
+	if !errors.Is(err, ballot.ErrNotesFull) { // that it has none, or is frozen, is an outcome too (I5)
 		if failure := e.awaitDurable(ctx, seq, &r); failure != nil {
 			return failure
 		}
@@ -300,16 +306,14 @@ func (e *Engine) decideDraw(ctx context.Context, id string,
 		return DrawStatus{}, err
 	}
 	seq, err := decide(b)
-	if err == nil || errors.Is(err, ErrAlreadyDrawn) { // that the draw was run is an outcome too (I5)
-		if failure := e.awaitDurable(ctx, seq, &r); failure != nil {
-			err = failure
-		}
+	if err != nil { // it reveals the definition, a postponement, the freeze, or that the draw was run (I5)
+		seq = e.inventory.Placed()
+	}
+	if failure := e.awaitDurable(ctx, seq, &r); failure != nil {
+		err = failure
 	}
 	switch {
-	case errors.Is(err, ballot.ErrRemoved): // it is to be durable before it is shown (I5)
-		if failure := e.awaitDurable(ctx, e.memory.Judging().Since.Seq, &r); failure != nil {
-			return DrawStatus{}, failure
-		}
+	case errors.Is(err, ballot.ErrRemoved):
 		return DrawStatus{}, &Refusal{Code: DrawNotFound, Where: id}
 	case err != nil:
 		return DrawStatus{}, fmt.Errorf("draw %s: %w", id, err)

@@ -166,6 +166,7 @@ var errNoSecret = errors.New("the draw has no secret yet; try again")
 // Errors of entries and exports.
 var (
 	ErrClosed     = errors.New("registration is not open")
+	ErrNoGroup    = errors.New("the sale has no such group any more")
 	ErrOverloaded = errors.New("another call of the account stays undecided")
 	ErrNoEntry    = errors.New("the account has no entry")
 	ErrNotRun     = errors.New("the draw has not been run")

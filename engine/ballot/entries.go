@@ -37,7 +37,7 @@ type AccessSlot struct {
 
 // Enter registers an account with a group, 0 for none or 1 + the group's index. If the account has an entry, that entry
 // is returned unchanged, with Repeated set. The entry is visible once the outcome with the returned sequence is
-// durable. Errors are ErrClosed, ErrOverloaded, ErrAccountsFull and ErrNotesFull.
+// durable. Errors are ErrClosed, ErrNoGroup, ErrOverloaded, ErrAccountsFull and ErrNotesFull.
 func (b *Ballot) Enter(account string, group int) (entry Entry, seq uint64, err error) {
 	entry = Entry{Draw: b.draw().ID, Account: account}
 	for wait := (inventory.Wait{}); ; {
@@ -56,10 +56,11 @@ func (b *Ballot) Enter(account string, group int) (entry Entry, seq uint64, err 
 			}
 			continue
 		}
-		if d := b.draw(); now.Before(d.RegistrationOpens) || !now.Before(d.RegistrationCloses) || b.frozen.Load() != nil {
+		// The lock is taken for new entries, so repeats and late calls never wait for the freeze. It is also taken while
+		// the record of the rules has no place yet, since whoever is refused waits for that record (I5).
+		if rules := b.rules.Load(); rules.record.known.Load() && (b.frozen.Load() != nil || !rules.registers(now)) {
 			return Entry{}, 0, ErrClosed
 		}
-		// The lock is taken for new entries only, so repeats and late calls never wait for the freeze.
 		b.freezeLock.RLock()
 		seq, verdict := b.enterNew(account, group, now)
 		b.freezeLock.RUnlock()
@@ -73,6 +74,8 @@ func (b *Ballot) Enter(account string, group int) (entry Entry, seq uint64, err 
 			}
 		case enterClosed:
 			return Entry{}, 0, ErrClosed
+		case enterNoGroup:
+			return Entry{}, 0, ErrNoGroup
 		case enterNoAccount:
 			return Entry{}, 0, ErrAccountsFull
 		case enterNoNote:
@@ -87,6 +90,7 @@ const (
 	enteredNow    enterVerdict = iota
 	enteredBefore              // by another call
 	enterClosed
+	enterNoGroup   // a definition has just removed it
 	enterNoAccount // the table is full
 	enterNoNote    // likewise
 	enterNoSecret  // a definition has just added the draw
@@ -94,9 +98,11 @@ const (
 
 // enterNew makes an entry. The caller holds freezeLock.
 func (b *Ballot) enterNew(account string, group int, now time.Time) (seq uint64, verdict enterVerdict) {
-	switch d := b.draw(); {
-	case b.frozen.Load() != nil || d.Removed || now.Before(d.RegistrationOpens) || !now.Before(d.RegistrationCloses):
+	switch rules := b.rules.Load(); {
+	case b.frozen.Load() != nil || !rules.registers(now):
 		return 0, enterClosed // the definition may have changed meanwhile
+	case group > 0 && rules.sale.Groups[group-1].Removed:
+		return 0, enterNoGroup
 	case b.announced.Load() == nil:
 		return 0, enterNoSecret
 	}
@@ -120,16 +126,16 @@ func (b *Ballot) enterNew(account string, group int, now time.Time) (seq uint64,
 
 // Withdraw takes an account's entry back. The entries must not be frozen: until then nobody knows their digest. The
 // account may enter again. The outcome is durable once that with the returned sequence is; this holds for ErrNoEntry
-// too. Other errors are ErrClosed and ErrNotesFull.
+// and ErrClosed too. The other error is ErrNotesFull.
 //
 // It waits until no entry is being made: a call that makes one changes its word once more after its record is placed.
 func (b *Ballot) Withdraw(account string) (seq uint64, err error) {
 	b.freezeLock.Lock()
 	defer b.freezeLock.Unlock()
 	row := b.find(account)
-	switch p := b.entryOf(row); {
-	case b.frozen.Load() != nil:
-		return 0, ErrClosed
+	switch p, f := b.entryOf(row), b.frozen.Load(); {
+	case f != nil:
+		return f.record.seq.Load(), ErrClosed
 	case !p.placed || p.withdrawn:
 		return b.host.Inventory.Placed(), ErrNoEntry
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/draw"
@@ -43,6 +44,12 @@ func (b *Ballot) shownRules() *drawRules {
 	return rules
 }
 
+// registers reports whether the draw accepts entries at an instant.
+func (r *drawRules) registers(now time.Time) bool {
+	d := r.draw
+	return !d.Removed && !now.Before(d.RegistrationOpens) && now.Before(d.RegistrationCloses)
+}
+
 // differ reports whether other rules have other terms, or whether only one of them has the draw.
 func (r *drawRules) differ(other *drawRules) bool {
 	return record.TermsDigest(&r.terms) != record.TermsDigest(&other.terms) ||
@@ -51,7 +58,15 @@ func (r *drawRules) differ(other *drawRules) bool {
 
 // judgesOtherwise reports whether entries or the freeze are judged otherwise by other rules.
 func (r *drawRules) judgesOtherwise(other *drawRules) bool {
-	return r.differ(other) || !r.draw.RegistrationOpens.Equal(other.draw.RegistrationOpens)
+	return r.differ(other) || !r.draw.RegistrationOpens.Equal(other.draw.RegistrationOpens) || r.losesGroup(other)
+}
+
+// losesGroup reports whether other rules lack a group that the accounts may enter with.
+func (r *drawRules) losesGroup(other *drawRules) bool {
+	return slices.ContainsFunc(r.sale.Groups, func(g catalog.Group) bool {
+		_, there := other.sale.GroupByID(g.ID)
+		return !g.Removed && !there
+	})
 }
 
 // Ballots are those of all draws of a sale, by draw. A definition may add some; none is ever removed.
@@ -105,9 +120,9 @@ var ErrTermsStand = errors.New("a draw stands against the definition")
 // record's sequence. The definition has the numbers of the one before. New draws get their secrets after it: see
 // Announce.
 //
-// The draws whose terms change are locked meanwhile, so the journal has no record of theirs that another definition
-// explains. Errors are ErrTermsStand, for what Objections would list, and ErrNotesFull. One goroutine at a time calls
-// it.
+// The draws whose terms change are locked meanwhile, and all of them if a group goes. So the journal has no record of
+// theirs that another definition explains. Errors are ErrTermsStand, for what Objections would list, and ErrNotesFull.
+// One goroutine at a time calls it.
 func (b *Ballots) Change(sale *catalog.Sale, place func() (seq uint64, ok bool)) (seq uint64, err error) {
 	before := b.All()
 	for _, known := range before {
@@ -120,6 +135,9 @@ func (b *Ballots) Change(sale *catalog.Sale, place func() (seq uint64, ok bool))
 		if objection := known.objection(rules); objection != "" {
 			return 0, fmt.Errorf("%w: %s", ErrTermsStand, objection)
 		}
+	}
+	if objections := b.groupObjections(sale); len(objections) > 0 {
+		return 0, fmt.Errorf("%w: %s", ErrTermsStand, objections[0])
 	}
 	b.grow(sale)
 	for _, known := range before {
@@ -157,7 +175,6 @@ func (b *Ballots) Announce() error {
 // Objections returns what stands against the terms of a definition, each a sentence. It has the numbers of the one in
 // force, or of an earlier one, which may lack the latest draws.
 func (b *Ballots) Objections(sale *catalog.Sale) (all []string) {
-	groups := make([]bool, len(sale.Groups))
 	for _, known := range b.All() {
 		if known.index >= len(sale.Draws) {
 			break
@@ -165,6 +182,14 @@ func (b *Ballots) Objections(sale *catalog.Sale) (all []string) {
 		if objection := known.objection(rulesOf(sale, known.index)); objection != "" {
 			all = append(all, objection)
 		}
+	}
+	return append(all, b.groupObjections(sale)...)
+}
+
+// groupObjections returns what stands against the groups that a definition removes.
+func (b *Ballots) groupObjections(sale *catalog.Sale) (all []string) {
+	groups := make([]bool, len(sale.Groups))
+	for _, known := range b.All() {
 		known.groupsInUse(sale, groups)
 	}
 	for i, used := range groups {
@@ -200,7 +225,7 @@ func (b *Ballot) objection(next *drawRules) string {
 	return ""
 }
 
-// groupsInUse marks the removed groups with which accounts have entered the draw, if it is not removed as well.
+// groupsInUse marks the groups with which accounts have entered the draw, if the definition removes any group.
 func (b *Ballot) groupsInUse(sale *catalog.Sale, used []bool) {
 	if b.count.Load() == 0 || !slices.ContainsFunc(sale.Groups, func(g catalog.Group) bool { return g.Removed }) {
 		return

@@ -80,36 +80,44 @@ func (p *pending) take(number uint32) Change {
 // Errors are ballot.ErrNotesFull and ballot.ErrTermsStand; nothing has changed then. After a version, the caller
 // calls Ballots.Announce. One goroutine at a time calls Place.
 func (m *Memory) Place(c Change, atMs int64) (*InForce, error) {
+	var f *InForce
 	place := func() (seq uint64, ok bool) {
-		if !m.Journalled {
-			return 0, true
-		}
-		number := m.pending.add(c)
-		seq, ok = m.Inventory.Note(inventory.Note{Subject: number, What: uint16(c.kind()), AtMs: atMs})
-		if !ok {
-			m.pending.take(number)
+		if seq, ok = m.note(c, atMs); ok {
+			f = c.On(m.Judging(), record.Stamp{AtMs: atMs, Seq: seq})
+			// The draws are locked until this is stored: whoever is refused by the new terms waits for the record (I5).
+			m.judging.Store(f)
 		}
 		return seq, ok
 	}
-	seq, err := m.placeWithDraws(c, place)
-	if err != nil {
+	if err := m.placeWithDraws(c, place); err != nil {
 		return nil, err
 	}
-	f := c.On(m.Judging(), record.Stamp{AtMs: atMs, Seq: seq})
-	m.judging.Store(f)
 	if m.ShowsAtOnce {
 		m.shown.Store(f)
 	}
 	return f, nil
 }
 
-func (m *Memory) placeWithDraws(c Change, place func() (uint64, bool)) (seq uint64, err error) {
-	if c.Version != nil {
-		return m.Ballots.Change(c.Version.Rules, place)
+// note gives the record of a change its place. ok is false if there is no room.
+func (m *Memory) note(c Change, atMs int64) (seq uint64, ok bool) {
+	if !m.Journalled {
+		return 0, true
 	}
-	seq, ok := place()
+	number := m.pending.add(c)
+	seq, ok = m.Inventory.Note(inventory.Note{Subject: number, What: uint16(c.kind()), AtMs: atMs})
 	if !ok {
-		return 0, ballot.ErrNotesFull
+		m.pending.take(number)
 	}
-	return seq, nil
+	return seq, ok
+}
+
+func (m *Memory) placeWithDraws(c Change, place func() (uint64, bool)) error {
+	if c.Version != nil {
+		_, err := m.Ballots.Change(c.Version.Rules, place)
+		return err
+	}
+	if _, ok := place(); !ok {
+		return ballot.ErrNotesFull
+	}
+	return nil
 }
