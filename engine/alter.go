@@ -73,8 +73,12 @@ func restsOnSale(err error) bool {
 // alterOnce is alter without waiting for the journal.
 func (e *Engine) alterOnce(ctx context.Context, r *Reservation,
 	prepare func(was *outcomes.InForce) (*alteration, error)) (now *outcomes.InForce, changed bool, err error) {
-	e.altering.Lock()
-	defer e.altering.Unlock()
+	select {
+	case e.altering <- struct{}{}:
+		defer func() { <-e.altering }()
+	case <-ctx.Done():
+		return nil, false, ctx.Err()
+	}
 	if err := e.admit(ctx, r); err != nil {
 		return nil, false, err
 	}
@@ -161,7 +165,7 @@ func unitsOf(sale *catalog.Sale) []inventory.Units {
 }
 
 // takenOf returns how many tickets of a pool are taken. It begins to withhold all that is left, and gives up at once:
-// so it counts no reservation that fails a moment later (I7). The caller has e.altering.
+// so it counts no reservation that fails a moment later (I7). The caller has filled e.altering.
 func (e *Engine) takenOf(pool int) (int, error) {
 	change, err := e.inventory.ChangeStock([]inventory.Units{{Pool: uint32(pool)}}, nil)
 	taken, isTaken := errors.AsType[*inventory.TakenError](err)

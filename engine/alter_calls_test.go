@@ -277,3 +277,17 @@ func TestWhetherAnExpiredOneCanBeTakenAgainWhileTheSaleChanges(t *testing.T) {
 	})
 	require.ErrorIs(t, err, context.Canceled)
 }
+
+// A change that waits for another one ends with its context.
+func TestAChangeThatWaitsEndsWithItsContext(t *testing.T) {
+	ctx := context.Background()
+	s, _ := newChanging(t, engine.Sync)
+	require.NoError(t, s.during(func() error { return s.e.Pause(ctx, engine.Pausable{}, true) }, func() {
+		gone, cancel := context.WithTimeout(ctx, time.Millisecond)
+		defer cancel()
+		require.ErrorIs(t, s.e.Pause(gone, engine.Pausable{}, false), context.DeadlineExceeded)
+	}))
+	found, err := s.e.Definition()
+	require.NoError(t, err)
+	require.True(t, found.Paused.Sale)
+}

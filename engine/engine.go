@@ -33,7 +33,7 @@ type Engine struct {
 	recovery Recovery
 
 	counts       *counts
-	altering     sync.Mutex // held while what is in force changes, until the record has its place: see alter.go
+	altering     chan struct{} // full while what is in force changes, until the record has its place: see alter.go
 	changes      changeCounts
 	waits        *waits.Waits
 	caughtUpAt   atomic.Int64 // when a standby last had all that the leader had made durable, in ns since counts.began
@@ -62,7 +62,8 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
-	e := &Engine{o: o, stop: make(chan struct{}), deposed: make(chan struct{}), waits: waits.New()}
+	e := &Engine{o: o, stop: make(chan struct{}), deposed: make(chan struct{}), waits: waits.New(),
+		altering: make(chan struct{}, 1)}
 	e.memory.Begin(o.Sale)
 	e.judgeBy(e.memory.Judging())
 	e.slot = e.slotOf
