@@ -291,3 +291,28 @@ func TestAChangeThatWaitsEndsWithItsContext(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, found.Paused.Sale)
 }
+
+// A phase that is paused and removed is not among what is paused: nobody could resume it. It comes back paused. A
+// removed session can be resumed.
+func TestPausesOfRemovedParts(t *testing.T) {
+	ctx := context.Background()
+	s, _ := newChanging(t, engine.Sync)
+	was := s.e.Sale()
+	paused := func() engine.Pauses {
+		found, err := s.e.Definition()
+		require.NoError(t, err)
+		return found.Paused
+	}
+	s.apply(t, withDraw(t, was, nil))
+	phase, session := engine.Pausable{Phase: "drawn"}, engine.Pausable{Session: "S1"}
+	require.NoError(t, s.e.Pause(ctx, phase, true))
+	require.NoError(t, s.e.Pause(ctx, session, true))
+	s.apply(t, edited(t, was, without("S1")))
+	require.Equal(t, engine.Pauses{Sessions: []string{"S1"}}, paused())
+	require.Equal(t, engine.UnknownPhase, codeOf(t, s.e.Pause(ctx, phase, false)))
+	require.NoError(t, s.e.Pause(ctx, session, false))
+	s.apply(t, withDraw(t, was, nil))
+	require.Equal(t, engine.Pauses{Phases: []string{"drawn"}}, paused())
+	require.NoError(t, s.e.Pause(ctx, phase, false))
+	require.Equal(t, engine.Pauses{}, paused())
+}

@@ -23,7 +23,9 @@ type Definition struct {
 	Paused      Pauses
 }
 
-// Pauses are what takes no new holds for now, by id, in the order of the definition.
+// Pauses are what takes no new holds for now, by id, in the order of the definition. A phase that was paused and then
+// removed is not among them, and is paused again when it comes back. A removed session is, since it is still listed
+// and can be resumed.
 type Pauses struct {
 	Sale     bool // nothing does
 	Phases   []string
@@ -90,6 +92,9 @@ func (e *Engine) Definition() (Definition, error) {
 	d := Definition{Version: f.Definition.Version, Digest: f.Digest(), FilesDigest: f.Definition.FilesDigest,
 		Since: instant(f.Since.AtMs), Sale: f.Sale, Paused: Pauses{Sale: f.Paused.Sale()}}
 	for _, i := range f.Paused.Phases() {
+		if f.Sale.Phases[i].Removed {
+			continue
+		}
 		d.Paused.Phases = append(d.Paused.Phases, f.Sale.Phases[i].ID)
 	}
 	for _, i := range f.Paused.Sessions() {

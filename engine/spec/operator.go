@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/seathold/seathold/engine/catalog"
 )
@@ -31,8 +32,18 @@ func (m *Model) pause(op Operation) Answer {
 	return Answer{}
 }
 
-// Paused returns what is paused, sorted: "sale", "phase packs", "session SWIM".
-func (m *Model) Paused() []string { return slices.Sorted(maps.Keys(m.paused)) }
+// Paused returns what is paused, sorted: "sale", "phase packs", "session SWIM". A removed phase is not among it, since
+// nobody can resume it.
+func (m *Model) Paused() (all []string) {
+	for key := range m.paused {
+		id, isPhase := strings.CutPrefix(key, "phase ")
+		if _, there := m.rules.Sale.PhaseByID(id); there || !isPhase {
+			all = append(all, key)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
 
 // stopped refuses a request while the sale, its phase or the session of a line is paused.
 func (m *Model) stopped(op Operation, phase *catalog.Phase) Refusal {

@@ -55,7 +55,7 @@ type inForce struct {
 	Digest      string         `json:"digest"`
 	FilesDigest string         `json:"files_digest"`
 	Since       jsontext.Value `json:"since"`
-	Sessions    int            `json:"sessions"`
+	Sessions    int            `json:"sessions"` // without those that were removed
 	Paused      pausedParts    `json:"paused"`
 }
 
@@ -76,9 +76,14 @@ func (s *sales) read(w http.ResponseWriter, r *http.Request, e *engine.Engine) e
 	if accepts(r, tarType) {
 		return s.sendFiles(w, r, &d)
 	}
-	since := encode.Time(nil, d.Since)
+	since, sessions := encode.Time(nil, d.Since), 0
+	for i := range d.Sale.Sessions {
+		if !d.Sale.Sessions[i].Removed {
+			sessions++
+		}
+	}
 	return s.respond(w, r, inForce{Sale: d.Sale.Name, Title: d.Sale.Title, Version: d.Version, Digest: d.Digest.String(),
-		FilesDigest: d.FilesDigest.String(), Since: since, Sessions: len(d.Sale.Sessions),
+		FilesDigest: d.FilesDigest.String(), Since: since, Sessions: sessions,
 		Paused: pausedParts{d.Paused.Sale, d.Paused.Phases, d.Paused.Sessions}})
 }
 

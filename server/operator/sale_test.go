@@ -155,6 +155,11 @@ func TestSaleChanges(t *testing.T) {
 	require.EqualValues(t, 2, now.json["version"])
 	back := s.want(200, "", "POST", "/admin/sale/plan", tarOf(t))
 	require.EqualValues(t, 1, back.json["earlier_version"])
+
+	less := tarOf(t, [3]string{"sessions.csv", "JUD01,summer,Judo,Arena,Paris,2024-07-20,10:00,12:00,1,Heavy\n", ""},
+		[3]string{"prices.csv", "JUD01,A,80,100\n", ""})
+	s.want(200, "", "POST", "/admin/sale/apply", less, "If-Match", now.header.Get("ETag"))
+	require.EqualValues(t, 6, s.call("GET", "/admin/sale", "").json["sessions"], "without the removed one")
 }
 
 // TestSaleChangesRefused lists what is not applied, and checks that nothing changes.
