@@ -90,13 +90,8 @@ func TestEveryPrefixOfVersions(t *testing.T) {
 	first, last := uint64(2), s.e.Stats().Journal.Durable
 	require.Len(t, pictures, int(last-first+1), "one record an outcome")
 	shows := func(end uint64, c *storedCheckpoint) {
-		cut := newStore()
+		cut := kept.until(end)
 		where := fmt.Sprintf("records to %d", end)
-		for _, g := range kept.groups {
-			if g.Last() <= end {
-				cut.groups = append(cut.groups, g)
-			}
-		}
 		if c != nil {
 			cut.checkpoints = []storedCheckpoint{*c}
 			where += fmt.Sprintf(", checkpoint %d to %d", c.info.Start, c.info.End)

@@ -34,6 +34,17 @@ func newStore() *store {
 	return &store{before: nothing, after: nothing}
 }
 
+// until returns a store with the groups that end at a record or before it, and without checkpoints.
+func (s *store) until(end uint64) *store {
+	cut := newStore()
+	for _, g := range s.groups {
+		if g.Last() <= end {
+			cut.groups = append(cut.groups, g)
+		}
+	}
+	return cut
+}
+
 // open begins a life. The one before can no longer write.
 func (s *store) open() *memory {
 	s.mu.Lock()
