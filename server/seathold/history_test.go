@@ -130,6 +130,26 @@ func (d *door) enter() *program {
 	return d.server
 }
 
+// callThrough makes the requests of one caller at the server that the door leads to. After a call without an answer it
+// retries in half of the cases. In the middle the caller waits until the holds of a second that it made at first have
+// ended.
+func (h *histories) callThrough(d *door, c *historytest.Caller, requests int) {
+	ended := time.NewTimer(time.Second)
+	defer ended.Stop()
+	for i := range requests {
+		if i == requests/2 {
+			<-ended.C
+		}
+		for ops := c.Draw(); ; {
+			h.begin()
+			reply := c.Call(d.enter().address(), ops, nil)
+			if reply.Sent() && (!reply.Unknown() || c.Random.IntN(2) == 0) {
+				break
+			}
+		}
+	}
+}
+
 // crashes are histories during which the server, Redis or both are killed.
 type crashes struct {
 	*histories
@@ -199,7 +219,7 @@ func (h *crashes) sit() {
 		at = append(at, requests*(2*i+1)/(2*crashesOfOne+1)+h.random.IntN(requests/(2*crashesOfOne+1)))
 	}
 	reached := h.milestones(at...)
-	all, played := h.play(crashCells, crashCallers, time.Minute, h.call)
+	all, played := h.play(crashCells, crashCallers, time.Minute, func(c *historytest.Caller) { h.callThrough(&h.door, c, crashRequests) })
 	for _, passed := range reached {
 		<-passed
 		h.crash()
@@ -207,25 +227,6 @@ func (h *crashes) sit() {
 	played.Wait()
 	require.NoError(h.t, historytest.Finish(all, h.server.address()))
 	h.tally.Add(historytest.Judge(h.t, all, true))
-}
-
-// call makes the requests of one caller. After a call without an answer it retries in half of the cases. In the middle
-// the caller waits until the holds of a second that it made at first have ended.
-func (h *crashes) call(c *historytest.Caller) {
-	ended := time.NewTimer(time.Second)
-	defer ended.Stop()
-	for i := range crashRequests {
-		if i == crashRequests/2 {
-			<-ended.C
-		}
-		for ops := c.Draw(); ; {
-			h.begin()
-			reply := c.Call(h.door.enter().address(), ops, nil)
-			if reply.Sent() && (!reply.Unknown() || c.Random.IntN(2) == 0) {
-				break
-			}
-		}
-	}
 }
 
 func (h *crashes) crash() {

@@ -78,7 +78,9 @@ func (h *versionHistory) play() historytest.Tally {
 		at = append(at, requests*(2*i+1)/(2*versionKills+1)+h.random.IntN(requests/(2*versionKills+1)))
 	}
 	reached := h.milestones(at...)
-	all, played := h.histories.play(1, crashCallers, time.Minute, h.call)
+	all, played := h.histories.play(1, crashCallers, time.Minute, func(c *historytest.Caller) {
+		h.callThrough(&h.door, c, versionRequests)
+	})
 	random := rand.New(rand.NewPCG(h.random.Uint64(), 0))
 	organiser := all[0].Organiser(random, h.definitions(), func() string { return h.door.enter().operator })
 	played.Go(func() {
@@ -106,25 +108,6 @@ func (h *versionHistory) definitions() (all []*catalog.Sale) {
 		d = d.Changed(func(n int, _ string) int { return h.random.IntN(n) })
 	}
 	return all
-}
-
-// call makes the requests of one caller. After a call without an answer it retries in half of the cases. In the middle
-// the caller waits until the holds of a second that it made at first have ended.
-func (h *versionHistory) call(c *historytest.Caller) {
-	ended := time.NewTimer(time.Second)
-	defer ended.Stop()
-	for i := range versionRequests {
-		if i == versionRequests/2 {
-			<-ended.C
-		}
-		for ops := c.Draw(); ; {
-			h.begin()
-			reply := c.Call(h.door.enter().address(), ops, nil)
-			if reply.Sent() && (!reply.Unknown() || c.Random.IntN(2) == 0) {
-				break
-			}
-		}
-	}
 }
 
 // kill kills the leader, and lets the next one lead.

@@ -8,9 +8,7 @@ import (
 )
 
 type applySaleCommand struct {
-	Dir    string `arg:"" placeholder:"DIR" help:"A directory with the files of a sale definition, or paris2024, the bundled one."`
-	To     string `default:"http://127.0.0.1:9090" env:"SEATHOLD_ADMIN" placeholder:"URL" help:"The operator's port of the server (default: ${default})."`
-	Remote remote `embed:""`
+	Sale newSale `embed:""`
 }
 
 func (c *applySaleCommand) Help() string {
@@ -21,30 +19,14 @@ What is paused stays paused.`
 
 // Run puts the definition into force.
 func (c *applySaleCommand) Run(p *process) error {
-	archive, err := archiveOf(c.Dir)
-	if err != nil {
-		return err
-	}
-	operator, ctx, end, err := c.Remote.operator(p, "--to", c.To)
-	if err != nil {
-		return err
-	}
-	defer end()
-	plan, err := operator.PlanSale(ctx, archive)
-	if err != nil {
-		return remoteFaults(c.Dir, err)
-	}
-	out := lines{w: p.stdout}
-	printPlan(&out, &plan)
-	if err := objections(plan.Objections); err != nil {
-		return err
-	}
-	done, err := operator.ApplySale(ctx, archive, plan.Digest)
-	if err != nil {
-		return c.explained(&out, err)
-	}
-	out.printf("version %d is in force", done.Version)
-	return out.err
+	return c.Sale.planned(p, func(n *plannedSale) error {
+		done, err := n.operator.ApplySale(n.ctx, n.archive, n.plan.Digest)
+		if err != nil {
+			return c.explained(&n.out, err)
+		}
+		n.out.printf("version %d is in force", done.Version)
+		return n.out.err
+	})
 }
 
 // explained prints what has come to stand against the change since it was planned.
@@ -60,7 +42,7 @@ func (c *applySaleCommand) explained(out *lines, err error) error {
 	for _, objection := range all {
 		out.printf("objection  %s", objection)
 	}
-	return errors.Join(objections(all), remoteFaults(c.Dir, err))
+	return errors.Join(objections(all), remoteFaults(c.Sale.Dir, err))
 }
 
 // asRefusal returns the refusal of a server.

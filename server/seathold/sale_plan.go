@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -9,9 +10,7 @@ import (
 )
 
 type planSaleCommand struct {
-	Dir    string `arg:"" placeholder:"DIR" help:"A directory with the files of a sale definition, or paris2024, the bundled one."`
-	To     string `default:"http://127.0.0.1:9090" env:"SEATHOLD_ADMIN" placeholder:"URL" help:"The operator's port of the server (default: ${default})."`
-	Remote remote `embed:""`
+	Sale newSale `embed:""`
 }
 
 func (c *planSaleCommand) Help() string {
@@ -21,6 +20,32 @@ does not fit. The exit code is 0 if the definition could be applied now, and 1 i
 
 // Run prints what the definition would change.
 func (c *planSaleCommand) Run(p *process) error {
+	return c.Sale.planned(p, func(n *plannedSale) error {
+		if len(n.plan.Changes) > 0 {
+			n.out.printf("Nothing stands against it: seathold sale apply --to %s %s", c.Sale.To, c.Sale.Dir)
+		}
+		return n.out.err
+	})
+}
+
+// newSale is a definition for a running server.
+type newSale struct {
+	Dir    string `arg:"" placeholder:"DIR" help:"A directory with the files of a sale definition, or paris2024, the bundled one."`
+	To     string `default:"http://127.0.0.1:9090" env:"SEATHOLD_ADMIN" placeholder:"URL" help:"The operator's port of the server (default: ${default})."`
+	Remote remote `embed:""`
+}
+
+// plannedSale is one that nothing stands against.
+type plannedSale struct {
+	ctx      context.Context
+	operator *client.Operator
+	archive  []byte
+	plan     client.Plan
+	out      lines
+}
+
+// planned has the server plan the change, prints it, and calls then if nothing stands against it.
+func (c *newSale) planned(p *process, then func(n *plannedSale) error) error {
 	archive, err := archiveOf(c.Dir)
 	if err != nil {
 		return err
@@ -30,19 +55,15 @@ func (c *planSaleCommand) Run(p *process) error {
 		return err
 	}
 	defer end()
-	plan, err := operator.PlanSale(ctx, archive)
-	if err != nil {
+	n := plannedSale{ctx: ctx, operator: operator, archive: archive, out: lines{w: p.stdout}}
+	if n.plan, err = operator.PlanSale(ctx, archive); err != nil {
 		return remoteFaults(c.Dir, err)
 	}
-	out := lines{w: p.stdout}
-	printPlan(&out, &plan)
-	if err := objections(plan.Objections); err != nil {
+	printPlan(&n.out, &n.plan)
+	if err := objections(n.plan.Objections); err != nil {
 		return err
 	}
-	if len(plan.Changes) > 0 {
-		out.printf("Nothing stands against it: seathold sale apply --to %s %s", c.To, c.Dir)
-	}
-	return out.err
+	return then(&n)
 }
 
 // archiveOf returns the files of a definition as a tar archive. It fails on a faulty definition.
