@@ -30,20 +30,8 @@ func TestEverythingChangesAtOnce(t *testing.T) {
 	s := sellerOn(sale, kept)
 	s.options.Clock = saleclock.Virtual(func() time.Time { return saleStart.Add(time.Second) })
 	require.NoError(t, s.start())
-	ctx, stop := context.WithCancel(context.Background())
-	var callers sync.WaitGroup
 	codes := tally{n: map[engine.Code]int{}}
-	for i := range 6 {
-		random := rand.New(rand.NewPCG(random.Uint64(), uint64(i)))
-		callers.Go(func() { buyAndGiveBack(t, s.e, random, ctx.Done(), &codes) })
-	}
-	callers.Go(func() {
-		for ctx.Err() == nil {
-			if !s.soundly(t) {
-				return
-			}
-		}
-	})
+	stop := s.sellMeanwhile(t, random, 6, &codes, func() bool { return s.soundly(t) })
 	changed := 0
 	for range rounds(t, 150) {
 		err := s.changeAnything(random, sale)
@@ -59,7 +47,6 @@ func TestEverythingChangesAtOnce(t *testing.T) {
 		}
 	}
 	stop()
-	callers.Wait()
 	require.NotZero(t, changed)
 	t.Log(changed, codes.n)
 	require.True(t, s.soundly(t))
@@ -75,6 +62,26 @@ func TestEverythingChangesAtOnce(t *testing.T) {
 	found, err := audit.Verify(kept.open(), nil)
 	require.NoError(t, err)
 	require.Empty(t, found.Problems)
+}
+
+// sellMeanwhile makes the calls of so many callers in the background, and repeats beside there as long as it returns
+// true, until stop. Stop returns when all of them have ended.
+func (s *seller) sellMeanwhile(t testing.TB, random *rand.Rand, callers int, codes *tally, beside func() bool) (
+	stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var calls sync.WaitGroup
+	for i := range callers {
+		random := rand.New(rand.NewPCG(random.Uint64(), uint64(i)))
+		calls.Go(func() { buyAndGiveBack(t, s.e, random, ctx.Done(), codes) })
+	}
+	calls.Go(func() {
+		for beside() && ctx.Err() == nil {
+		}
+	})
+	return func() {
+		cancel()
+		calls.Wait()
+	}
 }
 
 // soundly checks the conservation of tickets on the live sale.

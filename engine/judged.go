@@ -14,8 +14,8 @@ import (
 // expired reservation can be taken again.
 //
 // A call that has loaded the transition may stall, and meet what calls by the next book have done meanwhile. So its
-// book may lack the phase and the sessions of a reservation that it finds: see named. No book is further behind, since
-// the next change has a grace period of its own.
+// book may lack the phase and the sessions of a reservation that it finds: see named. No call has an older book, since
+// each change has a grace period of its own.
 
 // judged makes attempts at a call, each by one book, until one decides. An attempt finds rows and snapshots for
 // itself, since they are meaningless after it. again is whether the book must be another one.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -42,24 +41,14 @@ func checkpointed(t *testing.T, random *rand.Rand, sale *catalog.Sale) *store {
 	s := sellerOn(sale, kept)
 	s.clock.set(saleStart.Add(time.Second))
 	require.NoError(t, s.start())
-	ctx, stop := context.WithCancel(t.Context())
-	var calls sync.WaitGroup
-	codes := tally{n: map[engine.Code]int{}}
-	for i := range 3 {
-		random := rand.New(rand.NewPCG(random.Uint64(), uint64(i)))
-		calls.Go(func() { buyAndGiveBack(t, s.e, random, ctx.Done(), &codes) })
-	}
-	calls.Go(func() {
-		for done := false; !done; done = ctx.Err() != nil {
-			_, err := s.e.Checkpoint(context.Background())
-			assert.NoError(t, err)
-		}
+	stop := s.sellMeanwhile(t, random, 3, &tally{n: map[engine.Code]int{}}, func() bool {
+		_, err := s.e.Checkpoint(context.Background())
+		return assert.NoError(t, err)
 	})
 	for range rounds(t, 200) {
 		_ = s.changeAnything(random, sale) // TestEverythingChangesAtOnce judges the errors
 	}
 	stop()
-	calls.Wait()
 	require.NoError(t, s.e.Close())
 	return kept
 }

@@ -219,7 +219,9 @@ func (h *crashes) sit() {
 		at = append(at, requests*(2*i+1)/(2*crashesOfOne+1)+h.random.IntN(requests/(2*crashesOfOne+1)))
 	}
 	reached := h.milestones(at...)
-	all, played := h.play(crashCells, crashCallers, time.Minute, func(c *historytest.Caller) { h.callThrough(&h.door, c, crashRequests) })
+	all, played := h.play(crashCells, crashCallers, time.Minute, func(c *historytest.Caller) {
+		h.callThrough(&h.door, c, crashRequests)
+	})
 	for _, passed := range reached {
 		<-passed
 		h.crash()
