@@ -16,7 +16,8 @@ import (
 // others. Neither a removed phase nor a removed session may have marks in sells.
 //
 // The error names a part that does not fit the others: an index without an element, an id that is empty, too long or
-// used twice, a category that a session has twice, withheld tickets beyond the capacity.
+// used twice, a category that a session has twice, withheld tickets beyond the capacity, two quotas of one phase and
+// session.
 func Assemble(s Sale, sells [][]bool) (*Sale, error) {
 	a := assembly{sale: &s}
 	names(&a, "programme", s.Programmes, func(p *Programme) (string, bool) { return p.ID, p.Removed })
@@ -33,6 +34,7 @@ func Assemble(s Sale, sells [][]bool) (*Sale, error) {
 	}
 	a.pools()
 	a.phases(sells)
+	a.quotas()
 	if a.fault != nil {
 		return nil, a.fault
 	}
@@ -105,9 +107,16 @@ func (a *assembly) phases(sells [][]bool) {
 		}
 		p.sells = slices.Clone(sells[i])
 		a.sold(p)
-		if p.Access != Slots {
-			continue
-		}
+		a.access(p)
+	}
+}
+
+func (a *assembly) access(p *Phase) {
+	switch p.Access {
+	case Members:
+		a.refer("phase", p.ID, "group", p.Group, len(a.sale.Groups))
+		return
+	case Slots:
 		a.refer("phase", p.ID, "draw", p.Draw, len(a.sale.Draws))
 		if g := p.Slots.Group; g != -1 {
 			a.refer("phase", p.ID, "group", g, len(a.sale.Groups))
@@ -116,6 +125,7 @@ func (a *assembly) phases(sells [][]bool) {
 			a.faultf("phase %s: slots of %v every %v", p.ID, p.Slots.Length, p.Slots.Step)
 		}
 	}
+	p.Group = -1
 }
 
 // sold refuses a mark of what is never sold.
@@ -124,5 +134,31 @@ func (a *assembly) sold(p *Phase) {
 		if s := &a.sale.Sessions[i]; sold && (p.Removed || s.Removed) {
 			a.faultf("phase %s sells session %s, and one of the two is removed", p.ID, s.ID)
 		}
+	}
+}
+
+// quotas checks the quotas, and makes them known to QuotaOf.
+func (a *assembly) quotas() {
+	s := a.sale
+	if len(s.Quotas) > maxQuotas {
+		a.faultf("%d quotas; at most %d are allowed", len(s.Quotas), maxQuotas)
+	}
+	for i := range s.Quotas {
+		q := &s.Quotas[i]
+		if q.Phase < 0 || q.Phase >= len(s.Phases) || q.Session < 0 || q.Session >= len(s.Sessions) {
+			a.faultf("quota %d is of phase %d of %d, session %d of %d", i, q.Phase, len(s.Phases), q.Session,
+				len(s.Sessions))
+			return
+		}
+		phase, session := &s.Phases[q.Phase], &s.Sessions[q.Session]
+		if q.Places < 1 || q.Places > maxPlaces {
+			a.faultf("phase %s has %d places of session %s; it must have 1 to %d", phase.ID, q.Places, session.ID, maxPlaces)
+		}
+		if !q.Removed && (phase.Removed || session.Removed) {
+			a.faultf("phase %s has places of session %s, and one of the two is removed", phase.ID, session.ID)
+		}
+	}
+	if first, again := s.indexQuotas(); again >= 0 {
+		a.faultf("quotas %d and %d are of the same phase and session", first, again)
 	}
 }

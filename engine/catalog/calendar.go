@@ -127,6 +127,7 @@ func (l *loader) readPhase(e entry) {
 		ClosesAt:  keys["closes_at"].moment(l.zone),
 		Draw:      -1,
 		Slots:     SlotRule{Group: -1},
+		Group:     -1,
 	}
 	switch {
 	case !known(p.OpensAt, p.ClosesAt):

@@ -23,6 +23,7 @@ const (
 	maxPhases       = 64
 	maxDraws        = 64
 	maxGroups       = 64
+	maxQuotas       = 60_000  // of all phases together, with removed ones
 	maxSlots        = 65_535  // access slots of one phase
 	maxSlotPlaces   = 1 << 25 // winners of one access slot; a draw has no more entries
 	maxIDBytes      = 32
@@ -41,11 +42,13 @@ type Sale struct {
 	Phases     []Phase
 	Draws      []Draw
 	Groups     []Group
+	Quotas     []Quota // in a loaded sale in the order of phases and sessions; what Continue adds comes last
 
 	// Files is what the sale was loaded from, as it was written; nil for a sale that was assembled.
 	Files *Files
 
 	sessions, phases, draws, groups map[string]int // positions by id, without removed phases, draws and groups
+	quotas                          [][]int32      // positions plus 1, by phase and session; nil: none. See QuotaOf
 	unstated                        []bool         // by pool: the files leave its stock as it is; see Continue
 }
 
@@ -128,8 +131,9 @@ type Access uint8
 
 // The kinds of access.
 const (
-	Open  Access = iota // every account
-	Slots               // accounts with an access slot won in Phase.Draw, each during its slot
+	Open    Access = iota // every account
+	Slots                 // accounts with an access slot won in Phase.Draw, each during its slot
+	Members               // accounts that are members of Phase.Group
 )
 
 // Phase is a sale period with its rules.
@@ -145,6 +149,7 @@ type Phase struct {
 	Access       Access
 	Draw         int      // with Slots: index into Sale.Draws; its winners get the slots. Otherwise -1
 	Slots        SlotRule // with Slots
+	Group        int      // with Members: index into Sale.Groups. Otherwise -1; Assemble sees to that
 
 	// Removed: the definition no longer has the phase. It is never open and sells nothing, whatever its times say. See
 	// Continue.
@@ -203,7 +208,8 @@ func (b *Beacon) PublishedAt() time.Time {
 	return time.Unix(b.Genesis.Unix()+seconds, 0).UTC()
 }
 
-// Group is a priority group: accounts that are served first.
+// Group is a group of accounts: of those that are served first in phases with slots, or of those that alone buy in a
+// phase with Access Members.
 type Group struct {
 	ID    string // `club`
 	Title string
@@ -221,7 +227,7 @@ func (s *Sale) PhaseByID(id string) (int, bool) { i, ok := s.phases[id]; return 
 // DrawByID returns the index of a draw in Draws. It does not find removed ones.
 func (s *Sale) DrawByID(id string) (int, bool) { i, ok := s.draws[id]; return i, ok }
 
-// GroupByID returns the index of a priority group in Groups. It does not find removed ones.
+// GroupByID returns the index of a group in Groups. It does not find removed ones.
 func (s *Sale) GroupByID(id string) (int, bool) { i, ok := s.groups[id]; return i, ok }
 
 // PoolOf returns the index in Pools of a session's category; the session is an index into Sessions. It does not find
@@ -240,7 +246,7 @@ func (s *Sale) PoolOf(session int, category string) (int, bool) {
 // sells nothing, and a removed session is sold in no phase.
 func (p *Phase) Sells(session int) bool { return p.sells[session] }
 
-// SlotCount returns the number of access slots of the phase: 1 to 65535 with Access Slots, 0 with Access Open.
+// SlotCount returns the number of access slots of the phase: 1 to 65535 with Access Slots, 0 with any other Access.
 func (p *Phase) SlotCount() int {
 	room := p.ClosesAt.Sub(p.OpensAt) - p.Slots.Length
 	if p.Access != Slots || room < 0 {

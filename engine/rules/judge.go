@@ -196,8 +196,11 @@ func notOpen(p *catalog.Phase, o offer) Refusal {
 // checkAccess decides whether the account may buy in the phase now.
 func (b *Book) checkAccess(q *Request, lines Resolved, phase int, f Facts, into *Refusal) error {
 	p := &b.Sale.Phases[phase]
-	if p.Access == catalog.Open {
+	switch p.Access {
+	case catalog.Open:
 		return nil
+	case catalog.Members: // nobody is known to be a member
+		return into.set(Refusal{Code: NoAccessSlot, Phase: p.ID, offer: b.offerOf(q, lines, f.Now)})
 	}
 	refusal := Refusal{Phase: p.ID}
 	opens, closes, won := f.Slot(q.Account, p.Draw)
