@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ type Answer struct {
 	Reservation Reservation // of all calls but those below
 	Account     Account     // of ReadAccount
 	Stock       []Stock     // of ReadStock, in the order of the sale's pools; of SetStock that of the pool alone
+	Places      []Places    // of ReadPlaces, in any order
 	Ended       int         // of Sweep: number of holds it expired
 
 	short []Refusal // with sold_out, in the model's answers: one for each line with too few tickets
@@ -86,6 +88,12 @@ type ProgrammeTickets struct {
 // Stock is the stock of one pool, in tickets.
 type Stock struct{ Capacity, Available, Held, Sold, Withheld int }
 
+// Places are the tickets that a phase sells of a session.
+type Places struct {
+	Phase, Session    string
+	Places, Available int
+}
+
 // OK reports whether the call succeeded.
 func (a *Answer) OK() bool { return a.Code == "" }
 
@@ -123,10 +131,19 @@ func (a Answer) String() string {
 	for i, s := range a.Stock {
 		fmt.Fprintf(b, " %d:%d/%d+%d+%d+%d", i, s.Capacity, s.Available, s.Held, s.Sold, s.Withheld)
 	}
+	for _, p := range sorted(a.Places) {
+		fmt.Fprintf(b, " %s,%s:%d/%d", p.Phase, p.Session, p.Places, p.Available)
+	}
 	if a.Ended > 0 {
 		fmt.Fprintf(b, "ended=%d", a.Ended)
 	}
 	return b.String()
+}
+
+func sorted(all []Places) []Places {
+	return slices.SortedFunc(slices.Values(all), func(p, q Places) int {
+		return cmp.Or(cmp.Compare(p.Phase, q.Phase), cmp.Compare(p.Session, q.Session))
+	})
 }
 
 func (r *Refusal) write(b *strings.Builder) {

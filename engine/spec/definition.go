@@ -3,6 +3,8 @@ package spec
 import (
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 	"strings"
 	"testing/fstest"
 	"time"
@@ -13,6 +15,7 @@ import (
 // Definition is a small sale for tests. It states the stock of every pool.
 type Definition struct {
 	Programmes []DefinedProgramme
+	Groups     []string
 	Sessions   []DefinedSession
 	Phases     []DefinedPhase
 }
@@ -38,7 +41,7 @@ type DefinedSession struct {
 	StartsAt time.Time
 }
 
-// DefinedPhase is a phase with open access.
+// DefinedPhase is a phase with open access, or for the members of a group.
 type DefinedPhase struct {
 	ID           string
 	Programme    string
@@ -46,7 +49,9 @@ type DefinedPhase struct {
 	PackEqual    bool // with equally many tickets for each session
 	OpensAt      time.Time
 	ClosesAt     time.Time
-	Only         []string // sessions; empty for all
+	Group        string         // whose members alone buy; empty for everybody
+	Only         []string       // sessions; empty for all
+	Places       map[string]int // how many tickets it sells of single sessions, also of those that it sells all of
 }
 
 // Category returns the name of a defined session's i-th category.
@@ -114,18 +119,49 @@ func (d *Definition) yaml() string {
 		b.WriteString("session_limits:\n" + limits)
 	}
 	writeSessions(b, "exclusions", excluded)
-	b.WriteString("stock:\n  withheld_percent: 0\n  weights: {A: 1, B: 1, C: 1, D: 1, E: 1}\nphases:\n")
+	b.WriteString("stock:\n  withheld_percent: 0\n  weights: {A: 1, B: 1, C: 1, D: 1, E: 1}\n")
+	for i, id := range d.Groups {
+		if i == 0 {
+			b.WriteString("groups:\n")
+		}
+		fmt.Fprintf(b, "  %s: {title: %s}\n", id, id)
+	}
+	b.WriteString("phases:\n")
 	for _, p := range d.Phases {
 		kind := "single"
 		if p.PackSessions > 0 {
 			kind = fmt.Sprintf("pack\n    pack_sessions: %d\n    pack_equal_quantities: %t", p.PackSessions, p.PackEqual)
 		}
+		access := "open"
+		if p.Group != "" {
+			access = "group\n    group: " + p.Group
+		}
 		const layout = "2006-01-02 15:04"
 		fmt.Fprintf(b, "  %s:\n    title: %s\n    programme: %s\n    kind: %s\n    opens_at: %s\n    closes_at: %s\n"+
-			"    access: open\n", p.ID, p.ID, p.Programme, kind, p.OpensAt.Format(layout), p.ClosesAt.Format(layout))
-		writeSessions(b, "    only", p.Only)
+			"    access: %s\n", p.ID, p.ID, p.Programme, kind, p.OpensAt.Format(layout), p.ClosesAt.Format(layout), access)
+		p.writeOnly(b)
 	}
 	return b.String()
+}
+
+// writeOnly writes what the phase sells. A session is named in more detail than a programme, so its places hold.
+func (p *DefinedPhase) writeOnly(b *strings.Builder) {
+	if len(p.Places) == 0 {
+		writeSessions(b, "    only", p.Only)
+		return
+	}
+	b.WriteString("    only:\n")
+	for _, id := range slices.Sorted(maps.Keys(p.Places)) {
+		fmt.Fprintf(b, "      - {session: %s, places: %d}\n", id, p.Places[id])
+	}
+	for _, id := range p.Only {
+		if p.Places[id] == 0 {
+			fmt.Fprintf(b, "      - {session: %s}\n", id)
+		}
+	}
+	if len(p.Only) == 0 {
+		fmt.Fprintf(b, "      - {programme: %s}\n", p.Programme)
+	}
 }
 
 // writeSessions writes a list of sessions under a key. An empty list is omitted.

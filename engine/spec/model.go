@@ -31,6 +31,7 @@ type Model struct {
 	byAccount    map[string][]string     // ids; replaced, never changed in place
 	paused       map[string]bool         // "sale", "phase packs", "session SWIM"; replaced, never changed in place
 	allowed      map[string]int          // before a cap or limit was lowered; replaced, never changed in place
+	members      enrolled
 }
 
 // reservation is a reservation, the parameters of its request, and what has changed since.
@@ -47,13 +48,13 @@ type reservation struct {
 // New returns the model of a sale in which nothing is sold yet.
 func New(rules *Rules) *Model {
 	return &Model{rules: rules, reservations: map[string]*reservation{}, byAccount: map[string][]string{},
-		paused: map[string]bool{}, allowed: map[string]int{}}
+		paused: map[string]bool{}, allowed: map[string]int{}, members: enrolled{}}
 }
 
 // Clone returns an independent copy.
 func (m *Model) Clone() *Model {
 	return &Model{rules: m.rules, reservations: maps.Clone(m.reservations), byAccount: maps.Clone(m.byAccount),
-		paused: m.paused, allowed: m.allowed}
+		paused: m.paused, allowed: m.allowed, members: m.members}
 }
 
 // Sale returns the sale in force. What was ever defined has the same number in all that come after.
@@ -89,6 +90,8 @@ func (m *Model) Do(op Operation) Answer {
 		return m.account(op)
 	case ReadStock:
 		return Answer{Stock: m.stock()}
+	case ReadPlaces:
+		return Answer{Places: m.places()}
 	case Sweep:
 		return Answer{Ended: m.sweep(op.At)}
 	case Apply:
@@ -97,6 +100,8 @@ func (m *Model) Do(op Operation) Answer {
 		return m.pause(op)
 	case SetStock:
 		return m.setStock(op)
+	case Join, Leave:
+		return m.enrol(op)
 	}
 	panic(fmt.Sprintf("BUG: unknown operation kind %d", op.Kind))
 }
@@ -264,6 +269,9 @@ func (m *Model) Check() error {
 		if s := m.ofPool(i); s.Available < 0 {
 			return fmt.Errorf("I1: pool %d has %d available, %d held, %d sold", i, s.Available, s.Held, s.Sold)
 		}
+	}
+	if err := m.checkPlaces(); err != nil {
+		return err
 	}
 	for account := range m.byAccount {
 		for i := range m.rules.Sale.Programmes {

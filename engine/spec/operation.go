@@ -23,15 +23,18 @@ const (
 	ReadReservation      //
 	ReadAccount          //
 	ReadStock            // of every pool of the sale
+	ReadPlaces           // of all phases
 	Sweep                // expire every overdue hold
 	Apply                // puts Sale into force
 	Pause                // of Phase, of Session, or of the whole sale; its end if Paused is false
 	SetStock             // of one pool
+	Join                 // makes Account a member of Group
+	Leave                // ends that
 )
 
 // kindNames are the words for the kinds, as in scenarios.
 var kindNames = []string{"reserve", "confirm", "release", "extend", "reduce", "return", "read", "account", "stock",
-	"sweep", "apply", "pause", "set"}
+	"places", "sweep", "apply", "pause", "set", "join", "leave"}
 
 func (k Kind) String() string { return kindNames[k] }
 
@@ -57,6 +60,7 @@ type Operation struct {
 	ExpiresAt time.Time     // of Extend
 	Sale      *catalog.Sale // of Apply, as it was loaded
 	Session   string        // of Pause and SetStock
+	Group     string        // of Join and Leave
 	Category  string        // of SetStock
 	Paused    bool          // of Pause
 	Capacity  *int          // of SetStock; nil leaves it as it is
@@ -103,6 +107,8 @@ func (o Operation) String() string {
 		writeLines(b, o.Lines)
 	case ReadAccount:
 		fmt.Fprintf(b, " %s", o.Account)
+	case Join, Leave:
+		fmt.Fprintf(b, " %s %s", o.Group, o.Account)
 	case Apply:
 		if o.Sale != nil && o.Sale.Files != nil {
 			digest := o.Sale.Files.Digest()

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -25,14 +26,15 @@ func (d *Definition) Changed(draw Draw) Definition {
 }
 
 func (d *Definition) clone() Definition {
-	next := Definition{Programmes: slices.Clone(d.Programmes), Sessions: slices.Clone(d.Sessions),
-		Phases: slices.Clone(d.Phases)}
+	next := Definition{Programmes: slices.Clone(d.Programmes), Groups: slices.Clone(d.Groups),
+		Sessions: slices.Clone(d.Sessions), Phases: slices.Clone(d.Phases)}
 	for i := range next.Sessions {
 		s := &next.Sessions[i]
 		s.Places, s.Withheld = slices.Clone(s.Places), slices.Clone(s.Withheld)
 	}
 	for i := range next.Phases {
-		next.Phases[i].Only = slices.Clone(next.Phases[i].Only)
+		p := &next.Phases[i]
+		p.Only, p.Places = slices.Clone(p.Only), maps.Clone(p.Places)
 	}
 	return next
 }
@@ -66,7 +68,7 @@ func (d *Definition) changeProgramme(p *DefinedProgramme, draw Draw) {
 func (d *Definition) changePhases(draw Draw) {
 	i := draw(len(d.Phases), "phase")
 	p := &d.Phases[i]
-	switch draw(6, "change of the phase") {
+	switch draw(9, "change of the phase") {
 	case 0:
 		p.OpensAt = p.OpensAt.Add(time.Duration(draw(5, "opens")-2) * 10 * time.Minute)
 	case 1:
@@ -85,12 +87,51 @@ func (d *Definition) changePhases(draw Draw) {
 		if len(d.Phases) > 1 {
 			d.Phases = slices.Delete(d.Phases, i, i+1)
 		}
+	case 5, 6:
+		p.changePlaces(d.Sessions[draw(len(d.Sessions), "session")].ID, draw)
+	case 7:
+		d.changeGroup(p, draw)
 	default:
 		added := *p
+		added.Only, added.Places = slices.Clone(p.Only), maps.Clone(p.Places)
 		added.ID = fmt.Sprintf("f%d", draw(6, "id"))
 		if !slices.ContainsFunc(d.Phases, func(q DefinedPhase) bool { return q.ID == added.ID }) {
 			d.Phases = slices.Insert(d.Phases, draw(len(d.Phases)+1, "place"), added)
 		}
+	}
+}
+
+// changePlaces sets, changes or removes the places of a session, or removes those of all.
+func (p *DefinedPhase) changePlaces(session string, draw Draw) {
+	places := maps.Clone(p.Places)
+	if places == nil {
+		places = map[string]int{}
+	}
+	switch draw(6, "change of the places") {
+	case 0:
+		places = nil
+	case 1:
+		delete(places, session)
+	default:
+		places[session] = 1 + draw(5, "places")
+	}
+	p.Places = places
+}
+
+// changeGroup opens a phase to everybody, or to the members of a group alone, which may be new. Groups that no phase
+// names are removed now and then.
+func (d *Definition) changeGroup(p *DefinedPhase, draw Draw) {
+	p.Group = ""
+	if group := draw(4, "group"); group > 0 {
+		p.Group = fmt.Sprintf("g%d", group%2)
+		if !slices.Contains(d.Groups, p.Group) {
+			d.Groups = append(d.Groups, p.Group)
+		}
+	}
+	if draw(3, "groups without a phase") == 0 {
+		d.Groups = slices.DeleteFunc(d.Groups, func(id string) bool {
+			return !slices.ContainsFunc(d.Phases, func(q DefinedPhase) bool { return q.Group == id })
+		})
 	}
 }
 

@@ -63,7 +63,7 @@ func (m *Model) reserve(op Operation) Answer {
 
 // judge applies the rules of a new reservation: phase, access, pauses, what is on sale, pack shape, limits and
 // caps, stock. It returns the violation of the first violated rule; if that is stock, one for each line with too few
-// tickets.
+// tickets, and then one for each session of which the phase has too few places left.
 func (m *Model) judge(op Operation) (*catalog.Phase, []Refusal) {
 	phase, r := m.choosePhase(op)
 	for _, rule := range []func() Refusal{
@@ -79,7 +79,7 @@ func (m *Model) judge(op Operation) (*catalog.Phase, []Refusal) {
 			return nil, []Refusal{r}
 		}
 	}
-	return phase, m.short(op)
+	return phase, append(m.short(op), m.shortOfPlaces(op, phase)...)
 }
 
 // shape refuses what no sale could accept.
@@ -147,6 +147,10 @@ func (m *Model) access(op Operation, phase *catalog.Phase) Refusal {
 	switch {
 	case phase.Access == catalog.Open:
 		return Refusal{}
+	case phase.Access == catalog.Members && m.members[m.rules.Sale.Groups[phase.Group].ID][op.Account]:
+		return Refusal{}
+	case phase.Access == catalog.Members:
+		return Refusal{Code: "no_access_slot", Phase: phase.ID}
 	case m.rules.Access == nil:
 		return Refusal{Code: "no_access_slot", Phase: phase.ID}
 	}

@@ -44,11 +44,14 @@ type System interface {
 //	read r1 -> confirmed
 //	account ann -> account summer=0+3/12 ; confirmed
 //	stock SWIM/A -> available=3 held=0 sold=2
+//	places presale/SWIM -> places=5 available=2
 //	sweep -> ended=1
 //	restart
 //	pause session SWIM -> done
 //	resume phase packs -> done
 //	set SWIM/A withheld=2 -> available=1 withheld=2
+//	join club ann -> done
+//	leave club ann -> done
 //	define phases.late.closes_at = 2024-05-20 10:00
 //	define prices.csv SWIM,A =
 //	apply -> applied
@@ -65,7 +68,8 @@ type step struct {
 	text    string
 	restart bool
 	op      Operation
-	pool    Line // for stock
+	pool    Line   // for stock
+	places  Places // for places: which
 	want    []string
 }
 
@@ -166,7 +170,7 @@ func (s *step) parse(word, rest string, at time.Time) error {
 	}
 	s.op.Kind = Kind(kind)
 	names := map[Kind]int{Reserve: 2, Confirm: 1, Release: 1, Extend: 2, Reduce: 1, Return: 1, ReadReservation: 1,
-		ReadAccount: 1, ReadStock: 1, SetStock: 1}[s.op.Kind]
+		ReadAccount: 1, ReadStock: 1, ReadPlaces: 1, SetStock: 1, Join: 2, Leave: 2}[s.op.Kind]
 	if s.op.Kind == Pause {
 		return s.pause(fields)
 	}
@@ -188,6 +192,10 @@ func (s *step) parse(word, rest string, at time.Time) error {
 		s.op.Account = fields[0]
 	case ReadStock:
 		s.pool.Session, s.pool.Category, _ = strings.Cut(fields[0], "/")
+	case ReadPlaces:
+		s.places.Phase, s.places.Session, _ = strings.Cut(fields[0], "/")
+	case Join, Leave:
+		s.op.Group, s.op.Account = fields[0], fields[1]
 	case SetStock:
 		s.op.Session, s.op.Category, _ = strings.Cut(fields[0], "/")
 	}
@@ -285,8 +293,12 @@ func answerText(sale *catalog.Sale, s *step, a Answer) string {
 		return fmt.Sprintf("ended=%d", a.Ended)
 	case s.op.Kind == SetStock && a.OK():
 		return stockText(a.Stock[0])
-	case s.op.Kind == Pause && a.OK():
+	case (s.op.Kind == Join || s.op.Kind == Leave) && a.OK() && a.Repeated:
+		return "unchanged"
+	case (s.op.Kind == Pause || s.op.Kind == Join || s.op.Kind == Leave) && a.OK():
 		return "done"
+	case s.op.Kind == ReadPlaces:
+		return placesText(s.places, a.Places)
 	case s.op.Kind == Apply && a.OK() && a.Repeated:
 		return "unchanged"
 	case s.op.Kind == Apply && a.OK():
@@ -302,6 +314,16 @@ func answerText(sale *catalog.Sale, s *step, a Answer) string {
 		return "unknown pool"
 	}
 	return stockText(a.Stock[pool])
+}
+
+// placesText formats the places of one phase and session.
+func placesText(of Places, all []Places) string {
+	for _, p := range all {
+		if p.Phase == of.Phase && p.Session == of.Session {
+			return fmt.Sprintf("places=%d available=%d", p.Places, p.Available)
+		}
+	}
+	return "unbounded"
 }
 
 func stockText(p Stock) string {

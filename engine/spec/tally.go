@@ -18,7 +18,7 @@ type answers struct{ succeeded, repeated, refused int }
 var changes = []string{"extend", "reduce", "return", "replace", "again"}
 
 // reads are the calls that change nothing.
-var reads = []string{ReadReservation.String(), ReadAccount.String(), ReadStock.String()}
+var reads = []string{ReadReservation.String(), ReadAccount.String(), ReadStock.String(), ReadPlaces.String()}
 
 // Add counts an answer. Answers that do not show the outcome are not counted.
 func (t *Tally) Add(op Operation, a Answer) {

@@ -10,7 +10,8 @@ import (
 )
 
 // apply puts another definition into force, from one operation to the next. What was taken stays, whatever the new
-// limits, phases and sessions are. A definition that has fewer tickets than are taken changes nothing.
+// limits, phases and sessions are. A definition that has fewer tickets than are taken changes nothing, and neither does
+// one that has fewer places of a phase, or sets them where tickets are taken and there was no bound before.
 func (m *Model) apply(op Operation) Answer {
 	sale := m.rules.Sale
 	next := continued(sale, op.Sale)
@@ -46,6 +47,7 @@ func (m *Model) objections(next *catalog.Sale) []string {
 				taken))
 		}
 	}
+	all = append(all, m.objectionsToPlaces(next)...)
 	for i, s := range was.Sessions {
 		if next.Sessions[i].Programme == s.Programme {
 			continue
@@ -134,12 +136,16 @@ func continued(was, now *catalog.Sale) *catalog.Sale {
 			phase.Draw = placeOf(next.Draws, now.Draws[p.Draw].ID, func(d catalog.Draw) string { return d.ID })
 		}
 		if p.Slots.Group >= 0 && p.Access == catalog.Slots {
-			phase.Slots.Group = placeOf(next.Groups, now.Groups[p.Slots.Group].ID, func(g catalog.Group) string { return g.ID })
+			phase.Slots.Group = placeOf(next.Groups, now.Groups[p.Slots.Group].ID, groupID)
+		}
+		if p.Access == catalog.Members {
+			phase.Group = placeOf(next.Groups, now.Groups[p.Group].ID, groupID)
 		}
 		for i, s := range now.Sessions {
 			sells[at][placeOf(next.Sessions, s.ID, sessionID)] = p.Sells(i)
 		}
 	}
+	next.Quotas = continuedPlaces(was, now, &next)
 	sale, err := catalog.Assemble(next, sells)
 	if err != nil {
 		panic("BUG: " + err.Error())
@@ -189,11 +195,13 @@ func placeOf[T any](all []T, id string, idOf func(T) string) int {
 func programmeID(p catalog.Programme) string { return p.ID }
 func sessionID(s catalog.Session) string     { return s.ID }
 func phaseID(p catalog.Phase) string         { return p.ID }
+func groupID(g catalog.Group) string         { return g.ID }
 
 // sameSale reports whether two sales say the same.
 func sameSale(a, b *catalog.Sale) bool {
 	return a == b || a.Name == b.Name && a.Title == b.Title && a.Currency == b.Currency &&
 		reflect.DeepEqual(a.Programmes, b.Programmes) && reflect.DeepEqual(a.Sessions, b.Sessions) &&
 		reflect.DeepEqual(a.Pools, b.Pools) && reflect.DeepEqual(a.Phases, b.Phases) &&
-		reflect.DeepEqual(a.Draws, b.Draws) && reflect.DeepEqual(a.Groups, b.Groups)
+		reflect.DeepEqual(a.Draws, b.Draws) && reflect.DeepEqual(a.Groups, b.Groups) &&
+		slices.Equal(a.Quotas, b.Quotas)
 }

@@ -39,6 +39,8 @@ func TestNumbersOfChangedDefinitions(t *testing.T) {
 			require.Equal(t, next.Sessions, m.Sale().Sessions)
 			require.Equal(t, next.Pools, m.Sale().Pools)
 			require.Equal(t, next.Phases, m.Sale().Phases)
+			require.Equal(t, next.Groups, m.Sale().Groups)
+			require.Equal(t, next.Quotas, m.Sale().Quotas)
 			require.True(t, m.Do(Operation{Kind: Apply, Sale: now}).Repeated, "a definition in force changes nothing")
 		}
 	})
