@@ -31,7 +31,8 @@ import (
 //
 // The line of a version has its number, its digest and that of its files. "changes" is what it changes, a line each,
 // if the version before it is in the journal too. "paused" names a phase or a session, and neither for the whole sale;
-// it is false for the end of a pause. "stock" has the capacity of a pool and how many of its places are withheld.
+// it is false for the end of a pause. "stock" has the capacity of a pool and how many of its places are withheld. "joined"
+// and "left" have an account and the "group" that it is a member of from there on, or no longer.
 func Dump(b journal.Reader, w io.Writer) error {
 	out := bufio.NewWriter(w)
 	d := dumper{out: json.NewEncoder(out)}
@@ -84,6 +85,7 @@ type dumpedRecord struct {
 	Pools      int    `json:"pools,omitempty"`
 	Draw       string `json:"draw,omitempty"`
 	Group      string `json:"priority_group,omitempty"`
+	MemberOf   string `json:"group,omitempty"` // of an account that has joined it or left it
 	Rank       uint32 `json:"rank,omitempty"`
 	Slot       int    `json:"slot,omitempty"`
 	Entries    int    `json:"entries,omitempty"`
@@ -118,6 +120,8 @@ func (d *dumper) line(seq uint64, b []byte) error {
 	case r.Kind == record.KindStock:
 		err = d.stock(&to, r.Stock)
 	case r.Kind == record.KindClock:
+	case r.Kind.OfMember():
+		err = d.member(&to, r.Member)
 	case r.Kind.OfReservation():
 		err = d.reservation(&to, r)
 	default:
@@ -172,6 +176,14 @@ func (d *dumper) stock(to *dumpedRecord, s record.Stock) error {
 	}
 	p := d.names.Pools[s.Pool]
 	to.Session, to.Category, to.Capacity, to.PlacesWithheld = p.Session, p.Category, &s.Capacity, &s.Withheld
+	return nil
+}
+
+func (d *dumper) member(to *dumpedRecord, m record.Member) error {
+	if m.Group >= len(d.names.Groups) {
+		return fmt.Errorf("%w: group %d of %d", record.ErrInvalid, m.Group, len(d.names.Groups))
+	}
+	to.MemberOf, to.Account = d.names.Groups[m.Group], m.Account
 	return nil
 }
 

@@ -182,6 +182,7 @@ func (a *auditor) apply(seq uint64, b []byte) error {
 		a.change(r)
 	case record.KindReplaced:
 		a.replace(r)
+	case record.KindJoined, record.KindLeft:
 	default:
 		return a.drawRecord(r)
 	}

@@ -56,6 +56,8 @@ func (d *Decoder) Decode(seq uint64, b []byte) (*Record, error) {
 		err = d.now.stock(&r.Stock)
 	case r.Kind.Complete():
 		err = d.now.request(&r.Request)
+	case r.Kind.OfMember():
+		err = d.now.member(&r.Member)
 	case r.Kind.ofDraw():
 		err = d.now.draw(r.Kind, &r.Draw)
 	}

@@ -18,7 +18,7 @@
 //
 // A record of a checkpoint stands for the last outcome of its subject. It has the sequence that this outcome has in the
 // journal, and its instant. Either is 0 where the journal does not have it: in what comes from records of version 1,
-// and in entries, of which neither is kept.
+// and in entries and members, of which neither is kept.
 //
 //	kind 1  definition   digest 32 bytes | content | above: programmes, sessions      both
 //	kind 2  taken        id 16 bytes | body | lines                                   journal; created at is at
@@ -46,6 +46,8 @@
 //	kind 22 paused       what 1 byte: 0 the sale, 1 a phase, 2 a session | its
 //	                     number, 0 for the sale | 1 byte: 1 paused, 0 no longer       both
 //	kind 23 stock        pool | capacity | withheld                                   both
+//	kind 24 joined       group | account string: it is a member from here on          both
+//	kind 25 left         group | account string: it is no member any more             journal
 //
 //	body         phase | flags 1 byte | account string | time to live in ms
 //	lines        count 1 byte | (pool, quantity)…
@@ -128,6 +130,8 @@ const (
 	KindVersion     Kind = 21
 	KindPaused      Kind = 22
 	KindStock       Kind = 23
+	KindJoined      Kind = 24
+	KindLeft        Kind = 25
 )
 
 // The fields of the first byte.
@@ -142,7 +146,8 @@ const (
 func (k Kind) String() string {
 	names := [...]string{"", "definition", "taken", "confirmed", "released", "expired", "reservation",
 		"entry", "frozen", "drawn", "ranked", "clock", "announced", "postponed", "extended", "reduced", "replaced",
-		"taken_again", "returned", "changed", "withdrawn", "version", "paused", "stock"}
+		"taken_again", "returned", "changed", "withdrawn", "version", "paused", "stock",
+		"joined", "left"}
 	if k == 0 || int(k) >= len(names) {
 		return fmt.Sprintf("kind %d", byte(k))
 	}
@@ -174,13 +179,16 @@ func (k Kind) Complete() bool { return k == KindTaken || k == KindReservation ||
 // OfDefinition reports whether a record of the kind changes what is in force: a definition, what is paused or a stock.
 func (k Kind) OfDefinition() bool { return k == KindDefinition || k >= KindVersion && k <= KindStock }
 
+// OfMember reports whether the record has the fields of Member.
+func (k Kind) OfMember() bool { return k == KindJoined || k == KindLeft }
+
 // inJournal and inCheckpoint report where records of the kind occur.
 func (k Kind) inJournal() bool {
 	return k != KindReservation && k != KindRanked && k != KindClock && k != KindChanged
 }
 
 func (k Kind) inCheckpoint() bool {
-	return k < KindTaken || k > KindExpired && k < KindExtended || k == KindChanged || k.OfDefinition()
+	return k < KindTaken || k > KindExpired && k < KindExtended || k == KindChanged || k == KindJoined || k.OfDefinition()
 }
 
 // ErrInvalid is the error of bytes that are not a record.
@@ -208,6 +216,7 @@ type Record struct {
 	Definition Definition // of KindDefinition and KindVersion
 	Pause      Pause      // of KindPaused
 	Stock      Stock      // of KindStock
+	Member     Member     // of KindJoined and KindLeft
 
 	// Stale is set by a Decoder, for a record that is to change what is in force: the checkpoint had it already, or a
 	// later one. It changes nothing, but the numbers of the next records are those of a stale definition.
@@ -272,6 +281,8 @@ func (r *Record) Decode(b []byte) error {
 		r.Pause = f.pause()
 	case r.Kind == KindStock:
 		r.Stock = f.stock()
+	case r.Kind.OfMember():
+		r.Member = f.member()
 	case r.Kind.ofDraw():
 		r.Draw = f.draw(r.Kind, r.first())
 	default:

@@ -264,6 +264,10 @@ func encode(r *Record) []byte {
 		return r.Stock.AppendRow(nil, r.Stamp)
 	case r.Kind == KindStock:
 		return r.Stock.Append(nil, r.AtMs)
+	case r.Kind.OfMember() && row:
+		return r.Member.AppendRow(nil, r.Stamp)
+	case r.Kind.OfMember():
+		return r.Member.Append(nil, r.Kind, r.AtMs)
 	case r.Kind.ofDraw() && row:
 		return r.Draw.AppendRow(nil, r.Kind, r.Stamp)
 	case r.Kind.ofDraw():

@@ -192,3 +192,15 @@ func (t *translation) draw(kind Kind, d *Draw) error {
 	}
 	return nil
 }
+
+func (t *translation) member(m *Member) error {
+	now, ok := number(m.Group, t.groups)
+	switch {
+	case !ok:
+		return fmt.Errorf("%w: group %d of %d", ErrInvalid, m.Group, len(t.groups))
+	case now < 0:
+		return fmt.Errorf("the sale no longer has the group %q, which members of the journal name", t.from.Groups[m.Group])
+	}
+	m.Group = now
+	return nil
+}
