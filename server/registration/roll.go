@@ -34,7 +34,7 @@ func openRoll(file io.Reader) (*roll, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case header == "account":
+	case header == lines.AccountHeader:
 		r.columns = 1
 	case header == "account,priority_group":
 		r.columns = 2
@@ -78,7 +78,7 @@ func (r *roll) parse(line []byte) (account, group, fault string) {
 	}
 	account = string(fields[0])
 	if !rules.ValidAccount(account) {
-		return "", "", "not an account: 1 to 64 characters of A-Z a-z 0-9 . _ : @ -"
+		return "", "", lines.AccountRule
 	}
 	if r.columns == 2 && len(fields[1]) > 0 {
 		if group = string(fields[1]); !draw.IsName(fields[1]) {

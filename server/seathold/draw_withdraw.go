@@ -98,24 +98,17 @@ func readAccounts(from io.Reader) (all []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if header != "account" {
+	if header != csv.AccountHeader {
 		return nil, fmt.Errorf("the first line must be account, not %q", csv.Clip([]byte(header)))
 	}
 	for {
-		line, long, err := in.Next()
+		account, err := in.NextAccount()
 		if errors.Is(err, io.EOF) {
 			return all, nil
 		}
 		if err != nil {
 			return nil, err
 		}
-		if len(line) == 0 || in.RepeatsHeader(line) {
-			continue
-		}
-		account := string(csv.Fields(line)[0])
-		if long || len(csv.Fields(line)) != 1 || !rules.ValidAccount(account) {
-			return nil, fmt.Errorf("line %d is not an account: %s", in.Number, csv.Clip(line))
-		}
-		all = append(all, account)
+		all = append(all, string(account))
 	}
 }
