@@ -184,8 +184,9 @@ type Phase struct {
 	PackSessions int    `json:"pack_sessions"` // of a pack
 	// PackEqual is whether a pack has equally many tickets for each session.
 	PackEqual bool      `json:"pack_equal_quantities"`
-	Access    string    `json:"access"` // open or slots
+	Access    string    `json:"access"` // open, slots or group
 	Draw      string    `json:"draw"`   // that decides the slots
+	Group     string    `json:"group"`  // whose members may buy
 	OpensAt   time.Time `json:"opens_at"`
 	ClosesAt  time.Time `json:"closes_at"`
 	Open      bool      `json:"open"`

@@ -86,9 +86,12 @@ func Phases(dst []byte, e *engine.Engine) []byte {
 		} else {
 			dst = append(dst, `,"kind":"single"`...)
 		}
-		if p.Access == catalog.Slots {
+		switch p.Access {
+		case catalog.Slots:
 			dst = String(append(dst, `,"access":"slots","draw":`...), sale.Draws[p.Draw].ID)
-		} else {
+		case catalog.Members:
+			dst = String(append(dst, `,"access":"group","group":`...), sale.Groups[p.Group].ID)
+		default:
 			dst = append(dst, `,"access":"open"`...)
 		}
 		dst = Time(append(dst, `,"opens_at":`...), p.OpensAt)
