@@ -73,15 +73,11 @@ func restsOnSale(err error) bool {
 // alterOnce is alter without waiting for the journal.
 func (e *Engine) alterOnce(ctx context.Context, r *Reservation,
 	prepare func(was *outcomes.InForce) (*alteration, error)) (now *outcomes.InForce, changed bool, err error) {
-	select {
-	case e.altering <- struct{}{}:
-		defer func() { <-e.altering }()
-	case <-ctx.Done():
-		return nil, false, ctx.Err()
-	}
-	if err := e.admit(ctx, r); err != nil {
+	end, err := e.beginAltering(ctx, r)
+	if err != nil {
 		return nil, false, err
 	}
+	defer end()
 	was := e.memory.Judging()
 	a, err := prepare(was)
 	if err != nil {
@@ -103,6 +99,21 @@ func (e *Engine) alterOnce(ctx context.Context, r *Reservation,
 	return now, true, nil
 }
 
+// beginAltering waits until nothing else changes what is in force or the members of groups.
+func (e *Engine) beginAltering(ctx context.Context, r *Reservation) (end func(), err error) {
+	select {
+	case e.altering <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	end = func() { <-e.altering }
+	if err := e.admit(ctx, r); err != nil {
+		end()
+		return nil, err
+	}
+	return end, nil
+}
+
 // mostLogged is how many changes of one call get a line in the log.
 const mostLogged = 50
 
@@ -117,13 +128,8 @@ func (e *Engine) replace(ctx context.Context, was *outcomes.InForce, a *alterati
 		}
 	}()
 	w := inventory.Wait{Limit: e.o.JournalTimeout}
-	for calls := e.inventory.NewGrace(); !calls.Passed(); {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		if !e.waits.Again(&w) {
-			return nil, r.refuse(Refusal{Code: Overloaded})
-		}
+	if err := e.awaitPast(ctx, e.inventory.NewGrace().Passed, &w, r); err != nil {
+		return nil, err
 	}
 	if err := a.stands(); err != nil {
 		return nil, err
@@ -152,6 +158,19 @@ func (e *Engine) replace(ctx context.Context, was *outcomes.InForce, a *alterati
 	}
 	e.judgeBy(now)
 	return now, nil
+}
+
+// awaitPast waits until something has passed.
+func (e *Engine) awaitPast(ctx context.Context, passed func() bool, w *inventory.Wait, r *Reservation) error {
+	for !passed() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !e.waits.Again(w) {
+			return r.refuse(Refusal{Code: Overloaded})
+		}
+	}
+	return nil
 }
 
 // unitsOf returns how many tickets of each pool may be taken.

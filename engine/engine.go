@@ -13,6 +13,7 @@ import (
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/inventory/census"
 	"github.com/seathold/seathold/engine/journal"
+	"github.com/seathold/seathold/engine/members"
 	"github.com/seathold/seathold/engine/outcomes"
 	"github.com/seathold/seathold/engine/rules"
 )
@@ -24,6 +25,7 @@ type Engine struct {
 	shown     atomic.Pointer[shownBook]  // made when a read asks for it
 	inventory *inventory.Inventory
 	slot      func(account string, draw int) (opens, closes time.Time, won bool) // slotOf, so that no call allocates it
+	member    func(account string, group int) bool                               // likewise Members.Judges
 
 	term     atomic.Pointer[term]     // nil until this engine leads
 	idle     atomic.Pointer[idleness] // until then: why it accepts no calls
@@ -81,6 +83,8 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	m.Inventory, m.Ballots, m.Reclaimer = v, e.ballots, v.NewReclaimer()
 	m.Journalled, m.ShowsAtOnce = o.Durability != None, o.Durability != Sync
 	m.Forget, m.Now = o.Forget, e.nowMs
+	m.Members = members.New(v, o.MaxAccounts, m.Journalled, m.ShowsAtOnce)
+	e.member = m.Members.Judges
 	e.standsBy(errFollowing, "")
 	switch {
 	case o.Durability == None:

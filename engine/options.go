@@ -59,7 +59,7 @@ type Options struct {
 	//
 	// While over three quarters of a table are in use, the time is half as long with every further hundredth, so that what
 	// ended first is forgotten first. It is a minute at least, unless Forget is less. Confirmed reservations are never
-	// forgotten, nor returned ones whose tickets are withheld, nor accounts that have entered a draw. See
+	// forgotten, nor returned ones whose tickets are withheld, nor accounts that have entered a draw or a group. See
 	// Stats.Forgetting.
 	Forget time.Duration
 

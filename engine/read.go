@@ -107,10 +107,14 @@ func (e *Engine) fillAccount(a *Account, refused *Reservation) (seq uint64, err 
 	now := e.memory.Judging() // after the ledger, so that it has the numbers of all rows
 	placed, sale := max(placed, now.Since.Seq), now.Sale
 	for i := range sale.Phases {
-		if p := &sale.Phases[i]; p.Access == catalog.Slots && !p.Removed {
+		switch p := &sale.Phases[i]; {
+		case p.Removed:
+		case p.Access == catalog.Slots:
 			if slot, ok := e.ballots.Of(p.Draw).AccessSlot(row); ok {
 				a.Access = append(a.Access, slot)
 			}
+		case p.Access == catalog.Members && e.memory.Members.ShowsRow(row, p.Group):
+			a.Access = append(a.Access, AccessSlot{Phase: p.ID, OpensAt: p.OpensAt, ClosesAt: p.ClosesAt})
 		}
 	}
 	tickets := make([]ProgrammeTickets, len(sale.Programmes))

@@ -95,7 +95,9 @@ func (e *Engine) reserveBy(book *rules.Book, q *Request, r *Reservation) (seq ui
 }
 
 // facts returns what the rules need to know at an instant (ms).
-func (e *Engine) facts(now int64) rules.Facts { return rules.Facts{Now: now, Slot: e.slot} }
+func (e *Engine) facts(now int64) rules.Facts {
+	return rules.Facts{Now: now, Slot: e.slot, Member: e.member}
+}
 
 // findReplaced returns the held reservation that the request replaces, as it was found; the zero value if it replaces
 // none. The snapshot has its content after a refusal.

@@ -1,9 +1,9 @@
 package ballot
 
-import "sync/atomic"
+import "github.com/seathold/seathold/engine/internal/pages"
 
-// register has the entries of one draw: a word for each account of the inventory, by its row, in chunks that never
-// move. A call changes only its own account's word; reads need no synchronization.
+// register has the entries of one draw: a word for each account of the inventory, by its row. A call changes only its
+// own account's word; reads need no synchronization.
 //
 //	63        62       61    54 53          52     32 31        0
 //	+---------+--------+-------+-----------+---------+-----------+
@@ -16,11 +16,7 @@ import "sync/atomic"
 // An entry that is withdrawn keeps its word until the writer has drained the record of that: the writer still needs the
 // group for the record of the entry. Readers find the entry until then, since the withdrawal is not yet acknowledged.
 // The account cannot enter again before.
-type register struct {
-	chunks []atomic.Pointer[[registerChunk]atomic.Uint64]
-}
-
-const registerChunk = 1 << 14
+type register struct{ words pages.Words }
 
 // entryState is one account's word, unpacked.
 type entryState struct {
@@ -58,46 +54,31 @@ func unpackEntry(w uint64) entryState {
 }
 
 func newRegister(accounts int) *register {
-	return &register{chunks: make([]atomic.Pointer[[registerChunk]atomic.Uint64], accounts/registerChunk+1)}
+	return &register{words: pages.New(accounts)}
 }
 
 // of returns the entry of the account in this row.
-func (r *register) of(row uint32) entryState {
-	chunk := r.chunks[row/registerChunk].Load()
-	if chunk == nil {
-		return entryState{}
-	}
-	return unpackEntry(chunk[row%registerChunk].Load())
-}
-
-// word returns the account's word. It allocates the chunk if there is none.
-func (r *register) word(row uint32) *atomic.Uint64 {
-	at := &r.chunks[row/registerChunk]
-	if at.Load() == nil {
-		at.CompareAndSwap(nil, new([registerChunk]atomic.Uint64))
-	}
-	return &at.Load()[row%registerChunk]
-}
+func (r *register) of(row uint32) entryState { return unpackEntry(r.words.Of(row)) }
 
 // enter makes an entry; false if the account has one. The compare-and-swap decides which call makes it, and its group.
 func (r *register) enter(row uint32, group int) bool {
-	return r.word(row).CompareAndSwap(0, entryState{entered: true, group: group}.pack())
+	return r.words.At(row).CompareAndSwap(0, entryState{entered: true, group: group}.pack())
 }
 
 // markPlaced marks the entry as placed. Both the call that entered and the writer that drains the record do so: a
 // checkpoint must contain every entry before its start, even while the call is stalled.
-func (r *register) markPlaced(row uint32) { r.word(row).Or(placedBit) }
+func (r *register) markPlaced(row uint32) { r.words.At(row).Or(placedBit) }
 
 // remove removes an entry that could not be placed, or whose withdrawal was drained.
-func (r *register) remove(row uint32) { r.word(row).Store(0) }
+func (r *register) remove(row uint32) { r.words.At(row).Store(0) }
 
 // withdraw marks the entry as withdrawn, keep takes the mark back. Only the writer changes the word meanwhile.
-func (r *register) withdraw(row uint32) { r.word(row).Or(withdrawnBit) }
-func (r *register) keep(row uint32)     { r.word(row).And(^uint64(withdrawnBit)) }
+func (r *register) withdraw(row uint32) { r.words.At(row).Or(withdrawnBit) }
+func (r *register) keep(row uint32)     { r.words.At(row).And(^uint64(withdrawnBit)) }
 
 // drew stores the result of an account. No other goroutine changes the word then: the entries are frozen and placed.
 func (r *register) drew(row uint32, rank uint32, slot int) {
-	w := r.word(row)
+	w := r.words.At(row)
 	p := unpackEntry(w.Load())
 	p.rank, p.slot = rank, slot
 	w.Store(p.pack())

@@ -21,8 +21,8 @@ func TestRegisterWord(t *testing.T) {
 		{entered: true, group: 1, slot: 1, rank: 1}} {
 		require.Equal(t, p, unpackEntry(p.pack()))
 	}
-	r := newRegister(3 * registerChunk)
-	last := uint32(3*registerChunk - 1)
+	r := newRegister(1 << 16)
+	last := uint32(1 << 16)
 	require.Equal(t, entryState{}, r.of(last))
 	require.True(t, r.enter(last, 7))
 	require.False(t, r.enter(last, 8))

@@ -11,7 +11,7 @@ import (
 // chunkBytes is how much of a checkpoint is written at once: large enough for the disk, small enough to pause after.
 const chunkBytes = 32 << 10
 
-// Write writes the definition, the clock, the draws and the reservations, as far as their outcomes are logged. It calls
+// Write writes the definition, the clock, the draws, the members and the reservations, as far as their outcomes are logged. It calls
 // pause after each piece with the time that the piece took, and stops at its first error. The sale may run meanwhile.
 // It returns how many reservations and bytes were written, also after an error.
 func (m *Memory) Write(to journal.Checkpoint, s *State,
@@ -40,6 +40,9 @@ func (w *checkpointWriter) write(m *Memory) error {
 		if err := b.Write(w.draw); err != nil {
 			return err
 		}
+	}
+	if err := m.Members.Write(w.member); err != nil {
+		return err
 	}
 	if err := w.reservations(m); err != nil {
 		return err
@@ -73,6 +76,12 @@ func (w *checkpointWriter) inForce() {
 func (w *checkpointWriter) draw(kind record.Kind, s record.Stamp, f *record.Draw) error {
 	w.inForce()
 	w.run = f.AppendRow(w.run, kind, s)
+	return w.flush(chunkBytes)
+}
+
+func (w *checkpointWriter) member(member record.Member) error {
+	w.inForce()
+	w.run = member.AppendRow(w.run, record.Stamp{}) // a member's bit has no room for its stamp
 	return w.flush(chunkBytes)
 }
 

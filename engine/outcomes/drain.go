@@ -125,6 +125,10 @@ func (d *Drain) changeOf(first int, pool uint32) *change {
 }
 
 func (d *Drain) appendNote(n inventory.Note) {
+	if record.Kind(n.What & 0xff).OfMember() {
+		d.run = d.memory.Members.Append(d.run, n)
+		return
+	}
 	switch record.Kind(n.What) {
 	case record.KindVersion, record.KindPaused, record.KindStock:
 		change := d.memory.pending.take(n.Subject)
@@ -168,6 +172,7 @@ func (d *Drain) Durable(journal.Group) {
 	for _, b := range d.ballots.All() {
 		b.MadeDurable()
 	}
+	d.memory.Members.MadeDurable()
 }
 
 // Stock returns how many tickets of a pool are held, sold, and withheld after a return, by durable outcomes: those of

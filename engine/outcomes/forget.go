@@ -44,7 +44,7 @@ type Forgetting struct {
 	// Forgotten is how many reservations were forgotten, by the state in which they had ended: released, returned,
 	// expired.
 	Forgotten    map[inventory.State]uint64
-	KeptAccounts int // never forgotten, since they have entered a draw
+	KeptAccounts int // never forgotten, since they have entered a draw or a group
 }
 
 // Forgetting returns the counts. Any number of goroutines call it.

@@ -10,6 +10,7 @@ import (
 	"github.com/seathold/seathold/engine/ballot"
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/inventory"
+	"github.com/seathold/seathold/engine/members"
 	"github.com/seathold/seathold/engine/record"
 )
 
@@ -23,6 +24,7 @@ const (
 type Memory struct {
 	Inventory *inventory.Inventory
 	Ballots   *ballot.Ballots
+	Members   *members.Members
 	Reclaimer *inventory.Reclaimer
 
 	Journalled  bool // the writer of a journal drains what is placed

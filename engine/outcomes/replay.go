@@ -197,6 +197,10 @@ func (p *Replay) restore(r *record.Record) error {
 		return p.replaced(r)
 	case record.KindExtended, record.KindReduced, record.KindTakenAgain, record.KindReturned, record.KindChanged:
 		return p.changed(r)
+	case record.KindJoined, record.KindLeft:
+		if !p.m.Members.Restore(r.Kind, r.Member) {
+			return p.m.Inventory.NoRoom(inventory.Accounts)
+		}
 	default:
 		return p.drawRecord(r)
 	}

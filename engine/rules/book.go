@@ -33,6 +33,8 @@ type Book struct {
 	ends    []int64  // by session: when its sales end, in ms; math.MaxInt64 if never
 	limits  inventory.Limits
 
+	left membership // whatever Facts.Member says
+
 	next *Book // of a book between two others: the later one; the rest is the earlier one's but for the limits
 }
 
@@ -98,6 +100,31 @@ func Between(old, next *Book) *Book {
 		Sessions: lower(old.limits.Sessions, next.limits.Sessions),
 	}
 	return &b
+}
+
+// membership is that of an account in a group, by its index. The zero value is nobody's.
+type membership struct {
+	account string
+	group   int
+}
+
+func (m membership) is(account string, group int) bool {
+	return m.account == account && m.group == group
+}
+
+// Without returns the book by which an account is no member of a group, by its index, whatever Facts.Member says.
+// Between a book and this one, nothing that the account requests as a member passes: that is how it leaves.
+func (b *Book) Without(account string, group int) *Book {
+	next := *b
+	next.left = membership{account, group}
+	return &next
+}
+
+// AsOf returns the book as of a later record, which its refusals reveal.
+func (b *Book) AsOf(since uint64) *Book {
+	next := *b
+	next.Since = max(b.Since, since)
+	return &next
 }
 
 // moves reports whether a session of the lines has another programme in the next sale.

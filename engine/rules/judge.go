@@ -13,6 +13,8 @@ type Facts struct {
 
 	// Slot returns the access slot [opens, closes) that an account has won in a draw, by its index in Sale.Draws.
 	Slot func(account string, draw int) (opens, closes time.Time, won bool)
+	// Member reports whether an account is a member of a group, by its index in Sale.Groups.
+	Member func(account string, group int) bool
 }
 
 // Judge returns the phase, by its index in Sale.Phases, in which a request may pass to the limits, the caps and the
@@ -199,7 +201,10 @@ func (b *Book) checkAccess(q *Request, lines Resolved, phase int, f Facts, into 
 	switch p.Access {
 	case catalog.Open:
 		return nil
-	case catalog.Members: // nobody is known to be a member
+	case catalog.Members:
+		if f.Member(q.Account, p.Group) && !b.left.is(q.Account, p.Group) {
+			return nil
+		}
 		return into.set(Refusal{Code: NoAccessSlot, Phase: p.ID, offer: b.offerOf(q, lines, f.Now)})
 	}
 	refusal := Refusal{Phase: p.ID}

@@ -246,7 +246,24 @@ func paused(r *Refusal) string {
 
 // noSlot is the detail of a refusal for the lack of an open access slot.
 func noSlot(r *Refusal, why string) string {
-	detail := r.offer.chosen(r) + " requires an access slot, and " + why
+	return noAccess(r, " requires an access slot, and "+why)
+}
+
+// noSlotOrMember is the detail of NoAccessSlot: the account has won no slot, or is no member of the phase's group.
+func noSlotOrMember(r *Refusal) string {
+	if o := &r.offer; o.sale != nil {
+		i, there := o.sale.PhaseByID(r.Phase)
+		if there && o.sale.Phases[i].Access == catalog.Members {
+			return noAccess(r, fmt.Sprintf(" is open to members of the group %s alone, and the account is not one",
+				o.sale.Groups[o.sale.Phases[i].Group].ID))
+		}
+	}
+	return noSlot(r, "the account has none")
+}
+
+// noAccess continues with where the tickets are to be had.
+func noAccess(r *Refusal, why string) string {
+	detail := r.offer.chosen(r) + why
 	if o := &r.offer; o.sale != nil && !o.named && !o.sells(r.Phase) {
 		return fmt.Sprintf("%s; no open phase sells %s", detail, o.requested()) + o.elsewhere(r)
 	}

@@ -133,9 +133,7 @@ var refusals = [...]Rule{
 	}},
 	{PhaseRequired, 422, "Phase required", nil, phaseRequired},
 	{PhaseNotOpen, 403, "Phase not open", []Fact{factPhase, factOpensAt, factClosesAt}, phaseNotOpen},
-	{NoAccessSlot, 403, "No access slot", []Fact{factPhase}, func(r *Refusal) string {
-		return noSlot(r, "the account has none")
-	}},
+	{NoAccessSlot, 403, "No access slot", []Fact{factPhase}, noSlotOrMember},
 	{SlotNotOpen, 403, "Access slot not open yet", []Fact{factOpensAt}, func(r *Refusal) string {
 		return noSlot(r, "the account's opens at "+stamp(r.OpensAt))
 	}},
