@@ -9,7 +9,7 @@
 //
 // # What is exact
 //
-// Codes and all facts of the contract must be equal. Three things are compared less strictly, because the contract
+// Codes and all facts of the contract must be equal. Four things are compared less strictly, because the contract
 // leaves them open:
 //
 //   - When several lines of a request find too few tickets and requests race, sold_out may name any of them, with the
@@ -17,6 +17,7 @@
 //   - When requests race, can_take_again of reservation_expired is ignored. Without a race it is exact.
 //   - An overdue hold keeps its tickets until an operation expires it: a sweep, or any operation that names the
 //     reservation or reads its account. In a history it may expire at any instant from its end on.
+//   - What has ended is remembered for ever, except in a history with Forget: there a call may find it forgotten, or not.
 //
 // A history contains no reads of stock, since those may lag. Free text (where, detail) is not modelled.
 package spec

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
 	"hash/fnv"
 	"maps"
@@ -31,8 +32,14 @@ type History struct {
 	// that the crash undid, since a refusal need not be durable (I5). They are therefore always accepted.
 	Crashed bool
 
-	// seen are the times of each reservation, by id, that any answer showed. A call without an answer took effect at one
-	// of them, if its time was ever seen.
+	// Forget is how long what has ended is remembered: a released or expired reservation after its ExpiresAt, a returned
+	// one after its return or its ExpiresAt, whichever is later. After that it may be forgotten at any instant: then its id
+	// is unknown, and free for another reservation. If Forget is 0, nothing is forgotten. In a history that is Crashed,
+	// what was forgotten may be known again as long as its id is free: the next server may remember it.
+	Forget time.Duration
+
+	// seen are the times of each reservation, by id, that any answer showed: those of its effects, and the latest at which
+	// a hold was made that had ended. A call without an answer took effect at one of them, if its time was ever seen.
 	seen map[string][]time.Time
 }
 
@@ -74,10 +81,24 @@ func (h History) Visualize(calls []porcupine.Operation, info porcupine.Lineariza
 // withSeen returns the history with the times that the answers show.
 func (h History) withSeen(calls []porcupine.Operation) History {
 	h.seen = make(map[string][]time.Time)
-	for _, c := range calls {
-		a := c.Output.(Answer)
+	ttls := map[string][]time.Duration{}
+	for _, o := range calls {
+		if c := o.Input.(Call); c.Kind == Reserve && !slices.Contains(ttls[c.ID], cmp.Or(c.TTL, h.Start.rules.TTL)) {
+			ttls[c.ID] = append(ttls[c.ID], cmp.Or(c.TTL, h.Start.rules.TTL))
+		}
+	}
+	for _, o := range calls {
+		c, a := o.Input.(Call), o.Output.(Answer)
 		for _, r := range append(slices.Clip(a.Account.Reservations), a.Reservation) {
 			h.seen[r.ID] = append(h.seen[r.ID], r.CreatedAt, r.ConfirmedAt)
+		}
+		switch a.Code {
+		case "hold_limit_exceeded":
+			h.seen[c.ID] = append(h.seen[c.ID], a.MaxExpiresAt.Add(-h.Start.rules.MaxHold))
+		case "reservation_expired": // by the end of the call
+			for _, ttl := range ttls[c.ID] {
+				h.seen[c.ID] = append(h.seen[c.ID], c.Until.Add(-ttl))
+			}
 		}
 	}
 	return h
@@ -96,17 +117,32 @@ func (h History) step(m *Model, c Call, got Answer) []*Model {
 		if got.Code == Unknown { // it may have had no effect
 			next = append(next, before)
 		}
-		// Otherwise it took effect at one of these instants.
-		for _, at := range before.instants(c, h.seen[c.ID]) {
-			after := before.Clone()
-			op := c.Operation
-			op.At = at
-			want := after.Do(op)
-			if got.Code != Unknown && !h.matches(c, want, got) {
-				continue
+		for _, known := range h.afterForgetting(before, c) {
+			for _, after := range h.effects(known, c, got) {
+				if h.Crashed {
+					after.recall(before, c)
+				}
+				next = append(next, after)
 			}
-			next = append(next, after)
 		}
+	}
+	return next
+}
+
+// effects returns the states after the call, which took effect at one of several instants.
+func (h History) effects(before *Model, c Call, got Answer) (next []*Model) {
+	for _, at := range before.instants(c, h.seen[c.ID]) {
+		after := before.Clone()
+		op := c.Operation
+		op.At = at
+		want := after.Do(op)
+		if got.Code != Unknown && !h.matches(c, want, got) {
+			continue
+		}
+		if h.Forget > 0 && c.Kind == Return && want.OK() && !want.Repeated {
+			after.returned(c.ID, c.At) // at the earliest, which permits the most
+		}
+		next = append(next, after)
 	}
 	return next
 }
@@ -218,6 +254,7 @@ func (m *Model) equal(other *Model) bool {
 	return maps.EqualFunc(m.reservations, other.reservations, func(a, b *reservation) bool {
 		return a == b || a.phaseGiven == b.phaseGiven && a.ttlGiven == b.ttlGiven && a.replaces == b.replaces &&
 			a.extended == b.extended && a.reduced == b.reduced && a.withheld == b.withheld &&
+			a.returnedAt.Equal(b.returnedAt) &&
 			a.Reservation.equal(&b.Reservation)
 	})
 }

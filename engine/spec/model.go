@@ -42,7 +42,8 @@ type reservation struct {
 	replaces   string // the id of the reservation whose place it took
 	extended   bool
 	reduced    bool
-	withheld   bool // its tickets were returned and are not on sale again
+	withheld   bool      // its tickets were returned and are not on sale again
+	returnedAt time.Time // in a history that forgets: when at the earliest; zero unless returned
 }
 
 // New returns the model of a sale in which nothing is sold yet.

@@ -27,6 +27,7 @@ type histories struct {
 	rules      *spec.Rules
 	args       []string // of every server
 	definition *spec.Definition
+	forget     time.Duration // of the servers, if histories see it
 	next       historytest.Cell
 	tally      historytest.Tally
 	begun      atomic.Int64            // requests
@@ -78,6 +79,7 @@ func (h *histories) play(cells, callers int, timeout time.Duration,
 	played = &sync.WaitGroup{}
 	for range cells {
 		one := historytest.New(h.next, h.rules, time.Now)
+		one.Forget(h.forget)
 		h.next++
 		all = append(all, one)
 		for i := range callers {
@@ -131,10 +133,10 @@ func (d *door) enter() *program {
 }
 
 // callThrough makes the requests of one caller at the server that the door leads to. After a call without an answer it
-// retries in half of the cases. In the middle the caller waits until the holds of a second that it made at first have
-// ended.
-func (h *histories) callThrough(d *door, c *historytest.Caller, requests int) {
-	ended := time.NewTimer(time.Second)
+// retries in half of the cases. In the middle the caller waits until that long after it began: until holds of a second
+// that it made at first have ended.
+func (h *histories) callThrough(d *door, c *historytest.Caller, requests int, pause time.Duration) {
+	ended := time.NewTimer(pause)
 	defer ended.Stop()
 	for i := range requests {
 		if i == requests/2 {
@@ -220,7 +222,7 @@ func (h *crashes) sit() {
 	}
 	reached := h.milestones(at...)
 	all, played := h.play(crashCells, crashCallers, time.Minute, func(c *historytest.Caller) {
-		h.callThrough(&h.door, c, crashRequests)
+		h.callThrough(&h.door, c, crashRequests, time.Second)
 	})
 	for _, passed := range reached {
 		<-passed

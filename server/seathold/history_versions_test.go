@@ -79,7 +79,7 @@ func (h *versionHistory) play() historytest.Tally {
 	}
 	reached := h.milestones(at...)
 	all, played := h.histories.play(1, crashCallers, time.Minute, func(c *historytest.Caller) {
-		h.callThrough(&h.door, c, versionRequests)
+		h.callThrough(&h.door, c, versionRequests, time.Second)
 	})
 	random := rand.New(rand.NewPCG(h.random.Uint64(), 0))
 	organiser := all[0].Organiser(random, h.definitions(), func() string { return h.door.enter().operator })

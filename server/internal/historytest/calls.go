@@ -25,7 +25,12 @@ import (
 //     first can explain all that another could, since all of them last until the end.
 //   - An effect precedes the return of every call that observed it, and follows the beginning of every call that did
 //     not. It also follows the return of every call that read an earlier time. This shortens the call that had it.
+//
+// Where servers forget, the end does not show what was before: see Settle.
 func (h *History) Calls() []porcupine.Operation {
+	if h.forget > 0 {
+		return h.settledCalls()
+	}
 	end, until := h.ticks.Add(1), spec.Instant(h.clock())
 	found := map[string]spec.Reservation{}
 	for _, o := range h.calls[len(h.calls)-idsOfCell-accountsOfCell:] {

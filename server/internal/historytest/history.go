@@ -6,9 +6,11 @@
 // is one of three:
 //
 //   - An answer, which must be consistent with the specification.
-//   - A refusal that nothing was done: overloaded, not_leader. The call is not part of the history.
+//   - A refusal that nothing was done: overloaded, not_leader, full. The call is not part of the history.
 //   - No answer, or journal_unavailable: the call may have taken effect at any time until the end of the history, or
 //     not.
+//
+// Servers may forget what has ended: see Forget.
 //
 // The operations of a batch are calls of the same duration: calls of others may take effect between any two of them.
 package historytest
@@ -41,10 +43,13 @@ type History struct {
 	clock func() time.Time // the server's sale clock
 	ticks atomic.Int64
 
-	mu     sync.Mutex
-	calls  []porcupine.Operation
-	tally  Tally
-	faults []error
+	forget time.Duration // see Forget; 0: nothing is forgotten
+
+	mu      sync.Mutex
+	calls   []porcupine.Operation
+	settled []settling
+	tally   Tally
+	faults  []error
 }
 
 // Tally counts what histories contain.
@@ -59,8 +64,9 @@ type Tally struct {
 	Unknown   int // calls without an answer
 	Undone    int // calls that were refused without effect
 	Doubted   int // answers that may be stale by design, and are not checked
-	Answers   spec.Tally
-	Judging   time.Duration
+	Forgetting
+	Answers spec.Tally
+	Judging time.Duration
 }
 
 // Add adds another tally.
@@ -75,6 +81,7 @@ func (t *Tally) Add(o Tally) {
 	t.Unknown += o.Unknown
 	t.Undone += o.Undone
 	t.Doubted += o.Doubted
+	t.Forgetting.add(o.Forgetting)
 	t.Answers.Merge(&o.Answers)
 	t.Judging += o.Judging
 }
@@ -111,7 +118,16 @@ func (c *Caller) Draw() []spec.Operation {
 	if c.Random.IntN(5) == 0 {
 		return c.DrawRead()
 	}
-	write := func() spec.Operation { return c.history.cell.drawWrite(c.Random, c.known, c.history.clock()) }
+	write := func() spec.Operation {
+		op := c.history.cell.drawWrite(c.Random, c.known, c.history.clock())
+		if c.history.forget > 0 && op.Kind == spec.Reserve && c.Random.IntN(4) > 0 {
+			op.TTL = time.Second                            // so that most can be forgotten
+			if op.Replaces == "" && c.Random.IntN(3) == 0 { // a free id is for anybody
+				op.Account = c.history.cell.account(c.Random.IntN(accountsOfCell))
+			}
+		}
+		return op
+	}
 	ops := []spec.Operation{write()}
 	if c.Random.IntN(6) == 0 { // 1.5 more on average, so five writes of fifteen are in a batch
 		for range 1 + c.Random.IntN(2) {
@@ -175,7 +191,7 @@ func (c *Caller) learn(op spec.Operation, a spec.Answer) {
 // recorded returns the answer with which a call is part of the history, if it is, and counts those that are not.
 func (h *History) recorded(op spec.Operation, a spec.Answer, stale bool) (spec.Answer, bool) {
 	switch {
-	case a.Code == spec.Overloaded || a.Code == NotLeader:
+	case a.Code == spec.Overloaded || a.Code == NotLeader || a.Code == Full:
 		h.tally.Undone++
 		return a, false
 	case a.Code == spec.Unknown:
@@ -269,7 +285,7 @@ func (h *History) Check(
 }
 
 func (h *History) by(crashed bool) spec.History {
-	return spec.History{Start: h.start, OverHTTP: true, Crashed: crashed}
+	return spec.History{Start: h.start, OverHTTP: true, Crashed: crashed, Forget: h.forget}
 }
 
 // Judge fails the test unless, for each history, some order of its calls explains all answers. It keeps a page that
@@ -325,7 +341,7 @@ func (h *History) show(t testing.TB, crashed bool, v *verdict) {
 
 // count counts the recorded calls.
 func (h *History) count(judged int) {
-	h.tally.Histories, h.tally.Calls = 1, judged
+	h.tally.Histories, h.tally.Calls, h.tally.Forgetting = 1, judged, h.Forgetting()
 	for _, one := range h.calls {
 		a := one.Output.(spec.Answer)
 		h.tally.Answers.Add(one.Input.(spec.Call).Operation, a)

@@ -17,6 +17,9 @@ import (
 // during the call, before the outcome was durable, responds with spec.Unknown.
 const NotLeader = "not_leader"
 
+// Full is the code of a refusal by a server with a full table. Nothing was done.
+const Full = "full"
+
 // problem is a refusal, with the facts that a history can contain. Any other member is an error.
 type problem struct {
 	Type       string    `json:"type"`
@@ -42,6 +45,7 @@ type problem struct {
 	Required   int       `json:"sessions_required"`
 	Given      int       `json:"sessions_given"`
 	Leader     string    `json:"leader"`
+	Table      string    `json:"table"`
 	Reference  string    `json:"reference"`
 	MaxExpires time.Time `json:"max_expires_at"`
 	Again      *bool     `json:"can_take_again"`
@@ -191,7 +195,7 @@ func refusalOf(status int, body []byte) (spec.Refusal, error) {
 		return spec.Refusal{}, fmt.Errorf("the status of %s is %d", p.Code, want)
 	}
 	if p.Leader != "" && p.Code != NotLeader || p.Detail == "" || (p.Again != nil) != (p.Code == "reservation_expired") ||
-		(p.Where != "") != (p.Code == "malformed_request") {
+		(p.Where != "") != (p.Code == "malformed_request") || (p.Table != "") != (p.Code == Full) {
 		return spec.Refusal{}, errors.New("an unexpected fact, a missing one, or no detail")
 	}
 	return spec.Refusal{Code: p.Code, Phase: p.Phase, OpensAt: p.OpensAt, ClosesAt: p.ClosesAt, EndedAt: p.EndedAt,
@@ -216,7 +220,7 @@ func statusOf(code string) int {
 		return http.StatusForbidden
 	case "phase_required", "pack_shape", "unknown_phase", "unknown_session", "unknown_category", "not_on_sale":
 		return http.StatusUnprocessableEntity
-	case spec.Overloaded, spec.Unknown, NotLeader:
+	case spec.Overloaded, spec.Unknown, NotLeader, Full:
 		return http.StatusServiceUnavailable
 	}
 	return 0
