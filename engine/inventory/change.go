@@ -257,8 +257,7 @@ func (v *Inventory) ConfirmAgain(q *Request, old Decided, now int64, reference s
 func (v *Inventory) takeInPlace(q *Request, old Decided, now int64, reference string) Result {
 	var sessions [MaxLines]sessionSum
 	var lines [MaxLines]Line
-	s := v.sumsFor(q)
-	s.old = old
+	s := sums{wait: begun(q.Wait), limits: v.limitsOf(q), old: old}
 	hash, tickets, programme := v.hashID(&q.ID), 0, v.programmeOf(q.Lines[0].Pool)
 	s.bySession, tickets = v.requested(q.Lines, sessions[:])
 	// The sums will include the old row. So the request counts without what that has, and so do the facts of a refusal.
@@ -271,8 +270,9 @@ func (v *Inventory) takeInPlace(q *Request, old Decided, now int64, reference st
 	if q.origin == OriginAgain { // that one may be closed
 		account = v.FindAccount(q.Account)
 	}
-	head, res, foreseen := v.foresee(q, beyond, &s, account, programme, tickets, hash)
-	if foreseen {
+	var res Result
+	head, ok := v.foresee(q, beyond, &s, account, programme, tickets, hash, &res)
+	if !ok {
 		return v.refusedInPlace(res, old)
 	}
 	row, res := v.rowInPlace(q, old, hash, now, reference)
@@ -280,13 +280,13 @@ func (v *Inventory) takeInPlace(q *Request, old Decided, now int64, reference st
 		return res
 	}
 	r := v.reservations.At(row)
-	if res, entered := v.enter(r, row, head, &s, programme, tickets); !entered {
+	if !v.enter(r, row, head, &s, programme, tickets, &res) {
 		v.fail(old, r, row, nil)
 		return v.refusedInPlace(res, old)
 	}
 	var room [MaxLines]Line
 	sorted := stock.Sort(room[:], beyond)
-	if res, took := v.takeSorted(sorted, true, s.wait); !took {
+	if !v.takeSorted(sorted, true, s.wait, &res) {
 		v.fail(old, r, row, nil)
 		return v.refusedInPlace(res, old)
 	}
@@ -403,7 +403,7 @@ func (v *Inventory) confirmAgain(old Decided, row uint32, taken []Line) Result {
 func (v *Inventory) CanTake(q *Request) bool {
 	var room [MaxLines]sessionSum
 	var res Result
-	s, tickets, head := v.sumsFor(q), 0, uint64(0)
+	s, tickets, head := sums{wait: begun(q.Wait), limits: v.limitsOf(q)}, 0, uint64(0)
 	s.bySession, tickets = v.requested(q.Lines, room[:])
 	if account := v.FindAccount(q.Account); account != 0 {
 		head = v.accounts.At(account).Head.Load()

@@ -4,9 +4,7 @@ package inventory
 // bytes, is kept with it. Confirming again changes nothing: the verdict is AlreadyDone if the reference is the one that
 // was kept, or is empty, and WasConfirmed otherwise. The caller has waited as w says; w may be nil.
 func (v *Inventory) Confirm(row uint32, now int64, reference string, w *Wait) Result {
-	if w == nil {
-		w = &Wait{}
-	}
+	w = begun(w)
 	for {
 		found := v.decided(row, now, w)
 		if found.State != Held {
@@ -19,7 +17,7 @@ func (v *Inventory) Confirm(row uint32, now int64, reference string, w *Wait) Re
 		r := v.reservations.At(found.Row)
 		// From here on this is the one outcome of the reservation (I3).
 		if r.state.CompareAndSwap(uint32(Held), uint32(confirming)) {
-			return v.confirm(r, found.Row, now, reference)
+			return Result{Verdict: Done, Row: found.Row, Seq: v.confirm(r, found.Row, now, reference)}
 		}
 	}
 }
@@ -90,25 +88,23 @@ func (v *Inventory) tooLate(found Decided, wanted State) Result {
 
 // confirm completes a confirmation that is decided. The reference is stored only now, so a caller that lost the race
 // has stored nothing.
-func (v *Inventory) confirm(r *reservation, row uint32, now int64, reference string) Result {
+func (v *Inventory) confirm(r *reservation, row uint32, now int64, reference string) (seq uint64) {
 	d := v.details.At(row)
 	d.ended, d.reference = now, v.texts.Put(reference)
-	seq := v.place(Outcome{Kind: Ended, Index: row})
+	seq = v.place(Outcome{Kind: Ended, Index: row})
 	v.setSequence(row, seq)
 	for i := range int(r.count) {
 		l := v.lineAt(r, i)
 		v.stock[l.Pool].Sold.Add(uint64(l.Quantity))
 	}
 	r.state.Store(uint32(Confirmed))
-	return Result{Verdict: Done, Row: row, Seq: seq}
+	return seq
 }
 
 // Release gives a held reservation's tickets back. One whose time is over at now (ms) expires instead. The caller has
 // waited as w says; w may be nil.
 func (v *Inventory) Release(row uint32, now int64, w *Wait) Result {
-	if w == nil {
-		w = &Wait{}
-	}
+	w = begun(w)
 	for {
 		found := v.decided(row, now, w)
 		if found.State != Held {

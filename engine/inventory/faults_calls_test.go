@@ -102,7 +102,7 @@ func faultsOfChanges() []fault {
 			{function: supersede, old: "p.GiveBack(l.Quantity)", now: "p.Mark(l.Quantity)\np.GiveBack(l.Quantity)"},
 		}, []string{"what a reduce frees, bought in turn"}},
 		{"takeInPlace: one line is taken as settled", []edit{
-			{function: inPlace, old: "v.takeSorted(sorted, true, s.wait)", now: "v.takeSorted(sorted, len(sorted) > 1, s.wait)"},
+			{function: inPlace, old: "v.takeSorted(sorted, true,", now: "v.takeSorted(sorted, len(sorted) > 1,"},
 			{function: supersede, old: "v.stock.Settle(beyond)", now: "if len(beyond) > 1 {\nv.stock.Settle(beyond)\n}"},
 		}, []string{"replace beside release and a buyer"}},
 		{"takeInPlace: caps and limits with both rows", []edit{

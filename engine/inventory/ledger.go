@@ -41,34 +41,31 @@ type sessionSum struct {
 	held, confirmed, doubtful int32
 }
 
-// sumsFor returns the sums with which the walks for a request begin.
-func (v *Inventory) sumsFor(q *Request) sums {
-	s := sums{wait: q.Wait, limits: q.Limits}
-	if s.wait == nil {
-		s.wait = &Wait{}
+// limitsOf returns the limits of a request.
+func (v *Inventory) limitsOf(q *Request) *Limits {
+	if q.Limits == nil {
+		return &v.limits
 	}
-	if s.limits == nil {
-		s.limits = &v.limits
-	}
-	return s
+	return q.Limits
 }
 
-// requested sums a request's lines by session, in the room given (I4), and returns the number of its tickets.
+// requested sums a request's lines by session (I4), in the room given, which is zero. It returns the number of tickets.
 func (v *Inventory) requested(lines []Line, room []sessionSum) (bySession []sessionSum, tickets int) {
-	bySession = room[:0]
+	sessions := 0
 	for _, l := range lines {
 		session := v.listing.SessionOf(l.Pool)
 		at := 0
-		for at < len(bySession) && bySession[at].session != session {
+		for at < sessions && room[at].session != session {
 			at++
 		}
-		if at == len(bySession) {
-			bySession = append(bySession, sessionSum{session: session})
+		if at == sessions {
+			room[at].session = session
+			sessions++
 		}
-		bySession[at].requested += int32(l.Quantity)
+		room[at].requested += int32(l.Quantity)
 		tickets += int(l.Quantity)
 	}
-	return bySession, tickets
+	return room[:sessions], tickets
 }
 
 // walk adds up the ledger from the head on. Where it comes to a summary it takes the bound from there, or counts the
@@ -259,9 +256,7 @@ func checkSums(s *sums, programme uint8, tickets int, res *Result) decision {
 // reservation between two states: its units may already be taken, or sold again, and a caller that observed the pool
 // must see a consistent ledger (I7).
 func (v *Inventory) Ledger(accountRow uint32, rows []Decided, w *Wait) ([]Decided, bool) {
-	if w == nil {
-		w = &Wait{}
-	}
+	w = begun(w)
 	a := v.accounts.Find(accountRow)
 	if a == nil {
 		return rows, true // it is about to be made

@@ -186,74 +186,77 @@ func (v *Inventory) PrefetchRows(id *ID, account string) {
 //  6. Its units are settled, and it becomes held.
 //
 // After step 4 nothing can fail. When step 3 or 4 fails, its effects are undone and the reservation is void.
-func (v *Inventory) Reserve(q *Request) Result {
-	if len(q.Lines) <= inlineLines {
-		var room [inlineLines]sessionSum
-		return v.reserve(q, room[:])
+func (v *Inventory) Reserve(q *Request) (res Result) {
+	if len(q.Lines) > inlineLines {
+		v.reserveLong(q, &res)
+		return res
 	}
-	return v.reserveLong(q)
+	var room [inlineLines]sessionSum
+	v.reserve(q, room[:], &res)
+	return res
 }
 
 // reserveLong serves requests of many lines. It is not inlined, so that only they need its room on the stack.
 //
 //go:noinline
-func (v *Inventory) reserveLong(q *Request) Result {
+func (v *Inventory) reserveLong(q *Request, res *Result) {
 	var room [MaxLines]sessionSum
-	return v.reserve(q, room[:])
+	v.reserve(q, room[:], res)
 }
 
-func (v *Inventory) reserve(q *Request, room []sessionSum) Result {
+// reserve fills in the result, as do those of its steps that can refuse. Each return of a result by value would cost as
+// much as a compare-and-swap: it would be copied in wider words than it was written in.
+func (v *Inventory) reserve(q *Request, room []sessionSum, res *Result) {
 	hash := v.hashID(&q.ID)
 	v.byID.Prefetch(hash)
-	s := v.sumsFor(q)
-	tickets := 0
+	s, tickets := sums{wait: begun(q.Wait), limits: v.limitsOf(q)}, 0
 	s.bySession, tickets = v.requested(q.Lines, room)
 	programme := v.programmeOf(q.Lines[0].Pool)
 	accountRow := v.FindAccount(q.Account)
-	head, res, foreseen := v.foresee(q, q.Lines, &s, accountRow, programme, tickets, hash) // step 1
-	if foreseen {
-		return res
+	head, ok := v.foresee(q, q.Lines, &s, accountRow, programme, tickets, hash, res) // step 1
+	if !ok {
+		return
 	}
-	var ok bool
 	if accountRow == 0 {
 		if v.reservations.Full(false) { // before an account is made, so that a refusal leaves none
-			return Result{Verdict: Full, Table: Reservations}
+			*res = Result{Verdict: Full, Table: Reservations}
+			return
 		}
 		if accountRow, ok = v.EnsureAccount(q.Account); !ok {
-			return Result{Verdict: Full, Table: Accounts}
+			*res = Result{Verdict: Full, Table: Accounts}
+			return
 		}
 	}
 	row, other, ok := v.publish(q, hash, accountRow) // step 2
 	if !ok {
-		return Result{Verdict: Full, Table: Reservations}
+		*res = Result{Verdict: Full, Table: Reservations}
+		return
 	}
 	if other != 0 {
-		return Result{Verdict: Known, Row: other}
+		*res = Result{Verdict: Known, Row: other}
+		return
 	}
 	r := v.reservations.At(row)
-	if res, entered := v.enter(r, row, head, &s, programme, tickets); !entered { // step 3
+	if !v.enter(r, row, head, &s, programme, tickets, res) || // step 3
+		!v.takeAll(q.Lines, s.wait, res) { // step 4
 		r.state.Store(uint32(void))
-		return res
-	}
-	if res, took := v.takeAll(q.Lines, s.wait); !took { // step 4
-		r.state.Store(uint32(void))
-		return res
+		return
 	}
 	seq := v.place(Outcome{Kind: Took, Index: row}) // step 5
 	v.setSequence(row, seq)
+	*res = Result{Verdict: Done, Row: row, Seq: seq}
 	if len(q.Lines) > 1 { // step 6
 		v.stock.Settle(q.Lines)
 	}
 	r.state.Store(uint32(Held))
-	return Result{Verdict: Done, Row: row, Seq: seq}
 }
 
-// foresee refuses what cannot succeed now, without a trace. Otherwise it returns the head of the ledger from which the
-// sums were found within the caps. A refusal was true at one instant at which the id was free: an id in use stays in
-// use, so an id that is free afterwards was free then (I7). A change takes other lines than those of the request, and
-// its refusal was true only if the row that it follows had not changed yet.
+// foresee refuses what cannot succeed now, without a trace: then it is not ok. Otherwise it returns the head of the
+// ledger from which the sums were found within the caps. A refusal was true at one instant at which the id was free: an
+// id in use stays in use, so an id that is free afterwards was free then (I7). A change takes other lines than those of
+// the request, and its refusal was true only if the row that it follows had not changed yet.
 func (v *Inventory) foresee(q *Request, lines []Line, s *sums, accountRow uint32, programme uint8, tickets int,
-	hash uint32) (head uint64, res Result, foreseen bool) {
+	hash uint32, res *Result) (head uint64, ok bool) {
 	for {
 		if accountRow != 0 {
 			if head = v.accounts.At(accountRow).Head.Load(); head&headClosed != 0 {
@@ -261,24 +264,26 @@ func (v *Inventory) foresee(q *Request, lines []Line, s *sums, accountRow uint32
 				continue
 			}
 		}
-		check := v.checkCaps(s, head, programme, tickets, &res)
+		check := v.checkCaps(s, head, programme, tickets, res)
 		if check == granted {
-			check = v.checkStock(lines, &res)
+			check = v.checkStock(lines, res)
 		}
 		if check == granted {
-			return head, res, false
+			return head, true
 		}
 		if !v.stands(s.old) {
-			return head, Result{Verdict: Moved}, true
+			*res = Result{Verdict: Moved}
+			return head, false
 		}
 		if check == refused && v.unchanged(q.Account, accountRow, head) {
 			if row := v.find(hash, &q.ID); row != 0 && row != s.old.Row {
-				return head, Result{Verdict: Known, Row: row}, true
+				*res = Result{Verdict: Known, Row: row}
 			}
-			return head, res, true
+			return head, false
 		}
 		if !v.backOff(s.wait) {
-			return head, Result{Verdict: Overloaded}, true
+			*res = Result{Verdict: Overloaded}
+			return head, false
 		}
 		if accountRow == 0 {
 			accountRow = v.FindAccount(q.Account)
@@ -373,8 +378,8 @@ func (v *Inventory) pend(r *reservation, row uint32) {
 
 // enter puts the reservation at the head of its account's ledger if the caps allow it. The sums were found within the
 // caps from head on; they are made again only if the head has changed.
-func (v *Inventory) enter(r *reservation, row uint32, head uint64, s *sums, programme uint8, tickets int) (
-	res Result, entered bool) {
+func (v *Inventory) enter(r *reservation, row uint32, head uint64, s *sums, programme uint8, tickets int,
+	res *Result) (entered bool) {
 	word := &v.accounts.At(r.account).Head
 	check := granted
 	for {
@@ -385,49 +390,51 @@ func (v *Inventory) enter(r *reservation, row uint32, head uint64, s *sums, prog
 			}
 			// From here on the reservation counts (I2): no other has entered since the sums were made.
 			if word.CompareAndSwap(head, accounts.NewHead(head, row)) {
-				return res, true
+				return true
 			}
 		case refused:
 			if word.Load() == head {
-				return res, false
+				return false
 			}
 		default:
 			if !v.backOff(s.wait) {
-				return Result{Verdict: Overloaded}, false
+				*res = Result{Verdict: Overloaded}
+				return false
 			}
 		}
 		for head = word.Load(); head&headClosed != 0; head = word.Load() {
 			// The account was closed since it was looked up. Nobody reads whose a pending row is that is in no ledger.
 			account, ok := v.accounts.Ensure(v.accounts.Name(r.account))
 			if !ok {
-				return Result{Verdict: Full, Table: Accounts}, false
+				*res = Result{Verdict: Full, Table: Accounts}
+				return false
 			}
 			r.account, word = account, &v.accounts.At(account).Head
 		}
-		check = v.checkCaps(s, head, programme, tickets, &res)
+		check = v.checkCaps(s, head, programme, tickets, res)
 	}
 }
 
 // takeAll takes every line, in ascending order of the pools, or none.
-func (v *Inventory) takeAll(lines []Line, w *Wait) (res Result, took bool) {
+func (v *Inventory) takeAll(lines []Line, w *Wait, res *Result) (took bool) {
 	if len(lines) <= inlineLines {
 		var room [inlineLines]Line
-		return v.takeSorted(stock.Sort(room[:], lines), len(lines) > 1, w)
+		return v.takeSorted(stock.Sort(room[:], lines), len(lines) > 1, w, res)
 	}
-	return v.takeLong(lines, w)
+	return v.takeLong(lines, w, res)
 }
 
 // takeLong is not inlined, like reserveLong.
 //
 //go:noinline
-func (v *Inventory) takeLong(lines []Line, w *Wait) (res Result, took bool) {
+func (v *Inventory) takeLong(lines []Line, w *Wait, res *Result) (took bool) {
 	var room [MaxLines]Line
-	return v.takeSorted(stock.Sort(room[:], lines), true, w)
+	return v.takeSorted(stock.Sort(room[:], lines), true, w, res)
 }
 
 // takeSorted takes every line or gives back what it took. Units are unsettled unless the take cannot fail any more:
 // that of the only line of a new reservation.
-func (v *Inventory) takeSorted(sorted []Line, unsettled bool, w *Wait) (res Result, took bool) {
+func (v *Inventory) takeSorted(sorted []Line, unsettled bool, w *Wait, res *Result) (took bool) {
 	for i := 0; i < len(sorted); {
 		l := sorted[i]
 		available, open, took := v.stock[l.Pool].Take(l.Quantity, unsettled)
@@ -438,12 +445,12 @@ func (v *Inventory) takeSorted(sorted []Line, unsettled bool, w *Wait) (res Resu
 		if open > 0 && v.backOff(w) {
 			continue
 		}
-		res = Result{Verdict: Overloaded}
+		*res = Result{Verdict: Overloaded}
 		if open == 0 {
-			res = Result{Verdict: SoldOut, Pool: l.Pool, Requested: int(l.Quantity), Available: int(available)}
+			*res = Result{Verdict: SoldOut, Pool: l.Pool, Requested: int(l.Quantity), Available: int(available)}
 		}
 		v.stock.GiveBack(sorted[:i])
-		return res, false
+		return false
 	}
-	return res, true
+	return true
 }

@@ -20,6 +20,15 @@ type Wait struct {
 	Limit    time.Duration // the most that the call may wait; 0 for what is usual
 }
 
+// begun returns the wait of a call, which begins with it if the caller has none. It is inlined, so that a new one is on
+// the caller's stack.
+func begun(w *Wait) *Wait {
+	if w == nil {
+		return &Wait{}
+	}
+	return w
+}
+
 // backOff waits before the next attempt at what another caller is about to decide. False means that the call has waited
 // for as long as it may: the operation undoes what it did and returns Overloaded.
 //

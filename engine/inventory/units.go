@@ -21,9 +21,7 @@ type StockChange struct{ change stock.Change }
 // The error is a *TakenError for the first pool, in their order, of which too many units are taken, or ErrUndecided.
 // Then nothing has changed. w is how long the call has waited; nil if it has not.
 func (v *Inventory) ChangeStock(to []Units, w *Wait) (*StockChange, error) {
-	if w == nil {
-		w = &Wait{}
-	}
+	w = begun(w)
 	change, short, took := v.stock.Change(to, func() bool { return v.backOff(w) })
 	switch {
 	case took:

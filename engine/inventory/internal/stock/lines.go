@@ -11,11 +11,12 @@ type Line struct {
 
 // Sort copies the lines into the room and sorts them by pool: the order in which they are taken.
 func Sort(room, lines []Line) (sorted []Line) {
-	sorted = room[:copy(room, lines)]
-	for i := 1; i < len(sorted); i++ {
-		for j := i; j > 0 && sorted[j].Pool < sorted[j-1].Pool; j-- {
-			sorted[j], sorted[j-1] = sorted[j-1], sorted[j]
+	sorted = room[:len(lines)]
+	for i, l := range lines {
+		for ; i > 0 && sorted[i-1].Pool > l.Pool; i-- {
+			sorted[i] = sorted[i-1]
 		}
+		sorted[i] = l
 	}
 	return sorted
 }
