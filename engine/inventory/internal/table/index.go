@@ -101,14 +101,25 @@ func (x *Index) Prefetch(hash uint32) {
 	Prefetch(unsafe.Pointer(&t.slots[hash>>t.shift]))
 }
 
-// Guess returns the row that a look-up of the hash would probably find, or 0. It reads only the first slot.
+// Guess returns the row that a look-up of the hash would probably find, or 0. It reads only the first few slots.
 func (x *Index) Guess(hash uint32) uint32 {
 	t := x.root.Load()
-	if w := t.slots[hash>>t.shift].Load(); uint32(w>>32) == hash {
-		return rowOf(w)
+	home := int(hash >> t.shift)
+	slots := t.slots[home:min(home+guessed, len(t.slots))]
+	for i := range slots {
+		w := slots[i].Load()
+		if uint32(w>>32) == hash {
+			return rowOf(w)
+		}
+		if w == emptySlot {
+			break
+		}
 	}
 	return 0
 }
+
+// guessed is how many slots Guess reads: nearly always all that a look-up would.
+const guessed = 4
 
 // Find returns the row of the key, or 0.
 func (x *Index) Find(hash uint32, eq func(row uint32) bool) uint32 {
