@@ -56,11 +56,13 @@ func TestAssembleRefuses(t *testing.T) {
 		"withheld":                               func(s *Sale, _ [][]bool) { s.Pools[0].Withheld = s.Pools[0].Capacity + 1 },
 		"phase packs sells session ARC01":        func(s *Sale, m [][]bool) { s.Sessions[0].Removed, m[0][0] = true, true },
 		"and one of the two is removed":          func(s *Sale, _ [][]bool) { s.Phases[0].Removed = true },
-		"phase singles names group 5 of 1":       func(s *Sale, _ [][]bool) { s.Phases[1].Access, s.Phases[1].Group = Members, 5 },
-		"quota 0 is of phase 9 of":               func(s *Sale, _ [][]bool) { s.Quotas = []Quota{{9, 0, 1, false}} },
-		"session -1 of":                          func(s *Sale, _ [][]bool) { s.Quotas = []Quota{{0, -1, 1, false}} },
-		"phase packs has 0 places of session":    func(s *Sale, _ [][]bool) { s.Quotas = []Quota{{0, 0, 0, true}} },
-		"has 2147483648 places of session":       func(s *Sale, _ [][]bool) { s.Quotas = []Quota{{0, 0, 1 << 31, false}} },
+		"phase singles names group 5 of 1": func(s *Sale, _ [][]bool) {
+			s.Phases[1].Access, s.Phases[1].Group = Members, 5
+		},
+		"quota 0 is of phase 9 of":            func(s *Sale, _ [][]bool) { s.Quotas = []Quota{{9, 0, 1, false}} },
+		"session -1 of":                       func(s *Sale, _ [][]bool) { s.Quotas = []Quota{{0, -1, 1, false}} },
+		"phase packs has 0 places of session": func(s *Sale, _ [][]bool) { s.Quotas = []Quota{{0, 0, 0, true}} },
+		"has 2147483648 places of session":    func(s *Sale, _ [][]bool) { s.Quotas = []Quota{{0, 0, 1 << 31, false}} },
 		"quotas 0 and 1 are of the same": func(s *Sale, _ [][]bool) {
 			s.Quotas = []Quota{{1, 2, 10, false}, {1, 2, 20, true}}
 		},

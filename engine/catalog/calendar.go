@@ -118,7 +118,7 @@ func (l *loader) readPhases() {
 
 func (l *loader) readPhase(e entry) {
 	keys := e.at.object("title", "programme", "kind", "pack_sessions?", "pack_equal_quantities?", "opens_at",
-		"closes_at", "access", "draw?", "slots?", "only?")
+		"closes_at", "access", "draw?", "slots?", "group?", "only?")
 	p := Phase{
 		ID:        e.key,
 		Title:     keys["title"].text(),
@@ -139,7 +139,7 @@ func (l *loader) readPhase(e entry) {
 	l.readKind(keys["kind"], keys["pack_sessions"], keys["pack_equal_quantities"], &p)
 	l.readSells(keys["only"], e.at, &p)
 	before := l.count()
-	access := keys["access"].oneOf("open", "slots")
+	access := keys["access"].oneOf("open", "slots", "group")
 	if access != "" {
 		needs(keys["draw"], access == "slots", "access: slots")
 		needs(keys["slots"], access == "slots", "access: slots")
@@ -150,6 +150,12 @@ func (l *loader) readPhase(e entry) {
 		l.claimDraw(keys["draw"], &p)
 	}
 	l.loosePhase = l.loosePhase || access == "" || l.count() > before
+	if access != "" {
+		needs(keys["group"], access == "group", "access: group")
+	}
+	if access == "group" {
+		p.Access, p.Group = Members, reference(keys["group"], l.yaml["groups"], l.sale.groups)
+	}
 	l.sale.Phases = append(l.sale.Phases, p)
 }
 
@@ -184,19 +190,26 @@ func needs(f field, needed bool, by string) {
 	}
 }
 
-// readSells marks the sessions that the phase sells. at is the definition of the phase.
+// readSells marks the sessions that the phase sells, and reads how many tickets of them. at is the definition of the
+// phase. Sessions that are not on sale have their places as well, for when they are on sale again.
 func (l *loader) readSells(only, at field, p *Phase) {
 	before := l.count()
 	p.sells = make([]bool, len(l.sale.Sessions))
-	chosen := l.matching(only)
-	sellsAny := p.Programme < 0 || l.unread[sessionsFile] || l.unread[pricesFile] || l.count() > before
-	for i := range l.sale.Sessions {
+	quotas := len(l.sale.Quotas)
+	l.eachNumbered(only, "places?", 1, maxPlaces, func(i int, line *numbered) {
 		session := &l.sale.Sessions[i]
-		p.sells[i] = session.OnSale && (session.Programme == p.Programme || session.Programme == unknownProgramme) &&
-			(chosen[i] || !only.present())
-		sellsAny = sellsAny || p.sells[i]
+		chosen := (session.Programme == p.Programme || session.Programme == unknownProgramme) &&
+			(line != nil || !only.present())
+		p.sells[i] = chosen && session.OnSale
+		if chosen && line != nil && line.number > 0 && len(l.sale.Quotas) <= maxQuotas {
+			l.sale.Quotas = append(l.sale.Quotas, Quota{Phase: len(l.sale.Phases), Session: i, Places: line.number})
+		}
+	})
+	if quotas <= maxQuotas && len(l.sale.Quotas) > maxQuotas {
+		only.faultf("has places for too many sessions; all phases together may have them for %d", maxQuotas)
 	}
-	if !sellsAny {
+	sellsAny := p.Programme < 0 || l.unread[sessionsFile] || l.unread[pricesFile] || l.count() > before
+	if !sellsAny && !slices.Contains(p.sells, true) {
 		at.faultf("sells no session that is on sale; see exclusions and %s", pricesFile)
 	}
 }

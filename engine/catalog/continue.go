@@ -7,11 +7,11 @@ import (
 )
 
 // Continue returns what the sale now says in the numbers of the sale was, so that an index means the same part in
-// every version of a sale. Records and memory name programmes, sessions, pools, phases, draws and groups by their
-// indices.
+// every version of a sale. Records and memory name programmes, sessions, pools, phases, draws, groups and quotas by
+// their indices.
 //
 //   - A part of both sales keeps its index in was, and has the facts of now. Parts are the same if their ids are: of a
-//     pool those of its session and its category.
+//     pool those of its session and its category, of a quota those of its phase and its session.
 //   - A part that only now has is appended.
 //   - A part that only was has stays, Removed, with the facts that it had. If it comes back in a later version, it has
 //     its index again.
@@ -33,6 +33,7 @@ func Continue(was, now *Sale) (*Sale, error) {
 	c.refer()
 	c.remove()
 	c.pools()
+	c.quotas()
 	if err := c.limits(); err != nil {
 		return nil, err
 	}
@@ -52,8 +53,8 @@ type continuation struct {
 }
 
 // merged returns the parts of was with those of now in their places, or appended, and the places of those of now.
-func merged[T any](was, now []T, id func(*T) string) (all []T, places []int) {
-	known := make(map[string]int, len(was))
+func merged[T any, ID comparable](was, now []T, id func(*T) ID) (all []T, places []int) {
+	known := make(map[ID]int, len(was))
 	for i := range was {
 		known[id(&was[i])] = i
 	}
@@ -89,10 +90,13 @@ func (c *continuation) refer() {
 		if p.Slots.Group >= 0 {
 			p.Slots.Group = c.groups[p.Slots.Group]
 		}
+		if p.Group >= 0 {
+			p.Group = c.groups[p.Group]
+		}
 	}
 }
 
-// remove marks what only was has. Pools follow.
+// remove marks what only was has. Pools and quotas follow.
 func (c *continuation) remove() {
 	for i := range without(c.sale.Programmes, c.programmes) {
 		c.sale.Programmes[i].Removed = true
@@ -167,6 +171,20 @@ func (c *continuation) pool(before []int, j, session int) {
 	c.sale.Pools[before[at]] = p
 }
 
+// quotas merges the quotas.
+func (c *continuation) quotas() {
+	now := slices.Clone(c.now.Quotas)
+	for i := range now {
+		q := &now[i]
+		q.Phase, q.Session = c.phases[q.Phase], c.sessions[q.Session]
+	}
+	var places []int
+	c.sale.Quotas, places = merged(c.was.Quotas, now, func(q *Quota) [2]int { return [2]int{q.Phase, q.Session} })
+	for i := range without(c.sale.Quotas, places) {
+		c.sale.Quotas[i].Removed = true
+	}
+}
+
 // sells returns the marks of what each phase sells.
 func (c *continuation) sells() [][]bool {
 	marks := make([][]bool, len(c.sale.Phases))
@@ -194,6 +212,7 @@ func (c *continuation) limits() error {
 		{"phases", len(c.sale.Phases), maxPhases},
 		{"draws", len(c.sale.Draws), maxDraws},
 		{"groups", len(c.sale.Groups), maxGroups},
+		{"pairs of a phase and a session with places", len(c.sale.Quotas), maxQuotas},
 	} {
 		if part.count > part.most {
 			all = append(all, fmt.Errorf("the sale would have %d %s with those that were removed, which count because they "+

@@ -91,9 +91,14 @@ func randomPhases(t *rapid.T, y *strings.Builder, groups []string, some func(str
 			access = fmt.Sprintf("access: slots, draw: %s, slots: {length: 24h, step: %dh, places: 5%s}", draws[i],
 				number("step", 1, 9), group)
 		}
-		only := ""
-		if number("only", 0, 1) == 1 {
-			only = ", only: [{session: S0}]"
+		if i >= len(draws) && len(groups) > 0 && number("members", 0, 1) == 1 {
+			access = "access: group, group: " + rapid.SampledFrom(groups).Draw(t, "group")
+		}
+		only := rapid.SampledFrom([]string{"", ", only: [{session: S0}]", ", only: [{session: S0, places: %d}]",
+			", only: [{discipline: Judo}, {session: S0, places: %d}]", ", only: [{discipline: Judo, places: %d}]"}).
+			Draw(t, "only")
+		if strings.Contains(only, "%") {
+			only = fmt.Sprintf(only, number("places", 1, 9))
 		}
 		fmt.Fprintf(y, "  %s: {title: F%d, programme: main, kind: single, opens_at: 2024-02-01 00:00, "+
 			"closes_at: 2024-02-0%d 00:00, %s%s}\n", p, number("title", 1, 2), number("closes", 4, 9), access, only)
@@ -117,6 +122,7 @@ func TestContinue(t *testing.T) {
 			checkParts(t, was, now, next)
 			checkPools(t, was, now, next)
 			checkSells(t, now, next)
+			checkQuotas(t, was, now, next)
 			again, err := Continue(next, now)
 			require.NoError(t, err)
 			require.Equal(t, next, again, "a second time")
@@ -147,15 +153,18 @@ func checkParts(t *rapid.T, was, now, next *Sale) {
 		return d.ID + "|" + s.Phases[d.Phase].ID + fmt.Sprintf("%+v", plain)
 	}, was, now, next, func(d *Draw) { d.Removed = true })
 	checkMerged(t, was.Phases, now.Phases, next.Phases, func(s *Sale, p *Phase) string {
-		plain, draw, group := *p, "", ""
+		plain, draw, group, members := *p, "", "", ""
 		if p.Draw >= 0 {
 			draw = s.Draws[p.Draw].ID
 		}
 		if p.Slots.Group >= 0 {
 			group = s.Groups[p.Slots.Group].ID
 		}
-		plain.Programme, plain.Draw, plain.Slots.Group, plain.sells = 0, 0, 0, nil
-		return p.ID + "|" + s.Programmes[p.Programme].ID + draw + group + fmt.Sprintf("%+v", plain)
+		if p.Group >= 0 {
+			members = s.Groups[p.Group].ID
+		}
+		plain.Programme, plain.Draw, plain.Slots.Group, plain.Group, plain.sells = 0, 0, 0, 0, nil
+		return p.ID + "|" + s.Programmes[p.Programme].ID + draw + group + members + fmt.Sprintf("%+v", plain)
 	}, was, now, next, func(p *Phase) { p.Removed = true })
 	for i := range next.Phases {
 		at, found := next.PhaseByID(next.Phases[i].ID)
@@ -257,6 +266,32 @@ func checkSells(t *rapid.T, now, next *Sale) {
 			require.Equal(t, there && listed && now.Phases[n].Sells(m), next.Phases[i].Sells(j))
 		}
 	}
+}
+
+// checkQuotas checks the quotas: those of was keep their numbers, those of now hold, and all others are removed.
+func checkQuotas(t *rapid.T, was, now, next *Sale) {
+	names := func(s *Sale, q *Quota) [2]string { return [2]string{s.Phases[q.Phase].ID, s.Sessions[q.Session].ID} }
+	latest := map[[2]string]int{}
+	for i := range now.Quotas {
+		latest[names(now, &now.Quotas[i])] = now.Quotas[i].Places
+	}
+	require.GreaterOrEqual(t, len(next.Quotas), len(was.Quotas))
+	for i := range next.Quotas {
+		q := next.Quotas[i]
+		at, found := next.QuotaOf(q.Phase, q.Session)
+		require.True(t, found && at == i && next.HasQuotas(q.Phase))
+		want, there := latest[names(next, &q)]
+		require.Equal(t, !there, q.Removed)
+		if i < len(was.Quotas) {
+			require.Equal(t, names(was, &was.Quotas[i]), names(next, &q), "the number is kept")
+		}
+		if !there {
+			want = was.Quotas[i].Places
+		}
+		require.Equal(t, want, q.Places)
+		delete(latest, names(next, &q))
+	}
+	require.Empty(t, latest, "missing")
 }
 
 // What was removed counts, since it keeps its number.

@@ -7,7 +7,9 @@ import (
 
 // Change is one difference between two versions of a sale, in words for people.
 type Change struct {
-	What     string // `sale`, `session ATH10`, `session ATH10, category A`, `phase single`, `programme summer`, `draw d1`
+	// What is `sale`, `session ATH10`, `session ATH10, category A`, `phase single`, `phase single, session ATH10`,
+	// `programme summer`, `draw d1`.
+	What     string
 	Field    string // `session_limit`, `starts_at`, `withheld` …, or added or removed for a part as a whole
 	From, To string // "" for nothing; To describes what was added
 }
@@ -61,7 +63,7 @@ func Difference(was, now *Sale) []Change {
 		name:     func(p *Phase) (string, bool) { return "phase " + p.ID, p.Removed },
 		facts:    phaseFacts,
 		describe: describePhase,
-		parts:    d.sells,
+		parts:    func(i int) { d.sells(i); d.places(i) },
 	})
 	compare(&d, was.Draws, now.Draws, kind[Draw]{
 		name:     func(x *Draw) (string, bool) { return "draw " + x.ID, x.Removed },
@@ -192,6 +194,19 @@ func (d *difference) sells(phase int) {
 	}
 	d.add("phase "+now.ID, "sells", counted(before, "session", "sessions"),
 		counted(after, "session", "sessions")+": "+strings.Join(names, "; "))
+}
+
+// places adds the changes of how many tickets a phase sells of sessions that both sales have.
+func (d *difference) places(phase int) {
+	if !d.now.HasQuotas(phase) {
+		return
+	}
+	for i := range d.now.Sessions {
+		if s := &d.now.Sessions[i]; !s.Removed {
+			d.facts("phase "+d.now.Phases[phase].ID+", session "+s.ID, []fact{{"places", placesText(d.was, phase, i)}},
+				[]fact{{"places", placesText(d.now, phase, i)}})
+		}
+	}
 }
 
 // firstOf names the first few of a list.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -43,6 +44,15 @@ func TestDifference(t *testing.T) {
 			"programme: summer, kind: single, opens_at: 2024-07-02 10:00, closes_at: 2024-07-03 10:00, access: open}\n",
 			[]string{"phase late: sells 2 sessions → 3 sessions: now also S3",
 				"phase later: added, single, access open, 2024-07-02T08:00:00Z to 2024-07-03T08:00:00Z, sells 3 sessions"}},
+		{saleFile, "    access: open\n", "    access: group\n    group: club\n", []string{
+			"phase late: access open → group", "phase late: group none → club"}},
+		{saleFile, "      - {city: Paris}\n", "      - {city: Paris}\n      - {session: S2, places: 1500}\n",
+			[]string{"phase late, session S2: places no bound → 1,500"}},
+		{saleFile, "    access: open\n    only:\n      - {city: Paris}\n", "    access: open\n  later: {title: L, " +
+			"programme: summer, kind: single, opens_at: 2024-07-02 10:00, closes_at: 2024-07-03 10:00, access: group, " +
+			"group: club, only: [{venue: Hall 1, places: 5}]}\n",
+			[]string{"phase late: sells 2 sessions → 3 sessions: now also S3", "phase later: added, single, " +
+				"access group club, 2024-07-02T08:00:00Z to 2024-07-03T08:00:00Z, sells 1 session, places set for 1"}},
 		{pricesFile, "S1,B,24.50\n", "S1,B,25\n", []string{"session S1, category B: price 24.50 EUR → 25.00 EUR"}},
 		{pricesFile, "session,category,price_eur\n", "session,category,price_gbp\n", []string{"sale: currency EUR → GBP"}},
 		{pricesFile, "S3,B,0\n", "", []string{
@@ -67,6 +77,45 @@ func TestDifference(t *testing.T) {
 		edit(t, files, c.file, c.old, c.new)
 		require.Equal(t, c.want, differences(t, was, files), "%s: %q", c.file, c.new)
 	}
+}
+
+// Places of a phase change, end, and hold again; those of a session that is removed are no change of their own.
+func TestDifferenceOfPlaces(t *testing.T) {
+	with := func(only string) fstest.MapFS {
+		files := smallSale(t)
+		edit(t, files, saleFile, "      - {city: Paris}\n", only)
+		return files
+	}
+	in, err := LoadFS(with("      - {city: Paris, places: 500}\n"))
+	require.NoError(t, err)
+	for _, step := range []struct {
+		files fstest.MapFS
+		want  []string
+	}{
+		{with("      - {city: Paris, places: 500}\n      - {session: S2, places: 400}\n"),
+			[]string{"phase late, session S2: places 500 → 400"}},
+		{with("      - {city: Paris, places: 500}\n      - {session: S2}\n"),
+			[]string{"phase late, session S2: places 400 → no bound"}},
+		{with("      - {city: Paris, places: 500}\n"), []string{"phase late, session S2: places no bound → 500"}},
+		{withoutSession(t, with("      - {city: Paris, places: 500}\n")), []string{"session S4: removed"}},
+		{with("      - {city: Paris, places: 500}\n"), []string{
+			"session S4: added, 0 categories, 0 places, not on sale: excluded",
+			"phase late, session S4: places no bound → 500"}},
+	} {
+		require.Equal(t, step.want, differences(t, in, step.files))
+		now, err := LoadFS(step.files)
+		require.NoError(t, err)
+		in, err = Continue(in, now)
+		require.NoError(t, err)
+		require.Len(t, in.Quotas, 3)
+	}
+}
+
+// withoutSession removes the session that the small sale excludes.
+func withoutSession(t *testing.T, files fstest.MapFS) fstest.MapFS {
+	edit(t, files, sessionsFile, "S4,summer,Judo,Street,Paris,2024-07-28,09:00,11:00,0,\n", "")
+	edit(t, files, saleFile, "exclusions:\n  - {session: S4}\n", "")
+	return files
 }
 
 // differences returns the lines from a sale to the next version in some files.

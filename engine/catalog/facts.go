@@ -106,6 +106,7 @@ func phaseFacts(in *Sale, p *Phase) []fact {
 		{"opens_at", momentText(p.OpensAt)},
 		{"closes_at", momentText(p.ClosesAt)},
 		{"access", accessText(p.Access)},
+		{"group", groupText(in, p)},
 	}
 	return append(facts, slotFacts(in, p)...)
 }
@@ -137,8 +138,43 @@ func describePhase(in *Sale, p *Phase) string {
 			sells++
 		}
 	}
-	return fmt.Sprintf("%s, access %s, %s to %s, sells %s", kindText(p.Kind), accessText(p.Access), momentText(p.OpensAt),
-		momentText(p.ClosesAt), counted(sells, "session", "sessions"))
+	access := accessText(p.Access)
+	if p.Access == Members {
+		access += " " + groupText(in, p)
+	}
+	return fmt.Sprintf("%s, access %s, %s to %s, sells %s%s", kindText(p.Kind), access, momentText(p.OpensAt),
+		momentText(p.ClosesAt), counted(sells, "session", "sessions"), describePlaces(in, p))
+}
+
+// describePlaces is empty for a phase that sells as much of each session as there is.
+func describePlaces(in *Sale, p *Phase) string {
+	bounded := 0
+	for i := range in.Quotas {
+		if q := &in.Quotas[i]; !q.Removed && &in.Phases[q.Phase] == p {
+			bounded++
+		}
+	}
+	if bounded == 0 {
+		return ""
+	}
+	return ", places set for " + grouped(bounded)
+}
+
+// placesText returns how many tickets a phase sells of a session, which the sale may not have yet.
+func placesText(in *Sale, phase, session int) string {
+	if session < len(in.Sessions) {
+		if i, bounded := in.QuotaOf(phase, session); bounded && !in.Quotas[i].Removed {
+			return grouped(in.Quotas[i].Places)
+		}
+	}
+	return "no bound"
+}
+
+func groupText(in *Sale, p *Phase) string {
+	if p.Access != Members {
+		return ""
+	}
+	return in.Groups[p.Group].ID
 }
 
 func kindText(k Kind) string {
@@ -149,8 +185,11 @@ func kindText(k Kind) string {
 }
 
 func accessText(a Access) string {
-	if a == Slots {
+	switch a {
+	case Slots:
 		return "slots"
+	case Members:
+		return "group"
 	}
 	return "open"
 }

@@ -1,6 +1,9 @@
 package catalog
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // The bounds of the minutes of sales_end: 52 weeks before the start of a session, and a day after it. No session is
 // longer. Dates begin in 1971, so no end is before 1970.
@@ -9,8 +12,8 @@ const (
 	latestEnd   = 24 * 60
 )
 
-// numbered is a line of a list of selectors that gives a number to the sessions that match: of session_limits, or of
-// sales_end.
+// numbered is a line of a list of selectors that gives a number to the sessions that match: of session_limits, of
+// sales_end, or of what a phase sells.
 type numbered struct {
 	selector
 	number int
@@ -37,7 +40,8 @@ func (n *numbered) faultOnce(format string, facts ...any) {
 
 // readSessionLimits reads the limits of single sessions, disciplines, venues and so on.
 func (l *loader) readSessionLimits() {
-	l.eachNumbered("session_limits", "limit", 1, maxAccountCap, func(s *Session, line *numbered) {
+	l.eachNumbered(l.yaml["session_limits"], "limit", 1, maxAccountCap, func(i int, line *numbered) {
+		s := &l.sale.Sessions[i]
 		if line == nil || s.Programme == unknownProgramme {
 			return
 		}
@@ -50,7 +54,8 @@ func (l *loader) readSessionLimits() {
 
 // readSalesEnds reads when sales of sessions end. Without a line that is at their start.
 func (l *loader) readSalesEnds() {
-	l.eachNumbered("sales_end", "minutes", earliestEnd, latestEnd, func(s *Session, line *numbered) {
+	l.eachNumbered(l.yaml["sales_end"], "minutes", earliestEnd, latestEnd, func(i int, line *numbered) {
+		s := &l.sale.Sessions[i]
 		s.SalesEndAt = s.StartsAt
 		if line == nil || s.StartsAt.IsZero() || s.EndsAt.IsZero() { // zero: not known
 			return
@@ -63,21 +68,22 @@ func (l *loader) readSalesEnds() {
 	})
 }
 
-// eachNumbered reads a list of selectors that each have a number under a key. It calls do for every session, with the
-// line that holds: of those that match, the one in most detail; nil for none. Lines in equal detail must not differ.
-func (l *loader) eachNumbered(list, key string, least, most int, do func(s *Session, line *numbered)) {
+// eachNumbered reads a list of selectors that each have a number under a key. With a key given as `key?` they may have
+// none, which is 0. It calls do for the index of every session, with the line that holds: of those that match, the one
+// in most detail; nil for none. Lines in equal detail must not differ.
+func (l *loader) eachNumbered(list field, key string, least, most int, do func(session int, line *numbered)) {
 	var lines []numbered
-	for _, at := range l.yaml[list].list() {
+	name := strings.TrimSuffix(key, "?")
+	for _, at := range list.list() {
 		before := l.count()
 		selector, keys, _ := l.readSelector(at, key)
-		number := keys[key].number(least, most)
+		number := keys[name].number(least, most)
 		if l.count() == before {
 			lines = append(lines, numbered{selector: selector, number: number, at: at})
 		}
 	}
 	for i := range l.sale.Sessions {
-		s := &l.sale.Sessions[i]
-		do(s, mostDetailed(s, lines, key))
+		do(i, mostDetailed(&l.sale.Sessions[i], lines, name))
 	}
 	for i := range lines {
 		if !lines[i].used && !l.unread[sessionsFile] {

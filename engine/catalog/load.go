@@ -122,6 +122,7 @@ func load(files fs.FS) (*Sale, *Faults) {
 	if faults := l.all(); faults != nil {
 		return nil, faults
 	}
+	l.sale.indexQuotas()
 	l.sale.Files = &Files{text: l.kept}
 	return l.sale, nil
 }

@@ -63,7 +63,7 @@ func checkPhase(t testing.TB, sale *Sale, index int) {
 		}
 	}
 	require.Positive(t, offers)
-	if p.Access == Open {
+	if require.Equal(t, p.Access == Members, p.Group >= 0); p.Access != Slots {
 		return
 	}
 	count, priority := p.SlotCount(), p.PrioritySlotCount()

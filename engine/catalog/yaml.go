@@ -214,11 +214,12 @@ func (f field) id(punctuation string) string {
 	return id
 }
 
-// oneOf reads one of a few words.
+// oneOf reads one of two or more words.
 func (f field) oneOf(words ...string) string {
 	word := f.text()
 	if word != "" && !slices.Contains(words, word) {
-		f.faultf("must be %s, not %.40q", strings.Join(words, " or "), word)
+		last := len(words) - 1
+		f.faultf("must be %s or %s, not %.40q", strings.Join(words[:last], ", "), words[last], word)
 		return ""
 	}
 	return word
