@@ -135,7 +135,8 @@ func (d *Decoder) extend(from *Definition) (*catalog.Sale, error) {
 func extends(s, other *catalog.Sale) bool {
 	return prefix(programmeIDs(other), programmeIDs(s)) && prefix(sessionIDs(other), sessionIDs(s)) &&
 		prefix(poolNames(other), poolNames(s)) && prefix(phaseIDs(other), phaseIDs(s)) &&
-		prefix(drawIDs(other), drawIDs(s)) && prefix(GroupNames(other), GroupNames(s))
+		prefix(drawIDs(other), drawIDs(s)) && prefix(GroupNames(other), GroupNames(s)) &&
+		prefix(quotaNames(other), quotaNames(s))
 }
 
 // Sale returns what the last definition says, in the numbers of all decoded records, without what records of KindStock

@@ -22,15 +22,17 @@ import (
 //	draws        count | (id string, registration opens, closes, time to publish, phase, chain hash string,
 //	             public key string, genesis, period, round, stand-in 1 byte)…
 //	phases       count | (id string, programme, kind 1 byte: 0 single, 1 pack, 2 pack with equally many tickets for each
-//	             session, sessions of a pack, opens, closes, access 1 byte,
-//	             [draw, length, step, places, priority days, group], what it sells: a bit a session)…
+//	             session, sessions of a pack, opens, closes, access 1 byte: 0 open, 1 slots, 2 members,
+//	             [draw, length, step, places, priority days, group + 1], [members' group],
+//	             what it sells: a bit a session)…
 //
-// Programmes, sessions, phases and draws are named by their positions; group 0 means no group and groups count from 1.
-// The parts in brackets are there where sales end, and with access by slots. Times are ms since 1970, durations ms,
-// integers unsigned varints.
+// Programmes, sessions, phases, draws and groups are named by their positions; a priority group of 0 means none. The
+// parts in brackets are there where sales end, with access by slots, and with access of members. Times are ms since
+// 1970, durations ms, integers unsigned varints.
 //
-// The digest is the SHA-256 of the content. It is the same on every machine, as long as the sale's files say the same
-// in the same order. Titles, venues, prices and whatever else only people read are not in it.
+// The digest is the SHA-256 of the content and the quotas, which only versions have. It is the same on every machine,
+// as long as the sale's files say the same in the same order. Titles, venues, prices and whatever else only people
+// read are not in it.
 //
 // The content of Paris 2024 has 44 kilobytes.
 type Definition struct {
@@ -43,7 +45,7 @@ type Definition struct {
 	// Rules is the content: the sale without what only people read. It is nil in version 1, which has only the names
 	// above.
 	Rules  *catalog.Sale
-	Digest draw.Digest // of the content; zero in version 1
+	Digest draw.Digest // of the content and the quotas; zero in version 1
 
 	// Version counts the definitions of a sale from 1; it is 0 in a record of KindDefinition, which nothing writes any
 	// more. FilesDigest is catalog.Files.Digest of the organiser's files, and Earlier has that of every version before,
@@ -73,7 +75,8 @@ type Pool struct{ Session, Category string }
 
 // DefinitionOf returns the definition of a sale. Its numbers are the indices in the sale's slices.
 func DefinitionOf(s *catalog.Sale) Definition {
-	d := Definition{Sale: s.Name, Groups: GroupNames(s), Rules: s, Digest: sha256.Sum256(appendContent(nil, s))}
+	d := Definition{Sale: s.Name, Groups: GroupNames(s), Rules: s,
+		Digest: sha256.Sum256(appendQuotas(appendContent(nil, s), s))}
 	for i := range s.Phases {
 		d.Phases = append(d.Phases, s.Phases[i].ID)
 	}
@@ -185,10 +188,13 @@ func appendPhase(run []byte, p *catalog.Phase, sessions int) []byte {
 	run = append(appendCount(appendText(run, p.ID), p.Programme), kind)
 	run = appendTime(appendTime(appendCount(run, p.PackSessions), p.OpensAt), p.ClosesAt)
 	run = append(run, byte(p.Access))
-	if p.Access == catalog.Slots {
+	switch p.Access {
+	case catalog.Slots:
 		r := &p.Slots
 		run = appendDuration(appendDuration(appendCount(run, p.Draw), r.Length), r.Step)
 		run = appendCount(appendCount(appendCount(run, r.Places), r.PriorityDays), r.Group+1)
+	case catalog.Members:
+		run = appendCount(run, p.Group)
 	}
 	for first := 0; first < sessions; first += 8 {
 		bits := byte(0)
@@ -333,11 +339,15 @@ func (f *fields) phaseRules() catalog.Phase {
 	kind := f.choice(equalPack)
 	p.Kind, p.PackEqual = catalog.Kind(min(kind, byte(catalog.Pack))), kind == equalPack
 	p.PackSessions, p.OpensAt, p.ClosesAt = f.int(maxParts), f.instant(), f.instant()
-	p.Access, p.Draw, p.Slots = catalog.Access(f.choice(1)), -1, catalog.SlotRule{Group: -1}
-	if p.Access == catalog.Slots {
+	p.Access, p.Group = catalog.Access(f.choice(byte(catalog.Members))), -1
+	p.Draw, p.Slots = -1, catalog.SlotRule{Group: -1}
+	switch p.Access {
+	case catalog.Slots:
 		p.Draw = f.int(maxParts)
 		p.Slots = catalog.SlotRule{Length: f.duration(), Step: f.duration(), Places: f.int(maxUnits),
 			PriorityDays: f.int(maxParts), Group: f.int(maxParts) - 1}
+	case catalog.Members:
+		p.Group = f.int(maxParts)
 	}
 	return p
 }

@@ -34,10 +34,10 @@ const flagDerived = flagOnSale
 // maxFact is how many bytes a text has that only people read.
 const maxFact = 1024
 
-// DigestOf returns the digest of all that a sale says: the SHA-256 of its content and its facts. The files that it was
-// loaded from are not in it.
+// DigestOf returns the digest of all that a sale says: the SHA-256 of its content, its facts and its quotas. The files
+// that it was loaded from are not in it.
 func DigestOf(s *catalog.Sale) draw.Digest {
-	return sha256.Sum256(appendFacts(appendContent(nil, s), s))
+	return sha256.Sum256(appendQuotas(appendFacts(appendContent(nil, s), s), s))
 }
 
 func appendFacts(run []byte, s *catalog.Sale) []byte {

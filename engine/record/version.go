@@ -20,7 +20,7 @@ import (
 //	number | digest of the files, 32 bytes | count | digests of the files of earlier versions, 32 bytes each |
 //	SHA-256 of the rest, 32 bytes | size of the text | size of the tar | compressed (RFC 1951): text, tar
 //
-//	text         content as in KindDefinition | facts | above: programmes, sessions
+//	text         content as in KindDefinition | facts | above: programmes, sessions | quotas
 //	tar          the files as the organiser wrote them; nothing without files
 //
 // The tar is there to be exported. Nothing that is in force is read from it.
@@ -99,7 +99,8 @@ func (d *Definition) Pack() error {
 }
 
 func (d *Definition) appendText(run []byte) []byte {
-	return appendAbove(appendFacts(appendContent(run, d.Rules), d.Rules), &d.Above)
+	run = appendAbove(appendFacts(appendContent(run, d.Rules), d.Rules), &d.Above)
+	return appendQuotas(run, d.Rules)
 }
 
 func (d *Definition) pack(text []byte) []byte {
@@ -156,6 +157,7 @@ func (f *fields) version() Definition {
 	sale, sells := text.parts()
 	text.facts(&sale)
 	above := Above{Programmes: text.beyond(len(sale.Programmes)), Sessions: text.beyond(len(sale.Sessions))}
+	sale.Quotas = text.quotas()
 	assembled, err := catalog.Assemble(sale, sells)
 	if text.bad || len(text.rest) > 0 || err != nil {
 		f.bad = true

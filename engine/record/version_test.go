@@ -128,7 +128,9 @@ func randomSale(t *testing.T, rng *rand.Rand) *catalog.Sale {
 		if p.ClosesAt.UnixMilli() > maxTimeMs {
 			p.ClosesAt = p.OpensAt
 		}
-		if yes() {
+		if p.Group = -1; yes() {
+			p.Access, p.Group = catalog.Members, rng.IntN(len(s.Groups))
+		} else if yes() {
 			p.Access, p.Draw = catalog.Slots, i
 			p.Slots = catalog.SlotRule{Length: span(), Step: span() + 24*time.Hour, Places: some(1e6),
 				PriorityDays: rng.IntN(9), Group: rng.IntN(len(s.Groups)+1) - 1}
@@ -137,8 +139,15 @@ func randomSale(t *testing.T, rng *rand.Rand) *catalog.Sale {
 		for x := range marks {
 			marks[x] = yes() && !p.Removed && !s.Sessions[x].Removed
 		}
+		for x := range marks {
+			if q := (catalog.Quota{Phase: i, Session: x, Places: some(maxUnits), Removed: yes()}); yes() {
+				q.Removed = q.Removed || p.Removed || s.Sessions[x].Removed
+				s.Quotas = append(s.Quotas, q)
+			}
+		}
 		s.Phases, sells = append(s.Phases, p), append(sells, marks)
 	}
+	rng.Shuffle(len(s.Quotas), func(i, j int) { s.Quotas[i], s.Quotas[j] = s.Quotas[j], s.Quotas[i] })
 	sale, err := catalog.Assemble(s, sells)
 	require.NoError(t, err)
 	return sale
@@ -155,18 +164,27 @@ func TestGoldenVersions(t *testing.T) {
 	d := DefinitionOf(s)
 	d.Version, d.FilesDigest, d.Earlier = 3, draw.Digest{9}, []draw.Digest{{1}, {2}}
 	d.Above, d.Files = Above{Programmes: []Most{{1, 31}}, Sessions: []Most{{0, 7}}}, []byte("no tar")
+	places := d.Next(withPlaces(t, s))
+	places.FilesDigest, places.Files = draw.Digest{10}, d.Files
+	written := []*Definition{&d, &d, &places, &places}
 	if os.Getenv("SEATHOLD_WRITE_GOLDEN") != "" {
-		text := "version " + hex.EncodeToString(d.Append(nil, goldenAt)) + "\nversion-row " +
-			hex.EncodeToString(d.AppendRow(nil, Stamp{AtMs: goldenAt, Seq: goldenSeq})) + "\n"
-		require.NoError(t, os.WriteFile(goldenVersions, []byte(text), 0o644))
+		var text strings.Builder
+		for i, name := range []string{"version", "version-row", "version-places", "version-places-row"} {
+			run := written[i].Append(nil, goldenAt)
+			if i%2 == 1 {
+				run = written[i].AppendRow(nil, Stamp{AtMs: goldenAt, Seq: goldenSeq})
+			}
+			text.WriteString(name + " " + hex.EncodeToString(run) + "\n")
+		}
+		require.NoError(t, os.WriteFile(goldenVersions, []byte(text.String()), 0o644))
 	}
 	all := goldenRecords(t, goldenVersions)
-	require.Len(t, all, 2)
-	for _, g := range all {
+	require.Len(t, all, len(written))
+	for i, g := range all {
 		r := decoded(t, g.run)
 		require.Equal(t, g.run, encode(&r), "its bytes are kept")
 		r.Definition.packed = nil
-		requireSame(t, d, r.Definition)
+		requireSame(t, *written[i], r.Definition)
 		b, _, err := journal.Next(g.run)
 		require.NoError(t, err)
 		requireFaults(t, g.name, b)
@@ -176,6 +194,95 @@ func TestGoldenVersions(t *testing.T) {
 			b[i] ^= 1
 		}
 	}
+}
+
+// withPlaces returns the sale with a phase for the members of a group, and with places of phases.
+func withPlaces(t testing.TB, s *catalog.Sale) *catalog.Sale {
+	with, sells := *s, [][]bool{}
+	with.Phases = slices.Clone(s.Phases)
+	for i := range s.Phases {
+		marks := make([]bool, len(s.Sessions))
+		for session := range marks {
+			marks[session] = s.Phases[i].Sells(session)
+		}
+		sells = append(sells, marks)
+	}
+	with.Phases[0].Access, with.Phases[0].Group = catalog.Members, 0
+	with.Quotas = []catalog.Quota{{Phase: 0, Session: 1, Places: 1<<31 - 1}, {Phase: 1, Session: 0, Places: 1},
+		{Phase: 0, Session: 0, Places: 1<<31 - 1, Removed: true}}
+	again, err := catalog.Assemble(with, sells)
+	require.NoError(t, err)
+	return again
+}
+
+// The digests of a sale cover the members' group of a phase and every fact of its quotas. Those of a sale without
+// quotas are what they were before there were any.
+func TestDigestsOfPlaces(t *testing.T) {
+	is := DigestOf(goldenSale(t))
+	require.Equal(t, "78c69d7a7962f500a74c7277231165892f06ffcf5c58a97c6c8ec4999724f5ee", is.String())
+	seen := map[draw.Digest]bool{is: true}
+	judged := map[draw.Digest]bool{}
+	for i, change := range []func(s *catalog.Sale){
+		func(s *catalog.Sale) { s.Quotas = nil },
+		func(s *catalog.Sale) {},
+		func(s *catalog.Sale) { s.Quotas = s.Quotas[:2] },
+		func(s *catalog.Sale) { s.Quotas[0].Session = 2 },
+		func(s *catalog.Sale) { s.Quotas[0].Phase = 1 },
+		func(s *catalog.Sale) { s.Quotas[0].Places-- },
+		func(s *catalog.Sale) { s.Quotas[0].Removed = true },
+		func(s *catalog.Sale) { s.Quotas[2].Removed = false },
+		func(s *catalog.Sale) { s.Phases[0].Group = 1 },
+	} {
+		s := withPlaces(t, goldenSale(t))
+		change(s)
+		d := DefinitionOf(s)
+		require.False(t, seen[DigestOf(s)] || judged[d.Digest], "change %d", i)
+		seen[DigestOf(s)], judged[d.Digest] = true, true
+	}
+}
+
+// A version whose quotas are none, twice the same, or of a phase that the sale does not have, is no record.
+func TestVersionRefusesQuotas(t *testing.T) {
+	d := (&Definition{}).Next(goldenSale(t))
+	text := d.appendText(nil)
+	for name, quotas := range map[string][]byte{"none": {0}, "cut": {1, 0, 1}, "without places": {1, 0, 1, 0},
+		"of no phase": {1, 2, 0, 5}, "of no session": {1, 0, 3, 5}, "twice": {2, 0, 1, 5, 0, 1, 6},
+		"fewer than counted": {3, 0, 1, 5}, "a rest": {1, 0, 1, 5, 0}} {
+		forged := Definition{Version: 1}
+		forged.packed = forged.pack(append(slices.Clone(text), quotas...))
+		b, _, err := journal.Next(forged.Append(nil, 0))
+		require.NoError(t, err)
+		require.ErrorIs(t, new(Record).Decode(b), ErrInvalid, name)
+	}
+	forged := Definition{Version: 1}
+	forged.packed = forged.pack(append(slices.Clone(text), 1, 0, 1, 5))
+	require.Equal(t, []catalog.Quota{{Phase: 0, Session: 1, Places: 5}}, decoded(t, forged.Append(nil, 0)).Definition.
+		Rules.Quotas)
+}
+
+// A decoder has quotas in the numbers of the first version that had them, whatever the order of a later one.
+func TestDecoderTranslatesQuotas(t *testing.T) {
+	s := withPlaces(t, goldenSale(t))
+	first := (&Definition{}).Next(s)
+	d := NewDecoder(nil)
+	_, err := decodeRun(t, d, first.Append(nil, 1), 1)
+	require.NoError(t, err)
+	turned := reordered(t, withPlaces(t, goldenSale(t)))
+	turned.Quotas = nil
+	for _, q := range []int{2, 0} {
+		at := s.Quotas[q]
+		turned.Quotas = append(turned.Quotas, catalog.Quota{Phase: len(s.Phases) - 1 - at.Phase,
+			Session: len(s.Sessions) - 1 - at.Session, Places: 100 + q})
+	}
+	second := first
+	second.Version, second.Rules, second.packed = 2, turned, nil
+	_, err = decodeRun(t, d, second.Append(nil, 2), 2)
+	require.NoError(t, err)
+	want := slices.Clone(s.Quotas)
+	want[0].Places, want[1].Removed, want[2] = 100, true, catalog.Quota{Phase: 0, Session: 0, Places: 102}
+	in, _ := d.InForce()
+	require.Equal(t, want, in.Rules.Quotas)
+	require.Equal(t, DefinitionOf(in.Rules).Digest, in.Digest)
 }
 
 // A zone that this machine does not know is no fault, and keeps its name: a journal must be readable everywhere.
