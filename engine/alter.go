@@ -73,11 +73,15 @@ func restsOnSale(err error) bool {
 // alterOnce is alter without waiting for the journal.
 func (e *Engine) alterOnce(ctx context.Context, r *Reservation,
 	prepare func(was *outcomes.InForce) (*alteration, error)) (now *outcomes.InForce, changed bool, err error) {
-	end, err := e.beginAltering(ctx, r)
-	if err != nil {
+	select {
+	case e.altering <- struct{}{}:
+		defer func() { <-e.altering }()
+	case <-ctx.Done():
+		return nil, false, ctx.Err()
+	}
+	if err := e.admit(ctx, r); err != nil {
 		return nil, false, err
 	}
-	defer end()
 	was := e.memory.Judging()
 	a, err := prepare(was)
 	if err != nil {
@@ -97,21 +101,6 @@ func (e *Engine) alterOnce(ctx context.Context, r *Reservation,
 		e.o.Log.Info("the sale has changed", "version", now.Definition.Version, "change", line)
 	}
 	return now, true, nil
-}
-
-// beginAltering waits until nothing else changes what is in force or the members of groups.
-func (e *Engine) beginAltering(ctx context.Context, r *Reservation) (end func(), err error) {
-	select {
-	case e.altering <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	end = func() { <-e.altering }
-	if err := e.admit(ctx, r); err != nil {
-		end()
-		return nil, err
-	}
-	return end, nil
 }
 
 // mostLogged is how many changes of one call get a line in the log.
@@ -160,7 +149,7 @@ func (e *Engine) replace(ctx context.Context, was *outcomes.InForce, a *alterati
 	return now, nil
 }
 
-// awaitPast waits until something has passed.
+// awaitPast waits until something has passed: a grace period.
 func (e *Engine) awaitPast(ctx context.Context, passed func() bool, w *inventory.Wait, r *Reservation) error {
 	for !passed() {
 		if err := ctx.Err(); err != nil {

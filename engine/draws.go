@@ -11,7 +11,6 @@ import (
 	"github.com/seathold/seathold/engine/ballot"
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/draw"
-	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/outcomes"
 	"github.com/seathold/seathold/engine/record"
 	"github.com/seathold/seathold/engine/rules"
@@ -62,32 +61,6 @@ func (e *Engine) newBallots() *ballot.Ballots {
 		}}, &catalog.Sale{})
 }
 
-// announcements returns a record for each draw that needs a secret.
-func (e *Engine) announcements() (all []*record.Draw, err error) {
-	for _, b := range e.ballots.All() {
-		if !b.NeedsSecret() {
-			continue
-		}
-		f, err := b.Announcement()
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, f)
-	}
-	return all, nil
-}
-
-// announce gives the draws the secrets of these records, the first of which has the stamp.
-func (e *Engine) announce(all []*record.Draw, s record.Stamp) error {
-	for _, f := range all {
-		if err := e.ballots.Of(f.Index).Restore(record.KindAnnounced, f, s); err != nil {
-			return err
-		}
-		s.Seq++
-	}
-	return nil
-}
-
 // ballotOf returns the draw with the id.
 func (e *Engine) ballotOf(sale *catalog.Sale, id string) (*ballot.Ballot, error) {
 	i, ok := sale.DrawByID(id)
@@ -95,30 +68,6 @@ func (e *Engine) ballotOf(sale *catalog.Sale, id string) (*ballot.Ballot, error)
 		return nil, &Refusal{Code: DrawNotFound, Where: id}
 	}
 	return e.ballots.Of(i), nil
-}
-
-// drawRefusal turns an error of package ballot into a refusal where it is one.
-func drawRefusal(sale *catalog.Sale, id string, err error) error {
-	switch {
-	case errors.Is(err, ballot.ErrClosed):
-		i, there := sale.DrawByID(id)
-		if !there {
-			return &Refusal{Code: DrawNotFound, Where: id}
-		}
-		d := &sale.Draws[i]
-		return &Refusal{Code: RegistrationClosed, OpensAt: d.RegistrationOpens, ClosesAt: d.RegistrationCloses}
-	case errors.Is(err, ballot.ErrOverloaded):
-		return &Refusal{Code: Overloaded}
-	case errors.Is(err, ballot.ErrAccountsFull):
-		return &Refusal{Code: Full, Table: inventory.Accounts.String()}
-	case errors.Is(err, ballot.ErrNotesFull):
-		return &Refusal{Code: Full, Table: inventory.Notes.String()}
-	case errors.Is(err, ballot.ErrNoEntry):
-		return &Refusal{Code: EntryNotFound}
-	case errors.Is(err, ballot.ErrNotRun):
-		return &Refusal{Code: DrawNotRun}
-	}
-	return err
 }
 
 // Draw returns how far a draw has got. Errors are *Refusal with DrawNotFound or NotLeader.
@@ -175,7 +124,7 @@ func (e *Engine) enter(ctx context.Context, id, account, group string, r *Reserv
 		if errors.Is(err, ballot.ErrNoGroup) {
 			return Entry{}, r.refuse(noGroup(group))
 		}
-		return Entry{}, drawRefusal(e.Sale(), id, err)
+		return Entry{}, ballot.Refuse(e.Sale(), id, err)
 	}
 	if err := e.awaitDurable(ctx, seq, r); err != nil {
 		return Entry{}, err
@@ -208,7 +157,7 @@ func (e *Engine) WithdrawEntry(ctx context.Context, id, account string) error {
 			return failure
 		}
 	}
-	return drawRefusal(sale, id, err)
+	return ballot.Refuse(sale, id, err)
 }
 
 // Entry returns an account's entry for a draw that was run: its rank, its access slot, and the proof that it was among
@@ -239,7 +188,7 @@ func (e *Engine) readEntry(ctx context.Context, id, account string) (Entry, erro
 			return Entry{}, err
 		}
 	}
-	return entry, drawRefusal(sale, id, err)
+	return entry, ballot.Refuse(sale, id, err)
 }
 
 // slotOf returns the access slot that an account has won in a draw, for the rules. A transition judges by the coming
@@ -330,7 +279,7 @@ func (e *Engine) DrawWinners(id string, visit func(DrawWinner) error) error {
 	if err != nil {
 		return err
 	}
-	return drawRefusal(sale, id, b.EachWinner(visit))
+	return ballot.Refuse(sale, id, b.EachWinner(visit))
 }
 
 // ExportDraw writes the files of a draw that was run, see draw.Result.Export. Errors are *Refusal with DrawNotFound or
@@ -341,7 +290,7 @@ func (e *Engine) ExportDraw(id string, create func(name string) (io.WriteCloser,
 	if err != nil {
 		return err
 	}
-	return drawRefusal(sale, id, b.Export(create))
+	return ballot.Refuse(sale, id, b.Export(create))
 }
 
 // freezeDue freezes the draws whose registration is over.

@@ -13,7 +13,6 @@ import (
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/inventory/census"
 	"github.com/seathold/seathold/engine/journal"
-	"github.com/seathold/seathold/engine/members"
 	"github.com/seathold/seathold/engine/outcomes"
 	"github.com/seathold/seathold/engine/rules"
 )
@@ -83,7 +82,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	m.Inventory, m.Ballots, m.Reclaimer = v, e.ballots, v.NewReclaimer()
 	m.Journalled, m.ShowsAtOnce = o.Durability != None, o.Durability != Sync
 	m.Forget, m.Now = o.Forget, e.nowMs
-	m.Members = members.New(v, o.MaxAccounts, m.Journalled, m.ShowsAtOnce)
+	m.Members = e.newMembers()
 	e.member = m.Members.Judges
 	e.standsBy(errFollowing, "")
 	switch {

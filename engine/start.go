@@ -26,9 +26,9 @@ func (e *Engine) startUnrecorded() error {
 	if err := e.memory.Follow(e.memory.Shown().Apply(*first, now)); err != nil {
 		return err
 	}
-	secrets, err := e.announcements()
+	secrets, err := e.ballots.Announcements()
 	if err == nil {
-		err = e.announce(secrets, now)
+		err = e.ballots.Announced(secrets, now)
 	}
 	if err == nil {
 		e.recovery.Sale = start

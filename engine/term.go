@@ -79,7 +79,7 @@ func (e *Engine) claim(ctx context.Context, p *outcomes.Replay, found journal.Re
 // journal as long as ctx allows: giving up a claim for a journal that hangs would only have another server wait for
 // it.
 func (e *Engine) storeOpening(ctx context.Context, opening journal.Group) (last uint64, err error) {
-	secrets, err := e.announcements()
+	secrets, err := e.ballots.Announcements()
 	if err != nil {
 		return 0, err
 	}
@@ -99,7 +99,7 @@ func (e *Engine) storeOpening(ctx context.Context, opening journal.Group) (last 
 	if err := e.o.Journal.Append(ctx, opening); err != nil {
 		return 0, fmt.Errorf("storing the sale definition in the journal: %w", err)
 	}
-	return last, e.announce(secrets, first)
+	return last, e.ballots.Announced(secrets, first)
 }
 
 // begin publishes the term, so that calls are accepted, and starts the work that only a leader does.

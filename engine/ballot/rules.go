@@ -172,6 +172,32 @@ func (b *Ballots) Announce() error {
 	return nil
 }
 
+// Announcements returns a record for each draw that needs a secret. Only the start of a term calls it.
+func (b *Ballots) Announcements() (all []*record.Draw, err error) {
+	for _, known := range b.All() {
+		if !known.NeedsSecret() {
+			continue
+		}
+		f, err := known.Announcement()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, f)
+	}
+	return all, nil
+}
+
+// Announced gives the draws the secrets of these records, the first of which has the stamp.
+func (b *Ballots) Announced(all []*record.Draw, s record.Stamp) error {
+	for _, f := range all {
+		if err := b.Of(f.Index).Restore(record.KindAnnounced, f, s); err != nil {
+			return err
+		}
+		s.Seq++
+	}
+	return nil
+}
+
 // Objections returns what stands against the terms of a definition, each a sentence. It has the numbers of the one in
 // force, or of an earlier one, which may lack the latest draws.
 func (b *Ballots) Objections(sale *catalog.Sale) (all []string) {

@@ -3,20 +3,28 @@
 package members
 
 import (
-	"errors"
+	"context"
 	"math/bits"
 	"sync/atomic"
 
 	"github.com/seathold/seathold/engine/internal/pages"
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/record"
+	"github.com/seathold/seathold/engine/rules"
 )
 
-// Errors of Join and Leave for a table of the inventory that is full.
-var (
-	ErrAccountsFull = errors.New("no room for another account")
-	ErrNotesFull    = errors.New("no room for another change of a member")
-)
+// Host is what the members need of the engine that runs the sale.
+type Host struct {
+	Inventory   *inventory.Inventory // names the accounts
+	Accounts    int                  // the most that the inventory holds
+	Journalled  bool                 // the writer of a journal drains what is placed
+	ShowsAtOnce bool                 // reads may show what is not durable
+
+	Book *atomic.Pointer[rules.Book] // by which calls are judged
+	Now  func() int64                // the sale clock, in ms
+	// Await waits until something has passed. The error is that it took too long, or ctx's.
+	Await func(ctx context.Context, passed func() bool) error
+}
 
 // Members are the members of all groups of a sale. An account has three words, by its row in the inventory, with a bit
 // for each group. They differ only while a change is on its way to the disk:
@@ -29,8 +37,8 @@ var (
 //
 // One goroutine at a time calls Join and Leave. Without a journal there is judging alone.
 type Members struct {
-	inventory  *inventory.Inventory
-	journalled bool
+	host      *Host
+	inventory *inventory.Inventory // the host's
 
 	judging, drained, durable pages.Words
 
@@ -47,73 +55,15 @@ type change struct {
 	row   uint32
 }
 
-// New returns groups without members, for an inventory of so many accounts at most. journalled is whether the writer
-// of a journal drains what is placed, showsAtOnce whether reads may show what is not durable.
-func New(v *inventory.Inventory, accounts int, journalled, showsAtOnce bool) *Members {
-	m := &Members{inventory: v, journalled: journalled, judging: pages.New(accounts), drained: pages.New(accounts),
-		durable: pages.New(accounts)}
+// New returns groups without members.
+func New(h *Host) *Members {
+	m := &Members{host: h, inventory: h.Inventory, judging: pages.New(h.Accounts), drained: pages.New(h.Accounts),
+		durable: pages.New(h.Accounts)}
 	m.shown = &m.durable
-	if showsAtOnce {
+	if h.ShowsAtOnce {
 		m.shown = &m.judging
 	}
 	return m
-}
-
-// Join makes accounts members of a group, by its index, one after the other, and counts those that are new
-// and those that were members already. It stops at its first error, ErrAccountsFull or ErrNotesFull: those before stay
-// members. All is durable once everything placed so far is.
-func (m *Members) Join(accounts []string, group int, atMs int64) (entered, already int, err error) {
-	for _, account := range accounts {
-		row, ok := m.keep(account)
-		if !ok {
-			return entered, already, ErrAccountsFull
-		}
-		if has(&m.judging, row, group) {
-			already++
-			continue
-		}
-		if !m.place(record.KindJoined, group, row, atMs) {
-			return entered, already, ErrNotesFull
-		}
-		m.set(&m.judging, record.KindJoined, group, row)
-		entered++
-	}
-	return entered, already, nil
-}
-
-// Leave ends the membership of the account in a row. The caller has seen to it that calls of the account are not
-// judged by its membership meanwhile, and that the record with which it joined is drained: see IsDrained. The error is
-// ErrNotesFull.
-func (m *Members) Leave(row uint32, group int, atMs int64) error {
-	if !m.place(record.KindLeft, group, row, atMs) {
-		return ErrNotesFull
-	}
-	m.set(&m.judging, record.KindLeft, group, row)
-	return nil
-}
-
-// place gives a record its place in the journal; false if there is no room.
-func (m *Members) place(kind record.Kind, group int, row uint32, atMs int64) bool {
-	if !m.journalled {
-		return true
-	}
-	_, ok := m.inventory.Note(inventory.Note{Subject: row, What: uint16(group)<<8 | uint16(kind), AtMs: atMs})
-	return ok
-}
-
-// keep returns the row of an account, and makes sure that it stays.
-func (m *Members) keep(account string) (row uint32, ok bool) {
-	defer m.inventory.Begin(m.spread.Add(1)).End()
-	return m.inventory.Keep(account)
-}
-
-// find returns the row of an account that is kept; 0 if there is none.
-func (m *Members) find(account string) uint32 {
-	defer m.inventory.Begin(m.spread.Add(1)).End()
-	if row := m.inventory.FindAccount(account); m.inventory.IsKept(row) {
-		return row
-	}
-	return 0
 }
 
 func has(words *pages.Words, row uint32, group int) bool { return words.Of(row)&(1<<group) != 0 }
@@ -139,27 +89,8 @@ func (m *Members) Judges(account string, group int) bool {
 	return has(&m.judging, m.inventory.FindAccount(account), group)
 }
 
-// Member returns the row of an account that is a member for calls; 0 for another one.
-func (m *Members) Member(account string, group int) uint32 {
-	if row := m.find(account); has(&m.judging, row, group) {
-		return row
-	}
-	return 0
-}
-
-// IsDrained reports whether the writer has drained the record with which a member has joined.
-func (m *Members) IsDrained(row uint32, group int) bool {
-	return !m.journalled || has(&m.drained, row, group)
-}
-
-// Shows reports whether an account is shown as a member of a group, by its index.
-func (m *Members) Shows(account string, group int) bool { return m.ShowsRow(m.find(account), group) }
-
-// ShowsRow is Shows for an account's row; 0 is no member.
+// ShowsRow reports whether the account in a row is shown as a member of a group, by its index. Row 0 is no account.
 func (m *Members) ShowsRow(row uint32, group int) bool { return has(m.shown, row, group) }
-
-// Count returns how many members of a group are shown.
-func (m *Members) Count(group int) int { return int(m.counts[group].Load()) }
 
 // Append appends the record that was placed with this note to a run of records. Only the journal's writer calls it.
 //
