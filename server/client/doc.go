@@ -1,6 +1,6 @@
 // Package client calls a Seathold server.
 //
-// A [Client] makes the calls of the API, an [Operator] those about draws on the operator's port. Both may be used by
+// A [Client] makes the calls of the API, an [Operator] those of the operator's port. Both may be used by
 // any number of goroutines, keep their connections, and should live as long as the program.
 //
 // # Refusals

@@ -9,8 +9,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Operator makes calls on the operator's port: about draws, about the sale's definition and its pauses, and the rescue
-// of a journal. Those about draws take as long as millions of entries take, so bound them by the context.
+// Operator makes calls on the operator's port: about draws, about the sale's definition and its pauses, about the
+// members of groups, and the rescue of a journal. Those about draws and groups take as long as millions of accounts
+// take, so bound them by the context.
 type Operator struct{ c *caller }
 
 // NewOperator returns a client of the operator's port at o.URL. It makes no connection yet. It fails only if o.URL is

@@ -89,7 +89,7 @@ const tarType = "application/x-tar"
 // PlanSale returns what the definition in a tar archive would change. Refused with faulty_definition (faults).
 func (o *Operator) PlanSale(ctx context.Context, archive []byte) (p Plan, err error) {
 	_, err = o.c.retry(ctx, func(ctx context.Context) (int, error) {
-		return o.sendArchive(ctx, "plan", "", archive, &p)
+		return o.sendBody(ctx, "/admin/sale/plan", tarType, archive, "", &p)
 	})
 	return p, err
 }
@@ -98,18 +98,18 @@ func (o *Operator) PlanSale(ctx context.Context, archive []byte) (p Plan, err er
 // plan. It is not retried: after a broken connection, plan again. Refused with precondition_failed (digest),
 // change_refused (objections) and faulty_definition (faults).
 func (o *Operator) ApplySale(ctx context.Context, archive []byte, digest string) (a Applied, err error) {
-	_, err = o.sendArchive(ctx, "apply", digest, archive, &a)
+	_, err = o.sendBody(ctx, "/admin/sale/apply", tarType, archive, digest, &a)
 	return a, err
 }
 
-// sendArchive makes one attempt of a call whose body is a definition.
-func (o *Operator) sendArchive(ctx context.Context, action, digest string, archive []byte, answer any) (int, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, o.c.base+"/admin/sale/"+action,
-		bytes.NewReader(archive))
+// sendBody makes one attempt of a POST whose body is not JSON. digest is what has to be in force, or "".
+func (o *Operator) sendBody(ctx context.Context, path, contentType string, body []byte, digest string, answer any) (
+	int, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, o.c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return 0, err
 	}
-	request.Header.Set("Content-Type", tarType)
+	request.Header.Set("Content-Type", contentType)
 	if digest != "" {
 		request.Header.Set("If-Match", `"`+digest+`"`)
 	}

@@ -174,6 +174,7 @@ func (p page) sold(e *engine.Engine, stats *engine.Stats) {
 	}
 	p.definition(e, &stats.Definition)
 	p.draws(e)
+	p.members(e)
 	p.gauge("sale_clock_timestamp_seconds", float64(e.Now().UnixMilli())/1000)
 	p.gauge("sale_clock_ahead_seconds", stats.ClockAhead.Seconds())
 	p.tickets(e)
@@ -239,6 +240,27 @@ func (p page) draws(e *engine.Engine) {
 		}
 		p.gauge("draw_unfrozen_seconds", unfrozen.Seconds(), d.ID)
 		p.gauge("draw_void", truth(status.State == engine.DrawVoid), d.ID)
+	}
+}
+
+func (p page) members(e *engine.Engine) {
+	sale := e.Sale()
+	for i := range sale.Groups {
+		in := &sale.Groups[i]
+		if in.Removed {
+			continue
+		}
+		members, err := e.Members(in.ID)
+		refusal, refused := errors.AsType[*engine.Refusal](err)
+		switch {
+		case refused && refusal.Code == engine.NotLeader:
+			return // a standby that has not caught up, or no longer follows
+		case errors.Is(err, engine.ErrNoGroup):
+			continue // it was removed a moment ago
+		case err != nil:
+			panic("BUG: the members of a group cannot be counted: " + err.Error())
+		}
+		p.gauge("group_members", float64(members), in.ID)
 	}
 }
 

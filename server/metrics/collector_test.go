@@ -262,7 +262,7 @@ func TestScrapeIsCheap(t *testing.T) {
 	require.Less(t, scrape, 15*printing)
 }
 
-// TestDefinitionMetrics checks the metrics of the definition and of what is paused.
+// TestDefinitionMetrics checks the metrics of the definition, of what is paused and of groups.
 func TestDefinitionMetrics(t *testing.T) {
 	o := open(t)
 	opens, found := o.engine.Sale().PhaseByID("all-venues")
@@ -272,6 +272,8 @@ func TestDefinitionMetrics(t *testing.T) {
 	require.NoError(t, o.engine.Pause(t.Context(), engine.Pausable{}, true)) // changes nothing
 	require.NoError(t, o.engine.Pause(t.Context(), engine.Pausable{Session: "ATH10"}, true))
 	require.Error(t, o.engine.Pause(t.Context(), engine.Pausable{Session: "none"}, true))
+	_, err := o.engine.Join(t.Context(), "club", []string{"anna", "bob"})
+	require.NoError(t, err)
 	series := values(t, o.scrape(t))
 	for name, want := range map[string]float64{
 		`seathold_definition_version`:                         1,
@@ -281,6 +283,7 @@ func TestDefinitionMetrics(t *testing.T) {
 		`seathold_definition_changes_total{result="changed"}`: 2,
 		`seathold_definition_changes_total{result="refused"}`: 1,
 		`seathold_phase_open{phase="all-venues"}`:             0,
+		`seathold_group_members{group="club"}`:                2,
 	} {
 		require.EqualValues(t, want, series[name], name)
 	}

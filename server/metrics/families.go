@@ -76,8 +76,8 @@ var families = []struct {
 		"Rows of reservations that are made free as soon as the calls that run now, and may read them, have returned.", nil},
 	{"reclaim_grace_seconds", "How long no row has been made free because calls that may read it have not returned; 0 " +
 		"if all have. It is below 0.2 s unless a call stalls.", nil},
-	{"accounts", "Accounts of known reservations and of entries in draws.", nil},
-	{"accounts_kept", "Accounts that have entered a draw. They are never forgotten.", nil},
+	{"accounts", "Accounts of known reservations, of entries in draws and of members of groups.", nil},
+	{"accounts_kept", "Accounts that have entered a draw or a group. They are never forgotten.", nil},
 	{"accounts_closed", "Accounts that are forgotten, and whose rows are not free yet.", nil},
 	{"accounts_at_cap",
 		"Accounts that have reached their cap, as of the last check of conservation.", []string{"programme"}},
@@ -85,6 +85,7 @@ var families = []struct {
 		"Accounts whose access slot is open now, as of the last check of conservation.", []string{"phase"}},
 	{"access_slot_windows_open", "Access slots that are open now.", []string{"phase"}},
 	{"phase_open", "1 while the phase is open, and neither it nor the sale is paused.", []string{"phase"}},
+	{"group_members", "Members of the group. Missing on a standby that cannot read.", []string{"group"}},
 	{"definition_version", "Version of the sale's definition that is in force.", nil},
 	{"definition_changed_timestamp_seconds", "Time of the sale clock at which the definition, a pause or a pool's stock " +
 		"was last changed, in seconds since 1970.", nil},

@@ -28,6 +28,7 @@ func (c *calls) handler() http.Handler {
 	paths := http.NewServeMux()
 	(&draws{calls: *c}).register(paths)
 	(&sales{calls: *c}).register(paths)
+	(&groups{calls: *c}).register(paths)
 	paths.Handle("GET /admin/journal/rescue", c.call(c.rescue))
 	own := http.NewCrossOriginProtection()
 	own.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -99,6 +100,7 @@ var (
 	roundRefused     = engine.Rule{Code: "round_refused", Status: 422, Title: "Round refused"}
 	journalWorks     = engine.Rule{Code: "journal_works", Status: 409, Title: "Journal works"}
 	beaconRefused    = engine.Rule{Code: "beacon_refused", Status: 422, Title: "Beacon refused"}
+	faultyList       = engine.Rule{Code: "faulty_list", Status: 422, Title: "Faulty list"}
 	faultyDefinition = engine.Rule{Code: "faulty_definition", Status: 422, Title: "Faulty definition"}
 	changeRefused    = engine.Rule{Code: "change_refused", Status: 409, Title: "Change refused"}
 	changeUnderWay   = engine.Rule{Code: "change_under_way", Status: 409, Title: "Change under way"}
@@ -109,6 +111,8 @@ var (
 // ruleOf returns the rule of an error that is not a refusal already.
 func ruleOf(err error) *engine.Rule {
 	switch {
+	case errors.Is(err, engine.ErrNoGroup):
+		return &encode.NotFound
 	case errors.Is(err, engine.ErrRegistrationOpen):
 		return &registrationOpen
 	case errors.Is(err, engine.ErrAlreadyDrawn):
@@ -135,15 +139,15 @@ type refusal struct {
 	detail string
 }
 
-// withFacts is a refusal with further members.
+func (r *refusal) Error() string { return r.detail }
+
+// withFacts is a refusal, of the engine or not, with further members.
 type withFacts struct {
-	refusal
+	error
 	facts any // a struct
 }
 
-func (r *withFacts) Unwrap() error { return &r.refusal }
-
-func (r *refusal) Error() string { return r.detail }
+func (r *withFacts) Unwrap() error { return r.error }
 
 // fail responds with a problem.
 func (c *calls) fail(w http.ResponseWriter, r *http.Request, err error) {
@@ -158,9 +162,9 @@ func (c *calls) fail(w http.ResponseWriter, r *http.Request, err error) {
 			rule = ruleOf(err)
 		}
 		body = encode.Problem(nil, rule, err.Error())
-		if more, ok := errors.AsType[*withFacts](err); ok {
-			body = joined(body, more.facts)
-		}
+	}
+	if more, ok := errors.AsType[*withFacts](err); ok {
+		body = extended(body, more.facts)
 	}
 	switch rule.Status {
 	case http.StatusInternalServerError:
@@ -175,8 +179,8 @@ func (c *calls) fail(w http.ResponseWriter, r *http.Request, err error) {
 	_, _ = w.Write(append(body, '\n')) // an error means that the client has gone
 }
 
-// joined adds the members of a struct to those of a JSON object.
-func joined(object []byte, facts any) []byte {
+// extended adds the members of a struct to those of a JSON object.
+func extended(object []byte, facts any) []byte {
 	more, err := json.Marshal(facts)
 	if err != nil {
 		panic("BUG: the facts of a refusal are no JSON: " + err.Error())
@@ -197,6 +201,18 @@ func (c *calls) cut(w http.ResponseWriter, r *http.Request, err error) error {
 		panic(http.ErrAbortHandler)
 	}
 	return nil
+}
+
+// respond responds with a value as JSON. A change of thousands of lines may take its reader a while.
+func (c *calls) respond(w http.ResponseWriter, r *http.Request, value any) error {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	out := &deadlineWriter{w: w, control: http.NewResponseController(w)}
+	_, err = out.Write(append(body, '\n'))
+	return c.cut(w, r, err)
 }
 
 // deadlineWriter extends the write deadline before each write: a large export may take as long as it needs, as long as

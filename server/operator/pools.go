@@ -43,7 +43,7 @@ func (s *sales) setStock(w http.ResponseWriter, r *http.Request, e *engine.Engin
 	// The end of the operator's connection does not cancel what is being journalled.
 	stock, err := e.SetStock(context.WithoutCancel(r.Context()), session, category, wanted.Capacity, wanted.Withheld)
 	if taken, ok := errors.AsType[*engine.StockTaken](err); ok {
-		return &withFacts{refusal{&stockTaken, err.Error()}, struct {
+		return &withFacts{&refusal{&stockTaken, err.Error()}, struct {
 			Session  string `json:"session"`
 			Category string `json:"category"`
 			Taken    int    `json:"taken"`

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/seathold/seathold/engine"
@@ -164,7 +163,7 @@ func (s *sales) apply(w http.ResponseWriter, r *http.Request, e *engine.Engine) 
 		return differs(d.Digest, err.Error())
 	}
 	if objected, ok := errors.AsType[*engine.ChangeRefused](err); ok {
-		return &withFacts{refusal{&changeRefused, err.Error()}, struct {
+		return &withFacts{&refusal{&changeRefused, err.Error()}, struct {
 			Objections []string `json:"objections"`
 		}{objected.Objections}}
 	}
@@ -199,7 +198,7 @@ func condition(e *engine.Engine, r *http.Request) (on draw.Digest, err error) {
 
 // differs is the refusal of a change that was not planned for what is in force, which it names.
 func differs(inForce draw.Digest, detail string) error {
-	return &withFacts{refusal{&otherDefinition, detail}, struct {
+	return &withFacts{&refusal{&otherDefinition, detail}, struct {
 		Digest string `json:"digest"`
 	}{inForce.String()}}
 }
@@ -224,16 +223,4 @@ func summary(changes []string) string {
 		text += fmt.Sprintf("; and %d more", more)
 	}
 	return text
-}
-
-// respond responds with a value as JSON. A change of thousands of lines may take its reader a while.
-func (s *sales) respond(w http.ResponseWriter, r *http.Request, value any) error {
-	body, err := json.Marshal(value)
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	out := &deadlineWriter{w: w, control: http.NewResponseController(w)}
-	_, err = out.Write(append(body, '\n'))
-	return s.cut(w, r, err)
 }

@@ -15,7 +15,7 @@ import (
 // MaxDefinition is the most bytes of a tar archive with a sale definition.
 const MaxDefinition = 32 << 20
 
-// The most time in which an archive may arrive, and the most between two parts of it.
+// The most time in which a large body may arrive, and the most between two parts of it.
 const (
 	longestUpload  = 10 * time.Minute
 	longestSilence = 30 * time.Second
@@ -24,8 +24,9 @@ const (
 // definition reads the sale in the body. Until the caller calls done, another one is refused: the archive, the files
 // and the sale of each take memory.
 func (s *sales) definition(w http.ResponseWriter, r *http.Request) (sale *catalog.Sale, done func(), err error) {
-	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
-		return nil, nil, &refusal{&encode.UnsupportedMedia, "the tar archive must not be compressed"}
+	sent, err := uploaded(w, r, MaxDefinition)
+	if err != nil {
+		return nil, nil, err
 	}
 	if !s.reading.TryLock() {
 		return nil, nil, &refusal{&changeUnderWay, "another definition is being read or applied; retry when that has ended"}
@@ -35,17 +36,12 @@ func (s *sales) definition(w http.ResponseWriter, r *http.Request) (sale *catalo
 			s.reading.Unlock()
 		}
 	}()
-	sent := &upload{http.MaxBytesReader(w, r.Body, MaxDefinition), http.NewResponseController(w),
-		time.Now().Add(longestUpload)}
 	files, err := catalog.ReadTar(sent)
 	if err == nil {
 		_, err = io.Copy(io.Discard, sent) // the padding after the end of the archive
 	}
-	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
-		return nil, nil, &refusal{&encode.PayloadTooLarge, fmt.Sprintf("the body has at most %d bytes", MaxDefinition)}
-	}
 	if err != nil {
-		return nil, nil, malformed(err.Error())
+		return nil, nil, incomplete(err, MaxDefinition)
 	}
 	if sale, err = catalog.LoadFS(files.FS()); err != nil {
 		return nil, nil, faulty(err)
@@ -67,9 +63,26 @@ func faulty(err error) error {
 		all = append(all, fmt.Sprintf("and %d more", faults.More))
 	}
 	detail := "the definition has faults; `seathold sale check` lists them too"
-	return &withFacts{refusal{&faultyDefinition, detail}, struct {
+	return &withFacts{&refusal{&faultyDefinition, detail}, struct {
 		Faults []string `json:"faults"`
 	}{all}}
+}
+
+// uploaded returns the body of a request, of at most so many bytes.
+func uploaded(w http.ResponseWriter, r *http.Request, most int64) (*upload, error) {
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return nil, &refusal{&encode.UnsupportedMedia, "the body must not be compressed"}
+	}
+	return &upload{http.MaxBytesReader(w, r.Body, most), http.NewResponseController(w),
+		time.Now().Add(longestUpload)}, nil
+}
+
+// incomplete returns the refusal of a body of which not all could be read.
+func incomplete(err error, most int) error {
+	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
+		return &refusal{&encode.PayloadTooLarge, fmt.Sprintf("the body has at most %d bytes", most)}
+	}
+	return malformed(err.Error())
 }
 
 // upload extends the read deadline before each read: a large body may come over a slow link, as long as it keeps

@@ -78,7 +78,7 @@ func (r *roll) parse(line []byte) (account, group, fault string) {
 	}
 	account = string(fields[0])
 	if !rules.ValidAccount(account) {
-		return "", "", lines.AccountRule
+		return "", "", "not an " + rules.AccountRule
 	}
 	if r.columns == 2 && len(fields[1]) > 0 {
 		if group = string(fields[1]); !draw.IsName(fields[1]) {

@@ -33,6 +33,7 @@ type commands struct {
 	Pause    pauseCommand    `cmd:"" help:"Give no new holds of a session, of a phase or of the whole sale."`
 	Resume   resumeCommand   `cmd:"" help:"Let what was paused go on."`
 	Stock    stockCommand    `cmd:"" help:"Set the capacity of a session's category, or how many of its tickets are withheld."`
+	Group    groupCommand    `cmd:"" help:"Make accounts members of a group, end a membership, list the groups."`
 	Draw     drawCommand     `cmd:"" help:"Enter accounts for a draw, run it, publish it, verify it, notify the winners."`
 	Verify   verifyCommand   `cmd:"" help:"Replay a journal that no server is writing, verify it, and print its totals."`
 	Journal  journalCommand  `cmd:"" help:"Inspect a journal."`
@@ -41,6 +42,7 @@ type commands struct {
 
 // process is what a command uses of its process.
 type process struct {
+	stdin          io.Reader
 	stdout, stderr io.Writer
 	signals        <-chan os.Signal // requests to end
 }
@@ -56,7 +58,7 @@ func usagef(format string, facts ...any) error { return usageError{fmt.Errorf(fo
 func main() {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
-	os.Exit(run(os.Args[1:], &process{stdout: os.Stdout, stderr: os.Stderr, signals: signals}))
+	os.Exit(run(os.Args[1:], &process{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, signals: signals}))
 }
 
 // run executes one command line and returns its exit code.

@@ -11,9 +11,6 @@ import (
 // AccountHeader is the header of a file of accounts.
 const AccountHeader = "account"
 
-// AccountRule is the reason for which a name is not an account.
-const AccountRule = "not an account: 1 to 64 characters of A-Z a-z 0-9 . _ : @ -"
-
 // NotAccount is a line of a list of accounts that has something else.
 type NotAccount struct {
 	Line int64 // its number, from 1

@@ -1,0 +1,52 @@
+package client
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestMembership makes accounts members of a group, in several requests where they are many, and ends a membership.
+// Each call takes effect once, even if its answer is lost.
+func TestMembership(t *testing.T) {
+	f := start(t)
+	url, requests := proxy(t, f.admin, nil, func(n int64) bool { return n == 1 || n == 4 })
+	o, err := NewOperator(Options{URL: url, Key: adminKey})
+	require.NoError(t, err)
+	defer o.Close()
+	joined, err := o.Join(t.Context(), "friends", []string{"alice", "bob@example.org"})
+	require.NoError(t, err)
+	require.Equal(t, Joined{Already: 2, Members: 2}, joined, "of the second request; the answer of the first was lost")
+	require.NoError(t, o.Member(t.Context(), "friends", "bob@example.org"))
+	left, err := o.Leave(t.Context(), "friends", "bob@example.org")
+	require.NoError(t, err)
+	require.False(t, left, "the first request ended it")
+	require.EqualValues(t, 5, requests.Load())
+	refusedWith(t, o.Member(t.Context(), "friends", "bob@example.org"), 404, "not_found")
+	left, err = o.Leave(t.Context(), "friends", "alice")
+	require.NoError(t, err)
+	require.True(t, left)
+
+	var many []string
+	for i := range MaxJoined + 5 {
+		many = append(many, fmt.Sprint("friend", i))
+	}
+	before := requests.Load()
+	joined, err = o.Join(t.Context(), "friends", append(many, "friend0"))
+	require.NoError(t, err)
+	require.Equal(t, Joined{MaxJoined + 5, 1, MaxJoined + 5}, joined)
+	require.EqualValues(t, before+2, requests.Load())
+	groups, err := o.Groups(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []Group{{"friends", "Friends of the games", MaxJoined + 5}}, groups)
+
+	joined, err = o.Join(t.Context(), "friends", nil)
+	require.NoError(t, err)
+	require.Equal(t, Joined{Members: MaxJoined + 5}, joined)
+	_, err = o.Join(t.Context(), "friends", []string{"carol", "not an account"})
+	require.Equal(t, []string{"line 2 is not an account: not an account"},
+		refusedWith(t, err, 422, "faulty_list").Texts("faults"))
+	_, err = o.Join(t.Context(), "none", []string{"carol"})
+	refusedWith(t, err, 404, "not_found")
+}
