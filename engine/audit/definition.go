@@ -91,10 +91,12 @@ func (a *auditor) define(seq uint64, d *record.Definition) {
 		}
 		a.recount()
 	}
+	a.definePlaces()
 	if !a.strict {
 		return
 	}
 	a.checkPools()
+	a.checkAllPlaces()
 	if now.version > 0 {
 		a.checkVersion(was, wasLimits)
 	} else {
@@ -148,11 +150,14 @@ func (a *auditor) rowsOf(lines []inventory.Line) []inventory.Line {
 	return rows
 }
 
-// recount counts all tickets anew, after a session moved to another programme.
+// recount counts all tickets anew, after a session moved to another programme or a phase got places.
 func (a *auditor) recount() {
 	a.tickets = [2]map[ticketKey]int{{}, {}}
 	for row := range a.pools {
 		a.pools[row].taken = 0
+	}
+	for _, p := range a.places {
+		p.taken = 0
 	}
 	for _, r := range a.reservations {
 		a.count(r, 1)

@@ -5,9 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
-
-	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/draw"
 	"github.com/seathold/seathold/engine/record"
 )
@@ -231,25 +228,6 @@ func (a *auditor) checkDraws() error {
 		}
 	}
 	return nil
-}
-
-// checkAccess checks that a reservation was taken within its account's access slot.
-func (a *auditor) checkAccess(r *record.Record) {
-	p, id := &a.rules.sale.Phases[r.Request.Phase], uuid.UUID(r.Request.ID)
-	if p.Access != catalog.Slots {
-		return
-	}
-	d := a.draws[a.rules.sale.Draws[p.Draw].ID]
-	at, entered := d.index[r.Request.Account]
-	if !entered || !d.drawn || d.entries[at].slot == 0 {
-		a.problem("access: reservation %s of account %s in phase %s, in which it has no slot", id, r.Request.Account, p.ID)
-		return
-	}
-	taken := time.UnixMilli(r.AtMs)
-	if opens, closes := p.Slot(int(d.entries[at].slot) - 1); taken.Before(opens) || !taken.Before(closes) {
-		a.problem("access: reservation %s of account %s in phase %s was taken at %s; its slot is from %s to %s", id,
-			r.Request.Account, p.ID, stamp(taken), stamp(opens), stamp(closes))
-	}
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

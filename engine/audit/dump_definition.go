@@ -51,6 +51,15 @@ type dumpedPhase struct {
 	Slots        int    `json:"slots,omitempty"`
 	Places       int    `json:"places,omitempty"` // winners a slot
 	Sells        int    `json:"sells"`            // sessions
+	Group        string `json:"group,omitempty"`  // whose members alone buy
+
+	SessionPlaces []dumpedPlaces `json:"session_places,omitempty"` // which it sells at most, also of removed bounds
+}
+
+type dumpedPlaces struct {
+	Session string `json:"session"`
+	Places  int    `json:"places"`
+	Removed bool   `json:"removed,omitempty"`
 }
 
 type dumpedDraw struct {
@@ -96,6 +105,12 @@ func content(d *record.Definition) *dumpedContent {
 	for i := range sale.Phases {
 		to.Phases = append(to.Phases, phaseContent(sale, &sale.Phases[i]))
 	}
+	for i := range sale.Quotas {
+		q := &sale.Quotas[i]
+		phase := &to.Phases[q.Phase]
+		phase.SessionPlaces = append(phase.SessionPlaces, dumpedPlaces{Session: sale.Sessions[q.Session].ID,
+			Places: q.Places, Removed: q.Removed})
+	}
 	for i := range sale.Draws {
 		d := &sale.Draws[i]
 		to.Draws = append(to.Draws, dumpedDraw{Draw: d.ID, Removed: d.Removed, RegistrationOpens: stamp(d.RegistrationOpens),
@@ -109,6 +124,9 @@ func phaseContent(sale *catalog.Sale, p *catalog.Phase) dumpedPhase {
 		PackSessions: p.PackSessions, PackEqual: p.PackEqual, OpensAt: stamp(p.OpensAt), ClosesAt: stamp(p.ClosesAt)}
 	if p.Access == catalog.Slots {
 		to.Draw, to.Slots, to.Places = sale.Draws[p.Draw].ID, p.SlotCount(), p.Slots.Places
+	}
+	if p.Access == catalog.Members {
+		to.Group = sale.Groups[p.Group].ID
 	}
 	for session := range sale.Sessions {
 		if p.Sells(session) {

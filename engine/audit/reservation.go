@@ -71,6 +71,7 @@ func (a *auditor) count(r *reservation, sign int) {
 		pool := &a.pools[l.Pool]
 		q := sign * int(l.Quantity)
 		pool.taken += q
+		a.countPlaces(placesKey{int(r.phase), pool.session}, q)
 		if r.counts() {
 			a.tickets[byProgramme][keyOf(r.account, a.sessions[pool.session].programme)] += q
 			a.tickets[bySession][keyOf(r.account, pool.session)] += q

@@ -33,6 +33,7 @@ type Findings struct {
 	Problems     []string                // the first 20 broken invariants, each with its number and its record
 	Broken       int                     // how many there are in all
 	Entries      []int                   // by draw of the last definition
+	Members      map[string]int          // by group, also of one that was removed
 }
 
 const maxProblems = 20
@@ -41,7 +42,8 @@ const maxProblems = 20
 // it checks that the state is legal (I6): no pool is oversold (I1), no reservation takes an account beyond its cap or a
 // session limit (I2), none ends twice, is confirmed too late or expires too soon (I3), and none is taken twice (I9). It
 // runs draws again from their entries and their beacon. Every reservation must have the shape that its phase sells, and
-// must have been made while the phase was open, and within its account's slot where the phase has access slots.
+// must have been made while the phase was open, within its account's slot where the phase has access slots, and by a
+// member where the phase is for a group. No phase takes more of a session than its places (I1).
 //
 // A change must follow from what the reservation was before it, and must leave all else of it as it was. A reservation
 // that takes the place of another, or is taken again, is judged like a new one; the one whose place is taken does not
@@ -62,6 +64,7 @@ func Verify(b journal.Reader, sale *catalog.Sale) (Findings, error) {
 		reservations: map[uuid.UUID]*reservation{}, missing: map[uuid.UUID]uint64{}, draws: map[string]*auditedDraw{},
 		programmeRows: map[string]int{}, sessionRows: map[string]int{}, poolRows: map[record.Pool]int{},
 		groupRows: map[string]int{}, accountRows: map[string]int{}, phaseRows: map[string]int{},
+		places: map[placesKey]*auditedPlaces{}, members: map[string]map[string]bool{},
 		tickets: [2]map[ticketKey]int{{}, {}}}
 	begin := func(c journal.CheckpointInfo) error { a.end = c.End; return nil }
 	recovered, err := b.Recover(record.Replay(begin, a.apply))
@@ -86,6 +89,12 @@ func Verify(b journal.Reader, sale *catalog.Sale) (Findings, error) {
 
 // sumUp counts the reservations.
 func (a *auditor) sumUp() {
+	a.found.Members = map[string]int{}
+	for group, of := range a.members {
+		if len(of) > 0 {
+			a.found.Members[group] = len(of)
+		}
+	}
 	a.found.Reservations, a.found.Accounts = len(a.reservations), len(a.accountRows)
 	for _, r := range a.reservations {
 		a.found.ByState[r.state]++
@@ -130,7 +139,9 @@ type auditor struct {
 	groupRows     map[string]int
 	accountRows   map[string]int
 	phaseRows     map[string]int
-	tickets       [2]map[ticketKey]int // held and confirmed, by programme and by session
+	places        map[placesKey]*auditedPlaces
+	members       map[string]map[string]bool // by id of the group, also of one that is removed
+	tickets       [2]map[ticketKey]int       // held and confirmed, by programme and by session
 }
 
 // ticketKey is an account and the row of a programme or session: account<<32 | row.
@@ -183,6 +194,7 @@ func (a *auditor) apply(seq uint64, b []byte) error {
 	case record.KindReplaced:
 		a.replace(r)
 	case record.KindJoined, record.KindLeft:
+		a.member(r)
 	default:
 		return a.drawRecord(r)
 	}
@@ -202,12 +214,14 @@ func (a *auditor) inForce(seq uint64, r *record.Record) {
 	}
 }
 
-// check checks I1 and I2 for the pools, the programmes and the sessions of a reservation that was just taken. No
+// check checks I1 and I2 for the pools, the phase, the programmes and the sessions of a reservation that was just
+// taken. No
 // account may be beyond a limit after it, whatever the account had before.
 func (a *auditor) check(r *reservation) {
 	for _, l := range r.lines {
 		session := a.pools[l.Pool].session
 		a.checkPool(int(l.Pool))
+		a.checkPlaces(placesKey{int(r.phase), session})
 		a.checkTickets(byProgramme, keyOf(r.account, a.sessions[session].programme), 0)
 		a.checkTickets(bySession, keyOf(r.account, session), 0)
 	}
@@ -245,5 +259,6 @@ func (a *auditor) checkBase() {
 	if a.rules.names {
 		return // what accounts had beyond the limits is not known
 	}
+	a.checkAllPlaces()
 	a.checkAccounts()
 }

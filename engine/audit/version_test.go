@@ -22,6 +22,7 @@ func (s *story) version(was *record.Definition, alter ...func(d *record.Definiti
 	now := *s.sale
 	now.Programmes, now.Sessions = slices.Clone(now.Programmes), slices.Clone(now.Sessions)
 	now.Pools, now.Phases = slices.Clone(now.Pools), slices.Clone(now.Phases)
+	now.Quotas = slices.Clone(now.Quotas)
 	d := was.Next(&now)
 	for _, f := range alter {
 		f(&d)

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 
 	"github.com/seathold/seathold/engine"
 	"github.com/seathold/seathold/engine/audit"
@@ -184,6 +186,9 @@ func printAudit(w io.Writer, where *journalFlags, sale string, a *audit.Findings
 		state(engine.Returned), state(engine.Expired))
 	out.printf("tickets       %s held, %s confirmed, %s returned (%s of them withheld)", count(a.Held), count(a.Confirmed),
 		count(a.Returned), count(a.Withheld))
+	for _, group := range slices.Sorted(maps.Keys(a.Members)) {
+		out.printf("group         %s, members: %s", group, count(a.Members[group]))
+	}
 	for _, problem := range a.Problems {
 		out.printf("BROKEN        %s", problem)
 	}
