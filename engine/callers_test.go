@@ -91,13 +91,17 @@ func (c *caller) draw() spec.Operation {
 	return op
 }
 
-// drawVersion draws a call of the organiser: a pause or its end, the stock of a pool, or another definition.
+// drawVersion draws a call of the organiser: a pause or its end, the stock of a pool, a member of a group, or another
+// definition.
 func (c *caller) drawVersion() (op spec.Operation) {
 	session := cellSession(c.cell, c.random.IntN(3))
 	if c.random.IntN(12) == 0 {
 		session = "GONE"
 	}
-	switch c.random.IntN(3) {
+	switch c.random.IntN(5) {
+	case 3, 4:
+		op.Kind = []spec.Kind{spec.Join, spec.Join, spec.Leave}[c.random.IntN(3)]
+		op.Group, op.Account = []string{"g0", "g1", "gone"}[c.random.IntN(9)/4], cellAccount(c.cell, c.random.IntN(3))
 	case 0:
 		op.Kind, op.Paused = spec.Pause, c.random.IntN(3) == 0
 		switch singles, packs := cellPhases(c.cell); c.random.IntN(8) {

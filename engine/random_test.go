@@ -150,6 +150,9 @@ func (r *random) step() {
 		r.same(op)
 	case n < 78:
 		r.same(spec.Operation{Kind: spec.ReadAccount, At: r.at, Account: oneOf(r.T, "account", accounts...)})
+	case n < 82 && len(r.def.Groups) > 0:
+		r.same(spec.Operation{Kind: oneOf(r.T, "kind", spec.Join, spec.Join, spec.Leave), At: r.at,
+			Group: oneOf(r.T, "group", append(slices.Clip(r.def.Groups), "gone")...), Account: oneOf(r.T, "account", accounts...)})
 	case n < 88:
 		ms := oneOf(r.T, "ms", 1, 999, 30_000, 60_000, 60_000, 299_999, 1_019_000, 1_020_000)
 		r.at = r.at.Add(time.Duration(ms) * time.Millisecond)
@@ -250,6 +253,9 @@ func drawDefinition(t *rapid.T) spec.Definition {
 		}
 		d.Sessions = append(d.Sessions, s)
 	}
+	if small(0, 1, "groups") == 1 {
+		d.Groups = []string{"g0", "g1"}
+	}
 	for i := range small(len(d.Programmes), 4, "phases") {
 		programme := i % len(d.Programmes)
 		opens := saleStart.Add(time.Duration(small(-4, 1, "opens")) * 10 * time.Minute)
@@ -260,6 +266,9 @@ func drawDefinition(t *rapid.T) spec.Definition {
 		}
 		if small(0, 3, "only") == 0 {
 			p.Only = []string{d.Sessions[programme].ID}
+		}
+		if len(d.Groups) > 0 && small(0, 3, "for members") == 0 {
+			p.Group = d.Groups[small(0, 1, "group")]
 		}
 		d.Phases = append(d.Phases, p)
 	}

@@ -151,7 +151,7 @@ func (s *seller) call(op spec.Operation, r *engine.Reservation) spec.Answer {
 		return spec.Answer{Stock: all}
 	case spec.Sweep:
 		return spec.Answer{Ended: s.e.ExpireDue()}
-	case spec.Apply, spec.Pause, spec.SetStock:
+	case spec.Apply, spec.Pause, spec.SetStock, spec.Join, spec.Leave:
 		return s.change(ctx, op)
 	}
 	return answer(op, r, err)
@@ -171,6 +171,14 @@ func (s *seller) change(ctx context.Context, op spec.Operation) (a spec.Answer) 
 		var stock engine.Stock
 		stock, err = s.e.SetStock(ctx, op.Session, op.Category, op.Capacity, op.Withheld)
 		a.Stock = []spec.Stock{spec.Stock(stock)}
+	case spec.Join:
+		var joined engine.Joined
+		joined, err = s.e.Join(ctx, op.Group, []string{op.Account})
+		a.Repeated = joined.Entered == 0
+	case spec.Leave:
+		var left bool
+		left, err = s.e.Leave(ctx, op.Group, op.Account)
+		a.Repeated = !left
 	}
 	if err != nil {
 		return spec.Answer{Refusal: refusal(err)}
@@ -214,6 +222,9 @@ func answer(op spec.Operation, r *engine.Reservation, err error) spec.Answer {
 func refusal(err error) spec.Refusal {
 	if taken, ok := errors.AsType[*engine.StockTaken](err); ok {
 		return spec.Refusal{Code: "stock_taken", Session: taken.Session, Category: taken.Category, Taken: taken.Taken}
+	}
+	if errors.Is(err, engine.ErrNoGroup) {
+		return spec.Refusal{Code: "not_found"}
 	}
 	if _, ok := errors.AsType[*engine.ChangeRefused](err); ok {
 		return spec.Refusal{Code: "change_refused"}

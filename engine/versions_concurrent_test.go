@@ -11,8 +11,8 @@ import (
 	"github.com/seathold/seathold/engine/spec"
 )
 
-// I7: Histories are linearizable in which an organiser pauses the sale, phases and sessions, sets the stock of pools
-// and applies other definitions, while callers reserve, change and read. Each has an engine of its own, with one cell.
+// I7: Histories are linearizable in which an organiser pauses the sale, phases and sessions, sets the stock of pools,
+// lets accounts join groups and leave them, and applies other definitions, while callers reserve, change and read. Each has an engine of its own, with one cell.
 // At its end every hold that is over is confirmed again, an engine with a journal restarts, and everything is read:
 // these calls belong to the history. The journal verifies.
 func TestLinearizableVersions(t *testing.T) {
@@ -35,7 +35,8 @@ func TestLinearizableVersions(t *testing.T) {
 			answers.Merge(&h.answers)
 		})
 	}
-	require.NoError(t, answers.UntriedOf(spec.Pause.String(), spec.SetStock.String(), spec.Apply.String()))
+	require.NoError(t, answers.UntriedOf(spec.Pause.String(), spec.SetStock.String(), spec.Apply.String(),
+		spec.Join.String(), spec.Leave.String()))
 	require.NoError(t, answers.Untried())
 }
 
@@ -43,6 +44,12 @@ func TestLinearizableVersions(t *testing.T) {
 func (h *histories) ofVersions(kept bool) {
 	h.next = 0
 	d := cellDefinition(2)
+	d.Groups = []string{"g0", "g1"}
+	for i := range d.Phases[:2] {
+		if h.random.IntN(4) == 0 {
+			d.Phases[i].Group = d.Groups[i]
+		}
+	}
 	h.versions = h.versions[:0]
 	for range 4 {
 		sale, err := d.Load()

@@ -44,7 +44,7 @@ type System interface {
 //	read r1 -> confirmed
 //	account ann -> account summer=0+3/12 ; confirmed
 //	stock SWIM/A -> available=3 held=0 sold=2
-//	places presale/SWIM -> places=5 available=2
+//	places presale/SWIM -> available=2 places=5
 //	sweep -> ended=1
 //	restart
 //	pause session SWIM -> done
@@ -320,7 +320,7 @@ func answerText(sale *catalog.Sale, s *step, a Answer) string {
 func placesText(of Places, all []Places) string {
 	for _, p := range all {
 		if p.Phase == of.Phase && p.Session == of.Session {
-			return fmt.Sprintf("places=%d available=%d", p.Places, p.Available)
+			return fmt.Sprintf("available=%d places=%d", p.Available, p.Places)
 		}
 	}
 	return "unbounded"
