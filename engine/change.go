@@ -181,7 +181,7 @@ func (e *Engine) changeBy(book *rules.Book, id ID, r *Reservation,
 		seen := r.snapshot.Seq
 		res, err := attempt(book, found, now)
 		if err != nil {
-			return refuseBy(book, seen, r, err)
+			return e.refuseBy(book, seen, r.snapshot.Account, r, err)
 		}
 		switch res.Verdict {
 		case inventory.Done:
@@ -198,7 +198,7 @@ func (e *Engine) changeBy(book *rules.Book, id ID, r *Reservation,
 			}
 			row = found.Row
 		default:
-			return refuseBy(book, seen, r, errorOf(book, &res, r))
+			return e.refuseBy(book, seen, r.snapshot.Account, r, errorOf(book, &res, r))
 		}
 	}
 }

@@ -105,7 +105,7 @@ func (e *Engine) endBy(book *rules.Book, id ID, r *Reservation, to State,
 	}
 	e.inventory.ReadAs(found, &r.snapshot)
 	_, err = e.refuseState(book, found, now, r)
-	return refuseBy(book, res.Seq, r, err)
+	return e.refuseBy(book, res.Seq, r.snapshot.Account, r, err)
 }
 
 // answer returns a decision once it may be shown: when the outcome with the sequence is durable, 0 for none. A refusal

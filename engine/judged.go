@@ -56,13 +56,14 @@ func (e *Engine) awaitOther(book *rules.Book, w *inventory.Wait) bool {
 // was in force before any call could use them. Numbers are never used again for other names.
 func (e *Engine) named() *catalog.Sale { return e.memory.Judging().Sale }
 
-// refuseBy returns the refusal of an attempt, which r has. It reveals the book, so it waits for the book's record, too
-// (I5).
-func refuseBy(book *rules.Book, seq uint64, r *Reservation, err error) (uint64, bool, error) {
+// refuseBy returns the refusal of an attempt for an account, which r has. It reveals the book and the account's
+// memberships, so it waits for their records, too (I5).
+func (e *Engine) refuseBy(book *rules.Book, seq uint64, account string, r *Reservation, err error) (
+	uint64, bool, error) {
 	if book.Changes() && restsOnBook(r.refusal.Code) {
 		return 0, true, nil
 	}
-	return max(seq, book.Since), false, err
+	return max(seq, book.Since, e.memory.Members.Reveals(account)), false, err
 }
 
 // restsOnBook reports whether a refusal of a call that decides something depends on the definition.

@@ -57,7 +57,7 @@ func (e *Engine) reserveBy(book *rules.Book, q *Request, r *Reservation) (seq ui
 			case decided && err == nil:
 				return seq, false, nil
 			case decided:
-				return refuseBy(book, seq, r, err)
+				return e.refuseBy(book, seq, q.Account, r, err)
 			}
 			if !e.waits.Again(&r.wait) {
 				return 0, false, r.refuse(Refusal{Code: Overloaded})
@@ -69,7 +69,7 @@ func (e *Engine) reserveBy(book *rules.Book, q *Request, r *Reservation) (seq ui
 			if e.findGiven(q.ID) != 0 {
 				continue // the same request, sent twice, may have released it
 			}
-			return refuseBy(book, r.snapshot.Seq, r, err)
+			return e.refuseBy(book, r.snapshot.Seq, q.Account, r, err)
 		}
 		lines := book.Resolve(q.Lines, r.lines[:0])
 		r.lines = lines.Pools
@@ -78,7 +78,7 @@ func (e *Engine) reserveBy(book *rules.Book, q *Request, r *Reservation) (seq ui
 			if q.Replaces != (ID{}) {
 				seq = r.snapshot.Seq // the refusal shows that what it replaces is there
 			}
-			return refuseBy(book, seq, r, err)
+			return e.refuseBy(book, seq, q.Account, r, err)
 		}
 		switch res := e.take(book, q, r, phase, now, old); res.Verdict {
 		case inventory.Done:
@@ -89,7 +89,7 @@ func (e *Engine) reserveBy(book *rules.Book, q *Request, r *Reservation) (seq ui
 				return 0, false, r.refuse(Refusal{Code: Overloaded})
 			}
 		default:
-			return refuseBy(book, res.Seq, r, errorOf(book, &res, r))
+			return e.refuseBy(book, res.Seq, q.Account, r, errorOf(book, &res, r))
 		}
 	}
 }

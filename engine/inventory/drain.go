@@ -47,6 +47,9 @@ func (v *Inventory) Resume(last uint64) { v.placed.Resume(last) }
 // Placed returns the sequence of the outcome placed last.
 func (v *Inventory) Placed() uint64 { return v.placed.Last() }
 
+// Drained returns the sequence of the outcome that was drained last, with all those of one Drain at once.
+func (v *Inventory) Drained() uint64 { return v.placed.Drained.Load() }
+
 // aheadOutcomes is how many outcomes before its own an account is prefetched.
 const aheadOutcomes = 8
 

@@ -99,14 +99,15 @@ func (m *Members) Leave(ctx context.Context, sale *catalog.Sale, group, account 
 	if !has(&m.judging, row, g) {
 		return false, nil
 	}
+	// The writer gives the account its bit once more when it drains a record of its joining: see Append. The transition
+	// comes after that: it must not last for as long as a journal that does not respond.
+	if err := m.host.Await(ctx, func() bool { return m.inventory.Drained() >= m.joined }); err != nil {
+		return false, err
+	}
 	book := m.host.Book.Load()
 	m.host.Book.Store(rules.Between(book, book.Without(account, g)))
-	// Whoever is refused for the lack of the membership waits for the record (I5).
-	defer func() { m.host.Book.Store(book.AsOf(m.inventory.Placed())) }()
-	calls := m.inventory.NewGrace()
-	// The writer gives the account its bit once more when it drains the record of its joining: see Append.
-	passed := func() bool { return calls.Passed() && (!m.host.Journalled || has(&m.drained, row, g)) }
-	if err := m.host.Await(ctx, passed); err != nil {
+	defer m.host.Book.Store(book)
+	if err := m.host.Await(ctx, m.inventory.NewGrace().Passed); err != nil {
 		return false, err
 	}
 	if !m.place(record.KindLeft, g, row) {
@@ -121,7 +122,14 @@ func (m *Members) place(kind record.Kind, group int, row uint32) bool {
 	if !m.host.Journalled {
 		return true
 	}
-	_, ok := m.inventory.Note(inventory.Note{Subject: row, What: uint16(group)<<8 | uint16(kind), AtMs: m.host.Now()})
+	m.moving.Add(1)
+	seq, ok := m.inventory.Note(inventory.Note{Subject: row, What: uint16(group)<<8 | uint16(kind), AtMs: m.host.Now()})
+	switch {
+	case !ok:
+		m.moving.Add(-1)
+	case kind == record.KindJoined:
+		m.joined = seq
+	}
 	return ok
 }
 

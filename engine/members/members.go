@@ -45,7 +45,9 @@ type Members struct {
 	shown  *pages.Words                         // judging or durable
 	counts [record.MaxMemberGroups]atomic.Int64 // of shown, by group
 	spread atomic.Uint32                        // of calls, see inventory.Begin
-	group  []change                             // appended to the group of records that is being made durable; the writer's
+	group  []change                             // appended to the group that is being made durable; the writer's
+	joined uint64                               // sequence of the last record with which an account joined
+	moving atomic.Int64                         // records that are placed, or about to be, and not durable
 }
 
 // change is a record that is drained and not yet durable.
@@ -89,6 +91,20 @@ func (m *Members) Judges(account string, group int) bool {
 	return has(&m.judging, m.inventory.FindAccount(account), group)
 }
 
+// Reveals returns the outcome that must be durable before a refusal of an account may be answered: its calls may be
+// judged by a membership, or by the end of one, that a crash would undo (I5). It returns 0 for none. The call is
+// announced to the inventory, as that of Judges was.
+func (m *Members) Reveals(account string) (seq uint64) {
+	if m.moving.Load() == 0 {
+		return 0
+	}
+	row := m.inventory.FindAccount(account)
+	if m.judging.Of(row) == m.durable.Of(row) {
+		return 0
+	}
+	return m.inventory.Placed()
+}
+
 // ShowsRow reports whether the account in a row is shown as a member of a group, by its index. Row 0 is no account.
 func (m *Members) ShowsRow(row uint32, group int) bool { return has(m.shown, row, group) }
 
@@ -111,6 +127,7 @@ func (m *Members) MadeDurable() {
 	for _, c := range m.group {
 		m.set(&m.durable, c.kind, c.group, c.row)
 	}
+	m.moving.Add(-int64(len(m.group)))
 	m.group = m.group[:0]
 }
 

@@ -120,13 +120,6 @@ func (b *Book) Without(account string, group int) *Book {
 	return &next
 }
 
-// AsOf returns the book as of a later record, which its refusals reveal.
-func (b *Book) AsOf(since uint64) *Book {
-	next := *b
-	next.Since = max(b.Since, since)
-	return &next
-}
-
 // moves reports whether a session of the lines has another programme in the next sale.
 func (b *Book) moves(lines []inventory.Line) bool {
 	for _, l := range lines {
