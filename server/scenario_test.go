@@ -22,7 +22,8 @@ import (
 //
 //	clock 2024-01-10T09:00:00Z          the sale clock; "clock +17m" moves it
 //	pause session ATH01                 what the operator does: pause, resume, of a session, a phase, or sale;
-//	stock ATH01 A 20 2                  and the capacity of a category, and how many of it are withheld
+//	stock ATH01 A 20 2                  the capacity of a category, and how many of it are withheld;
+//	join friends alice bob              and who is a member of a group: join, leave
 //	POST /v1/reservations {…}           a request; <1> is a UUID that ends in 1
 //	= 409 sold_out available=1          its response: the status; for a problem the code and exactly its facts;
 //	                                    otherwise any members, such as lines.0.quantity, or pools.#=2 for a length
@@ -82,6 +83,9 @@ func (s *scenario) play(line string) {
 		capacity, withheld := must(strconv.Atoi(words[2]))(s.t), must(strconv.Atoi(words[3]))(s.t)
 		_, err := s.engine.SetStock(s.t.Context(), words[0], words[1], &capacity, &withheld)
 		require.NoError(s.t, err, s.position())
+	case "join", "leave":
+		group, accounts, _ := strings.Cut(rest, " ")
+		s.members(word == "join", group, strings.Fields(accounts))
 	case "=":
 		require.NotNil(s.t, s.answer, s.position())
 		s.expect(rest)
@@ -95,6 +99,20 @@ func (s *scenario) play(line string) {
 			return
 		}
 		s.answer = s.call(word, path, body)
+	}
+}
+
+func (s *scenario) members(join bool, group string, accounts []string) {
+	require.NotEmpty(s.t, accounts, s.position())
+	if join {
+		_, err := s.engine.Join(s.t.Context(), group, accounts)
+		require.NoError(s.t, err, s.position())
+		return
+	}
+	for _, account := range accounts {
+		left, err := s.engine.Leave(s.t.Context(), group, account)
+		require.NoError(s.t, err, s.position())
+		require.True(s.t, left, s.position())
 	}
 }
 

@@ -172,7 +172,7 @@ func TestReservation(t *testing.T) {
 	require.Len(t, some.Sessions, 1)
 	phases, err := c.Phases(t.Context())
 	require.NoError(t, err)
-	require.Len(t, phases, 5)
+	require.Len(t, phases, 6)
 	require.Equal(t, 3, phases[0].PackSessions)
 	require.True(t, phases[1].Open)
 }
