@@ -237,6 +237,11 @@ func (a *findings) compare(found *audit.Findings, r *Report) {
 			a.problem("I3: the journal has %d %s, the buyers counted %d", total.journal, total.what, total.buyers)
 		}
 	}
+	for _, g := range r.Groups {
+		if n := found.Members[g.Group]; n != g.Members {
+			a.problem("I9: group %s: the journal has %d members, %d joined", g.Group, n, g.Members)
+		}
+	}
 	for i, n := range found.Entries {
 		if n != r.Draws[i].Entries {
 			a.problem("I9: draw %s: the journal has %d entries, %d were made", r.Draws[i].Draw, n, r.Draws[i].Entries)

@@ -69,6 +69,9 @@ type buyer struct {
 func (b *buyer) enter(l *lane, s *stage, v visit) {
 	*b = buyer{visit: v, stage: s, lane: l, lines: b.lines[:0], request: b.request[:0],
 		chance: newDice(l.r.o.Seed, 3000+uint64(s.index), uint64(v.number)), name: account(v.account), phase: s.phase.ID}
+	if b.outside(s.phase) {
+		l.tally.Outsiders++
+	}
 	if s.opened() && b.chance.perMille(phaseUnnamed) {
 		b.phase = ""
 	}
@@ -304,7 +307,7 @@ func (b *buyer) another() {
 	b.wish()
 }
 
-// compare compares an answer with the request (I4, I9).
+// compare compares an answer with the request (I4, I9), and its phase with what the buyer may do.
 func (b *buyer) compare(r *engine.Reservation) error {
 	state := [...]engine.State{reserve: engine.Held, reserveAgain: engine.Held, confirm: engine.Confirmed,
 		confirmAgain: engine.Confirmed, release: engine.Released}[b.next]
@@ -318,5 +321,5 @@ func (b *buyer) compare(r *engine.Reservation) error {
 		return fmt.Errorf("I9: %s requested %d tickets as %s and got %d tickets of %s as %s, %s, repeated %t",
 			b.name, tickets, b.id, r.Tickets, r.Account, r.ID, r.State, r.Repeated)
 	}
-	return nil
+	return b.checkAccess(r)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/seathold/seathold/engine/catalog"
 )
 
-// Shape of an open phase.
+// Shape of an open phase, and of one for members.
 const (
 	waves         = 48  // from the rush at the opening to the last call
 	earlyShareOf  = 2   // per mille of the visits: come before the opening
@@ -38,7 +38,7 @@ type stage struct {
 	instant int           // the next one: the number of instants already served
 	step    time.Duration // between two instants of a phase with slots
 	planned [][]visit     // by instant, in a phase with slots
-	wave    []int         // number of visits by instant, in an open phase; the first is before the opening
+	wave    []int         // number of visits by instant, in a phase without slots; the first is before the opening
 	visits  uint32        // number of visits so far
 	soldOut int           // sessions, at the end of the stage
 	served  time.Time     // the last instant that was served
@@ -160,7 +160,7 @@ func (s *stage) serve(ctx context.Context) (next time.Time, more bool, err error
 	if s.instant == 0 {
 		s.r.takeStock(s.phase.ID)
 	}
-	lastCall := s.phase.Access == catalog.Open && s.instant > waves
+	lastCall := s.phase.Access != catalog.Slots && s.instant > waves
 	s.listing.fill(&s.demand, s.r.stock, s.r.engine.Now(), lastCall)
 	err = s.r.attend(ctx, s, s.arrivals(lastCall))
 	s.instant++
@@ -202,12 +202,12 @@ func (s *stage) arrivals(lastCall bool) []visit {
 	chance := newDice(s.r.o.Seed, 2000+uint64(s.index), uint64(s.instant))
 	all := make([]visit, n)
 	for i := range all {
-		all[i] = s.number(uint32(chance.below(s.r.crowd.all)))
+		all[i] = s.number(s.visitor(&chance))
 	}
 	return all
 }
 
-// waveSizes returns the visits of each instant of an open phase: a few before the opening, then the rush, then a half,
+// waveSizes returns the visits of each instant of a phase without slots: a few before the opening, then the rush, then a half,
 // a third, a quarter… of the rush.
 func waveSizes(left int, final bool) []int {
 	percent := laterPercent
@@ -227,7 +227,7 @@ func waveSizes(left int, final bool) []int {
 	return sizes
 }
 
-// revisit plans another visit at the next instant of a phase with slots. In an open phase the planned waves suffice.
+// revisit plans another visit at the next instant of a phase with slots. Without slots the planned waves suffice.
 func (s *stage) revisit(all []visit) {
 	if s.instant+1 < len(s.planned) {
 		next := &s.planned[s.instant+1]

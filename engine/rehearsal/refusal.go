@@ -22,8 +22,14 @@ func (b *buyer) receiveRefusal(op *engine.Op) error {
 		return fmt.Errorf("%s, %s: %w", b.name, b.id, op.Err)
 	}
 	switch refusal.Code {
-	case engine.NoAccessSlot, engine.SlotNotOpen, engine.SlotEnded, engine.PhaseNotOpen:
+	case engine.NoAccessSlot:
 		b.next = leave
+		return b.denied(refusal)
+	case engine.SlotNotOpen, engine.SlotEnded, engine.PhaseNotOpen:
+		b.next = leave
+	case engine.PhaseRequired:
+		b.phase = b.stage.phase.ID
+		b.newRequest()
 	case engine.PackShape:
 		b.complete()
 	case engine.SoldOut:

@@ -179,17 +179,24 @@ type event struct {
 	happen func(ctx context.Context) (next time.Time, more bool, err error)
 }
 
-// calendar returns the registrations, draws and phases of the sale.
+// once is a step that is not repeated.
+func once(at time.Time, happen func(ctx context.Context) error) event {
+	return event{at: at, happen: func(ctx context.Context) (time.Time, bool, error) {
+		return time.Time{}, false, happen(ctx)
+	}}
+}
+
+// calendar returns the registrations, draws, memberships and phases of the sale. Of two events at the same time, the
+// first in the list happens first.
 func (r *rehearsal) calendar() []event {
 	var all []event
 	for i := range r.sale.Draws {
 		d := &r.sale.Draws[i]
-		all = append(all, event{at: d.RegistrationOpens, happen: func(ctx context.Context) (time.Time, bool, error) {
-			return time.Time{}, false, r.register(ctx, i)
-		}}, event{at: d.RegistrationCloses, happen: func(ctx context.Context) (time.Time, bool, error) {
-			return time.Time{}, false, r.draw(ctx, i)
-		}})
+		all = append(all,
+			once(d.RegistrationOpens, func(ctx context.Context) error { return r.register(ctx, i) }),
+			once(d.RegistrationCloses, func(ctx context.Context) error { return r.draw(ctx, i) }))
 	}
+	all = append(all, r.memberships()...)
 	for _, s := range r.stages {
 		all = append(all, event{at: s.first(), happen: s.serve})
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/seathold/seathold/engine"
+	"github.com/seathold/seathold/engine/catalog"
 )
 
 // Report is the result of a rehearsal, and its JSON form. With one worker everything but Measured is determined by the
@@ -16,6 +17,7 @@ type Report struct {
 	Workers    int           `json:"workers"`
 	Durability string        `json:"durability"`
 	Draws      []drawReport  `json:"draws"`
+	Groups     []groupReport `json:"groups,omitempty"` // that have phases of their own
 	Phases     []phaseReport `json:"phases"`
 	Places     tickets       `json:"places"`
 	Audit      findings      `json:"audit"`
@@ -33,13 +35,22 @@ type drawReport struct {
 	Seed     string `json:"seed"`
 }
 
+// groupReport is who joined a group.
+type groupReport struct {
+	Group    string `json:"group"`
+	Members  int    `json:"members"`
+	Repeated int    `json:"repeated"` // members who joined twice
+}
+
 // phaseReport is the result of a phase, as counted by its buyers.
 type phaseReport struct {
 	Phase           string              `json:"phase"`
+	Group           string              `json:"group,omitempty"` // whose members alone buy
 	Visits          int                 `json:"visits"`
-	Requests        int                 `json:"requests"` // to reserve
-	Repeated        int                 `json:"repeated"` // of these, sent a second time
-	Held            int                 `json:"held"`     // reservations: the sum of the next three
+	Outsiders       int                 `json:"outsiders,omitempty"` // of the visits: by accounts that are not members
+	Requests        int                 `json:"requests"`            // to reserve
+	Repeated        int                 `json:"repeated"`            // of these, sent a second time
+	Held            int                 `json:"held"`                // reservations: the sum of the next three
 	Confirmed       int                 `json:"confirmed"`
 	Released        int                 `json:"released"`
 	Expired         int                 `json:"expired"`
@@ -52,6 +63,7 @@ type phaseReport struct {
 
 // add adds the counts of another phase.
 func (p *phaseReport) add(other *phaseReport) {
+	p.Outsiders += other.Outsiders
 	p.Requests += other.Requests
 	p.Repeated += other.Repeated
 	p.Held += other.Held
@@ -114,6 +126,9 @@ func (r *rehearsal) summarize() {
 			t.add(l.count[s.index])
 		}
 		t.Phase, t.Visits, t.SoldOutSessions = s.phase.ID, int(s.visits), s.soldOut
+		if s.phase.Access == catalog.Members {
+			t.Group = r.sale.Groups[s.phase.Group].ID
+		}
 		r.report.Phases = append(r.report.Phases, t.phaseReport)
 		m := phaseMeasured{Phase: s.phase.ID, Operations: t.operations, Seconds: s.took.Seconds(),
 			P99Ms: float64(t.latency.ValueAtQuantile(99)) / 1e6}

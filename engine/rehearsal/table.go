@@ -21,6 +21,9 @@ func (r *Report) WriteTable(w io.Writer) error {
 		fmt.Fprintf(b, "%s: %s entries, %s of them with priority; %s came to buy. Seed %s\n", d.Draw, comma(d.Entries),
 			comma(d.Priority), comma(d.Buyers), d.Seed)
 	}
+	for i := range r.Groups {
+		r.writeGroup(b, &r.Groups[i])
+	}
 	b.WriteByte('\n')
 	table := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	cells := bufio.NewWriter(table)
@@ -35,6 +38,17 @@ func (r *Report) WriteTable(w io.Writer) error {
 	}
 	r.writeAudit(b)
 	return b.Flush()
+}
+
+// writeGroup writes how many members a group has, and who came to its phases.
+func (r *Report) writeGroup(w *bufio.Writer, g *groupReport) {
+	fmt.Fprintf(w, "%s: %s members\n", g.Group, comma(g.Members))
+	for i := range r.Phases {
+		if p := &r.Phases[i]; p.Group == g.Group {
+			fmt.Fprintf(w, "%s: for the members of %s; %s visits, %s of them by others, who were refused\n", p.Phase, g.Group,
+				comma(p.Visits), comma(p.Outsiders))
+		}
+	}
 }
 
 func (r *Report) phaseRow(w *bufio.Writer, i int) {
