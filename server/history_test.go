@@ -52,12 +52,19 @@ type stage struct {
 	histories []*historytest.History
 	tally     historytest.Tally
 	next      historytest.Cell
+
+	requests int // of a caller at least
+
+	passes time.Duration // of the sale clock at once, less than that
+	forget time.Duration // what the histories require, see History.Forget
+	tables func(*engine.Options)
 }
 
 // newStage returns a stage without a server.
 func newStage(t testing.TB, random *rand.Rand, cells int) *stage {
 	now := instantOf(t, early)
-	s := &stage{fixture: &fixture{t: t, clock: clockAt(now)}, random: random}
+	s := &stage{fixture: &fixture{t: t, clock: clockAt(now)}, random: random, requests: 4, passes: 1200 * time.Millisecond,
+		tables: func(o *engine.Options) { o.MaxReservations, o.MaxAccounts = 1<<16, 1<<16 }}
 	s.rules = &spec.Rules{Sale: must(historytest.SaleOf(cells, now).Load())(t), TTL: spec.ScenarioTTL,
 		MaxHold: spec.ScenarioMaxHold}
 	return s
@@ -69,7 +76,7 @@ func (s *stage) serve(j journal.Backend, patience time.Duration) {
 		o.Sale, o.Journal, o.Durability, o.JournalTimeout = s.rules.Sale, j, engine.Sync, patience
 		o.SweepEvery = -1        // the histories trigger sweeps
 		o.CheckpointAfter = 1000 // so that checkpoints run at the same time
-		o.MaxReservations, o.MaxAccounts = 1<<16, 1<<16
+		s.tables(o)
 	})
 	s.fixture = startWith(s.t, s.clock, e, nil)
 	s.server.turns.longest = time.Minute // a busy machine is no reason for a refusal here
@@ -82,9 +89,10 @@ func (s *stage) play(cells int) {
 	begin := make(chan struct{})
 	for range cells {
 		h := historytest.New(s.next, s.rules, s.clock.read)
+		h.Forget(s.forget)
 		s.next++
 		s.histories = append(s.histories, h)
-		requests := 4 + s.random.IntN(5)
+		requests := s.requests + s.random.IntN(5)
 		for i := range 3 + s.random.IntN(2) {
 			c := h.Caller(i, rand.New(rand.NewPCG(s.random.Uint64(), 0)), time.Minute)
 			all.Go(func() {
@@ -149,7 +157,7 @@ func (s *stage) passTime(r *rand.Rand) {
 	}
 	s.step.Lock()
 	defer s.step.Unlock()
-	s.clock.advance(time.Duration(r.IntN(1200)) * time.Millisecond)
+	s.clock.advance(time.Duration(r.Int64N(s.passes.Milliseconds())) * time.Millisecond)
 }
 
 // judge stops the server, and reads the end of all histories from a new one that has recovered from the journal.

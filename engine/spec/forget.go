@@ -43,7 +43,8 @@ func (m *Model) returned(id string, at time.Time) {
 // forget removes a reservation. Its id is free.
 func (m *Model) forget(id string) {
 	account := m.reservations[id].Account
-	m.byAccount[account] = slices.DeleteFunc(slices.Clone(m.byAccount[account]), func(one string) bool { return one == id })
+	is := func(other string) bool { return other == id }
+	m.byAccount[account] = slices.DeleteFunc(slices.Clone(m.byAccount[account]), is)
 	delete(m.reservations, id)
 }
 

@@ -33,8 +33,8 @@ type History struct {
 	Crashed bool
 
 	// Forget is how long what has ended is remembered: a released or expired reservation after its ExpiresAt, a returned
-	// one after its return or its ExpiresAt, whichever is later. After that it may be forgotten at any instant: then its id
-	// is unknown, and free for another reservation. If Forget is 0, nothing is forgotten. In a history that is Crashed,
+	// one after its return or its ExpiresAt, whichever is later. After that it may be forgotten at any instant: its id is
+	// unknown then, and free for another reservation. If Forget is 0, nothing is forgotten. In a history that is Crashed,
 	// what was forgotten may be known again as long as its id is free: the next server may remember it.
 	Forget time.Duration
 

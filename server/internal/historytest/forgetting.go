@@ -66,8 +66,8 @@ func (f *Forgetting) add(o Forgetting) {
 }
 
 func (f Forgetting) String() string {
-	return fmt.Sprintf("%d answers by memory of what may be forgotten, %d after forgetting, in %d of them another request "+
-		"has the id", f.Remembered, f.Forgotten, f.Reused)
+	return fmt.Sprintf("%d answers by memory of what may be forgotten, %d after forgetting, in %d of them another "+
+		"request has the id", f.Remembered, f.Forgotten, f.Reused)
 }
 
 // Forgetting counts, by the reservations that answers have shown before, each in the order of the returns.
