@@ -45,10 +45,11 @@ func (r *rehearsal) audit(ctx context.Context) error {
 		}
 	}
 	auditPools(a, r.sale, r.engine.Stock, sold)
-	found, err := r.auditAccounts(ctx, a)
+	found, places, err := r.auditAccounts(ctx, a)
 	if err != nil {
 		return err
 	}
+	auditPlaces(a, r.places, places)
 	for i, n := range found {
 		if n != sold[i] {
 			a.problem("I4: %s: the accounts have %d tickets, the buyers counted %d", poolName(r.sale, i), n, sold[i])
@@ -82,14 +83,14 @@ func poolName(sale *catalog.Sale, pool int) string {
 	return fmt.Sprintf("session %s, category %s", sale.Sessions[p.Session].ID, p.Category)
 }
 
-// auditAccounts checks I2 on all accounts and returns their tickets by pool.
-func (r *rehearsal) auditAccounts(ctx context.Context, a *findings) (sold []int64, err error) {
+// auditAccounts checks I2 on all accounts and returns their tickets by pool and by quota.
+func (r *rehearsal) auditAccounts(ctx context.Context, a *findings) (sold, places []int64, err error) {
 	r.progress.begin("audit", r.crowd.all)
 	const share = 1 << 14
 	var lock sync.Mutex
-	sold = make([]int64, len(r.sale.Pools))
+	sold, places = make([]int64, len(r.sale.Pools)), make([]int64, len(r.sale.Quotas))
 	err = r.each(ctx, r.crowd.all/share+1, 1, func(i int) error {
-		ledgers := ledgerAudit{sale: r.sale, sold: make([]int64, len(r.sale.Pools))}
+		ledgers := newLedgerAudit(r.sale)
 		for number := i * share; number < min((i+1)*share, r.crowd.all); number++ {
 			account, err := r.engine.Account(ctx, account(uint32(number)))
 			if err != nil {
@@ -104,9 +105,12 @@ func (r *rehearsal) auditAccounts(ctx context.Context, a *findings) (sold []int6
 		for pool, n := range ledgers.sold {
 			sold[pool] += n
 		}
+		for quota, n := range ledgers.places {
+			places[quota] += n
+		}
 		return nil
 	})
-	return sold, err
+	return sold, places, err
 }
 
 func (a *findings) merge(from *findings) {
@@ -123,8 +127,13 @@ type ledgerAudit struct {
 	sale       *catalog.Sale
 	found      findings
 	sold       []int64     // by pool
+	places     []int64     // by quota
 	programmes []int       // tickets of the current account by programme
 	sessions   map[int]int // likewise, by session
+}
+
+func newLedgerAudit(s *catalog.Sale) ledgerAudit {
+	return ledgerAudit{sale: s, sold: make([]int64, len(s.Pools)), places: make([]int64, len(s.Quotas))}
 }
 
 // check checks I2 on one ledger, and its sums against its reservations.
@@ -163,10 +172,11 @@ func (l *ledgerAudit) count(account string, r *engine.Reservation) {
 			account, r.State)
 	}
 	tickets, sessions, equal := 0, 0, true
+	phase, ok := l.sale.PhaseByID(r.Phase)
 	for _, line := range r.Lines {
-		session, ok := l.sale.SessionByID(line.Session)
+		session, listed := l.sale.SessionByID(line.Session)
 		pool, found := l.sale.PoolOf(session, line.Category)
-		if !ok || !found {
+		if !listed || !found {
 			l.found.problem("I4: reservation %s has a line for %s %s, which the sale does not have", r.ID, line.Session,
 				line.Category)
 			continue
@@ -176,13 +186,15 @@ func (l *ledgerAudit) count(account string, r *engine.Reservation) {
 				r.CreatedAt.Format(time.RFC3339), s.SalesEndAt.Format(time.RFC3339))
 		}
 		l.sold[pool] += int64(line.Quantity)
+		if ok {
+			l.countPlaces(phase, session, line.Quantity)
+		}
 		l.programmes[l.sale.Sessions[session].Programme] += line.Quantity
 		l.sessions[session] += line.Quantity
 		tickets += line.Quantity
 		equal = equal && line.Quantity == r.Lines[0].Quantity
 		sessions++
 	}
-	phase, ok := l.sale.PhaseByID(r.Phase)
 	if !ok || tickets != r.Tickets {
 		l.found.problem("I4: reservation %s of phase %q has %d tickets, its lines have %d", r.ID, r.Phase, r.Tickets, tickets)
 		return
@@ -193,6 +205,13 @@ func (l *ledgerAudit) count(account string, r *engine.Reservation) {
 	}
 	if p.PackEqual && !equal {
 		l.found.problem("I4: reservation %s is a pack with different numbers of tickets for its sessions", r.ID)
+	}
+}
+
+// countPlaces counts tickets of a session in a phase.
+func (l *ledgerAudit) countPlaces(phase, session, tickets int) {
+	if i, bounded := l.sale.QuotaOf(phase, session); bounded {
+		l.places[i] += int64(tickets)
 	}
 }
 

@@ -103,7 +103,7 @@ func TestLedgerAuditFindsDamage(t *testing.T) { // I2, I3, I4
 				{Session: sessions[1], Category: "A", Quantity: 4}, {Session: sessions[2], Category: "A", Quantity: 3}}
 		}, "different numbers of tickets"},
 	} {
-		l := ledgerAudit{sale: sale, sold: make([]int64, len(sale.Pools))}
+		l := newLedgerAudit(sale)
 		a := ledger()
 		c.damage(a)
 		l.check(a)

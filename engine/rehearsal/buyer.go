@@ -252,7 +252,7 @@ func (b *buyer) receive(op *engine.Op) error {
 		t.Repeated++
 		b.next = confirm
 	case confirm:
-		b.bought()
+		b.bought(&op.Result)
 	case confirmAgain:
 		b.another()
 	case release:
@@ -283,12 +283,15 @@ func (b *buyer) decide() {
 }
 
 // bought counts the tickets of a confirmed reservation.
-func (b *buyer) bought() {
+func (b *buyer) bought(r *engine.Reservation) {
 	t := b.lane.tally
 	t.Confirmed++
 	for _, c := range b.lines {
 		t.sold[c.pool] += int64(c.quantity)
 		t.Tickets += c.quantity
+	}
+	if phase, known := b.lane.r.sale.PhaseByID(r.Phase); known {
+		b.lane.r.places.count(phase, b.lines)
 	}
 	if b.chance.perMille(paidTwice) {
 		b.next = confirmAgain

@@ -10,13 +10,15 @@ import (
 // demand is the pools of a phase, each with its appeal to buyers. See the package documentation.
 type demand struct {
 	sale   *catalog.Sale
+	phase  int
+	places *places // what the phase may sell; nil for no bounds
 	pools  []uint32
 	appeal []uint64 // of one ticket
 	sums   []uint64 // prefix sums of tickets on sale × appeal
 }
 
-func newDemand(s *catalog.Sale, phase int) demand {
-	d := demand{sale: s}
+func newDemand(s *catalog.Sale, phase int, places *places) demand {
+	d := demand{sale: s, phase: phase, places: places}
 	sum := uint64(0)
 	for i := range s.Sessions {
 		session := &s.Sessions[i]
@@ -69,14 +71,16 @@ type listing struct {
 	left      int      // tickets
 }
 
-// fill reads the stock at an instant. Of sessions whose sales have ended nothing is listed.
+// fill reads the stock at an instant. Of sessions whose sales have ended nothing is listed, and of each category no
+// more than the phase has places left of the session.
 func (l *listing) fill(d *demand, available []int32, at time.Time, lastCall bool) {
 	l.demand, l.available = d, available
 	l.sums, l.left = l.sums[:0], 0
 	sum := uint64(0)
 	for i, pool := range d.pools {
-		n := uint64(available[pool])
-		if ended(&d.sale.Sessions[d.sale.Pools[pool].Session], at) {
+		session := d.sale.Pools[pool].Session
+		n := uint64(min(int(available[pool]), d.places.left(d.phase, session)))
+		if ended(&d.sale.Sessions[session], at) {
 			n = 0
 		}
 		l.left += int(n)

@@ -6,9 +6,10 @@
 //
 // At scale 1 a draw has four million entries, three million of which are from accounts that also entered the previous
 // draw. With the accounts that enter no draw and buy in the open phases only, the crowd is six million accounts. 15 %
-// of the entrants of a draw belong to the priority group of its phase. If phases are for the members of a group, 15 % of
-// the crowd join it before the first of them opens; the seed decides which. Scale multiplies the crowd, the tickets of
-// every pool and the winners of every access slot, so a small rehearsal is as crowded as a large one.
+// of the entrants of a draw belong to the priority group of its phase. If phases are for the members of a group, 15 %
+// of the crowd join it before the first of them opens; the seed decides which. Scale multiplies the crowd, the tickets
+// of every pool, the places of every phase and the winners of every access slot, so a small rehearsal is as crowded as
+// a large one.
 //
 // # The demand
 //
@@ -32,7 +33,8 @@
 //     times; that too where its sales have ended. Over the cap or limit: request what still fits. Several phases may be
 //     meant: name one.
 //   - The last call. If no later phase sells the sessions of a phase, more buyers come and take what is available until
-//     nothing is: every ticket on sale is requested.
+//     nothing is: every ticket on sale is requested. A phase that has a number of places of a session sells so many,
+//     and what is left of the session after the last phase was rightly refused.
 //
 // # Time
 //

@@ -48,7 +48,8 @@ type stage struct {
 
 func newStage(r *rehearsal, index int) *stage {
 	p := &r.sale.Phases[index]
-	s := &stage{r: r, index: index, phase: p, demand: newDemand(r.sale, index), final: true, tally: newTally(r.sale)}
+	s := &stage{r: r, index: index, phase: p, demand: newDemand(r.sale, index, r.places), final: true,
+		tally: newTally(r.sale)}
 	for i := range r.sale.Phases {
 		later := &r.sale.Phases[i]
 		for session := range r.sale.Sessions {
@@ -207,8 +208,8 @@ func (s *stage) arrivals(lastCall bool) []visit {
 	return all
 }
 
-// waveSizes returns the visits of each instant of a phase without slots: a few before the opening, then the rush, then a half,
-// a third, a quarter… of the rush.
+// waveSizes returns the visits of each instant of a phase without slots: a few before the opening, then the rush, then
+// a half, a third, a quarter… of the rush.
 func waveSizes(left int, final bool) []int {
 	percent := laterPercent
 	if final {
@@ -245,7 +246,7 @@ func (s *stage) close() {
 		for _, pool := range session.Pools {
 			left += s.r.stock[pool]
 		}
-		if s.phase.Sells(i) && left == 0 {
+		if s.phase.Sells(i) && (left == 0 || s.r.places.left(s.index, i) == 0) {
 			s.soldOut++
 		}
 	}

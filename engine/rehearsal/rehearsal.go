@@ -78,6 +78,7 @@ type rehearsal struct {
 	stages []*stage // by phase of the sale
 	draws  []drawReport
 	stock  []int32 // available tickets by pool, when the clock last advanced
+	places *places
 	report Report
 
 	progress progress
@@ -131,7 +132,7 @@ func (r *rehearsal) open(ctx context.Context) error {
 	if found := e.Recovery(); found.Accounts > 0 || found.Reservations > 0 {
 		return errors.Join(errors.New("the journal is not empty: a rehearsal needs an empty one"), r.close())
 	}
-	r.stock = make([]int32, len(r.sale.Pools))
+	r.stock, r.places = make([]int32, len(r.sale.Pools)), newPlaces(r.sale)
 	for i := range r.sale.Phases {
 		r.stages = append(r.stages, newStage(r, i))
 	}

@@ -85,7 +85,7 @@ type tickets struct {
 	AskedFor int `json:"asked_for"` // of those offered: requested at least once
 	Sold     int `json:"sold"`
 	Left     int `json:"left"`
-	Missed   int `json:"missed"` // requested, but left; not of sessions whose sales ended while buyers still came
+	Missed   int `json:"missed"` // requested, but left; not of sessions whose sales or places ended first
 }
 
 // measured is the part of a report that differs from run to run.
@@ -152,7 +152,7 @@ func (r *rehearsal) summarize() {
 		p.AskedFor += min(offered, int(wanted[i]))
 		p.Left += left
 		p.Sold += offered - left
-		if !r.endedEarly(r.sale.Pools[i].Session) {
+		if session := r.sale.Pools[i].Session; !r.endedEarly(session) && !r.boundedLast(session) {
 			p.Missed += min(left, max(0, int(wanted[i])-(offered-left)))
 		}
 	}

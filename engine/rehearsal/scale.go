@@ -9,8 +9,8 @@ import (
 )
 
 // scaled returns a copy of the sale that is as crowded at a fraction of its size. The tickets of each pool that are on
-// sale, those that are withheld, and the winners of an access slot are multiplied by the scale and rounded, but not to
-// 0. Prices, limits, caps, sessions and the calendar are the same.
+// sale, those that are withheld, the places that a phase has of a session and the winners of an access slot are
+// multiplied by the scale and rounded, but not to 0. Prices, limits, caps, sessions and the calendar are the same.
 func scaled(s *catalog.Sale, scale float64) *catalog.Sale {
 	small := *s
 	small.Pools = slices.Clone(s.Pools)
@@ -20,6 +20,7 @@ func scaled(s *catalog.Sale, scale float64) *catalog.Sale {
 		p.Withheld = fraction(p.Withheld, scale)
 		p.Capacity = onSale + p.Withheld
 	}
+	small.Quotas = scaledPlaces(s, scale)
 	small.Phases = slices.Clone(s.Phases)
 	for i := range small.Phases {
 		slots := &small.Phases[i].Slots

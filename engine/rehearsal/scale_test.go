@@ -55,7 +55,7 @@ func TestAppeal(t *testing.T) {
 	require.Equal(t, uint64(14000), appealOf(false, 5000, 2500), "half the price, twice the demand")
 	require.Equal(t, uint64(28000), appealOf(false, 5000, 0), "at most four times")
 	require.Equal(t, uint64(1750), appealOf(false, 5000, 100_000), "at least a quarter")
-	d := newDemand(catalog.Paris2024(), 0)
+	d := newDemand(catalog.Paris2024(), 0, nil)
 	chance := dice(1)
 	picked := make([]float64, len(d.pools))
 	const n = 2_000_000
