@@ -150,9 +150,10 @@ export function readAll(paths) {
   return all;
 }
 
-// onSale returns the sessions that an open phase sells, the smallest first, so that a short run can sell some out.
+// onSale returns the sessions that a phase sells now to every account, the smallest first, so that a short run can sell
+// some out.
 export function onSale() {
-  const open = read('/v1/phases').phases.filter((p) => p.open).map((p) => p.programme);
+  const open = read('/v1/phases').phases.filter((p) => p.open && p.access === 'open').map((p) => p.programme);
   const sessions = read('/v1/sessions').sessions.filter((s) => s.on_sale && open.includes(s.programme));
   for (const s of sessions) {
     s.available = s.pools.reduce((sum, p) => sum + p.available, 0);

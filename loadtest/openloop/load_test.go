@@ -28,7 +28,7 @@ func fakeServer(t *testing.T, reserve http.HandlerFunc) *target {
 			_, _ = io.WriteString(w, body)
 		}
 	}
-	mux.HandleFunc("GET /v1/phases", fixed(200, `{"phases":[{"phase":"p","programme":"x","open":true}]}`))
+	mux.HandleFunc("GET /v1/phases", fixed(200, `{"phases":[{"phase":"p","programme":"x","access":"open","open":true}]}`))
 	mux.HandleFunc("GET /v1/sessions", fixed(200,
 		`{"sessions":[{"session":"S","programme":"x","on_sale":true,"pools":[{"category":"A","available":9}]}]}`))
 	mux.HandleFunc("POST /v1/reservations/{id}/confirm", fixed(200, `{}`))

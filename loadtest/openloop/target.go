@@ -102,7 +102,8 @@ func stockOf(ctx context.Context, t *target, e *endpoint) ([]lot, error) {
 		return nil, err
 	}
 	var lots []lot
-	if open := slices.IndexFunc(phases, func(p client.Phase) bool { return p.Open }); open >= 0 {
+	anybody := func(p client.Phase) bool { return p.Open && p.Access == "open" }
+	if open := slices.IndexFunc(phases, anybody); open >= 0 {
 		for _, s := range list.Sessions {
 			for _, p := range s.Pools {
 				if s.OnSale && s.Programme == phases[open].Programme && p.Available > 0 {
@@ -112,7 +113,7 @@ func stockOf(ctx context.Context, t *target, e *endpoint) ([]lot, error) {
 		}
 	}
 	if len(lots) == 0 {
-		return nil, errors.New("the server has no tickets on sale now")
+		return nil, errors.New("the server has no tickets on sale now in a phase that is open to every account")
 	}
 	slices.SortFunc(lots, func(a, b lot) int { return a.available - b.available })
 	return lots, nil
