@@ -229,7 +229,7 @@ func (e *Engine) refuseState(book *rules.Book, found inventory.Decided, now int6
 	}
 	request, err := e.judgeAgain(book, now, r)
 	can := err == nil && e.inventory.CanTake(&request)
-	if !can && book.Changes() {
+	if !can && (book.Changes() || err != nil && r.refusal.Code == rules.Changing) {
 		return refused(r, Refusal{Code: rules.Changing})
 	}
 	return refused(r, Refusal{Code: ReservationExpired, CanTakeAgain: can})

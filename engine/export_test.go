@@ -6,7 +6,7 @@ import "github.com/seathold/seathold/engine/rules"
 func (e *Engine) Stall() (end func()) { return e.inventory.Begin(7).End }
 
 // Changing reports whether a transition between two books is in force.
-func (e *Engine) Changing() bool { return e.book.Load().Changes() }
+func (e *Engine) Changing() bool { return e.book.Load().Changes() || e.book.Load().Leaves() }
 
 // Book returns the book that is in force. Under puts another one into force while do runs: that of calls which loaded
 // it and then stalled.

@@ -11,7 +11,7 @@ import (
 // transition: what it accepts, the definitions before and after it both accept. What it refuses, one of them may
 // accept, so such a call withdraws its announcement, waits for the next book, and begins again. What became of a
 // reservation does not depend on the definition: repeats, confirmations and releases wait only to say whether an
-// expired reservation can be taken again.
+// expired reservation can be taken again. While an account leaves a group, what it requests as a member waits likewise.
 //
 // A call that has loaded the transition may stall, and meet what calls by the next book have done meanwhile. So its
 // book may lack the phase and the sessions of a reservation that it finds: see named. No call has an older book, since
@@ -60,7 +60,7 @@ func (e *Engine) named() *catalog.Sale { return e.memory.Judging().Sale }
 // memberships, so it waits for their records, too (I5).
 func (e *Engine) refuseBy(book *rules.Book, seq uint64, account string, r *Reservation, err error) (
 	uint64, bool, error) {
-	if book.Changes() && restsOnBook(r.refusal.Code) {
+	if r.refusal.Code == rules.Changing || book.Changes() && restsOnBook(r.refusal.Code) {
 		return 0, true, nil
 	}
 	return max(seq, book.Since, e.memory.Members.Reveals(account)), false, err

@@ -38,6 +38,7 @@ func membersComeAndGoWhileTheJournalIsSlow(t *testing.T) {
 		leave := func() error { _, err := s.e.Leave(ctx, "club", "ann"); return err }
 		_, err := s.e.Join(ctx, "club", []string{"ann", "bob"})
 		require.NoError(t, err)
+		require.NoError(t, s.e.Flush(ctx)) // the writer is idle
 		end := s.undurable(t, kept, func() error { _, err := s.hold("bob", "S0", 1); return err })
 		first, again := begun(leave), begun(join)
 		last := begun(leave)
@@ -86,6 +87,60 @@ func refusalRevealsNoMembershipThatIsNotDurable(t *testing.T) {
 	require.Empty(t, refused, "an answer before the account has left for good")
 	require.NoError(t, end())
 	require.Equal(t, engine.NoAccessSlot, codeOf(t, <-refused))
+}
+
+// A caller that stalls delays an account that leaves, and of the buyers only that account where it needs the
+// membership. While it leaves, nobody is told that it is no member: it may stay.
+func TestAStalledCallDelaysWhoLeavesNotTheBuyers(t *testing.T) {
+	ctx := t.Context()
+	s, _ := newMembers(t, engine.Sync)
+	over, err := s.expiredOf(t, "ann")
+	require.NoError(t, err)
+	_, err = s.e.Join(ctx, "club", []string{"ann", "bob"})
+	require.NoError(t, err)
+	held, err := s.hold("ann", "S0", 2)
+	require.NoError(t, err)
+	var r engine.Reservation
+	late := make(chan error, 3)
+	meanwhile := func() {
+		_, err := s.hold("bob", "S0", 7)
+		require.Equal(t, engine.SessionLimitExceeded, codeOf(t, err))
+		_, err = s.hold("cid", "S0", 7)
+		require.Equal(t, engine.NoAccessSlot, codeOf(t, err))
+		require.NoError(t, s.e.Extend(ctx, held, s.clock.now().Add(time.Minute), &r))
+		for range cap(late) {
+			go func() { _, err := s.hold("ann", "S1", 1); late <- err }()
+		}
+		_, err = s.hold("ann", "S0", 7)
+		require.Equal(t, engine.Overloaded, codeOf(t, err))
+		require.Equal(t, engine.Overloaded, codeOf(t, s.e.Confirm(ctx, over, "", &r)))
+		require.Equal(t, engine.Overloaded, codeOf(t, s.e.ConfirmAgain(ctx, over, "", &r)))
+		require.True(t, s.e.Changing())
+	}
+	given, cancel := context.WithCancel(ctx)
+	err = s.during(func() error { _, err := s.e.Leave(given, "club", "ann"); return err }, func() {
+		meanwhile()
+		cancel()
+		for s.e.Changing() {
+			runtime.Gosched()
+		}
+	})
+	require.ErrorIs(t, err, context.Canceled)
+	for range cap(late) {
+		if err := <-late; err != nil {
+			require.Equal(t, engine.Overloaded, codeOf(t, err))
+		}
+	}
+	s.requireMembers(t, "club", "ann", "bob")
+	require.NoError(t, s.during(func() error { _, err := s.e.Leave(ctx, "club", "ann"); return err }, meanwhile))
+	for range cap(late) {
+		require.Contains(t, []engine.Code{engine.Overloaded, engine.NoAccessSlot}, codeOf(t, <-late))
+	}
+	s.requireMembers(t, "club", "bob")
+	require.NoError(t, s.e.Confirm(ctx, held, "", &r))
+	err = s.e.Confirm(ctx, over, "", &r)
+	require.Equal(t, engine.ReservationExpired, codeOf(t, err))
+	require.False(t, err.(*engine.Refusal).CanTakeAgain)
 }
 
 // expiredOf makes an account a member, has it hold a ticket until the hold is over, and ends its membership.

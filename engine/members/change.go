@@ -86,10 +86,10 @@ func full(table inventory.Table) error {
 // Leave ends an account's membership of a group, by its id. left is false if the account was no member. No other change
 // of the sale is made meanwhile. All is durable once everything placed so far is.
 //
-// As for a new definition, there is a transition and a grace period. Between the book and the one by which the account
-// is no member nothing passes that needs the membership. After the grace period no call is judged by the old book: so
-// every hold that the membership let through is placed before its end. All other calls pass as ever. Errors are
-// ErrNoGroup, *rules.Refusal with Full, and Host.Await's. Nothing has changed then.
+// As for a new definition, there is a transition and a grace period. By the book of the transition nothing passes that
+// needs the membership. After the grace period no call is judged by the old book: so every hold that the membership let
+// through is placed before its end. All other calls are judged as ever. Errors are ErrNoGroup, *rules.Refusal with
+// Full, and Host.Await's. Nothing has changed then.
 func (m *Members) Leave(ctx context.Context, sale *catalog.Sale, group, account string) (left bool, err error) {
 	g, err := groupOf(sale, group)
 	if err != nil {
@@ -105,7 +105,7 @@ func (m *Members) Leave(ctx context.Context, sale *catalog.Sale, group, account 
 		return false, err
 	}
 	book := m.host.Book.Load()
-	m.host.Book.Store(rules.Between(book, book.Without(account, g)))
+	m.host.Book.Store(book.Leaving(account, g))
 	defer m.host.Book.Store(book)
 	if err := m.host.Await(ctx, m.inventory.NewGrace().Passed); err != nil {
 		return false, err

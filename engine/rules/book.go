@@ -33,7 +33,7 @@ type Book struct {
 	ends    []int64  // by session: when its sales end, in ms; math.MaxInt64 if never
 	limits  inventory.Limits
 
-	left membership // whatever Facts.Member says
+	leaving membership // that ends: nothing passes that needs it
 
 	next *Book // of a book between two others: the later one; the rest is the earlier one's but for the limits
 }
@@ -112,13 +112,17 @@ func (m membership) is(account string, group int) bool {
 	return m.account == account && m.group == group
 }
 
-// Without returns the book by which an account is no member of a group, by its index, whatever Facts.Member says.
-// Between a book and this one, nothing that the account requests as a member passes: that is how it leaves.
-func (b *Book) Without(account string, group int) *Book {
+// Leaving returns the book for the time in which an account leaves a group, by its index. It refuses with Changing what
+// the account requests as a member. It judges everything else like b: whether that passes does not depend on the
+// membership.
+func (b *Book) Leaving(account string, group int) *Book {
 	next := *b
-	next.left = membership{account, group}
+	next.leaving = membership{account, group}
 	return &next
 }
+
+// Leaves reports whether b is the book for the time in which an account leaves a group.
+func (b *Book) Leaves() bool { return b.leaving != membership{} }
 
 // moves reports whether a session of the lines has another programme in the next sale.
 func (b *Book) moves(lines []inventory.Line) bool {

@@ -98,7 +98,7 @@ func (b *Book) judgeAgain(account string, phase int, named bool, has []inventory
 	q := Request{Account: account, Phase: b.Sale.Phases[phase].ID}
 	lines := Resolved{sale: b.Sale, Pools: has, sessions: shapeOf(b.Sale, has).sessions, listed: -1}
 	found, err := b.judge(&q, lines, f, into)
-	if err != nil && !named && into.Code != Paused && into.Code != SalesEnded { // sales end in all phases
+	if err != nil && !named && !decidesAlone(into.Code) {
 		q.Phase = ""
 		found, err = b.judge(&q, lines, f, into)
 	}
@@ -107,6 +107,9 @@ func (b *Book) judgeAgain(account string, phase int, named bool, has []inventory
 	}
 	return found, err
 }
+
+// decidesAlone reports whether a refusal by one phase holds whatever others say: sales end in all phases.
+func decidesAlone(c Code) bool { return c == Paused || c == SalesEnded || c == Changing }
 
 // choosePhase returns the phase of a request: the one that it names, or else the only open one that matches.
 //
@@ -202,10 +205,13 @@ func (b *Book) checkAccess(q *Request, lines Resolved, phase int, f Facts, into 
 	case catalog.Open:
 		return nil
 	case catalog.Members:
-		if f.Member(q.Account, p.Group) && !b.left.is(q.Account, p.Group) {
-			return nil
+		switch {
+		case !f.Member(q.Account, p.Group):
+			return into.set(Refusal{Code: NoAccessSlot, Phase: p.ID, offer: b.offerOf(q, lines, f.Now)})
+		case b.leaving.is(q.Account, p.Group):
+			return into.set(Refusal{Code: Changing})
 		}
-		return into.set(Refusal{Code: NoAccessSlot, Phase: p.ID, offer: b.offerOf(q, lines, f.Now)})
+		return nil
 	}
 	refusal := Refusal{Phase: p.ID}
 	opens, closes, won := f.Slot(q.Account, p.Draw)
