@@ -12,9 +12,9 @@ import (
 )
 
 // I7: Histories are linearizable in which an organiser pauses the sale, phases and sessions, sets the stock of pools,
-// lets accounts join groups and leave them, and applies other definitions, while callers reserve, change and read. Each has an engine of its own, with one cell.
-// At its end every hold that is over is confirmed again, an engine with a journal restarts, and everything is read:
-// these calls belong to the history. The journal verifies.
+// lets accounts join groups and leave them, and applies other definitions, while callers reserve, change and read.
+// Each has an engine of its own, with one cell. At its end every hold that is over is confirmed again, an engine with
+// a journal restarts, and everything is read: these calls belong to the history. The journal verifies.
 func TestLinearizableVersions(t *testing.T) {
 	var answers spec.Tally // of all histories, so that no call is missing by chance
 	for _, c := range []struct {

@@ -150,6 +150,17 @@ func (h History) effects(before *Model, c Call, got Answer) (next []*Model) {
 // phaseless are the refusals that do not show their phase over HTTP.
 var phaseless = []string{"pack_shape", "not_on_sale", "sold_out"}
 
+// shown returns a refusal as the system shows it: over HTTP, sold_out has neither the phase nor its places.
+func (h History) shown(a Answer) Answer {
+	if h.OverHTTP && slices.Contains(phaseless, a.Code) {
+		a.Phase = ""
+	}
+	if h.OverHTTP && a.Code == "sold_out" {
+		a.Limit = 0
+	}
+	return a
+}
+
 // undoable are the refusals that an outcome can cause which a crash undoes.
 var undoable = []string{"sold_out", "account_cap_exceeded", "session_limit_exceeded", "stock_taken", "change_refused"}
 
@@ -206,15 +217,10 @@ func (h History) matches(c Call, want, got Answer) bool {
 		return false
 	}
 	if !want.OK() {
-		if h.OverHTTP && slices.Contains(phaseless, want.Code) {
-			want.Phase = ""
-		}
+		want = h.shown(want)
 		want.CanTakeAgain = got.CanTakeAgain // it holds at one instant of the call, not necessarily at its effect
 		return want.Refusal == got.Refusal || slices.ContainsFunc(want.short, func(short Refusal) bool {
-			if h.OverHTTP {
-				short.Phase = ""
-			}
-			return short == got.Refusal
+			return h.shown(Answer{Refusal: short}).Refusal == got.Refusal
 		})
 	}
 	if c.Kind == Pause || c.Kind == SetStock { // the stock that SetStock shows may have changed again

@@ -50,7 +50,7 @@ func (m *Model) shortOfPlaces(op Operation, phase *catalog.Phase) []Refusal {
 		first := op.Lines[slices.IndexFunc(op.Lines, ofIt)]
 		if requested := ticketsOf(op.Lines, ofIt); requested > left[i].Available {
 			all = append(all, Refusal{Code: "sold_out", Phase: phase.ID, Session: session, Category: first.Category,
-				Requested: requested, Available: left[i].Available})
+				Limit: left[i].Places, Requested: requested, Available: left[i].Available})
 		}
 	}
 	return all

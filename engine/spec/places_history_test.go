@@ -33,7 +33,7 @@ func TestCheckerOfMembersAndPlaces(t *testing.T) {
 	refused := Answer{Refusal: Refusal{Code: "change_refused"}}
 	short := func(l Line, left int) Answer {
 		answer := soldOut(l, left)
-		answer.Phase = "late"
+		answer.Phase, answer.Limit = "late", 3
 		return answer
 	}
 	for title, c := range map[string]struct {
@@ -100,7 +100,8 @@ func TestCheckerOfMembersAndPlaces(t *testing.T) {
 		}},
 		"fewer places, before and after": {three, porcupine.Ok, func(s *story) {
 			s.call(0, 9, 0, apply(two), done).call(1, 2, 0, a, held).
-				call(3, 4, 0, take("c", "cat", Line{"SWIM", "A", 1}), short(Line{"SWIM", "A", 1}, 0))
+				call(3, 4, 0, take("c", "cat", Line{"SWIM", "A", 1}), Answer{Refusal: Refusal{Code: "sold_out", Phase: "late",
+					Session: "SWIM", Category: "A", Limit: 2, Requested: 1}})
 		}},
 		"I1: fewer places, and one too many": {three, porcupine.Illegal, func(s *story) {
 			s.call(0, 1, 0, apply(two), done).call(2, 3, 0, take("c", "cat", Line{"SWIM", "A", 3}),

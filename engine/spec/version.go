@@ -47,7 +47,6 @@ func (m *Model) objections(next *catalog.Sale) []string {
 				taken))
 		}
 	}
-	all = append(all, m.objectionsToPlaces(next)...)
 	for i, s := range was.Sessions {
 		if next.Sessions[i].Programme == s.Programme {
 			continue
@@ -57,7 +56,7 @@ func (m *Model) objections(next *catalog.Sale) []string {
 			all = append(all, fmt.Sprintf("session %s: another programme with %d tickets", s.ID, held+sold))
 		}
 	}
-	return all
+	return append(all, m.objectionsToPlaces(next)...)
 }
 
 // takenOf returns how many tickets of a pool cannot be withheld: held, sold, and withheld after a return.
