@@ -191,15 +191,20 @@ func (r *random) grow() {
 			s.Places[i] += 2
 		}
 	case 2:
-		s := spec.DefinedSession{ID: fmt.Sprintf("NEW%d", r.grown), Programme: r.def.Programmes[0].ID,
-			Places: []int{3}}
-		r.def.Sessions = append([]spec.DefinedSession{s}, r.def.Sessions...)
+		r.addSession()
 	default:
+		r.addSession() // its programme may have nothing on sale, and a phase that sells nothing is a fault
 		p := spec.DefinedPhase{ID: fmt.Sprintf("new%d", r.grown), Programme: r.def.Programmes[0].ID,
 			OpensAt: saleStart, ClosesAt: saleStart.Add(3 * time.Hour)}
 		r.def.Phases = append([]spec.DefinedPhase{p}, r.def.Phases...)
 	}
 	r.startWith(before)
+}
+
+// addSession adds a session of the first programme.
+func (r *random) addSession() {
+	s := spec.DefinedSession{ID: fmt.Sprintf("NEW%d", r.grown), Programme: r.def.Programmes[0].ID, Places: []int{3}}
+	r.def.Sessions = append([]spec.DefinedSession{s}, r.def.Sessions...)
 }
 
 // startWith restarts with the files of the definition, which are mostly new. The engine applies them then, like the
