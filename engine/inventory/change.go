@@ -159,9 +159,10 @@ func (v *Inventory) supersede(old Decided, row uint32, beyond []Line) Result {
 		v.fail(old, r, row, beyond)
 		return Result{Verdict: Moved}
 	}
-	gives := r.flags&FlagWithheld == 0
-	for i := range int(from.count) {
-		if l := v.surplus(from, i, r); gives && l.Quantity > 0 {
+	var room [2 * MaxLines]Line
+	surplus, gives := v.surplus(room[:0], from, r), r.flags&FlagWithheld == 0
+	for _, l := range surplus {
+		if gives {
 			v.stock[l.Pool].Mark(l.Quantity)
 		}
 	}
@@ -172,11 +173,7 @@ func (v *Inventory) supersede(old Decided, row uint32, beyond []Line) Result {
 	v.setSequence(row, seq)
 	v.setSequence(old.Row, seq)
 	v.stock.Settle(beyond)
-	for i := range int(from.count) {
-		l := v.surplus(from, i, r)
-		if l.Quantity == 0 {
-			continue
-		}
+	for _, l := range surplus {
 		p := &v.stock[l.Pool]
 		if !gives {
 			p.Withheld.Add(uint64(l.Quantity))
@@ -201,18 +198,26 @@ func (v *Inventory) supersede(old Decided, row uint32, beyond []Line) Result {
 	return Result{Verdict: Done, Row: row, Seq: seq}
 }
 
-// surplus returns the i-th line of the old row with the quantity that it has beyond the new one.
-func (v *Inventory) surplus(old *reservation, i int, now *reservation) Line {
-	l := v.lineAt(old, i)
+// surplus appends what the old row takes beyond the new one.
+func (v *Inventory) surplus(to []Line, old, now *reservation) []Line {
+	to = v.takes(to, old)
 	if now.origin == OriginReturn {
-		return l
+		return to
 	}
-	l.Quantity -= min(l.Quantity, v.unitsOf(now, l.Pool))
-	return l
+	kept := to[:0]
+	for _, l := range to {
+		if l.Quantity -= min(l.Quantity, v.unitsOf(now, l.Pool)); l.Quantity > 0 {
+			kept = append(kept, l)
+		}
+	}
+	return kept
 }
 
-// unitsOf returns how many units of a pool the row has.
+// unitsOf returns how many units of a pool the row takes.
 func (v *Inventory) unitsOf(r *reservation, pool uint32) uint32 {
+	if pool >= v.firstQuota {
+		return v.unitsOfQuota(r, pool)
+	}
 	for i := range int(r.count) {
 		if l := v.lineAt(r, i); l.Pool == pool {
 			return l.Quantity
@@ -256,7 +261,7 @@ func (v *Inventory) ConfirmAgain(q *Request, old Decided, now int64, reference s
 // takeInPlace makes a change that has to take units, at now.
 func (v *Inventory) takeInPlace(q *Request, old Decided, now int64, reference string) Result {
 	var sessions [MaxLines]sessionSum
-	var lines [MaxLines]Line
+	var takes, lines [2 * MaxLines]Line
 	s := sums{wait: begun(q.Wait), limits: v.limitsOf(q), old: old}
 	hash, tickets, programme := v.hashID(&q.ID), 0, v.programmeOf(q.Lines[0].Pool)
 	s.bySession, tickets = v.requested(q.Lines, sessions[:])
@@ -265,7 +270,7 @@ func (v *Inventory) takeInPlace(q *Request, old Decided, now int64, reference st
 		s.bySession[i].requested -= int32(v.has(old, func(session uint32) bool { return session == s.bySession[i].session }))
 	}
 	tickets -= v.has(old, func(session uint32) bool { return v.listing.ProgrammeOf(session) == programme })
-	beyond := v.beyond(lines[:0], q.Lines, old)
+	beyond := v.beyond(lines[:0], v.withQuotas(append(takes[:0], q.Lines...), q.Phase), old)
 	account := v.reservations.At(old.Row).account
 	if q.origin == OriginAgain { // that one may be closed
 		account = v.FindAccount(q.Account)
@@ -284,7 +289,7 @@ func (v *Inventory) takeInPlace(q *Request, old Decided, now int64, reference st
 		v.fail(old, r, row, nil)
 		return v.refusedInPlace(res, old)
 	}
-	var room [MaxLines]Line
+	var room [2 * MaxLines]Line
 	sorted := stock.Sort(room[:], beyond)
 	if !v.takeSorted(sorted, true, s.wait, &res) {
 		v.fail(old, r, row, nil)
@@ -310,7 +315,7 @@ func (v *Inventory) has(old Decided, in func(session uint32) bool) (tickets int)
 	return tickets
 }
 
-// units returns how many units of a pool the row to be replaced has; none if it has expired.
+// units returns how many units of a pool the row to be replaced takes; none if it has expired.
 func (v *Inventory) units(old Decided, pool uint32) uint32 {
 	if old.State == Expired {
 		return 0
@@ -318,9 +323,9 @@ func (v *Inventory) units(old Decided, pool uint32) uint32 {
 	return v.unitsOf(v.reservations.At(old.Row), pool)
 }
 
-// beyond appends what the lines need beyond the units of the old row, in their order.
-func (v *Inventory) beyond(to, lines []Line, old Decided) []Line {
-	for _, l := range lines {
+// beyond appends what a request takes beyond the units of the old row, in the same order.
+func (v *Inventory) beyond(to, takes []Line, old Decided) []Line {
+	for _, l := range takes {
 		if has := v.units(old, l.Pool); l.Quantity > has {
 			to = append(to, Line{Pool: l.Pool, Quantity: l.Quantity - has})
 		}
@@ -402,6 +407,7 @@ func (v *Inventory) confirmAgain(old Decided, row uint32, taken []Line) Result {
 // concurrency the answer is only a hint.
 func (v *Inventory) CanTake(q *Request) bool {
 	var room [MaxLines]sessionSum
+	var takes [2 * MaxLines]Line
 	var res Result
 	s, tickets, head := sums{wait: begun(q.Wait), limits: v.limitsOf(q)}, 0, uint64(0)
 	s.bySession, tickets = v.requested(q.Lines, room[:])
@@ -409,5 +415,5 @@ func (v *Inventory) CanTake(q *Request) bool {
 		head = v.accounts.At(account).Head.Load()
 	}
 	return v.checkCaps(&s, head, v.programmeOf(q.Lines[0].Pool), tickets, &res) == granted &&
-		v.checkStock(q.Lines, &res) == granted
+		v.checkStock(v.withQuotas(append(takes[:0], q.Lines...), q.Phase), &res) == granted
 }

@@ -47,6 +47,8 @@
 // change.go). A reservation that fails after it was published leaves its row as void. Only a race causes that: what can
 // be foreseen is refused before. A reservation that has ended stays readable under its id until it is forgotten.
 //
+// A phase may sell a bounded number of tickets of a session: see quotas.go. Such a quota is a pool like the others.
+//
 // # Memory that comes back
 //
 // Rows of reservations that are forgotten, or that failed or changed, are used again while the sale runs. So are the

@@ -1,5 +1,7 @@
 package inventory
 
+import "github.com/seathold/seathold/engine/inventory/internal/stock"
+
 // Confirm makes a held reservation sold, unless its time is over at now (ms). The reference, at most MaxReference
 // bytes, is kept with it. Confirming again changes nothing: the verdict is AlreadyDone if the reference is the one that
 // was kept, or is empty, and WasConfirmed otherwise. The caller has waited as w says; w may be nil.
@@ -97,6 +99,9 @@ func (v *Inventory) confirm(r *reservation, row uint32, now int64, reference str
 		l := v.lineAt(r, i)
 		v.stock[l.Pool].Sold.Add(uint64(l.Quantity))
 	}
+	if v.listing.Quotas().Has(r.phase) {
+		v.eachQuota(r, sell)
+	}
 	r.state.Store(uint32(Confirmed))
 	return seq
 }
@@ -143,11 +148,18 @@ func (v *Inventory) giveAllBack(r *reservation, row uint32, now int64, to State)
 		l := v.lineAt(r, i)
 		v.stock[l.Pool].Mark(l.Quantity)
 	}
+	hasQuotas := v.listing.Quotas().Has(r.phase)
+	if hasQuotas {
+		v.eachQuota(r, (*stock.Pool).Mark)
+	}
 	seq := v.place(Outcome{Kind: Ended, Index: row})
 	v.setSequence(row, seq)
 	for i := range int(r.count) {
 		l := v.lineAt(r, i)
 		v.stock[l.Pool].GiveBack(l.Quantity)
+	}
+	if hasQuotas {
+		v.eachQuota(r, (*stock.Pool).GiveBack)
 	}
 	r.state.Store(uint32(to))
 	return seq

@@ -47,11 +47,13 @@ func (e *explorer) do(op do) string {
 		return e.restock(op)
 	case "recap":
 		return e.changeCap()
+	case "places":
+		return e.setPlaces(op)
 	default:
 		if e.recap != 0 && op.kind == "reserve" {
 			return e.reserveByBook(op)
 		}
-		return e.call(op)
+		return e.callByBook(op)
 	}
 	return ""
 }
@@ -59,6 +61,9 @@ func (e *explorer) do(op do) string {
 // call is an operation that announces itself.
 func (e *explorer) call(op do) string {
 	defer e.v.Begin(e.spread()).End()
+	if e.hasLate() {
+		op.book = e.book.Load()
+	}
 	switch op.kind {
 	case "reserve", "replace":
 		return e.reserve(op, nil)
@@ -151,6 +156,7 @@ func content(s *Snapshot) string {
 		b = append(append(b, ' '), s.Reference...)
 	}
 	b = strconv.AppendUint(append(b, " flags "...), uint64(s.Flags), 10)
+	b = strconv.AppendUint(append(b, " in "...), uint64(s.Phase), 10)
 	return string(append(append(b, " of "...), s.Account...))
 }
 
@@ -159,7 +165,7 @@ func (e *explorer) reserve(op do, by *Limits) string {
 	w := e.reservations[op.name]
 	var waited Wait
 	q := Request{ID: e.id(op.name), Account: w.account, Created: op.now, Expires: w.expires, Lines: w.lines, Wait: &waited,
-		Limits: by}
+		Limits: by, Phase: w.phase}
 	for {
 		if row := e.v.Find(q.ID); row != 0 {
 			var s Snapshot
@@ -174,6 +180,9 @@ func (e *explorer) reserve(op do, by *Limits) string {
 			continue
 		}
 		var res Result
+		if e.gains(op.book, w.phase, w.lines) {
+			return changing
+		}
 		if op.kind == "reserve" {
 			res = e.v.Reserve(&q)
 		} else {
@@ -250,6 +259,9 @@ func (e *explorer) change(op do) string {
 		var res Result
 		switch e.judgeChange(op, found.State, &s) {
 		case "attempt":
+			if e.gains(op.book, s.Phase, s.Lines) {
+				return changing
+			}
 			res = e.attempt(op, found, &s, &w)
 		case "already":
 			return "already " + seen
@@ -317,8 +329,8 @@ func (e *explorer) attempt(op do, found Decided, s *Snapshot, w *Wait) Result {
 	case "return":
 		return e.v.Return(found, op.now, broughtBack, e.withhold)
 	}
-	return e.v.ConfirmAgain(&Request{ID: s.ID, Account: s.Account, Lines: s.Lines, Flags: s.Flags, Created: s.CreatedMs,
-		Expires: s.ExpiresMs, Wait: w}, found, op.now, paidLate)
+	return e.v.ConfirmAgain(&Request{ID: s.ID, Account: s.Account, Lines: s.Lines, Phase: s.Phase, Flags: s.Flags,
+		Created: s.CreatedMs, Expires: s.ExpiresMs, Wait: w}, found, op.now, paidLate)
 }
 
 func (e *explorer) ledger(op do) string {

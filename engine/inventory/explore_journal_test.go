@@ -87,7 +87,7 @@ func (all entries) put(now entry) entries {
 func (e *explorer) legalPrefixes() (known entries) {
 	known = e.known[:0]
 	e.explain(known, 0)
-	e.units, e.accountCap = slices.Clone(e.pools), exploredCap
+	e.units, e.accountCap = e.firstUnits(), exploredCap
 	for i := range e.journal {
 		record := &e.journal[i]
 		if record.Kind == Noted {
@@ -200,15 +200,21 @@ func (e *explorer) legal(known entries, of *entry, n int) {
 	}
 	e.must(account <= e.accountCap, "I6, I2: after record %d of %v account %s has %d", n, e.order, of.Account, account)
 	for _, l := range of.Lines {
-		taken, _, _ := known.units(l.Pool)
 		session := 0
 		for i := range known {
 			if other := &known[i]; other.Account == of.Account && (other.State == Held || other.State == Confirmed) {
-				session += quantity(other.Lines, l.Pool)
+				session += e.ticketsIn(e.sessionOf(l.Pool), other.Lines)
 			}
 		}
-		e.must(taken <= int(e.units[l.Pool]) && session <= exploredLimit,
-			"I6: after record %d of %v pool %d has %d taken, %d by account %s", n, e.order, l.Pool, taken, session, of.Account)
+		e.must(session <= exploredLimit, "I6: after record %d of %v account %s has %d of the session of pool %d", n, e.order,
+			of.Account, session, l.Pool)
+	}
+	for pool, units := range e.units {
+		if e.takenBy(of.Phase, of.Lines, uint32(pool)) == 0 {
+			continue
+		}
+		taken, _, _ := e.unitsOf(known, uint32(pool))
+		e.must(taken <= int(units), "I6: after record %d of %v pool %d has %d of %d taken", n, e.order, pool, taken, units)
 	}
 }
 
@@ -221,10 +227,11 @@ func quantity(lines []Line, pool uint32) int {
 	return 0
 }
 
-// units returns how many units of a pool are not available, how many of them are gone, and how many of those withheld.
-func (all entries) units(pool uint32) (taken, gone, withheld int) {
+// unitsOf returns how many units of a pool are not available, how many of them are gone, and how many of those
+// withheld.
+func (e *explorer) unitsOf(all entries, pool uint32) (taken, gone, withheld int) {
 	for i := range all {
-		q := quantity(all[i].Lines, pool)
+		q := e.takenBy(all[i].Phase, all[i].Lines, pool)
 		kept := all[i].State == Returned && all[i].Flags&FlagWithheld != 0
 		if kept {
 			withheld += q
@@ -244,7 +251,10 @@ func (e *explorer) finished(known entries) {
 	for i, units := range e.units {
 		p := &e.v.stock[i]
 		available, unsettled := p.Units()
-		taken, gone, withheld := known.units(uint32(i))
+		taken, gone, withheld := e.unitsOf(known, uint32(i))
+		if units == unbounded { // it has not been set
+			units, taken, gone, withheld = 0, 0, 0, 0
+		}
 		e.must(unsettled == 0, "I7: %d units of pool %d stay unsettled", unsettled, i)
 		e.must(int(available) == int(units)-taken && int(p.Sold.Load()-p.Returned.Load()) == gone &&
 			int(p.Withheld.Load()) == withheld,
@@ -253,7 +263,7 @@ func (e *explorer) finished(known entries) {
 	}
 	e.stock()
 	exact := e.count()
-	e.must(exact == len(e.pools), "I1: the census is exact for %d pools", exact)
+	e.must(exact == e.v.Pools()+e.v.Quotas(), "I1: the census is exact for %d pools", exact)
 	e.finishedRows()
 	var s Snapshot
 	for name := range e.reservations {

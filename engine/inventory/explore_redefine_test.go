@@ -26,14 +26,14 @@ const bookBefore, bookBetween, bookAfter = 0, 1, 2
 func (e *explorer) startDefinition() {
 	e.most, e.wanted = slices.Clone(e.pools), make([]uint32, len(e.pools))
 	for _, w := range e.reservations {
-		for _, l := range w.lines {
+		for pool := range e.pools {
 			if w.account != "" {
-				e.wanted[l.Pool] += l.Quantity
+				e.wanted[pool] += uint32(e.takenBy(w.phase, w.lines, uint32(pool)))
 			}
 		}
 	}
 	for _, op := range slices.Concat(e.programs...) {
-		if op.kind == "restock" || op.kind == "abandon" { // what is to come is unsettled before
+		if op.kind == "restock" || op.kind == "abandon" || op.kind == "places" { // what is to come is unsettled before
 			for _, l := range e.reservations[op.name].lines {
 				e.most[l.Pool] = max(e.most[l.Pool], l.Quantity)
 			}
@@ -125,8 +125,10 @@ func (e *explorer) redefine(known entries, n Note, at int) {
 		return
 	}
 	for _, l := range e.reservations[e.names()[n.Subject]].lines {
+		taken, _, _ := e.unitsOf(known, l.Pool)
+		e.must(e.units[l.Pool] != unbounded || taken == 0, "I6: record %d of %v bounds a phase that has %d", at, e.order,
+			taken)
 		e.units[l.Pool] = l.Quantity
-		taken, _, _ := known.units(l.Pool)
 		e.must(taken <= int(l.Quantity), "I6: after record %d of %v pool %d has %d of %d taken", at, e.order, l.Pool, taken,
 			l.Quantity)
 	}
@@ -138,7 +140,7 @@ func (e *explorer) mayHave(pool, units int) bool {
 		return true
 	}
 	for _, op := range slices.Concat(e.programs...) {
-		if op.kind != "restock" {
+		if op.kind != "restock" && op.kind != "places" {
 			continue
 		}
 		for _, l := range e.reservations[op.name].lines {
@@ -167,6 +169,9 @@ func (e *explorer) unitsIn(s sequential, pool uint32) int {
 			return int(l.Quantity)
 		}
 	}
+	if e.isLate(pool) {
+		return unbounded
+	}
 	return int(e.pools[pool])
 }
 
@@ -183,8 +188,11 @@ func (e *explorer) applyRedefinition(s sequential, h answered) []sequential {
 		taken := 0
 		for _, r := range s {
 			if r.State == Held || r.State == Confirmed || r.State == Returned && r.Flags&FlagWithheld != 0 {
-				taken += quantity(r.Lines, l.Pool)
+				taken += e.takenBy(r.Phase, r.Lines, l.Pool)
 			}
+		}
+		if h.kind == "places" && taken > 0 {
+			return only(s, h.answer == "taken")
 		}
 		if lowers := int(l.Quantity) < e.unitsIn(s, l.Pool); lowers && taken > int(l.Quantity) {
 			return only(s, h.answer == fmt.Sprintf("pool %d cannot have %d units: %d are taken", l.Pool, l.Quantity, taken))

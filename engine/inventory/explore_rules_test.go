@@ -38,7 +38,7 @@ func (e *explorer) judge() {
 func (e *explorer) withExpiries() []answered {
 	all := slices.Clone(e.history)
 	for _, h := range e.history {
-		if slices.Contains([]string{"reclaim", "restock", "abandon", "recap"}, h.kind) {
+		if slices.Contains([]string{"reclaim", "restock", "abandon", "recap", "places"}, h.kind) {
 			continue
 		}
 		h.kind, h.answer = "expire", "looked"
@@ -89,7 +89,7 @@ func (e *explorer) apply(s sequential, h answered) []sequential {
 	switch h.kind {
 	case "reclaim":
 		return []sequential{s}
-	case "restock", "abandon", "recap":
+	case "restock", "abandon", "recap", "places":
 		return e.applyRedefinition(s, h)
 	case "ledger":
 		var all []string
@@ -165,7 +165,7 @@ func (e *explorer) applyReserve(s sequential, h answered) []sequential {
 		return only(s, h.answer == "known "+content(&known))
 	}
 	w := e.reservations[h.name]
-	if answers := e.refusals(s, w.account, w.lines); len(answers) > 0 {
+	if answers := e.refusals(s, w.account, w.phase, w.lines); len(answers) > 0 {
 		return only(s, slices.Contains(answers, h.answer))
 	}
 	return only(s.with(e.taken(h, 0)), h.answer == "done")
@@ -175,7 +175,7 @@ func (e *explorer) applyReserve(s sequential, h answered) []sequential {
 func (e *explorer) taken(h answered, flags uint8) Snapshot {
 	w := e.reservations[h.name]
 	return Snapshot{ID: e.id(h.name), Account: w.account, State: Held, Flags: flags, Lines: w.lines, CreatedMs: h.now,
-		ExpiresMs: w.expires, AtMs: h.now}
+		ExpiresMs: w.expires, AtMs: h.now, Phase: w.phase}
 }
 
 // applyReplace judges the wish as if the reservation in whose place it is to be were already gone.
@@ -195,7 +195,7 @@ func (e *explorer) applyReplace(s sequential, h answered) []sequential {
 		return only(s, h.answer == content(&old))
 	}
 	without := s.with(old.ended(Released, h.now))
-	if answers := e.refusals(without, w.account, w.lines); len(answers) > 0 {
+	if answers := e.refusals(without, w.account, w.phase, w.lines); len(answers) > 0 {
 		return only(s, slices.Contains(answers, h.answer))
 	}
 	return only(without.with(e.taken(h, FlagReplaces)), h.answer == "done")
@@ -224,7 +224,7 @@ func (e *explorer) applyChange(s sequential, h answered, now Snapshot) []sequent
 			now.Flags |= FlagWithheld
 		}
 	case "again":
-		if answers := e.refusals(s, now.Account, now.Lines); len(answers) > 0 {
+		if answers := e.refusals(s, now.Account, now.Phase, now.Lines); len(answers) > 0 {
 			return only(s, slices.Contains(answers, h.answer))
 		}
 		now.State, now.ConfirmedMs, now.Reference = Confirmed, h.now, paidLate
@@ -233,7 +233,7 @@ func (e *explorer) applyChange(s sequential, h answered, now Snapshot) []sequent
 }
 
 // refusals lists the refusals that an account may get for lines; none when they are granted.
-func (e *explorer) refusals(s sequential, account string, lines []Line) []string {
+func (e *explorer) refusals(s sequential, account string, phase uint16, lines []Line) []string {
 	count := func(counts func(r *Snapshot, l Line) bool) (held, confirmed int) {
 		for _, r := range s {
 			for _, l := range r.Lines {
@@ -249,9 +249,12 @@ func (e *explorer) refusals(s sequential, account string, lines []Line) []string
 		return held, confirmed
 	}
 	for _, l := range lines {
-		held, confirmed := count(func(r *Snapshot, other Line) bool { return r.Account == account && other.Pool == l.Pool })
-		if held+confirmed+int(l.Quantity) > exploredLimit {
-			return []string{fmt.Sprintf("limit %d: %d beside %d %d", l.Pool, l.Quantity, held, confirmed)}
+		session := e.sessionOf(l.Pool)
+		held, confirmed := count(func(r *Snapshot, other Line) bool {
+			return r.Account == account && e.sessionOf(other.Pool) == session
+		})
+		if tickets := e.ticketsIn(session, lines); held+confirmed+tickets > exploredLimit {
+			return []string{fmt.Sprintf("limit %d: %d beside %d %d", session, tickets, held, confirmed)}
 		}
 	}
 	held, confirmed := count(func(r *Snapshot, _ Line) bool { return r.Account == account })
@@ -259,15 +262,16 @@ func (e *explorer) refusals(s sequential, account string, lines []Line) []string
 		return []string{fmt.Sprintf("cap: %d beside %d %d", tickets, held, confirmed)}
 	}
 	var all []string
-	for _, l := range lines {
+	for pool := range uint32(len(e.pools)) {
 		taken := 0
 		for _, r := range s {
 			if r.State == Held || r.State == Confirmed || r.State == Returned && r.Flags&FlagWithheld != 0 {
-				taken += quantity(r.Lines, l.Pool)
+				taken += e.takenBy(r.Phase, r.Lines, pool)
 			}
 		}
-		if available := e.unitsIn(s, l.Pool) - taken; available < int(l.Quantity) {
-			all = append(all, fmt.Sprintf("sold out %d: %d of %d", l.Pool, l.Quantity, available))
+		wanted := e.takenBy(phase, lines, pool)
+		if available := e.unitsIn(s, pool) - taken; available < wanted {
+			all = append(all, fmt.Sprintf("sold out %d: %d of %d", pool, wanted, available))
 		}
 	}
 	return all

@@ -179,9 +179,10 @@ func (e *explorer) start() {
 	e.visited, e.writes = map[uint64]int{}, map[uintptr]write{}
 	c := Config{Caps: []int{max(exploredCap, e.recap)}, Journalled: true, MaxReservations: exploredRows,
 		MaxAccounts: exploredRows, Pause: e.pause}
+	c.MaxQuotas = len(e.quotas)
 	for i, units := range e.pools {
 		c.Sessions = append(c.Sessions, SessionConfig{Limit: exploredLimit})
-		c.Pools = append(c.Pools, PoolConfig{Session: uint32(i), Units: units})
+		c.Pools = append(c.Pools, PoolConfig{Session: e.sessionOf(uint32(i)), Units: units})
 	}
 	var err error
 	e.v, err = New(c)
@@ -189,6 +190,7 @@ func (e *explorer) start() {
 	if e.long {
 		e.v.long = shortest
 	}
+	e.startBounds()
 	e.census, e.sweep = NewCounter(e.v), e.v.NewSweep()
 	e.startRecycling()
 	e.startDefinition()
@@ -218,6 +220,7 @@ func (e *explorer) reset() {
 	e.sweep.at = 0
 	e.resetRecycling()
 	e.resetDefinition()
+	e.list(false)
 }
 
 const exploredRows = 100

@@ -44,7 +44,7 @@ func TestExplore(t *testing.T) {
 		require.NoError(t, err)
 	}
 	recycled := slices.Concat(recyclings(), recycledByNumber(), recycledAccountRows(), recycledChanges())
-	for _, c := range slices.Concat(explored(), redefinitions(), races(), beside(), pairs(), recycled) {
+	for _, c := range slices.Concat(explored(), redefinitions(), bounds(), races(), beside(), pairs(), recycled) {
 		t.Run(c.title, func(t *testing.T) {
 			e := &explorer{t: t, plan: c.plan}
 			if e.preemptions == 0 {
@@ -86,6 +86,7 @@ type plan struct {
 	withhold     bool // what is returned is not for sale again
 	oneSpread    bool // all calls announce themselves with the same spread
 	recap        int  // the account cap that recap puts into force; 0 if no program has one
+	boundPlan
 }
 
 // wish is a reservation that a caller asks for, or what one is changed to: then it uses the id of that one.
@@ -94,6 +95,7 @@ type wish struct {
 	expires int64
 	lines   []Line // pools as in the plan
 	id      string // the name of another wish, whose id it uses
+	phase   uint16
 }
 
 type do struct {
@@ -101,6 +103,7 @@ type do struct {
 	name string // of a wish, or an account
 	with string // extend, reduce: the wish to which it changes; replace: the one in whose place it is
 	now  int64
+	book uint32 // by which the call is judged
 }
 
 // every is a bound that no schedule reaches: every interleaving is visited.

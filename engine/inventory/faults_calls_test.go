@@ -89,10 +89,8 @@ func faultsOfChanges() []fault {
 			"(old.State != Expired || v.details.At(old.Row).successor.Load() == 0)", "true",
 			"an again that fails by race, beside another"),
 		{"supersede: gives back before place", []edit{
-			{function: supersede, old: "seq := v.place(", now: `for i := range int(from.count) {
-				if l := v.surplus(from, i, r); gives && l.Quantity > 0 {
-					v.stock[l.Pool].GiveBack(l.Quantity)
-				}
+			{function: supersede, old: "seq := v.place(", now: `if gives {
+				v.stock.GiveBack(surplus)
 			}
 			seq := v.place(`},
 			{function: supersede, old: "p.GiveBack(l.Quantity)", now: ""},

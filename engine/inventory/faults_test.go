@@ -36,9 +36,11 @@ func one(what, function, old, now string, cases ...string) fault {
 	return fault{what, []edit{{function: function, old: old, now: now}}, cases}
 }
 
-// faults are all planted faults: of the calls, of the changes, of the definition, and of rows that are used again.
+// faults are all planted faults: of the calls, of the changes, of the definition, of quotas, and of rows that are used
+// again.
 func faults() []fault {
-	return slices.Concat(faultsOfRecycling(), faultsOfCalls(), faultsOfChanges(), faultsOfRedefinitions())
+	return slices.Concat(faultsOfRecycling(), faultsOfCalls(), faultsOfChanges(), faultsOfRedefinitions(),
+		faultsOfQuotas())
 }
 
 // TestFaultsCanBePlanted: every planted fault has its text in the code. Where the code has changed, so must the fault.

@@ -35,8 +35,9 @@ type Config struct {
 	Sessions []SessionConfig
 	Caps     []int // of requests without Limits: by programme, tickets that an account may hold or have confirmed
 
-	// MaxPools and MaxSessions are how many there may come to be; see ExtendListing. Default: those that are given.
-	MaxPools, MaxSessions int
+	// MaxPools, MaxSessions and MaxQuotas are how many there may come to be; see ExtendListing. Default: those that are
+	// given, and no quotas.
+	MaxPools, MaxSessions, MaxQuotas int
 
 	// MaxReservations is the number of rows: one for each reservation, and one for each change of one. Default 1<<25. Each
 	// takes 128 bytes once it is used, and its reference once it is confirmed.
@@ -60,8 +61,9 @@ type Config struct {
 // others).
 type Inventory struct {
 	listing    listing.Listing
-	stock      stock.Pools
-	limits     Limits // of requests that have none of their own
+	stock      stock.Pools // those of quotas come last
+	firstQuota uint32      // number of its pool
+	limits     Limits      // of requests that have none of their own
 	journalled bool
 	wake       func()
 	pause      func(Wait) (Wait, bool)
@@ -127,11 +129,11 @@ func (v *Inventory) list(c *Config) error {
 		programmeOf[i] = s.Programme
 		v.limits.Sessions = append(v.limits.Sessions, s.Limit)
 	}
-	v.listing.Init(c.MaxPools, c.MaxSessions)
-	if err := v.listing.Extend(sessionOf, programmeOf); err != nil {
+	v.listing.Init(c.MaxPools, c.MaxSessions, c.MaxQuotas)
+	if err := v.listing.Extend(sessionOf, programmeOf, nil); err != nil {
 		return err
 	}
-	v.stock = make(stock.Pools, c.MaxPools)
+	v.stock, v.firstQuota = make(stock.Pools, c.MaxPools+c.MaxQuotas), uint32(c.MaxPools)
 	for i, p := range c.Pools {
 		v.stock[i].Fill(p.Units, p.Units, 0, 0)
 	}
@@ -168,6 +170,8 @@ func (c *Config) validate() error {
 	switch {
 	case c.MaxPools > MaxPools:
 		return fmt.Errorf("%d pools: at most %d are supported", c.MaxPools, MaxPools)
+	case c.MaxQuotas > MaxPools:
+		return fmt.Errorf("%d quotas: at most %d are supported", c.MaxQuotas, MaxPools)
 	case c.MaxReservations < 1 || c.MaxReservations > order.MaxIndex:
 		return fmt.Errorf("room for %d reservations: 1 to %d are supported", c.MaxReservations, order.MaxIndex)
 	case c.MaxAccounts < 1 || c.MaxAccounts >= 1<<31:
@@ -189,13 +193,15 @@ func (v *Inventory) programmeOf(pool uint32) uint8 {
 	return v.listing.ProgrammeOf(v.listing.SessionOf(pool))
 }
 
-// ExtendListing makes the listing longer while calls run: with the session of each pool and the programme of each
-// session. A pool that is new has no units (see ChangeStock). One goroutine at a time calls it, before any call can
-// name what is new. A pool that a call may name keeps its session. A session may change its programme only while none
-// of its tickets is held or sold, and while no call that names it runs. If an extension is not used after all, the
-// next one may use the same numbers otherwise. The error is that there is no room.
-func (v *Inventory) ExtendListing(sessionOf []uint32, programmeOf []uint8) error {
-	return v.listing.Extend(sessionOf, programmeOf)
+// ExtendListing makes the listing longer while calls run: with the session of each pool, the programme of each session
+// and the quotas. A pool that is new has no units (see ChangeStock), and nor has the pool of a new quota. One goroutine
+// at a time calls it, before any call can name what is new. A pool that a call may name keeps its session. A session
+// may change its programme only while none of its tickets is held or sold, and while no call that names it runs. When
+// it may get a quota is in quotas.go; a quota is never taken away. If an extension is not used after all, the next one
+// may use the same numbers otherwise. The error is that there is no room, or that two quotas are of one phase and
+// session.
+func (v *Inventory) ExtendListing(sessionOf []uint32, programmeOf []uint8, quotas []Quota) error {
+	return v.listing.Extend(sessionOf, programmeOf, quotas)
 }
 
 // Stock is the state of a pool. Available, Held, Sold and Withheld add up to its units.

@@ -16,6 +16,11 @@ func (v *Inventory) Look(row uint32) Look {
 	return state.Look(r.origin, r.flags)
 }
 
+// AppendTakes appends what a row takes that has a reservation: its lines, and units of quotas by their pools.
+func (v *Inventory) AppendTakes(to []Line, row uint32) []Line {
+	return v.takes(to, v.reservations.At(row))
+}
+
 // AppendLines appends the lines of a row that has a reservation.
 func (v *Inventory) AppendLines(to []Line, row uint32) []Line {
 	return v.appendLines(to, v.reservations.At(row))

@@ -45,7 +45,7 @@ const (
 	NotFound                            // there is no such reservation
 	SessionLimitExceeded                // the account would have too many tickets of one session
 	AccountCapExceeded                  // the account would have too many tickets of one programme
-	SoldOut                             // a pool has too few units
+	SoldOut                             // a pool, or a quota, has too few units
 	WasConfirmed                        // a release, or a confirmation with another reference, came after the confirmation
 	WasReleased                         // a confirmation came after the release
 	WasReturned                         // a confirmation or release came after the return
@@ -89,7 +89,7 @@ type Result struct {
 	Verdict   Verdict
 	Row       uint32 // of the reservation, for Done, Known, AlreadyDone and the Was… verdicts
 	Seq       uint64 // the outcome that must be durable before the verdict is visible to anyone
-	Pool      uint32 // SoldOut
+	Pool      uint32 // SoldOut; perhaps that of a quota: see QuotaPool
 	Session   uint32 // SessionLimitExceeded
 	Programme uint8  // AccountCapExceeded
 	Table     Table  // Full
@@ -187,33 +187,36 @@ func (v *Inventory) PrefetchRows(id *ID, account string) {
 //
 // After step 4 nothing can fail. When step 3 or 4 fails, its effects are undone and the reservation is void.
 func (v *Inventory) Reserve(q *Request) (res Result) {
-	if len(q.Lines) > inlineLines {
+	if len(q.Lines) > inlineLines || v.listing.Quotas().Has(q.Phase) {
 		v.reserveLong(q, &res)
 		return res
 	}
 	var room [inlineLines]sessionSum
-	v.reserve(q, room[:], &res)
+	v.reserve(q, q.Lines, room[:], &res)
 	return res
 }
 
-// reserveLong serves requests of many lines. It is not inlined, so that only they need its room on the stack.
+// reserveLong serves requests of many lines, or in a phase with quotas. It is not inlined, so that only they need its
+// room on the stack.
 //
 //go:noinline
 func (v *Inventory) reserveLong(q *Request, res *Result) {
 	var room [MaxLines]sessionSum
-	v.reserve(q, room[:], res)
+	var takes [2 * MaxLines]Line
+	v.reserve(q, v.withQuotas(append(takes[:0], q.Lines...), q.Phase), room[:], res)
 }
 
-// reserve fills in the result, as do those of its steps that can refuse. Each return of a result by value would cost as
-// much as a compare-and-swap: it would be copied in wider words than it was written in.
-func (v *Inventory) reserve(q *Request, room []sessionSum, res *Result) {
+// reserve takes the lines of a request, and units of quotas. It fills in the result, as do those of its steps that can
+// refuse. Each return of a result by value would cost as much as a compare-and-swap: it would be copied in wider words
+// than it was written in.
+func (v *Inventory) reserve(q *Request, takes []Line, room []sessionSum, res *Result) {
 	hash := v.hashID(&q.ID)
 	v.byID.Prefetch(hash)
 	s, tickets := sums{wait: begun(q.Wait), limits: v.limitsOf(q)}, 0
 	s.bySession, tickets = v.requested(q.Lines, room)
 	programme := v.programmeOf(q.Lines[0].Pool)
 	accountRow := v.FindAccount(q.Account)
-	head, ok := v.foresee(q, q.Lines, &s, accountRow, programme, tickets, hash, res) // step 1
+	head, ok := v.foresee(q, takes, &s, accountRow, programme, tickets, hash, res) // step 1
 	if !ok {
 		return
 	}
@@ -238,15 +241,15 @@ func (v *Inventory) reserve(q *Request, room []sessionSum, res *Result) {
 	}
 	r := v.reservations.At(row)
 	if !v.enter(r, row, head, &s, programme, tickets, res) || // step 3
-		!v.takeAll(q.Lines, s.wait, res) { // step 4
+		!v.takeAll(takes, s.wait, res) { // step 4
 		r.state.Store(uint32(void))
 		return
 	}
 	seq := v.place(Outcome{Kind: Took, Index: row}) // step 5
 	v.setSequence(row, seq)
 	*res = Result{Verdict: Done, Row: row, Seq: seq}
-	if len(q.Lines) > 1 { // step 6
-		v.stock.Settle(q.Lines)
+	if len(takes) > 1 { // step 6
+		v.stock.Settle(takes)
 	}
 	r.state.Store(uint32(Held))
 }
@@ -291,7 +294,7 @@ func (v *Inventory) foresee(q *Request, lines []Line, s *sums, accountRow uint32
 	}
 }
 
-// checkStock checks that every pool has enough, in the order of the request.
+// checkStock checks that every pool has enough, in the order of the request, and quotas after that.
 func (v *Inventory) checkStock(lines []Line, res *Result) decision {
 	check := granted
 	for _, l := range lines {
@@ -428,7 +431,7 @@ func (v *Inventory) takeAll(lines []Line, w *Wait, res *Result) (took bool) {
 //
 //go:noinline
 func (v *Inventory) takeLong(lines []Line, w *Wait, res *Result) (took bool) {
-	var room [MaxLines]Line
+	var room [2 * MaxLines]Line
 	return v.takeSorted(stock.Sort(room[:], lines), true, w, res)
 }
 

@@ -180,9 +180,9 @@ func (v *Inventory) retake(old uint32, was State, now *reservation, state State)
 		v.countRow(v.reservations.At(old), was, -1)
 	}
 	v.countRow(now, state, 1)
-	for i := range int(now.count) {
-		pool := v.lineAt(now, i).Pool
-		if err := v.oversold(int(pool)); err != nil {
+	var room [2 * MaxLines]Line
+	for _, l := range v.takes(room[:0], now) {
+		if err := v.oversold(int(l.Pool)); err != nil {
 			return err
 		}
 	}
@@ -210,9 +210,9 @@ func (v *Inventory) RestoreUnits(pool int, units uint32) error {
 // countRow adds what a row takes in a state to the stock, times sign. Units leave available before they are gone, and
 // are no longer gone before they are available again: see Stock.
 func (v *Inventory) countRow(r *reservation, state State, sign int64) {
+	var room [2 * MaxLines]Line
 	taken, gone, withheld := state.Takes(r.flags)
-	for i := range int(r.count) {
-		l := v.lineAt(r, i)
+	for _, l := range v.takes(room[:0], r) {
 		p, q := &v.stock[l.Pool], sign*int64(l.Quantity)
 		if taken && sign > 0 {
 			p.Add(-q)
@@ -323,29 +323,38 @@ func (v *Inventory) restoreEnd(row uint32, o *Restored) error {
 		d.reference = v.texts.Put(o.Reference)
 	}
 	d.ended = o.AtMs
-	for i := range int(r.count) {
-		if l := v.lineAt(r, i); v.counted && o.State == Confirmed {
-			v.stock[l.Pool].Sold.Add(uint64(l.Quantity))
-		} else if v.counted {
-			v.stock[l.Pool].Add(int64(l.Quantity))
-		}
+	if v.counted {
+		v.countEnd(r, o.State)
 	}
 	v.restored(row, max(seq, o.Seq), o.State)
 	return nil
 }
 
+// countEnd counts the end of a held row in the stock.
+func (v *Inventory) countEnd(r *reservation, end State) {
+	var room [2 * MaxLines]Line
+	for _, l := range v.takes(room[:0], r) {
+		if end == Confirmed {
+			v.stock[l.Pool].Sold.Add(uint64(l.Quantity))
+		} else {
+			v.stock[l.Pool].Add(int64(l.Quantity))
+		}
+	}
+}
+
 // CountStock counts the stock from the restored reservations and checks that no pool is oversold (I1).
 func (v *Inventory) CountStock() error {
-	counts := make([]struct{ taken, gone, withheld uint64 }, v.listing.Pools())
+	var room [2 * MaxLines]Line
+	counts := make([]struct{ taken, gone, withheld uint64 }, len(v.stock))
 	for row := uint32(1); row < v.reservations.End(); row++ {
 		r := v.reservations.At(row)
 		taken, gone, withheld := State(r.state.Load()).Takes(r.flags)
-		for i := range int(r.count) {
-			l := v.lineAt(r, i)
+		if !taken {
+			continue
+		}
+		for _, l := range v.takes(room[:0], r) {
 			c, q := &counts[l.Pool], uint64(l.Quantity)
-			if taken {
-				c.taken += q
-			}
+			c.taken += q
 			if gone {
 				c.gone += q
 			}
@@ -356,6 +365,9 @@ func (v *Inventory) CountStock() error {
 	}
 	for i, c := range counts {
 		_, units, _ := v.stock[i].Read()
+		if units == 0 && c.taken == 0 {
+			continue // most numbers have no pool yet
+		}
 		if c.taken > uint64(units) {
 			return &OversoldError{Pool: i, Units: int(units), Taken: int(c.taken)}
 		}

@@ -135,7 +135,7 @@ func TestListingGrows(t *testing.T) {
 		require.Equal(t, Done, reserve(0).Verdict)
 	}
 	require.Equal(t, AccountCapExceeded, reserve(0).Verdict)
-	require.NoError(t, v.ExtendListing([]uint32{0, 1, 2}, []uint8{0, 1, 0}))
+	require.NoError(t, v.ExtendListing([]uint32{0, 1, 2}, []uint8{0, 1, 0}, nil))
 	limits = &Limits{Caps: []int{10, 5}, Sessions: []int{10, 10, 10}}
 	require.Equal(t, SoldOut, reserve(1).Verdict)
 	change, err := v.ChangeStock(to(1, 100, 2, 100), nil)
@@ -149,7 +149,7 @@ func TestListingGrows(t *testing.T) {
 	require.Equal(t, Done, last.Verdict)
 	require.Equal(t, AccountCapExceeded, reserve(2).Verdict)
 	require.Equal(t, Done, v.Release(last.Row, 0, nil).Verdict)
-	require.NoError(t, v.ExtendListing([]uint32{0, 1, 2}, []uint8{0, 1, 15}))
+	require.NoError(t, v.ExtendListing([]uint32{0, 1, 2}, []uint8{0, 1, 15}, nil))
 	limits = &Limits{Caps: append(make([]int, 15), 2), Sessions: []int{10, 10, 10}}
 	require.Equal(t, Done, reserve(2).Verdict)
 	require.Equal(t, Done, reserve(2).Verdict)

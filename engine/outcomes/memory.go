@@ -72,7 +72,7 @@ func (m *Memory) List(sale *catalog.Sale) error {
 	for i := range sale.Sessions {
 		programmeOf[i] = uint8(sale.Sessions[i].Programme)
 	}
-	return m.Inventory.ExtendListing(sessionOf, programmeOf)
+	return m.Inventory.ExtendListing(sessionOf, programmeOf, nil)
 }
 
 func (m *Memory) restoreUnits(f *InForce, pool int) error {

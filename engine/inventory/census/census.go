@@ -19,7 +19,8 @@ type Census struct {
 	Bounds func() *Bounds
 
 	seen  []inventory.Look // by row: the first look
-	sums  []poolSums
+	sums  []poolSums       // of pools, and then of quotas
+	pools int              // how many of the sums are of pools
 	lines []inventory.Line // of one row
 
 	rows      []inventory.Decided          // of the present ledger

@@ -1,9 +1,12 @@
-// Package listing has what is for sale: the session of each pool, and the programme of each session.
+// Package listing has what is for sale: the session of each pool, the programme of each session, and of which sessions
+// a phase has a quota.
 package listing
 
 import (
 	"fmt"
 	"sync/atomic"
+
+	"github.com/seathold/seathold/engine/inventory/internal/table"
 )
 
 // MaxProgrammes is how many programmes a sale may have; their numbers are below it.
@@ -21,11 +24,14 @@ type Listing struct {
 	pools      atomic.Uint32   // entries in use
 	listed     atomic.Uint32   // sessions in use
 	version    atomic.Uint32   // rises before programmes change
+	quotas     table.Pointer[Quotas]
+	maxQuotas  int
 }
 
 // Init makes room. It is called before all other methods.
-func (l *Listing) Init(maxPools, maxSessions int) {
+func (l *Listing) Init(maxPools, maxSessions, maxQuotas int) {
 	l.sessions, l.programmes = make([]uint32, maxPools), make([]atomic.Uint32, maxSessions)
+	l.maxQuotas = maxQuotas
 }
 
 // Pools returns how many pools there are.
@@ -43,14 +49,17 @@ func (l *Listing) SessionOf(pool uint32) uint32 { return l.sessions[pool] }
 // ProgrammeOf returns the programme of a session.
 func (l *Listing) ProgrammeOf(session uint32) uint8 { return uint8(l.programmes[session].Load()) }
 
-// Extend sets the session of each pool and the programme of each session; error if they do not fit in. One goroutine
-// at a time calls it. A pool that a call may name keeps its session. A session changes its programme only while none
-// of its tickets is held or sold, and no call runs that names it. What is given later has to contain all that calls
-// may name; other entries may be given anew.
-func (l *Listing) Extend(sessions []uint32, programmes []uint8) error {
-	if len(sessions) > len(l.sessions) || len(programmes) > len(l.programmes) {
-		return fmt.Errorf("%d pools and %d sessions: there is room for %d and %d", len(sessions), len(programmes),
-			len(l.sessions), len(l.programmes))
+// Quotas returns the quotas by their phase and session; nil if there are none.
+func (l *Listing) Quotas() *Quotas { return l.quotas.Load() }
+
+// Extend sets the session of each pool, the programme of each session and the quotas; error if they do not fit in. One
+// goroutine at a time calls it. A pool that a call may name keeps its session. A session changes its programme only
+// while none of its tickets is held or sold, and no call runs that names it; and it gets a quota only while that is so
+// in its phase. What is given later has to contain all that calls may name; other entries may be given anew.
+func (l *Listing) Extend(sessions []uint32, programmes []uint8, quotas []Quota) error {
+	if len(sessions) > len(l.sessions) || len(programmes) > len(l.programmes) || len(quotas) > l.maxQuotas {
+		return fmt.Errorf("%d pools, %d sessions and %d quotas: there is room for %d, %d and %d", len(sessions),
+			len(programmes), len(quotas), len(l.sessions), len(l.programmes), l.maxQuotas)
 	}
 	for pool, session := range sessions {
 		if int(session) >= len(programmes) {
@@ -62,6 +71,15 @@ func (l *Listing) Extend(sessions []uint32, programmes []uint8) error {
 			return fmt.Errorf("session %d: programme %d of at most %d", session, programme, MaxProgrammes)
 		}
 	}
+	for quota, of := range quotas {
+		if int(of.Session) >= len(programmes) {
+			return fmt.Errorf("quota %d: session %d of %d", quota, of.Session, len(programmes))
+		}
+	}
+	all, err := QuotasOf(quotas)
+	if err != nil {
+		return err
+	}
 	l.version.Add(1)
 	for pool, session := range sessions {
 		if l.sessions[pool] != session {
@@ -71,6 +89,7 @@ func (l *Listing) Extend(sessions []uint32, programmes []uint8) error {
 	for session, programme := range programmes {
 		l.programmes[session].Store(uint32(programme))
 	}
+	l.quotas.Store(all)
 	l.listed.Store(uint32(len(programmes)))
 	l.pools.Store(uint32(len(sessions)))
 	return nil

@@ -15,7 +15,8 @@
 //
 //	combined        calls, changes, chains of rows, texts, the journal, dumps, a sweep, the reclaimer. Left out: what a
 //	                grace period waits for, the ring, how the index moves, accounts; in all models: several pools and
-//	                sessions, summaries of long ledgers, the clock (an expiry may come at any time).
+//	                sessions, summaries of long ledgers, the clock (an expiry may come at any time). A quota is one
+//	                more pool; that rows may not get one while they take units is explored with the real code.
 //	recycle         the counters of a grace period, the stack of outcomes, walks of ledgers. Left out: changes,
 //	                units.
 //	moves           the index while its entries move to another table, of whatever size. Left out: how many slots are
