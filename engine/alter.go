@@ -126,7 +126,7 @@ func (e *Engine) replace(ctx context.Context, was *outcomes.InForce, a *alterati
 	if err := e.memory.List(next.Sale); err != nil {
 		return nil, err
 	}
-	change, err := e.inventory.ChangeStock(unitsOf(next.Sale), &w)
+	change, err := e.inventory.ChangeStock(e.memory.Units(next.Sale), &w)
 	if err == nil {
 		if now, err = e.memory.Place(a.Change, e.nowMs()); err != nil {
 			change.Abort()
@@ -136,7 +136,7 @@ func (e *Engine) replace(ctx context.Context, was *outcomes.InForce, a *alterati
 		if unlisted := e.memory.List(was.Sale); unlisted != nil {
 			panic("BUG: the pools that were there have no room: " + unlisted.Error())
 		}
-		return nil, refuseChange(next.Sale, err, r)
+		return nil, e.refuseChange(next.Sale, err, r)
 	}
 	// From here on the change is in force.
 	change.Commit()
@@ -162,16 +162,6 @@ func (e *Engine) awaitPast(ctx context.Context, passed func() bool, w *inventory
 	return nil
 }
 
-// unitsOf returns how many tickets of each pool may be taken.
-func unitsOf(sale *catalog.Sale) []inventory.Units {
-	all := make([]inventory.Units, len(sale.Pools))
-	for i := range sale.Pools {
-		p := &sale.Pools[i]
-		all[i] = inventory.Units{Pool: uint32(i), Units: uint32(p.Capacity - p.Withheld)}
-	}
-	return all
-}
-
 // takenOf returns how many tickets of a pool are taken. It begins to withhold all that is left, and gives up at once:
 // so it counts no reservation that fails a moment later (I7). The caller has filled e.altering.
 func (e *Engine) takenOf(pool int) (int, error) {
@@ -188,10 +178,13 @@ func (e *Engine) takenOf(pool int) (int, error) {
 }
 
 // refuseChange is the error of a change to a sale that neither the stock nor the journal has taken.
-func refuseChange(sale *catalog.Sale, err error, r *Reservation) error {
+func (e *Engine) refuseChange(sale *catalog.Sale, err error, r *Reservation) error {
 	taken, isTaken := errors.AsType[*inventory.TakenError](err)
 	switch {
 	case isTaken:
+		if b, is := e.memory.BoundOf(sale, taken.Pool); is {
+			return &ChangeRefused{Objections: []string{b.TooFew(taken.Taken)}}
+		}
 		p := &sale.Pools[taken.Pool]
 		return &StockTaken{Session: sale.Sessions[p.Session].ID, Category: p.Category, Capacity: p.Capacity,
 			Withheld: p.Withheld, Taken: taken.Taken}

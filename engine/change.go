@@ -179,6 +179,9 @@ func (e *Engine) changeBy(book *rules.Book, id ID, r *Reservation,
 		}
 		e.inventory.ReadAs(found, &r.snapshot)
 		seen := r.snapshot.Seq
+		if (found.State == Held || found.State == Confirmed) && book.Gains(int(r.snapshot.Phase), r.snapshot.Lines) {
+			return 0, true, nil
+		}
 		res, err := attempt(book, found, now)
 		if err != nil {
 			return e.refuseBy(book, seen, r.snapshot.Account, r, err)
@@ -198,7 +201,7 @@ func (e *Engine) changeBy(book *rules.Book, id ID, r *Reservation,
 			}
 			row = found.Row
 		default:
-			return e.refuseBy(book, seen, r.snapshot.Account, r, errorOf(book, &res, r))
+			return e.refuseBy(book, seen, r.snapshot.Account, r, errorOf(book, &res, r.snapshot.Lines, r))
 		}
 	}
 }

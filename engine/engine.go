@@ -104,7 +104,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 func (e *Engine) inventoryConfig() inventory.Config {
 	s := e.o.Sale
 	c := inventory.Config{
-		MaxPools: outcomes.MostPools, MaxSessions: outcomes.MostSessions,
+		MaxPools: outcomes.MostPools, MaxSessions: outcomes.MostSessions, MaxQuotas: outcomes.MostQuotas,
 		MaxReservations: e.o.MaxReservations, MaxAccounts: e.o.MaxAccounts, ExpectAccounts: e.o.ExpectAccounts,
 		Journalled: e.o.Durability != None, Pause: e.waits.Pause,
 		Wake: func() { e.term.Load().writer.Wake() },

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/inventory"
+	"github.com/seathold/seathold/engine/outcomes"
 	"github.com/seathold/seathold/engine/rules"
 )
 
@@ -192,19 +193,27 @@ func (e *Engine) Stock(pool int) Stock {
 
 func (e *Engine) stockIn(sale *catalog.Sale, pool int) Stock {
 	p := &sale.Pools[pool]
-	s := Stock{Capacity: p.Capacity, Withheld: p.Withheld}
-	if t := e.term.Load(); t != nil && t.drain != nil && e.o.Durability == Sync {
-		var withheld int
-		s.Held, s.Sold, withheld = t.drain.Stock(pool)
-		s.Withheld += withheld
-	} else {
-		now := e.inventory.Stock(pool)
-		s.Held, s.Sold = now.Held, now.Sold
-		s.Withheld += now.Withheld
-	}
+	s := Stock{Capacity: p.Capacity}
+	s.Held, s.Sold, s.Withheld = e.taken(pool)
+	s.Withheld += p.Withheld
 	s.Available = s.Capacity - s.Withheld - s.Held - s.Sold
 	return s
 }
+
+// taken returns how many tickets of a pool are held, sold, and withheld after a return, as far as that may be shown.
+func (e *Engine) taken(pool int) (held, sold, withheld int) {
+	if t := e.term.Load(); t != nil && t.drain != nil && e.o.Durability == Sync {
+		return t.drain.Stock(pool)
+	}
+	s := e.inventory.Stock(pool)
+	return s.Held, s.Sold, s.Withheld
+}
+
+// PhasePlaces are the tickets that a phase sells of a session at most, and how many of them it has left.
+type PhasePlaces = outcomes.Places
+
+// PhasePlaces reads the places of a phase, by its index in Sale().Phases. It never blocks, and shows what Stock does.
+func (e *Engine) PhasePlaces(phase int) []PhasePlaces { return e.memory.Places(phase, e.taken) }
 
 // StockVersion returns a number that changes after the stock has changed, for a caller that keeps a copy: it reads the
 // version first and the stock after it. While the version is the same, the copy is right on a leader with durability

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/inventory"
+	"github.com/seathold/seathold/engine/outcomes"
 	"github.com/seathold/seathold/engine/record"
 	"github.com/seathold/seathold/engine/rules"
 )
@@ -89,7 +90,7 @@ func (e *Engine) reserveBy(book *rules.Book, q *Request, r *Reservation) (seq ui
 				return 0, false, r.refuse(Refusal{Code: Overloaded})
 			}
 		default:
-			return e.refuseBy(book, res.Seq, q.Account, r, errorOf(book, &res, r))
+			return e.refuseBy(book, res.Seq, q.Account, r, errorOf(book, &res, r.lines, r))
 		}
 	}
 }
@@ -184,11 +185,14 @@ func newID(now int64) (id ID) {
 	return id
 }
 
-// errorOf returns the error of the inventory's result, which is not Done.
-func errorOf(book *rules.Book, res *inventory.Result, r *Reservation) error {
+// errorOf returns the error of the inventory's result for the lines, which is not Done.
+func errorOf(book *rules.Book, res *inventory.Result, lines []inventory.Line, r *Reservation) error {
 	sale := book.Sale
 	switch res.Verdict {
 	case inventory.SoldOut:
+		if quota := int(res.Pool) - outcomes.MostPools; quota >= 0 {
+			return r.refuse(book.RefusePlaces(quota, lines, res.Requested, res.Available))
+		}
 		p := &sale.Pools[res.Pool]
 		return r.refuse(Refusal{Code: SoldOut, Session: sale.Sessions[p.Session].ID, Category: p.Category,
 			Requested: res.Requested, Available: res.Available})

@@ -63,17 +63,26 @@ func (c *Check) Run() (Conservation, error) {
 		return Conservation{}, fault
 	}
 	found := Conservation{At: time.Now(), Took: time.Since(began), Busy: busy + time.Since(piece),
-		Reservations: pools.Reservations, Pools: len(c.Sale.Pools), ExactPools: pools.Exact,
+		Reservations: pools.Reservations, Pools: len(c.Sale.Pools) + len(c.Sale.Quotas), ExactPools: pools.Exact,
 		StockDifference: pools.Difference, Accounts: ledgers.Accounts, UnsteadyLedgers: ledgers.Unsteady,
 		CapExcess: ledgers.Excess, AccountsAtCap: ledgers.AtCap, SlotWinners: winners}
 	switch {
 	case found.StockDifference != 0:
-		p := &c.Sale.Pools[pools.Pool]
-		found.Problem = "I1: session " + c.Sale.Sessions[p.Session].ID + ", category " + p.Category
+		found.Problem = "I1: " + c.poolName(pools.Pool)
 	case found.CapExcess != 0:
 		call := c.Inventory.Begin(ledgers.Account)
 		found.Problem = "I2: account " + c.Inventory.AccountName(ledgers.Account)
 		call.End()
 	}
 	return found, nil
+}
+
+// poolName names a pool, or the phase and the session of a quota.
+func (c *Check) poolName(pool int) string {
+	if quota := pool - int(c.Inventory.QuotaPool(0)); quota >= 0 {
+		q := &c.Sale.Quotas[quota]
+		return "phase " + c.Sale.Phases[q.Phase].ID + ", session " + c.Sale.Sessions[q.Session].ID
+	}
+	p := &c.Sale.Pools[pool]
+	return "session " + c.Sale.Sessions[p.Session].ID + ", category " + p.Category
 }

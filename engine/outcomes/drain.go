@@ -24,7 +24,7 @@ type Drain struct {
 	changes   []change                // of the group that is being made durable
 	visit     func(inventory.Outcome)
 
-	durable []durableStock // by pool
+	durable []durableStock // by pool, those of quotas included
 	version atomic.Uint64  // counts the groups that changed durable, after the change
 }
 
@@ -50,11 +50,12 @@ func NoteOf(kind record.Kind, draw int, accountRow uint32, atMs int64) inventory
 // NewDrain returns the drain of a memory in which every outcome is durable.
 func (m *Memory) NewDrain() *Drain {
 	d := &Drain{memory: m, inventory: m.Inventory, ballots: m.Ballots, last: m.Inventory.Placed(),
-		durable: make([]durableStock, MostPools)} // a definition may add pools
+		durable: make([]durableStock, m.Inventory.QuotaPool(MostQuotas))} // a definition may add pools
 	d.visit = d.append
 	d.drained.Store(m.Judging())
-	for i := range m.Judging().Sale.Pools {
-		s := d.inventory.Stock(i)
+	for _, u := range m.Units(m.Judging().Sale) {
+		i := u.Pool
+		s := d.inventory.Stock(int(i))
 		d.durable[i].word.Store(uint64(s.Held)<<32 | uint64(s.Sold+s.Withheld))
 		d.durable[i].withheld.Store(uint64(s.Withheld))
 	}
@@ -105,11 +106,23 @@ func (d *Drain) addStock(first int, s *inventory.Snapshot, state inventory.State
 	case state == inventory.Returned && s.Flags&inventory.FlagWithheld != 0:
 		word, withheld = 1, 1
 	}
+	sale := d.drained.Load().Sale // its quotas are those of which the row has taken: see inventory/quotas.go
+	bounded := sale.HasQuotas(int(s.Phase))
 	for _, l := range s.Lines {
-		c := d.changeOf(first, l.Pool)
-		c.word += uint64(sign * word * int64(l.Quantity))
-		c.withheld += uint64(sign * withheld * int64(l.Quantity))
+		d.changeOf(first, l.Pool).add(l.Quantity, sign*word, sign*withheld)
+		if !bounded {
+			continue
+		}
+		if quota, is := sale.QuotaOf(int(s.Phase), sale.Pools[l.Pool].Session); is {
+			d.changeOf(first, d.inventory.QuotaPool(quota)).add(l.Quantity, sign*word, sign*withheld)
+		}
 	}
+}
+
+// add adds so many tickets, each with what it counts.
+func (c *change) add(tickets uint32, word, withheld int64) {
+	c.word += uint64(word * int64(tickets))
+	c.withheld += uint64(withheld * int64(tickets))
 }
 
 // changeOf returns the change of a pool. An outcome has one for each of its pools, so that no reader sees what a
@@ -175,8 +188,8 @@ func (d *Drain) Durable(journal.Group) {
 	d.memory.Members.MadeDurable()
 }
 
-// Stock returns how many tickets of a pool are held, sold, and withheld after a return, by durable outcomes: those of
-// one instant, since what is withheld only grows.
+// Stock returns how many tickets of a pool, or of a quota's, are held, sold, and withheld after a return, by durable
+// outcomes: those of one instant, since what is withheld only grows.
 func (d *Drain) Stock(pool int) (held, sold, withheld int) {
 	p := &d.durable[pool]
 	for {

@@ -52,8 +52,8 @@ func (m *Memory) Follow(f *InForce) error {
 	if err := m.List(f.Sale); err != nil {
 		return err
 	}
-	for i := range f.Sale.Pools {
-		if err := m.restoreUnits(f, i); err != nil {
+	for _, u := range m.Units(f.Sale) {
+		if err := m.Inventory.RestoreUnits(int(u.Pool), u.Units); err != nil {
 			return err
 		}
 	}
@@ -63,7 +63,7 @@ func (m *Memory) Follow(f *InForce) error {
 	return nil
 }
 
-// List gives the inventory the pools and the sessions of a sale.
+// List gives the inventory the pools, the sessions and the quotas of a sale.
 func (m *Memory) List(sale *catalog.Sale) error {
 	sessionOf, programmeOf := make([]uint32, len(sale.Pools)), make([]uint8, len(sale.Sessions))
 	for i := range sale.Pools {
@@ -72,7 +72,7 @@ func (m *Memory) List(sale *catalog.Sale) error {
 	for i := range sale.Sessions {
 		programmeOf[i] = uint8(sale.Sessions[i].Programme)
 	}
-	return m.Inventory.ExtendListing(sessionOf, programmeOf, nil)
+	return m.Inventory.ExtendListing(sessionOf, programmeOf, quotasOf(sale, 0))
 }
 
 func (m *Memory) restoreUnits(f *InForce, pool int) error {

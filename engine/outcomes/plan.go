@@ -2,6 +2,7 @@ package outcomes
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/seathold/seathold/engine/catalog"
@@ -63,7 +64,8 @@ func filesIn(sale *catalog.Sale) (digest draw.Digest, tar []byte) {
 
 // Objections returns what was sold, or drawn, and stands against a sale that has the numbers of the one in force.
 func (m *Memory) Objections(was, next *catalog.Sale) []string {
-	return append(stockObjections(was, next, m.Inventory.Stock), m.Ballots.Objections(next)...)
+	return slices.Concat(stockObjections(was, next, m.Inventory.Stock), m.placesObjections(was, next),
+		m.Ballots.Objections(next))
 }
 
 // stockObjections returns what stands against the pools and sessions of a sale that has the numbers of the one before.

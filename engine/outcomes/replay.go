@@ -148,6 +148,10 @@ type DefinitionError struct{ error }
 // named adds the sale's names to the error of an oversold pool.
 func (p *Replay) named(err error) error {
 	if over := (*inventory.OversoldError)(nil); errors.As(err, &over) {
+		if b, is := p.m.BoundOf(p.m.Shown().Sale, over.Pool); is {
+			return &DefinitionError{fmt.Errorf("phase %s has %d places of session %s, but the journal has %d taken in it",
+				b.Phase, over.Units, b.Session, over.Taken)}
+		}
 		pool := &p.m.Shown().Sale.Pools[over.Pool]
 		return &DefinitionError{fmt.Errorf("session %s, category %s has %d seats on sale, but the journal has %d taken",
 			p.m.Shown().Sale.Sessions[pool.Session].ID, pool.Category, over.Units, over.Taken)}

@@ -89,7 +89,7 @@ const Changing Code = "changing"
 // judges again.
 //
 // Nor does it pass a session that gets another programme: the inventory counts its tickets in one programme at a time,
-// and nobody may have any while that changes.
+// and nobody may have any while that changes. The same is true of a session in a phase that gets places of it (Gains).
 //
 // Lines are resolved in the old sale. A name that only the next one has is refused with Changing too.
 func Between(old, next *Book) *Book {

@@ -28,7 +28,7 @@ func (b *Book) Judge(q *Request, lines Resolved, f Facts, into *Refusal) (phase 
 	if b.next == nil {
 		return phase, err
 	}
-	if err == nil && !b.moves(lines.Pools) {
+	if err == nil && !b.moves(lines.Pools) && !b.Gains(phase, lines.Pools) {
 		var then int
 		if then, err = b.next.judge(q, lines, f, into); err == nil && then == phase {
 			return phase, nil
@@ -84,7 +84,7 @@ func (b *Book) JudgeAgain(account string, phase int, named bool, has []inventory
 	if b.next == nil {
 		return found, err
 	}
-	if err == nil && !b.moves(has) {
+	if err == nil && !b.moves(has) && !b.Gains(found, has) {
 		var then int
 		if then, err = b.next.judgeAgain(account, phase, named, has, f, into); err == nil && then == found {
 			return found, nil

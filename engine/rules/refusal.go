@@ -169,10 +169,7 @@ var refusals = [...]Rule{
 	}},
 	{SoldOut, 409, "Sold out", []Fact{
 		factSession, factCategory, factRequested, numberFact("available", func(r *Refusal) int { return r.Available }),
-	}, func(r *Refusal) string {
-		return fmt.Sprintf("session %s, category %s has %d tickets left; %d were requested",
-			r.Session, r.Category, r.Available, r.Requested)
-	}},
+	}, soldOut},
 
 	{DrawNotFound, 404, "Draw not found", []Fact{textFact("draw", func(r *Refusal) string { return r.Where })},
 		func(r *Refusal) string { return fmt.Sprintf("the sale has no draw %q", r.Where) }},
