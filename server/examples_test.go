@@ -265,8 +265,8 @@ func refusalWith(t testing.TB, code engine.Code, facts map[string]any) *engine.R
 	texts := map[string]*string{"phase": &r.Phase, "session": &r.Session, "category": &r.Category,
 		"programme": &r.Programme, "leader": &r.Leader, "table": &r.Table, "reference": &r.Reference,
 		"draw": &r.Where, "where": &r.Where}
-	if code == engine.Paused {
-		r.Phase = "" // a fact, unless a session is paused
+	if code == engine.Paused || code == engine.SoldOut {
+		r.Phase = "" // a fact, unless a session is paused; whose places are taken, unless the stock is
 	}
 	numbers := map[string]*int{"limit": &r.Limit, "cap": &r.Limit, "sessions_required": &r.Limit, "held": &r.Held,
 		"has":       &r.Held,

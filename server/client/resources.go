@@ -190,6 +190,15 @@ type Phase struct {
 	OpensAt   time.Time `json:"opens_at"`
 	ClosesAt  time.Time `json:"closes_at"`
 	Open      bool      `json:"open"`
+	// Places are the sessions of which the phase sells a bounded number of tickets.
+	Places []PhasePlaces `json:"places"`
+}
+
+// PhasePlaces is how many tickets a phase sells of a session, in all categories.
+type PhasePlaces struct {
+	Session   string `json:"session"`
+	Places    int    `json:"places"`
+	Available int    `json:"available"` // of the places; the session may have fewer tickets
 }
 
 // Draw is how far a draw has come, and what is published of it.

@@ -190,9 +190,26 @@ func (p page) definition(e *engine.Engine, stats *engine.DefinitionStats) {
 	p.gauge("paused", float64(len(paused.Phases())), "phases")
 	p.gauge("paused", float64(len(paused.Sessions())), "sessions")
 	for i := range sale.Phases {
-		if !sale.Phases[i].Removed {
-			p.gauge("phase_open", truth(e.PhaseOpen(i)), sale.Phases[i].ID)
+		if sale.Phases[i].Removed {
+			continue
 		}
+		p.gauge("phase_open", truth(e.PhaseOpen(i)), sale.Phases[i].ID)
+		if sale.HasQuotas(i) {
+			p.places(sale.Phases[i].ID, e.PhasePlaces(i))
+		}
+	}
+}
+
+// places collects how many tickets a phase sells, unless it sells any number of each session.
+func (p page) places(phase string, bounds []engine.PhasePlaces) {
+	places, taken := 0, 0
+	for i := range bounds {
+		places += bounds[i].Places
+		taken += bounds[i].Places - bounds[i].Available
+	}
+	if len(bounds) > 0 {
+		p.gauge("phase_places", float64(places), phase)
+		p.gauge("phase_places_taken", float64(taken), phase)
 	}
 }
 

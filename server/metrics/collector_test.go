@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -24,7 +26,8 @@ import (
 	"github.com/seathold/seathold/server/metrics"
 )
 
-// opened is a server of the bundled sale when its last phase opens, and its page of metrics.
+// opened is a server of the bundled sale when its last phase opens, and its page of metrics. One of the earlier phases
+// has places, so that every metric has a series.
 type opened struct {
 	*server.Server
 	engine *engine.Engine
@@ -39,7 +42,7 @@ func open(t testing.TB) *opened {
 }
 
 func openOn(t testing.TB, b journal.Backend) *opened {
-	sale := catalog.Paris2024()
+	sale := withPlaces(t, catalog.Paris2024())
 	phase, ok := sale.PhaseByID("all-venues")
 	require.True(t, ok)
 	opening, began := sale.Phases[phase].OpensAt, time.Now()
@@ -57,6 +60,22 @@ func openOn(t testing.TB, b journal.Backend) *opened {
 	registry.MustRegister(metrics.LogLines(func() uint64 { return 0 }))
 	o.page = metrics.Page(registry)
 	return o
+}
+
+// withPlaces bounds what the phase outside-paris sells of the sessions in Nice.
+func withPlaces(t testing.TB, sale *catalog.Sale) *catalog.Sale {
+	dir := t.TempDir()
+	require.NoError(t, os.CopyFS(dir, sale.Files.FS()))
+	path := filepath.Join(dir, "sale.yaml")
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	before := "{city: Nice (06)}"
+	require.Contains(t, string(text), before)
+	bounded := strings.Replace(string(text), before, "{city: Nice (06), places: 500}", 1)
+	require.NoError(t, os.WriteFile(path, []byte(bounded), 0o600))
+	sale, err = catalog.Load(dir)
+	require.NoError(t, err)
+	return sale
 }
 
 func (o *opened) scrape(t testing.TB) string {
@@ -284,6 +303,8 @@ func TestDefinitionMetrics(t *testing.T) {
 		`seathold_definition_changes_total{result="refused"}`: 1,
 		`seathold_phase_open{phase="all-venues"}`:             0,
 		`seathold_group_members{group="club"}`:                2,
+		`seathold_phase_places{phase="outside-paris"}`:        500 * 6, // six sessions
+		`seathold_phase_places_taken{phase="outside-paris"}`:  0,
 	} {
 		require.EqualValues(t, want, series[name], name)
 	}

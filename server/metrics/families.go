@@ -85,6 +85,10 @@ var families = []struct {
 		"Accounts whose access slot is open now, as of the last check of conservation.", []string{"phase"}},
 	{"access_slot_windows_open", "Access slots that are open now.", []string{"phase"}},
 	{"phase_open", "1 while the phase is open, and neither it nor the sale is paused.", []string{"phase"}},
+	{"phase_places", "Tickets that the phase sells at most, over all sessions for which its places are bounded. " +
+		"Missing for a phase without bounds.", []string{"phase"}},
+	{"phase_places_taken", "Places of these that are held or sold in the phase, or withheld after a return.",
+		[]string{"phase"}},
 	{"group_members", "Members of the group. Missing on a standby that cannot read.", []string{"group"}},
 	{"definition_version", "Version of the sale's definition that is in force.", nil},
 	{"definition_changed_timestamp_seconds", "Time of the sale clock at which the definition, a pause or a pool's stock " +

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seathold/seathold/engine/journal/redis/redistest"
@@ -75,5 +76,60 @@ func presale(t *testing.T, s *program, next func() *program) {
 	refused("alice")
 	done(t, "group", "join", "friends", write(t, "carol\n"))
 	require.Equal(t, 201, s.take("carol", "ATH01", "1"))
+	require.Equal(t, exitDone, s.stop())
+}
+
+// TestPlaces sells two tickets of a session in a phase, and the rest in the next one. What the phase has sold outlives
+// a crash. Its places are changed while it sells, but not to fewer than it has sold.
+func TestPlaces(t *testing.T) {
+	two := [3]string{"sale.yaml", "    closes_at: 2024-01-20 00:00\n    access: open\n",
+		"    closes_at: 2024-01-20 00:00\n    access: open\n    only: [{session: GYM01, places: 2}]\n"}
+	dir, data := gamesWith(t, two), filepath.Join(t.TempDir(), "data")
+	s := selling(t, dir, data)
+	soldOut := func() {
+		t.Helper()
+		a, err := s.call("POST", "/v1/reservations",
+			`{"id":"`+uuid.NewString()+`","account":"c","lines":[{"session":"GYM01","category":"A","quantity":1}]}`)
+		require.NoError(t, err)
+		require.Equal(t, 409, a.status)
+		require.Equal(t, "sold_out", a.text("code"))
+		require.Contains(t, a.text("detail"), "phase early")
+		require.EqualValues(t, 0, a.body["available"])
+	}
+	sell := func(account string) {
+		t.Helper()
+		id := uuid.NewString()
+		for _, c := range [][2]string{{"", `{"id":"` + id + `","account":"` + account +
+			`","lines":[{"session":"GYM01","category":"A","quantity":1}]}`}, {"/" + id + "/confirm", ""}} {
+			a, err := s.call("POST", "/v1/reservations"+c[0], c[1])
+			require.NoError(t, err)
+			require.Less(t, a.status, 300, a.body)
+		}
+	}
+	sell("a")
+	sell("b")
+	soldOut()
+	s.kill()
+	s = start(t, s.command.Args[2:]...)
+	t.Setenv("SEATHOLD_ADMIN", s.operator)
+	soldOut()
+	require.EqualValues(t, 2, s.gauge(`seathold_phase_places{phase="early"}`))
+	require.EqualValues(t, 2, s.gauge(`seathold_phase_places_taken{phase="early"}`))
+
+	edit(t, dir, [3]string{"sale.yaml", "places: 2}", "places: 1}"})
+	code, stdout, _ := command("sale", "apply", dir)
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, stdout, "objection  phase early: 2 tickets of session GYM01 ")
+	edit(t, dir, [3]string{"sale.yaml", "places: 1}", "places: 3}"})
+	require.Contains(t, done(t, "sale", "apply", dir), "phase early, session GYM01: places 2 → 3")
+	sell("c")
+	soldOut()
+	require.Equal(t, exitDone, s.stop())
+
+	s = start(t, "--sale", dir, "--data", data, "--clock", "2024-02-01T00:00:00Z") // the next phase is open
+	for _, account := range []string{"a", "b", "d", "e"} {
+		sell(account)
+	}
+	require.EqualValues(t, 3, s.gauge(`seathold_phase_places_taken{phase="early"}`))
 	require.Equal(t, exitDone, s.stop())
 }

@@ -97,7 +97,25 @@ func Phases(dst []byte, e *engine.Engine) []byte {
 		dst = Time(append(dst, `,"opens_at":`...), p.OpensAt)
 		dst = Time(append(dst, `,"closes_at":`...), p.ClosesAt)
 		dst = strconv.AppendBool(append(dst, `,"open":`...), e.PhaseOpen(i))
+		if sale.HasQuotas(i) {
+			dst = appendPlaces(dst, e.PhasePlaces(i))
+		}
 		dst = append(dst, '}')
 	}
 	return append(dst, `]}`...)
+}
+
+// appendPlaces appends how many tickets a phase sells of sessions, unless it sells any number of each.
+func appendPlaces(dst []byte, bounds []engine.PhasePlaces) []byte {
+	if len(bounds) == 0 {
+		return dst
+	}
+	dst = append(dst, `,"places":[`...)
+	for i := range bounds {
+		dst = String(append(Comma(dst, i), `{"session":`...), bounds[i].Session)
+		dst = Int(append(dst, `,"places":`...), bounds[i].Places)
+		dst = Int(append(dst, `,"available":`...), bounds[i].Available)
+		dst = append(dst, '}')
+	}
+	return append(dst, ']')
 }
