@@ -44,7 +44,7 @@ func (r *Report) phase(t *testing.T, id string) *phaseReport {
 
 // A phase for the members of a group sells to them, and to nobody else.
 func TestMembersBuyInTheirPhase(t *testing.T) {
-	sale := fullSale(t, [2]string{", places: 100", ""})
+	sale := fullSale(t)
 	r := run(t, journalled(t, t.TempDir(), Options{Sale: sale, Scale: 0.05, Seed: 1, Workers: 2}))
 	requireSold(t, r)
 	require.Len(t, r.Groups, 1)
@@ -70,7 +70,7 @@ func TestMembersBuyInTheirPhase(t *testing.T) {
 
 // Who is a member depends on the seed alone.
 func TestMembershipIsReproducible(t *testing.T) {
-	sale := fullSale(t, [2]string{", places: 100", ""})
+	sale := fullSale(t)
 	one := func(seed uint64) string {
 		o := Options{Sale: sale, Scale: 0.01, Seed: seed, Workers: 1, Durability: engine.None}
 		return reproducible(t, run(t, o))
@@ -82,7 +82,7 @@ func TestMembershipIsReproducible(t *testing.T) {
 
 // Two phases sell the same sessions at once. Buyers who name no phase must then name one.
 func TestMembersPhaseBesideAnOpenOne(t *testing.T) {
-	sale := fullSale(t, [2]string{", places: 100", ""}, [2]string{"2034-05-11 10:00", "2034-06-11 10:00"})
+	sale := fullSale(t, [2]string{"2034-05-11 10:00", "2034-06-11 10:00"})
 	r := run(t, Options{Sale: sale, Scale: 0.05, Seed: 1, Workers: 2, Durability: engine.None})
 	requireSold(t, r)
 	require.NotZero(t, r.phase(t, "presale").Refused[engine.PhaseRequired])

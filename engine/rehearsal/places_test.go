@@ -6,7 +6,32 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine"
 )
+
+// A phase sells its places of a session, then refuses more of it, and the next phase sells the rest.
+func TestPlacesOfAPhase(t *testing.T) {
+	sale := fullSale(t, [2]string{"session: JUD02, places", "session: JUD01, places"})
+	r := run(t, journalled(t, t.TempDir(), Options{Sale: sale, Scale: 0.1, Seed: 1, Workers: 2}))
+	requireSold(t, r)
+	p := r.phase(t, "presale")
+	require.NotZero(t, p.Tickets)
+	require.NotZero(t, p.Refused[engine.SoldOut])
+	require.NotZero(t, p.SoldOutSessions)
+	require.NotZero(t, r.phase(t, "general").Tickets)
+}
+
+// No later phase sells what the last one has no places for: it stays, and the rehearsal is clean.
+func TestPlacesOfTheLastPhase(t *testing.T) {
+	sale := fullSale(t, [2]string{"    access: open\n  youth:",
+		"    access: open\n    only:\n      - {session: TEN01, places: 200}\n      - {programme: summer}\n  youth:"})
+	r := run(t, journalled(t, t.TempDir(), Options{Sale: sale, Scale: 0.1, Seed: 1, Workers: 2}))
+	require.Empty(t, r.Audit.Problems)
+	require.True(t, r.Clean())
+	require.NotZero(t, r.Places.Left)
+	require.NotZero(t, r.phase(t, "general").Refused[engine.SoldOut])
+}
 
 // Buyers see no more tickets of a session than the phase has places left.
 func TestListingOfPlaces(t *testing.T) {
