@@ -75,6 +75,7 @@ func (v *randomPlans) play() {
 		v.step()
 		v.sameDefinition()
 		v.same(spec.Operation{Kind: spec.ReadStock, At: v.at})
+		v.same(spec.Operation{Kind: spec.ReadPlaces, At: v.at})
 		require.NoError(v, v.model.Check())
 	}
 	for _, account := range accounts {

@@ -114,6 +114,7 @@ func newRandom(t *rapid.T, answers *spec.Tally, open func() (journal.Backend, er
 // compare compares all stock, also of what is removed.
 func (r *random) compare() {
 	r.same(spec.Operation{Kind: spec.ReadStock, At: r.at})
+	r.same(spec.Operation{Kind: spec.ReadPlaces, At: r.at})
 	require.NoError(r, r.model.Check())
 }
 
@@ -274,6 +275,9 @@ func drawDefinition(t *rapid.T) spec.Definition {
 		}
 		if len(d.Groups) > 0 && small(0, 3, "for members") == 0 {
 			p.Group = d.Groups[small(0, 1, "group")]
+		}
+		for range small(0, 3, "places") / 2 {
+			p.Places = map[string]int{d.Sessions[small(0, len(d.Sessions)-1, "of session")].ID: small(1, 4, "places")}
 		}
 		d.Phases = append(d.Phases, p)
 	}

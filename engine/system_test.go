@@ -149,12 +149,24 @@ func (s *seller) call(op spec.Operation, r *engine.Reservation) spec.Answer {
 			all = append(all, spec.Stock(s.e.Stock(i)))
 		}
 		return spec.Answer{Stock: all}
+	case spec.ReadPlaces:
+		return spec.Answer{Places: s.places()}
 	case spec.Sweep:
 		return spec.Answer{Ended: s.e.ExpireDue()}
 	case spec.Apply, spec.Pause, spec.SetStock, spec.Join, spec.Leave:
 		return s.change(ctx, op)
 	}
 	return answer(op, r, err)
+}
+
+func (s *seller) places() (all []spec.Places) {
+	sale := s.e.Sale()
+	for i := range sale.Phases {
+		for _, p := range s.e.PhasePlaces(i) {
+			all = append(all, spec.Places{Phase: sale.Phases[i].ID, Session: p.Session, Places: p.Places, Available: p.Available})
+		}
+	}
+	return all
 }
 
 // change makes a call of the operator.

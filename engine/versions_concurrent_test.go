@@ -49,6 +49,9 @@ func (h *histories) ofVersions(kept bool) {
 		if h.random.IntN(4) == 0 {
 			d.Phases[i].Group = d.Groups[i]
 		}
+		if h.random.IntN(2) == 0 {
+			d.Phases[i].Places = map[string]int{cellSession(0, h.random.IntN(3)): 1 + h.random.IntN(3)}
+		}
 	}
 	h.versions = h.versions[:0]
 	for range 4 {

@@ -68,7 +68,7 @@ func (d *Definition) changeProgramme(p *DefinedProgramme, draw Draw) {
 func (d *Definition) changePhases(draw Draw) {
 	i := draw(len(d.Phases), "phase")
 	p := &d.Phases[i]
-	switch draw(7, "change of the phase") {
+	switch draw(9, "change of the phase") {
 	case 0:
 		p.OpensAt = p.OpensAt.Add(time.Duration(draw(5, "opens")-2) * 10 * time.Minute)
 	case 1:
@@ -87,7 +87,9 @@ func (d *Definition) changePhases(draw Draw) {
 		if len(d.Phases) > 1 {
 			d.Phases = slices.Delete(d.Phases, i, i+1)
 		}
-	case 5:
+	case 5, 6:
+		p.changePlaces(d.Sessions[draw(len(d.Sessions), "session")].ID, draw)
+	case 7:
 		d.changeGroup(p, draw)
 	default:
 		added := *p
@@ -97,6 +99,23 @@ func (d *Definition) changePhases(draw Draw) {
 			d.Phases = slices.Insert(d.Phases, draw(len(d.Phases)+1, "place"), added)
 		}
 	}
+}
+
+// changePlaces sets, changes or removes the places of a session, or removes those of all.
+func (p *DefinedPhase) changePlaces(session string, draw Draw) {
+	places := maps.Clone(p.Places)
+	if places == nil {
+		places = map[string]int{}
+	}
+	switch draw(6, "change of the places") {
+	case 0:
+		places = nil
+	case 1:
+		delete(places, session)
+	default:
+		places[session] = 1 + draw(5, "places")
+	}
+	p.Places = places
 }
 
 // changeGroup opens a phase to everybody, or to the members of a group alone, which may be new. Groups that no phase
