@@ -165,7 +165,7 @@ func TestPageShowsWhatHappened(t *testing.T) {
 	require.NoError(t, err)
 
 	v := values(t, o.scrape(t))
-	pools := float64(len(o.engine.Sale().Pools))
+	pools := float64(len(o.engine.Sale().Pools) + len(o.engine.Sale().Quotas))
 	for series, want := range map[string]float64{
 		`seathold_operations_total{call="reserve",code="ok"}`:                           4,
 		`seathold_operations_total{call="reserve",code="repeated"}`:                     1,

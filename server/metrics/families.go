@@ -139,7 +139,8 @@ var families = []struct {
 		"Time at which the last full check of I1 and I2 ended, in seconds since 1970; 0 before the first.", nil},
 	{"conservation_pass_duration_seconds", "Duration of the last full check, including its pauses.", nil},
 	{"conservation_pools",
-		"Pools by how the last check counted them: exact, or bounded if sales continued meanwhile.", []string{"check"}},
+		"Pools, and places that phases have of sessions, by how the last check counted them: exact, or bounded if sales " +
+			"continued meanwhile.", []string{"check"}},
 	{"conservation_unsteady_ledgers", "Ledgers that the last check skipped because they kept changing.", nil},
 	{"reload_successful",
 		"1 if the files could be read when they were last read: keys, certificates or sale files; 0 if the former ones " +
