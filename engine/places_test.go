@@ -253,6 +253,25 @@ func TestPlacesOutliveRestarts(t *testing.T) {
 	require.Empty(t, found.Problems)
 }
 
+// A sale that sets places is refused at a start as it is by Apply.
+func TestPlacesThatASaleBringsAtAStart(t *testing.T) {
+	base := twoPhases(t, 20)
+	s, _ := newBounded(t, base, engine.Sync)
+	id, err := s.holdIn("presale", 2, 0)
+	require.NoError(t, err)
+	require.NoError(t, s.e.Close())
+	s.options.Sale = bounded(t, base, 4)
+	require.ErrorContains(t, s.start(), "phase presale: tickets of session S0 are held or sold in it")
+	s.options.Sale = base
+	require.NoError(t, s.start())
+	require.NoError(t, s.e.Release(t.Context(), id, &engine.Reservation{}))
+	require.NoError(t, s.e.Close())
+	s.options.Sale = bounded(t, base, 4)
+	require.NoError(t, s.start())
+	s.requireLeft(t, 4, 4)
+	require.True(t, s.soundly(t))
+}
+
 // A standby counts places with each record, and leads with them.
 func TestAStandbyTakesOverPlaces(t *testing.T) {
 	inCluster(t, func(c *cluster) {

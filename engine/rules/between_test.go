@@ -40,7 +40,7 @@ func TestBetweenPassesWhatBothPass(t *testing.T) {
 			before, _ := judge(old)
 			after, _ := judge(next)
 			found, code := judge(between)
-			if before == after && before != "" && stays(old, next, old.Resolve(q.Lines, nil).Pools) {
+			if before == after && before != "" && stays(old, next, before, old.Resolve(q.Lines, nil).Pools) {
 				passed++
 				require.Equal(t, before, found)
 			} else {
@@ -84,7 +84,7 @@ func checkChanges(t *rapid.T, old, next, between *rules.Book) {
 			before, _ := call(old)
 			after, _ := call(next)
 			found, code := call(between)
-			if before == after && before != "" && (i == 1 || stays(old, next, has)) {
+			if before == after && before != "" && (i == 1 || stays(old, next, before, has)) {
 				require.Equal(t, before, found)
 			} else {
 				require.Equal(t, rules.Changing, code)
@@ -109,12 +109,45 @@ func checkChanges(t *rapid.T, old, next, between *rules.Book) {
 	require.Len(t, between.Limits().Sessions, len(next.Sale.Sessions))
 }
 
-// stays reports whether the sessions of the lines have the same programme in both books.
-func stays(old, next *rules.Book, lines []inventory.Line) bool {
-	return !slices.ContainsFunc(lines, func(l inventory.Line) bool {
+// stays reports whether the sessions of the lines have the same programme in both books, and the phase that judged them
+// gets places of none.
+func stays(old, next *rules.Book, judged string, lines []inventory.Line) bool {
+	phase := 0
+	fmt.Sscanf(judged, "phase %d", &phase)
+	return !gains(old, next, phase, lines) && !slices.ContainsFunc(lines, func(l inventory.Line) bool {
 		session := old.Sale.Pools[l.Pool].Session
 		return old.Sale.Sessions[session].Programme != next.Sale.Sessions[session].Programme
 	})
+}
+
+// gains reports whether only the next book has places of a session of the lines in a phase.
+func gains(old, next *rules.Book, phase int, lines []inventory.Line) bool {
+	return slices.ContainsFunc(lines, func(l inventory.Line) bool {
+		of := func(q catalog.Quota) bool { return q.Phase == phase && q.Session == next.Sale.Pools[l.Pool].Session }
+		return slices.ContainsFunc(next.Sale.Quotas, of) && !slices.ContainsFunc(old.Sale.Quotas, of)
+	})
+}
+
+// A book between two others lets no row be made where the next one has places for the first time, also of what only
+// that one has. Other books let all be made.
+func TestGains(t *testing.T) {
+	gained := 0
+	rapid.Check(t, func(t *rapid.T) {
+		oldSale := drawSale(t, nil)
+		nextSale := drawSale(t, oldSale)
+		old := rules.NewBook(oldSale, time.Hour, rules.Pauses{}, 3)
+		next := rules.NewBook(nextSale, time.Hour, rules.Pauses{}, 9)
+		between := rules.Between(old, next)
+		for range 20 {
+			has, phase := drawHas(t, nextSale), below(t, len(nextSale.Phases), "phase")
+			require.Equal(t, gains(old, next, phase, has), between.Gains(phase, has))
+			require.False(t, old.Gains(0, has[:0]) || next.Gains(phase, has))
+			if between.Gains(phase, has) {
+				gained++
+			}
+		}
+	})
+	require.NotZero(t, gained)
 }
 
 // What is removed is not sold any more, and stays with those that have it.
@@ -229,9 +262,32 @@ func drawSale(t *rapid.T, was *catalog.Sale) *catalog.Sale {
 		}
 		s.Phases = append(s.Phases, p)
 	}
+	drawQuotas(t, &s, was)
 	sale, err := catalog.Assemble(s, sells)
 	require.NoError(t, err)
 	return sale
+}
+
+// drawQuotas gives phases places of some sessions. Those that were there keep their numbers.
+func drawQuotas(t *rapid.T, s, was *catalog.Sale) {
+	if was != nil {
+		s.Quotas = slices.Clone(was.Quotas)
+	}
+	for i := range s.Quotas {
+		s.Quotas[i].Removed = below(t, 3, "unbounded") == 0
+	}
+	for phase := range s.Phases {
+		for session := range s.Sessions {
+			of := func(q catalog.Quota) bool { return q.Phase == phase && q.Session == session }
+			if below(t, 8, "bounded") == 5 && !slices.ContainsFunc(s.Quotas, of) {
+				s.Quotas = append(s.Quotas, catalog.Quota{Phase: phase, Session: session, Places: 1 + below(t, 9, "places")})
+			}
+		}
+	}
+	for i := range s.Quotas {
+		q := &s.Quotas[i]
+		q.Removed = q.Removed || s.Phases[q.Phase].Removed || s.Sessions[q.Session].Removed
+	}
 }
 
 func drawPauses(t *rapid.T, sale *catalog.Sale) (p rules.Pauses) {
