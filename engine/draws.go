@@ -53,7 +53,7 @@ var (
 )
 
 func (e *Engine) newBallots() *ballot.Ballots {
-	return ballot.New(&ballot.Host{Inventory: e.inventory, Accounts: e.o.MaxAccounts,
+	return ballot.New(&ballot.Host{Inventory: e.inventory, Accounts: e.inventory.MostAccounts(),
 		Sync: e.o.Durability == Sync, Journalled: e.o.Durability != None,
 		Now: e.Now, Machine: e.o.MachineClock, Random: e.o.Random, Visible: e.visible, Pause: e.waits.Pause,
 		Place: func(kind record.Kind, draw int, accountRow uint32, at time.Time) (seq uint64, ok bool) {

@@ -16,7 +16,7 @@ type Joined = members.Joined
 var ErrNoGroup = members.ErrNoGroup
 
 func (e *Engine) newMembers() *members.Members {
-	return members.New(&members.Host{Inventory: e.inventory, Accounts: e.o.MaxAccounts,
+	return members.New(&members.Host{Inventory: e.inventory, Accounts: e.inventory.MostAccounts(),
 		Journalled: e.o.Durability != None, ShowsAtOnce: e.o.Durability != Sync, Book: &e.book, Now: e.nowMs,
 		Await: func(ctx context.Context, passed func() bool) error {
 			return e.awaitPast(ctx, passed, &inventory.Wait{Limit: e.o.JournalTimeout}, &Reservation{})

@@ -19,7 +19,7 @@ import (
 // Host is what ballots need of the engine that runs them.
 type Host struct {
 	Inventory  *inventory.Inventory // names the accounts
-	Accounts   int                  // the most that the inventory holds
+	Accounts   int                  // bound of the rows of accounts
 	Sync       bool                 // Status counts durable entries only
 	Journalled bool                 // the journal's writer drains what Place has placed
 

@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 
 	"github.com/seathold/seathold/engine/inventory/internal/accounts"
+	"github.com/seathold/seathold/engine/inventory/internal/table"
 )
 
 // MaxAccount is the longest account name in bytes.
@@ -48,3 +49,6 @@ func (v *Inventory) AccountName(row uint32) string { return v.accounts.Name(row)
 
 // Accounts returns the row after the last account: rows 1 to Accounts()-1 may hold one.
 func (v *Inventory) Accounts() uint32 { return v.accounts.End() }
+
+// MostAccounts is a bound of the rows of accounts: more than Config.MaxAccounts, since a restore has spare ones.
+func (v *Inventory) MostAccounts() int { return v.accounts.Chunks() * table.ChunkRows }

@@ -16,7 +16,7 @@ import (
 // Host is what the members need of the engine that runs the sale.
 type Host struct {
 	Inventory   *inventory.Inventory // names the accounts
-	Accounts    int                  // the most that the inventory holds
+	Accounts    int                  // bound of the rows of accounts
 	Journalled  bool                 // the writer of a journal drains what is placed
 	ShowsAtOnce bool                 // reads may show what is not durable
 
