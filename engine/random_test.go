@@ -153,7 +153,8 @@ func (r *random) step() {
 		r.same(spec.Operation{Kind: spec.ReadAccount, At: r.at, Account: oneOf(r.T, "account", accounts...)})
 	case n < 82 && len(r.def.Groups) > 0:
 		r.same(spec.Operation{Kind: oneOf(r.T, "kind", spec.Join, spec.Join, spec.Leave), At: r.at,
-			Group: oneOf(r.T, "group", append(slices.Clip(r.def.Groups), "gone")...), Account: oneOf(r.T, "account", accounts...)})
+			Group:   oneOf(r.T, "group", append(slices.Clip(r.def.Groups), "gone")...),
+			Account: oneOf(r.T, "account", accounts...)})
 	case n < 88:
 		ms := oneOf(r.T, "ms", 1, 999, 30_000, 60_000, 60_000, 299_999, 1_019_000, 1_020_000)
 		r.at = r.at.Add(time.Duration(ms) * time.Millisecond)

@@ -163,7 +163,8 @@ func (s *seller) places() (all []spec.Places) {
 	sale := s.e.Sale()
 	for i := range sale.Phases {
 		for _, p := range s.e.PhasePlaces(i) {
-			all = append(all, spec.Places{Phase: sale.Phases[i].ID, Session: p.Session, Places: p.Places, Available: p.Available})
+			all = append(all, spec.Places{Phase: sale.Phases[i].ID, Session: p.Session, Places: p.Places,
+				Available: p.Available})
 		}
 	}
 	return all

@@ -119,7 +119,8 @@ func TestDumpOfMembersAndPlaces(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(lines[0]), &now))
 	phase := now.Content.Phases[s.phase]
 	require.Equal(t, "club", phase.Group)
-	require.Equal(t, []dumpedPlaces{{Session: s.sale.Sessions[s.sale.Pools[0].Session].ID, Places: 3}}, phase.SessionPlaces)
+	session := s.sale.Sessions[s.sale.Pools[0].Session].ID
+	require.Equal(t, []dumpedPlaces{{Session: session, Places: 3}}, phase.SessionPlaces)
 	for i, kind := range []string{"joined", "left"} {
 		now = dumpedRecord{}
 		require.NoError(t, json.Unmarshal([]byte(lines[1+i]), &now))

@@ -1,7 +1,7 @@
 package audit
 
-// What phases sell of a session at most, over all categories. The auditor has a row for each phase and session for which
-// a definition ever had places.
+// What phases sell of a session at most, over all categories. The auditor has a row for each phase and session for
+// which a definition ever had places.
 
 // placesKey is a phase and a session, by row.
 type placesKey struct{ phase, session int }

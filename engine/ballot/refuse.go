@@ -8,8 +8,8 @@ import (
 	"github.com/seathold/seathold/engine/rules"
 )
 
-// Refuse turns an error of this package about a draw, by its id, into a *rules.Refusal where it is one. Others, and nil,
-// are returned as they are.
+// Refuse turns an error of this package about a draw, by its id, into a *rules.Refusal where it is one. Others, and
+// nil, are returned as they are.
 func Refuse(sale *catalog.Sale, id string, err error) error {
 	switch {
 	case errors.Is(err, ErrClosed):

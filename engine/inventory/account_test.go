@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMostAccounts: a restore that has begun uses more rows than the table may have later, and all are within the bound.
+// TestMostAccounts: a restore uses more rows than the table may have later, and all are within the bound.
 func TestMostAccounts(t *testing.T) {
 	const limit = 1 << 14
 	v, err := New(Config{Pools: []PoolConfig{{Units: 1}}, Sessions: []SessionConfig{{Limit: 1}}, Caps: []int{1},

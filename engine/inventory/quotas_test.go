@@ -74,8 +74,8 @@ func TestQuotas(t *testing.T) {
 	require.Equal(t, Stock{Withheld: 3}, stock(0))
 }
 
-// TestQuotasOfEveryLine (I4): a request of the most lines, each of a session with a quota, takes all of them or none. No
-// call allocates.
+// TestQuotasOfEveryLine (I4): a request of the most lines, each of a session with a quota, takes all of them or none.
+// No call allocates.
 func TestQuotasOfEveryLine(t *testing.T) {
 	c := Config{Caps: []int{1 << 20}, MaxReservations: 1 << 10, MaxAccounts: 4, MaxQuotas: MaxLines, Journalled: true,
 		Pause: yieldingPause(1 << 10)}

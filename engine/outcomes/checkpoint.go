@@ -11,9 +11,9 @@ import (
 // chunkBytes is how much of a checkpoint is written at once: large enough for the disk, small enough to pause after.
 const chunkBytes = 32 << 10
 
-// Write writes the definition, the clock, the draws, the members and the reservations, as far as their outcomes are logged. It calls
-// pause after each piece with the time that the piece took, and stops at its first error. The sale may run meanwhile.
-// It returns how many reservations and bytes were written, also after an error.
+// Write writes the definition, the clock, the draws, the members and the reservations, as far as their outcomes are
+// logged. It calls pause after each piece with the time that the piece took, and stops at its first error. The sale may
+// run meanwhile. It returns how many reservations and bytes were written, also after an error.
 func (m *Memory) Write(to journal.Checkpoint, s *State,
 	pause func(took time.Duration) error) (reservations int, bytes int64, err error) {
 	w := checkpointWriter{to: to, state: s, pause: pause, began: time.Now()}

@@ -224,7 +224,7 @@ func TestDigestsOfPlaces(t *testing.T) {
 	judged := map[draw.Digest]bool{}
 	for i, change := range []func(s *catalog.Sale){
 		func(s *catalog.Sale) { s.Quotas = nil },
-		func(s *catalog.Sale) {},
+		func(*catalog.Sale) {},
 		func(s *catalog.Sale) { s.Quotas = s.Quotas[:2] },
 		func(s *catalog.Sale) { s.Quotas[0].Session = 2 },
 		func(s *catalog.Sale) { s.Quotas[0].Phase = 1 },

@@ -17,7 +17,8 @@
 //   - When requests race, can_take_again of reservation_expired is ignored. Without a race it is exact.
 //   - An overdue hold keeps its tickets until an operation expires it: a sweep, or any operation that names the
 //     reservation or reads its account. In a history it may expire at any instant from its end on.
-//   - What has ended is remembered for ever, except in a history with Forget: there a call may find it forgotten, or not.
+//   - What has ended is remembered for ever, except in a history with Forget: there a call may find it forgotten, or
+//     not.
 //
 // A history contains no reads of stock, since those may lag. Free text (where, detail) is not modelled.
 package spec

@@ -9,8 +9,8 @@ import (
 	"github.com/seathold/seathold/engine/catalog"
 )
 
-// TestCheckerOfMembersAndPlaces has legal and illegal histories of a phase that is for the members of the club, or sells
-// 3 tickets of SWIM at most. The stock is SWIM A 4, B 8; JUDO A 4.
+// TestCheckerOfMembersAndPlaces has legal and illegal histories of a phase that is for the members of the club, or
+// sells 3 tickets of SWIM at most. The stock is SWIM A 4, B 8; JUDO A 4.
 func TestCheckerOfMembersAndPlaces(t *testing.T) {
 	const late = "title: Everything\n    programme: summer\n    kind: single\n    opens_at: 2024-05-01 10:00\n" +
 		"    closes_at: 2024-07-01 10:00\n    access: "
