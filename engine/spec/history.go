@@ -2,6 +2,7 @@ package spec
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"hash/fnv"
 	"maps"
@@ -265,23 +266,28 @@ func (m *Model) equal(other *Model) bool {
 	})
 }
 
-// hash does not depend on the map's order.
+// hash does not depend on the map's order. It is most of the work of a check, so numbers are hashed as they are.
 func (m *Model) hash() uint64 {
 	sum := uint64(0)
 	h := fnv.New64a()
+	b := make([]byte, 0, 128)
 	for id, r := range m.reservations {
 		h.Reset()
-		h.Write([]byte(id))
-		h.Write([]byte(r.State))
-		h.Write(fmt.Append(nil, r.Tickets(), r.ExpiresAt.UnixMilli()))
+		b = append(append(b[:0], id...), r.State...)
+		b = binary.AppendVarint(binary.AppendVarint(b, int64(r.Tickets())), r.ExpiresAt.UnixMilli())
+		h.Write(b)
 		sum += h.Sum64()
 	}
 	h.Reset()
-	h.Write(fmt.Append(nil, m.paused, m.members)) // maps in the order of their keys
+	if len(m.paused) > 0 || len(m.members) > 0 {
+		h.Write(fmt.Append(nil, m.paused, m.members)) // maps in the order of their keys
+	}
+	b = b[:0]
 	for i := range m.rules.Sale.Pools {
 		p := &m.rules.Sale.Pools[i]
-		h.Write(fmt.Append(nil, p.Capacity, p.Withheld))
+		b = binary.AppendVarint(binary.AppendVarint(b, int64(p.Capacity)), int64(p.Withheld))
 	}
+	h.Write(b)
 	return sum + h.Sum64()
 }
 
