@@ -213,7 +213,12 @@ func (e *Engine) taken(pool int) (held, sold, withheld int) {
 type PhasePlaces = outcomes.Places
 
 // PhasePlaces reads the places of a phase, by its index in Sale().Phases. It never blocks, and shows what Stock does.
-func (e *Engine) PhasePlaces(phase int) []PhasePlaces { return e.memory.Places(phase, e.taken) }
+func (e *Engine) PhasePlaces(phase int) []PhasePlaces { return e.AppendPhasePlaces(nil, phase) }
+
+// AppendPhasePlaces is PhasePlaces for a caller with memory of its own, to which it appends.
+func (e *Engine) AppendPhasePlaces(to []PhasePlaces, phase int) []PhasePlaces {
+	return e.memory.AppendPlaces(to, phase, e.taken)
+}
 
 // StockVersion returns a number that changes after the stock has changed, for a caller that keeps a copy: it reads the
 // version first and the stock after it. While the version is the same, the copy is right on a leader with durability

@@ -30,11 +30,11 @@ type Places struct {
 	Available int // which the phase has left; the session may have fewer
 }
 
-// Places returns the places of a phase in the order in which they were set first; nil if it has none. taken returns how
-// many tickets of a pool are held, sold, and withheld after a return, as far as that may be shown.
-func (m *Memory) Places(phase int, taken func(pool int) (held, sold, withheld int)) []Places {
+// AppendPlaces appends the places of a phase in the order in which they were set first. taken returns how many tickets
+// of a pool are held, sold, and withheld after a return, as far as that may be shown.
+func (m *Memory) AppendPlaces(to []Places, phase int, taken func(pool int) (held, sold, withheld int)) []Places {
 	for f := m.Shown(); ; {
-		var all []Places
+		all := to
 		for i := range f.Sale.Quotas {
 			if q := &f.Sale.Quotas[i]; q.Phase == phase && !q.Removed {
 				held, sold, withheld := taken(int(m.Inventory.QuotaPool(i)))

@@ -68,6 +68,7 @@ func appendSlot(dst []byte, slot *engine.AccessSlot) []byte {
 
 // Phases appends all phases of the engine's sale but removed ones.
 func Phases(dst []byte, e *engine.Engine) []byte {
+	var bounds [16]engine.PhasePlaces // on the stack; a phase with more has them elsewhere
 	sale := e.Sale()
 	dst = append(dst, `{"phases":[`...)
 	listed := 0
@@ -98,7 +99,7 @@ func Phases(dst []byte, e *engine.Engine) []byte {
 		dst = Time(append(dst, `,"closes_at":`...), p.ClosesAt)
 		dst = strconv.AppendBool(append(dst, `,"open":`...), e.PhaseOpen(i))
 		if sale.HasQuotas(i) {
-			dst = appendPlaces(dst, e.PhasePlaces(i))
+			dst = appendPlaces(dst, e.AppendPhasePlaces(bounds[:0], i))
 		}
 		dst = append(dst, '}')
 	}
