@@ -63,8 +63,12 @@ func presale(t *testing.T, s *program, next func() *program) {
 	refused("carol")
 	a, err := s.call("GET", "/v1/accounts/alice", "")
 	require.NoError(t, err)
-	require.Equal(t, []any{map[string]any{"phase": "early", "opens_at": "2024-01-10T00:00:00.000Z",
-		"closes_at": "2024-01-20T00:00:00.000Z", "priority": false}}, a.body["access"])
+	require.Equal(t, []any{
+		map[string]any{"phase": "early", "opens_at": "2024-01-10T00:00:00.000Z", "closes_at": "2024-01-20T00:00:00.000Z",
+			"priority": false},
+		map[string]any{"phase": "presale", "opens_at": "2024-01-05T00:00:00.000Z", "closes_at": "2024-01-09T00:00:00.000Z",
+			"priority": false},
+	}, a.body["access"])
 
 	s = next()
 	t.Setenv("SEATHOLD_ADMIN", s.operator)
