@@ -78,15 +78,7 @@ func TestVerifyJudgesMembers(t *testing.T) {
 			s.take(1, "ann", 1)
 		}, ""},
 	} {
-		s := newStory(t)
-		c.write(s)
-		found := s.verify()
-		if c.want == "" {
-			require.Empty(t, found.Problems, what)
-			continue
-		}
-		require.Len(t, found.Problems, 1, what)
-		require.Contains(t, found.Problems[0], c.want, what)
+		requireProblem(t, what, c.write, c.want)
 	}
 }
 

@@ -117,15 +117,7 @@ func TestVerifyJudgesPlaces(t *testing.T) {
 			s.take(1, "ann", 3).bound(5).version(d)
 		}, "record 3: " + ofPhase + "its places are set while 3 tickets are held or sold"},
 	} {
-		s := newStory(t)
-		c.write(s)
-		found := s.verify()
-		if c.want == "" {
-			require.Empty(t, found.Problems, what)
-			continue
-		}
-		require.Len(t, found.Problems, 1, what)
-		require.Contains(t, found.Problems[0], c.want, what)
+		requireProblem(t, what, c.write, c.want)
 	}
 }
 

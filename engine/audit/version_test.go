@@ -206,16 +206,22 @@ func TestVerifyJudgesChangesOfTheDefinition(t *testing.T) {
 			s.take(1, "ann", 1)
 		}, "record 4: paused: reservation"},
 	} {
-		s := newStory(t)
-		c.write(s)
-		found := s.verify()
-		if c.want == "" {
-			require.Empty(t, found.Problems, what)
-			continue
-		}
-		require.Len(t, found.Problems, 1, what)
-		require.Contains(t, found.Problems[0], c.want, what)
+		requireProblem(t, what, c.write, c.want)
 	}
+}
+
+// requireProblem verifies the journal that write writes. It has one problem, which contains the text; none for "".
+func requireProblem(t *testing.T, what string, write func(*story), want string) {
+	t.Helper()
+	s := newStory(t)
+	write(s)
+	found := s.verify()
+	if want == "" {
+		require.Empty(t, found.Problems, what)
+		return
+	}
+	require.Len(t, found.Problems, 1, what)
+	require.Contains(t, found.Problems[0], want, what)
 }
 
 // later is for a change of what was extended before.

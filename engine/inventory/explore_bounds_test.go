@@ -117,14 +117,7 @@ func (e *explorer) gains(book uint32, phase uint16, lines []Line) bool {
 // setPlaces sets the quotas that are late, unless their tickets are held or sold.
 func (e *explorer) setPlaces(op do) string {
 	e.book.Store(bookBetween)
-	for grace := e.v.NewGrace(); ; {
-		past := e.running.past
-		if grace.Passed() {
-			break
-		}
-		e.running.past = past
-		e.rest()
-	}
+	e.awaitGrace()
 	if e.placesTaken() {
 		e.book.Store(bookBefore)
 		return "taken"

@@ -65,17 +65,22 @@ func (e *explorer) reserveOnce(op do) (book uint32, answer string) {
 	return book, e.reserve(op, e.limitsOf(book))
 }
 
-// changeCap puts another account cap into force.
-func (e *explorer) changeCap() string {
-	e.book.Store(bookBetween)
+// awaitGrace waits until every call that runs now has returned.
+func (e *explorer) awaitGrace() {
 	for grace := e.v.NewGrace(); ; {
 		past := e.running.past
 		if grace.Passed() {
-			break
+			return
 		}
 		e.running.past = past
 		e.rest()
 	}
+}
+
+// changeCap puts another account cap into force.
+func (e *explorer) changeCap() string {
+	e.book.Store(bookBetween)
+	e.awaitGrace()
 	_, ok := e.v.Note(Note{Subject: uint32(e.recap), What: noteCap})
 	e.must(ok, "no room for a note")
 	e.book.Store(bookAfter)

@@ -53,7 +53,7 @@ func faultsOfQuotas() []fault {
 				"{\ndefer v.stock[l.Pool].Mark(l.Quantity)\n}", "a reduce frees places"),
 		one("setPlaces: without a look at the rows", set, "if e.placesTaken() {", "if e.placesTaken() && false {",
 			"places are set beside a release and a buyer"),
-		one("setPlaces: without the grace period", set, "if grace.Passed() {", "if grace.Passed(); true {",
+		one("setPlaces: without the grace period", set, "e.awaitGrace()", "",
 			"places are set beside a buyer"),
 		one("setPlaces: calls are not refused meanwhile", set, "e.book.Store(bookBetween)", "",
 			"places are set beside a buyer"),

@@ -43,7 +43,7 @@ func faultsOfRedefinitions() []fault {
 		one("Abort: what was to come stays unsettled", abort, "c.pools[r.Pool].Settle(r.Quantity)", "_ = r",
 			"a raise and a lowering are abandoned beside packs"),
 		one("changeCap: without the grace period", "func (e *explorer) changeCap(",
-			"if grace.Passed() {", "if grace.Passed(); true {",
+			"e.awaitGrace()", "",
 			"the cap is lowered beside buyers"),
 		one("reserveOnce: the book is loaded before the call announces itself", "func (e *explorer) reserveOnce(",
 			"defer e.v.Begin(e.spread()).End()\n\tbook = e.book.Load()",
