@@ -210,7 +210,7 @@ func (l *loader) readSells(only, at field, p *Phase) {
 	}
 	sellsAny := p.Programme < 0 || l.unread[sessionsFile] || l.unread[pricesFile] || l.count() > before
 	if !sellsAny && !slices.Contains(p.sells, true) {
-		at.faultf("sells no session that is on sale; see exclusions and %s", pricesFile)
+		at.faultf("sells no session that is on sale; see exclusions and %s", l.pricesFrom)
 	}
 }
 

@@ -35,7 +35,7 @@ func (e *FieldError) Unwrap() error { return e.Err }
 // A fault that follows from another one is not among them, such as a reference to what could not be read. It may show
 // once the other one is mended.
 type Faults struct {
-	List []*FieldError // at least one, by file and line; at most 100
+	List []*FieldError // at least one, by file and line; at most 100, and of each file the first 100 that were found
 	More int           // further ones
 }
 
@@ -71,20 +71,40 @@ const maxFaults = 100
 // of several values skip those that were not read, so that one mistake is one fault.
 type report struct {
 	faults []*FieldError
-	more   int
+	found  map[string]int    // by file
+	more   int               // that are not in faults
 	unread map[string]bool   // files that were not read whole: what refers to them is not checked
 	kept   map[string][]byte // the files that were read, as they are
 }
 
 // faultf records a fault. A cause given with %w becomes the fault's Err.
 func (r *report) faultf(file string, line int, field, format string, facts ...any) {
-	if len(r.faults) == maxFaults {
+	if r.found == nil {
+		r.found = map[string]int{}
+	}
+	if r.found[file]++; r.found[file] > maxFaults {
 		r.more++
 		return
 	}
 	err := fmt.Errorf(format, facts...)
-	r.faults = append(r.faults, &FieldError{File: file, Line: line, Field: field, Rule: err.Error(),
+	r.faults = append(r.faults, &FieldError{File: file, Line: line, Field: field, Rule: visible(err.Error()),
 		Err: errors.Unwrap(err)})
+}
+
+// visible returns a text with the code points of what cannot be seen, or changes how the rest is shown.
+func visible(text string) string {
+	if !strings.ContainsFunc(text, func(c rune) bool { return forbidden(c) != "" }) {
+		return text
+	}
+	var shown strings.Builder
+	for _, c := range text {
+		if forbidden(c) != "" {
+			fmt.Fprintf(&shown, "<U+%04X>", c)
+		} else {
+			shown.WriteRune(c)
+		}
+	}
+	return shown.String()
 }
 
 // count returns the number of faults so far.
@@ -107,5 +127,6 @@ func (r *report) all() *Faults {
 	slices.SortStableFunc(r.faults, func(a, b *FieldError) int {
 		return cmp.Or(cmp.Compare(slices.Index(files, a.File), slices.Index(files, b.File)), cmp.Compare(a.Line, b.Line))
 	})
-	return &Faults{List: r.faults, More: r.more}
+	shown := min(len(r.faults), maxFaults)
+	return &Faults{List: r.faults[:shown], More: r.more + len(r.faults) - shown}
 }

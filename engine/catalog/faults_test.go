@@ -217,7 +217,7 @@ func TestAllFaults(t *testing.T) {
 sale.yaml:1: title: is required
 sale.yaml:2: titel: unknown key; the keys allowed here are name, title, timezone, programmes, session_limits, `+
 		`sales_end, venues, exclusions, prices, stock, groups, beacons, draws, phases
-sale.yaml:3: timezone: must be an IANA time zone such as Europe/Paris, not "Europe/Atlantis"
+sale.yaml:3: timezone: must be an IANA time zone such as Europe/Paris or UTC, not "Europe/Atlantis"
 sale.yaml:7: programmes.summer.account_cap: must be a whole number from 1 to 4095, not "many"
 sale.yaml:18: stock.withheld_percent: must be a whole number from 0 to 99, not "100"
 sale.yaml:40: draws.ballot.beacon.round: must be a whole number from 1 to 1099511627776, not "0"
@@ -252,6 +252,51 @@ func TestManyFaults(t *testing.T) {
 	require.Equal(t, 150, faults.More)
 	require.ErrorContains(t, err, "sale definition: 250 faults:\nvenues.csv:6: gross_capacity: ")
 	require.ErrorContains(t, err, "\nand 150 more")
+
+	edit(t, files, saleFile, "timezone: Europe/Paris\n", "timezone: Mars\n") // a long list hides no fault of another file
+	edit(t, files, pricesFile, "S2,A,30\n", "S9,A,30\n")
+	_, err = LoadFS(files)
+	require.ErrorAs(t, err, &faults)
+	require.Len(t, faults.List, 100)
+	require.Equal(t, 152, faults.More)
+	require.Equal(t, saleFile, faults.List[0].File)
+}
+
+// TestRowsAfterInvalidCSV: a stray quote hides no fault of a later line.
+func TestRowsAfterInvalidCSV(t *testing.T) {
+	files := smallSale(t)
+	edit(t, files, sessionsFile, "S2,summer,Judo,", "S2,summer,Ju\"do,")
+	edit(t, files, sessionsFile, "S4,summer,Judo,Street,Paris,2024-07-28,09:00,", "S4,summer,Judo,Street,Paris,28.07.,9,")
+	_, err := LoadFS(files)
+	require.EqualError(t, err, `sale definition: 3 faults:
+sessions.csv:3: row: invalid CSV: bare " in non-quoted-field
+sessions.csv:5: date: must be a date such as 2024-07-26, not "28.07."
+sessions.csv:5: start_local: must be a time of day such as 09:30, not "9"`)
+}
+
+// TestPlacesOfTheStockTable: a session whose places stock.csv states whole needs no capacity of its venue.
+func TestPlacesOfTheStockTable(t *testing.T) {
+	files := smallSale(t)
+	delete(files, pricesFile)
+	edit(t, files, saleFile, "stock:\n", "prices: none\nstock:\n")
+	edit(t, files, venuesFile, "Lagoon,600\n", "Lagoon,\n")
+	edit(t, files, venuesFile, "Street,\n", "Street,50\n")
+	stock := "session,category,capacity,withheld\nS3,A,20,1\nS3,B,10,0\n"
+	files[stockFile] = &fstest.MapFile{Data: []byte(stock)}
+	_, err := LoadFS(files)
+	require.EqualError(t, err, `sale definition: sessions.csv:4: venue: "Lagoon" has no capacity in venues.csv and no share_of `+
+		"in sale.yaml; add one, or state the places of S3 in stock.csv")
+
+	files[stockFile].Data = []byte(stock + "S3,PFR-A,2,0\n")
+	sale, err := LoadFS(files)
+	require.NoError(t, err)
+	checkSale(t, sale)
+	session, _ := sale.SessionByID("S3")
+	var capacities []int
+	for _, pool := range sale.Sessions[session].Pools {
+		capacities = append(capacities, sale.Pools[pool].Capacity)
+	}
+	require.Equal(t, []int{20, 10, 2}, capacities)
 }
 
 // TestTablesWithoutRules checks that the tables are checked even if sale.yaml cannot be read.

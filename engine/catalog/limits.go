@@ -22,12 +22,17 @@ type numbered struct {
 	faulty bool // a fault of it was reported
 }
 
-// detail orders the lines of one session: the one that names the session comes first, then those that set more keys.
+// detail orders the lines of one session: the one that names the session comes first, then those that set more keys. A
+// programme counts only between lines that are otherwise equal.
 func (n *numbered) detail() int {
-	if n.session != "" {
-		return 5 + n.keys
+	detail := 2 * n.keys
+	if n.programme >= 0 {
+		detail--
 	}
-	return n.keys
+	if n.session != "" {
+		detail += 2 * len(selectorKeys)
+	}
+	return detail
 }
 
 // faultOnce reports the first fault that sessions show.

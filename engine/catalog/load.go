@@ -82,10 +82,12 @@ type loader struct {
 	stock          stockRule
 	stockFaulty    bool // the stock rule was not read whole
 	venues         map[string]*venue
-	lines          []int     // by session: its line in sessions.csv
-	prices         [][]price // by session
-	pricesFrom     string    // the file that names the categories: prices.csv, or sale.yaml in a sale without prices
-	names          struct {  // by kind
+	lines          []int        // by session: its line in sessions.csv
+	prices         [][]price    // by session
+	stated         map[int]bool // the pools that stock.csv has
+	placeless      []placeless
+	pricesFrom     string   // the file that names the categories: prices.csv, or sale.yaml in a sale without prices
+	names          struct { // by kind
 		programmes, sessions, disciplines, venues, cities, categories, phases, draws, groups, beacons spellings
 	}
 	datedDraws []bool // by draw: its closing time and its beacon are known
@@ -109,13 +111,14 @@ type price struct {
 
 // load reads the sections in the order in which they depend on one another.
 func load(files fs.FS) (*Sale, *Faults) {
-	l := &loader{files: files, sale: &Sale{sessions: map[string]int{}}, venues: map[string]*venue{}}
+	l := &loader{files: files, sale: &Sale{sessions: map[string]int{}}, venues: map[string]*venue{},
+		stated: map[int]bool{}}
 	root := l.readDocument()
 	l.yaml = root.object("name", "title", "timezone", "programmes", "session_limits?", "sales_end?", "venues?",
 		"exclusions?", "prices?", "stock", "groups?", "beacons?", "draws?", "phases")
 	for _, section := range []func(){
 		l.readRules, l.readVenues, l.readVenueNotes, l.readSessions, l.readSessionLimits, l.readSalesEnds, l.readExclusions,
-		l.readPrices, l.fillPools, l.readStockTable, l.readDraws, l.readPhases,
+		l.readPrices, l.fillPools, l.readStockTable, l.requirePlaces, l.readDraws, l.readPhases,
 	} {
 		section()
 	}

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"strings"
 	"time"
 	_ "time/tzdata" // zones must resolve on machines without a zone database
 )
@@ -15,14 +16,19 @@ const (
 	firstYear, lastYear = 1971, 9998
 )
 
-// loadZone resolves a zone by its IANA name. It refuses the machine's own zone, because a definition must mean the same
-// on every machine.
-func loadZone(name string) (*time.Location, error) {
-	zone, err := time.LoadLocation(name)
-	if err != nil || name == "" || name == "Local" {
-		return nil, fmt.Errorf("must be an IANA time zone such as Europe/Paris, not %q", name)
+// LoadZone resolves a zone by its IANA name. It refuses the machine's own zone, because a definition must mean the same
+// on every machine, and the files of a zone database that are no zones: those with leap seconds, whose instants are not
+// those of other clocks, and the template for machines that were not set up.
+func LoadZone(name string) (*time.Location, error) {
+	directory, _, _ := strings.Cut(name, "/")
+	switch directory {
+	case "", "Local", "localtime", "posixrules", "right", "posix", "Factory":
+	default:
+		if zone, err := time.LoadLocation(name); err == nil {
+			return zone, nil
+		}
 	}
-	return zone, nil
+	return nil, fmt.Errorf("must be an IANA time zone such as Europe/Paris or UTC, not %q", name)
 }
 
 // parseLocal reads `2006-01-02 15:04` as local time in a zone and returns it in UTC. It refuses a time that clocks

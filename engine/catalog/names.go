@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode"
 
+	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -43,19 +44,18 @@ func (s *spellings) hint(name string) string {
 }
 
 // nameKey returns the same key for names that look the same: without white space, in one case, and with one form of
-// each character (NFKC), so that an accent that follows its letter and full-width letters make no difference. Letters
-// of different scripts that look the same have different keys.
+// each character (NFKC), so that an accent that follows its letter and full-width letters make no difference. A letter
+// may be two in the other case, as in `Straße` and `STRASSE`, or get a dot, as `I` does in Turkish. Letters of
+// different scripts that look the same have different keys.
 func nameKey(name string) string {
-	return norm.NFKC.String(strings.Map(func(r rune) rune {
+	seen := strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) || forbidden(r) != "" {
 			return -1
 		}
-		least := r
-		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
-			least = min(least, next)
-		}
-		return least
-	}, norm.NFKC.String(name)))
+		return r
+	}, norm.NFKC.String(name))
+	folded := norm.NFKC.String(cases.Fold().String(seen))
+	return strings.ReplaceAll(folded, "i\u0307", "i")
 }
 
 // forbidden returns what a character is if no text may have it, since it is invisible or changes how others are shown;

@@ -15,22 +15,25 @@ const (
 // readPrices reads the price categories of every session, from prices.csv or from the stock rule.
 func (l *loader) readPrices() {
 	l.prices = make([][]price, len(l.sale.Sessions))
-	keyed := l.yaml["prices"]
-	if keyed.oneOf("table", noTable) == noTable {
-		l.categoriesOfStock(keyed)
-		return
+	_, missing := fs.Stat(l.files, pricesFile)
+	if keyed := l.yaml["prices"]; keyed.oneOf("table", noTable) == noTable {
+		if missing != nil {
+			l.categoriesOfStock(keyed)
+			return
+		}
+		keyed.faultf("is none, and there is the file %s; remove one of them", pricesFile)
 	}
 	l.pricesFrom = pricesFile
+	if errors.Is(missing, fs.ErrNotExist) {
+		l.faultf(pricesFile, 0, "file", "cannot be read: %w; a sale without prices has prices: none in %s", missing, saleFile)
+		l.markUnread(pricesFile)
+		return
+	}
 	count, priceColumn := 0, ""
 	columns := func(header []string) ([]string, string) {
 		var rule string
 		priceColumn, rule = l.priceColumns(header)
 		return header, rule
-	}
-	if _, err := fs.Stat(l.files, pricesFile); errors.Is(err, fs.ErrNotExist) {
-		l.faultf(pricesFile, 0, "file", "cannot be read: %w; a sale without prices has prices: none in %s", err, saleFile)
-		l.markUnread(pricesFile)
-		return
 	}
 	l.eachRowOf(pricesFile, columns, func(r *row) {
 		if count++; count > maxPools {
@@ -173,8 +176,14 @@ func (l *loader) placesOf(session int) (places []int, derived bool) {
 		}
 		return places, false
 	case venue.capacity == 0:
-		l.faultf(sessionsFile, l.lines[session], "venue", "%q has no capacity in %s and no share_of in %s; add one, "+
-			"or state the places of %s in %s", s.Venue, venuesFile, saleFile, s.ID, pricesFile)
+		l.unlessStated(session, func() {
+			table := pricesFile
+			if l.pricesFrom != pricesFile {
+				table = stockFile
+			}
+			l.faultf(sessionsFile, l.lines[session], "venue", "%q has no capacity in %s and no share_of in %s; add one, "+
+				"or state the places of %s in %s", s.Venue, venuesFile, saleFile, s.ID, table)
+		})
 	case !l.stockFaulty:
 		split, why := l.stock.split(venue.capacity, categories)
 		if why == "" {
@@ -184,7 +193,7 @@ func (l *loader) placesOf(session int) (places []int, derived bool) {
 		if l.pricesFrom != pricesFile {
 			column = "stock"
 		}
-		l.faultf(l.pricesFrom, first, column, "%s %s", s.ID, why)
+		l.unlessStated(session, func() { l.faultf(l.pricesFrom, first, column, "%s %s", s.ID, why) })
 	}
 	return places, true
 }

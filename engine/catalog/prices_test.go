@@ -78,7 +78,7 @@ func TestSalesWithoutPrices(t *testing.T) {
 	require.EqualError(t, err, "sale definition: 2 faults:\n"+
 		"sale.yaml:18: stock: S4 needs at least one place in each of A, B, PFR-A; the venue has 1\n"+
 		`sessions.csv:4: venue: "Lagoon" has no capacity in venues.csv and no share_of in sale.yaml; add one, or state `+
-		"the places of S3 in prices.csv")
+		"the places of S3 in stock.csv")
 
 	files = smallSale(t)
 	delete(files, pricesFile)

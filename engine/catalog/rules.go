@@ -183,6 +183,9 @@ type selector struct {
 	keys                             int // that it sets
 }
 
+// selectorKeys are the keys of a selector; it has at least one of them.
+var selectorKeys = []string{"session", "programme", "discipline", "venue", "city"}
+
 func (s *selector) matches(session *Session) bool {
 	is := func(wanted, actual string) bool { return wanted == "" || wanted == actual }
 	return is(s.session, session.ID) && is(s.discipline, session.Discipline) && is(s.venue, session.Venue) &&
@@ -193,9 +196,8 @@ func (s *selector) matches(session *Session) bool {
 // readSelector reads a selector, which may have more keys than those of selectors. ok is false if it is faulty.
 func (l *loader) readSelector(f field, more ...string) (s selector, keys map[string]field, ok bool) {
 	before := l.count()
-	picks := []string{"session", "programme", "discipline", "venue", "city"}
 	allowed := slices.Clone(more)
-	for _, key := range picks {
+	for _, key := range selectorKeys {
 		allowed = append(allowed, key+"?")
 	}
 	keys = f.object(allowed...)
@@ -209,13 +211,13 @@ func (l *loader) readSelector(f field, more ...string) (s selector, keys map[str
 	if keys["programme"].present() {
 		s.programme = l.programme(keys["programme"])
 	}
-	for _, key := range picks {
+	for _, key := range selectorKeys {
 		if keys[key].present() {
 			s.keys++
 		}
 	}
 	if s.keys == 0 && l.count() == before {
-		f.faultf("must have at least one of %s", strings.Join(picks, ", "))
+		f.faultf("must have at least one of %s", strings.Join(selectorKeys, ", "))
 	}
 	return s, keys, l.count() == before
 }

@@ -43,11 +43,40 @@ func (l *loader) readStockTable() {
 			return
 		}
 		lines[name] = r.line
+		if found {
+			l.stated[pool] = true
+		}
 		if found && whole {
 			p := &l.sale.Pools[pool]
 			p.Capacity, p.Withheld, p.Derived, l.sale.unstated[pool] = capacity, withheld, false, false
 		}
 	})
+}
+
+// unlessStated reports a fault of a session's places later, unless stock.csv has all of its categories.
+func (l *loader) unlessStated(session int, fault func()) {
+	l.placeless = append(l.placeless, placeless{session, fault})
+}
+
+// placeless is a session whose places are known to stock.csv alone, or to nobody.
+type placeless struct {
+	session int
+	fault   func()
+}
+
+// requirePlaces reports the sessions whose places nobody knows.
+func (l *loader) requirePlaces() {
+	if l.unread[stockFile] {
+		return
+	}
+	for _, p := range l.placeless {
+		for _, pool := range l.sale.Sessions[p.session].Pools {
+			if !l.stated[pool] {
+				p.fault()
+				break
+			}
+		}
+	}
 }
 
 // stock reads the two numbers of a row. whole is false if they cannot be used.

@@ -61,21 +61,34 @@ func (l *loader) eachRowOf(file string, columns func(header []string) ([]string,
 			return
 		}
 	}
-	for err == nil && !r.full {
-		if r.values, err = reader.Read(); err != nil {
-			break
+	switch {
+	case errors.Is(err, io.EOF):
+		r.unreadf("header", "missing: the file is empty")
+	case err != nil:
+		r.csvFault(err)
+	default:
+		r.eachOf(reader, do)
+	}
+}
+
+// eachOf calls do for each row after the header. After an error of encoding/csv the reader is at a later line, so the
+// rows that follow are read.
+func (r *row) eachOf(reader *csv.Reader, do func(r *row)) {
+	for !r.full {
+		var err error
+		r.values, err = reader.Read()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			r.csvFault(err)
+			continue
 		}
 		if r.line, _ = reader.FieldPos(0); len(r.values) != len(r.columns) {
 			r.unreadf("row", "must have %d fields, as the header has, not %d", len(r.columns), len(r.values))
 			continue
 		}
 		do(r)
-	}
-	switch {
-	case errors.Is(err, io.EOF) && r.columns == nil:
-		r.unreadf("header", "missing: the file is empty")
-	case err != nil && !errors.Is(err, io.EOF):
-		r.csvFault(err)
 	}
 }
 

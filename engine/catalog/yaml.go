@@ -289,7 +289,7 @@ func (f field) zone() *time.Location {
 	if name == "" {
 		return nil
 	}
-	zone, err := loadZone(name)
+	zone, err := LoadZone(name)
 	if err != nil {
 		f.faultf("%s", err)
 		return nil

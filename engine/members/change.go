@@ -33,9 +33,8 @@ const joinAtOnce = 4096
 func (m *Members) Join(group string, accounts []string, change func(func(*catalog.Sale) error) error) (
 	joined Joined, err error) {
 	for _, account := range accounts {
-		if !rules.ValidAccount(account) {
-			return joined, &rules.Refusal{Code: rules.MalformedRequest,
-				Where: rules.AccountRule + ", not " + strconv.Quote(account)}
+		if err := requireAccount(account); err != nil {
+			return joined, err
 		}
 	}
 	for some := range slices.Chunk(accounts, joinAtOnce) {
@@ -51,6 +50,14 @@ func (m *Members) Join(group string, accounts []string, change func(func(*catalo
 		}
 	}
 	return joined, nil
+}
+
+// requireAccount returns the refusal of a text that is no account.
+func requireAccount(account string) error {
+	if rules.ValidAccount(account) {
+		return nil
+	}
+	return &rules.Refusal{Code: rules.MalformedRequest, Where: rules.AccountRule + ", not " + strconv.Quote(account)}
 }
 
 func groupOf(sale *catalog.Sale, id string) (int, error) {
@@ -89,8 +96,11 @@ func full(table inventory.Table) error {
 // As for a new definition, there is a transition and a grace period. By the book of the transition nothing passes that
 // needs the membership. After the grace period no call is judged by the old book: so every hold that the membership let
 // through is placed before its end. All other calls are judged as ever. Errors are ErrNoGroup, *rules.Refusal with
-// Full, and Host.Await's. Nothing has changed then.
+// MalformedRequest and Full, and Host.Await's. Nothing has changed then.
 func (m *Members) Leave(ctx context.Context, sale *catalog.Sale, group, account string) (left bool, err error) {
+	if err := requireAccount(account); err != nil {
+		return false, err
+	}
 	g, err := groupOf(sale, group)
 	if err != nil {
 		return false, err

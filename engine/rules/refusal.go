@@ -181,7 +181,7 @@ var refusals = [...]Rule{
 
 	{Overloaded, 503, "Overloaded", nil, always("the server is overloaded and did nothing; retry in a moment")},
 	{Full, 503, "Full", []Fact{textFact("table", func(r *Refusal) string { return r.Table })}, func(r *Refusal) string {
-		return fmt.Sprintf("the server has no room for more %s and did nothing; retry at long intervals: room comes back "+
+		return fmt.Sprintf("the server has no room for more %s; retry at long intervals: room comes back "+
 			"as what has ended is forgotten, or its operator makes it", r.Table)
 	}},
 	{JournalUnavailable, 503, "Journal unavailable", nil,

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -34,7 +35,7 @@ func (o *Operator) Groups(ctx context.Context) ([]Group, error) {
 // Join makes accounts members of a group, MaxJoined in a request. Who is a member stays one. If a request is repeated
 // because its answer was lost, the accounts that it entered are counted as Already. After an error, those counted are
 // members, and others may be: call again with the same accounts. Refused with not_found, with faulty_list (faults) if a
-// name is not an account, and with full.
+// name is not an account, and with full (entered, already).
 func (o *Operator) Join(ctx context.Context, group string, accounts []string) (all Joined, err error) {
 	for first := true; first || len(accounts) > 0; first = false {
 		n := min(len(accounts), MaxJoined)
@@ -42,6 +43,9 @@ func (o *Operator) Join(ctx context.Context, group string, accounts []string) (a
 		_, err = o.c.retry(ctx, func(ctx context.Context) (int, error) {
 			return o.sendBody(ctx, groupPath(group, ""), csvType, list, "", &part)
 		})
+		if refusal, refused := errors.AsType[*Error](err); refused {
+			return Joined{all.Entered + refusal.Count("entered"), all.Already + refusal.Count("already"), all.Members}, err
+		}
 		if err != nil {
 			return all, err
 		}
@@ -52,8 +56,8 @@ func (o *Operator) Join(ctx context.Context, group string, accounts []string) (a
 }
 
 // Leave ends the membership of an account, and reports whether there was one: an earlier attempt, whose answer was
-// lost, may have ended it. What the account holds or has bought stays. Refused with not_found if the sale has no such
-// group.
+// lost, may have ended it. What the account holds or has bought stays. Refused with malformed_request if it is not an
+// account, and with not_found if the sale has no such group.
 func (o *Operator) Leave(ctx context.Context, group, account string) (left bool, err error) {
 	var done struct {
 		Left bool `json:"left"`

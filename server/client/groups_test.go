@@ -1,8 +1,11 @@
 package client
 
 import (
+	"context"
 	"fmt"
+	"net/http"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -45,8 +48,27 @@ func TestMembership(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, Joined{Members: MaxJoined + 5}, joined)
 	_, err = o.Join(t.Context(), "friends", []string{"carol", "not an account"})
-	require.Equal(t, []string{"line 2 is not an account: not an account"},
+	require.Equal(t, []string{`line 2 is not an account: "not an account"`},
 		refusedWith(t, err, 422, "faulty_list").Texts("faults"))
+	_, err = o.Leave(t.Context(), "friends", "not an account")
+	refusedWith(t, err, 400, "malformed_request")
 	_, err = o.Join(t.Context(), "none", []string{"carol"})
 	refusedWith(t, err, 404, "not_found")
+}
+
+// TestJoinWithoutRoom: after a refusal those that became members are counted, by the last attempt.
+func TestJoinWithoutRoom(t *testing.T) {
+	url, _ := proxy(t, "", func(n int64, w http.ResponseWriter) bool {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintf(w, `{"status":503,"code":"full","table":"accounts","entered":%d,"already":%d}`, 7*(2-n), 7*(n-1)+2)
+		return true
+	}, nil)
+	o, err := NewOperator(Options{URL: url, Key: adminKey, Attempts: 2,
+		Sleep: func(context.Context, time.Duration) error { return nil }})
+	require.NoError(t, err)
+	defer o.Close()
+	joined, err := o.Join(t.Context(), "friends", []string{"alice", "bob"})
+	refusedWith(t, err, 503, "full")
+	require.Equal(t, Joined{Already: 9}, joined)
 }

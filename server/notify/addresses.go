@@ -193,9 +193,9 @@ func checkAddress(address string) error {
 	if at < 1 || at > 64 || at == len(address)-1 {
 		return refuse("not of the form name@domain")
 	}
-	for i := range len(address) {
-		if c := address[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),:;<>[\]`, c) >= 0 {
-			return refuse(fmt.Sprintf("the character %+q is not allowed", rune(c)))
+	for _, c := range address {
+		if c <= ' ' || c >= 0x7f || strings.ContainsRune(`"(),:;<>[\]`, c) {
+			return refuse(fmt.Sprintf("the character %+q is not allowed", c))
 		}
 	}
 	for _, label := range strings.Split(address[at+1:], ".") {

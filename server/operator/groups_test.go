@@ -61,7 +61,7 @@ func TestFaultyLists(t *testing.T) {
 	s := sell(t)
 	const path = "/admin/groups/friends/accounts"
 	refused := s.want(422, "faulty_list", "POST", path, "account\nalice\n=1+1\nbob\n\ncarol,club\n")
-	require.Equal(t, []any{"line 3 is not an account: =1+1", "line 6 is not an account: carol,club"},
+	require.Equal(t, []any{`line 3 is not an account: "=1+1"`, `line 6 is not an account: "carol,club"`},
 		refused.json["faults"])
 	require.Equal(t, "2 lines are not accounts, and no account has become a member", refused.json["detail"])
 	faults := s.want(422, "faulty_list", "POST", path, strings.Repeat("?\n", mostFaults+7)).json["faults"]

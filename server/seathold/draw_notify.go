@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/server/internal/drawfiles"
 	"github.com/seathold/seathold/server/notify"
 )
@@ -137,9 +138,9 @@ func (c *notifyCommand) server() (s notify.Server, err error) {
 
 // winners verifies the export and the winners' accounts, and sets how to read them.
 func (c *notifyCommand) winners(o *notify.Options) (int, error) {
-	zone, err := time.LoadLocation(c.Zone)
-	if err != nil || c.Zone == "" || c.Zone == "Local" { // the last two depend on the machine, or are UTC in silence
-		return 0, usagef("--zone must be an IANA time zone such as Europe/Paris or UTC, not %q", c.Zone)
+	zone, err := catalog.LoadZone(c.Zone)
+	if err != nil {
+		return 0, usagef("--zone %s", err)
 	}
 	sale, d, err := drawfiles.Load(c.Sale, c.Draw)
 	if err != nil {

@@ -123,7 +123,7 @@ func TestNotifyWinners(t *testing.T) {
 	refused("no such file", "--winners", "/nowhere")
 	require.NoError(t, os.WriteFile(dir+".winners.csv", []byte(winners), 0o600))
 	for _, change := range [][]string{{"--smtp", "nowhere"}, {"--smtp", "h:0"}, {"--tls", "ssl3"}, {"--zone", "Mars"},
-		{"--zone="}, {"--zone", "Local"}, {"--retries=-1"}, {"--backoff", "0s"}} {
+		{"--zone="}, {"--zone", "Local"}, {"--zone", "localtime"}, {"--retries=-1"}, {"--backoff", "0s"}} {
 		code, _, _ := command(append(args[:len(args):len(args)], change...)...)
 		require.Equal(t, exitUsage, code, change)
 	}

@@ -25,7 +25,7 @@ func TestWithdrawEntries(t *testing.T) {
 	require.Equal(t, 201, status, "it enters again")
 
 	refusedWith(t, "draw_not_found", "draw", "withdraw", "--draw", "draw9", "--admin", s.admin, "--account", "alice")
-	refusedWith(t, "line 3 is not an account: !!", on("--file", write(t, "account\ndave\n!!\n"))...)
+	refusedWith(t, `line 3 is not an account: "!!"`, on("--file", write(t, "account\ndave\n!!\n"))...)
 	refusedWith(t, "the first line must be account", on("--file", write(t, "dave\n"))...)
 	for _, wrong := range [][]string{on(), on("--account", "not an account")} {
 		code, _, _ := command(wrong...)

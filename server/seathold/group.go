@@ -7,13 +7,14 @@ import (
 	"os"
 	"strings"
 
+	"github.com/seathold/seathold/engine/rules"
 	csv "github.com/seathold/seathold/server/internal/lines"
 )
 
 // groupCommand is what is done with the members of groups. All commands call a running server.
 type groupCommand struct {
 	Join  joinCommand       `cmd:"" help:"Make the accounts of a CSV file members of a group."`
-	Leave leaveCommand      `cmd:"" help:"End the membership of an account."`
+	Leave leaveCommand      `cmd:"" help:"End the memberships of accounts."`
 	List  listGroupsCommand `cmd:"" help:"List the groups of the sale, and how many members each has."`
 }
 
@@ -36,7 +37,7 @@ the whole file first, and does nothing if a line is not an account. It can be ru
 
 // Run makes the accounts members.
 func (c *joinCommand) Run(p *process) error {
-	accounts, err := c.accounts(p.stdin)
+	accounts, err := listedIn(c.File, p.stdin)
 	if err != nil {
 		return err
 	}
@@ -56,16 +57,16 @@ func (c *joinCommand) Run(p *process) error {
 	return out.err
 }
 
-// accounts reads the file, or the standard input.
-func (c *joinCommand) accounts(stdin io.Reader) (all []string, err error) {
-	if c.File == "-" {
+// listedIn reads the accounts of a file, or of the standard input if that is -.
+func listedIn(name string, stdin io.Reader) (all []string, err error) {
+	if name == "-" {
 		return listed("standard input", stdin)
 	}
-	file, err := os.Open(c.File)
+	file, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	all, err = listed(c.File, file)
+	all, err = listed(name, file)
 	return all, errors.Join(err, file.Close())
 }
 
@@ -97,36 +98,66 @@ func listed(name string, from io.Reader) (all []string, err error) {
 }
 
 type leaveCommand struct {
-	Group   string `arg:"" placeholder:"GROUP" help:"The group's id in the sale definition."`
-	Account string `arg:"" placeholder:"ACCOUNT" help:"The account."`
+	Group   string   `arg:"" placeholder:"GROUP" help:"The group's id in the sale definition."`
+	Account []string `arg:"" optional:"" placeholder:"ACCOUNT" help:"An account; may be repeated."`
+	File    string   `placeholder:"FILE" help:"CSV, an account on each line; the header 'account' may be missing. - reads the standard input."`
 	groupPort
 }
 
 func (c *leaveCommand) Help() string {
-	return `The account cannot buy in the group's phases any more. What it holds or has bought stays.`
+	return `The accounts cannot buy in the group's phases any more. What they hold or have bought stays. It reads the whole
+file first, and does nothing if a line is not an account. It can be run again: who is no member is counted.`
 }
 
-// Run ends the membership.
+// Run ends the memberships.
 func (c *leaveCommand) Run(p *process) error {
-	if c.Account == "" {
-		return usagef("ACCOUNT is empty")
+	accounts, err := c.accounts(p.stdin)
+	if err != nil {
+		return err
 	}
 	operator, ctx, end, err := c.Remote.operator(p, "--to", c.To)
 	if err != nil {
 		return err
 	}
 	defer end()
-	left, err := operator.Leave(ctx, c.Group, c.Account)
-	if err != nil {
-		return err
+	ended := 0
+	for i, account := range accounts {
+		left, err := operator.Leave(ctx, c.Group, account)
+		if err != nil {
+			return fmt.Errorf("group %.70s, after %s of %s accounts: %w", c.Group, count(i), count(len(accounts)), err)
+		}
+		if left {
+			ended++
+		}
 	}
 	out := lines{w: p.stdout}
-	if left {
-		out.printf("%s is no longer a member of group %s", c.Account, c.Group)
-	} else {
-		out.printf("%s was not a member of group %s", c.Account, c.Group)
+	switch {
+	case len(accounts) > 1 || c.File != "":
+		out.printf("group %s: %s memberships ended, %s accounts were no members", c.Group, count(ended),
+			count(len(accounts)-ended))
+	case ended > 0:
+		out.printf("%s is no longer a member of group %s", accounts[0], c.Group)
+	default:
+		out.printf("%s was not a member of group %s", accounts[0], c.Group)
 	}
 	return out.err
+}
+
+// accounts returns the accounts of the arguments and of the file.
+func (c *leaveCommand) accounts(stdin io.Reader) ([]string, error) {
+	for _, account := range c.Account {
+		if !rules.ValidAccount(account) {
+			return nil, usagef("%.70q is not an account", account)
+		}
+	}
+	if c.File == "" {
+		if len(c.Account) == 0 {
+			return nil, usagef("ACCOUNT or --file is required")
+		}
+		return c.Account, nil
+	}
+	named, err := listedIn(c.File, stdin)
+	return append(c.Account, named...), err
 }
 
 type listGroupsCommand struct {

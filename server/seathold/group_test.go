@@ -37,15 +37,20 @@ func TestGroupCommands(t *testing.T) {
 	friends(2)
 
 	faulty := write(t, "dave\n=1+1\n"+strings.Repeat("\"\"\n", 30))
-	refusedWith(t, faulty+`: line 2 is not an account: =1+1; line 3 is not an account: \"\"; `, "group", "join", "friends",
+	refusedWith(t, faulty+`: line 2 is not an account: "=1+1"; line 3 is not an account: "\"\""; `, "group", "join", "friends",
 		faulty)
 	refusedWith(t, "; and 11 more lines", "group", "join", "friends", faulty)
 	refusedWith(t, `not_found: the sale has no such group: "none"`, "group", "join", "none", list)
 	refusedWith(t, `not_found: the sale has no such group: "none"`, "group", "leave", "none", "alice")
 	refusedWith(t, "no such file", "group", "join", "friends", filepath.Join(t.TempDir(), "none"))
-	for _, wrong := range [][]string{{"join", "friends"}, {"leave", "friends"}, {"leave", "friends", ""}} {
+	refusedWith(t, faulty+`: line 2 is not an account: "=1+1"; `, "group", "leave", "friends", "--file", faulty)
+	for _, wrong := range [][]string{{"join", "friends"}, {"leave", "friends"}, {"leave", "friends", ""},
+		{"leave", "friends", "alice "}, {"leave", "friends", "alice", "a/b"}} {
 		code, _, _ := command(append([]string{"group"}, wrong...)...)
 		require.Equal(t, exitUsage, code, wrong)
 	}
 	friends(2)
+	require.Equal(t, "group friends: 2 memberships ended, 2 accounts were no members\n",
+		done(t, "group", "leave", "friends", "carol", "--file", list))
+	friends(0)
 }

@@ -18,7 +18,7 @@ type NotAccount struct {
 }
 
 func (e *NotAccount) Error() string {
-	return fmt.Sprintf("line %d is not an account: %s", e.Line, e.Text)
+	return fmt.Sprintf("line %d is not an account: \"%s\"", e.Line, e.Text)
 }
 
 // NewAccounts returns a reader of a list of accounts, one a line, whose header may be missing. So a list cannot have an

@@ -20,14 +20,16 @@ func TestAccounts(t *testing.T) {
 		{"\xef\xbb\xbfalice\r\n\r\nbob\r\n", "alice bob"},
 		{"\xef\xbb\xbf\"account\"\n\"alice\"\naccount\nbob", "alice bob"},
 		{"alice\n\xef\xbb\xbfaccount\nbob", "alice bob"},
-		{"alice\n=1+1\nbob\n", "alice (line 2 is not an account: =1+1) bob"},
-		{"account,priority_group\nalice,club\n", "(line 1 is not an account: account,priority_group) " +
-			"(line 2 is not an account: alice,club)"},
-		{long + "\nbob", "(line 1 is not an account: " + long + ") bob"},
-		{"\"a\n\"b\"\n \n", "(line 1 is not an account: \\\"a) b (line 3 is not an account:  )"},
+		{"alice\n=1+1\nbob\n", "alice (line 2 is not an account: \"=1+1\") bob"},
+		{"account,priority_group\nalice,club\n", "(line 1 is not an account: \"account,priority_group\") " +
+			"(line 2 is not an account: \"alice,club\")"},
+		{long + "\nbob", "(line 1 is not an account: \"" + long + "\") bob"},
+		{"\"a\n\"b\"\n \n", `(line 1 is not an account: "\"a") b (line 3 is not an account: " ")`},
 		{strings.Repeat("a", 5000) + "\nbob",
-			"(line 1 is not an account: " + strings.Repeat("a", MaxText) + "...) bob"},
-		{"\xff\n", `(line 1 is not an account: \xff)`},
+			`(line 1 is not an account: "` + strings.Repeat("a", MaxText) + `...") bob`},
+		{"\xff\n", `(line 1 is not an account: "\xff")`},
+		{"Account\nalice\nACCOUNT,\n account , \nbob", "alice bob"},
+		{"accounts\n", "accounts"},
 	} {
 		r := NewAccounts(strings.NewReader(c.list))
 		var got []string

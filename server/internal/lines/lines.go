@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash/crc64"
 	"io"
+	"strings"
 )
 
 const (
@@ -75,20 +76,16 @@ func (r *Reader) Header() (string, error) {
 	return r.header, nil
 }
 
-// RepeatsHeader reports whether a line is the header once more, as it is where files were concatenated. Such a line is
-// not data. Call Header before.
+// RepeatsHeader reports whether a line is the header once more, in any case, as it is where files were concatenated, or
+// the header of a file that has the first column alone. Such a line is not data. Call Header before.
 func (r *Reader) RepeatsHeader(line []byte) bool {
-	at := 0
-	for _, c := range bytes.TrimPrefix(line, []byte(mark)) {
-		switch {
-		case c == '"':
-		case at == len(r.header) || r.header[at] != c:
-			return false
-		default:
-			at++
-		}
+	first, rest, _ := bytes.Cut(bytes.TrimPrefix(line, []byte(mark)), []byte(","))
+	column, columns, _ := strings.Cut(r.header, ",")
+	if !bytes.EqualFold(bytes.ReplaceAll(bytes.TrimSpace(first), []byte(`"`), nil), []byte(column)) {
+		return false
 	}
-	return at == len(r.header)
+	others := plain(bytes.TrimSpace(rest))
+	return strings.EqualFold(others, columns) || strings.Trim(others, ", ") == ""
 }
 
 const mark = "\xef\xbb\xbf" // byte order mark
