@@ -3,6 +3,7 @@ package server
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -75,5 +76,38 @@ func TestFilterOfAnotherDefinition(t *testing.T) {
 	require.NoError(t, err)
 	r, err := f.server.board.rendering(f.engine, variant{form: inFull, filter: filter}, identity, f.clock.read())
 	require.NoError(t, err)
-	require.Equal(t, `{"sessions":[]}`, string(r.body))
+	require.Equal(t, `{"sessions":[],"currency":{"code":"EUR","digits":2}}`, string(r.body))
+}
+
+// TestCurrencyOfPrices checks that the list and a session name the currency of their prices once, follow a definition
+// with another one, and name none in a sale without prices.
+func TestCurrencyOfPrices(t *testing.T) {
+	f, table := start(t, nil), string(must(os.ReadFile("testdata/sale/prices.csv"))(t))
+	named := func(want string) {
+		t.Helper()
+		for _, path := range []string{"/v1/sessions", "/v1/sessions?programme=winter", "/v1/sessions/ATH01"} {
+			body := string(f.get(path).body)
+			if want == "" {
+				require.NotContains(t, body, "currency", path)
+				continue
+			}
+			require.Equal(t, 1, strings.Count(body, `"currency":`), path)
+			require.True(t, strings.HasSuffix(body, `],"currency":`+want+`}`), "%s: %s", path, body)
+		}
+		require.NotContains(t, string(f.get("/v1/stock").body), "currency")
+	}
+	apply := func(prices string) {
+		t.Helper()
+		_, err := f.engine.Apply(t.Context(), saleWith(t, [3]string{"prices.csv", table, prices}), draw.Digest{})
+		require.NoError(t, err)
+	}
+	named(`{"code":"EUR","digits":2}`)
+	apply(strings.NewReplacer("price_eur", "price_kwd", "90.50", "90.500").Replace(table))
+	named(`{"code":"KWD","digits":3}`)
+	require.Equal(t, "90500", member(f.get("/v1/sessions/ATH01").json, "pools.1.price_cents"))
+	apply(regexp.MustCompile(`(?m)^([^,]*,[^,]*),[^,]*`).ReplaceAllString(table, "$1"))
+	named("")
+	require.Equal(t, "-", member(f.get("/v1/sessions/ATH01").json, "pools.1.price_cents"))
+	apply(table)
+	named(`{"code":"EUR","digits":2}`)
 }

@@ -163,7 +163,7 @@ func (x *exchange) readSession() {
 		x.fail(&engine.Refusal{Code: engine.SessionNotFound, Session: string(x.param)})
 		return
 	}
-	x.respondTagged(text.appendSession(roomOf(x.ctx), session, x.engine.Stock, x.engine.Now().UnixMilli()))
+	x.respondTagged(text.appendAlone(roomOf(x.ctx), session, x.engine.Stock, x.engine.Now().UnixMilli()))
 }
 
 // appendStock appends the stock of the first so many pools.

@@ -19,6 +19,7 @@ type stockText struct {
 	pauses   rules.Pauses
 	sessions []sessionText
 	pools    []poolText
+	currency string  // `,"currency":{"code":"EUR","digits":2}`; "" for a sale without prices
 	ends     []int64 // when sales of sessions end, in ms, ascending
 }
 
@@ -37,7 +38,7 @@ type poolText struct {
 
 // newStockText encodes the constant part of every session.
 func newStockText(sale *catalog.Sale, pauses rules.Pauses) *stockText {
-	t := &stockText{sale: sale, pauses: pauses}
+	t := &stockText{sale: sale, pauses: pauses, currency: currencyText(sale.Currency)}
 	for i := range sale.Sessions {
 		s := &sale.Sessions[i]
 		name := string(encode.String(nil, s.ID)) + ":"
@@ -67,6 +68,15 @@ func newStockText(sale *catalog.Sale, pauses rules.Pauses) *stockText {
 		t.pools = append(t.pools, poolText{full: string(full), name: string(encode.String(nil, p.Category)) + ":"})
 	}
 	return t
+}
+
+// currencyText encodes the member that names the currency of prices, with the comma before it.
+func currencyText(c catalog.Currency) string {
+	if c == (catalog.Currency{}) {
+		return ""
+	}
+	text := encode.String([]byte(`,"currency":{"code":`), c.Code)
+	return string(append(encode.Int(append(text, `,"digits":`...), c.Digits), '}'))
 }
 
 // is reports whether the text is that of a sale and of what is paused in it.
@@ -102,7 +112,7 @@ func (t *stockText) onSale(session int, now int64) bool {
 	return t.sale.Sessions[session].OnSale && now < t.sessions[session].ends && !t.pauses.Session(session)
 }
 
-// appendSession appends a session at an instant on the sale clock (ms). stock is that of a pool.
+// appendSession appends a session of a list at an instant on the sale clock (ms). stock is that of a pool.
 func (t *stockText) appendSession(dst []byte, session int, stock func(pool int) engine.Stock, now int64) []byte {
 	s := &t.sessions[session]
 	dst = strconv.AppendBool(append(dst, s.full...), t.onSale(session, now))
@@ -120,6 +130,12 @@ func (t *stockText) appendSession(dst []byte, session int, stock func(pool int) 
 	return append(dst, `]}`...)
 }
 
+// appendAlone appends the answer of GET /v1/sessions/{session}: the session, and the currency of its prices.
+func (t *stockText) appendAlone(dst []byte, session int, stock func(pool int) engine.Stock, now int64) []byte {
+	dst = t.appendSession(dst, session, stock, now)
+	return append(append(dst[:len(dst)-1], t.currency...), '}')
+}
+
 // appendSessions appends the answer of GET /v1/sessions at an instant on the sale clock (ms). stock is that of all
 // pools.
 func (t *stockText) appendSessions(dst []byte, f *sessionFilter, stock []engine.Stock, now int64) []byte {
@@ -131,7 +147,7 @@ func (t *stockText) appendSessions(dst []byte, f *sessionFilter, stock []engine.
 			listed++
 		}
 	}
-	return append(dst, `]}`...)
+	return append(append(append(dst, ']'), t.currency...), '}')
 }
 
 // appendAvailable appends the answer of GET /v1/stock at an instant on the sale clock (ms): for each session and

@@ -115,7 +115,14 @@ func (c *Client) Batch(ctx context.Context, operations []Operation) (results []R
 // sale definition. known is an earlier answer to the same filter, or nil. While nothing has changed, Sessions returns
 // known itself, and the server sends no list.
 func (c *Client) Sessions(ctx context.Context, f Filter, known *SessionList) (*SessionList, error) {
-	return list(ctx, c, "/v1/sessions"+f.query(), known, func(l *SessionList) *string { return &l.tag })
+	l, err := list(ctx, c, "/v1/sessions"+f.query(), known, func(l *SessionList) *string { return &l.tag })
+	if err != nil || l == known {
+		return l, err
+	}
+	for i := range l.Sessions {
+		l.Sessions[i].Currency = l.Currency // a list sends it once
+	}
+	return l, nil
 }
 
 // Stock returns what is available of the selected sessions: a tenth of what Sessions returns, for frequent calls. known

@@ -19,6 +19,10 @@ func TestListsAreReadWhenTheyChange(t *testing.T) {
 		sessions, err := c.Sessions(t.Context(), filter, nil)
 		require.NoError(t, err)
 		require.Len(t, sessions.Sessions, len(stock.Available))
+		require.Equal(t, Currency{"EUR", 2}, sessions.Currency)
+		session, err := c.Session(t.Context(), "ATH01")
+		require.NoError(t, err)
+		require.Equal(t, sessions.Currency, session.Currency)
 		if filter.Phase != "" {
 			require.Len(t, stock.Available, 1)
 			require.Empty(t, stock.States)

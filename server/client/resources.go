@@ -119,7 +119,14 @@ func (f Filter) query() string {
 // SessionList is sessions with their stock.
 type SessionList struct {
 	Sessions []Session `json:"sessions"`
+	Currency Currency  `json:"currency"` // of all prices
 	tag      string
+}
+
+// Currency is the currency of a sale's prices, which are in its minor unit. It is zero if the sale has no prices.
+type Currency struct {
+	Code   string `json:"code"`   // of ISO 4217: "EUR"
+	Digits int    `json:"digits"` // decimals of an amount: 2 in EUR, 0 in JPY, 3 in KWD
 }
 
 // Stock is what is available of sessions.
@@ -141,12 +148,13 @@ type Session struct {
 	SalesEndAt time.Time `json:"sales_end_at"` // nothing is sold from then on; zero if it is only listed
 	OnSale     bool      `json:"on_sale"`
 	Pools      []Pool    `json:"pools"`
+	Currency   Currency  `json:"currency"` // of the prices
 }
 
 // Pool is the stock of one price category: capacity = available + held + sold + withheld, in tickets.
 type Pool struct {
 	Category   string `json:"category"`
-	PriceCents *int   `json:"price_cents"` // in minor units of the sale's currency; nil if there is no price
+	PriceCents *int   `json:"price_cents"` // in minor units of the currency; nil if there is no price
 	Capacity   int    `json:"capacity"`
 	Available  int    `json:"available"`
 	Held       int    `json:"held"`
