@@ -67,9 +67,10 @@ func (f *Files) AppendTar(dst []byte) []byte {
 }
 
 // ReadTar reads the files of a definition from a tar, such as `tar -cf - -C DIR .` writes. It reads at most 32 MiB.
+// Everything else in the tar is ignored, as it is in a directory.
 //
-// The error names an entry that is no file of a definition, is there twice, or is neither a file nor the directory
-// itself. Attributes that tar on macOS adds as files (`._sale.yaml`) are ignored.
+// The error names a file of the definition that is there twice or is not a plain file. A tar without any file of a
+// definition at its root is an error too.
 func ReadTar(r io.Reader) (*Files, error) {
 	limited := &io.LimitedReader{R: r, N: maxFilesBytes + 1}
 	in := bufio.NewReader(limited)
@@ -83,7 +84,8 @@ func ReadTar(r io.Reader) (*Files, error) {
 	case err != nil:
 		return nil, err
 	case len(f.text) == 0:
-		return nil, fmt.Errorf("the tar has no files; it must have those of a sale definition: %s", listOf(fileNames))
+		return nil, fmt.Errorf("the tar has no file of a sale definition at its root, where `tar -cf - -C DIR .` puts them; "+
+			"those are %s", listOf(fileNames))
 	}
 	return f, nil
 }
@@ -100,12 +102,8 @@ func readEntries(from *tar.Reader) (*Files, error) {
 		}
 		name := strings.TrimPrefix(header.Name, "./")
 		switch {
-		case header.Typeflag == tar.TypeXGlobalHeader,
-			header.Typeflag == tar.TypeDir && (name == "" || name == "."),
-			strings.HasPrefix(name[strings.LastIndex(name, "/")+1:], "._"):
+		case header.Typeflag == tar.TypeXGlobalHeader, !slices.Contains(fileNames, name):
 			continue
-		case !slices.Contains(fileNames, name):
-			return nil, strange(name)
 		case header.Typeflag != tar.TypeReg:
 			return nil, fmt.Errorf("%s is not a plain file in the tar; links must be resolved (tar -h)", name)
 		case f.text[name] != nil:
@@ -117,15 +115,6 @@ func readEntries(from *tar.Reader) (*Files, error) {
 		}
 		f.text[name] = text
 	}
-}
-
-// strange is the error for an entry that is no file of a definition.
-func strange(name string) error {
-	if at := strings.LastIndex(strings.TrimSuffix(name, "/"), "/"); at >= 0 || strings.HasSuffix(name, "/") {
-		return fmt.Errorf("the tar has %.80q; the files of a sale definition must be at its root, as in `tar -cf - -C DIR .`",
-			name)
-	}
-	return fmt.Errorf("the tar has %.80q, which is no file of a sale definition; those are %s", name, listOf(fileNames))
 }
 
 // listOf joins names for people: `a, b and c`.

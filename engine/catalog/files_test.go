@@ -85,6 +85,8 @@ func TestReadTarOfPeople(t *testing.T) {
 	}
 	files, dir := smallFiles(t), t.TempDir()
 	require.NoError(t, files.WriteDir(dir))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "notes.txt"), []byte("no file of a definition"), 0o600))
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "old"), 0o700))
 	for _, args := range [][]string{{"."}, {"--format=pax", "."}, {"--format=ustar", "."}, {"--format=gnu", "."},
 		slices.Sorted(maps.Keys(files.text))} {
 		packed, err := exec.Command(program, append([]string{"-cf", "-", "-C", dir}, args...)...).Output()
@@ -113,7 +115,10 @@ func TestReadTarIgnores(t *testing.T) {
 		tar.Header{Typeflag: tar.TypeXGlobalHeader, Name: "pax", PAXRecords: map[string]string{"comment": "c0ffee"}},
 		tar.Header{Typeflag: tar.TypeDir, Name: "./"},
 		tar.Header{Typeflag: tar.TypeReg, Name: "./._sale.yaml", Size: 5},
-		tar.Header{Typeflag: tar.TypeReg, Name: "._.", Size: 5},
+		tar.Header{Typeflag: tar.TypeReg, Name: "./notes.txt", Size: 5},
+		tar.Header{Typeflag: tar.TypeSymlink, Name: "./latest", Linkname: "sale.yaml"},
+		tar.Header{Typeflag: tar.TypeDir, Name: "./old/"},
+		tar.Header{Typeflag: tar.TypeReg, Name: "./old/sale.yaml", Size: 5},
 		tar.Header{Typeflag: tar.TypeReg, Name: "./sale.yaml", Size: 3},
 		tar.Header{Typeflag: tar.TypeReg, Name: "venues.csv"})))
 	require.NoError(t, err)
@@ -126,16 +131,10 @@ func TestReadTarRefuses(t *testing.T) {
 	}
 	whole := tarOf(t, file(saleFile, 2000))
 	for want, packed := range map[string][]byte{
-		`the tar has "notes.txt", which is no file of a sale definition; those are sale.yaml, venues.csv, sessions.csv, ` +
-			`prices.csv and stock.csv`: tarOf(t, file("./notes.txt", 1)),
-		`the tar has "demo/sale.yaml"; the files of a sale definition must be at its root, ` +
-			"as in `tar -cf - -C DIR .`": tarOf(t, file("demo/sale.yaml", 1)),
-		`the tar has "demo/"; the files`:    tarOf(t, tar.Header{Typeflag: tar.TypeDir, Name: "demo/"}),
-		`the tar has "../sale.yaml"; the`:   tarOf(t, file("../sale.yaml", 1)),
-		`the tar has "/sale.yaml"; the`:     tarOf(t, file("/sale.yaml", 1)),
-		"the tar has sale.yaml twice":       tarOf(t, file(saleFile, 0), file("./sale.yaml", 1)),
-		"sale.yaml is not a plain file":     tarOf(t, tar.Header{Typeflag: tar.TypeSymlink, Name: saleFile, Linkname: "x"}),
-		"the tar has no files; it must":     tarOf(t),
+		"the tar has sale.yaml twice":   tarOf(t, file(saleFile, 0), file("./sale.yaml", 1)),
+		"sale.yaml is not a plain file": tarOf(t, tar.Header{Typeflag: tar.TypeSymlink, Name: saleFile, Linkname: "x"}),
+		"the tar has no file of a sale definition at its root, where `tar -cf - -C DIR .` puts them; those are " +
+			"sale.yaml, venues.csv, sessions.csv, prices.csv and stock.csv": tarOf(t),
 		"the body is not a whole tar: sale": whole[:1000],
 		"the body is not a whole tar: arch": []byte(strings.Repeat("name: demo\n", 100)),
 		"compressed with gzip; send it as":  []byte("\x1f\x8b\x08\x00"),
@@ -144,9 +143,13 @@ func TestReadTarRefuses(t *testing.T) {
 		_, err := ReadTar(bytes.NewReader(packed))
 		require.ErrorContains(t, err, want)
 	}
-	_, err := ReadTar(strings.NewReader(""))
-	require.ErrorContains(t, err, "the tar has no files")
-	_, err = ReadTar(iotest.ErrReader(os.ErrDeadlineExceeded))
+	elsewhere := tarOf(t, tar.Header{Typeflag: tar.TypeDir, Name: "demo/"}, file("demo/sale.yaml", 1),
+		file("../sale.yaml", 1), file("/sale.yaml", 1))
+	for _, r := range []io.Reader{strings.NewReader(""), bytes.NewReader(elsewhere)} {
+		_, err := ReadTar(r)
+		require.ErrorContains(t, err, "the tar has no file of a sale definition at its root")
+	}
+	_, err := ReadTar(iotest.ErrReader(os.ErrDeadlineExceeded))
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 }
 

@@ -112,14 +112,19 @@ func (r *row) csvFault(err error) {
 	r.unreadf("row", "invalid CSV: %w", err)
 }
 
-// read returns the content of a file without its byte order mark. It reports a file that is missing, too large or not
-// UTF-8; ok is then false.
+// read returns the content of a file without its byte order mark. It reports a file that is missing, is not a plain
+// one, is too large or is not UTF-8; ok is then false. It asks what the file is before it opens it: a named pipe opens
+// only when it has a writer.
 func (r *report) read(fsys fs.FS, file string, limit int64) (text []byte, ok bool) {
 	defer func() {
 		if !ok {
 			r.markUnread(file)
 		}
 	}()
+	if info, err := fs.Stat(fsys, file); err == nil && !info.Mode().IsRegular() {
+		r.faultf(file, 0, "file", "must be a plain file")
+		return nil, false
+	}
 	f, err := fsys.Open(file)
 	if err != nil {
 		r.faultf(file, 0, "file", "cannot be read: %w", err)
@@ -250,6 +255,9 @@ const (
 
 // idRule returns the rule that an id breaks, or "".
 func idRule(id, punctuation string) string {
+	if id == "." || id == ".." {
+		return fmt.Sprintf("must not be %q, which is a directory in the paths of calls", id)
+	}
 	ok := id != "" && len(id) <= maxIDBytes
 	for _, c := range []byte(id) {
 		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
