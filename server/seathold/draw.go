@@ -1,10 +1,5 @@
 package main
 
-import (
-	"context"
-	"fmt"
-)
-
 // drawCommand is everything that is done with draws from the command line. All commands but verify, check and notify
 // call a running server.
 type drawCommand struct {
@@ -16,19 +11,6 @@ type drawCommand struct {
 	Verify   verifyDrawCommand `cmd:"" help:"Recompute an exported draw and compare every byte."`
 	Check    checkEntryCommand `cmd:"" help:"Check one's own entry against the published root and the export."`
 	Notify   notifyCommand     `cmd:"" help:"Mail the winners of a draw their access slots."`
-}
-
-// untilSignal returns a context that ends with the first signal. Its cause then names the signal.
-func (p *process) untilSignal() (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	go func() {
-		select {
-		case s := <-p.signals:
-			cancel(fmt.Errorf("ended by a signal: %s", s))
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, func() { cancel(nil) }
 }
 
 // standInWarning is printed wherever a draw that a stand-in decides is run, exported or verified.

@@ -94,7 +94,11 @@ func dumpWhole(b journal.Reader, w io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, f.Close(), os.Remove(f.Name())) }()
+	_ = os.Remove(f.Name()) // at once: a signal ends the process without what is deferred
+	defer func() {
+		err = errors.Join(err, f.Close())
+		_ = os.Remove(f.Name()) // of a system that does not remove an open file
+	}()
 	err = readWhole(func() error {
 		if err := f.Truncate(0); err != nil {
 			return err

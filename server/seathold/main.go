@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -21,7 +22,7 @@ import (
 // Exit codes. Each failure prints one line on stderr, and the faults of a sale definition on further ones.
 const (
 	exitDone   = 0
-	exitFailed = 1
+	exitFailed = 1 // also when a signal has ended the command
 	exitUsage  = 2
 )
 
@@ -44,7 +45,8 @@ type commands struct {
 type process struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	signals        <-chan os.Signal // requests to end
+	signals        <-chan os.Signal // requests to end, for what awaits them
+	awaiting       atomic.Int32     // how much does
 }
 
 // logger returns a logger to stderr.
@@ -56,9 +58,11 @@ type usageError struct{ error }
 func usagef(format string, facts ...any) error { return usageError{fmt.Errorf(format, facts...)} }
 
 func main() {
-	signals := make(chan os.Signal, 2)
+	signals, awaited := make(chan os.Signal, 2), make(chan os.Signal, 2)
+	p := &process{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, signals: awaited}
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
-	os.Exit(run(os.Args[1:], &process{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, signals: signals}))
+	go p.pass(signals, awaited)
+	os.Exit(run(os.Args[1:], p))
 }
 
 // run executes one command line and returns its exit code.

@@ -129,6 +129,7 @@ func (c *serveCommand) prepare(p *process, l *logs) (*service, error) {
 
 // run replays the journal, serves, and shuts down.
 func (s *service) run() error {
+	defer s.process.await()() // not while it closes: a second signal then ends it at once
 	s.startOperator()
 	s.reloads.start()
 	var stopped bool
