@@ -93,18 +93,22 @@ func (e *Engine) alterOnce(ctx context.Context, r *Reservation,
 	if now, err = e.replace(ctx, was, a, r); err != nil {
 		return nil, false, err
 	}
-	for i, line := range a.lines {
-		if i == mostLogged {
-			e.o.Log.Info("the sale has changed", "version", now.Definition.Version, "changes", len(a.lines)-i)
-			break
-		}
-		e.o.Log.Info("the sale has changed", "version", now.Definition.Version, "change", line)
-	}
+	e.logChanges(now.Definition.Version, a.lines)
 	return now, true, nil
 }
 
-// mostLogged is how many changes of one call get a line in the log.
+// mostLogged is how many changes of one call, or of a start, get a line in the log.
 const mostLogged = 50
+
+func (e *Engine) logChanges(version int, lines []string) {
+	for i, line := range lines {
+		if i == mostLogged {
+			e.o.Log.Info("the sale has changed", "version", version, "changes", len(lines)-i)
+			break
+		}
+		e.o.Log.Info("the sale has changed", "version", version, "change", line)
+	}
+}
 
 // replace makes a change, from step 2 to step 6.
 func (e *Engine) replace(ctx context.Context, was *outcomes.InForce, a *alteration, r *Reservation) (

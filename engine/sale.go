@@ -38,9 +38,10 @@ type Pausable struct{ Phase, Session string }
 // Plan is what Apply of a definition would change.
 type Plan struct {
 	Digest     draw.Digest      // of what is in force. Apply takes it, so that nothing comes between
-	Changes    []catalog.Change // empty if the definition is in force
+	Changes    []catalog.Change // empty if the definition says what is in force
 	Objections []string         // why Apply would refuse it, each a sentence; empty if it would not
 	Same       bool             // the files are those in force
+	Next       int              // the version that Apply would make, unless it changes nothing
 	Earlier    int              // the earlier version that had the same files; 0 for none
 }
 
@@ -113,7 +114,8 @@ func (e *Engine) Plan(sale *catalog.Sale) (Plan, error) {
 	}
 	f := e.memory.Shown()
 	p := e.memory.Plan(f, sale)
-	return Plan{Digest: f.Digest(), Changes: p.Changes, Objections: p.Objections, Same: p.Same, Earlier: p.Earlier}, nil
+	return Plan{Digest: f.Digest(), Changes: p.Changes, Objections: p.Objections, Same: p.Same,
+		Next: f.Definition.Version + 1, Earlier: p.Earlier}, nil
 }
 
 // Apply puts a sale into force in one step, and returns when that is durable. Calls go on meanwhile. What is paused
@@ -138,12 +140,7 @@ func (e *Engine) Apply(ctx context.Context, sale *catalog.Sale, on draw.Digest) 
 		changes = p.Changes
 		a := &alteration{Change: outcomes.Change{Version: &p.Next}}
 		a.stands = func() error { return e.objectionsTo(was.Sale, p.Next.Rules) }
-		for i := range changes {
-			a.lines = append(a.lines, changes[i].String())
-		}
-		if len(changes) == 0 {
-			a.lines = []string{"other files that say the same"}
-		}
+		a.lines = outcomes.Lines(changes)
 		return a, nil
 	})
 	if taken, ok := errors.AsType[*StockTaken](err); ok { // of a pool that was sold meanwhile

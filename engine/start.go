@@ -16,6 +16,9 @@ type Start struct {
 	Earlier int              // the given sale is this earlier version, so the one in force stays; 0 otherwise
 }
 
+// Replaced reports whether the given sale has come into force instead of another one.
+func (s *Start) Replaced() bool { return s.Applied && (s.Version > 1 || len(s.Changes) > 0) }
+
 // startUnrecorded begins the term of an engine without a journal.
 func (e *Engine) startUnrecorded() error {
 	first, start, err := e.startDefinition(false)

@@ -66,6 +66,9 @@ func (e *Engine) claim(ctx context.Context, p *outcomes.Replay, found journal.Re
 	if err != nil {
 		return nil, err
 	}
+	if start.Replaced() {
+		e.logChanges(start.Version, outcomes.Lines(start.Changes))
+	}
 	e.inventory.Resume(last)
 	e.checkpointedAt.Store(found.Checkpoint.Start)
 	t.drain = e.memory.NewDrain()

@@ -47,6 +47,17 @@ func (m *Memory) Plan(f *InForce, sale *catalog.Sale) Plan {
 	return p
 }
 
+// Lines returns the changes of a new version, a line each.
+func Lines(changes []catalog.Change) (lines []string) {
+	if len(changes) == 0 {
+		return []string{"other files that say the same"}
+	}
+	for i := range changes {
+		lines = append(lines, changes[i].String())
+	}
+	return lines
+}
+
 // FirstOf returns the first version of a sale. The error is that it does not fit a record.
 func FirstOf(sale *catalog.Sale) (record.Definition, error) {
 	first := (&record.Definition{}).Next(sale)

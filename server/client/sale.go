@@ -32,6 +32,7 @@ type Plan struct {
 	Changes        []string `json:"changes"`
 	Objections     []string `json:"objections"`
 	Same           bool     `json:"same"`            // the files are those in force
+	NextVersion    int      `json:"next_version"`    // that ApplySale would make, unless it changes nothing
 	EarlierVersion int      `json:"earlier_version"` // that had the same files; 0 for none
 }
 

@@ -118,6 +118,7 @@ type planned struct {
 	Changes    []string `json:"changes"`
 	Objections []string `json:"objections"`
 	Same       bool     `json:"same"`                     // the files are those in force
+	Next       int      `json:"next_version"`             // that apply would make, unless it changes nothing
 	Earlier    int      `json:"earlier_version,omitzero"` // which had the same files
 }
 
@@ -133,7 +134,7 @@ func (s *sales) plan(w http.ResponseWriter, r *http.Request, e *engine.Engine) e
 	}
 	w.Header().Set("ETag", `"`+plan.Digest.String()+`"`)
 	return s.respond(w, r, planned{Digest: plan.Digest.String(), Changes: texts(plan.Changes),
-		Objections: plan.Objections, Same: plan.Same, Earlier: plan.Earlier})
+		Objections: plan.Objections, Same: plan.Same, Next: plan.Next, Earlier: plan.Earlier})
 }
 
 // applied is what POST /admin/sale/apply responds with.

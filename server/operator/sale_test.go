@@ -126,7 +126,8 @@ func TestSaleChanges(t *testing.T) {
 	require.Equal(t, tarType, files.header.Get("Content-Type"))
 	require.Equal(t, tarOf(t), string(files.body))
 	same := s.want(200, "", "POST", "/admin/sale/plan", string(files.body))
-	require.Equal(t, map[string]any{"digest": digest, "changes": []any{}, "objections": []any{}, "same": true}, same.json)
+	require.Equal(t, map[string]any{"digest": digest, "changes": []any{}, "objections": []any{}, "same": true,
+		"next_version": 2.0}, same.json)
 
 	other := tarOf(t, lowerCap)
 	plan := s.want(200, "", "POST", "/admin/sale/plan", other)

@@ -71,16 +71,34 @@ func (s *service) describeDefinition(out *lines) {
 	}
 	what := fmt.Sprintf("version %d, since %s", now.Version, now.Since.UTC().Format(time.RFC3339))
 	start := s.engine.Recovery().Sale
-	if start.Applied && start.Version > 1 {
-		what += fmt.Sprintf("; put into force at this start, with %s changes", count(len(start.Changes)))
+	if start.Replaced() {
+		what += "; put into force at this start, with " + counted(len(start.Changes), "change", "changes")
 	}
 	if paused := describePaused(now.Paused.Sale, now.Paused.Phases, now.Paused.Sessions); paused != "" {
 		what += "; PAUSED: " + paused
 	}
 	out.printf("  definition %s", what)
+	if start.Replaced() {
+		printChanges(out, start.Changes)
+	}
 	if start.Earlier > 0 {
 		out.printf("  note       --sale %s has the files of version %d, which were replaced since and have no effect; "+
 			"seathold sale export writes those in force", s.command.Sale, start.Earlier)
+	}
+}
+
+// printChanges prints what a start has changed, the first of many only. The log has more.
+func printChanges(out *lines, changes []catalog.Change) {
+	const most = 10
+	if len(changes) == 0 {
+		out.printf("  changed    nothing: other files that say the same")
+		return
+	}
+	for _, change := range changes[:min(most, len(changes))] {
+		out.printf("  changed    %s", change)
+	}
+	if more := len(changes) - most; more > 0 {
+		out.printf("  changed    and %s more", count(more))
 	}
 }
 
@@ -210,6 +228,14 @@ func hostPort(ln net.Listener) string {
 		return net.JoinHostPort("localhost", strconv.Itoa(at.Port))
 	}
 	return at.String()
+}
+
+// counted writes a number of things, of which one has another name.
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return count(n) + " " + many
 }
 
 // count writes a number with a comma between groups of three digits.

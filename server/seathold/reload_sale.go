@@ -55,6 +55,9 @@ func (s *service) reloadSale() (change string, err error) {
 // describeChanges returns the changes on one line, the first of many only.
 func describeChanges(changes []catalog.Change) string {
 	const most = 20
+	if len(changes) == 0 {
+		return "other files that say the same"
+	}
 	all := make([]string, min(most, len(changes)))
 	for i := range all {
 		all[i] = changes[i].String()

@@ -75,6 +75,11 @@ func TestSaleCommands(t *testing.T) {
 	require.EqualValues(t, 2, s.gauge("seathold_definition_version"))
 	require.Contains(t, done(t, "sale", "plan", dir), "note       these files were in force before, as version 1\n")
 	require.Equal(t, "no change: this definition is in force\nversion 2 is in force\n", done(t, "sale", "apply", out))
+	edit(t, out, [3]string{"sale.yaml", "name: games", "# Other words\nname: games"})
+	other := "no change: other files that say the same; they would become version 3\n"
+	require.Equal(t, other+"Nothing stands against it: seathold sale apply --to "+s.operator+" "+out+"\n",
+		done(t, "sale", "plan", out))
+	require.Equal(t, other+"version 3 is in force\n", done(t, "sale", "apply", out))
 
 	// What was sold stands against a change.
 	require.Equal(t, 201, s.take("a", "ATH01", "6"))
@@ -85,6 +90,11 @@ func TestSaleCommands(t *testing.T) {
 		require.Contains(t, stdout, "objection  ")
 		require.Equal(t, "seathold: the definition cannot be applied; objections: 1\n", stderr)
 	}
+	edit(t, out, [3]string{"sale.yaml", "name: games", "name: others"})
+	code, stdout, _ := command("sale", "plan", out)
+	require.Equal(t, exitFailed, code)
+	require.Equal(t, "objection  the sale \"games\" is in force; it cannot become the sale \"others\"\n", stdout)
+	edit(t, out, [3]string{"sale.yaml", "name: others", "name: games"})
 	edit(t, out, [3]string{"sale.yaml", "account_cap: 9", "account_cap: -1"})
 	refusedWith(t, "programmes.summer.account_cap: ", "sale", "apply", out)
 	require.Equal(t, 422, s.take("b", "CER01", "1"))
@@ -92,15 +102,23 @@ func TestSaleCommands(t *testing.T) {
 
 	// The version in force stays in force, whatever older directory the server is given.
 	s = selling(t, dir, data)
-	require.Contains(t, s.output.String(), "definition version 2, since ")
+	require.Contains(t, s.output.String(), "definition version 3, since ")
 	require.Contains(t, s.output.String(), "has the files of version 1, which were replaced since and have no effect")
-	require.EqualValues(t, 2, s.gauge("seathold_definition_version"))
+	require.EqualValues(t, 3, s.gauge("seathold_definition_version"))
 	require.Equal(t, exitDone, s.stop())
 
 	// Files that were never in force are put into force at the start, unless something stands against them.
 	edit(t, dir, [3]string{"sale.yaml", "account_cap: 10", "account_cap: 8"})
 	s = selling(t, dir, data)
-	require.Contains(t, s.output.String(), "definition version 3, since ")
+	require.Regexp(t, `definition version 4, since [^ ]+; put into force at this start, with 1 change\n`+
+		`  changed    programme summer: account cap 9 → 8\n`, s.output.String())
+	require.Contains(t, s.output.String(),
+		`msg="the sale has changed" version=4 change="programme summer: account cap 9 → 8"`)
+	require.Equal(t, exitDone, s.stop())
+	longer := [3]string{"sessions.csv", ",10:00,12:00", ",10:00,13:00"}
+	edit(t, dir, longer, longer, longer, longer, longer, longer, [3]string{"sale.yaml", "percent: 10", "percent: 20"})
+	s = selling(t, dir, data)
+	require.Regexp(t, `with 13 changes\n(  changed    .* → .*\n){10}  changed    and 3 more\n`, s.output.String())
 	require.Equal(t, exitDone, s.stop())
 	edit(t, dir, fewerATH)
 	code, stdout, stderr := command("serve", "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--sale", dir,
@@ -149,7 +167,7 @@ func TestPauseCommands(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	done(t, "sale", "export", out)
 	require.Equal(t, "session,category,capacity,withheld\nATH01,A,3,1\n", read(t, filepath.Join(out, "stock.csv")))
-	require.Equal(t, "no change: this definition is in force\n", done(t, "sale", "plan", out))
+	require.Contains(t, done(t, "sale", "plan", out), "no change: other files that say the same")
 	require.Equal(t, exitDone, s.stop())
 }
 

@@ -21,7 +21,7 @@ does not fit. The exit code is 0 if the definition could be applied now, and 1 i
 // Run prints what the definition would change.
 func (c *planSaleCommand) Run(p *process) error {
 	return c.Sale.planned(p, func(n *plannedSale) error {
-		if len(n.plan.Changes) > 0 {
+		if !n.plan.Same || len(n.plan.Changes) > 0 {
 			n.out.printf("Nothing stands against it: seathold sale apply --to %s %s", c.Sale.To, c.Sale.Dir)
 		}
 		return n.out.err
@@ -83,8 +83,12 @@ func printPlan(out *lines, plan *client.Plan) {
 	for _, change := range plan.Changes {
 		out.printf("change     %s", change)
 	}
-	if len(plan.Changes) == 0 {
+	switch {
+	case len(plan.Changes)+len(plan.Objections) > 0:
+	case plan.Same:
 		out.printf("no change: this definition is in force")
+	default:
+		out.printf("no change: other files that say the same; they would become version %d", plan.NextVersion)
 	}
 	for _, objection := range plan.Objections {
 		out.printf("objection  %s", objection)
