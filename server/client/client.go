@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -196,7 +197,15 @@ func (c *Client) Draw(ctx context.Context, draw string) (d Draw, err error) {
 func pathOf(segments ...string) string {
 	path := "/v1"
 	for _, s := range segments {
-		path += "/" + url.PathEscape(s)
+		path += "/" + escaped(s)
 	}
 	return path
+}
+
+// escaped returns a name as a segment of a path. The names . and .. would be directories there.
+func escaped(name string) string {
+	if name == "." || name == ".." {
+		return strings.ReplaceAll(name, ".", "%2E")
+	}
+	return url.PathEscape(name)
 }

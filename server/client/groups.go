@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"strings"
 )
 
@@ -79,9 +78,9 @@ const csvType = "text/csv"
 
 // groupPath returns the path of a group's accounts, or of one of them.
 func groupPath(group, account string) string {
-	path := "/admin/groups/" + url.PathEscape(group) + "/accounts"
+	path := "/admin/groups/" + escaped(group) + "/accounts"
 	if account != "" {
-		path += "/" + url.PathEscape(account)
+		path += "/" + escaped(account)
 	}
 	return path
 }

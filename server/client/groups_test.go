@@ -56,6 +56,35 @@ func TestMembership(t *testing.T) {
 	refusedWith(t, err, 404, "not_found")
 }
 
+// TestAccountsOfDots: an account may be . or .., which are directories in a path unless they are escaped.
+func TestAccountsOfDots(t *testing.T) {
+	f := start(t)
+	o, err := NewOperator(Options{URL: f.admin, Key: adminKey})
+	require.NoError(t, err)
+	defer o.Close()
+	c, err := New(Options{URL: f.api, Key: sellKey})
+	require.NoError(t, err)
+	defer c.Close()
+	for _, account := range []string{".", "..", "..."} {
+		ledger, err := c.Account(t.Context(), account)
+		require.NoError(t, err)
+		require.Equal(t, account, ledger.Account)
+		refusedWith(t, o.Member(t.Context(), "friends", account), 404, "not_found")
+		_, err = o.Join(t.Context(), "friends", []string{account})
+		require.NoError(t, err)
+		require.NoError(t, o.Member(t.Context(), "friends", account))
+		left, err := o.Leave(t.Context(), "friends", account)
+		require.NoError(t, err)
+		require.True(t, left)
+		_, err = c.Entry(t.Context(), "none", account)
+		refusedWith(t, err, 404, "draw_not_found")
+		refusedWith(t, o.Withdraw(t.Context(), "none", account), 404, "draw_not_found")
+		refusedWith(t, o.SetPaused(t.Context(), "", account, true), 404, "session_not_found")
+		_, err = o.SetStock(t.Context(), account, account, StockWanted{})
+		refusedWith(t, err, 400, "malformed_request")
+	}
+}
+
 // TestJoinWithoutRoom: after a refusal those that became members are counted, by the last attempt.
 func TestJoinWithoutRoom(t *testing.T) {
 	url, _ := proxy(t, "", func(n int64, w http.ResponseWriter) bool {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"net/url"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -36,7 +35,7 @@ func (o *Operator) Freeze(ctx context.Context, draw string) (d Draw, err error) 
 // frozen.
 func (o *Operator) Withdraw(ctx context.Context, draw, account string) error {
 	var done Entry
-	_, err := o.c.call(ctx, http.MethodDelete, operatorPath(draw, "entries/"+url.PathEscape(account)), nil, &done)
+	_, err := o.c.call(ctx, http.MethodDelete, operatorPath(draw, "entries/"+escaped(account)), nil, &done)
 	return err
 }
 
@@ -87,5 +86,5 @@ func (o *Operator) download(ctx context.Context, path string) (io.ReadCloser, er
 }
 
 func operatorPath(draw, action string) string {
-	return "/admin/draws/" + url.PathEscape(draw) + "/" + action
+	return "/admin/draws/" + escaped(draw) + "/" + action
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -150,9 +149,9 @@ func (o *Operator) Paused(ctx context.Context, phase, session string) (bool, err
 func pausePath(phase, session string) string {
 	switch {
 	case phase != "":
-		return "/admin/phases/" + url.PathEscape(phase) + "/paused"
+		return "/admin/phases/" + escaped(phase) + "/paused"
 	case session != "":
-		return "/admin/sessions/" + url.PathEscape(session) + "/paused"
+		return "/admin/sessions/" + escaped(session) + "/paused"
 	}
 	return "/admin/sale/paused"
 }
@@ -161,7 +160,7 @@ func pausePath(phase, session string) string {
 // unknown_category.
 func (o *Operator) SetStock(ctx context.Context, session, category string, to StockWanted) (p PoolStock, err error) {
 	_, err = o.c.call(ctx, http.MethodPut,
-		"/admin/sessions/"+url.PathEscape(session)+"/pools/"+url.PathEscape(category), to, &p)
+		"/admin/sessions/"+escaped(session)+"/pools/"+escaped(category), to, &p)
 	return p, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -18,8 +19,9 @@ import (
 
 // calls is what the calls below /admin/ share: who may make them, and how they are refused.
 type calls struct {
-	engine func() *engine.Engine // nil while the journal is replayed
-	log    *slog.Logger
+	engine  func() *engine.Engine // nil while the journal is replayed
+	log     *slog.Logger
+	uploads *uploads
 }
 
 // handler serves all calls below /admin/. They require an admin's key if there are keys, before anything else, and
@@ -51,7 +53,11 @@ func (c *calls) handler() http.Handler {
 func (c *calls) known(paths *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer, pattern := paths.Handler(r)
-		if pattern != "" {
+		switch {
+		case redirects(answer):
+			c.fail(w, r, &noSuchCall)
+			return
+		case pattern != "":
 			paths.ServeHTTP(w, r)
 			return
 		}
@@ -62,9 +68,17 @@ func (c *calls) known(paths *http.ServeMux) http.Handler {
 			c.fail(w, r, &refusal{&encode.MethodNotAllowed, "this path supports " + methods})
 			return
 		}
-		c.fail(w, r, &refusal{&encode.NotFound, "the operator's port has no such call"})
+		c.fail(w, r, &noSuchCall)
 	})
 }
+
+var noSuchCall = refusal{&encode.NotFound, "the operator's port has no such call"}
+
+// redirects reports whether net/http would redirect a request to a path that it considers cleaner: one without empty
+// segments and the segments . and .., which may be names here.
+func redirects(answer http.Handler) bool { return reflect.TypeOf(answer) == redirecting }
+
+var redirecting = reflect.TypeOf(http.RedirectHandler("/", http.StatusTemporaryRedirect))
 
 // discarded is a response of which only the header is of use.
 type discarded struct{ header http.Header }
@@ -105,6 +119,7 @@ var (
 	changeRefused    = engine.Rule{Code: "change_refused", Status: 409, Title: "Change refused"}
 	changeUnderWay   = engine.Rule{Code: "change_under_way", Status: 409, Title: "Change under way"}
 	otherDefinition  = engine.Rule{Code: "precondition_failed", Status: 412, Title: "Another definition is in force"}
+	uploadsFull      = engine.Rule{Code: "overloaded", Status: 503, Title: "Overloaded"}
 	stockTaken       = engine.Rule{Code: "stock_taken", Status: 409, Title: "Stock taken"}
 )
 

@@ -1,11 +1,9 @@
 package operator
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -35,7 +33,7 @@ const (
 // line is not an account, the list is refused and nobody becomes a member. Repeating a call changes nothing.
 type groups struct {
 	calls
-	reading sync.Mutex
+	entering sync.Mutex
 }
 
 // register adds the calls below /admin/groups.
@@ -92,19 +90,13 @@ func (g *groups) join(w http.ResponseWriter, r *http.Request, e *engine.Engine) 
 	if _, err := e.Members(id); err != nil { // before the body is read
 		return err
 	}
-	if !g.reading.TryLock() {
-		return &refusal{&changeUnderWay, "another list of accounts is being read; retry when that has ended"}
-	}
-	defer g.reading.Unlock()
-	list, err := accounts(w, r)
+	list, err := g.uploads.read(w, r, MaxAccounts)
 	if err != nil {
 		return err
 	}
-	// The end of the operator's connection does not cancel what is being journalled.
-	done, err := joinAll(context.WithoutCancel(r.Context()), e, id, list)
-	audit(r, slog.Int("entered", done.Entered), slog.Int("already", done.Already))
+	done, err := g.enter(r, e, id, list)
 	if err != nil {
-		return &withFacts{err, done}
+		return err
 	}
 	members, err := e.Members(id)
 	if err != nil {
@@ -113,23 +105,29 @@ func (g *groups) join(w http.ResponseWriter, r *http.Request, e *engine.Engine) 
 	return g.respond(w, r, joined{id, done, members})
 }
 
-// accounts reads the body of a request and checks that each line is an account.
-func accounts(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	sent, err := uploaded(w, r, MaxAccounts)
-	if err != nil {
-		return nil, err
+// enter makes the accounts of a list members. While it does so, another list is refused.
+func (g *groups) enter(r *http.Request, e *engine.Engine, group string, list *upload) (done counts, err error) {
+	defer list.done()
+	if !g.entering.TryLock() {
+		return done, &refusal{&changeUnderWay, "the members of another list are being entered; retry when that has ended"}
 	}
-	list, err := io.ReadAll(sent)
-	if err != nil {
-		return nil, incomplete(err, MaxAccounts)
+	defer g.entering.Unlock()
+	if err := checked(list); err != nil {
+		return done, err
 	}
-	return list, checked(list)
+	// The end of the operator's connection does not cancel what is being journalled.
+	done, err = joinAll(context.WithoutCancel(r.Context()), e, group, list)
+	audit(r, slog.Int("entered", done.Entered), slog.Int("already", done.Already))
+	if err != nil {
+		return done, &withFacts{err, done}
+	}
+	return done, nil
 }
 
 // checked returns the refusal of a list that has other lines than accounts.
-func checked(list []byte) error {
+func checked(list *upload) error {
 	var faults []string
-	bad, in := 0, lines.NewAccounts(bytes.NewReader(list))
+	bad, in := 0, lines.NewAccounts(list.reader())
 	for {
 		_, err := in.NextAccount()
 		fault, ok := errors.AsType[*lines.NotAccount](err)
@@ -155,8 +153,8 @@ func checked(list []byte) error {
 }
 
 // joinAll makes the accounts of a list members. After an error, those that are counted are members.
-func joinAll(ctx context.Context, e *engine.Engine, group string, list []byte) (done counts, err error) {
-	in, part := lines.NewAccounts(bytes.NewReader(list)), make([]string, 0, joinedAtOnce)
+func joinAll(ctx context.Context, e *engine.Engine, group string, list *upload) (done counts, err error) {
+	in, part := lines.NewAccounts(list.reader()), make([]string, 0, joinedAtOnce)
 	for {
 		account, err := in.NextAccount()
 		if err == nil {

@@ -93,12 +93,14 @@ func New(o Options) *Port {
 	} {
 		paths.Handle(path, guard(server.Admin, profile))
 	}
+	admin := http.NotFoundHandler()
 	if o.Engine != nil {
-		paths.Handle("/admin/", (&calls{engine: o.Engine, log: o.Log}).handler())
+		admin = (&calls{engine: o.Engine, log: o.Log, uploads: newUploads()}).handler()
+		paths.Handle("/admin/", admin)
 	}
 	calls := new(atomic.Int64)
 	return &Port{calls: calls, Server: &http.Server{
-		Handler:           o.identified(o.audited(calls, o.certified(o.ownMachine(paths)))),
+		Handler:           o.identified(o.audited(calls, o.certified(o.ownMachine(unredirected(paths, admin))))),
 		ReadHeaderTimeout: 5 * time.Second, // also of a TLS handshake
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      2 * time.Minute, // a profile takes as long as its caller requests
@@ -107,6 +109,21 @@ func New(o Options) *Port {
 		ConnState:         (&connections{limit: maxConnections, idle: map[net.Conn]time.Time{}}).note,
 		ErrorLog:          log.New(connectionLog{o.Log}, "", 0),
 	}}
+}
+
+// unredirected serves the paths as they were sent: where net/http would redirect, there is no such path.
+func unredirected(paths *http.ServeMux, admin http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer, _ := paths.Handler(r)
+		switch {
+		case !redirects(answer):
+			paths.ServeHTTP(w, r)
+		case strings.HasPrefix(r.URL.Path, "/admin/"):
+			admin.ServeHTTP(w, r)
+		default:
+			(&calls{}).fail(w, r, &noSuchCall)
+		}
+	})
 }
 
 // connectionLog logs the messages of net/http. Most are about clients that failed a TLS handshake, such as probes that

@@ -128,3 +128,26 @@ func TestNotes(t *testing.T) {
 	_, arguments := get("/debug/pprof/cmdline")
 	require.Equal(t, "seathold\x00--redis\x00redis://host", arguments)
 }
+
+// TestNoRedirects: paths that net/http would redirect are no calls, with and without a key.
+func TestNoRedirects(t *testing.T) {
+	s := sell(t)
+	for _, path := range []string{"/admin/sessions//paused", "/admin/sessions/./paused", "/admin/sessions/../paused",
+		"/admin/phases//paused", "/admin//sale", "/admin/./sale", "/admin/sale/../sale", "/admin/sale/.",
+		"/admin/groups/friends/accounts/..", "/admin/groups/friends/accounts/.", "/admin/../metrics", "/admin",
+		"//metrics", "/debug/../metrics", "/debug/pprof"} {
+		for _, method := range []string{"GET", "PUT", "DELETE", "POST"} {
+			a := s.want(404, "not_found", method, path, `{"paused":true}`)
+			require.Equal(t, "application/problem+json", a.header.Get("Content-Type"), path)
+			require.Empty(t, a.header.Get("Location"), path)
+		}
+		if strings.HasPrefix(path, "/admin/") {
+			s.want(401, "unauthenticated", "GET", path, "", "Authorization", "")
+		}
+	}
+	s.want(404, "session_not_found", "PUT", "/admin/sessions/%2E%2E/paused", `{"paused":true}`)
+	s.want(200, "", "POST", "/admin/groups/friends/accounts", "..\n")
+	s.want(200, "", "GET", "/admin/groups/friends/accounts/%2e%2E", "")
+	s.want(200, "", "GET", "/admin/sale?path=/../x", "")
+	s.want(200, "", "GET", "/debug/pprof/", "")
+}

@@ -123,18 +123,23 @@ type planned struct {
 }
 
 func (s *sales) plan(w http.ResponseWriter, r *http.Request, e *engine.Engine) error {
-	sale, done, err := s.definition(w, r)
-	if err != nil {
-		return err
-	}
-	defer done()
-	plan, err := e.Plan(sale)
+	plan, err := s.planOf(w, r, e)
 	if err != nil {
 		return faulty(err)
 	}
 	w.Header().Set("ETag", `"`+plan.Digest.String()+`"`)
 	return s.respond(w, r, planned{Digest: plan.Digest.String(), Changes: texts(plan.Changes),
 		Objections: plan.Objections, Same: plan.Same, Next: plan.Next, Earlier: plan.Earlier})
+}
+
+// planOf plans the definition in the body.
+func (s *sales) planOf(w http.ResponseWriter, r *http.Request, e *engine.Engine) (plan engine.Plan, err error) {
+	sale, used, err := s.definition(w, r)
+	if err != nil {
+		return plan, err
+	}
+	defer used()
+	return e.Plan(sale)
 }
 
 // applied is what POST /admin/sale/apply responds with.
@@ -149,13 +154,7 @@ func (s *sales) apply(w http.ResponseWriter, r *http.Request, e *engine.Engine) 
 	if err != nil {
 		return err
 	}
-	sale, done, err := s.definition(w, r)
-	if err != nil {
-		return err
-	}
-	defer done()
-	// The end of the operator's connection does not cancel what is being journalled.
-	result, err := e.Apply(context.WithoutCancel(r.Context()), sale, on)
+	result, err := s.applyOn(w, r, e, on)
 	if errors.Is(err, engine.ErrOtherDefinition) {
 		d, known := e.Definition()
 		if known != nil {
@@ -175,6 +174,18 @@ func (s *sales) apply(w http.ResponseWriter, r *http.Request, e *engine.Engine) 
 	audit(r, slog.Int("version", result.Version), slog.String("change", summary(changes)))
 	w.Header().Set("ETag", `"`+result.Digest.String()+`"`)
 	return s.respond(w, r, applied{Version: result.Version, Digest: result.Digest.String(), Changes: changes})
+}
+
+// applyOn puts the definition in the body into force, if that with the digest is in force.
+func (s *sales) applyOn(w http.ResponseWriter, r *http.Request, e *engine.Engine, on draw.Digest) (
+	done engine.Applied, err error) {
+	sale, used, err := s.definition(w, r)
+	if err != nil {
+		return done, err
+	}
+	defer used()
+	// The end of the operator's connection does not cancel what is being journalled.
+	return e.Apply(context.WithoutCancel(r.Context()), sale, on)
 }
 
 // condition returns the digest in If-Match that is in force. It is the one that the plan had, in quotes as ETag or
