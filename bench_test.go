@@ -2,6 +2,7 @@
 //
 //	go test -run '^$' -bench .      a small version of all benchmarks that need no other server, in about two minutes
 //	scripts/bench                   all benchmarks at full size, with Redis and PostgreSQL, as one table
+//	scripts/compare REVISION        the cost of a cycle of the core, here against another revision
 //
 // Names of benchmarks are key=value pairs. The two sides of a ratio are measured in turn, round by round. Benchmarks
 // with a load generator need Linux and are skipped elsewhere.
