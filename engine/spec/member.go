@@ -29,7 +29,7 @@ func (e enrolled) with(group, account string, joined bool) enrolled {
 
 // enrol makes an account a member of a group, or no longer one.
 func (m *Model) enrol(op Operation) Answer {
-	if op.Kind == Join && !validAccount(op.Account) {
+	if !validAccount(op.Account) {
 		return refuse("malformed_request")
 	}
 	if _, ok := m.rules.Sale.GroupByID(op.Group); !ok {
