@@ -27,7 +27,8 @@ import (
 // before the call, nothing is decided. If it ends while the call waits for the journal, the decision is not undone;
 // retry with the same id to learn it. A refusal is part of r, and the next call that fills r overwrites it. If several
 // rules are broken, the first in this order is reported: shape of the request, phase, access, pauses, what is on sale,
-// pack shape, limits and caps, stock.
+// pack shape, limits and caps, stock. A session that is not on sale at all, or whose sales have ended, is refused for
+// that even while it is paused.
 func (e *Engine) Reserve(ctx context.Context, q *Request, r *Reservation) error {
 	began := e.counts.begin(r)
 	seq, refusal := e.reserve(ctx, q, r)

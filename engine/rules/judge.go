@@ -19,8 +19,9 @@ type Facts struct {
 
 // Judge returns the phase, by its index in Sale.Phases, in which a request may pass to the limits, the caps and the
 // stock. CheckShape has passed it, and lines are its own. The error is into, with the first rule that the request
-// breaks: phase, access, pauses, what is on sale, pack shape. Of what is on sale, the first line that cannot be bought
-// decides: its session is not sold in the phase, or its sales have ended, or the sale does not have it.
+// breaks: phase, access, pauses, what is on sale, pack shape. A pause does not hide what outlasts it: a session that is
+// not on sale at all, or whose sales have ended. Of what is on sale, the first line that cannot be bought decides: its
+// session is not sold in the phase, or its sales have ended, or the sale does not have it.
 //
 // A book between two others passes what both pass in the same phase, and refuses all else with Changing.
 func (b *Book) Judge(q *Request, lines Resolved, f Facts, into *Refusal) (phase int, err error) {
@@ -230,15 +231,28 @@ func (b *Book) checkAccess(q *Request, lines Resolved, phase int, f Facts, into 
 }
 
 // checkPauses refuses a request while the sale, its phase or a session of its lines is paused. The phase was chosen as
-// if nothing were paused: a pause moves no buyer to another phase.
+// if nothing were paused: a pause moves no buyer to another phase. What is gone passes, to be refused for that: whoever
+// is told to retry after the pause would do so in vain.
 func (b *Book) checkPauses(q *Request, lines Resolved, phase int, now int64, into *Refusal) error {
-	if b.Paused.Sale() || b.Paused.Phase(phase) {
+	all, session := b.Paused.Sale() || b.Paused.Phase(phase), b.pausedSession(lines)
+	switch {
+	case !all && session < 0, b.gone(lines, now):
+		return nil
+	case all:
 		return into.set(Refusal{Code: Paused, Phase: b.Sale.Phases[phase].ID, offer: b.offerOf(q, lines, now)})
 	}
-	if session := b.pausedSession(lines); session >= 0 {
-		return into.set(Refusal{Code: Paused, Session: b.Sale.Sessions[session].ID})
+	return into.set(Refusal{Code: Paused, Session: b.Sale.Sessions[session].ID})
+}
+
+// gone reports whether a session of the lines is sold in no phase: it is excluded, removed or only listed, or its sales
+// have ended.
+func (b *Book) gone(lines Resolved, now int64) bool {
+	for _, l := range lines.Pools {
+		if !b.Sale.Sessions[b.Sale.Pools[l.Pool].Session].OnSale {
+			return true
+		}
 	}
-	return nil
+	return lines.listed >= 0 || b.ended(lines, now) >= 0
 }
 
 // pausedSession returns the first session of the lines that is paused; -1 for none.

@@ -28,8 +28,8 @@ func TestPausesAreImmutable(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(20, func() { _ = two.Sale() && two.Phase(1) && two.Session(300) }))
 }
 
-// A pause refuses what the phase and the access let pass, before it is judged what is on sale. The phase is chosen as
-// if nothing were paused. No detail offers what is paused.
+// A pause refuses what the phase and the access let pass, before it is judged what is on sale, unless that outlasts it.
+// The phase is chosen as if nothing were paused. No detail offers what is paused.
 func TestPausesStopWhatIsNew(t *testing.T) {
 	sale, err := catalog.Load("../spec/testdata/sale")
 	require.NoError(t, err)
@@ -43,6 +43,8 @@ func TestPausesStopWhatIsNew(t *testing.T) {
 	swim, _ := sale.SessionByID("SWIM")
 	session := rules.Pauses{}.WithSession(swim, true)
 	all := rules.Pauses{}.WithSale(true)
+	const listed = "session LIST is listed without tickets; no phase sells it"
+	const unsold = "phase late does not sell session SURF; no phase sells session SURF"
 	const retry = "is paused; retry later, with the same id"
 	for _, c := range []struct {
 		paused    rules.Pauses
@@ -59,7 +61,11 @@ func TestPausesStopWhatIsNew(t *testing.T) {
 			"phase late " + retry + "; phase extra sells the requested session from 2024-06-01T10:00:00Z"},
 		{phase("late"), "2024-06-10", "late", lines("SWIM", 1), rules.Paused, "late",
 			"phase late " + retry + "; phase extra is open and sells the requested session"},
-		{phase("late"), "2024-05-10", "late", lines("LIST", 1), rules.Paused, "late", "phase late " + retry},
+		{phase("late"), "2024-05-10", "late", lines("LIST", 1), rules.NotOnSale, "", listed},
+		{all, "2024-05-10", "late", lines("SURF", 1), rules.NotOnSale, "late", unsold},
+		{session, "2024-05-10", "late", lines("SWIM", 1, "SURF", 1), rules.NotOnSale, "late", unsold},
+		{all, "2024-06-30", "late", lines("ATHL", 1), rules.SalesEnded, "",
+			"sales of session ATHL ended at 2024-06-30T10:00:00Z"},
 		{phase("late"), "2024-03-20", "late", lines("JUDO", 1), rules.PhaseNotOpen, "late",
 			"phase late is open from 2024-05-01T10:00:00Z until 2024-07-01T10:00:00Z; phase early is open and sells the " +
 				"requested session"},
@@ -72,7 +78,7 @@ func TestPausesStopWhatIsNew(t *testing.T) {
 		{phase("equal", "loose"), "2024-10-20", "", lines("SWIM", 1, "GALA", 1), rules.PhaseRequired, "",
 			"what was requested " + retry},
 		{session, "2024-05-10", "", lines("ATHL", 1, "SWIM", 1), rules.Paused, "", "the sale of session SWIM " + retry},
-		{session, "2024-05-10", "", lines("SWIM", 1, "LIST", 1), rules.Paused, "", "the sale of session SWIM " + retry},
+		{session, "2024-05-10", "", lines("SWIM", 1, "LIST", 1), rules.NotOnSale, "", listed},
 		{session, "2024-03-20", "early", lines("SWIM", 1), rules.Paused, "", "the sale of session SWIM " + retry},
 		{session, "2024-03-20", "later", lines("SWIM", 1), rules.UnknownPhase, "later", `the sale has no phase "later"`},
 		{session, "2024-05-10", "", lines("ATHL", 1), "", "", ""},

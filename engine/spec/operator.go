@@ -45,8 +45,12 @@ func (m *Model) Paused() (all []string) {
 	return all
 }
 
-// stopped refuses a request while the sale, its phase or the session of a line is paused.
+// stopped refuses a request while the sale, its phase or the session of a line is paused, unless it is refused for
+// longer than that.
 func (m *Model) stopped(op Operation, phase *catalog.Phase) Refusal {
+	if m.gone(op) {
+		return Refusal{}
+	}
 	if m.paused["sale"] || m.paused["phase "+phase.ID] {
 		return Refusal{Code: "paused", Phase: phase.ID}
 	}
@@ -56,6 +60,17 @@ func (m *Model) stopped(op Operation, phase *catalog.Phase) Refusal {
 		}
 	}
 	return Refusal{}
+}
+
+// gone reports whether a session of the request is sold in no phase any more.
+func (m *Model) gone(op Operation) bool {
+	if _, listed := m.listed(op); listed {
+		return true
+	}
+	return slices.ContainsFunc(m.knownLines(op), func(l Line) bool {
+		session, _ := m.rules.Sale.SessionByID(l.Session)
+		return !m.rules.Sale.Sessions[session].OnSale || m.ended(l, op.At).Code != ""
+	})
 }
 
 // setStock sets the stock of one pool. It never falls below what is taken.
