@@ -3,6 +3,8 @@ package k6
 
 import (
 	"encoding/json"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/seathold/seathold/engine/catalog"
 )
 
 // load runs a short version of a scenario with variables of the environment, given as NAME=value. It returns the
@@ -53,6 +57,30 @@ func TestAbandon(t *testing.T) {
 	require.NoError(t, err, out)
 	require.Regexp(t, `every extended hold ended at its end +\S+ observations +0 +yes`, out)
 	require.Regexp(t, `every acknowledged outcome exists \(I5\) +\S+ reservations +0 +yes`, out)
+}
+
+// A scenario buys what an open phase sells: here sessions of judo only, and fewer tickets of each than it has.
+func TestPhaseOfSomeSessions(t *testing.T) {
+	folder := t.TempDir()
+	require.NoError(t, os.CopyFS(folder, os.DirFS("../../engine/catalog/paris2024")))
+	file := filepath.Join(folder, "sale.yaml")
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	phase := "    opens_at: 2023-11-30 10:00\n    closes_at: 2024-08-12 00:00\n    access: open\n"
+	require.Equal(t, 1, strings.Count(string(text), phase))
+	some := strings.Replace(string(text), phase, phase+"    only: [{discipline: Judo, places: 60}]\n", 1)
+	require.NoError(t, os.WriteFile(file, []byte(some), 0o600))
+	sale, err := catalog.Load(folder)
+	require.NoError(t, err)
+	url := serve(t, sale)
+	out, err := load(t, "hot_session", "API="+url)
+	require.NoError(t, err, out)
+	r, err := http.Get(url + "/v1/phases")
+	require.NoError(t, err)
+	defer r.Body.Close()
+	phases, err := io.ReadAll(r.Body)
+	require.NoError(t, err)
+	require.Equal(t, 1, strings.Count(string(phases), `"places":60,"available":0}`), "%s", phases)
 }
 
 // The report is a self-contained page that ends with the audit.

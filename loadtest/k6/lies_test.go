@@ -25,9 +25,9 @@ import (
 // call makes a call of the API and returns its response.
 type call func(method, path string, body map[string]any) (status int, answer map[string]any)
 
-// honest serves the API of a new sale until the end of the test and returns its calls.
-func honest(t *testing.T) call {
-	e, err := engine.Open(t.Context(), engine.Options{Sale: catalog.Paris2024(), Durability: engine.None,
+// serve serves the API of a new sale on the day of its last opening until the end of the test. It returns the URL.
+func serve(t *testing.T, sale *catalog.Sale) string {
+	e, err := engine.Open(t.Context(), engine.Options{Sale: sale, Durability: engine.None,
 		Clock: saleclock.From(time.Date(2023, 11, 30, 9, 0, 0, 0, time.UTC))})
 	require.NoError(t, err)
 	s, err := server.New(t.Context(), server.Options{Engine: e})
@@ -36,19 +36,25 @@ func honest(t *testing.T) call {
 	require.NoError(t, err)
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(ln) }()
-	connections := &http.Transport{MaxIdleConnsPerHost: 200}
 	t.Cleanup(func() {
-		connections.CloseIdleConnections()
 		assert.NoError(t, s.Shutdown(context.WithoutCancel(t.Context())))
 		assert.NoError(t, <-ended)
 		assert.NoError(t, e.Close())
 	})
+	return "http://" + ln.Addr().String()
+}
+
+// honest serves the API of a new sale until the end of the test and returns its calls.
+func honest(t *testing.T) call {
+	url := serve(t, catalog.Paris2024())
+	connections := &http.Transport{MaxIdleConnsPerHost: 200}
+	t.Cleanup(connections.CloseIdleConnections) // before the server ends
 	return func(method, path string, body map[string]any) (status int, answer map[string]any) {
 		var sent []byte
 		if body != nil {
 			sent, _ = json.Marshal(body) // it was decoded from JSON
 		}
-		q, err := http.NewRequest(method, "http://"+ln.Addr().String()+path, bytes.NewReader(sent))
+		q, err := http.NewRequest(method, url+path, bytes.NewReader(sent))
 		if !assert.NoError(t, err) {
 			return http.StatusBadGateway, nil
 		}
@@ -73,7 +79,7 @@ func lying(t *testing.T, l lie) string {
 		if err := json.NewDecoder(r.Body).Decode(&body); err != nil && err != io.EOF {
 			t.Errorf("%s: %v", r.URL.Path, err)
 		}
-		status, said := answer(r.Method, r.URL.Path, body)
+		status, said := answer(r.Method, r.URL.RequestURI(), body)
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
 		assert.NoError(t, json.NewEncoder(w).Encode(said))

@@ -150,18 +150,31 @@ export function readAll(paths) {
   return all;
 }
 
-// onSale returns the sessions that a phase sells now to every account, the smallest first, so that a short run can sell
-// some out.
+// onSale returns the sessions that one phase sells now to every account, the smallest first, so that a short run can sell
+// some out. Of several such phases it takes the one with the smallest session.
 export function onSale() {
-  const open = read('/v1/phases').phases.filter((p) => p.open && p.access === 'open').map((p) => p.programme);
-  const sessions = read('/v1/sessions').sessions.filter((s) => s.on_sale && open.includes(s.programme));
-  for (const s of sessions) {
-    s.available = s.pools.reduce((sum, p) => sum + p.available, 0);
+  const phases = read('/v1/phases').phases.filter((p) => p.open && p.access === 'open');
+  const choices = phases.map(soldIn).filter((sessions) => sessions.length > 0);
+  if (choices.length === 0) {
+    throw new Error('no phase sells anything to every account now');
   }
-  sessions.sort((a, b) => a.available - b.available);
-  const programme = sessions[0].programme; // a reservation has one programme
-  return sessions.filter((s) => s.programme === programme && s.available > 0)
-    .map((s) => ({ session: s.session, categories: s.pools.map((p) => p.category), available: s.available }));
+  return choices.sort((a, b) => a[0].available - b[0].available)[0];
+}
+
+// soldIn returns the sessions of which a phase has tickets left, the smallest first. The phase may sell fewer tickets of
+// a session than the session has.
+function soldIn(phase) {
+  const places = {};
+  for (const p of phase.places || []) {
+    places[p.session] = p.available;
+  }
+  return read(`/v1/sessions?phase=${encodeURIComponent(phase.phase)}`).sessions.filter((s) => s.on_sale)
+    .map((s) => ({
+      session: s.session, categories: s.pools.map((p) => p.category),
+      available: Math.min(s.pools.reduce((sum, p) => sum + p.available, 0), places[s.session] ?? Infinity),
+    }))
+    .filter((s) => s.available > 0)
+    .sort((a, b) => a.available - b.available);
 }
 
 export function pick(list) {
