@@ -198,7 +198,7 @@ func (p Pausable) String() string {
 // SetStock sets the capacity of a pool, or how many of its tickets are withheld, or both; nil leaves a number as it
 // is. It returns the pool's stock when that is durable. Stock never falls below what is taken: held, sold, or withheld
 // after a return. Setting the present numbers changes nothing and writes nothing. The next version states the stock
-// anew.
+// anew. A session that was removed has no stock to set, until it comes back.
 //
 // Errors are *StockTaken, also if more would be withheld than the capacity, *Refusal with SessionNotFound,
 // UnknownCategory, MalformedRequest, Overloaded, Full, JournalUnavailable or NotLeader, or ctx's.

@@ -77,7 +77,7 @@ func (m *Model) gone(op Operation) bool {
 func (m *Model) setStock(op Operation) Answer {
 	sale := m.rules.Sale
 	session, ok := sale.SessionByID(op.Session)
-	if !ok {
+	if !ok || sale.Sessions[session].Removed {
 		return Answer{Refusal: Refusal{Code: "session_not_found", Session: op.Session}}
 	}
 	pool, ok := sale.PoolOf(session, op.Category)

@@ -161,6 +161,7 @@ func TestSaleChanges(t *testing.T) {
 		[3]string{"prices.csv", "JUD01,A,80,100\n", ""})
 	s.want(200, "", "POST", "/admin/sale/apply", less, "If-Match", now.header.Get("ETag"))
 	require.EqualValues(t, 6, s.call("GET", "/admin/sale", "").json["sessions"], "without the removed one")
+	s.want(404, "session_not_found", "PUT", "/admin/sessions/JUD01/pools/A", `{"capacity":9}`)
 }
 
 // TestSaleChangesRefused lists what is not applied, and checks that nothing changes.
