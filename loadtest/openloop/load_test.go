@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -29,8 +30,10 @@ func fakeServer(t *testing.T, reserve http.HandlerFunc) *target {
 		}
 	}
 	mux.HandleFunc("GET /v1/phases", fixed(200, `{"phases":[{"phase":"p","programme":"x","access":"open","open":true}]}`))
-	mux.HandleFunc("GET /v1/sessions", fixed(200,
-		`{"sessions":[{"session":"S","programme":"x","on_sale":true,"pools":[{"category":"A","available":9}]}]}`))
+	mux.HandleFunc("GET /v1/sessions", func(w http.ResponseWriter, q *http.Request) {
+		assert.Equal(t, "phase=p", q.URL.RawQuery, "the phase need not sell all sessions")
+		fixed(200, `{"sessions":[{"session":"S","on_sale":true,"pools":[{"category":"A","available":9}]}]}`)(w, q)
+	})
 	mux.HandleFunc("POST /v1/reservations/{id}/confirm", fixed(200, `{}`))
 	mux.HandleFunc("POST /v1/reservations", func(w http.ResponseWriter, q *http.Request) {
 		if reserve != nil {

@@ -86,7 +86,7 @@ type lot struct {
 	available         int
 }
 
-// stockOf lists the pools of one programme that are on sale now, the smallest first.
+// stockOf lists the pools that a phase sells now to every account, the smallest first.
 func stockOf(ctx context.Context, t *target, e *endpoint) ([]lot, error) {
 	c, err := client.New(client.Options{URL: t.URL, Key: t.Key, TLS: e.tls, Attempts: 3, Patience: 10 * time.Second})
 	if err != nil {
@@ -97,23 +97,25 @@ func stockOf(ctx context.Context, t *target, e *endpoint) ([]lot, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := c.Sessions(ctx, client.Filter{}, nil)
+	nothing := errors.New("the server has no tickets on sale now in a phase that is open to every account")
+	open := slices.IndexFunc(phases, func(p client.Phase) bool { return p.Open && p.Access == "open" })
+	if open < 0 {
+		return nil, nothing
+	}
+	list, err := c.Sessions(ctx, client.Filter{Phase: phases[open].Phase}, nil)
 	if err != nil {
 		return nil, err
 	}
 	var lots []lot
-	anybody := func(p client.Phase) bool { return p.Open && p.Access == "open" }
-	if open := slices.IndexFunc(phases, anybody); open >= 0 {
-		for _, s := range list.Sessions {
-			for _, p := range s.Pools {
-				if s.OnSale && s.Programme == phases[open].Programme && p.Available > 0 {
-					lots = append(lots, lot{session: s.Session, category: p.Category, available: p.Available})
-				}
+	for _, s := range list.Sessions {
+		for _, p := range s.Pools {
+			if s.OnSale && p.Available > 0 {
+				lots = append(lots, lot{session: s.Session, category: p.Category, available: p.Available})
 			}
 		}
 	}
 	if len(lots) == 0 {
-		return nil, errors.New("the server has no tickets on sale now in a phase that is open to every account")
+		return nil, nothing
 	}
 	slices.SortFunc(lots, func(a, b lot) int { return a.available - b.available })
 	return lots, nil
