@@ -72,8 +72,8 @@ func (f *InForce) PauseOf(phase, session string) (p record.Pause, is bool, err e
 // maxCapacity is the most tickets that a pool may have.
 const maxCapacity = 1<<31 - 1
 
-// StockOf returns the record that gives a pool the numbers that are not nil. A session that was removed is not found: it
-// comes back with the stock that its definition states then. The error is *rules.Refusal with SessionNotFound,
+// StockOf returns the record that gives a pool the numbers that are not nil. A session that was removed is not found:
+// it comes back with the stock that its definition states then. The error is *rules.Refusal with SessionNotFound,
 // UnknownCategory or MalformedRequest.
 func (f *InForce) StockOf(session, category string, capacity, withheld *int) (to record.Stock, err error) {
 	i, found := f.Sale.SessionByID(session)

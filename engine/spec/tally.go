@@ -89,6 +89,16 @@ func (t *Tally) UntriedOf(names ...string) error {
 	return nil
 }
 
+// Failed returns an error that names the calls among these that never succeeded.
+func (t *Tally) Failed(names ...string) error {
+	for _, name := range names {
+		if n := t.calls[name]; n.succeeded == 0 {
+			return fmt.Errorf("%s never succeeded: %d were repeated, %d refused", name, n.repeated, n.refused)
+		}
+	}
+	return nil
+}
+
 // String lists the calls as name=succeeded+repeated/refused.
 func (t *Tally) String() string {
 	b := &strings.Builder{}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/journal/redis/redistest"
+	"github.com/seathold/seathold/engine/spec"
 	"github.com/seathold/seathold/server/internal/historytest"
 )
 
@@ -59,6 +60,7 @@ func TestHistoriesOfVersions(t *testing.T) {
 				h.verify(journal...)
 			}
 			t.Logf("%d histories, kill -9 of the leader %d times; %v", n, n*versionKills, tally)
+			require.NoError(t, tally.Answers.Failed(spec.Pause.String(), spec.SetStock.String(), spec.Apply.String()))
 		})
 	}
 }
