@@ -64,8 +64,10 @@ var families = []struct {
 	{"table_fill_ratio", "Used share of a table: reservations, accounts or notes. At 1 calls are refused as full.",
 		[]string{"table"}},
 	{"table_rows", "Rows of a table that are in use. Reservations: those that are known, the former rows of changed " +
-		"ones, and those that wait to be free.", []string{"table"}},
-	{"table_rows_limit", "Most rows of a table (--max-reservations, --max-accounts).", []string{"table"}},
+		"ones, and those that wait to be free. Notes: records about draws, groups and the definition that the journal's " +
+		"writer has not taken yet.", []string{"table"}},
+	{"table_rows_limit", "Most rows of a table (--max-reservations, --max-accounts; notes follow from --max-accounts).",
+		[]string{"table"}},
 	{"table_rows_freed_total", "Rows that were made free again, by table: reservations or accounts.", []string{"table"}},
 	{"reservations_forgotten_total", "Reservations that were forgotten, by the state in which they had ended: released, " +
 		"returned or expired.", []string{"state"}},
