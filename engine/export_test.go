@@ -1,6 +1,9 @@
 package engine
 
-import "github.com/seathold/seathold/engine/rules"
+import (
+	"github.com/seathold/seathold/engine/record"
+	"github.com/seathold/seathold/engine/rules"
+)
 
 // Stall is a call that stays between its announcement and its end until end is called.
 func (e *Engine) Stall() (end func()) { return e.inventory.Begin(7).End }
@@ -16,3 +19,6 @@ func (e *Engine) Under(book *rules.Book, do func()) {
 	defer e.book.Store(e.book.Swap(book))
 	do()
 }
+
+// EarlierOf returns what was in force before.
+func EarlierOf(e *Engine) record.Earlier { return e.memory.Shown().Earlier }

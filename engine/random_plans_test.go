@@ -27,18 +27,19 @@ import (
 // opening (I6).
 func TestRandomPlans(t *testing.T) {
 	var answers spec.Tally
-	applied, refused := 0, 0
+	applied, refused, again := 0, 0, 0
 	for range rounds(t, 1) {
 		rapid.Check(t, func(rt *rapid.T) {
 			v := &randomPlans{seen: map[draw.Digest]bool{}, version: 1}
 			v.random = &random{T: rt, def: drawDefinition(rt), at: saleStart, tally: &answers, plans: true}
 			v.play()
-			applied, refused = applied+v.applied, refused+v.refused
+			applied, refused, again = applied+v.applied, refused+v.refused, again+v.again
 		})
 	}
-	t.Logf("%d definitions applied, %d refused; %v", applied, refused, &answers)
+	t.Logf("%d definitions applied, %d refused, %d starts with an export; %v", applied, refused, again, &answers)
 	require.Greater(t, applied, 100)
 	require.Greater(t, refused, 10)
+	require.Positive(t, again)
 }
 
 // randomPlans is one run of random operations on a sale that changes.
@@ -52,6 +53,10 @@ type randomPlans struct {
 	files            draw.Digest
 	seen             map[draw.Digest]bool // files of all versions
 	applied, refused int
+	again            int // starts with what was in force
+
+	exported *catalog.Files // of what is in force
+	exports  []*catalog.Files
 }
 
 func (v *randomPlans) play() {
@@ -72,8 +77,12 @@ func (v *randomPlans) play() {
 		}
 	}()
 	for range 100 {
+		was, exported := v.model.Sale(), v.exported
 		v.step()
 		v.sameDefinition()
+		if v.model.Sale() != was && exported != nil {
+			v.exports = append(v.exports, exported)
+		}
 		v.same(spec.Operation{Kind: spec.ReadStock, At: v.at})
 		v.same(spec.Operation{Kind: spec.ReadPlaces, At: v.at})
 		require.NoError(v, v.model.Check())
@@ -104,10 +113,12 @@ func (v *randomPlans) step() {
 		v.takeOver()
 	case n < 23:
 		v.start(v.changed())
-	case n < 25:
+	case n < 26:
+		v.startAgain()
+	case n < 28:
 		v.Logf("restart")
 		v.restart()
-	case n < 28:
+	case n < 31:
 		v.system.clock.set(v.at)
 		v.Logf("checkpoint")
 		_, err := v.system.e.Checkpoint(context.Background())
@@ -130,7 +141,7 @@ func (v *randomPlans) changed() spec.Definition {
 
 // tight returns definitions of which each has one place less than is taken, in one pool.
 func (v *randomPlans) tight() (all []spec.Definition) {
-	for i, stock := range v.model.Do(spec.Operation{Kind: spec.ReadStock, At: v.at}).Stock {
+	for i, stock := range v.do(spec.Operation{Kind: spec.ReadStock, At: v.at}).Stock {
 		pool := v.model.Sale().Pools[i]
 		id := v.model.Sale().Sessions[pool.Session].ID
 		at := slices.IndexFunc(v.def.Sessions, func(s spec.DefinedSession) bool { return s.ID == id && !s.Excluded })
@@ -163,7 +174,7 @@ func (v *randomPlans) apply(d spec.Definition) {
 	_, err = v.system.e.Apply(context.Background(), sale, draw.Digest{1})
 	require.ErrorIs(v, err, engine.ErrOtherDefinition)
 	op := spec.Operation{Kind: spec.Apply, At: v.at, Sale: sale}
-	want := v.model.Do(op)
+	want := v.do(op)
 	v.Logf("%s: %v", op, plan.Changes)
 	require.Empty(v, want.Diff(v.system.Do(op)), "plan %v", plan)
 	switch {
@@ -202,12 +213,42 @@ func (v *randomPlans) start(d spec.Definition) {
 	if len(v.model.Objections(sale)) > 0 {
 		return
 	}
-	v.system.options.Sale = sale
 	v.Logf("a start with %x", sale.Files.Digest())
-	v.restart()
-	if !v.seen[sale.Files.Digest()] {
-		v.follow(d, sale, v.model.Do(spec.Operation{Kind: spec.Apply, At: v.at, Sale: sale}))
+	earlier := v.seen[sale.Files.Digest()] || v.wasInForce(sale)
+	v.startGiven(sale)
+	require.Equal(v, earlier, !v.system.e.Recovery().Sale.Applied)
+	if !earlier {
+		v.follow(d, sale, v.do(spec.Operation{Kind: spec.Apply, At: v.at, Sale: sale}))
 	}
+}
+
+// startGiven starts again with a sale in the options. It stays there if it has come into force: what it says may be in
+// force later, and would become a version then.
+func (v *randomPlans) startGiven(sale *catalog.Sale) {
+	was := v.system.options.Sale
+	v.system.options.Sale = sale
+	v.restart()
+	if !v.system.e.Recovery().Sale.Applied {
+		v.system.options.Sale = was
+	}
+}
+
+// startAgain starts with an export of what was in force at some time and was not applied: nothing changes.
+func (v *randomPlans) startAgain() {
+	if len(v.exports) == 0 {
+		return
+	}
+	sale, err := catalog.LoadFS(oneOf(v.T, "what was in force", v.exports...).FS())
+	require.NoError(v, err)
+	if v.says(v.model.Sale(), sale) || v.seen[sale.Files.Digest()] {
+		return
+	}
+	v.Logf("a start with what was in force")
+	v.startGiven(sale)
+	start := v.system.e.Recovery().Sale
+	require.False(v, start.Applied)
+	require.Positive(v, start.Earlier)
+	v.again++
 }
 
 func (v *randomPlans) pause() {
@@ -287,6 +328,7 @@ func (v *randomPlans) sameDefinition() {
 	is, err := v.system.e.Definition()
 	require.NoError(v, err)
 	require.Equal(v, v.version, is.Version)
+	v.exported = is.Files
 	require.Empty(v, catalog.Difference(v.model.Sale(), is.Sale))
 	require.Len(v, is.Sale.Pools, len(v.model.Sale().Pools))
 	var paused []string

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,6 +81,7 @@ type random struct {
 	*rapid.T
 	def     spec.Definition // in force, apart from stock that was set since
 	digests []draw.Digest   // of the files of all versions
+	past    []*catalog.Sale // what was in force, the stock included
 	model   *spec.Model
 	system  *seller
 	at      time.Time
@@ -129,11 +131,39 @@ func (r *random) finish(verify func(*catalog.Sale)) {
 
 // same executes the operation on both sides and compares the answers.
 func (r *random) same(op spec.Operation) {
-	want := r.model.Do(op)
+	want := r.do(op)
 	if op.Kind <= spec.Return {
 		r.tally.Add(op, want)
 	}
 	require.Empty(r, want.Diff(r.system.Do(op)), "%s at %s", op, op.At)
+}
+
+// do executes the operation on the model, and keeps what it replaces.
+func (r *random) do(op spec.Operation) spec.Answer {
+	was := r.model.Sale()
+	answer := r.model.Do(op)
+	if r.model.Sale() != was {
+		r.past = append(r.past, was)
+	}
+	return answer
+}
+
+// says reports whether a sale says what another one does, but for the stock of sessions that are not on sale.
+func (r *random) says(is, sale *catalog.Sale) bool {
+	next, err := catalog.Continue(is, sale)
+	require.NoError(r, err)
+	return !slices.ContainsFunc(catalog.Difference(is, next), func(c catalog.Change) bool {
+		session, ofSession := strings.CutPrefix(c.What, "session ")
+		session, _, ofPool := strings.Cut(session, ", category ")
+		i, _ := next.SessionByID(session)
+		return !ofSession || !ofPool || next.Sessions[i].OnSale
+	})
+}
+
+// wasInForce reports whether the files of a sale, which are not in force, never were, but what they say.
+func (r *random) wasInForce(sale *catalog.Sale) bool {
+	return !r.says(r.model.Sale(), sale) &&
+		slices.ContainsFunc(r.past, func(was *catalog.Sale) bool { return r.says(was, sale) })
 }
 
 func (r *random) step() {
@@ -210,8 +240,8 @@ func (r *random) addSession() {
 }
 
 // startWith restarts with the files of the definition, which are mostly new. The engine applies them then, like the
-// model, unless they had been in force before: what has replaced them stays. It does not start if they cannot follow
-// what is sold. before is the definition in force.
+// model, unless they, or what they say, had been in force before: what has replaced them stays. It does not start if
+// they cannot follow what is sold. before is the definition in force.
 func (r *random) startWith(before spec.Definition) {
 	given, err := r.def.Load()
 	require.NoError(r, err)
@@ -221,6 +251,11 @@ func (r *random) startWith(before spec.Definition) {
 	switch {
 	case slices.Contains(r.digests, given.Files.Digest()):
 		r.def = before
+	case r.wasInForce(given):
+		require.NoError(r, r.system.Restart())
+		require.False(r, r.system.e.Recovery().Sale.Applied)
+		r.def, r.system.options.Sale = before, last // later, it may say what is in force, in other files
+		return
 	case len(r.model.Objections(given)) > 0:
 		refused, ok := errors.AsType[*engine.ChangeRefused](r.system.Restart())
 		require.True(r, ok)
@@ -229,7 +264,7 @@ func (r *random) startWith(before spec.Definition) {
 		require.NoError(r, r.system.start())
 		return
 	default:
-		answer := r.model.Do(spec.Operation{Kind: spec.Apply, Sale: given, At: r.at})
+		answer := r.do(spec.Operation{Kind: spec.Apply, Sale: given, At: r.at})
 		require.True(r, answer.OK())
 		r.digests = append(r.digests, given.Files.Digest())
 	}

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -74,8 +75,8 @@ func TestExportedFilesChangeNothing(t *testing.T) {
 }
 
 // A start follows the rules by the files: those in force and those of earlier versions change nothing, also after the
-// stock was set and a pause; new ones make a version, also if only their ends of lines are new. A start that fails
-// writes nothing.
+// stock was set and a pause; new ones make a version, also if only their words are new, unless what they say was in
+// force before the stock was set. A start that fails writes nothing.
 func TestStartsWithAlternatingFiles(t *testing.T) {
 	lower := []string{"account_cap: 30", "account_cap: 20"}
 	a, b := loaded(t, fullFiles(t)), loaded(t, fullFiles(t, lower...))
@@ -110,18 +111,95 @@ func TestStartsWithAlternatingFiles(t *testing.T) {
 	starts(a, engine.Start{Version: 2, Earlier: 1}, 0, nil)
 	starts(b, engine.Start{Version: 2}, 0, func() { require.Equal(t, 1600, s.stockOf(t, "TEN02").Capacity) })
 	crlf := loaded(t, fullFiles(t, append(lower, "\n", "\r\n")...))
-	starts(crlf, engine.Start{Version: 3, Applied: true}, 1, nil) // which states the stock of TEN02 anew
-	starts(b, engine.Start{Version: 3, Earlier: 2}, 0, func() {
+	starts(crlf, engine.Start{Version: 2, Earlier: 2}, 0, func() { s.apply(t, crlf) }) // the stock of TEN02 is anew
+	twice := loaded(t, fullFiles(t, append(lower, "\n", "\r\n", "name: demo", "# Again\r\nname: demo")...))
+	starts(twice, engine.Start{Version: 4, Applied: true}, 0, nil)
+	starts(b, engine.Start{Version: 4, Earlier: 2}, 0, func() {
 		require.Equal(t, 1500, s.stockOf(t, "TEN02").Capacity)
 		d, err := s.e.Definition()
 		require.NoError(t, err)
 		require.Equal(t, []string{"TEN02"}, d.Paused.Sessions)
 		s.apply(t, a)
 	})
-	starts(a, engine.Start{Version: 4}, 0, nil)
-	starts(b, engine.Start{Version: 4, Earlier: 2}, 0, nil)
+	starts(a, engine.Start{Version: 5}, 0, nil)
+	starts(b, engine.Start{Version: 5, Earlier: 2}, 0, nil)
 	groups := len(kept.groups)
 	s.options.Sale = loaded(t, fullFiles(t, "name: demo", "name: other"))
 	require.ErrorContains(t, s.start(), `the journal belongs to the sale "demo"`)
 	require.Len(t, kept.groups, groups)
+}
+
+// A start changes nothing with files that say what was in force before, although they were never applied: an export of
+// it, with the stock that was set then, or files with another comment and other order. That holds after a replay of all
+// records, from a checkpoint, and for files of what was in force between two versions. An apply puts it into force.
+func TestStartsWithWhatWasInForce(t *testing.T) {
+	for _, checkpoints := range []bool{false, true} {
+		kept := newStore()
+		s := sellerOn(loaded(t, fullFiles(t)), kept)
+		s.clock.set(saleStart)
+		starts := func(files fs.FS, want engine.Start, do func()) {
+			t.Helper()
+			s.options.Sale = loaded(t, files)
+			require.NoError(t, s.start())
+			is := s.e.Recovery().Sale
+			is.Changes = nil
+			require.Equal(t, want, is)
+			if do != nil {
+				do()
+			}
+			if checkpoints {
+				_, err := s.e.Checkpoint(t.Context())
+				require.NoError(t, err)
+			}
+			require.NoError(t, s.e.Close())
+			verify(t, kept.open(), nil)
+		}
+		exported := func(edits ...string) fstest.MapFS {
+			d, err := s.e.Definition()
+			require.NoError(t, err)
+			files := fstest.MapFS{}
+			for _, name := range []string{"sale.yaml", "venues.csv", "sessions.csv", "prices.csv", "stock.csv"} {
+				text, err := fs.ReadFile(d.Files.FS(), name)
+				require.NoError(t, err)
+				for i := 0; i < len(edits); i += 2 {
+					text = []byte(strings.ReplaceAll(string(text), edits[i], edits[i+1]))
+				}
+				files[name] = &fstest.MapFile{Data: text}
+			}
+			return files
+		}
+		setStock := func(capacity int) {
+			_, err := s.e.SetStock(t.Context(), "TEN02", "A", &capacity, nil)
+			require.NoError(t, err)
+		}
+		var exports []fstest.MapFS
+		starts(fullFiles(t), engine.Start{Version: 1, Applied: true}, func() {
+			setStock(1577)
+			exports = append(exports, exported())
+			setStock(1578)
+			exports = append(exports, exported())
+			s.apply(t, loaded(t, exported("account_cap: 30", "account_cap: 20")))
+			exports = append(exports, exported("name: demo", "# In force\nname: demo"))
+		})
+		commented := fullFiles(t, "name: demo", "# Forgotten\nname: demo")
+		was := engine.Start{Version: 2, Earlier: 1}
+		starts(exports[0], was, nil)
+		starts(exports[1], was, nil)
+		starts(commented, was, func() { setStock(1579) })
+		reordered := fullFiles(t)
+		rows := strings.SplitAfter(string(reordered["prices.csv"].Data), "\n")
+		slices.Reverse(rows[1:])
+		reordered["prices.csv"].Data = []byte(strings.Join(rows, ""))
+		starts(reordered, was, nil)
+		starts(exports[2], engine.Start{Version: 2, Earlier: 2}, func() {
+			require.Equal(t, 1579, s.stockOf(t, "TEN02").Capacity)
+			exports = append(exports, exported("name: demo", "# In force now\nname: demo"))
+			s.apply(t, loaded(t, exports[0]))
+		})
+		starts(exports[3], engine.Start{Version: 3, Earlier: 2}, nil)
+		starts(exports[1], engine.Start{Version: 3, Earlier: 1}, nil)
+		starts(exports[0], engine.Start{Version: 3}, nil)
+		starts(fullFiles(t, "account_cap: 30", "account_cap: 19"), engine.Start{Version: 4, Applied: true}, nil)
+		starts(exports[0], engine.Start{Version: 4, Earlier: 3}, nil)
+	}
 }

@@ -65,7 +65,7 @@ func inForceOf(t testing.TB, e *engine.Engine) string {
 	d, err := e.Definition()
 	require.NoError(t, err)
 	var text strings.Builder
-	fmt.Fprintln(&text, d.Version, d.Digest, d.Since, d.Paused)
+	fmt.Fprintln(&text, d.Version, d.Digest, d.Since, d.Paused, engine.EarlierOf(e))
 	for i := range d.Sale.Pools {
 		session := &d.Sale.Sessions[d.Sale.Pools[i].Session]
 		fmt.Fprintln(&text, session.ID, session.Removed, e.Stock(i))

@@ -42,7 +42,7 @@ type Plan struct {
 	Objections []string         // why Apply would refuse it, each a sentence; empty if it would not
 	Same       bool             // the files are those in force
 	Next       int              // the version that Apply would make, unless it changes nothing
-	Earlier    int              // the earlier version that had the same files; 0 for none
+	Earlier    int              // the last version in which the same was in force before, see Start; 0 for none
 }
 
 // Applied is what Apply has changed.

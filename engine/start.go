@@ -7,13 +7,17 @@ import (
 )
 
 // Start is what became of the sale in Options at the start of an engine that leads at once, or that makes its journal.
-// The journal's definition stays in force if it was made of the same files, and also if it has replaced the given one
-// before. A sale that the journal has never seen is applied, as Engine.Apply does it.
+// The journal's definition stays in force if it was made of the same files, and also if the given one was in force
+// before: by its files, or by what it says, the stock included that SetStock had changed then. A sale that was never in
+// force is applied, as Engine.Apply does it.
+//
+// What was in force is remembered of the last 2,048 versions or more, and before each of the last 4,096 changes of
+// stock. What is older, or was forgotten by an earlier release, counts as a sale that was never in force.
 type Start struct {
 	Version int              // in force now
 	Applied bool             // the given sale has become this version
 	Changes []catalog.Change // by that; nil for a new journal
-	Earlier int              // the given sale is this earlier version, so the one in force stays; 0 otherwise
+	Earlier int              // the given sale was in force before, last in this version, so another stays; 0 otherwise
 }
 
 // Replaced reports whether the given sale has come into force instead of another one.

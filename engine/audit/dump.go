@@ -119,7 +119,7 @@ func (d *dumper) line(seq uint64, b []byte) error {
 		err = d.pause(&to, r.Pause)
 	case r.Kind == record.KindStock:
 		err = d.stock(&to, r.Stock)
-	case r.Kind == record.KindClock:
+	case r.Kind == record.KindClock, r.Kind == record.KindEarlier:
 	case r.Kind.OfMember():
 		err = d.member(&to, r.Member)
 	case r.Kind.OfReservation():

@@ -204,7 +204,7 @@ func (a *auditor) apply(seq uint64, b []byte) error {
 // inForce applies a record that changes what is in force, unless the checkpoint has it, or a later one, already.
 func (a *auditor) inForce(seq uint64, r *record.Record) {
 	switch {
-	case r.Stale:
+	case r.Stale, r.Kind == record.KindEarlier: // no outcome is judged by what was in force before
 	case r.Kind == record.KindPaused:
 		a.pause(r.Pause)
 	case r.Kind == record.KindStock:

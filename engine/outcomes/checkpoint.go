@@ -59,6 +59,9 @@ func (w *checkpointWriter) inForce() {
 	}
 	w.wrote = f
 	w.run = f.Definition.AppendRow(w.run, f.Applied)
+	if len(f.Earlier.Versions)+len(f.Earlier.Stock) > 0 {
+		w.run = f.Earlier.AppendRow(w.run, f.Applied)
+	}
 	for _, c := range f.Stock {
 		w.run = c.AppendRow(w.run, c.Since)
 	}

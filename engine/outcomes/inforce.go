@@ -21,8 +21,10 @@ type InForce struct {
 	Definition record.Definition // as it was applied
 	Applied    record.Stamp      // of its record
 	Stock      []StockChange     // since then, by pool
+	Earlier    record.Earlier    // what was in force before
 
 	digest func() draw.Digest
+	moved  uint64 // what Stock adds to the definition's content
 }
 
 // StockChange is the stock that a pool has instead of what the definition says.
@@ -48,8 +50,17 @@ func (f *InForce) Digest() draw.Digest { return f.digest() }
 // Apply returns what is in force once a definition is applied. Its stock is absolute. What is paused stays paused.
 func (f *InForce) Apply(d record.Definition, s record.Stamp) *InForce {
 	next := NewInForce(d, s)
-	next.Paused = f.Paused
+	next.Paused, next.Earlier = f.Paused, f.Earlier
+	if v := f.Definition.Version; v > 0 {
+		versions := record.Push(slices.Clone(f.Earlier.Versions), record.Content{Version: v, Sum: f.Definition.Content()})
+		next.Earlier.Versions = record.Push(versions, f.content())
+	}
 	return next
+}
+
+// content is what is in force, the stock included.
+func (f *InForce) content() record.Content {
+	return record.Content{Version: f.Definition.Version, Sum: f.Definition.Content() + f.moved}
 }
 
 // Pause returns what is in force after a pause, or after its end.
@@ -69,7 +80,9 @@ func (f *InForce) Pause(p record.Pause, s record.Stamp) *InForce {
 
 // SetStock returns what is in force once a pool has another stock.
 func (f *InForce) SetStock(stock record.Stock, s record.Stamp) *InForce {
-	return f.setStocks(map[int]StockChange{stock.Pool: {Stock: stock, Since: s}}, s)
+	next := f.setStocks(map[int]StockChange{stock.Pool: {Stock: stock, Since: s}}, s)
+	next.Earlier.Stock = record.Push(slices.Clone(f.Earlier.Stock), f.content())
+	return next
 }
 
 // setStocks returns what is in force once pools have other stock. The stamp is that of the last change.
@@ -84,10 +97,17 @@ func (f *InForce) setStocks(changes map[int]StockChange, s record.Stamp) *InForc
 	}
 	for _, c := range changes {
 		pool := &sale.Pools[c.Pool]
+		next.moved += moves(f.Sale, c.Pool, pool.Capacity, pool.Withheld, c.Stock)
 		pool.Capacity, pool.Withheld, pool.Derived = c.Capacity, c.Withheld, false // as stock.csv states it
 		next.Stock = append(next.Stock, c)
 	}
 	slices.SortFunc(next.Stock, func(a, b StockChange) int { return a.Pool - b.Pool })
 	next.Sale, next.Since, next.digest = &sale, s, digestOf(&sale)
 	return &next
+}
+
+// moves returns what a pool's stock adds to the content of a sale when it replaces another one.
+func moves(sale *catalog.Sale, pool, capacity, withheld int, to record.Stock) uint64 {
+	return record.ContentOfStock(sale, pool, to.Capacity, to.Withheld) -
+		record.ContentOfStock(sale, pool, capacity, withheld)
 }

@@ -17,7 +17,7 @@ type Plan struct {
 	Changes    []catalog.Change
 	Objections []string // why it cannot, each a sentence
 	Same       bool     // the files, or the facts of a sale without files, are those in force
-	Earlier    int      // the earlier version that had the same files; 0 for none
+	Earlier    int      // the last version in which these files, or what they say, were in force before; 0 for none
 }
 
 // Plan prepares a sale to come into force after f, and finds everything that stands against it. Whoever puts it into
@@ -25,7 +25,7 @@ type Plan struct {
 func (m *Memory) Plan(f *InForce, sale *catalog.Sale) Plan {
 	p := Plan{Same: isSame(f, sale)}
 	if !p.Same {
-		p.Earlier = earlierWith(&f.Definition, sale)
+		p.Earlier = f.earlierWith(sale)
 	}
 	if sale.Name != f.Sale.Name {
 		p.Objections = append(p.Objections, fmt.Sprintf("the sale %q is in force; it cannot become the sale %q", f.Sale.Name,
@@ -121,16 +121,20 @@ func isSame(f *InForce, sale *catalog.Sale) bool {
 	return err == nil && next.Name == applied.Name && record.DigestOf(next) == record.DigestOf(applied)
 }
 
-// earlierWith returns the last version before d that had the files of a sale; 0 for none.
-func earlierWith(d *record.Definition, sale *catalog.Sale) int {
-	if sale.Files == nil {
-		return 0
-	}
-	digest := sale.Files.Digest()
-	for i := len(d.Earlier) - 1; i >= 0; i-- {
-		if d.Earlier[i] == digest {
-			return d.Version - len(d.Earlier) + i
+// earlierWith returns the last version before f that had the files of a sale. Without one, it returns the last one in
+// which what the sale says was in force, the stock included, also if that is the present version with other stock; 0
+// if it was never in force, or is in force now.
+func (f *InForce) earlierWith(sale *catalog.Sale) int {
+	if sale.Files != nil {
+		digest, d := sale.Files.Digest(), &f.Definition
+		for i := len(d.Earlier) - 1; i >= 0; i-- {
+			if d.Earlier[i] == digest {
+				return d.Version - len(d.Earlier) + i
+			}
 		}
+	}
+	if sum := record.ContentOf(sale); sum != f.content().Sum {
+		return f.Earlier.VersionOf(sum)
 	}
 	return 0
 }

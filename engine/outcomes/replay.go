@@ -27,8 +27,10 @@ type Replay struct {
 	over      int // rows that ended since the reclaimer's last pass began
 	// stock has the pools whose stock was changed and is not in force yet, until the stock is counted. Each InForce has
 	// pools of its own, so one a record would copy them for minutes.
-	stock map[int]StockChange
-	since record.Stamp // of the last pause or pool
+	stock   map[int]StockChange
+	moved   uint64           // what they add to the content in force
+	earlier []record.Content // what was in force before each change of stock so far
+	since   record.Stamp     // of the last pause or pool
 }
 
 // roomEvery is after how many records the reclaimer makes steps, and how many at most.
@@ -191,7 +193,7 @@ func (p *Replay) restore(r *record.Record) error {
 	case record.KindClock:
 	case record.KindDefinition, record.KindVersion:
 		return p.named(p.defined(r))
-	case record.KindPaused, record.KindStock:
+	case record.KindPaused, record.KindStock, record.KindEarlier:
 		return p.named(p.changedInForce(r))
 	case record.KindTaken, record.KindReservation:
 		return p.taken(r)
@@ -224,15 +226,23 @@ func (p *Replay) defined(r *record.Record) error {
 	}
 	f := NewInForce(d, since)
 	if p.inJournal {
-		f.Paused = p.m.Shown().Paused
+		p.settleStock()
+		f = p.m.Shown().Apply(d, since)
 	}
 	p.stock = nil // the definition states all
 	return p.m.Follow(f)
 }
 
-// changedInForce applies a pause or the stock of a pool.
+// changedInForce applies a pause, the stock of a pool, or what was in force before.
 func (p *Replay) changedInForce(r *record.Record) error {
 	if r.Stale {
+		return nil
+	}
+	if r.Kind == record.KindEarlier {
+		f := *p.m.Shown()
+		f.Earlier = r.Earlier
+		p.m.judging.Store(&f)
+		p.m.shown.Store(&f)
 		return nil
 	}
 	p.since = r.Stamp
@@ -242,11 +252,29 @@ func (p *Replay) changedInForce(r *record.Record) error {
 	case p.counted:
 		return p.m.followChange(Change{Stock: &r.Stock}, r.Stamp)
 	}
-	if p.stock == nil {
-		p.stock = map[int]StockChange{}
-	}
-	p.stock[r.Stock.Pool] = StockChange{Stock: r.Stock, Since: r.Stamp}
+	p.noteStock(r)
 	return nil
+}
+
+// noteStock is InForce.SetStock for stock that is settled later. The rows of a checkpoint are of one instant: what lies
+// between them was never in force.
+func (p *Replay) noteStock(r *record.Record) {
+	f := p.m.Shown()
+	if p.stock == nil {
+		p.stock, p.moved, p.earlier = map[int]StockChange{}, 0, slices.Clone(f.Earlier.Stock)
+	}
+	if p.inJournal {
+		now := f.content()
+		now.Sum += p.moved
+		p.earlier = record.Push(p.earlier, now)
+	}
+	pool := &f.Sale.Pools[r.Stock.Pool]
+	capacity, withheld := pool.Capacity, pool.Withheld
+	if was, again := p.stock[r.Stock.Pool]; again {
+		capacity, withheld = was.Capacity, was.Withheld
+	}
+	p.moved += moves(f.Sale, r.Stock.Pool, capacity, withheld, r.Stock)
+	p.stock[r.Stock.Pool] = StockChange{Stock: r.Stock, Since: r.Stamp}
 }
 
 // settleStock puts the stock of changed pools into force. Nobody reads yet.
@@ -255,6 +283,7 @@ func (p *Replay) settleStock() {
 		return
 	}
 	f := p.m.Shown().setStocks(p.stock, p.since)
+	f.Earlier.Stock = p.earlier
 	for pool := range p.stock {
 		if err := p.m.restoreUnits(f, pool); err != nil {
 			panic("BUG: the stock is not counted yet, and lacks tickets: " + err.Error())

@@ -56,7 +56,8 @@ type Definition struct {
 	Earlier     []draw.Digest
 	Files       []byte
 
-	packed []byte // the body of the version's record; nil before Pack
+	packed  []byte // the body of the version's record; nil before Pack
+	content uint64 // of Rules; 0 before Pack
 
 	// Above is what accounts had beyond the caps and limits when the definition came into force. Such tickets were rightly
 	// taken under an earlier definition, or before a session moved to another programme (I2).

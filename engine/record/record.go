@@ -48,6 +48,7 @@
 //	kind 23 stock        pool | capacity | withheld                                   both
 //	kind 24 joined       group | account string: it is a member from here on          both
 //	kind 25 left         group | account string: it is no member any more             journal
+//	kind 26 earlier      lists of what was in force before                            checkpoint
 //
 //	body         phase | flags 1 byte | account string | time to live in ms
 //	lines        count 1 byte | (pool, quantity)…
@@ -68,10 +69,10 @@
 // with the definition in force and the clock. Group 0 means no group and groups count from 1; the same holds for
 // slots. The files of Definition and of its versions have their content. No new record has kind 1.
 //
-// A checkpoint has the definition as it was applied, then a record of kind 23 for every pool whose stock was changed
-// since, then one of kind 22 for everything that is paused. It has all of them again where another definition came
-// into force while it was written. A record of kinds 21 to 23 in the groups after it changes nothing if its sequence
-// is not above all of theirs.
+// A checkpoint has the definition as it was applied, then a record of kind 26 if anything was in force before, one of
+// kind 23 for every pool whose stock was changed since, and one of kind 22 for everything that is paused. It has all of
+// them again where another definition came into force while it was written. A record of kinds 21 to 23 in the groups
+// after it changes nothing if its sequence is not above all of theirs.
 //
 // A kind is never reused. A changed body gets a new kind, or a new version.
 //
@@ -132,6 +133,7 @@ const (
 	KindStock       Kind = 23
 	KindJoined      Kind = 24
 	KindLeft        Kind = 25
+	KindEarlier     Kind = 26
 )
 
 // The fields of the first byte.
@@ -147,7 +149,7 @@ func (k Kind) String() string {
 	names := [...]string{"", "definition", "taken", "confirmed", "released", "expired", "reservation",
 		"entry", "frozen", "drawn", "ranked", "clock", "announced", "postponed", "extended", "reduced", "replaced",
 		"taken_again", "returned", "changed", "withdrawn", "version", "paused", "stock",
-		"joined", "left"}
+		"joined", "left", "earlier"}
 	if k == 0 || int(k) >= len(names) {
 		return fmt.Sprintf("kind %d", byte(k))
 	}
@@ -176,15 +178,18 @@ func (k Kind) OfReservation() bool { return k >= KindTaken && k <= KindReservati
 // Complete reports whether a record of the kind has all of a reservation, and not only its id and how it ended.
 func (k Kind) Complete() bool { return k == KindTaken || k == KindReservation || k.ofChange() }
 
-// OfDefinition reports whether a record of the kind changes what is in force: a definition, what is paused or a stock.
-func (k Kind) OfDefinition() bool { return k == KindDefinition || k >= KindVersion && k <= KindStock }
+// OfDefinition reports whether a record of the kind changes what is in force: a definition, what is paused or a stock;
+// or what was before.
+func (k Kind) OfDefinition() bool {
+	return k == KindDefinition || k >= KindVersion && k <= KindStock || k == KindEarlier
+}
 
 // OfMember reports whether the record has the fields of Member.
 func (k Kind) OfMember() bool { return k == KindJoined || k == KindLeft }
 
 // inJournal and inCheckpoint report where records of the kind occur.
 func (k Kind) inJournal() bool {
-	return k != KindReservation && k != KindRanked && k != KindClock && k != KindChanged
+	return k != KindReservation && k != KindRanked && k != KindClock && k != KindChanged && k != KindEarlier
 }
 
 func (k Kind) inCheckpoint() bool {
@@ -216,6 +221,7 @@ type Record struct {
 	Definition Definition // of KindDefinition and KindVersion
 	Pause      Pause      // of KindPaused
 	Stock      Stock      // of KindStock
+	Earlier    Earlier    // of KindEarlier
 	Member     Member     // of KindJoined and KindLeft
 
 	// Stale is set by a Decoder, for a record that is to change what is in force: the checkpoint had it already, or a
@@ -281,6 +287,8 @@ func (r *Record) Decode(b []byte) error {
 		r.Pause = f.pause()
 	case r.Kind == KindStock:
 		r.Stock = f.stock()
+	case r.Kind == KindEarlier:
+		r.Earlier = f.earlier()
 	case r.Kind.OfMember():
 		r.Member = f.member()
 	case r.Kind.ofDraw():

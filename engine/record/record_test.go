@@ -260,6 +260,8 @@ func encode(r *Record) []byte {
 		return r.Pause.AppendRow(nil, r.Stamp)
 	case r.Kind == KindPaused:
 		return r.Pause.Append(nil, r.AtMs)
+	case r.Kind == KindEarlier:
+		return r.Earlier.AppendRow(nil, r.Stamp)
 	case r.Kind == KindStock && row:
 		return r.Stock.AppendRow(nil, r.Stamp)
 	case r.Kind == KindStock:

@@ -94,6 +94,7 @@ func namesOf[T any, N comparable](parts []T, name func(*T) N) []N {
 func (t *translation) definition(from *Definition, sale *catalog.Sale) Definition {
 	d := DefinitionOf(sale)
 	d.Version, d.FilesDigest, d.Earlier, d.Files = from.Version, from.FilesDigest, from.Earlier, from.Files
+	d.content = from.content // whatever the numbers
 	d.Above = Above{Programmes: translated(from.Above.Programmes, t.programmes),
 		Sessions: translated(from.Above.Sessions, t.sessions)}
 	return d

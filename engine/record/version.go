@@ -94,8 +94,16 @@ func (d *Definition) Pack() error {
 	if size := maxHead + len(packed); size > journal.MaxRecord {
 		return fmt.Errorf("%w: its record has %d bytes, at most %d are possible", ErrTooLarge, size, journal.MaxRecord)
 	}
-	d.packed = packed
+	d.packed, d.content = packed, ContentOf(d.Rules)
 	return nil
+}
+
+// Content returns ContentOf of what the definition says. Pack and Decode have computed it.
+func (d *Definition) Content() uint64 {
+	if d.content == 0 {
+		return ContentOf(d.Rules)
+	}
+	return d.content
 }
 
 func (d *Definition) appendText(run []byte) []byte {
@@ -165,6 +173,7 @@ func (f *fields) version() Definition {
 	}
 	d := DefinitionOf(assembled)
 	d.Version, d.FilesDigest, d.Earlier, d.Above, d.packed = number, digest, earlier, above, bytes.Clone(body)
+	d.content = ContentOf(assembled)
 	if tarSize > 0 {
 		d.Files = plain[textSize:]
 		assembled.Files, _ = catalog.ReadTar(bytes.NewReader(d.Files)) // nil if this program refuses what another one wrote

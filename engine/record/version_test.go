@@ -183,7 +183,7 @@ func TestGoldenVersions(t *testing.T) {
 	for i, g := range all {
 		r := decoded(t, g.run)
 		require.Equal(t, g.run, encode(&r), "its bytes are kept")
-		r.Definition.packed = nil
+		r.Definition.packed, r.Definition.content = nil, 0
 		requireSame(t, *written[i], r.Definition)
 		b, _, err := journal.Next(g.run)
 		require.NoError(t, err)

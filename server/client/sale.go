@@ -32,7 +32,7 @@ type Plan struct {
 	Objections     []string `json:"objections"`
 	Same           bool     `json:"same"`            // the files are those in force
 	NextVersion    int      `json:"next_version"`    // that ApplySale would make, unless it changes nothing
-	EarlierVersion int      `json:"earlier_version"` // that had the same files; 0 for none
+	EarlierVersion int      `json:"earlier_version"` // the last in which the same was in force before; 0 for none
 }
 
 // Applied is what a definition has changed.

@@ -119,7 +119,7 @@ type planned struct {
 	Objections []string `json:"objections"`
 	Same       bool     `json:"same"`                     // the files are those in force
 	Next       int      `json:"next_version"`             // that apply would make, unless it changes nothing
-	Earlier    int      `json:"earlier_version,omitzero"` // which had the same files
+	Earlier    int      `json:"earlier_version,omitzero"` // the last in which the same was in force before
 }
 
 func (s *sales) plan(w http.ResponseWriter, r *http.Request, e *engine.Engine) error {

@@ -82,8 +82,8 @@ func (s *service) describeDefinition(out *lines) {
 		printChanges(out, start.Changes)
 	}
 	if start.Earlier > 0 {
-		out.printf("  note       --sale %s has the files of version %d, which were replaced since and have no effect; "+
-			"seathold sale export writes those in force", s.command.Sale, start.Earlier)
+		out.printf("  note       what --sale %s says was in force before, in version %d, and was replaced; it has no "+
+			"effect. seathold sale export writes what is in force", s.command.Sale, start.Earlier)
 	}
 }
 

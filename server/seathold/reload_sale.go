@@ -18,9 +18,9 @@ func (s *service) reloadsSale(sale *catalog.Sale) {
 	}
 }
 
-// reloadSale reads the directory of --sale again. Files that were never in force are put into force as seathold sale
-// apply does. Those of an earlier version are not: somebody has replaced them since, and a directory that was
-// forgotten must not undo that.
+// reloadSale reads the directory of --sale again. What was never in force is put into force as seathold sale apply
+// does. What was in force before is not: somebody has replaced it since, and a directory that was forgotten must not
+// undo that.
 func (s *service) reloadSale() (change string, err error) {
 	sale, err := catalog.Load(s.command.Sale)
 	if err != nil {
@@ -41,8 +41,8 @@ func (s *service) reloadSale() (change string, err error) {
 	case plan.Same:
 		return "none: these files are in force", nil
 	case plan.Earlier > 0:
-		return fmt.Sprintf("none: these files were replaced, they are those of version %d; seathold sale apply puts them "+
-			"into force again", plan.Earlier), nil
+		return fmt.Sprintf("none: what these files say was in force before, in version %d, and was replaced; "+
+			"seathold sale apply puts it into force again", plan.Earlier), nil
 	}
 	// A record that is on its way cannot be cancelled.
 	done, err := e.Apply(context.Background(), sale, plan.Digest)

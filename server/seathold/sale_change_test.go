@@ -73,7 +73,7 @@ func TestSaleCommands(t *testing.T) {
 	require.True(t, strings.HasPrefix(applied, change), applied)
 	require.True(t, strings.HasSuffix(applied, "version 2 is in force\n"), applied)
 	require.EqualValues(t, 2, s.gauge("seathold_definition_version"))
-	require.Contains(t, done(t, "sale", "plan", dir), "note       these files were in force before, as version 1\n")
+	require.Contains(t, done(t, "sale", "plan", dir), "note       this was in force before, in version 1\n")
 	require.Equal(t, "no change: this definition is in force\nversion 2 is in force\n", done(t, "sale", "apply", out))
 	edit(t, out, [3]string{"sale.yaml", "name: games", "# Other words\nname: games"})
 	other := "no change: other files that say the same; they would become version 3\n"
@@ -103,7 +103,7 @@ func TestSaleCommands(t *testing.T) {
 	// The version in force stays in force, whatever older directory the server is given.
 	s = selling(t, dir, data)
 	require.Contains(t, s.output.String(), "definition version 3, since ")
-	require.Contains(t, s.output.String(), "has the files of version 1, which were replaced since and have no effect")
+	require.Contains(t, s.output.String(), "was in force before, in version 1, and was replaced; it has no effect.")
 	require.EqualValues(t, 3, s.gauge("seathold_definition_version"))
 	require.Equal(t, exitDone, s.stop())
 
@@ -194,7 +194,10 @@ func TestSaleOnHangup(t *testing.T) {
 	require.Contains(t, hangup(), `were read again" change="version 2 is in force: programme summer: `)
 	require.EqualValues(t, 2, s.gauge("seathold_definition_version"))
 	edit(t, dir, [3]string{lowerCap[0], lowerCap[2], lowerCap[1]})
-	require.Contains(t, hangup(), "none: these files were replaced, they are those of version 1; ")
+	require.Contains(t, hangup(), "none: what these files say was in force before, in version 1, and was replaced; ")
+	edit(t, dir, [3]string{"sale.yaml", "name: games", "# Forgotten\nname: games"})
+	require.Contains(t, hangup(), "none: what these files say was in force before, in version 1, and was replaced; ")
+	edit(t, dir, [3]string{"sale.yaml", "# Forgotten\n", ""})
 	require.EqualValues(t, 2, s.gauge("seathold_definition_version"))
 	edit(t, dir, [3]string{"sale.yaml", "account_cap: 10", "account_cap: -1"})
 	require.Contains(t, hangup(), "could not be read again; the former ones stay in force")

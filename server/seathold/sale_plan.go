@@ -78,7 +78,7 @@ func archiveOf(dir string) ([]byte, error) {
 // printPlan prints what a definition changes, and what stands against it.
 func printPlan(out *lines, plan *client.Plan) {
 	if plan.EarlierVersion > 0 && !plan.Same {
-		out.printf("note       these files were in force before, as version %d", plan.EarlierVersion)
+		out.printf("note       this was in force before, in version %d", plan.EarlierVersion)
 	}
 	for _, change := range plan.Changes {
 		out.printf("change     %s", change)

@@ -32,7 +32,7 @@ type serveCommand struct {
 	Journal    journalFlags `embed:""`
 	New        bool         `name:"new" env:"SEATHOLD_NEW" help:"Begin a new journal where there was one before and nothing is there now. Without it, such a place is refused: its disk may not be mounted."`
 	Durability string       `default:"sync" enum:"sync,async,none" env:"SEATHOLD_DURABILITY" help:"Answer after the outcome is on disk (sync, the default), before it (async), or keep no journal at all (none)."`
-	Sale       string       `default:"paris2024" env:"SEATHOLD_SALE" placeholder:"NAME|DIR" help:"The sale definition: the bundled paris2024 (default), or a directory of the same files. Files that were never in force are put into force, at the start and, for a directory, on SIGHUP; a running sale is changed by seathold sale apply, too."`
+	Sale       string       `default:"paris2024" env:"SEATHOLD_SALE" placeholder:"NAME|DIR" help:"The sale definition: the bundled paris2024 (default), or a directory of the same files. What was never in force is put into force, at the start and, for a directory, on SIGHUP; a running sale is changed by seathold sale apply, too."`
 	Clock      saleClock    `env:"SEATHOLD_CLOCK" placeholder:"real|RFC3339" help:"The sale clock: wall time, whose steps it follows slowly, or a clock that starts at that instant. Default: the opening of 30 November 2023 for paris2024, real for other sales."`
 	Holds      holds        `embed:""`
 	Checkpoint int          `name:"checkpoint-after" env:"SEATHOLD_CHECKPOINT_AFTER" placeholder:"RECORDS" help:"Write a checkpoint after so many records (default: a million, or twice the number of reservations if that is more)."`
