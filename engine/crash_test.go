@@ -281,7 +281,7 @@ func openEveryPrefix(t *testing.T, random *rand.Rand, answers *spec.Tally) int {
 	return len(after)
 }
 
-// Released and expired reservations are forgotten at the first start after their time, if there is a checkpoint.
+// Released and expired reservations are forgotten at the first start long enough after their end, if there is a checkpoint.
 // Confirmed and held ones are not. A forgotten id is free again.
 func TestForgetting(t *testing.T) {
 	sale := cellSale(t, 1)

@@ -25,8 +25,8 @@ func forgetful(t testing.TB) (*seller, *store) {
 	return s, kept
 }
 
-// What ended is forgotten by a start a millisecond after Forget, with and without a checkpoint, and not earlier. What
-// is confirmed or still held is not forgotten.
+// What ended is forgotten by a start a millisecond after Forget, with and without a checkpoint, and not earlier: what
+// was released counts from then, not from the end of its time. What is confirmed or still held is not forgotten.
 func TestForgettingToTheMillisecond(t *testing.T) {
 	for _, checkpoint := range []bool{false, true} {
 		t.Run(fmt.Sprint("checkpoint=", checkpoint), func(t *testing.T) {
@@ -39,7 +39,8 @@ func TestForgettingToTheMillisecond(t *testing.T) {
 				require.NoError(t, s.e.Reserve(t.Context(), &engine.Request{ID: ids[name], Account: name,
 					Lines: lines("S0/A", 1)}, &r))
 			}
-			over := r.ExpiresAt
+			over, released := r.ExpiresAt, saleStart.Add(time.Second)
+			s.clock.set(released)
 			require.NoError(t, s.e.Release(t.Context(), ids["released"], &r))
 			require.NoError(t, s.e.Confirm(t.Context(), ids["confirmed"], "paid", &r))
 			s.clock.set(over)
@@ -63,9 +64,14 @@ func TestForgettingToTheMillisecond(t *testing.T) {
 				require.EqualValues(t, 1, s.e.Stock(0).Held, "it is due and not swept yet")
 				require.EqualValues(t, 1, s.e.Stock(0).Sold)
 			}
-			restartAt(over.Add(time.Hour))
+			restartAt(released.Add(time.Hour))
 			require.Equal(t, []string{"released", "expired", "confirmed"}, states())
 			require.Equal(t, 4, s.e.Recovery().Reservations)
+			restartAt(released.Add(time.Hour + time.Millisecond))
+			require.Equal(t, []string{"expired", "confirmed"}, states())
+			restartAt(over.Add(time.Hour))
+			require.Equal(t, []string{"expired", "confirmed"}, states())
+			require.Equal(t, 3, s.e.Recovery().Reservations)
 			restartAt(over.Add(time.Hour + time.Millisecond))
 			require.Equal(t, []string{"confirmed"}, states())
 			require.Equal(t, "paid", r.Reference)
@@ -152,7 +158,7 @@ func TestForgettingInRandomLives(t *testing.T) {
 	random := seeded(t)
 	for range rounds(t, 10) {
 		lives := randomLives{t: t, random: random, was: map[uuid.UUID]engine.Reservation{},
-			changed: map[uuid.UUID]bool{}, returned: map[uuid.UUID]time.Time{}, counts: map[string]int{}}
+			changed: map[uuid.UUID]bool{}, over: map[uuid.UUID]time.Time{}, counts: map[string]int{}}
 		lives.run()
 		for _, call := range []string{"extend", "reduce", "return", "again", "replace"} {
 			require.Positive(t, lives.counts[call], call)
@@ -161,16 +167,16 @@ func TestForgettingInRandomLives(t *testing.T) {
 }
 
 type randomLives struct {
-	t        *testing.T
-	random   *rand.Rand
-	s        *seller
-	kept     *store
-	ids      []uuid.UUID
-	was      map[uuid.UUID]engine.Reservation // as last read, by id
-	changed  map[uuid.UUID]bool               // ever, under this id
-	returned map[uuid.UUID]time.Time          // when
-	again    int                              // ids that were used again
-	counts   map[string]int                   // calls that changed something
+	t       *testing.T
+	random  *rand.Rand
+	s       *seller
+	kept    *store
+	ids     []uuid.UUID
+	was     map[uuid.UUID]engine.Reservation // as last read, by id
+	changed map[uuid.UUID]bool               // ever, under this id
+	over    map[uuid.UUID]time.Time          // when it was released or returned
+	again   int                              // ids that were used again
+	counts  map[string]int                   // calls that changed something
 }
 
 func (l *randomLives) run() {
@@ -224,7 +230,10 @@ func (l *randomLives) calls(n int) {
 		case 5:
 			_ = codeOf(l.t, l.s.e.Confirm(l.t.Context(), l.anyID(), "paid", &r))
 		case 6:
-			_ = codeOf(l.t, l.s.e.Release(l.t.Context(), l.anyID(), &r))
+			id := l.anyID()
+			if codeOf(l.t, l.s.e.Release(l.t.Context(), id, &r)) == "" && !r.Repeated {
+				l.over[id] = l.s.clock.now()
+			}
 		case 7:
 			l.s.e.ExpireDue()
 		default:
@@ -249,8 +258,9 @@ func (l *randomLives) reserve(r *engine.Reservation) {
 	}
 	if q.Replaces != uuid.Nil {
 		l.counts["replace"]++
+		l.over[q.Replaces] = l.s.clock.now()
 	}
-	delete(l.returned, id)
+	delete(l.over, id)
 	if slices.Contains(l.ids, id) {
 		l.again++
 	} else {
@@ -280,7 +290,7 @@ func (l *randomLives) change(r *engine.Reservation) {
 		l.counts[call]++
 		l.changed[id] = true
 		if call == "return" {
-			l.returned[id] = now
+			l.over[id] = now
 		}
 	}
 }
@@ -319,8 +329,8 @@ func (l *randomLives) compare(behind bool) {
 	require.Equal(l.t, [2]int{held, sold}, [2]int{stock.Held, stock.Sold})
 	for _, id := range l.ids {
 		was, known := l.was[id]
-		over := l.returned[id]
-		if over.Before(was.ExpiresAt) {
+		over, given := l.over[id]
+		if !given {
 			over = was.ExpiresAt
 		}
 		var r engine.Reservation

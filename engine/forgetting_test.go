@@ -19,7 +19,7 @@ func passes() {
 	}
 }
 
-// While the sale runs, what ended is forgotten Forget after its time. Then its id is unknown, and free for another
+// While the sale runs, what ended is forgotten Forget after its end. Then its id is unknown, and free for another
 // reservation. Nothing of it comes back with a restart, with the journal alone and with a checkpoint.
 func TestForgottenWhileTheSaleRuns(t *testing.T) {
 	for _, checkpoint := range []bool{false, true} {
@@ -60,10 +60,16 @@ func forgottenWhileTheSaleRuns(t *testing.T, checkpoint bool) {
 		return found
 	}
 
-	s.clock.set(r.ExpiresAt.Add(time.Hour))
+	s.clock.set(saleStart.Add(time.Hour))
 	passes()
 	require.Equal(t, []byte{released, returned, expired, confirmed, late}, known(), "not before its time")
-	require.EqualValues(t, 2, s.e.Stats().Forgetting.FreedReservations, "the sold rows that were returned")
+	s.clock.set(saleStart.Add(time.Hour + time.Millisecond))
+	passes()
+	require.Equal(t, []byte{expired, confirmed, late}, known())
+	s.clock.set(r.ExpiresAt.Add(time.Hour))
+	passes()
+	require.Equal(t, []byte{expired, confirmed, late}, known(), "not before its time")
+	require.EqualValues(t, 2+2, s.e.Stats().Forgetting.FreedReservations, "with the sold rows that were returned")
 	s.clock.set(r.ExpiresAt.Add(time.Hour + time.Millisecond))
 	passes()
 	require.Equal(t, []byte{confirmed, late}, known())
@@ -135,7 +141,7 @@ func TestForgottenEarlyWhereTheTableFills(t *testing.T) {
 			reserve(n)
 		}
 		require.Empty(t, read(2))
-		s.clock.set(r.ExpiresAt.Add(30 * time.Minute))
+		s.clock.set(saleStart.Add(30*time.Minute + time.Millisecond))
 		passes()
 		require.Equal(t, time.Hour, s.e.Stats().Forgetting.After, "three quarters are used")
 		require.Equal(t, [2]engine.Code{}, [2]engine.Code{read(1), read(2)})

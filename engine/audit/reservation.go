@@ -20,6 +20,7 @@ type reservation struct {
 	seq       uint64 // of its last outcome; 0 if it is not known
 	created   int64
 	expires   int64
+	ended     int64 // when it was released or returned; 0 if not, or if it is not known
 	confirmed int64 // of a confirmed or returned one
 	reference string
 	lines     []inventory.Line // by row of the pool
@@ -34,6 +35,9 @@ func (a *auditor) reservationOf(r *record.Record) *reservation {
 		confirmed: r.ConfirmedMs, reference: r.Reference, lines: a.rowsOf(q.Lines), replaces: uuid.UUID(r.Replaces),
 		phase:   uint16(rowOf(a.phaseRows, &a.phases, phase, phase)),
 		account: uint32(rowOf(a.accountRows, &a.accounts, q.Account, q.Account))}
+	if now.state == inventory.Released || now.state == inventory.Returned {
+		now.ended = r.AtMs
+	}
 	for _, l := range now.lines {
 		now.tickets += int32(l.Quantity)
 	}
@@ -99,9 +103,9 @@ func (a *auditor) take(r *record.Record) {
 }
 
 // mayBeForgotten reports whether the id is free again for the reservation that the record is about. An ended
-// reservation is forgotten some time after its expiry, unless its places are withheld.
+// reservation is forgotten some time after its end, unless its places are withheld.
 func (r *reservation) mayBeForgotten(next *record.Record) bool {
-	return !r.counts() && !r.withheld() && next.Request.Created > r.expires
+	return !r.counts() && !r.withheld() && next.Request.Created > inventory.Over(r.state, r.expires, r.ended)
 }
 
 // checkTaken checks a reservation that was just taken.
@@ -149,6 +153,9 @@ func (a *auditor) setEnded(now *reservation, r *record.Record) {
 	a.count(now, -1)
 	if now.state, now.seq = inventory.Released, r.Seq; r.Kind != record.KindReplaced {
 		now.state, now.confirmed, now.reference = r.State, r.ConfirmedMs, r.Reference
+	}
+	if now.state == inventory.Released {
+		now.ended = r.AtMs
 	}
 	a.count(now, 1)
 }

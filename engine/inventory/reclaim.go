@@ -238,7 +238,7 @@ func (c *Reclaimer) consider(row uint32, t *Terms) {
 	d := c.v.details.At(row)
 	leads := d.successor.Load()
 	if d.old.Load()&named != 0 || !c.settled(d, state, t) ||
-		leads == 0 && state != void && !Over(state, r.flags, r.expires, d.began, t.Before) {
+		leads == 0 && state != void && !MayForget(state, r.flags, d.over(state, r.expires), t.Before) {
 		return
 	}
 	c.batch = append(c.batch, candidate{row: row, leads: leads})
@@ -259,13 +259,32 @@ func (c *Reclaimer) settled(d *detail, state State, t *Terms) bool {
 	return state == void || !c.v.journalled || d.seq.Load() <= t.Durable
 }
 
-// Over reports whether a reservation may be forgotten: its time was over before an instant. That of a returned one was
-// over at its end or at its return, its last outcome, whichever is later. Instants are in ms since 1970.
-func Over(state State, flags uint8, expires, at, before int64) bool {
-	if state == Returned {
-		return flags&FlagWithheld == 0 && max(expires, at) < before
+// MayForget reports whether a reservation may be forgotten: it was over before an instant, see Over.
+func MayForget(state State, flags uint8, over, before int64) bool {
+	switch state {
+	case Held, Confirmed:
+		return false
+	case Returned: // withheld places are accounted for by who returned them
+		return flags&FlagWithheld == 0 && over < before
 	}
-	return state != Held && state != Confirmed && expires < before
+	return over < before
+}
+
+// Over returns when a reservation was over: a released or returned one when it came to that state, at an instant that
+// is 0 where it is not known; any other one when its time was over. Instants are in ms since 1970.
+func Over(state State, expires, at int64) int64 {
+	if (state == Released || state == Returned) && at != 0 {
+		return at
+	}
+	return expires
+}
+
+// over returns when the reservation of a row in the state was over.
+func (d *detail) over(state State, expires int64) int64 {
+	if state == Released {
+		return Over(state, expires, d.ended)
+	}
+	return Over(state, expires, d.began)
 }
 
 // forget takes the next rows of the batch through stages 3 and 4, up to their ledgers.

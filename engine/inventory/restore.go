@@ -248,7 +248,7 @@ func (v *Inventory) takenAgain(row uint32, o *Restored) (bool, error) {
 	ended := state == Released || state == Returned || state == Expired
 	switch {
 	case seq == 0 || o.Seq == 0:
-		return ended && o.Request.Created > r.expires, nil
+		return ended && o.Request.Created > d.over(state, r.expires), nil
 	case o.Seq <= seq:
 		return false, nil
 	case !ended && !o.Checkpointed:

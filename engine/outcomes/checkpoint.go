@@ -96,7 +96,8 @@ func (w *checkpointWriter) reservations(m *Memory) error {
 	end := m.Inventory.Rows()
 	for row := uint32(1); row < end; row++ {
 		call := m.Inventory.Begin(row)
-		if m.Inventory.ReadLogged(row, &s) && !inventory.Over(s.State, s.Flags, s.ExpiresMs, s.AtMs, before) {
+		if m.Inventory.ReadLogged(row, &s) && !inventory.MayForget(s.State, s.Flags,
+			inventory.Over(s.State, s.ExpiresMs, s.AtMs), before) {
 			w.inForce()
 			w.run = record.AppendReservation(w.run, &s)
 			w.rows++

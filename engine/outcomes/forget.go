@@ -6,8 +6,8 @@ import (
 	"github.com/seathold/seathold/engine/inventory"
 )
 
-// What ended is forgotten Memory.Forget after its time was over: its row is used again, a checkpoint leaves it out, and
-// a start does not remember it. Held and confirmed reservations are never forgotten, nor are returned ones whose
+// What ended is forgotten Memory.Forget after its end: after it was released or returned, or its time was over. Its row
+// is used again, a checkpoint leaves it out, and a start does not remember it. Held and confirmed reservations are never forgotten, nor are returned ones whose
 // tickets are withheld, since they account for the places. Where the tables fill, what ended first is forgotten
 // earlier.
 //

@@ -30,7 +30,7 @@ type Memory struct {
 	Journalled  bool // the writer of a journal drains what is placed
 	ShowsAtOnce bool // outcomes may be shown before they are durable
 
-	// Forget is how long after its time was over a reservation that has ended is remembered.
+	// Forget is how long after its end a reservation is remembered.
 	Forget time.Duration
 	// Now is the instant on the sale clock, in ms since 1970.
 	Now     func() int64

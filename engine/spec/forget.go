@@ -27,17 +27,27 @@ func (h History) afterForgetting(m *Model, c Call) []*Model {
 // places that are not on sale, and is remembered.
 func (h History) mayForget(r *reservation, at time.Time) bool {
 	over := r.ExpiresAt
-	if r.returnedAt.After(over) {
-		over = r.returnedAt
+	if !r.endedAt.IsZero() {
+		over = r.endedAt
 	}
 	return h.Forget > 0 && r.State != "held" && r.State != "confirmed" && !r.withheld && over.Add(h.Forget).Before(at)
 }
 
-// returned notes when a reservation was returned.
-func (m *Model) returned(id string, at time.Time) {
-	next := *m.reservations[id]
-	next.returnedAt = at
-	m.put(&next)
+// noteEnd notes when the call released or returned a reservation: at the earliest, which permits the most.
+func (m *Model) noteEnd(c Call) {
+	id := c.ID
+	switch c.Kind {
+	case Release, Return:
+	case Reserve:
+		id = c.Replaces
+	default:
+		return
+	}
+	if r := m.reservations[id]; r != nil {
+		next := *r
+		next.endedAt = c.At
+		m.put(&next)
+	}
 }
 
 // forget removes a reservation. Its id is free.

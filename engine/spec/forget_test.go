@@ -9,9 +9,10 @@ import (
 )
 
 // TestForgetfulChecker has histories on a server that forgets after a minute. A hold that is made at second 0 is over
-// at second 1020, and so may be forgotten after second 1080.
+// at second 1020, and so may be forgotten after second 1080. One that is released or returned may be a minute later.
 func TestForgetfulChecker(t *testing.T) {
-	const over, last, free = 17 * 60, 18 * 60, 18*60 + 1
+	const last, free = 18 * 60, 18*60 + 1     // of a hold that expires
+	const still, gone, late = 60, 61, 20 * 60 // of one that is released or returned at second 0; a later return
 	line := Line{"SWIM", "A", 1}
 	a, b := take("a", "ann", line), take("a", "bob", Line{"SWIM", "A", 2})
 	notFound := Answer{Refusal: Refusal{Code: "reservation_not_found"}}
@@ -29,6 +30,11 @@ func TestForgetfulChecker(t *testing.T) {
 		return held(s).call(2, 3, 0, on(Confirm, "a"), is(a, "confirmed")).
 			call(4, 5, second, on(Return, "a"), is(a, "confirmed").with("returned"))
 	}
+	replaced := func(s *story) *story {
+		next := take("n", "ann", line)
+		next.Replaces = a.ID
+		return held(s).call(2, 3, 0, next, is(next, "held"))
+	}
 	for title, c := range map[string]struct {
 		want    porcupine.CheckResult // of a history without a crash
 		crashed porcupine.CheckResult
@@ -44,48 +50,55 @@ func TestForgetfulChecker(t *testing.T) {
 			held(s).call(2, 3, last, on(Confirm, "a"), notFound)
 		}},
 		"a released one is forgotten": {porcupine.Ok, porcupine.Ok, func(s *story) {
-			released(s).call(4, 5, free, on(Release, "a"), notFound)
+			released(s).call(4, 5, gone, on(Release, "a"), notFound)
 		}},
-		"a released one is forgotten after the release, not after its end": {porcupine.Illegal, porcupine.Illegal,
-			func(s *story) { released(s).call(4, 5, 61, on(Release, "a"), notFound) }},
+		"a released one is forgotten too early": {porcupine.Illegal, porcupine.Illegal, func(s *story) {
+			released(s).call(4, 5, still, on(Release, "a"), notFound)
+		}},
 		"a returned one is forgotten": {porcupine.Ok, porcupine.Ok, func(s *story) {
-			returned(s, 0).call(6, 7, free, on(Return, "a"), notFound)
+			returned(s, 0).call(6, 7, gone, on(Return, "a"), notFound)
 		}},
 		"one that was returned late is forgotten": {porcupine.Ok, porcupine.Ok, func(s *story) {
-			returned(s, over+10).call(6, 7, free+10, on(Return, "a"), notFound)
+			returned(s, late).call(6, 7, late+gone, on(Return, "a"), notFound)
 		}},
 		"one that was returned late is forgotten too early": {porcupine.Illegal, porcupine.Illegal, func(s *story) {
-			returned(s, over+10).call(6, 7, last+10, on(Return, "a"), notFound)
+			returned(s, late).call(6, 7, late+still, on(Return, "a"), notFound)
 		}},
 		"a confirmed one is forgotten": {porcupine.Illegal, porcupine.Illegal, func(s *story) {
 			held(s).call(2, 3, 0, on(Confirm, "a"), is(a, "confirmed")).call(4, 5, 2*free, on(Confirm, "a"), notFound)
 		}},
 		"the id is free": {porcupine.Ok, porcupine.Ok, func(s *story) {
-			released(s).call(4, 5, free, b, at(b, free)).call(6, 7, free, a, reused)
+			released(s).call(4, 5, gone, b, at(b, gone)).call(6, 7, gone, a, reused)
 		}},
 		"the id is free too early": {porcupine.Illegal, porcupine.Illegal, func(s *story) {
-			released(s).call(4, 5, last, b, at(b, last))
+			released(s).call(4, 5, still, b, at(b, still))
 		}},
 		"two that have the id at once": {porcupine.Illegal, porcupine.Illegal, func(s *story) {
-			released(s).call(4, 5, free, b, at(b, free)).call(6, 7, free, a, at(a, free))
+			released(s).call(4, 5, gone, b, at(b, gone)).call(6, 7, gone, a, at(a, gone))
 		}},
 		"what had the id before is remembered": {porcupine.Illegal, porcupine.Illegal, func(s *story) {
-			released(s).call(4, 5, free, b, at(b, free)).call(6, 7, free, on(ReadReservation, "a"), is(a, "released"))
+			released(s).call(4, 5, gone, b, at(b, gone)).call(6, 7, gone, on(ReadReservation, "a"), is(a, "released"))
 		}},
 		"what is forgotten is remembered again": {porcupine.Illegal, porcupine.Ok, func(s *story) {
-			released(s).call(4, 5, free, on(Confirm, "a"), notFound).call(6, 7, free, on(Confirm, "a"), ended("released"))
+			released(s).call(4, 5, gone, on(Confirm, "a"), notFound).call(6, 7, gone, on(Confirm, "a"), ended("released"))
 		}},
 		"the id is free for a call without an answer": {porcupine.Ok, porcupine.Ok, func(s *story) {
-			released(s).call(4, 9, free, b, unknown).call(5, 6, free, on(ReadReservation, "a"), at(b, free))
+			released(s).call(4, 9, gone, b, unknown).call(5, 6, gone, on(ReadReservation, "a"), at(b, gone))
 		}},
 		"a repeat is a new reservation": {porcupine.Ok, porcupine.Ok, func(s *story) {
-			released(s).call(4, 5, free, a, at(a, free)).
-				call(6, 7, free, Operation{Kind: ReadAccount, Account: "ann"}, ledger("ann", 1, 0, at(a, free).Reservation))
+			released(s).call(4, 5, gone, a, at(a, gone)).
+				call(6, 7, gone, Operation{Kind: ReadAccount, Account: "ann"}, ledger("ann", 1, 0, at(a, gone).Reservation))
 		}},
 		"a replaced hold is forgotten": {porcupine.Ok, porcupine.Ok, func(s *story) {
 			next := take("n", "ann", line)
 			next.Replaces = a.ID
 			held(s).call(2, 3, free, next, notFound)
+		}},
+		"one that was replaced is forgotten": {porcupine.Ok, porcupine.Ok, func(s *story) {
+			replaced(s).call(4, 5, gone, on(Release, "a"), notFound)
+		}},
+		"one that was replaced is forgotten too early": {porcupine.Illegal, porcupine.Illegal, func(s *story) {
+			replaced(s).call(4, 5, still, on(Release, "a"), notFound)
 		}},
 	} {
 		t.Run(title, func(t *testing.T) {

@@ -140,8 +140,8 @@ func (h History) effects(before *Model, c Call, got Answer) (next []*Model) {
 		if got.Code != Unknown && !h.matches(c, want, got) {
 			continue
 		}
-		if h.Forget > 0 && c.Kind == Return && want.OK() && !want.Repeated {
-			after.returned(c.ID, c.At) // at the earliest, which permits the most
+		if h.Forget > 0 && want.OK() && !want.Repeated {
+			after.noteEnd(c)
 		}
 		next = append(next, after)
 	}
@@ -261,7 +261,7 @@ func (m *Model) equal(other *Model) bool {
 	return maps.EqualFunc(m.reservations, other.reservations, func(a, b *reservation) bool {
 		return a == b || a.phaseGiven == b.phaseGiven && a.ttlGiven == b.ttlGiven && a.replaces == b.replaces &&
 			a.extended == b.extended && a.reduced == b.reduced && a.withheld == b.withheld &&
-			a.returnedAt.Equal(b.returnedAt) &&
+			a.endedAt.Equal(b.endedAt) &&
 			a.Reservation.equal(&b.Reservation)
 	})
 }

@@ -43,7 +43,7 @@ type reservation struct {
 	extended   bool
 	reduced    bool
 	withheld   bool      // its tickets were returned and are not on sale again
-	returnedAt time.Time // in a history that forgets: when at the earliest; zero unless returned
+	endedAt    time.Time // in a history that forgets: when it was released or returned, at the earliest; zero otherwise
 }
 
 // New returns the model of a sale in which nothing is sold yet.

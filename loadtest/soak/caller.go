@@ -89,7 +89,7 @@ const (
 	glance     = 64      // turns
 	ahead      = 8       // turns from a prefetch to the calls
 	room       = 4096    // turns
-	mostRows   = 3       // for each hold that is alive
+	mostRows   = 2.6     // for each hold that is alive
 	spareRows  = 1 << 14 // besides: a pass takes rows where many have ended
 	patience   = 30 * time.Second
 	reuses     = 5 // of 64 holds, the one that is made under an id of long ago
@@ -168,7 +168,7 @@ func (c *caller) tick() {
 func (c *caller) awaitRoom() {
 	began := time.Now()
 	for rows := 0; !c.stop.Load(); time.Sleep(wait) {
-		if rows = c.sale.usage().rows; rows <= mostRows*c.p.alive+spareRows {
+		if rows = c.sale.usage().rows; rows <= int(mostRows*float64(c.p.alive))+spareRows {
 			break
 		}
 		if time.Since(began) > c.p.patience {

@@ -34,11 +34,9 @@ type command struct {
 }
 
 // gcPercent is how much garbage there may be, in percent of what is in use. Nearly all of it are former tables of the
-// indexes.
-const gcPercent = 25
-
-// gcFrom is the part of --limit from which on there may be less.
-const gcFrom = 0.9
+// indexes, and nothing is scanned for pointers, so a collection takes some milliseconds. There is no limit beside it
+// that would hide growth.
+const gcPercent = 10
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -59,7 +57,6 @@ func (c *command) Run(ctx context.Context) error {
 		return err
 	}
 	debug.SetGCPercent(gcPercent)
-	debug.SetMemoryLimit(int64(c.Limit * gcFrom * (1 << 20)))
 	for _, of := range []string{"core", "engine"} {
 		if c.Of != of && c.Of != "both" {
 			continue

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,7 +30,8 @@ type part struct {
 	holds   uint64 // up to its end
 	took    time.Duration
 	used    time.Duration // of all processors
-	memory  int           // bytes, the most in this part
+	peak    int           // bytes that were resident, the most in this part
+	kept    int           // bytes that are resident at its end, when nothing runs and garbage was returned
 	alive   int
 	lookup  float64 // ns
 	known   float64
@@ -43,9 +45,11 @@ const (
 	fewParts   = 10
 	partLives  = 4
 	settled    = 10   // memory is flat after one part in so many
-	flatWithin = 0.05 // how much more than the most of those parts is flat
-	// A table grows by pieces: see table.Slab. In a small soak, a piece of each is more than a twentieth of all memory.
-	pieces = 48 << 20
+	flatWithin = 0.05 // how much more than the most that those parts kept is flat
+	// A table grows by pieces: see table.Slab. In a soak of fewer holds they may all grow after the first tenth, and in a
+	// small one, a piece of each is more than a twentieth of all memory.
+	billion = 1_000_000_000
+	pieces  = 48 << 20
 )
 
 func newRun(p plan, clock *clock, s sale, to io.Writer) *run {
@@ -102,7 +106,7 @@ func (r *run) part(holds uint64) (p part, err error) {
 		}
 	}
 	_, usedNow, _ := resident()
-	p = part{took: time.Since(began), used: usedNow - used, holds: r.made(), memory: r.memory.most()}
+	p = part{took: time.Since(began), used: usedNow - used, holds: r.made(), peak: r.memory.most()}
 	p.made = p.holds - before
 	if p.alive, err = r.compare(); err != nil {
 		return p, err
@@ -117,6 +121,9 @@ func (r *run) part(holds uint64) (p part, err error) {
 		return p, err
 	}
 	p.lookup, p.usage = r.lookup(), r.sale.usage()
+	debug.FreeOSMemory()
+	p.kept, _, err = resident()
+	_ = r.memory.most() // of the checks
 	return p, err
 }
 
@@ -130,8 +137,8 @@ func (r *run) made() (holds uint64) {
 // judge compares the last part with those before it.
 func (r *run) judge(parts int) error {
 	last := &r.parts[len(r.parts)-1]
-	if r.limit > 0 && last.memory > r.limit<<20 {
-		return fmt.Errorf("%d MiB are resident; the limit is %d", last.memory>>20, r.limit)
+	if r.limit > 0 && last.peak > r.limit<<20 {
+		return fmt.Errorf("%d MiB are resident; the limit is %d", last.peak>>20, r.limit)
 	}
 	from := parts / settled
 	if len(r.parts) <= from || !r.measures {
@@ -139,19 +146,28 @@ func (r *run) judge(parts int) error {
 	}
 	most, quickest := 0, last.lookup
 	for _, p := range r.parts[:from] {
-		most = max(most, p.memory)
+		most = max(most, p.kept)
 	}
 	for _, p := range r.parts[from:] {
 		quickest = min(quickest, p.lookup)
 	}
-	if last.memory > most+max(int(flatWithin*float64(most)), pieces) {
-		return fmt.Errorf("memory is not flat: %d MiB are resident, and at most %d were in the first tenth", last.memory>>20,
+	if last.kept > most+r.slack(most) {
+		return fmt.Errorf("memory is not flat: %d MiB are kept, and at most %d were in the first tenth", last.kept>>20,
 			most>>20)
 	}
 	if last.lookup > slowest*quickest {
 		return fmt.Errorf("a look-up takes %.0f ns, and took %.0f before", last.lookup, quickest)
 	}
 	return nil
+}
+
+// slack returns how many bytes more than the most that the first parts kept are flat.
+func (r *run) slack(most int) int {
+	slack := int(flatWithin * float64(most))
+	if r.holds < billion {
+		slack = max(slack, pieces)
+	}
+	return slack
 }
 
 // finish ends everything, and checks that all comes back but what is sold.

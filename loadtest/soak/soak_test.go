@@ -95,11 +95,6 @@ func TestFaultsAreReported(t *testing.T) {
 		plant  func(sale) sale
 		report string
 	}{
-		"a leaked row": {wrong(func(_ seller, o *demand) {
-			if o.ttl == usualTTL && o.id[0] == 0 { // it is released long before
-				o.ttl += year
-			}
-		}), "rows are in use for"},
 		"a lost ticket": {wrong(func(s seller, o *demand) {
 			if o.id[0] == 0 && o.id[1]&15 == 0 {
 				s.reserve(&demand{id: inventory.ID{o.id[8], o.id[9], o.id[10], 1}, account: "nobody", ttl: year,

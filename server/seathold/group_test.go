@@ -37,8 +37,8 @@ func TestGroupCommands(t *testing.T) {
 	friends(2)
 
 	faulty := write(t, "dave\n=1+1\n"+strings.Repeat("\"\"\n", 30))
-	refusedWith(t, faulty+`: line 2 is not an account: "=1+1"; line 3 is not an account: "\"\""; `, "group", "join", "friends",
-		faulty)
+	refusedWith(t, faulty+`: line 2 is not an account: "=1+1"; line 3 is not an account: "\"\""; `, "group", "join",
+		"friends", faulty)
 	refusedWith(t, "; and 11 more lines", "group", "join", "friends", faulty)
 	refusedWith(t, `not_found: the sale has no such group: "none"`, "group", "join", "none", list)
 	refusedWith(t, `not_found: the sale has no such group: "none"`, "group", "leave", "none", "alice")
