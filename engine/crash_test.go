@@ -281,8 +281,8 @@ func openEveryPrefix(t *testing.T, random *rand.Rand, answers *spec.Tally) int {
 	return len(after)
 }
 
-// Released and expired reservations are forgotten at the first start long enough after their end, if there is a checkpoint.
-// Confirmed and held ones are not. A forgotten id is free again.
+// Released and expired reservations are forgotten at the first start long enough after their end, if there is a
+// checkpoint. Confirmed and held ones are not. A forgotten id is free again.
 func TestForgetting(t *testing.T) {
 	sale := cellSale(t, 1)
 	kept := newStore()

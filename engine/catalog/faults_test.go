@@ -284,8 +284,8 @@ func TestPlacesOfTheStockTable(t *testing.T) {
 	stock := "session,category,capacity,withheld\nS3,A,20,1\nS3,B,10,0\n"
 	files[stockFile] = &fstest.MapFile{Data: []byte(stock)}
 	_, err := LoadFS(files)
-	require.EqualError(t, err, `sale definition: sessions.csv:4: venue: "Lagoon" has no capacity in venues.csv and no share_of `+
-		"in sale.yaml; add one, or state the places of S3 in stock.csv")
+	require.EqualError(t, err, `sale definition: sessions.csv:4: venue: "Lagoon" has no capacity in venues.csv and no `+
+		"share_of in sale.yaml; add one, or state the places of S3 in stock.csv")
 
 	files[stockFile].Data = []byte(stock + "S3,PFR-A,2,0\n")
 	sale, err := LoadFS(files)

@@ -193,7 +193,8 @@ func TestZones(t *testing.T) {
 		_, err := LoadZone(name)
 		require.NoError(t, err)
 	}
-	for _, name := range []string{"", "Local", "localtime", "posixrules", "right/UTC", "posix/Europe/Paris", "Factory", "Mars"} {
+	for _, name := range []string{"", "Local", "localtime", "posixrules", "right/UTC", "posix/Europe/Paris", "Factory",
+		"Mars"} {
 		_, err := LoadZone(name)
 		require.ErrorContains(t, err, "must be an IANA time zone such as Europe/Paris or UTC, not")
 	}

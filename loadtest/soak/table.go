@@ -22,8 +22,8 @@ func (t *table) printf(format string, facts ...any) {
 }
 
 func (t *table) head() {
-	t.printf("%14s %9s %10s %8s %8s %8s %10s %10s %14s %10s %8s %7s\n", "holds", "elapsed", "holds/s", "ns/hold", "kept MiB",
-		"peak MiB", "alive", "rows", "freed", "accounts", "look-up", "late")
+	t.printf("%14s %9s %10s %8s %8s %8s %10s %10s %14s %10s %8s %7s\n", "holds", "elapsed", "holds/s", "ns/hold",
+		"kept MiB", "peak MiB", "alive", "rows", "freed", "accounts", "look-up", "late")
 }
 
 func (t *table) row(p *part) {
@@ -34,8 +34,8 @@ func (t *table) row(p *part) {
 	}
 	t.printf("%14s %9s %10s %8.0f %8.1f %8.1f %10s %10s %14s %10s %5.0f ns %6.2f%%\n", humanize.Comma(int64(p.holds)),
 		p.elapsed.Round(100*time.Millisecond), humanize.Comma(int64(n/p.took.Seconds())), float64(p.used.Nanoseconds())/n,
-		float64(p.kept)/(1<<20), float64(p.peak)/(1<<20), humanize.Comma(int64(p.alive)), humanize.Comma(int64(p.usage.rows)), freed,
-		humanize.Comma(int64(p.usage.accounts)), p.lookup, 100*p.known)
+		float64(p.kept)/(1<<20), float64(p.peak)/(1<<20), humanize.Comma(int64(p.alive)),
+		humanize.Comma(int64(p.usage.rows)), freed, humanize.Comma(int64(p.usage.accounts)), p.lookup, 100*p.known)
 }
 
 // foot prints what happened.
