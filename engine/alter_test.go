@@ -327,3 +327,47 @@ func TestStockOfASaleWithoutPools(t *testing.T) {
 	require.Equal(t, engine.UnknownCategory, codeOf(t, err))
 	require.NoError(t, s.e.Close())
 }
+
+// A plan names the tickets of what is removed or goes off sale, which stay. Places of the other categories that are
+// derived from all of the venue would be sold again, so they must be stated (I1).
+func TestRemovedTicketsStay(t *testing.T) {
+	ctx := t.Context()
+	s := sellerOn(loaded(t, fullFiles(t)), newStore())
+	s.clock.set(time.Date(2034, 5, 20, 0, 0, 0, 0, time.UTC)) // in the general sale
+	require.NoError(t, s.start())
+	_, err := s.hold("ann", "TEN01", 2)
+	require.NoError(t, err)
+	_, err = s.hold("bob", "TEN02", 1)
+	require.NoError(t, err)
+	plan := func(edits ...string) engine.Plan {
+		p, err := s.e.Plan(loaded(t, fullFiles(t, edits...)))
+		require.NoError(t, err)
+		return p
+	}
+	lines := func(p engine.Plan) (lines []string) {
+		for _, c := range p.Changes {
+			lines = append(lines, c.String())
+		}
+		return lines
+	}
+	withoutA := []string{"TEN01,A,90,\n", ""}
+	p := plan(withoutA...)
+	require.Contains(t, lines(p), "session TEN01, category A: removed; its 2 held and sold tickets stay")
+	objection := "session TEN01: 2 tickets of removed categories (A) are held or sold, and the places of B are derived " +
+		"from all places of the venue; state them in stock.csv, 2 fewer in all"
+	require.Equal(t, []string{objection}, p.Objections)
+	_, err = s.e.Apply(ctx, loaded(t, fullFiles(t, withoutA...)), draw.Digest{})
+	require.ErrorContains(t, err, objection)
+	require.Contains(t, lines(plan("TEN02,summer,Tennis,Court 1,Paris,2034-07-21,11:00,19:00,0,First round\n", "",
+		"TEN02,A,30,1500\n", "")), "session TEN02: removed; its held or sold ticket stays")
+	p = plan("session: GAL01", "session: TEN01")
+	require.Contains(t, lines(p), "session TEN01: on sale yes → no, excluded; its 2 held and sold tickets stay")
+	require.Empty(t, p.Objections)
+
+	stated := append([]string{"JUD02,A,2600,900\n", "JUD02,A,2600,900\nTEN01,B,11998,0\n"}, withoutA...)
+	require.Empty(t, plan(stated...).Objections)
+	s.apply(t, loaded(t, fullFiles(t, stated...)))
+	require.Equal(t, []string{objection}, plan(withoutA...).Objections, "also later")
+	require.Empty(t, plan(append([]string{"session: GAL01", "session: TEN01"}, withoutA...)...).Objections)
+	require.NoError(t, s.e.Close())
+}

@@ -12,6 +12,7 @@ type Change struct {
 	What     string
 	Field    string // `session_limit`, `starts_at`, `withheld` …, or added or removed for a part as a whole
 	From, To string // "" for nothing; To describes what was added
+	Tickets  int    // of what is removed or goes off sale: held and sold, which stay. See DifferenceWith
 }
 
 // The values of Change.Field for a part as a whole.
@@ -21,7 +22,20 @@ const (
 )
 
 // String returns the change on one line: `session ATH10: limit 41 → 40`, `session ATH12: removed`.
-func (c Change) String() string {
+func (c Change) String() string { return c.withoutTickets() + ticketsStay(c.Tickets) }
+
+// ticketsStay is empty for no tickets.
+func ticketsStay(n int) string {
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return "; its held or sold ticket stays"
+	}
+	return "; its " + grouped(n) + " held and sold tickets stay"
+}
+
+func (c Change) withoutTickets() string {
 	switch {
 	case c.Field == partAdded && c.To != "":
 		return fmt.Sprintf("%s: added, %s", c.What, c.To)
@@ -45,8 +59,12 @@ func orNone(text string) string {
 // Difference returns all that differs between a sale and its next version, which must be in its numbers: a result of
 // Continue. A part that was added or removed is one change; of all others each fact that differs is one. They are in
 // the order of numbers: first the sale, then programmes, sessions with their pools, phases, draws and groups.
-func Difference(was, now *Sale) []Change {
-	d := difference{was: was, now: now}
+func Difference(was, now *Sale) []Change { return DifferenceWith(was, now, func(int) int { return 0 }) }
+
+// DifferenceWith is Difference with the tickets of sessions and categories that are removed or go off sale. taken
+// returns how many of a pool of was are held and sold.
+func DifferenceWith(was, now *Sale, taken func(pool int) int) []Change {
+	d := difference{was: was, now: now, taken: taken}
 	d.facts("sale", saleFacts(was), saleFacts(now))
 	compare(&d, was.Programmes, now.Programmes, kind[Programme]{
 		name:     func(p *Programme) (string, bool) { return "programme " + p.ID, p.Removed },
@@ -57,7 +75,8 @@ func Difference(was, now *Sale) []Change {
 		name:     func(s *Session) (string, bool) { return "session " + s.ID, s.Removed },
 		facts:    sessionFacts,
 		describe: describeSession,
-		parts:    d.pools,
+		tickets:  d.tickets,
+		parts:    func(i int) { d.offSale(i); d.pools(i) },
 	})
 	compare(&d, was.Phases, now.Phases, kind[Phase]{
 		name:     func(p *Phase) (string, bool) { return "phase " + p.ID, p.Removed },
@@ -80,6 +99,7 @@ func Difference(was, now *Sale) []Change {
 
 type difference struct {
 	was, now *Sale
+	taken    func(pool int) int
 	changes  []Change
 }
 
@@ -88,6 +108,7 @@ type kind[T any] struct {
 	name     func(*T) (name string, removed bool)
 	facts    func(*Sale, *T) []fact // the same fields for every part
 	describe func(*Sale, *T) string // what was added
+	tickets  func(i int) int        // held and sold of part i; may be nil
 	parts    func(i int)            // compares what belongs to part i of both sales; may be nil
 }
 
@@ -106,6 +127,9 @@ func compare[T any](d *difference, was, now []T, k kind[T]) {
 		case gone && wasGone:
 		case gone:
 			d.add(name, partRemoved, "", "")
+			if k.tickets != nil {
+				d.stay(k.tickets(i))
+			}
 		case wasGone:
 			d.add(name, partAdded, "", k.describe(d.now, &now[i]))
 		default:
@@ -130,6 +154,24 @@ func (d *difference) facts(what string, was, now []fact) {
 	}
 }
 
+// stay notes the tickets of what the last change has removed or taken off sale.
+func (d *difference) stay(tickets int) { d.changes[len(d.changes)-1].Tickets = tickets }
+
+// tickets returns how many tickets of a session are held and sold.
+func (d *difference) tickets(session int) (n int) {
+	for _, pool := range d.was.Sessions[session].Pools {
+		n += d.taken(pool)
+	}
+	return n
+}
+
+// offSale notes the tickets of a session that goes off sale. That is the last of its facts.
+func (d *difference) offSale(session int) {
+	if d.was.Sessions[session].OnSale && !d.now.Sessions[session].OnSale {
+		d.stay(d.tickets(session))
+	}
+}
+
 // pools adds the changes of the pools of a session that both sales have.
 func (d *difference) pools(session int) {
 	s := &d.now.Sessions[session]
@@ -142,6 +184,7 @@ func (d *difference) pools(session int) {
 		switch {
 		case p.Removed && was != nil:
 			d.add(name, partRemoved, "", "")
+			d.stay(d.taken(i))
 		case p.Removed:
 		case was == nil:
 			d.add(name, partAdded, "", describePool(d.now, p))

@@ -37,7 +37,7 @@ func (m *Memory) Plan(f *InForce, sale *catalog.Sale) Plan {
 		p.Objections = strings.Split(err.Error(), "\n")
 		return p
 	}
-	p.Changes = catalog.Difference(f.Sale, next)
+	p.Changes = catalog.DifferenceWith(f.Sale, next, m.sold)
 	p.Objections = m.Objections(f.Sale, next)
 	p.Next = f.Definition.Next(next)
 	p.Next.FilesDigest, p.Next.Files = filesIn(sale)
@@ -73,10 +73,43 @@ func filesIn(sale *catalog.Sale) (digest draw.Digest, tar []byte) {
 	return sale.Files.Digest(), sale.Files.AppendTar(nil)
 }
 
+// sold returns how many tickets of a pool are held and sold.
+func (m *Memory) sold(pool int) int {
+	s := m.Inventory.Stock(pool)
+	return s.Held + s.Sold
+}
+
 // Objections returns what was sold, or drawn, and stands against a sale that has the numbers of the one in force.
 func (m *Memory) Objections(was, next *catalog.Sale) []string {
-	return slices.Concat(stockObjections(was, next, m.Inventory.Stock), m.placesObjections(was, next),
-		m.Ballots.Objections(next))
+	return slices.Concat(stockObjections(was, next, m.Inventory.Stock), derivedObjections(was, next, m.sold),
+		m.placesObjections(was, next), m.Ballots.Objections(next))
+}
+
+// derivedObjections returns the sessions that would have more tickets than their venue has places: tickets of removed
+// categories stay, and the places of the others are derived as if they had all of the venue. What a definition says
+// does not depend on what is sold, so the organiser must state those places. sold returns how many tickets of a pool
+// of was are held and sold.
+func derivedObjections(was, next *catalog.Sale, sold func(pool int) int) (all []string) {
+	for i := range was.Sessions {
+		session := &next.Sessions[i]
+		var removed, derived []string
+		tickets := 0
+		for _, pool := range session.Pools {
+			switch p := &next.Pools[pool]; {
+			case p.Removed && pool < len(was.Pools) && sold(pool) > 0:
+				removed = append(removed, p.Category)
+				tickets += sold(pool)
+			case !p.Removed && p.Derived:
+				derived = append(derived, p.Category)
+			}
+		}
+		if session.OnSale && tickets > 0 && len(derived) > 0 {
+			all = append(all, fmt.Sprintf("session %s: %d tickets of removed categories (%s) are held or sold, and the places "+
+				"of %s are derived from all places of the venue; state them in stock.csv, %d fewer in all", session.ID, tickets,
+				strings.Join(removed, ", "), strings.Join(derived, ", "), tickets))
+		}
+	}
+	return all
 }
 
 // stockObjections returns what stands against the pools and sessions of a sale that has the numbers of the one before.

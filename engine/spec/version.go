@@ -56,7 +56,26 @@ func (m *Model) objections(next *catalog.Sale) []string {
 			all = append(all, fmt.Sprintf("session %s: another programme with %d tickets", s.ID, held+sold))
 		}
 	}
+	for i, s := range was.Sessions {
+		if next.Sessions[i].OnSale && m.soldAgain(next, i) {
+			all = append(all, fmt.Sprintf("session %s: derived places have tickets of removed categories", s.ID))
+		}
+	}
 	return append(all, m.objectionsToPlaces(next)...)
+}
+
+// soldAgain reports whether a session has derived places, which fill its venue, and tickets of removed categories.
+func (m *Model) soldAgain(next *catalog.Sale, session int) bool {
+	derived, taken := false, false
+	for _, i := range next.Sessions[session].Pools {
+		if p := next.Pools[i]; !p.Removed {
+			derived = derived || p.Derived
+		} else if i < len(m.rules.Sale.Pools) {
+			s := m.ofPool(i)
+			taken = taken || s.Held+s.Sold > 0
+		}
+	}
+	return derived && taken
 }
 
 // takenOf returns how many tickets of a pool cannot be withheld: held, sold, and withheld after a return.

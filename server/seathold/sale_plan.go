@@ -15,7 +15,8 @@ type planSaleCommand struct {
 
 func (c *planSaleCommand) Help() string {
 	return `Nothing changes. Each change is a line, and so is each objection: what was sold, or drawn, that the definition
-does not fit. The exit code is 0 if the definition could be applied now, and 1 if something stands against it.`
+does not fit. The line of what is removed or goes off sale counts its held and sold tickets, which stay.
+The exit code is 0 if the definition could be applied now, and 1 if something stands against it.`
 }
 
 // Run prints what the definition would change.
