@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/seathold/seathold/engine/ballot"
-	"github.com/seathold/seathold/engine/catalog"
 	"github.com/seathold/seathold/engine/inventory"
 	"github.com/seathold/seathold/engine/outcomes"
 	"github.com/seathold/seathold/engine/record"
@@ -19,11 +18,13 @@ import (
 //
 //  1. All that takes time is done first: the change is prepared, and its record is encoded.
 //  2. A transition is published: a book that passes what both books pass, with the lower limits of both. A call that
-//     it refuses waits for the next book (see judged.go).
+//     it refuses waits for the next book (see judged.go). So does a return whose places would be withheld in a pool
+//     that gets another stock.
 //  3. A grace period passes. A call announces itself before it loads the book, so from here on no call is judged by
 //     the old one alone.
 //  4. What stands against the change is looked for once more. The units that are to go are taken like those of a
-//     reservation, all or nothing, so stock never falls below what is taken (I1).
+//     reservation, all or nothing, so stock never falls below what is taken (I1). A pool's new stock is worked out only
+//     now: how many of its returned tickets are withheld does not change until the record has its place.
 //  5. The record gets its place in the journal. From here on the change is in force.
 //  6. The stock follows, and then the new book is published. In this order, no call that was accepted by the new book
 //     precedes one that was refused for the old stock (I7).
@@ -36,9 +37,13 @@ import (
 // alteration is a change that is prepared.
 type alteration struct {
 	outcomes.Change
-	stands func() error // returns what stands against it, now that no call is judged by the old book alone
-	lines  []string     // what changes, for the log
+	stands  func() error      // returns what stands against it, now that no call is judged by the old book alone
+	lines   []string          // what changes, for the log
+	restock *outcomes.Restock // which stands completes; nil if it is no stock
 }
+
+// errUnchanged is what alteration.stands returns if nothing has to change.
+var errUnchanged = errors.New("all is right as it is")
 
 // alter makes the change that prepare returns for what is in force; nil if that is all right as it is. It returns what
 // is in force then, once that is durable. One change is made at a time.
@@ -49,6 +54,8 @@ func (e *Engine) alter(ctx context.Context, prepare func(was *outcomes.InForce) 
 	switch {
 	case err == nil:
 		err = e.awaitDurable(ctx, now.Since.Seq, &r)
+	case errors.Is(err, errUnchanged): // by outcomes before it (I5)
+		err = e.awaitDurable(ctx, e.inventory.Placed(), &r)
 	case ctx.Err() == nil && restsOnSale(err): // it reveals changes, holds and entries before it (I5)
 		if failure := e.awaitDurable(ctx, e.inventory.Placed(), &r); failure != nil {
 			err = failure
@@ -114,7 +121,11 @@ func (e *Engine) logChanges(version int, lines []string) {
 func (e *Engine) replace(ctx context.Context, was *outcomes.InForce, a *alteration, r *Reservation) (
 	now *outcomes.InForce, err error) {
 	old, next := e.book.Load(), a.On(was, record.Stamp{})
-	e.book.Store(rules.Between(old, e.bookOf(next)))
+	between := rules.Between(old, e.bookOf(next))
+	if a.restock != nil {
+		between = between.Restocking(a.Stock.Pool)
+	}
+	e.book.Store(between)
 	defer func() {
 		if err != nil {
 			e.book.Store(old)
@@ -127,10 +138,13 @@ func (e *Engine) replace(ctx context.Context, was *outcomes.InForce, a *alterati
 	if err := a.stands(); err != nil {
 		return nil, err
 	}
+	if a.restock != nil {
+		next = a.On(was, record.Stamp{}) // with the numbers of now
+	}
 	if err := e.memory.List(next.Sale); err != nil {
 		return nil, err
 	}
-	change, err := e.inventory.ChangeStock(e.memory.Units(next.Sale), &w)
+	change, err := e.inventory.ChangeStock(e.memory.Units(next), &w)
 	if err == nil {
 		if now, err = e.memory.Place(a.Change, e.nowMs()); err != nil {
 			change.Abort()
@@ -140,7 +154,7 @@ func (e *Engine) replace(ctx context.Context, was *outcomes.InForce, a *alterati
 		if unlisted := e.memory.List(was.Sale); unlisted != nil {
 			panic("BUG: the pools that were there have no room: " + unlisted.Error())
 		}
-		return nil, e.refuseChange(next.Sale, err, r)
+		return nil, e.refuseChange(a, next, err, r)
 	}
 	// From here on the change is in force.
 	change.Commit()
@@ -166,8 +180,9 @@ func (e *Engine) awaitPast(ctx context.Context, passed func() bool, w *inventory
 	return nil
 }
 
-// takenOf returns how many tickets of a pool are taken. It begins to withhold all that is left, and gives up at once:
-// so it counts no reservation that fails a moment later (I7). The caller has filled e.altering.
+// takenOf returns how many tickets of a pool are taken, also of returned ones that are withheld. It begins to withhold
+// all that is left, and gives up at once: so it counts no reservation that fails a moment later (I7). The caller has
+// filled e.altering.
 func (e *Engine) takenOf(pool int) (int, error) {
 	change, err := e.inventory.ChangeStock([]inventory.Units{{Pool: uint32(pool)}}, nil)
 	taken, isTaken := errors.AsType[*inventory.TakenError](err)
@@ -182,16 +197,13 @@ func (e *Engine) takenOf(pool int) (int, error) {
 }
 
 // refuseChange is the error of a change to a sale that neither the stock nor the journal has taken.
-func (e *Engine) refuseChange(sale *catalog.Sale, err error, r *Reservation) error {
+func (e *Engine) refuseChange(a *alteration, next *outcomes.InForce, err error, r *Reservation) error {
 	taken, isTaken := errors.AsType[*inventory.TakenError](err)
 	switch {
-	case isTaken:
-		if b, is := e.memory.BoundOf(sale, taken.Pool); is {
-			return &ChangeRefused{Objections: []string{b.TooFew(taken.Taken)}}
-		}
-		p := &sale.Pools[taken.Pool]
-		return &StockTaken{Session: sale.Sessions[p.Session].ID, Category: p.Category, Capacity: p.Capacity,
-			Withheld: p.Withheld, Taken: taken.Taken}
+	case isTaken && a.restock != nil:
+		return stockTaken(next.Sale, a.restock, taken.Taken)
+	case isTaken: // of a pool that was sold meanwhile
+		return &ChangeRefused{Objections: []string{e.memory.TooFew(next, taken.Pool, taken.Taken)}}
 	case errors.Is(err, inventory.ErrUndecided):
 		return r.refuse(Refusal{Code: Overloaded})
 	case errors.Is(err, ballot.ErrNotesFull):

@@ -117,7 +117,7 @@ func (s *seller) changeAnything(random *rand.Rand, base *catalog.Sale) error {
 	case 2:
 		capacity, withheld := 30+random.IntN(40), random.IntN(10)
 		_, err := s.e.SetStock(ctx, session, "A", &capacity, &withheld)
-		if refusal, ok := errors.AsType[*engine.Refusal](err); ok && refusal.Code == engine.UnknownCategory {
+		if refusal, ok := errors.AsType[*engine.Refusal](err); ok && refusal.Code == engine.SessionNotFound {
 			return nil // it is removed
 		}
 		return err

@@ -36,7 +36,8 @@
 //     stock, and sessions, categories, programmes, phases and draws that are new or gone. [Engine.Plan] returns what
 //     would change, and what stands against it. What was sold stays sold, and what is gone keeps its tickets.
 //   - [Engine.Pause] stops new holds of a phase, of a session or of the whole sale, or lets them go on.
-//   - [Engine.SetStock] gives a pool another capacity, or withholds another part of it.
+//   - [Engine.SetStock] gives a pool another capacity, or withholds another part of it. It puts the places of returned
+//     tickets that were withheld on sale again.
 //   - [Engine.Definition] returns what is in force.
 //
 // Each is one record of the journal, durable before the call returns, and repeating it changes nothing. It is refused,

@@ -182,7 +182,7 @@ func (e *Engine) ledger(row uint32, w *inventory.Wait) (ledger []inventory.Decid
 // durable (I5), which includes every acknowledged outcome.
 func (e *Engine) Stock(pool int) Stock {
 	for f := e.memory.Shown(); ; {
-		s := e.stockIn(f.Sale, pool)
+		s := e.stockIn(f, pool)
 		again := e.memory.Shown()
 		if f == again {
 			return s
@@ -191,11 +191,10 @@ func (e *Engine) Stock(pool int) Stock {
 	}
 }
 
-func (e *Engine) stockIn(sale *catalog.Sale, pool int) Stock {
-	p := &sale.Pools[pool]
-	s := Stock{Capacity: p.Capacity}
-	s.Held, s.Sold, s.Withheld = e.taken(pool)
-	s.Withheld += p.Withheld
+func (e *Engine) stockIn(f *outcomes.InForce, pool int) Stock {
+	s := Stock{Capacity: f.Sale.Pools[pool].Capacity}
+	held, sold, returned := e.taken(pool)
+	s.Held, s.Sold, s.Withheld = held, sold, f.Withheld(pool, returned)
 	s.Available = s.Capacity - s.Withheld - s.Held - s.Sold
 	return s
 }

@@ -27,6 +27,16 @@ func versionStory(t testing.TB, s *seller, after func()) {
 		require.NoError(t, err)
 		after()
 	}
+	giveBack := func(session string, n int) {
+		id, err := s.hold("bob", session, n)
+		require.NoError(t, err)
+		after()
+		var r engine.Reservation
+		require.NoError(t, s.e.Confirm(ctx, id, "", &r))
+		after()
+		require.NoError(t, s.e.Return(ctx, id, "", &r))
+		after()
+	}
 	apply := func(sale *catalog.Sale) {
 		s.apply(t, sale)
 		after()
@@ -58,6 +68,18 @@ func versionStory(t testing.TB, s *seller, after func()) {
 	_, err := s.hold("ann", "NEW", 1)
 	require.Equal(t, engine.AccountCapExceeded, codeOf(t, err))
 	stock("NEW", 2, 0)
+	withholding := edited(t, larger, func(s *catalog.Sale) { s.Programmes[0].WithholdReturned = true })
+	apply(withholding)
+	giveBack("S1", 3)
+	stock("S1", 9, 1) // frees two of its three returned places
+	giveBack("NEW", 2)
+	stock("NEW", 5, 0)
+	giveBack("S1", 1)
+	apply(edited(t, withholding, capped(9))) // they stay free
+	stock("S1", 4, 4)
+	stock("S1", 4, 0)
+	stock("NEW", 9, 7)
+	giveBack("S1", 2)
 }
 
 // inForceOf describes what is in force, the stock and the account of ann.

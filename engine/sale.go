@@ -71,7 +71,7 @@ func (r *ChangeRefused) Error() string {
 type StockTaken struct {
 	Session, Category  string
 	Capacity, Withheld int // that it was to have
-	Taken              int // tickets that are held, sold, or withheld after a return
+	Taken              int // tickets that are held or sold
 }
 
 func (t *StockTaken) Error() string {
@@ -139,13 +139,10 @@ func (e *Engine) Apply(ctx context.Context, sale *catalog.Sale, on draw.Digest) 
 		}
 		changes = p.Changes
 		a := &alteration{Change: outcomes.Change{Version: &p.Next}}
-		a.stands = func() error { return e.objectionsTo(was.Sale, p.Next.Rules) }
+		a.stands = func() error { return e.objectionsTo(was, p.Next.Rules) }
 		a.lines = outcomes.Lines(changes)
 		return a, nil
 	})
-	if taken, ok := errors.AsType[*StockTaken](err); ok { // of a pool that was sold meanwhile
-		err = &ChangeRefused{Objections: []string{taken.Error()}}
-	}
 	if err != nil {
 		return Applied{}, err
 	}
@@ -153,7 +150,7 @@ func (e *Engine) Apply(ctx context.Context, sale *catalog.Sale, on draw.Digest) 
 }
 
 // objectionsTo returns what stands against a sale that has the numbers of the one in force, as *ChangeRefused.
-func (e *Engine) objectionsTo(was, next *catalog.Sale) error {
+func (e *Engine) objectionsTo(was *outcomes.InForce, next *catalog.Sale) error {
 	if all := e.memory.Objections(was, next); len(all) > 0 {
 		return &ChangeRefused{Objections: all}
 	}
@@ -196,38 +193,54 @@ func (p Pausable) String() string {
 }
 
 // SetStock sets the capacity of a pool, or how many of its tickets are withheld, or both; nil leaves a number as it
-// is. It returns the pool's stock when that is durable. Stock never falls below what is taken: held, sold, or withheld
-// after a return. Setting the present numbers changes nothing and writes nothing. The next version states the stock
-// anew. A session that was removed has no stock to set, until it comes back.
+// is. It returns the pool's stock when that is durable. The numbers are absolute, in the words of Stock: what was
+// withheld after a return is among the withheld, and is on sale again as far as fewer are to be withheld. A later
+// return may withhold more. Stock never falls below what is held and sold. Setting the present numbers changes nothing
+// and writes nothing. The next version states the stock anew; freed places of returned tickets stay free. A session
+// that was removed has no stock to set, until it comes back.
 //
 // Errors are *StockTaken, also if more would be withheld than the capacity, *Refusal with SessionNotFound,
 // UnknownCategory, MalformedRequest, Overloaded, Full, JournalUnavailable or NotLeader, or ctx's.
 func (e *Engine) SetStock(ctx context.Context, session, category string, capacity, withheld *int) (Stock, error) {
-	pool := 0
-	_, err := e.alter(ctx, func(was *outcomes.InForce) (*alteration, error) {
-		to, err := was.StockOf(session, category, capacity, withheld)
-		if err != nil {
+	var r *outcomes.Restock
+	_, err := e.alter(ctx, func(was *outcomes.InForce) (a *alteration, err error) {
+		if r, err = was.RestockOf(session, category, capacity, withheld); err != nil {
 			return nil, err
 		}
-		pool = to.Pool
-		p := &was.Sale.Pools[pool]
-		if p.Capacity == to.Capacity && p.Withheld == to.Withheld {
-			return nil, nil
-		}
-		if to.Withheld > to.Capacity { // the number that the call leaves as it is stands against the other one
-			taken, err := e.takenOf(pool)
-			if err != nil {
-				return nil, err
-			}
-			return nil, &StockTaken{Session: session, Category: category, Capacity: to.Capacity, Withheld: to.Withheld,
-				Taken: taken}
-		}
-		line := fmt.Sprintf("session %s, category %s: capacity %d → %d, withheld %d → %d", session, category, p.Capacity,
-			to.Capacity, p.Withheld, to.Withheld)
-		return &alteration{Change: outcomes.Change{Stock: &to}, stands: nothingStands, lines: []string{line}}, nil
+		return e.restocking(was, r), nil
 	})
 	if err != nil {
 		return Stock{}, err
 	}
-	return e.Stock(pool), nil
+	return e.Stock(r.Stock.Pool), nil
+}
+
+// restocking returns the change of a pool's stock. It is complete once it is found that nothing stands against it.
+func (e *Engine) restocking(was *outcomes.InForce, r *outcomes.Restock) *alteration {
+	a := &alteration{Change: outcomes.Change{Stock: &r.Stock}, restock: r}
+	a.stands = func() error {
+		r.Count(e.inventory.Stock(r.Stock.Pool).Withheld)
+		a.lines = []string{r.String()}
+		switch {
+		case r.Same():
+			return errUnchanged
+		case r.Withheld <= r.Stock.Capacity:
+			return nil
+		}
+		// The number that the call leaves as it is stands against the other one.
+		taken, err := e.takenOf(r.Stock.Pool)
+		if err != nil {
+			return err
+		}
+		return stockTaken(was.Sale, r, taken)
+	}
+	return a
+}
+
+// stockTaken returns the error of a pool that cannot have another stock, since so many of its tickets are taken, those
+// included that are withheld after a return.
+func stockTaken(sale *catalog.Sale, r *outcomes.Restock, taken int) *StockTaken {
+	p := &sale.Pools[r.Stock.Pool]
+	return &StockTaken{Session: sale.Sessions[p.Session].ID, Category: p.Category, Capacity: r.Stock.Capacity,
+		Withheld: r.Withheld, Taken: taken - r.Returned}
 }

@@ -65,7 +65,7 @@ func (e *Engine) startDefinition(defined bool) (*record.Definition, Start, error
 	case stays && version > 0:
 		return nil, Start{Version: version, Earlier: p.Earlier}, nil
 	case stays && !p.Same:
-		next := f.Definition.Next(f.Sale)
+		next := f.Next(f.Sale)
 		return &next, Start{Version: next.Version}, next.Pack()
 	case len(p.Objections) > 0:
 		return nil, Start{}, &ChangeRefused{Objections: p.Objections}

@@ -33,8 +33,10 @@ const (
 type auditedPool struct {
 	session  int
 	category string
-	units    int // capacity less withheld, also of a removed pool
-	taken    int // also of returned tickets that are not on sale again
+	places   int // capacity less withheld, also of a removed pool
+	freed    int // places of returned tickets that were withheld and are on sale again
+	taken    int // also of returned tickets that were withheld
+	withheld int // such tickets
 }
 
 type auditedSession struct {
@@ -79,6 +81,7 @@ func (a *auditor) define(seq uint64, d *record.Definition) {
 		a.paused = paused{} // the rows of what is paused follow
 	}
 	moved := a.renumber()
+	a.defineFreed(d)
 	for _, m := range d.Above.Programmes {
 		now.above[byProgramme][a.programmeRows[now.sale.Programmes[m.Of].ID]] = m.Tickets
 	}
@@ -130,7 +133,7 @@ func (a *auditor) renumber() (moved []int) {
 		p := &sale.Pools[i]
 		name := record.Pool{Session: sale.Sessions[p.Session].ID, Category: p.Category}
 		row := rowOf(a.poolRows, &a.pools, name, auditedPool{session: sessions[p.Session], category: p.Category})
-		a.rules.pools[i], a.pools[row].units = row, p.Capacity-p.Withheld
+		a.rules.pools[i], a.pools[row].places = row, p.Capacity-p.Withheld
 	}
 	for i := range sale.Draws {
 		id := sale.Draws[i].ID
@@ -154,7 +157,7 @@ func (a *auditor) rowsOf(lines []inventory.Line) []inventory.Line {
 func (a *auditor) recount() {
 	a.tickets = [2]map[ticketKey]int{{}, {}}
 	for row := range a.pools {
-		a.pools[row].taken = 0
+		a.pools[row].taken, a.pools[row].withheld = 0, 0
 	}
 	for _, p := range a.places {
 		p.taken = 0

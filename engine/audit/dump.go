@@ -79,7 +79,8 @@ type dumpedRecord struct {
 	Session        string `json:"session,omitempty"`
 	Category       string `json:"category,omitempty"`
 	Capacity       *int   `json:"capacity,omitempty"`
-	PlacesWithheld *int   `json:"places_withheld,omitempty"`
+	PlacesWithheld *int   `json:"places_withheld,omitempty"` // but for those of returned tickets
+	PlacesFreed    int    `json:"places_freed,omitempty"`    // of returned tickets whose places were withheld
 	Paused         *bool  `json:"paused,omitempty"`
 
 	Phases     int    `json:"phases,omitempty"`
@@ -177,6 +178,7 @@ func (d *dumper) stock(to *dumpedRecord, s record.Stock) error {
 	}
 	p := d.names.Pools[s.Pool]
 	to.Session, to.Category, to.Capacity, to.PlacesWithheld = p.Session, p.Category, &s.Capacity, &s.Withheld
+	to.PlacesFreed = s.Freed
 	return nil
 }
 

@@ -36,6 +36,7 @@ type dumpedPool struct {
 	Category string `json:"category"`
 	Capacity int    `json:"capacity"`
 	Withheld int    `json:"withheld"`
+	Freed    int    `json:"freed,omitempty"` // places of returned tickets that were withheld and are on sale again
 	Removed  bool   `json:"removed,omitempty"`
 }
 
@@ -73,7 +74,10 @@ type dumpedDraw struct {
 
 // content is for all definitions but those of version 1, which have names only.
 func content(d *record.Definition) *dumpedContent {
-	sale, to := d.Rules, &dumpedContent{}
+	sale, to, freed := d.Rules, &dumpedContent{}, map[int]int{}
+	for _, f := range d.Freed {
+		freed[f.Pool] = f.Tickets
+	}
 	for i := range sale.Programmes {
 		p := &sale.Programmes[i]
 		dumped := dumpedProgramme{Programme: p.ID, AccountCap: p.AccountCap}
@@ -95,7 +99,7 @@ func content(d *record.Definition) *dumpedContent {
 		for _, pool := range s.Pools {
 			p := &sale.Pools[pool]
 			session.Pools = append(session.Pools, dumpedPool{Category: p.Category, Capacity: p.Capacity, Withheld: p.Withheld,
-				Removed: p.Removed})
+				Freed: freed[pool], Removed: p.Removed})
 		}
 		to.Sessions = append(to.Sessions, session)
 	}

@@ -75,6 +75,9 @@ func (a *auditor) count(r *reservation, sign int) {
 		pool := &a.pools[l.Pool]
 		q := sign * int(l.Quantity)
 		pool.taken += q
+		if r.withheld() {
+			pool.withheld += q
+		}
 		a.countPlaces(placesKey{int(r.phase), pool.session}, q)
 		if r.counts() {
 			a.tickets[byProgramme][keyOf(r.account, a.sessions[pool.session].programme)] += q

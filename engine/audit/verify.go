@@ -95,6 +95,9 @@ func (a *auditor) sumUp() {
 			a.found.Members[group] = len(of)
 		}
 	}
+	for row := range a.pools {
+		a.found.Withheld -= a.pools[row].freed
+	}
 	a.found.Reservations, a.found.Accounts = len(a.reservations), len(a.accountRows)
 	for _, r := range a.reservations {
 		a.found.ByState[r.state]++
@@ -228,8 +231,13 @@ func (a *auditor) check(r *reservation) {
 }
 
 func (a *auditor) checkPool(row int) {
-	if p := &a.pools[row]; p.taken > p.units || p.taken < 0 {
-		a.problem("I1: session %s, category %s: %d of %d taken", a.sessions[p.session].id, p.category, p.taken, p.units)
+	p := &a.pools[row]
+	if taken := p.taken - p.freed; taken > p.places || p.taken < 0 {
+		a.problem("I1: session %s, category %s: %d of %d taken", a.sessions[p.session].id, p.category, taken, p.places)
+	}
+	if p.freed > p.withheld {
+		a.problem("I1: session %s, category %s: %d places of returned tickets are freed, %d were withheld",
+			a.sessions[p.session].id, p.category, p.freed, p.withheld)
 	}
 }
 

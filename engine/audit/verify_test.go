@@ -24,6 +24,7 @@ type story struct {
 	sale  *catalog.Sale
 	phase int   // open to all
 	at    int64 // ms, when the phase opens
+	last  *record.Definition
 	writtenJournal
 }
 

@@ -83,9 +83,25 @@ func (a *auditor) checkMoved(sessions []int) {
 func (a *auditor) stock(s record.Stock) {
 	a.rules.stock[s.Pool] = s
 	row := a.rules.pools[s.Pool]
-	a.pools[row].units = s.Capacity - s.Withheld
+	a.pools[row].places, a.pools[row].freed = s.Capacity-s.Withheld, s.Freed
 	if a.strict {
 		a.checkPool(row)
+	}
+}
+
+// defineFreed gives the pools the freed places that a definition says. A version has those that were free before it.
+func (a *auditor) defineFreed(d *record.Definition) {
+	freed := map[int]int{}
+	for _, f := range d.Freed {
+		freed[a.rules.pools[f.Pool]] = f.Tickets
+	}
+	for row := range a.pools {
+		p := &a.pools[row]
+		if a.strict && freed[row] != p.freed {
+			a.problem("definition: session %s, category %s: %d places of returned tickets are freed; before it %d were",
+				a.sessions[p.session].id, p.category, freed[row], p.freed)
+		}
+		p.freed = freed[row]
 	}
 }
 

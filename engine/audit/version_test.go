@@ -40,9 +40,24 @@ func (s *story) pause(p record.Pause) *story {
 }
 
 func (s *story) stock(capacity, withheld int) *story {
-	stock := record.Stock{Capacity: capacity, Withheld: withheld}
+	return s.restock(record.Stock{Capacity: capacity, Withheld: withheld})
+}
+
+func (s *story) restock(stock record.Stock) *story {
 	s.records, s.count = stock.Append(s.records, s.at), s.count+1
 	return s
+}
+
+// returned puts version 1 in force, in which returned tickets are withheld, and returns so many of the first pool.
+func (s *story) returned(quantity int) *story {
+	s.last = s.withhold().units(2).first()
+	s.take(1, "ann", quantity).end(1, inventory.Confirmed)
+	return s.change(giveBack, 600, s.of(quantity), withheld)
+}
+
+// freed makes a version free so many returned places of the first pool.
+func freed(tickets int) func(d *record.Definition) {
+	return func(d *record.Definition) { d.Freed = []record.Freed{{Pool: 0, Tickets: tickets}} }
 }
 
 // I1, I2: versions, stocks and pauses are judged by what is taken, and what is taken by them, in the journal's order.
@@ -169,6 +184,34 @@ func TestVerifyJudgesChangesOfTheDefinition(t *testing.T) {
 			s.stock(4, 0).version(d)
 			s.take(1, "ann", 3)
 		}, "record 4: I1: session " + name},
+
+		"freed places are sold again": {func(s *story) {
+			s.returned(2).restock(record.Stock{Capacity: 2, Freed: 2}).take(2, "bob", 2)
+		}, ""},
+		"a take beyond the freed places": {func(s *story) {
+			s.returned(2).restock(record.Stock{Capacity: 2, Withheld: 1, Freed: 2}).take(2, "bob", 2)
+		}, "record 6: I1: session " + name + ", category " + first.sale.Pools[0].Category + ": 2 of 1 taken"},
+		"a stock that withholds again what is sold": {func(s *story) {
+			s.returned(2).restock(record.Stock{Capacity: 3, Freed: 2}).take(2, "bob", 2).restock(record.Stock{Capacity: 3})
+		}, "record 7: I1: session " + name + ", category " + first.sale.Pools[0].Category + ": 4 of 3 taken"},
+		"more is freed than was withheld": {func(s *story) {
+			s.returned(2).restock(record.Stock{Capacity: 2, Freed: 3})
+		}, "record 5: I1: session " + name + ", category " + first.sale.Pools[0].Category +
+			": 3 places of returned tickets are freed, 2 were withheld"},
+		"a version keeps what is freed": {func(s *story) {
+			s.returned(2).restock(record.Stock{Capacity: 4, Freed: 1})
+			s.units(2).version(s.last, freed(1))
+			s.take(2, "bob", 1)
+		}, ""},
+		"a version that withholds it again": {func(s *story) {
+			s.returned(2).restock(record.Stock{Capacity: 4, Freed: 1})
+			s.units(9).version(s.last)
+		}, "record 6: definition: session " + name + ", category " + first.sale.Pools[0].Category +
+			": 0 places of returned tickets are freed; before it 1 were"},
+		"a version that frees more": {func(s *story) {
+			s.returned(2).restock(record.Stock{Capacity: 4, Freed: 1})
+			s.units(9).version(s.last, freed(2))
+		}, "record 6: definition: session " + name},
 
 		"what was placed before a pause": {func(s *story) {
 			s.first()
@@ -303,10 +346,11 @@ func TestDumpOfVersions(t *testing.T) {
 	s.version(d)
 	s.pause(record.Pause{Paused: true}).pause(record.Pause{Of: record.OnePhase, Index: 1})
 	s.pause(record.Pause{Of: record.OneSession, Index: session, Paused: true}).stock(5, 0)
+	s.restock(record.Stock{Capacity: 5, Withheld: 1, Freed: 2})
 	var out bytes.Buffer
 	require.NoError(t, Dump(s, &out))
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	require.Len(t, lines, 6)
+	require.Len(t, lines, 7)
 	var now dumpedRecord
 	require.NoError(t, json.Unmarshal([]byte(lines[1]), &now))
 	require.Equal(t, "version", now.Kind)
@@ -322,5 +366,7 @@ func TestDumpOfVersions(t *testing.T) {
 		`{"seq":5,"kind":"paused` + at + `"session":"` + s.sale.Sessions[session].ID + `","paused":true}`,
 		`{"seq":6,"kind":"stock` + at + `"session":"` + s.sale.Sessions[session].ID + `","category":"` +
 			s.sale.Pools[0].Category + `","capacity":5,"places_withheld":0}`,
+		`{"seq":7,"kind":"stock` + at + `"session":"` + s.sale.Sessions[session].ID + `","category":"` +
+			s.sale.Pools[0].Category + `","capacity":5,"places_withheld":1,"places_freed":2}`,
 	}, lines[2:])
 }

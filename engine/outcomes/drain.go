@@ -53,7 +53,7 @@ func (m *Memory) NewDrain() *Drain {
 		durable: make([]durableStock, m.Inventory.QuotaPool(MostQuotas))} // a definition may add pools
 	d.visit = d.append
 	d.drained.Store(m.Judging())
-	for _, u := range m.Units(m.Judging().Sale) {
+	for _, u := range m.Units(m.Judging()) {
 		i := u.Pool
 		s := d.inventory.Stock(int(i))
 		d.durable[i].word.Store(uint64(s.Held)<<32 | uint64(s.Sold+s.Withheld))

@@ -1,6 +1,7 @@
 package outcomes
 
 import (
+	"maps"
 	"slices"
 	"sync"
 
@@ -23,6 +24,7 @@ type InForce struct {
 	Stock      []StockChange     // since then, by pool
 	Earlier    record.Earlier    // what was in force before
 
+	freed  map[int]int // by pool, without zeroes: see Freed. It is replaced, never changed
 	digest func() draw.Digest
 	moved  uint64 // what Stock adds to the definition's content
 }
@@ -36,7 +38,12 @@ type StockChange struct {
 // NewInForce returns what is in force after a definition, where nothing is paused. The stamp is that of its record, or
 // of what first had it.
 func NewInForce(d record.Definition, applied record.Stamp) *InForce {
-	return &InForce{Sale: d.Rules, Definition: d, Applied: applied, Since: applied, digest: digestOf(d.Rules)}
+	f := &InForce{Sale: d.Rules, Definition: d, Applied: applied, Since: applied, freed: map[int]int{},
+		digest: digestOf(d.Rules)}
+	for _, freed := range d.Freed {
+		f.freed[freed.Pool] = freed.Tickets
+	}
+	return f
 }
 
 // digestOf returns the function that computes the digest of a sale once: it takes a millisecond, and few ask for it.
@@ -46,6 +53,30 @@ func digestOf(sale *catalog.Sale) func() draw.Digest {
 
 // Digest identifies what is in force, the stock included, and what is paused excluded.
 func (f *InForce) Digest() draw.Digest { return f.digest() }
+
+// Freed returns how many of the places of a pool that were withheld after a return are on sale again: see Restock. A
+// new definition leaves them so.
+func (f *InForce) Freed(pool int) int { return f.freed[pool] }
+
+// Units returns how many tickets of a pool may be taken, returned ones whose places were withheld included.
+func (f *InForce) Units(pool int) int {
+	p := &f.Sale.Pools[pool]
+	return p.Capacity - p.Withheld + f.freed[pool]
+}
+
+// Withheld returns how many places of a pool are not on sale, where so many were withheld after returns.
+func (f *InForce) Withheld(pool, returned int) int {
+	return f.Sale.Pools[pool].Withheld + returned - f.freed[pool]
+}
+
+// Next returns the version that follows, of a sale in the numbers of this one. Pack has not been called.
+func (f *InForce) Next(sale *catalog.Sale) record.Definition {
+	next := f.Definition.Next(sale)
+	for _, pool := range slices.Sorted(maps.Keys(f.freed)) {
+		next.Freed = append(next.Freed, record.Freed{Pool: pool, Tickets: f.freed[pool]})
+	}
+	return next
+}
 
 // Apply returns what is in force once a definition is applied. Its stock is absolute. What is paused stays paused.
 func (f *InForce) Apply(d record.Definition, s record.Stamp) *InForce {
@@ -88,7 +119,7 @@ func (f *InForce) SetStock(stock record.Stock, s record.Stamp) *InForce {
 // setStocks returns what is in force once pools have other stock. The stamp is that of the last change.
 func (f *InForce) setStocks(changes map[int]StockChange, s record.Stamp) *InForce {
 	next, sale := *f, *f.Sale
-	sale.Pools = slices.Clone(sale.Pools)
+	sale.Pools, next.freed = slices.Clone(sale.Pools), maps.Clone(f.freed)
 	next.Stock = make([]StockChange, 0, len(f.Stock)+len(changes))
 	for _, c := range f.Stock {
 		if _, again := changes[c.Pool]; !again {
@@ -100,6 +131,9 @@ func (f *InForce) setStocks(changes map[int]StockChange, s record.Stamp) *InForc
 		next.moved += moves(f.Sale, c.Pool, pool.Capacity, pool.Withheld, c.Stock)
 		pool.Capacity, pool.Withheld, pool.Derived = c.Capacity, c.Withheld, false // as stock.csv states it
 		next.Stock = append(next.Stock, c)
+		if delete(next.freed, c.Pool); c.Freed > 0 {
+			next.freed[c.Pool] = c.Freed
+		}
 	}
 	slices.SortFunc(next.Stock, func(a, b StockChange) int { return a.Pool - b.Pool })
 	next.Sale, next.Since, next.digest = &sale, s, digestOf(&sale)

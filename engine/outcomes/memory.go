@@ -52,7 +52,7 @@ func (m *Memory) Follow(f *InForce) error {
 	if err := m.List(f.Sale); err != nil {
 		return err
 	}
-	for _, u := range m.Units(f.Sale) {
+	for _, u := range m.Units(f) {
 		if err := m.Inventory.RestoreUnits(int(u.Pool), u.Units); err != nil {
 			return err
 		}
@@ -76,8 +76,7 @@ func (m *Memory) List(sale *catalog.Sale) error {
 }
 
 func (m *Memory) restoreUnits(f *InForce, pool int) error {
-	p := &f.Sale.Pools[pool]
-	return m.Inventory.RestoreUnits(pool, uint32(p.Capacity-p.Withheld))
+	return m.Inventory.RestoreUnits(pool, uint32(f.Units(pool)))
 }
 
 // followChange is Follow for a pause or a pool's stock.

@@ -38,8 +38,8 @@ func (m *Memory) Plan(f *InForce, sale *catalog.Sale) Plan {
 		return p
 	}
 	p.Changes = catalog.DifferenceWith(f.Sale, next, m.sold)
-	p.Objections = m.Objections(f.Sale, next)
-	p.Next = f.Definition.Next(next)
+	p.Objections = m.Objections(f, next)
+	p.Next = f.Next(next)
 	p.Next.FilesDigest, p.Next.Files = filesIn(sale)
 	if err := p.Next.Pack(); err != nil {
 		p.Objections = append(p.Objections, err.Error())
@@ -80,9 +80,9 @@ func (m *Memory) sold(pool int) int {
 }
 
 // Objections returns what was sold, or drawn, and stands against a sale that has the numbers of the one in force.
-func (m *Memory) Objections(was, next *catalog.Sale) []string {
-	return slices.Concat(stockObjections(was, next, m.Inventory.Stock), derivedObjections(was, next, m.sold),
-		m.placesObjections(was, next), m.Ballots.Objections(next))
+func (m *Memory) Objections(was *InForce, next *catalog.Sale) []string {
+	return slices.Concat(stockObjections(was, next, m.Inventory.Stock), derivedObjections(was.Sale, next, m.sold),
+		m.placesObjections(was.Sale, next), m.Ballots.Objections(next))
 }
 
 // derivedObjections returns the sessions that would have more tickets than their venue has places: tickets of removed
@@ -112,15 +112,29 @@ func derivedObjections(was, next *catalog.Sale, sold func(pool int) int) (all []
 	return all
 }
 
+// TooFew says that more tickets are taken of a pool, or of a quota's, than what comes into force has.
+func (m *Memory) TooFew(next *InForce, pool, taken int) string {
+	if b, is := m.BoundOf(next.Sale, pool); is {
+		return b.TooFew(taken)
+	}
+	return tooFew(next.Sale, pool, taken-next.Freed(pool))
+}
+
+func tooFew(next *catalog.Sale, pool, taken int) string {
+	p := &next.Pools[pool]
+	return fmt.Sprintf("session %s, category %s: %d tickets are taken, so a capacity of %d less %d withheld is too low",
+		next.Sessions[p.Session].ID, p.Category, taken, p.Capacity, p.Withheld)
+}
+
 // stockObjections returns what stands against the pools and sessions of a sale that has the numbers of the one before.
 // stock returns what is taken of each pool of that one.
-func stockObjections(was, next *catalog.Sale, stock func(pool int) inventory.Stock) (all []string) {
+func stockObjections(f *InForce, next *catalog.Sale, stock func(pool int) inventory.Stock) (all []string) {
+	was := f.Sale
 	for i := range was.Pools {
 		pool := &next.Pools[i]
 		s := stock(i)
-		if taken := s.Held + s.Sold + s.Withheld; pool.Capacity-pool.Withheld < taken {
-			all = append(all, fmt.Sprintf("session %s, category %s: %d tickets are taken, so a capacity of %d less %d withheld "+
-				"is too low", next.Sessions[pool.Session].ID, pool.Category, taken, pool.Capacity, pool.Withheld))
+		if taken := s.Held + s.Sold + s.Withheld - f.Freed(i); pool.Capacity-pool.Withheld < taken {
+			all = append(all, tooFew(next, i, taken))
 		}
 	}
 	for i := range was.Sessions {

@@ -10,12 +10,12 @@ import (
 // MostQuotas is how many pairs of a phase and a session may come to have places; catalog.Load refuses more.
 const MostQuotas = 60_000
 
-// Units returns how many tickets of each pool of a sale may be taken, and how many of each session a phase may sell.
-func (m *Memory) Units(sale *catalog.Sale) []inventory.Units {
+// Units returns how many tickets of each pool may be taken, and how many of each session a phase may sell.
+func (m *Memory) Units(f *InForce) []inventory.Units {
+	sale := f.Sale
 	all := make([]inventory.Units, 0, len(sale.Pools)+len(sale.Quotas))
 	for i := range sale.Pools {
-		p := &sale.Pools[i]
-		all = append(all, inventory.Units{Pool: uint32(i), Units: uint32(p.Capacity - p.Withheld)})
+		all = append(all, inventory.Units{Pool: uint32(i), Units: uint32(f.Units(i))})
 	}
 	for i := range sale.Quotas {
 		all = append(all, inventory.Units{Pool: m.Inventory.QuotaPool(i), Units: uint32(sale.Quotas[i].Units())})

@@ -62,6 +62,9 @@ type Definition struct {
 	// Above is what accounts had beyond the caps and limits when the definition came into force. Such tickets were rightly
 	// taken under an earlier definition, or before a session moved to another programme (I2).
 	Above Above
+
+	// Freed are the freed places when a version comes into force, in ascending order of their pools.
+	Freed []Freed
 }
 
 // Above has, for each programme whose cap, and each session whose limit is exceeded by an account, how many tickets the

@@ -6,8 +6,8 @@ import "github.com/seathold/seathold/engine/catalog"
 //
 //	count | (phase, session, places, plus 2,147,483,648 if the quota is removed)…
 //
-// They are there only if the sale has any. A version without them is as it was before there were quotas, and so is the
-// digest of such a sale.
+// They are there only if the sale has any, or if freed places follow. A version without them is as it was before there
+// were quotas, and so is the digest of such a sale.
 
 // removedQuota is added to the places of a removed quota. Places are fewer.
 const removedQuota = maxUnits + 1
@@ -37,7 +37,7 @@ func (f *fields) quotas() (all []catalog.Quota) {
 		return nil
 	}
 	n := f.most(maxQuotas)
-	f.bad = f.bad || n == 0 // none have another encoding
+	f.bad = f.bad || n == 0 && len(f.rest) == 0 // none have another encoding
 	for ; n > 0 && !f.bad; n-- {
 		q := catalog.Quota{Phase: f.int(maxFew), Session: f.int(maxSessions), Places: f.int(2*removedQuota - 1)}
 		q.Removed = q.Places >= removedQuota

@@ -45,7 +45,7 @@
 //	kind 21 version      number | digests | compressed: a whole definition            both
 //	kind 22 paused       what 1 byte: 0 the sale, 1 a phase, 2 a session | its
 //	                     number, 0 for the sale | 1 byte: 1 paused, 0 no longer       both
-//	kind 23 stock        pool | capacity | withheld                                   both
+//	kind 23 stock        pool | capacity | withheld | places that are freed, if any   both
 //	kind 24 joined       group | account string: it is a member from here on          both
 //	kind 25 left         group | account string: it is no member any more             journal
 //	kind 26 earlier      lists of what was in force before                            checkpoint

@@ -97,6 +97,10 @@ func (t *translation) definition(from *Definition, sale *catalog.Sale) Definitio
 	d.content = from.content // whatever the numbers
 	d.Above = Above{Programmes: translated(from.Above.Programmes, t.programmes),
 		Sessions: translated(from.Above.Sessions, t.sessions)}
+	for _, freed := range from.Freed {
+		d.Freed = append(d.Freed, Freed{Pool: t.pools[freed.Pool], Tickets: freed.Tickets})
+	}
+	slices.SortFunc(d.Freed, func(a, b Freed) int { return cmp.Compare(a.Pool, b.Pool) })
 	return d
 }
 

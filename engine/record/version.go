@@ -20,7 +20,7 @@ import (
 //	number | digest of the files, 32 bytes | count | digests of the files of earlier versions, 32 bytes each |
 //	SHA-256 of the rest, 32 bytes | size of the text | size of the tar | compressed (RFC 1951): text, tar
 //
-//	text         content as in KindDefinition | facts | above: programmes, sessions | quotas
+//	text         content as in KindDefinition | facts | above: programmes, sessions | quotas | freed places
 //	tar          the files as the organiser wrote them; nothing without files
 //
 // The tar is there to be exported. Nothing that is in force is read from it.
@@ -108,7 +108,13 @@ func (d *Definition) Content() uint64 {
 
 func (d *Definition) appendText(run []byte) []byte {
 	run = appendAbove(appendFacts(appendContent(run, d.Rules), d.Rules), &d.Above)
-	return appendQuotas(run, d.Rules)
+	if len(d.Freed) == 0 {
+		return appendQuotas(run, d.Rules)
+	}
+	if len(d.Rules.Quotas) == 0 {
+		run = appendCount(run, 0)
+	}
+	return appendFreed(appendQuotas(run, d.Rules), d.Freed)
 }
 
 func (d *Definition) pack(text []byte) []byte {
@@ -166,13 +172,15 @@ func (f *fields) version() Definition {
 	text.facts(&sale)
 	above := Above{Programmes: text.beyond(len(sale.Programmes)), Sessions: text.beyond(len(sale.Sessions))}
 	sale.Quotas = text.quotas()
+	freed := text.freed(len(sale.Pools))
 	assembled, err := catalog.Assemble(sale, sells)
 	if text.bad || len(text.rest) > 0 || err != nil {
 		f.bad = true
 		return Definition{}
 	}
 	d := DefinitionOf(assembled)
-	d.Version, d.FilesDigest, d.Earlier, d.Above, d.packed = number, digest, earlier, above, bytes.Clone(body)
+	d.Version, d.FilesDigest, d.Earlier, d.packed = number, digest, earlier, bytes.Clone(body)
+	d.Above, d.Freed = above, freed
 	d.content = ContentOf(assembled)
 	if tarSize > 0 {
 		d.Files = plain[textSize:]

@@ -166,10 +166,13 @@ func TestGoldenVersions(t *testing.T) {
 	d.Above, d.Files = Above{Programmes: []Most{{1, 31}}, Sessions: []Most{{0, 7}}}, []byte("no tar")
 	places := d.Next(withPlaces(t, s))
 	places.FilesDigest, places.Files = draw.Digest{10}, d.Files
-	written := []*Definition{&d, &d, &places, &places}
+	freed, freedPlaces := d.Next(s), places.Next(places.Rules)
+	freed.Freed, freedPlaces.Freed = []Freed{{0, 1<<31 - 1}}, []Freed{{0, 1}, {2, 300}}
+	written := []*Definition{&d, &d, &places, &places, &freed, &freed, &freedPlaces, &freedPlaces}
 	if os.Getenv("SEATHOLD_WRITE_GOLDEN") != "" {
 		var text strings.Builder
-		for i, name := range []string{"version", "version-row", "version-places", "version-places-row"} {
+		for i, name := range []string{"version", "version-row", "version-places", "version-places-row", "version-freed",
+			"version-freed-row", "version-places-freed", "version-places-freed-row"} {
 			run := written[i].Append(nil, goldenAt)
 			if i%2 == 1 {
 				run = written[i].AppendRow(nil, Stamp{AtMs: goldenAt, Seq: goldenSeq})
@@ -258,6 +261,47 @@ func TestVersionRefusesQuotas(t *testing.T) {
 	forged.packed = forged.pack(append(slices.Clone(text), 1, 0, 1, 5))
 	require.Equal(t, []catalog.Quota{{Phase: 0, Session: 1, Places: 5}}, decoded(t, forged.Append(nil, 0)).Definition.
 		Rules.Quotas)
+}
+
+// A version whose freed places are none, of no pool or twice of one is no record. They come after the quotas, also
+// after none.
+func TestVersionRefusesFreedPlaces(t *testing.T) {
+	d := (&Definition{}).Next(goldenSale(t))
+	text := d.appendText(nil)
+	version := func(rest []byte) []byte {
+		forged := Definition{Version: 1}
+		forged.packed = forged.pack(append(slices.Clone(text), rest...))
+		return forged.Append(nil, 0)
+	}
+	for name, rest := range map[string][]byte{"none": {0, 0}, "none of a pool": {0, 1, 0, 0}, "cut": {0, 1, 0},
+		"of no pool": {0, 1, 3, 5}, "twice": {0, 2, 1, 5, 1, 5}, "descending": {0, 2, 1, 5, 0, 5},
+		"fewer than counted": {0, 2, 1, 5}, "a rest": {0, 1, 1, 5, 0}, "none after quotas": {1, 0, 1, 5, 0}} {
+		b, _, err := journal.Next(version(rest))
+		require.NoError(t, err)
+		require.ErrorIs(t, new(Record).Decode(b), ErrInvalid, name)
+	}
+	require.Equal(t, []Freed{{1, 5}}, decoded(t, version([]byte{0, 1, 1, 5})).Definition.Freed)
+	r := decoded(t, version([]byte{1, 0, 1, 5, 2, 0, 6, 2, 7}))
+	require.Equal(t, []Freed{{0, 6}, {2, 7}}, r.Definition.Freed)
+	require.Len(t, r.Definition.Rules.Quotas, 1)
+}
+
+// A decoder has freed places in the numbers of the first version, whatever the order of a later one.
+func TestDecoderTranslatesFreedPlaces(t *testing.T) {
+	s := goldenSale(t)
+	first := (&Definition{}).Next(s)
+	d := NewDecoder(nil)
+	_, err := decodeRun(t, d, first.Append(nil, 1), 1)
+	require.NoError(t, err)
+	second := first.Next(reordered(t, goldenSale(t)))
+	last := len(s.Pools) - 1
+	second.Freed = []Freed{{0, 4}, {last, 2}}
+	r, err := decodeRun(t, d, second.Append(nil, 2), 2)
+	require.NoError(t, err)
+	names, turned := first.Pools, second.Pools
+	require.Equal(t, []Pool{turned[last], turned[0]}, []Pool{names[r.Definition.Freed[0].Pool],
+		names[r.Definition.Freed[1].Pool]})
+	require.Equal(t, []int{2, 4}, []int{r.Definition.Freed[0].Tickets, r.Definition.Freed[1].Tickets})
 }
 
 // A decoder has quotas in the numbers of the first version that had them, whatever the order of a later one.

@@ -33,7 +33,8 @@ type Book struct {
 	ends    []int64  // by session: when its sales end, in ms; math.MaxInt64 if never
 	limits  inventory.Limits
 
-	leaving membership // that ends: nothing passes that needs it
+	leaving   membership // that ends: nothing passes that needs it
+	restocked int        // a pool of which nothing is returned and withheld meanwhile; -1 for none
 
 	next *Book // of a book between two others: the later one; the rest is the earlier one's but for the limits
 }
@@ -46,7 +47,7 @@ func (w window) open(now int64) bool { return now >= w.opens && now < w.closes }
 // NewBook returns the book of a sale in which a hold lasts the TTL at most, in whole seconds. Since is the sequence of
 // the record that put the sale, its stock or its pauses into force last.
 func NewBook(sale *catalog.Sale, ttl time.Duration, paused Pauses, since uint64) *Book {
-	b := &Book{Sale: sale, Paused: paused, Since: since, ttl: ttl,
+	b := &Book{Sale: sale, Paused: paused, Since: since, ttl: ttl, restocked: -1,
 		ttlRule: fmt.Sprintf("ttl_seconds: a whole number from 1 to %d", ttl/time.Second)}
 	for i := range sale.Phases {
 		w := window{} // a removed phase is never open
@@ -124,6 +125,15 @@ func (b *Book) Leaving(account string, group int) *Book {
 // Leaves reports whether b is the book for the time in which an account leaves a group.
 func (b *Book) Leaves() bool { return b.leaving != membership{} }
 
+// Restocking returns b, a book between two others, for the time in which a pool gets another stock. Nothing is returned
+// then whose places of the pool would be withheld: the record of the stock counts them, and is in the journal before
+// or after each such return.
+func (b *Book) Restocking(pool int) *Book {
+	next := *b
+	next.restocked = pool
+	return &next
+}
+
 // moves reports whether a session of the lines has another programme in the next sale.
 func (b *Book) moves(lines []inventory.Line) bool {
 	for _, l := range lines {
@@ -166,7 +176,8 @@ func (b *Book) Changes() bool { return b.next != nil }
 func (b *Book) Limits() *inventory.Limits { return &b.limits }
 
 // WithholdsReturned reports whether the places of a returned reservation with the lines are withheld. alike is false
-// if b is between two books that do not agree: then nothing may be returned until another book is in force.
+// if b is between two books that do not agree, or the places are of a pool that gets another stock: then nothing may be
+// returned until another book is in force.
 func (b *Book) WithholdsReturned(lines []inventory.Line) (withholds, alike bool) {
 	if b.next == nil {
 		return b.withholds(lines), true
@@ -175,7 +186,12 @@ func (b *Book) WithholdsReturned(lines []inventory.Line) (withholds, alike bool)
 		return false, false
 	}
 	withholds = b.withholds(lines)
-	return withholds, b.next.withholds(lines) == withholds
+	return withholds, b.next.withholds(lines) == withholds && !(withholds && b.restocks(lines))
+}
+
+// restocks reports whether a line is of the pool that gets another stock.
+func (b *Book) restocks(lines []inventory.Line) bool {
+	return slices.ContainsFunc(lines, func(l inventory.Line) bool { return int(l.Pool) == b.restocked })
 }
 
 // withholds decides by the first line: a reservation is made in one programme.

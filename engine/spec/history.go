@@ -255,6 +255,7 @@ func (m *Model) equal(other *Model) bool {
 		return true
 	}
 	if !sameSale(m.rules.Sale, other.rules.Sale) || !maps.Equal(m.paused, other.paused) ||
+		!maps.Equal(m.freed, other.freed) ||
 		!maps.EqualFunc(m.members, other.members, maps.Equal) {
 		return false
 	}
@@ -285,7 +286,7 @@ func (m *Model) hash() uint64 {
 	b = b[:0]
 	for i := range m.rules.Sale.Pools {
 		p := &m.rules.Sale.Pools[i]
-		b = binary.AppendVarint(binary.AppendVarint(b, int64(p.Capacity)), int64(p.Withheld))
+		b = binary.AppendVarint(binary.AppendVarint(b, int64(p.Capacity)), int64(p.Withheld-m.freed[i]))
 	}
 	h.Write(b)
 	return sum + h.Sum64()

@@ -32,6 +32,7 @@ type Model struct {
 	paused       map[string]bool         // "sale", "phase packs", "session SWIM"; replaced, never changed in place
 	allowed      map[string]int          // before a cap or limit was lowered; replaced, never changed in place
 	members      enrolled
+	freed        map[int]int // withheld after a return and on sale again, by pool; replaced, never changed in place
 }
 
 // reservation is a reservation, the parameters of its request, and what has changed since.
@@ -49,13 +50,13 @@ type reservation struct {
 // New returns the model of a sale in which nothing is sold yet.
 func New(rules *Rules) *Model {
 	return &Model{rules: rules, reservations: map[string]*reservation{}, byAccount: map[string][]string{},
-		paused: map[string]bool{}, allowed: map[string]int{}, members: enrolled{}}
+		paused: map[string]bool{}, allowed: map[string]int{}, members: enrolled{}, freed: map[int]int{}}
 }
 
 // Clone returns an independent copy.
 func (m *Model) Clone() *Model {
 	return &Model{rules: m.rules, reservations: maps.Clone(m.reservations), byAccount: maps.Clone(m.byAccount),
-		paused: m.paused, allowed: m.allowed, members: m.members}
+		paused: m.paused, allowed: m.allowed, members: m.members, freed: m.freed}
 }
 
 // Sale returns the sale in force. What was ever defined has the same number in all that come after.
@@ -214,7 +215,7 @@ func (m *Model) ofPool(pool int) Stock {
 	session := m.rules.Sale.Sessions[p.Session].ID
 	ofIt := func(l Line) bool { return l.Session == session && l.Category == p.Category }
 	held, sold := m.count(maps.Keys(m.reservations), ofIt)
-	withheld := p.Withheld
+	withheld := p.Withheld - m.freed[pool]
 	for _, r := range m.reservations {
 		if r.withheld {
 			withheld += ticketsOf(r.Lines, ofIt)

@@ -73,7 +73,9 @@ func (m *Model) gone(op Operation) bool {
 	})
 }
 
-// setStock sets the stock of one pool. It never falls below what is taken.
+// setStock sets the stock of one pool, in the words of Stock: places that are withheld after a return are among the
+// withheld. Fewer than those are withheld as if some of the returned tickets were on sale again. The stock never falls
+// below what is held and sold.
 func (m *Model) setStock(op Operation) Answer {
 	sale := m.rules.Sale
 	session, ok := sale.SessionByID(op.Session)
@@ -84,7 +86,9 @@ func (m *Model) setStock(op Operation) Answer {
 	if !ok {
 		return Answer{Refusal: Refusal{Code: "unknown_category", Session: op.Session, Category: op.Category}}
 	}
-	p := sale.Pools[pool]
+	p, is := sale.Pools[pool], m.ofPool(pool)
+	returned := is.Withheld - p.Withheld + m.freed[pool] // that are withheld, freed or not
+	p.Withheld = is.Withheld
 	if op.Capacity != nil {
 		p.Capacity = *op.Capacity
 	}
@@ -95,8 +99,20 @@ func (m *Model) setStock(op Operation) Answer {
 	if p.Capacity < 0 || p.Capacity > math.MaxInt32 || p.Withheld < 0 || p.Withheld > math.MaxInt32 || contradicts {
 		return refuse("malformed_request")
 	}
-	if taken := m.takenOf(pool); p.Capacity-p.Withheld < taken {
+	if taken := is.Held + is.Sold; p.Capacity-p.Withheld < taken {
 		return Answer{Refusal: Refusal{Code: "stock_taken", Session: op.Session, Category: op.Category, Taken: taken}}
+	}
+	if p.Capacity == is.Capacity && p.Withheld == is.Withheld {
+		return Answer{Stock: []Stock{is}}
+	}
+	if op.Withheld == nil {
+		p.Withheld = sale.Pools[pool].Withheld
+	} else {
+		m.freed = maps.Clone(m.freed)
+		if delete(m.freed, pool); returned > p.Withheld {
+			m.freed[pool] = returned - p.Withheld
+		}
+		p.Withheld = max(0, p.Withheld-returned)
 	}
 	next, rules := *sale, *m.rules
 	next.Pools = slices.Clone(sale.Pools)

@@ -78,7 +78,7 @@ func (m *Model) soldAgain(next *catalog.Sale, session int) bool {
 	return derived && taken
 }
 
-// takenOf returns how many tickets of a pool cannot be withheld: held, sold, and withheld after a return.
+// takenOf returns how many tickets of a pool a definition cannot withhold: held, sold, and withheld after a return.
 func (m *Model) takenOf(pool int) int {
 	s := m.ofPool(pool)
 	return s.Held + s.Sold + s.Withheld - m.rules.Sale.Pools[pool].Withheld

@@ -42,10 +42,10 @@ type Applied struct {
 	Changes []string `json:"changes"`
 }
 
-// StockWanted are the numbers that a pool is to have; nil for those that stay.
+// StockWanted are the numbers that a pool is to have, as PoolStock has them; nil for those that stay.
 type StockWanted struct {
 	Capacity *int `json:"capacity,omitzero"`
-	Withheld *int `json:"withheld,omitzero"`
+	Withheld *int `json:"withheld,omitzero"` // in all, places of returned tickets included
 }
 
 // PoolStock is the stock of one pool.
@@ -156,8 +156,8 @@ func pausePath(phase, session string) string {
 	return "/admin/sale/paused"
 }
 
-// SetStock sets the numbers of a pool, and returns its stock. Refused with stock_taken (taken), session_not_found and
-// unknown_category.
+// SetStock sets the numbers of a pool, and returns its stock. Refused with stock_taken (taken: held and sold),
+// session_not_found and unknown_category.
 func (o *Operator) SetStock(ctx context.Context, session, category string, to StockWanted) (p PoolStock, err error) {
 	_, err = o.c.call(ctx, http.MethodPut,
 		"/admin/sessions/"+escaped(session)+"/pools/"+escaped(category), to, &p)

@@ -12,9 +12,21 @@ import (
 )
 
 // wantedStock is the body of PUT /admin/sessions/{session}/pools/{category}. A member that is missing stays as it is.
+// Withheld counts the places of returned tickets, as the answer does.
 type wantedStock struct {
 	Capacity *int `json:"capacity"`
 	Withheld *int `json:"withheld"`
+}
+
+// asked returns what was asked for, for the log: the pool may have other numbers again.
+func (w *wantedStock) asked() (attrs []slog.Attr) {
+	if w.Capacity != nil {
+		attrs = append(attrs, slog.Int("capacity", *w.Capacity))
+	}
+	if w.Withheld != nil {
+		attrs = append(attrs, slog.Int("withheld", *w.Withheld))
+	}
+	return attrs
 }
 
 // pool is what the call responds with.
@@ -52,7 +64,7 @@ func (s *sales) setStock(w http.ResponseWriter, r *http.Request, e *engine.Engin
 	if err != nil {
 		return err
 	}
-	audit(r, slog.Int("capacity", stock.Capacity), slog.Int("withheld", stock.Withheld))
+	audit(r, wanted.asked()...)
 	return s.respond(w, r, pool{session, category, stock.Capacity, stock.Available, stock.Held, stock.Sold,
 		stock.Withheld})
 }

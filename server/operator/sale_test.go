@@ -107,6 +107,8 @@ func tarOf(t *testing.T, changes ...[3]string) string {
 	return string(sale.Files.AppendTar(nil))
 }
 
+var withholdReturned = [3]string{"sale.yaml", "session_limit: 6}", "session_limit: 6, returned_tickets: withheld}"}
+
 var lowerCap = [3]string{"sale.yaml", "account_cap: 10", "account_cap: 9"}
 
 // TestSaleChanges shows, plans and applies definitions.
@@ -264,7 +266,7 @@ func TestPoolStock(t *testing.T) {
 	a := s.want(200, "", "PUT", path, `{"capacity": 20}`)
 	require.JSONEq(t, `{"session":"ATH01","category":"A","capacity":20,"available":15,"held":4,"sold":0,"withheld":1}`,
 		string(a.body))
-	require.Contains(t, s.log.String(), "path="+path+" status=200 capacity=20 withheld=1")
+	require.Contains(t, s.log.String(), "path="+path+" status=200 capacity=20 request_id=", "what was asked for")
 	a = s.want(200, "", "PUT", path, `{"capacity": 6, "withheld": 2}`)
 	require.EqualValues(t, 0, a.json["available"])
 	refused := s.want(409, "stock_taken", "PUT", path, `{"withheld": 3}`)
@@ -292,6 +294,58 @@ func TestPoolStock(t *testing.T) {
 	require.Equal(t, "session,category,capacity,withheld\nATH01,A,6,2\n", string(text))
 	plan := s.want(200, "", "POST", "/admin/sale/plan", string(files.body))
 	require.Empty(t, plan.json["changes"])
+}
+
+// TestWithheldPool sets what is withheld of a pool to which withheld tickets were returned. The call has the words of
+// GET, so what is withheld afterwards is what was put. Returned places are on sale again if fewer are withheld.
+func TestWithheldPool(t *testing.T) {
+	read, err := catalog.ReadTar(strings.NewReader(tarOf(t, withholdReturned)))
+	require.NoError(t, err)
+	sale, err := catalog.LoadFS(read.FS())
+	require.NoError(t, err)
+	s := sellSale(t, sale)
+	const path = "/admin/sessions/ATH01/pools/A" // 10, of which 1 is withheld
+	put := func(body string, capacity, available, withheld int) {
+		t.Helper()
+		a := s.want(200, "", "PUT", path, body)
+		require.Equal(t, []any{float64(capacity), float64(available), float64(withheld)},
+			[]any{a.json["capacity"], a.json["available"], a.json["withheld"]}, "%s", a.body)
+	}
+	s.sellAndReturn("a", "ATH01", 3)
+	put(`{"capacity": 10}`, 10, 6, 4)
+	put(`{"withheld": 4}`, 10, 6, 4)
+	put(`{"withheld": 5}`, 10, 5, 5)
+	s.sellAndReturn("b", "ATH01", 2)
+	put(`{"capacity": 10}`, 10, 3, 7)
+	put(`{"withheld": 0}`, 10, 10, 0)
+	require.Contains(t, s.log.String(), "path="+path+" status=200 withheld=0 request_id=")
+	put(`{"capacity": 4, "withheld": 4}`, 4, 0, 4)
+	require.EqualValues(t, 0, s.want(409, "stock_taken", "PUT", path, `{"capacity": 3}`).json["taken"])
+	put(`{"withheld": 1}`, 4, 3, 1)
+	require.NoError(t, s.hold("c", "ATH01", 3))
+	refused := s.want(409, "stock_taken", "PUT", path, `{"withheld": 2}`)
+	require.EqualValues(t, 3, refused.json["taken"])
+	require.Equal(t, "session ATH01, category A: 3 tickets are taken, so a capacity of 4 less 2 withheld is too low",
+		refused.json["detail"])
+
+	// The files say nothing of returned places, and a definition leaves them as they are.
+	files := s.want(200, "", "GET", "/admin/sale", "", "Accept", tarType)
+	require.Empty(t, s.want(200, "", "POST", "/admin/sale/plan", string(files.body)).json["changes"])
+	version := s.want(200, "", "POST", "/admin/sale/apply", string(files.body), "If-Match",
+		s.call("GET", "/admin/sale", "").header.Get("ETag"))
+	require.NotEmpty(t, version.json["version"])
+	put(`{"withheld": 1}`, 4, 0, 1)
+}
+
+// sellAndReturn sells tickets of category A of a session, and returns them.
+func (s *selling) sellAndReturn(account, session string, quantity int) {
+	s.t.Helper()
+	r := engine.Reservation{}
+	id := engine.ID{15: account[0]}
+	require.NoError(s.t, s.engine.Reserve(s.t.Context(), &engine.Request{ID: id, Account: account,
+		Lines: []engine.Line{{Session: session, Category: "A", Quantity: quantity}}}, &r))
+	require.NoError(s.t, s.engine.Confirm(s.t.Context(), id, "", &r))
+	require.NoError(s.t, s.engine.Return(s.t.Context(), id, "", &r))
 }
 
 // TestDerivedStock sets the stock of a pool that the stock rule has filled: the files in force state it from then on,

@@ -10,14 +10,18 @@ type stockCommand struct {
 	Session  string `arg:"" placeholder:"SESSION" help:"The session's id."`
 	Category string `arg:"" placeholder:"CATEGORY" help:"The price category."`
 	Capacity *int   `placeholder:"N" help:"How many tickets there are in all."`
-	Withheld *int   `placeholder:"N" help:"How many of them are not on sale."`
+	Withheld *int   `placeholder:"N" help:"How many of them are not on sale, places of returned tickets included."`
 	To       string `default:"http://127.0.0.1:9090" env:"SEATHOLD_ADMIN" placeholder:"URL" help:"The operator's port of the server (default: ${default})."`
 	Remote   remote `embed:""`
 }
 
 func (c *stockCommand) Help() string {
 	return `A number that is not given stays as it is. Tickets that are held or sold are never taken away: less than that
-is refused, and nothing changes. The numbers hold until a new definition is applied; sale export has them.`
+is refused, and nothing changes. The numbers hold until a new definition is applied; sale export has them.
+
+Where returned tickets are withheld, their places are among the withheld ones: --withheld says how many are withheld in
+all, so fewer than were returned puts places of returned tickets on sale again. Later returns add to the number. A new
+definition leaves what was put on sale again on sale, and sale export does not count returned places.`
 }
 
 // Run sets the stock of one pool.
