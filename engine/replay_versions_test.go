@@ -27,16 +27,6 @@ func versionStory(t testing.TB, s *seller, after func()) {
 		require.NoError(t, err)
 		after()
 	}
-	giveBack := func(session string, n int) {
-		id, err := s.hold("bob", session, n)
-		require.NoError(t, err)
-		after()
-		var r engine.Reservation
-		require.NoError(t, s.e.Confirm(ctx, id, "", &r))
-		after()
-		require.NoError(t, s.e.Return(ctx, id, "", &r))
-		after()
-	}
 	apply := func(sale *catalog.Sale) {
 		s.apply(t, sale)
 		after()
@@ -68,18 +58,50 @@ func versionStory(t testing.TB, s *seller, after func()) {
 	_, err := s.hold("ann", "NEW", 1)
 	require.Equal(t, engine.AccountCapExceeded, codeOf(t, err))
 	stock("NEW", 2, 0)
-	withholding := edited(t, larger, func(s *catalog.Sale) { s.Programmes[0].WithholdReturned = true })
-	apply(withholding)
+}
+
+// freedStory returns tickets whose places are withheld, and puts some of them on sale again, in several versions. after
+// is called after each outcome.
+func freedStory(t testing.TB, s *seller, after func()) {
+	ctx := t.Context()
+	giveBack := func(session string, n int) {
+		id, err := s.hold("bob", session, n)
+		require.NoError(t, err)
+		after()
+		var r engine.Reservation
+		require.NoError(t, s.e.Confirm(ctx, id, "", &r))
+		after()
+		require.NoError(t, s.e.Return(ctx, id, "", &r))
+		after()
+	}
+	stock := func(session string, capacity, withheld int) {
+		_, err := s.e.SetStock(ctx, session, "A", &capacity, &withheld)
+		require.NoError(t, err)
+		after()
+	}
+	apply := func(sale *catalog.Sale) {
+		s.apply(t, sale)
+		after()
+	}
+	first := edited(t, s.e.Sale(), func(s *catalog.Sale) { s.Programmes[0].WithholdReturned = true })
+	apply(first)
 	giveBack("S1", 3)
 	stock("S1", 9, 1) // frees two of its three returned places
+	giveBack("S1", 1)
+	stock("S0", 8, 1)
+	apply(edited(t, first, added("NEW", 5))) // what is freed stays free
 	giveBack("NEW", 2)
 	stock("NEW", 5, 0)
-	giveBack("S1", 1)
-	apply(edited(t, withholding, capped(9))) // they stay free
 	stock("S1", 4, 4)
 	stock("S1", 4, 0)
-	stock("NEW", 9, 7)
-	giveBack("S1", 2)
+	apply(edited(t, first, capped(9))) // NEW is removed
+	stock("S1", 9, 7)
+}
+
+// inEachStory runs a test with each of the stories.
+func inEachStory(t *testing.T, test func(t *testing.T, story func(testing.TB, *seller, func()))) {
+	t.Run("versions", func(t *testing.T) { test(t, versionStory) })
+	t.Run("freed", func(t *testing.T) { test(t, freedStory) })
 }
 
 // inForceOf describes what is in force, the stock and the account of ann.
@@ -101,9 +123,13 @@ func inForceOf(t testing.TB, e *engine.Engine) string {
 // A journal that is cut after any record of a changed sale replays to what was shown then (I6): from the beginning,
 // and from a checkpoint that has more of the changes than the record at which it starts, or some of them twice.
 func TestEveryPrefixOfVersions(t *testing.T) {
+	inEachStory(t, everyPrefixOf)
+}
+
+func everyPrefixOf(t *testing.T, story func(testing.TB, *seller, func())) {
 	s, kept := newChanging(t, engine.Sync)
 	pictures := map[uint64]string{}
-	versionStory(t, s, func() {
+	story(t, s, func() {
 		last := s.e.Stats().Journal.Durable
 		pictures[last] = inForceOf(t, s.e)
 		_, err := s.e.Checkpoint(t.Context())
@@ -145,13 +171,15 @@ func TestEveryPrefixOfVersions(t *testing.T) {
 
 // A standby shows after each change what its leader shows, and so does the leader that it becomes. Its own definition
 // does not matter.
-func TestStandbyFollowsVersions(t *testing.T) {
+func TestStandbyFollowsVersions(t *testing.T) { inEachStory(t, standbyFollows) }
+
+func standbyFollows(t *testing.T, story func(testing.TB, *seller, func())) {
 	inCluster(t, func(c *cluster) {
 		c.sale = stressSale(c, 2, 10)
 		a := c.leader("a")
 		b := c.standby("b", func(o *engine.Options) { o.Sale = stressSale(c, 3, 7) })
 		time.Sleep(2 * beat)
-		versionStory(c, &seller{e: a.Engine}, func() {
+		story(c, &seller{e: a.Engine}, func() {
 			shown := inForceOf(c, a.Engine)
 			time.Sleep(beat)
 			synctest.Wait()
@@ -168,12 +196,14 @@ func TestStandbyFollowsVersions(t *testing.T) {
 }
 
 // A checkpoint during which the sale changes again and again replays to what is in force.
-func TestCheckpointDuringVersions(t *testing.T) {
+func TestCheckpointDuringVersions(t *testing.T) { inEachStory(t, checkpointDuring) }
+
+func checkpointDuring(t *testing.T, story func(testing.TB, *seller, func())) {
 	kept := newStore()
 	s := sellerOn(stressSale(t, 2, 10), kept)
 	var once sync.Once
 	s.open = func() (journal.Backend, error) {
-		return &busy{memory: kept.open(), calls: func() { once.Do(func() { versionStory(t, s, func() {}) }) }}, nil
+		return &busy{memory: kept.open(), calls: func() { once.Do(func() { story(t, s, func() {}) }) }}, nil
 	}
 	s.clock.set(saleStart)
 	require.NoError(t, s.start())

@@ -26,12 +26,13 @@ import (
 // as the change leaves it; so has "changed", its record in a checkpoint. "state" is there where the kind does not imply
 // it: a reduced one is held or confirmed. "confirmed_at" and "reference" are those of a confirmed or returned
 // reservation; a return may have given it another reference. "replaces" is the id whose place the reservation took,
-// also after later changes, until that one is forgotten. "withheld" is true for returned tickets that are not on sale
-// again.
+// also after later changes, until that one is forgotten. "withheld" is true for returned tickets that were not on sale
+// again at once.
 //
 // The line of a version has its number, its digest and that of its files. "changes" is what it changes, a line each,
 // if the version before it is in the journal too. "paused" names a phase or a session, and neither for the whole sale;
-// it is false for the end of a pause. "stock" has the capacity of a pool and how many of its places are withheld.
+// it is false for the end of a pause. "stock" has the capacity of a pool and how many of its places are withheld, but for
+// those of returned tickets; "places_freed" is how many of the latter are on sale again, as "freed" is in a version.
 // "earlier" stands for what was in force before, as numbers that are not printed.
 // "joined" and "left" have an account and the "group" that it is a member of from there on, or no longer.
 func Dump(b journal.Reader, w io.Writer) error {
