@@ -31,9 +31,9 @@ import (
 //
 // The line of a version has its number, its digest and that of its files. "changes" is what it changes, a line each,
 // if the version before it is in the journal too. "paused" names a phase or a session, and neither for the whole sale;
-// it is false for the end of a pause. "stock" has the capacity of a pool and how many of its places are withheld, but for
-// those of returned tickets; "places_freed" is how many of the latter are on sale again, as "freed" is in a version.
-// "earlier" stands for what was in force before, as numbers that are not printed.
+// it is false for the end of a pause. "stock" has the capacity of a pool and how many of its places are withheld, but
+// for those of returned tickets; "places_freed" is how many of the latter are on sale again, as "freed" is in a
+// version. "earlier" stands for what was in force before, as numbers that are not printed.
 // "joined" and "left" have an account and the "group" that it is a member of from there on, or no longer.
 func Dump(b journal.Reader, w io.Writer) error {
 	out := bufio.NewWriter(w)
