@@ -253,8 +253,9 @@ func (s *service) open(standby bool) (e *engine.Engine, stopped bool, err error)
 		defer close(watched)
 		select {
 		case signal := <-s.process.signals:
-			s.log.Info("stopping before the sale is open", "signal", signal.String())
+			s.log.Info("stopping before the sale is open; a second signal ends at once", "signal", signal.String())
 			cancel()
+			s.endAtSignal(opened)
 		case <-opened:
 		}
 	}()
@@ -303,20 +304,23 @@ func (s *service) openEngine(ctx context.Context, standby bool) (*engine.Engine,
 func (s *service) shutdown(api *server.Server) error {
 	ended := make(chan struct{})
 	defer close(ended)
-	go func() {
-		select {
-		case <-s.process.signals:
-			s.logs.close(hurriedPatience)
-			os.Exit(s.process.fail(exitFailed, errors.New("ended by a second signal")))
-		case <-ended:
-		}
-	}()
+	go s.endAtSignal(ended)
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	if err := api.Shutdown(ctx); err != nil {
 		return fmt.Errorf("shutting down: %w", err)
 	}
 	return nil
+}
+
+// endAtSignal ends the program at a signal, the second one, unless what the first one stops has ended before.
+func (s *service) endAtSignal(ended <-chan struct{}) {
+	select {
+	case <-s.process.signals:
+		s.logs.close(hurriedPatience)
+		os.Exit(s.process.fail(exitFailed, errors.New("ended by a second signal")))
+	case <-ended:
+	}
 }
 
 // close ends what run started. The operator's port is last: it reports the state of the others.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -46,4 +47,25 @@ func TestSignalDuringACommand(t *testing.T) {
 	require.Error(t, command.Wait())
 	require.Equal(t, exitFailed, command.ProcessState.ExitCode())
 	require.Equal(t, "seathold: ended by a signal: terminated\n", out.String())
+}
+
+// A second signal ends a start that the first one cannot stop: here that of a server whose journal has a named pipe for
+// a file, from which nothing comes.
+func TestSecondSignalDuringAStart(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	require.Equal(t, exitDone, start(t, "--data", dir).stop())
+	segments, err := filepath.Glob(filepath.Join(dir, "segment-*"))
+	require.NoError(t, err)
+	require.NotEmpty(t, segments)
+	require.NoError(t, os.Remove(segments[0]))
+	require.NoError(t, syscall.Mkfifo(segments[0], 0o600))
+
+	s := begin(t, "--data", dir)
+	for _, logged := range []string{"replaying the journal", "stopping before the sale is open"} {
+		s.await(func() bool { return strings.Contains(s.output.String(), logged) })
+		require.NoError(t, s.command.Process.Signal(syscall.SIGTERM))
+	}
+	<-s.exited
+	require.Equal(t, exitFailed, s.command.ProcessState.ExitCode())
+	require.Contains(t, s.output.String(), "seathold: ended by a second signal\n")
 }
