@@ -26,8 +26,7 @@ import (
 // as the change leaves it; so has "changed", its record in a checkpoint. "state" is there where the kind does not imply
 // it: a reduced one is held or confirmed. "confirmed_at" and "reference" are those of a confirmed or returned
 // reservation; a return may have given it another reference. "replaces" is the id whose place the reservation took,
-// also after later changes, until that one is forgotten. "withheld" is true for returned tickets that were not on sale
-// again at once.
+// also after later changes. "withheld" is true for returned tickets that were not on sale again at once.
 //
 // The line of a version has its number, its digest and that of its files. "changes" is what it changes, a line each,
 // if the version before it is in the journal too. "paused" names a phase or a session, and neither for the whole sale;

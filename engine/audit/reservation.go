@@ -24,7 +24,7 @@ type reservation struct {
 	confirmed int64 // of a confirmed or returned one
 	reference string
 	lines     []inventory.Line // by row of the pool
-	replaces  uuid.UUID        // zero for none, and once that one is forgotten
+	replaces  uuid.UUID        // zero for none, or if a checkpoint does not have it
 }
 
 // reservationOf returns the reservation of a record that has it whole.
@@ -106,7 +106,8 @@ func (a *auditor) take(r *record.Record) {
 }
 
 // mayBeForgotten reports whether the id is free again for the reservation that the record is about. An ended
-// reservation is forgotten some time after its end, unless its places are withheld.
+// reservation is forgotten some time after its end, unless its places are withheld. A call reads the clock once it has
+// announced itself, so one that gets the id has read it after that end.
 func (r *reservation) mayBeForgotten(next *record.Record) bool {
 	return !r.counts() && !r.withheld() && next.Request.Created > inventory.Over(r.state, r.expires, r.ended)
 }

@@ -59,8 +59,8 @@
 // The states are held 2, confirmed 4, released 7, expired 8, returned 9; kind 6 has no returned ones. The flags are 1
 // for a phase and 2 for a time to live in the request, and, in a whole one only, 4 for one that replaces another, 8 for
 // one that was extended, 16 for one that was reduced, and 32 for a returned one whose tickets are withheld. at is the
-// instant of the last outcome. The replaced id is zero in a checkpoint once that reservation is forgotten. The time to
-// live is from the creation to the present end, so that an extension changes it.
+// instant of the last outcome. The replaced id may be zero in a checkpoint of an earlier release, which did not keep it
+// for ever. The time to live is from the creation to the present end, so that an extension changes it.
 //
 // A checkpoint has kind 19 for what kind 6 cannot express: flags from 4 on, the state returned, a held reservation
 // whose last outcome is not its taking, and one that was confirmed when its time was over, as it was taken again.
@@ -216,7 +216,7 @@ type Record struct {
 	State       inventory.State // after this record
 	ConfirmedMs int64           // ms since 1970 on the sale clock; of a confirmed or returned one
 	Reference   string          // of a confirmed or returned one
-	Replaces    inventory.ID    // with inventory.FlagReplaces; zero in a checkpoint once that one is forgotten
+	Replaces    inventory.ID    // with inventory.FlagReplaces; zero if a checkpoint does not have it
 
 	Definition Definition // of KindDefinition and KindVersion
 	Pause      Pause      // of KindPaused
