@@ -97,7 +97,9 @@ func TestWhoCannotJoin(t *testing.T) {
 	require.ErrorIs(t, err, engine.ErrNoGroup)
 	_, err = s.e.Members("clubs")
 	require.ErrorIs(t, err, engine.ErrNoGroup)
-	left, err := s.e.Leave(ctx, "club", strings.Repeat("a", 100))
+	_, err = s.e.Leave(ctx, "club", strings.Repeat("a", 100))
+	require.Equal(t, engine.MalformedRequest, codeOf(t, err))
+	left, err := s.e.Leave(ctx, "club", "ann")
 	require.NoError(t, err)
 	require.False(t, left)
 }
