@@ -52,10 +52,10 @@ type Options struct {
 	// SweepEvery is the wall time between two sweeps for expired reservations; default 100 ms. If it is negative, only
 	// ExpireDue sweeps, and only FreezeDraw freezes draws.
 	SweepEvery time.Duration
-	// Forget is how long what has ended can still be read, on the sale clock: a released or returned reservation from then
-	// on, an expired one after its expiry. At least a second, default 24 hours. Then it is forgotten, within minutes,
-	// while the sale runs: its id is unknown and free, and its row is used again. A call that is repeated later is a new one, so
-	// Forget is much longer than callers retry.
+	// Forget is how long what has ended can still be read, on the sale clock: a released or returned reservation from
+	// then on, an expired one after its expiry. At least a second, default 24 hours. Then it is forgotten, within
+	// minutes, while the sale runs: its id is unknown and free, and its row is used again. A call that is repeated
+	// later is a new one, so Forget is much longer than callers retry.
 	//
 	// While over three quarters of a table are in use, the time is half as long with every further hundredth, so that what
 	// ended first is forgotten first. It is a minute at least, unless Forget is less. Confirmed reservations are never

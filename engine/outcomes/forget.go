@@ -6,10 +6,10 @@ import (
 	"github.com/seathold/seathold/engine/inventory"
 )
 
-// What ended is forgotten Memory.Forget after its end: after it was released or returned, or its time was over. Its row
-// is used again, a checkpoint leaves it out, and a start does not remember it. Held and confirmed reservations are never
-// forgotten, nor are returned ones whose tickets are withheld, since they account for the places. Where the tables fill,
-// what ended first is forgotten earlier.
+// What ended is forgotten Memory.Forget after its end: after it was released or returned, or its time was over. Its
+// row is used again, a checkpoint leaves it out, and a start does not remember it. Held and confirmed reservations
+// are never forgotten, nor are returned ones whose tickets are withheld, since they account for the places. Where
+// the tables fill, what ended first is forgotten earlier.
 //
 // Outcomes do not depend on it; only what is remembered of ended reservations does. An id that is forgotten is free
 // (I9): a repeat is a new reservation. A standby forgets by itself, and may know more or less than the leader of what
