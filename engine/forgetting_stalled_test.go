@@ -37,6 +37,8 @@ func idIsNotFreeForWhoReadTheClockBefore(t *testing.T) {
 		return codeOf(t, s.e.Reserve(t.Context(), &engine.Request{ID: id, Account: account, Lines: lines("S0/A", 1)}, r))
 	}
 
+	time.Sleep(time.Millisecond) // the reclaimer has read the clock at its start, and rests for longer
+	synctest.Wait()
 	stall.Store(true)
 	var stalled engine.Code
 	go func() { stalled = reserve("bob", &engine.Reservation{}) }()
