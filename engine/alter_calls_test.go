@@ -89,6 +89,7 @@ func planWhileADrawIsNotDurable(t *testing.T) {
 // It runs in a bubble of synctest.
 func (s *seller) undurable(t testing.TB, kept *store, change func() error) (end func() error) {
 	block, blocked, ended := make(chan struct{}), make(chan struct{}, 1000), make(chan error, 1)
+	synctest.Wait() // the writer calls the hook without the lock
 	kept.mu.Lock()
 	kept.before = func(context.Context, journal.Group) error {
 		blocked <- struct{}{}

@@ -47,8 +47,9 @@ type day struct {
 
 const (
 	dayBuyers = 8
-	dayPlaces = 100 // of each category
-	dayActs   = 300 // answers between two acts of the organiser
+	dayPlaces = 100  // of each category
+	dayMany   = 5000 // of the session that is paused: half of them are never sold before
+	dayActs   = 300  // answers between two acts of the organiser
 	dayPaused = "ATH10"
 )
 
@@ -107,7 +108,11 @@ func dayDefinition(now time.Time) spec.Definition {
 			{ID: "general", Programme: "games", OpensAt: now.AddDate(0, 1, 0), ClosesAt: now.AddDate(1, 0, 0)}},
 	}
 	for _, id := range []string{dayPaused, "ATH11", "JUD01", "SWM03", "TEN07"} {
-		d.Sessions = append(d.Sessions, spec.DefinedSession{ID: id, Programme: "games", Places: []int{dayPlaces, dayPlaces},
+		places := dayPlaces
+		if id == dayPaused {
+			places = dayMany
+		}
+		d.Sessions = append(d.Sessions, spec.DefinedSession{ID: id, Programme: "games", Places: []int{places, places},
 			StartsAt: now.AddDate(1, 1, 0)})
 	}
 	return d
@@ -136,11 +141,11 @@ func (d *day) acts() []act {
 			return paused
 		}},
 		{"half of its places are withheld", func() bool {
-			return d.command("stock", dayPaused, "A", "--withheld", fmt.Sprint(dayPlaces/2)) &&
-				d.command("stock", dayPaused, "B", "--withheld", fmt.Sprint(dayPlaces/2))
+			return d.command("stock", dayPaused, "A", "--withheld", fmt.Sprint(dayMany/2)) &&
+				d.command("stock", dayPaused, "B", "--withheld", fmt.Sprint(dayMany/2))
 		}},
 		{"its limit is lowered", func() bool {
-			athletics.Limit, athletics.Withheld = 2, []int{dayPlaces / 2, dayPlaces / 2}
+			athletics.Limit, athletics.Withheld = 2, []int{dayMany / 2, dayMany / 2}
 			lowered := d.apply("limit 6 → 2")
 			d.lowered.Store(true)
 			return lowered
