@@ -43,7 +43,8 @@ func (r Reply) Refused(code string) bool {
 	return slices.ContainsFunc(r.Answers, func(a spec.Answer) bool { return a.Code == code })
 }
 
-// Send sends operations to a server, several as a batch. An error is an answer that violates the contract.
+// Send sends operations to a server, several as a batch. An error is an answer that violates the contract; the answers
+// are spec.Unknown then.
 func (c *Client) Send(address string, ops []spec.Operation) (Reply, error) {
 	if c.connect(address) != nil {
 		return Reply{}, nil
@@ -51,17 +52,24 @@ func (c *Client) Send(address string, ops []spec.Operation) (Reply, error) {
 	status, header, body, err := c.exchange(c.encode(ops))
 	if err != nil {
 		c.Close()
-		lost := make([]spec.Answer, len(ops))
-		for i := range lost {
-			lost[i].Code = spec.Unknown
-		}
-		return Reply{Answers: lost}, nil
+		return Reply{Answers: unknown(ops)}, nil
 	}
 	answers, err := answersOf(ops, status, body)
 	if err == nil {
 		err = checkHeader(status, header, ops, answers)
 	}
+	if err != nil {
+		answers = unknown(ops)
+	}
 	return Reply{Answers: answers, Standby: header.Get("Seathold-Role") == "standby"}, err
+}
+
+func unknown(ops []spec.Operation) []spec.Answer {
+	all := make([]spec.Answer, len(ops))
+	for i := range all {
+		all[i].Code = spec.Unknown
+	}
+	return all
 }
 
 // connect connects to the address, unless the connection leads there already.

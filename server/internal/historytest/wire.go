@@ -216,7 +216,7 @@ func statusOf(code string) int {
 		"reservation_released", "reservation_expired", "reservation_returned", "reservation_held", "hold_limit_exceeded",
 		"not_a_reduction", "paused", "sales_ended":
 		return http.StatusConflict
-	case "phase_not_open":
+	case "phase_not_open", "no_access_slot":
 		return http.StatusForbidden
 	case "phase_required", "pack_shape", "unknown_phase", "unknown_session", "unknown_category", "not_on_sale":
 		return http.StatusUnprocessableEntity
