@@ -74,10 +74,7 @@ type dumpedDraw struct {
 
 // content is for all definitions but those of version 1, which have names only.
 func content(d *record.Definition) *dumpedContent {
-	sale, to, freed := d.Rules, &dumpedContent{}, map[int]int{}
-	for _, f := range d.Freed {
-		freed[f.Pool] = f.Tickets
-	}
+	sale, to, freed := d.Rules, &dumpedContent{}, d.FreedByPool()
 	for i := range sale.Programmes {
 		p := &sale.Programmes[i]
 		dumped := dumpedProgramme{Programme: p.ID, AccountCap: p.AccountCap}

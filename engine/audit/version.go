@@ -92,8 +92,8 @@ func (a *auditor) stock(s record.Stock) {
 // defineFreed gives the pools the freed places that a definition says. A version has those that were free before it.
 func (a *auditor) defineFreed(d *record.Definition) {
 	freed := map[int]int{}
-	for _, f := range d.Freed {
-		freed[a.rules.pools[f.Pool]] = f.Tickets
+	for pool, tickets := range d.FreedByPool() {
+		freed[a.rules.pools[pool]] = tickets
 	}
 	for row := range a.pools {
 		p := &a.pools[row]

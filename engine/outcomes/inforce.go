@@ -38,12 +38,8 @@ type StockChange struct {
 // NewInForce returns what is in force after a definition, where nothing is paused. The stamp is that of its record, or
 // of what first had it.
 func NewInForce(d record.Definition, applied record.Stamp) *InForce {
-	f := &InForce{Sale: d.Rules, Definition: d, Applied: applied, Since: applied, freed: map[int]int{},
+	return &InForce{Sale: d.Rules, Definition: d, Applied: applied, Since: applied, freed: d.FreedByPool(),
 		digest: digestOf(d.Rules)}
-	for _, freed := range d.Freed {
-		f.freed[freed.Pool] = freed.Tickets
-	}
-	return f
 }
 
 // digestOf returns the function that computes the digest of a sale once: it takes a millisecond, and few ask for it.

@@ -42,6 +42,15 @@ func (f *fields) stock() Stock {
 // when a version comes into force. They are so until a record of KindStock says otherwise.
 type Freed struct{ Pool, Tickets int }
 
+// FreedByPool returns the tickets of Freed by their pool.
+func (d *Definition) FreedByPool() map[int]int {
+	freed := make(map[int]int, len(d.Freed))
+	for _, f := range d.Freed {
+		freed[f.Pool] = f.Tickets
+	}
+	return freed
+}
+
 // appendFreed appends what ends a version's text, after the quotas, if any places are freed:
 //
 //	count | (pool, tickets)…

@@ -19,7 +19,7 @@ type core struct {
 	counter *census.Census
 	lock    sync.Mutex // of the sweep
 	sellers uint32
-	forgets int64 // ms after its time what has ended is forgotten
+	forgets int64 // ms after its end what has ended is forgotten
 
 	over       atomic.Bool
 	background sync.WaitGroup
