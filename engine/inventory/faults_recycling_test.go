@@ -91,7 +91,7 @@ func faultsOfFreeing() []fault {
 			{function: "func (x *Index) Change(", old: "CompareAndSwap(entry, become)", now: "CompareAndSwap(w, become)"},
 			{function: "func (x *Index) Change(", old: "case entry | frozen, movedSlot:", now: "case movedSlot:"},
 		}, []string{"the index moves"}},
-		one("Index.Change: in any root", "func (x *Index) Change(", "if t != since.table {", "if false {",
+		one("Index.Change: in any root", "func (x *Index) Change(", "if t.generation != since.generation {", "if false {",
 			"the index moves"),
 		one("Index.freeze: leaves entries as they are", "func (t *table) freeze(",
 			"case w&frozen != 0, t.slots[i].CompareAndSwap(w, w|frozen):", "default:", "the index moves"),

@@ -129,9 +129,13 @@ func (c *Reclaimer) Passes() uint64 { return c.passes }
 func (c *Reclaimer) Busy() bool { return c.busy }
 
 // begin begins a pass if one is due. It shortens a long way first, but only once before a pass: there may always be
-// another one.
+// another one. Before that, entries that are moving come to their new table, so that none has to keep the old one while
+// no call comes.
 func (c *Reclaimer) begin(t *Terms) bool {
 	c.busy = false
+	if c.v.byID.MoveOn() || c.v.accounts.Index.MoveOn() {
+		return true
+	}
 	claims := c.v.reservations.Claims()
 	due, pressed := c.due(t, claims)
 	if row := c.v.longWay.Load(); row != 0 && !(due && c.shortened) {

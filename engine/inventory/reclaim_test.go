@@ -83,6 +83,31 @@ func TestRowsAreUsedAgain(t *testing.T) {
 	require.Equal(t, Stock{Available: 1000}, v.Stock(0))
 }
 
+// TestEntriesMoveOnWithoutCalls: what moves to another table comes there while no call runs, so that the table it leaves
+// is not kept.
+func TestEntriesMoveOnWithoutCalls(t *testing.T) {
+	const holds = 1950 // of 4,096 slots in a table, nearly half
+	v, err := New(Config{Pools: []PoolConfig{{Units: holds}}, Sessions: []SessionConfig{{Limit: 1}}, Caps: []int{1},
+		MaxReservations: 4 * holds, MaxAccounts: 4 * holds, MaxNotes: 1, Pause: yieldingPause(0)})
+	require.NoError(t, err)
+	c := v.NewReclaimer()
+	ids, accounts := v.byID.Root(), v.accounts.Index.Root()
+	for n := range uint64(holds) {
+		q := Request{ID: idOf(n), Account: fmt.Sprint(n), Lines: lines(0, 1), Expires: 1}
+		require.Equal(t, Done, v.Reserve(&q).Verdict)
+		for (n == holds-50 || n == holds-1) && c.Step(Terms{}) { // a pass; after the last ones, none is due
+		}
+	}
+	require.EqualValues(t, 1, c.Passes())
+	require.NotEqual(t, ids, v.byID.Root(), "no entries moved")
+	require.NotEqual(t, accounts, v.accounts.Index.Root(), "no entries moved")
+	require.False(t, v.byID.MoveOn())
+	require.False(t, v.accounts.Index.MoveOn())
+	for n := range uint64(holds) {
+		require.NotZero(t, v.Find(idOf(n)))
+	}
+}
+
 // TestPassesBeginBesideLongWays: a reservation that changes so often that there is always a long way to shorten keeps
 // no pass from beginning, which everybody else's rows wait for.
 func TestPassesBeginBesideLongWays(t *testing.T) {

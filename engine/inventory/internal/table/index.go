@@ -35,10 +35,10 @@ type Index struct {
 }
 
 type table struct {
-	slots []Word64 // an entry, or emptySlot, movedSlot or tombstone
-	shift uint8    // a look-up begins at slot hash >> shift
-	from  uint64   // claims before the first for which the table must have room, see elects
-	next  atomic.Pointer[table]
+	slots      []Word64 // an entry, or emptySlot, movedSlot or tombstone
+	generation uint64   // 1 for the first table, one more for each next one
+	from       uint64   // claims before the first for which the table must have room, see elects
+	next       atomic.Pointer[table]
 
 	elected Word32 // callers elected to make the next table
 
@@ -61,13 +61,13 @@ const (
 
 	stripe    = 1024
 	minSlots  = 4096
+	mostSlots = 1 << 31
 	hugeSlots = 1 << 20 // from this size on, large pages pay
 )
 
 func newTable(slots int) *table {
 	t := &table{
 		slots: make([]Word64, slots),
-		shift: uint8(32 - bits.TrailingZeros(uint(slots))),
 		done:  make([]Word32, slots/stripe),
 	}
 	if slots >= hugeSlots {
@@ -83,28 +83,40 @@ func rowOf(w uint64) uint32 { return uint32(w) &^ frozen }
 // entries.
 func (x *Index) Init(expected int, inUse func() int) {
 	x.make, x.inUse = newTable, inUse
-	x.root.Store(x.make(slotsFor(2 * expected)))
+	first := x.make(slotsFor(2 * expected))
+	first.generation = 1
+	x.root.Store(first)
 }
 
-// slotsFor returns the least number of slots a table may have that is not below most.
-func slotsFor(most int) int {
-	slots := minSlots
-	for slots < most && slots < 1<<31 {
-		slots *= 2
+// slotsFor returns the least number of slots a table may have that is not below the given one. There are eight sizes
+// from one power of two to the next: memory follows the rows in use closely, and what a table leaves fits another one.
+func slotsFor(least int) int {
+	least = min(max(least, minSlots), mostSlots)
+	step := max(stripe, 1<<bits.Len(uint(least-1))/16)
+	return (least + step - 1) / step * step
+}
+
+// home returns the slot where a look-up of the hash begins.
+func (t *table) home(hash uint32) int { return int(uint64(hash) * uint64(len(t.slots)) >> 32) }
+
+// after returns the slot after a slot.
+func (t *table) after(slot int) int {
+	if slot++; slot < len(t.slots) {
+		return slot
 	}
-	return slots
+	return 0
 }
 
 // Prefetch prefetches the slot where a look-up of the hash begins.
 func (x *Index) Prefetch(hash uint32) {
 	t := x.root.Load()
-	Prefetch(unsafe.Pointer(&t.slots[hash>>t.shift]))
+	Prefetch(unsafe.Pointer(&t.slots[t.home(hash)]))
 }
 
 // Guess returns the row that a look-up of the hash would probably find, or 0. It reads only the first few slots.
 func (x *Index) Guess(hash uint32) uint32 {
 	t := x.root.Load()
-	home := int(hash >> t.shift)
+	home := t.home(hash)
 	slots := t.slots[home:min(home+guessed, len(t.slots))]
 	for i := range slots {
 		w := slots[i].Load()
@@ -124,8 +136,7 @@ const guessed = 4
 // Find returns the row of the key, or 0.
 func (x *Index) Find(hash uint32, eq func(row uint32) bool) uint32 {
 	for t := x.root.Load(); t != nil; t = t.next.Load() {
-		mask := uint32(len(t.slots) - 1)
-		i := hash >> t.shift
+		i := t.home(hash)
 		for range t.slots {
 			w := t.slots[i].Load()
 			if w == emptySlot {
@@ -139,7 +150,7 @@ func (x *Index) Find(hash uint32, eq func(row uint32) bool) uint32 {
 					return row
 				}
 			}
-			i = (i + 1) & mask
+			i = t.after(i)
 		}
 	}
 	return 0
@@ -167,8 +178,7 @@ func (x *Index) Insert(hash, row uint32, claims uint64, eq func(row uint32) bool
 // the key belongs in the next table.
 func (t *table) put(entry uint64, eq func(row uint32) bool) (found uint32, ok bool) {
 	hash, row := uint32(entry>>32), uint32(entry)
-	mask := uint32(len(t.slots) - 1)
-	i := hash >> t.shift
+	i := t.home(hash)
 	for range t.slots {
 		w := t.slots[i].Load()
 		if w == emptySlot {
@@ -186,7 +196,7 @@ func (t *table) put(entry uint64, eq func(row uint32) bool) (found uint32, ok bo
 				return other, true
 			}
 		}
-		i = (i + 1) & mask
+		i = t.after(i)
 	}
 	return 0, false
 }
@@ -215,8 +225,8 @@ func (x *Index) Prepare(claims uint64) {
 // makeNext makes the next table of a size for the rows in use, which may be smaller than this one.
 func (x *Index) makeNext(t *table, claims uint64) {
 	inUse := x.inUse()
-	next := x.make(slotsFor(3 * inUse)) // so that it is between a sixth and a third full
-	next.from = claims - uint64(inUse)
+	next := x.make(slotsFor(4 * inUse)) // so that it is a quarter full, or somewhat less
+	next.generation, next.from = t.generation+1, claims-uint64(inUse)
 	t.next.CompareAndSwap(nil, next)
 }
 
@@ -226,8 +236,8 @@ func (x *Index) enlarge(t *table) *table {
 	if next := t.next.Load(); next != nil {
 		return next
 	}
-	next := x.make(2 * len(t.slots))
-	next.from = t.from
+	next := x.make(slotsFor(2 * len(t.slots)))
+	next.generation, next.from = t.generation+1, t.from
 	t.next.CompareAndSwap(nil, next)
 	return t.next.Load()
 }
@@ -304,11 +314,11 @@ func (x *Index) MoveOn() bool {
 	return true
 }
 
-// Root is the table of an index at one instant.
-type Root struct{ *table }
+// Root is which table was that of an index at one instant. It does not keep that table.
+type Root struct{ generation uint64 }
 
 // Root returns the present table. See Change.
-func (x *Index) Root() Root { return Root{x.root.Load()} }
+func (x *Index) Root() Root { return Root{x.root.Load().generation} }
 
 // Change leads the entry of a row to another row with the same key, or removes it if that is 0. It reports false, and
 // has done nothing, if the entry cannot be changed now: it is moving to another table, or the root is no longer the
@@ -316,15 +326,14 @@ func (x *Index) Root() Root { return Root{x.root.Load()} }
 // period ago.
 func (x *Index) Change(hash, row, to uint32, since Root) (present, ok bool) {
 	t := x.root.Load()
-	if t != since.table {
+	if t.generation != since.generation {
 		return true, false
 	}
 	entry, become := uint64(hash)<<32|uint64(row), tombstone
 	if to != 0 {
 		become = uint64(hash)<<32 | uint64(to)
 	}
-	mask := uint32(len(t.slots) - 1)
-	i := hash >> t.shift
+	i := t.home(hash)
 	for range t.slots {
 		switch w := t.slots[i].Load(); w {
 		case entry:
@@ -334,7 +343,7 @@ func (x *Index) Change(hash, row, to uint32, since Root) (present, ok bool) {
 		case emptySlot:
 			return false, true
 		}
-		i = (i + 1) & mask
+		i = t.after(i)
 	}
 	return true, false // the table is full, so the entry may be in the next one
 }

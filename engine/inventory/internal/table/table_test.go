@@ -242,12 +242,24 @@ func TestIndexForgets(t *testing.T) {
 		require.EqualValues(t, key, x.Find(hash(key), is(key)))
 	}
 	require.Greater(t, moves, 10)
-	require.Equal(t, slotsFor(3*(alive+1)), len(x.root.Load().slots))
+	require.Equal(t, slotsFor(4*(alive+1)), len(x.root.Load().slots))
 	// An entry is led to another row with the same key.
 	present, ok := x.Change(hash(keys), keys, 7, x.Root())
 	require.True(t, present && ok)
 	require.EqualValues(t, 7, x.Find(hash(keys), is(7)))
 	require.Zero(t, x.Find(hash(keys), is(keys)))
+}
+
+// TestSizesOfTables: a table has the room that is asked for and little more, in whole stripes, and twice the room is a
+// size too.
+func TestSizesOfTables(t *testing.T) {
+	for least := 1; least < 1<<32; least += 1 + least/50 {
+		slots := slotsFor(least)
+		require.Zero(t, slots%stripe, least)
+		require.GreaterOrEqual(t, slots, min(max(least, minSlots), mostSlots))
+		require.LessOrEqual(t, slots, max(minSlots, least+max(least/8, stripe)), least)
+		require.Equal(t, min(2*slots, mostSlots), slotsFor(2*slots))
+	}
 }
 
 // TestLateCallerIsNotElected: a caller that has counted the claims before the table was made does not make another one.
@@ -265,11 +277,11 @@ func TestFrozenEntriesStay(t *testing.T) {
 	x.Init(0, func() int { return 0 })
 	never := func(uint32) bool { return false }
 	x.Insert(5, 1, 1, never)
-	root := x.Root()
+	old, since := x.root.Load(), x.Root()
 	require.False(t, x.MoveOn())
-	x.makeNext(root.table, 1)
-	require.NotZero(t, root.freeze(int(uint32(5)>>root.shift)))
-	present, ok := x.Change(5, 1, 0, root)
+	x.makeNext(old, 1)
+	require.NotZero(t, old.freeze(old.home(5)))
+	present, ok := x.Change(5, 1, 0, since)
 	require.True(t, present)
 	require.False(t, ok)
 	require.EqualValues(t, 1, x.Find(5, func(row uint32) bool { return row == 1 }))

@@ -176,7 +176,11 @@ type Moves struct {
 }
 
 // Moves returns the moves of an index that has not grown.
-func (x *Index) Moves() *Moves { return &Moves{x, x.root.Load(), newTable(minSlots)} }
+func (x *Index) Moves() *Moves {
+	m := &Moves{x, x.root.Load(), newTable(minSlots)}
+	m.to.generation = m.from.generation + 1
+	return m
+}
 
 // Begin begins a move.
 func (m *Moves) Begin() { m.from.next.CompareAndSwap(nil, m.to) }
@@ -195,7 +199,7 @@ func (m *Moves) Slot(word unsafe.Pointer) (slot int, ok bool) {
 }
 
 // Home returns the slot at which a look-up of the hash begins.
-func (m *Moves) Home(hash uint32) int { return int(hash >> m.from.shift) }
+func (m *Moves) Home(hash uint32) int { return m.from.home(hash) }
 
 // Reset undoes a move.
 func (m *Moves) Reset() {
