@@ -95,10 +95,10 @@ type Options struct {
 
 	// MaxReservations is the room for reservations; default 33,554,432, at most 1,073,741,823. Each takes a row of 128
 	// bytes until it is forgotten, and beside it: 32 or 64 bytes for a reference, 120 if it has more than four lines
-	// or replaced another, and 16 to 48 in the index, 64 while that moves to a new table. Each change of one (extend,
-	// reduce, return, confirm again) takes a row too, and its former row is free a moment later. The memory of free
-	// rows is used again and never given back. A replay may use more rows, at most twice as many: if a full table was
-	// filled anew while a checkpoint was written.
+	// or replaced another, and 16 to 36 in the index, up to 72 while that moves to a new table. Each change of one
+	// (extend, reduce, return, confirm again) takes a row too, and its former row is free a moment later. The memory of
+	// free rows is used again and never given back. A replay may use more rows, at most twice as many: if a full table
+	// was filled anew while a checkpoint was written.
 	MaxReservations int
 	// MaxAccounts is the room for accounts; default 16,777,216, at most 2,147,483,647. Each takes a row of 64 bytes
 	// until its last reservation is forgotten; for ever if it has entered a draw or a group. Beside it: 64 bytes for a

@@ -129,13 +129,10 @@ func (c *Reclaimer) Passes() uint64 { return c.passes }
 func (c *Reclaimer) Busy() bool { return c.busy }
 
 // begin begins a pass if one is due. It shortens a long way first, but only once before a pass: there may always be
-// another one. Before that, entries that are moving come to their new table, so that none has to keep the old one while
-// no call comes.
+// another one. While nothing is due, entries that are moving come to their new table, so that the old one is not kept
+// where no call comes.
 func (c *Reclaimer) begin(t *Terms) bool {
 	c.busy = false
-	if c.v.byID.MoveOn() || c.v.accounts.Index.MoveOn() {
-		return true
-	}
 	claims := c.v.reservations.Claims()
 	due, pressed := c.due(t, claims)
 	if row := c.v.longWay.Load(); row != 0 && !(due && c.shortened) {
@@ -146,7 +143,7 @@ func (c *Reclaimer) begin(t *Terms) bool {
 		}
 	}
 	if !due {
-		return false
+		return c.v.byID.MoveOn() || c.v.accounts.Index.MoveOn()
 	}
 	c.passedAt, c.chunk, c.all, c.busy, c.shortened = claims, 0, t.All || pressed, true, false
 	c.passes++
@@ -207,8 +204,8 @@ func (c *Reclaimer) lookAtAccounts(t *Terms) bool {
 
 // await begins a grace period, after which the step is next.
 func (c *Reclaimer) await(t *Terms, next step) bool {
+	c.ids, c.at = c.v.byID.Root(), 0 // before the grace period begins: see table.Index
 	c.grace.Begin()
-	c.ids, c.at = c.v.byID.Root(), 0
 	c.counts.waiting.Store(int64(len(c.batch)))
 	c.graceAt, c.afterGrace, c.next = t.At, next, (*Reclaimer).endGrace
 	return true

@@ -83,8 +83,8 @@ func TestRowsAreUsedAgain(t *testing.T) {
 	require.Equal(t, Stock{Available: 1000}, v.Stock(0))
 }
 
-// TestEntriesMoveOnWithoutCalls: what moves to another table comes there while no call runs, so that the table it leaves
-// is not kept.
+// TestEntriesMoveOnWithoutCalls: what moves to another table comes there while no call runs and no pass is due, so that
+// the table it leaves is not kept.
 func TestEntriesMoveOnWithoutCalls(t *testing.T) {
 	const holds = 1950 // of 4,096 slots in a table, nearly half
 	v, err := New(Config{Pools: []PoolConfig{{Units: holds}}, Sessions: []SessionConfig{{Limit: 1}}, Caps: []int{1},

@@ -19,6 +19,8 @@ var movesCases = map[string]moves{
 		callers: 2, movers: 1},
 	"smaller": {sizes: []uint8{4, 2, 8}, made: 2, stripes: 1, rows: again1(2), first: []uint8{1, 2},
 		callers: 2, movers: 1},
+	"no power of two": {sizes: []uint8{6, 4, 8}, made: 2, stripes: 2, rows: again1(2), first: []uint8{1, 2},
+		callers: 2, movers: 1},
 	"two stalled movers": {sizes: []uint8{4, 4, 8}, made: 2, stripes: 1, rows: again1(1), first: []uint8{1, 2}, callers: 1,
 		movers: 2},
 	"one call copies one stripe": {sizes: []uint8{4, 4, 8}, made: 2, stripes: 2, rows: again1(1), first: []uint8{1, 2},

@@ -18,7 +18,7 @@ type moves struct {
 	rows    []movesRow // row 1 and so on; those of the callers come last
 	first   []uint8    // rows that are in the first table, in the order of their insertion
 	second  []uint8    // rows that are in the second one
-	stripes uint8      // of each table; a power of two
+	stripes uint8      // of each table
 	callers int
 	finders int // that look for the row sought, or one that follows it
 	sought  uint8

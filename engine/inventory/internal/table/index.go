@@ -83,13 +83,14 @@ func rowOf(w uint64) uint32 { return uint32(w) &^ frozen }
 // entries.
 func (x *Index) Init(expected int, inUse func() int) {
 	x.make, x.inUse = newTable, inUse
-	first := x.make(slotsFor(2 * expected))
+	first := x.make(slotsFor((expected + 1) * 32 / 15)) // see Prepare
 	first.generation = 1
 	x.root.Store(first)
 }
 
-// slotsFor returns the least number of slots a table may have that is not below the given one. There are eight sizes
-// from one power of two to the next: memory follows the rows in use closely, and what a table leaves fits another one.
+// slotsFor returns the least number of slots a table may have that is not below the given one. From one power of two to
+// the next there are eight sizes, fewer where a step would be less than a stripe: memory follows the rows in use
+// closely, and what a table leaves fits another one.
 func slotsFor(least int) int {
 	least = min(max(least, minSlots), mostSlots)
 	step := max(stripe, 1<<bits.Len(uint(least-1))/16)
@@ -225,7 +226,7 @@ func (x *Index) Prepare(claims uint64) {
 // makeNext makes the next table of a size for the rows in use, which may be smaller than this one.
 func (x *Index) makeNext(t *table, claims uint64) {
 	inUse := x.inUse()
-	next := x.make(slotsFor(4 * inUse)) // so that it is a quarter full, or somewhat less
+	next := x.make(slotsFor(4 * inUse)) // so that it is a quarter full, or less
 	next.generation, next.from = t.generation+1, claims-uint64(inUse)
 	t.next.CompareAndSwap(nil, next)
 }

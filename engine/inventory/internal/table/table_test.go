@@ -262,6 +262,17 @@ func TestSizesOfTables(t *testing.T) {
 	}
 }
 
+// TestExpectedKeysHaveRoom: no other table is made before there are more keys than were expected.
+func TestExpectedKeysHaveRoom(t *testing.T) {
+	for _, expected := range []int{0, 1, 2000, 4096, 30_000, 61_440, 200_000} {
+		var x Index
+		x.Init(expected, func() int { return expected })
+		x.Prepare(uint64(expected))
+		require.Nil(t, x.root.Load().next.Load(), expected)
+		require.LessOrEqual(t, len(x.root.Load().slots), max(minSlots, 5*expected/2+stripe))
+	}
+}
+
 // TestLateCallerIsNotElected: a caller that has counted the claims before the table was made does not make another one.
 func TestLateCallerIsNotElected(t *testing.T) {
 	var x Index
