@@ -31,12 +31,12 @@ func TestHistoriesThatForget(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			noLeaks(t)
 			const atOnce, room = 20, 100
-			s := newStage(t, seeded(t), rounds(t, 4)*atOnce)
+			s := newStage(t, seeded(t), rounds(t, 10)*atOnce)
 			s.requests, s.passes, s.forget = 8, c.passes, c.least
 			s.tables = func(o *engine.Options) { o.Forget, o.MaxReservations, o.MaxAccounts = c.forget, room, 1<<16 }
 			dir := t.TempDir()
 			s.serve(must(embedded.Open(dir, embedded.Options{}))(t), time.Minute)
-			for range rounds(t, 4) {
+			for range rounds(t, 10) {
 				s.play(atOnce)
 			}
 			require.NoError(t, historytest.Finish(s.histories, s.address)) // by the same server
@@ -58,19 +58,26 @@ func TestHistoriesThatForget(t *testing.T) {
 }
 
 // lie returns a wrong answer to a read of a reservation, given the calls that returned before it began, in the order in
-// which they returned; false if there is none here.
-type lie func(before []porcupine.Operation, read spec.Call, truth spec.Answer, least time.Duration) (spec.Answer, bool)
+// which they returned, and those that began before it returned; false if there is none here.
+type lie func(before, begun []porcupine.Operation, read spec.Call, truth spec.Answer, least time.Duration,
+) (wrong spec.Answer, ok bool)
 
 var notFound = spec.Answer{Refusal: spec.Refusal{Code: "reservation_not_found"}}
 
 var liesOfForgetting = map[string]lie{
-	"forgotten too early": func(before []porcupine.Operation, read spec.Call, truth spec.Answer, least time.Duration,
-	) (spec.Answer, bool) {
+	"forgotten too early": func(before, begun []porcupine.Operation, read spec.Call, truth spec.Answer,
+		least time.Duration) (spec.Answer, bool) {
 		was, _ := lastShown(before, read.ID)
-		early := truth.OK() && !read.Until.After(truth.Reservation.ExpiresAt.Add(least))
-		return notFound, early && was.CreatedAt.Equal(truth.Reservation.CreatedAt)
+		forgets := truth.Reservation.ExpiresAt.Add(least)
+		// A call that ends it, which may be long before it would expire, or at which it may be forgotten.
+		perhaps := slices.ContainsFunc(begun, func(o porcupine.Operation) bool {
+			c := o.Input.(spec.Call)
+			ends := c.Kind == spec.Release || c.Kind == spec.Return
+			return c.ID == read.ID && (ends || c.Until.After(forgets)) || c.Replaces == read.ID
+		})
+		return notFound, truth.OK() && !perhaps && was.CreatedAt.Equal(truth.Reservation.CreatedAt)
 	},
-	"remembered again": func(before []porcupine.Operation, read spec.Call, truth spec.Answer, _ time.Duration,
+	"remembered again": func(before, _ []porcupine.Operation, read spec.Call, truth spec.Answer, _ time.Duration,
 	) (spec.Answer, bool) {
 		was, shown := lastShown(before, read.ID)
 		gone := slices.ContainsFunc(before, func(o porcupine.Operation) bool {
@@ -81,7 +88,7 @@ var liesOfForgetting = map[string]lie{
 		was.State = cmp.Or(map[string]string{"held": "expired"}[was.State], was.State)
 		return spec.Answer{Reservation: was}, truth.Code == notFound.Code && shown > 0 && gone
 	},
-	"what had the id before": func(before []porcupine.Operation, read spec.Call, truth spec.Answer, _ time.Duration,
+	"what had the id before": func(before, _ []porcupine.Operation, read spec.Call, truth spec.Answer, _ time.Duration,
 	) (spec.Answer, bool) {
 		now, _ := lastShown(before, read.ID)
 		at := slices.IndexFunc(before, func(o porcupine.Operation) bool {
@@ -115,10 +122,11 @@ func (s *stage) requireDetected(t *testing.T, lie lie) {
 		for i, o := range calls {
 			c, truth := o.Input.(spec.Call), o.Output.(spec.Answer)
 			before := slices.DeleteFunc(slices.Clone(calls[:i]), func(b porcupine.Operation) bool { return b.Return > o.Call })
+			begun := slices.DeleteFunc(slices.Clone(calls), func(b porcupine.Operation) bool { return b.Call > o.Return })
 			if c.Kind != spec.ReadReservation || lied == enough {
 				continue
 			}
-			wrong, found := lie(before, c, truth, s.forget)
+			wrong, found := lie(before, begun, c, truth, s.forget)
 			if !found {
 				continue
 			}

@@ -33,10 +33,10 @@ type History struct {
 	// that the crash undid, since a refusal need not be durable (I5). They are therefore always accepted.
 	Crashed bool
 
-	// Forget is how long what has ended is remembered: a released or expired reservation after its ExpiresAt, a returned
-	// one after its return or its ExpiresAt, whichever is later. After that it may be forgotten at any instant: its id is
-	// unknown then, and free for another reservation. If Forget is 0, nothing is forgotten. In a history that is Crashed,
-	// what was forgotten may be known again as long as its id is free: the next server may remember it.
+	// Forget is how long what has ended is remembered: an expired reservation after its ExpiresAt, a released or returned
+	// one after the call that ended it. Then it may be forgotten at any instant: its id is unknown, and free for another
+	// reservation. If Forget is 0, nothing is forgotten. In a history that is Crashed, what was forgotten may be known
+	// again as long as its id is free: the next server may remember it.
 	Forget time.Duration
 
 	// seen are the times of each reservation, by id, that any answer showed: those of its effects, and the latest at which
