@@ -226,8 +226,13 @@ func (x *Index) Prepare(claims uint64) {
 // makeNext makes the next table of a size for the rows in use, which may be smaller than this one.
 func (x *Index) makeNext(t *table, claims uint64) {
 	inUse := x.inUse()
-	next := x.make(slotsFor(4 * inUse)) // so that it is a quarter full, or less
-	next.generation, next.from = t.generation+1, claims-uint64(inUse)
+	x.follow(t, 4*inUse, claims-uint64(inUse)) // so that it is a quarter full, or less
+}
+
+// follow makes a table with room for so many slots follow the table, unless one does.
+func (x *Index) follow(t *table, least int, from uint64) {
+	next := x.make(slotsFor(least))
+	next.generation, next.from = t.generation+1, from
 	t.next.CompareAndSwap(nil, next)
 }
 
@@ -237,9 +242,7 @@ func (x *Index) enlarge(t *table) *table {
 	if next := t.next.Load(); next != nil {
 		return next
 	}
-	next := x.make(slotsFor(2 * len(t.slots)))
-	next.generation, next.from = t.generation+1, t.from
-	t.next.CompareAndSwap(nil, next)
+	x.follow(t, 2*len(t.slots), t.from)
 	return t.next.Load()
 }
 
